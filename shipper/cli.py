@@ -1,0 +1,181 @@
+"""The command `mfa-shipper`: options in, exit status out. The only place that knows the world.
+
+Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT.
+"""
+
+import gc
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shipper import __version__
+from shipper.detect.double_prompt import Rule
+from shipper.errors import MfaShipperError, UsageError
+from shipper.formats import FORMATS
+from shipper.library import Library, load
+from shipper.parse import Options
+from shipper.pipeline import Settings
+from shipper.times import SECOND
+
+UNITS = {"us": 1000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
+
+
+class Duration(click.ParamType):
+    """`60s`, `10m`, `500ms`; a bare number is seconds. Nanoseconds as a value."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        number = value.rstrip("abcdefghijklmnopqrstuvwxyz")
+        unit = UNITS.get(value[len(number) :] or "s")
+        try:
+            duration = round(float(number) * unit) if unit else -1
+        except (ValueError, OverflowError):
+            duration = -1
+        if not 0 <= duration < 1 << 62:
+            self.fail(f"{value!r} is not a duration; write 60s, 10m, 500ms or 1h", param, ctx)
+        return duration
+
+
+class Size(click.ParamType):
+    """`1MiB`, `64KiB`; a bare number is bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        units = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 1000, "mb": 1000_000}
+        number = value.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        unit = units.get(value[len(number) :].strip().lower())
+        if not number.strip().isdecimal() or unit is None or not 16 <= int(number) * unit <= 1 << 30:
+            self.fail(f"{value!r} is not a size from 16 to 1GiB; write 1MiB or 65536", param, ctx)
+        return int(number) * unit
+
+
+def _library(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> Library:
+    return load(pattern_dirs, status_codes)
+
+
+PATTERNS = click.option(
+    "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+    help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
+)  # fmt: skip
+CODES = click.option(
+    "--status-codes", type=click.Path(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mfa-shipper")
+def command() -> None:
+    """Azure MFA Server logs as decoded, correlated ECS events, with the double prompts found."""
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
+@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
+@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
+@click.option("--window", type=Duration(), default="60s", show_default=True, help="How soon a second prompt is a double prompt.")
+@click.option("--exchange-timeout", type=Duration(), default="10m", show_default=True, help="How long a request waits for its status.")
+@click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
+@click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
+@click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
+@click.option("--only", type=click.Choice(["double_prompt"]), help="Only these events.")
+@click.option("--where", "conditions", multiple=True, metavar="FIELD=VALUE", help="Only events with this field. Repeatable: all must hold.")
+@click.option("--pretty", is_flag=True, help="Indented, for reading.")
+@click.option("--events", type=click.Choice(["line", "exchange"]), default="line", show_default=True, help="An event a line, or one a complete exchange.")
+@click.option("--namespace", default="default", show_default=True, help="Data stream namespace of elastic-bulk.")
+@click.option("--max-line", type=Size(), default="1MiB", show_default=True, help="A longer line is cut there.")
+@click.option("--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal.")
+@click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
+@PATTERNS
+@CODES
+def parse(files: tuple[str, ...], output: str | None, workers: str, show_progress: bool | None, quiet: bool, **options: Any) -> None:
+    """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
+    from shipper.importing import import_logs
+
+    settings = _settings(**options)
+    import_logs(
+        settings,
+        files,
+        output,
+        workers=_workers(workers),
+        deterministic=options["deterministic"],
+        show_progress=show_progress,
+        quiet=quiet,
+    )
+
+
+def _settings(
+    *,
+    format_name: str,
+    no_original: bool,
+    window: int,
+    exchange_timeout: int,
+    include_retries: bool,
+    deterministic: bool,
+    only: str | None,
+    conditions: tuple[str, ...],
+    pretty: bool,
+    events: str,
+    namespace: str,
+    max_line: int,
+    pattern_dirs: tuple[Path, ...],
+    status_codes: Path | None,
+) -> Settings:
+    host = None if deterministic else socket.gethostname()
+    constants: dict[str, Any] = {}
+    if host:
+        constants["host"] = {"name": host}
+        constants["agent"] = {"name": host, "type": "mfa-shipper", "version": __version__}
+    if namespace != namespace.lower() or not namespace or set(namespace) & set('\\/*?"<>| ,#:-') or len(namespace) > 100:
+        raise UsageError(f"--namespace {namespace}: a data stream namespace is lower case, without -, spaces or any of \\/*?\"<>|,#:")
+    return Settings(
+        library=_library(pattern_dirs, status_codes),
+        options=Options(keep_original=not no_original, constants=constants, exchange_timeout=exchange_timeout),
+        rule=Rule(window, exchange_timeout, include_retries),
+        format=format_name,
+        host=host,
+        namespace=namespace,
+        pretty=pretty,
+        only_findings=only is not None,
+        conditions=conditions,
+        per_exchange=events == "exchange",
+        line_limit=max_line,
+    )
+
+
+def _workers(text: str) -> int:
+    if text == "auto":
+        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise UsageError(f"--workers {text}: expected a number from 1 to 256, or auto")
+    return int(text)
+
+
+def main() -> None:
+    """Run the command; errors become one sentence and an exit status."""
+    # Long runs make few cycles and many short-lived objects: the collector would only look at them in vain.
+    gc.disable()
+    try:
+        status = command.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except MfaShipperError as error:
+        print(f"mfa-shipper: {error}", file=sys.stderr)
+        status = error.exit_status
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,149 @@
+"""The host of double_prompt inside this process: one source, its users in memory. Pure.
+
+Memory is bounded by the rule's horizon. Users are kept in two generations: when event time has
+gone a horizon further, the older generation is dropped whole, which costs nothing a user. What a
+user's own state may still hold beyond the horizon, `double_prompt.forget` takes away before it is
+looked at, so a result never depends on when a generation ended.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from shipper.detect import double_prompt
+from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
+from shipper.ecs import MODULE, Envelope, dataset, user_fields
+from shipper.model import Completion, Counts, Document, User
+
+SEVERITY = 21
+
+
+class LocalDetector:
+    """Folds the completions of one source into double_prompt events."""
+
+    def __init__(self, rule: Rule, envelope: Envelope, counts: Counts) -> None:
+        """
+        Args:
+            rule: the parameters.
+            envelope: adds what every event carries.
+            counts: where findings and cache hits are counted.
+        """
+        self.rule = rule
+        self.counts = counts
+        self._envelope = envelope
+        self._young: dict[str, Any] = {}
+        self._old: dict[str, Any] = {}
+        self._turn = 0  # when the generations change
+
+    def __call__(self, completions: list[Completion]) -> list[tuple[int, str]]:
+        """The findings of a chunk: position of the event that each stands behind, and its JSON text."""
+        found: list[tuple[int, str]] = []
+        young, old = self._young, self._old
+        for completion in completions:
+            user = completion[1][3]
+            if user is None:
+                continue
+            newest = completion[7]
+            if newest >= self._turn:
+                young, old = self._new_generation(newest)
+            key = user[3]
+            state = young.get(key)
+            if state is None:
+                state = old.pop(key, None)
+                if state is None:
+                    # The commonest case by far: nothing to compare with. The completion itself
+                    # is kept and becomes a state when the user comes again.
+                    if completion[5][4] or completion[5][0] == DUPLICATE:
+                        young[key] = completion
+                    continue
+            if type(state) is not dict:
+                state = self._state(state)
+            young[key] = state
+            found += self._step(state, completion, user, newest)
+        return found
+
+    def _new_generation(self, newest: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        if newest < self._turn + self.rule.horizon:
+            self._old, self._young = self._young, {}
+        else:  # a whole horizon without an authentication: all is too old
+            self._old, self._young = {}, {}
+        self._turn = newest + self.rule.horizon
+        return self._young, self._old
+
+    def _state(self, first: Completion) -> State:
+        """The state of a user after their first authentication."""
+        state = double_prompt.empty()
+        double_prompt.step(state, authentication(first), self.rule, first.newest)
+        return state
+
+    def _step(self, state: State, completion: Completion, user: User, newest: int) -> list[tuple[int, str]]:
+        step = double_prompt.step(state, authentication(completion), self.rule, newest)
+        self.counts.cache_hits += step["cache_hit"]
+        self.counts.findings += len(step["findings"])
+        return [
+            (completion.position, orjson.dumps(self.document(finding, user, completion.component)).decode("latin-1"))
+            for finding in step["findings"]
+        ]
+
+    def snapshot(self, newest: int) -> dict[str, State]:
+        """What can still change a result, by user: the same for every way that led here."""
+        users: dict[str, State] = {}
+        for generation in (self._old, self._young):
+            for key, state in generation.items():
+                kept = state if type(state) is dict else self._state(state)
+                if double_prompt.forget(kept, self.rule, newest):
+                    users[key] = kept
+        return dict(sorted(users.items()))
+
+    def restore(self, users: Mapping[str, State], newest: int) -> None:
+        """Go on from a snapshot."""
+        self._old, self._young = {}, dict(users)
+        self._turn = newest + self.rule.horizon
+
+    def document(self, finding: Finding, user: User, component: str) -> Document:
+        """The ECS event of a finding."""
+        first, second = finding["first"], finding["second"]
+        name = user.email or (f"{user.domain}\\{user.name}" if user.domain else user.name)
+        document: Document = {
+            "@timestamp": second["end_text"],
+            "event": {
+                "id": f"{second['id']}-dp",
+                "dataset": dataset(component),
+                "kind": "alert",
+                "category": ["authentication"],
+                "type": ["info"],
+                "action": "double_prompt",
+                "module": MODULE,
+                "provider": component,
+                "severity": SEVERITY,
+                "start": first["start_text"],
+                "end": second["end_text"],
+                "duration": second["end"] - first["start"],
+            },
+            "message": double_prompt.describe(finding, name),
+            **user_fields(user),
+            "azure_mfa": {"double_prompt": double_prompt.evidence(finding, self.rule)},
+            "rule": {"name": "double_prompt", "ruleset": "mfa-shipper", "version": double_prompt.RULE_VERSION},
+        }
+        return self._envelope.close(document)
+
+
+def authentication(completion: Completion) -> Authentication:
+    """A completion as the rule takes it."""
+    exchange, code = completion.exchange, completion.code
+    return {
+        "id": exchange.id,
+        "component": completion.component,
+        "start": exchange.start,
+        "start_text": exchange.start_text,
+        "end": completion.end,
+        "end_text": completion.end_text,
+        "code": str(code.number),
+        "method": code.method or "none",
+        "success": completion.success,
+        "prompted": code.prompted is True,
+        "pending": code.status_class == "pending",
+        "cached": code.status_class == "cached",
+        "duplicate": code.number == DUPLICATE,
+    }

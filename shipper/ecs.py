@@ -1,0 +1,58 @@
+"""What every ECS document of ours shares: version, data set names, constant fields. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shipper.model import Code, Document, User
+
+ECS_VERSION = "8.17.0"
+MODULE = "azure_mfa"
+LEVELS = {"0": "info", "i": "info", "e": "error"}
+TYPES = {"request": "start", "verdict": "info", "status": "end", "result": "info"}
+
+_DATASETS = {"pfrad": "radius", "pfsvc": "server", "pfadssvc": "adsync"}
+
+
+def dataset(component: str) -> str:
+    """`event.dataset` of a component: `azure_mfa.radius` for pfrad, and so on."""
+    return f"{MODULE}.{_DATASETS.get(component, component.lower())}"
+
+
+class Envelope:
+    """Adds to a document what all events of a run carry."""
+
+    def __init__(self, constants: Mapping[str, Any]) -> None:
+        """`constants`: fields from the configuration and the run; `tags` come before an event's own."""
+        self._tags = list(constants.get("tags", ()))
+        self._constants = {"ecs": {"version": ECS_VERSION}} | {k: v for k, v in constants.items() if k != "tags"}
+
+    def close(self, document: Document, tags: list[str] | None = None) -> Document:
+        """The document, complete."""
+        if tags or self._tags:
+            document["tags"] = self._tags + (tags or [])
+        document.update(self._constants)
+        return document
+
+
+def user_fields(user: User) -> Document:
+    """`user` and `related` of an event, in the order in which events carry them."""
+    fields: Document = {"name": user.name}
+    if user.domain:
+        fields["domain"] = user.domain
+    if user.email:
+        fields["email"] = user.email
+    return {"user": fields, "related": {"user": [user.name, user.email] if user.email else [user.name]}}
+
+
+def status_fields(code: Code) -> Document:
+    """`azure_mfa.status` of a row of the code table."""
+    fields = {
+        "code": code.number,
+        "description": code.description,
+        "class": code.status_class,
+        "method": code.method,
+        "severity": code.severity,
+        "prompted": code.prompted,
+        "constant": code.constant,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

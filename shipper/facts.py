@@ -1,0 +1,106 @@
+"""What one message says: grok fields turned into Facts, by table and by type. Pure.
+
+A line is what it captured, not what its pattern is called: `azure_mfa.auth_result` makes a verdict,
+`azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
+`azure_mfa.request.arguments` a request. So a pattern of your own gets
+the full treatment when it captures the same fields.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from shipper.grok import Pattern
+from shipper.model import Code, Document, User
+from shipper.principal import split_principal, user_key
+from shipper.status import StatusCodes
+
+Kind = Literal["request", "verdict", "status", "result", "log"]
+
+_QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  the quotes that copies of a log hold
+_MOST_ARGUMENTS = 32  # the service writes two; a bound keeps the time linear on a hostile line
+_ARGUMENT = re.compile(rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A message, decoded.
+
+    Attributes:
+        kind: which of the five lines it is.
+        message: the text.
+        user: who, on a request or a result.
+        arguments: of a request, after the user; opaque.
+        auth_result: of a verdict.
+        verdict: `success`, `failure` or `unknown`; of a verdict, and of the word of a result.
+        code: the row of the table, of a status or a result.
+        extra: other captured fields by dotted ECS name.
+    """
+
+    kind: Kind
+    message: str
+    user: User | None = None
+    arguments: tuple[str, ...] = ()
+    auth_result: int | None = None
+    verdict: str | None = None
+    code: Code | None = None
+    extra: tuple[tuple[str, Any], ...] = ()
+
+
+def split_arguments(text: str) -> tuple[str, ...]:
+    """`, '', 1` as `("", "1")`: the texts after the user, without their quotes; 32 at most."""
+    found = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
+    return tuple(match[1] or (match[2] or "").strip() for match in found)
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+TYPES: dict[str, Callable[[str], Any] | None] = {
+    "int": int,
+    "float": float,
+    "string": None,
+    "ip": _address,
+    "principal": split_principal,
+    "arguments": split_arguments,
+    "outcome": {"succeeded": "success", "failed": "failure"}.get,
+}
+
+
+def interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
+    """The facts of a message that `pattern` matched (or none did) with the fields `captured`."""
+    if pattern is None:
+        return Facts("log", message)
+    rest = dict(captured)
+    user = rest.pop("user", None) or _named_user(rest)
+    arguments = rest.pop("azure_mfa.request.arguments", None)
+    result = rest.pop("azure_mfa.auth_result", None)
+    number = rest.pop("azure_mfa.status.code", None)
+    constant = rest.pop("azure_mfa.status.constant", None)
+    description = rest.pop("azure_mfa.status.description", None)
+    verdict = rest.pop("event.outcome", None)
+    extra = tuple(rest.items())
+    if number is not None:
+        return Facts("status", message, code=codes.number(number), extra=extra)
+    if result is not None:
+        verdict = {1: "success", 0: "failure"}.get(result, "unknown")
+        return Facts("verdict", message, auth_result=result, verdict=verdict, extra=extra)
+    if constant is not None or description is not None:
+        code = codes.result(constant, description)
+        return Facts("result", message, user=user, verdict=verdict, code=code, extra=extra)
+    if arguments is not None:
+        return Facts("request", message, user=user, arguments=arguments, extra=extra)
+    return Facts("log", message, user=user, extra=extra)
+
+
+def _named_user(fields: Document) -> User | None:
+    """The user where a pattern captured name, domain and e-mail address one by one."""
+    name, domain, email = (fields.pop(f"user.{part}", None) for part in ("name", "domain", "email"))
+    return User(name, domain or None, email or None, user_key(name, domain)) if name else None

@@ -1,0 +1,46 @@
+"""`parse`: files in, a stream of events out, with summary and progress. I/O."""
+
+import gc
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from shipper.files import STDIN, size_of
+from shipper.identity import open_inputs
+from shipper.model import Counts
+from shipper.output import ClosedPipe, Output, open_output
+from shipper.pipeline import Settings, run_source
+from shipper.summary import Progress, progress, summary
+
+
+def import_logs(
+    settings: Settings,
+    arguments: Sequence[str],
+    output: str | None,
+    *,
+    workers: int = 1,
+    deterministic: bool = False,
+    show_progress: bool | None = None,
+    quiet: bool = True,
+) -> Counts:
+    """Parse the files that `arguments` name into `output` (None: standard output).
+
+    Raises:
+        UsageError: a file is missing or not readable; nothing has been written then.
+        RunError: reading or writing failed on the way, or a worker was lost.
+    """
+    counts = Counts()
+    began = time.monotonic()
+    try:
+        with open_inputs(arguments, deterministic=deterministic) as (sources, stdin), open_output(output) as out:
+            sizes = [size_of(one.path) for source in sources for one in source.inputs]
+            total = None if None in sizes else sum(size or 0 for size in sizes)
+            with progress(total, show=show_progress) as bar:
+                for source in sources:
+                    for block in run_source(settings, source, stdin, counts):
+                        out.write(block)
+    except ClosedPipe:
+        return counts
+    if not quiet:
+        print(summary(counts, time.monotonic() - began), file=sys.stderr)
+    return counts

@@ -1,0 +1,132 @@
+"""The few shapes that travel between the stages. No behaviour beyond small properties. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Chunk(NamedTuple):
+    """The bytes of whole lines from one read.
+
+    `data` ends with a line end, except at the end of a file whose last line lacks it. `offset` is
+    where it stands in the decompressed file, in bytes. `cut`: this is one line, cut for its length.
+    """
+
+    data: bytes
+    offset: int
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """What the events of one file share.
+
+    Attributes:
+        path: as the events name it; None for standard input.
+        fingerprint: 16 hex digits, the first part of every `event.id` (see `identity`).
+        time: the time stamp that lines before the first valid one take.
+        encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
+    """
+
+    path: str | None
+    fingerprint: str
+    time: str
+    encoding: str = "utf-8"
+
+
+class User(NamedTuple):
+    """Who signs in. `key` identifies the person: casefolded `domain\\name`, or the bare name."""
+
+    name: str
+    domain: str | None
+    email: str | None
+    key: str
+
+
+class Code(NamedTuple):
+    """One row of the status code table; `number` is None for a constant without a code."""
+
+    number: int | None
+    description: str
+    status_class: str
+    outcome: str
+    prompted: bool | None
+    method: str | None
+    severity: str
+    constant: str | None
+
+    @property
+    def known(self) -> bool:
+        """False for a code that the table lacks."""
+        return self.status_class != "unknown"
+
+
+class Exchange(NamedTuple):
+    """The request of an authentication whose status has not come yet.
+
+    Times are nanoseconds since 1970 and, beside them, as the log writes them. `user_json` is the
+    ready JSON text of the user fields with a comma behind, empty where there is no user.
+    """
+
+    start: int
+    start_text: str
+    id: str
+    user: User | None
+    user_json: str
+    verdict: str | None = None
+
+
+class Completion(NamedTuple):
+    """An authentication that has its status: an exchange, or a one-line result (start equals end).
+
+    `position` is the index of the event, in the output of its chunk, that completed it.
+    `newest` is the newest event time of the source by then, in nanoseconds.
+    """
+
+    position: int
+    exchange: Exchange
+    component: str
+    end: int
+    end_text: str
+    code: Code
+    success: bool
+    newest: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was seen, counted a chunk at a time; the summary and the metrics read it."""
+
+    lines: int = 0
+    events: int = 0
+    filtered: int = 0
+    merged: int = 0
+    findings_filtered: int = 0
+    findings: int = 0
+    unparsed: int = 0
+    logs: int = 0
+    requests: int = 0
+    verdicts: int = 0
+    statuses: int = 0
+    results: int = 0
+    orphans: int = 0
+    given_up: int = 0
+    open_at_end: int = 0
+    unknown_codes: int = 0
+    conflicts: int = 0
+    decode_errors: int = 0
+    too_long: int = 0
+    cache_hits: int = 0
+    late: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Counts") -> None:
+        """Add another worker's or source's counts to these."""
+        for name in self.__slots__:
+            if name == "classes":
+                self.classes.update(other.classes)
+            else:
+                setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+Document = dict[str, Any]

@@ -1,0 +1,86 @@
+"""Where `parse` writes: standard output, or a file that appears only when it is complete. I/O."""
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shipper.errors import RunError, UsageError
+
+
+class ClosedPipe(Exception):  # noqa: N818  an event, not an error: the reader has seen enough
+    """The reader of standard output went away."""
+
+
+class Output:
+    """Writes blocks to a file descriptor, whole or not at all."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self.descriptor = descriptor
+        self._name = name
+        self.written = 0
+
+    def write(self, block: bytes) -> None:
+        """Write a block.
+
+        Raises:
+            ClosedPipe: nobody reads any more.
+            RunError: the device is full or fails.
+        """
+        rest = memoryview(block)
+        try:
+            while rest:
+                done = os.write(self.descriptor, rest)
+                self.written += done
+                rest = rest[done:]
+        except BrokenPipeError:
+            raise ClosedPipe from None
+        except OSError as error:
+            raise RunError(f"cannot write {self._name}: {error.strerror}, after {self.written} bytes") from None
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[Output]:
+    """The output for `--output PATH` (None or `-`: standard output).
+
+    A file is written under another name beside it, and takes its name when all is on the disk; after
+    an error there is no file, and an older one is still what it was. Devices and pipes are written
+    as they are.
+
+    Raises:
+        UsageError: the file cannot be created.
+    """
+    if path is None or path == "-":
+        yield Output(sys.stdout.fileno(), "standard output")
+        return
+    try:
+        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+            descriptor, temporary = os.open(path, os.O_WRONLY), None
+        else:
+            folder = os.path.dirname(os.path.realpath(path))
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", suffix=".part", dir=folder)
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
+    except OSError as error:
+        raise UsageError(f"cannot create {path}: {error.strerror}") from None
+    try:
+        yield Output(descriptor, path)
+        if temporary is not None:
+            _settle(descriptor, temporary, path)
+    except BaseException:
+        if temporary is not None:
+            os.unlink(temporary)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _settle(descriptor: int, temporary: str, path: str) -> None:
+    try:
+        os.fsync(descriptor)
+        os.replace(temporary, os.path.realpath(path))
+    except OSError as error:
+        raise RunError(f"cannot finish {path}: {error.strerror}") from None

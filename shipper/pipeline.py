@@ -1,0 +1,222 @@
+"""The flow, from bytes to bytes. Read this file first.
+
+    files.read_chunks     bytes of whole lines, one read at a time
+      -> parse (fast)     one ECS event a line; authentications completed on the way
+      -> detect           double_prompt findings, each behind the line that completed it
+      -> filters          what the user wants to see
+      -> formats          ecs, splunk-hec, elastic-bulk
+      -> the caller writes the block
+
+A `SourcePipeline` is all the state there is of one log: open exchanges, recent prompts, the newest
+event time. Event time is the only clock. The same bytes come out whatever the size of the reads.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shipper import files
+from shipper.correlate import Exchanges
+from shipper.detect.double_prompt import Rule
+from shipper.detect.local import LocalDetector
+from shipper.ecs import Envelope
+from shipper.facts import Facts
+from shipper.fast import FastParser
+from shipper.files import Read, open_bytes, read_chunks
+from shipper.filters import ExchangeEvents, pretty, where
+from shipper.formats import FORMATS, Format
+from shipper.identity import Input, Source
+from shipper.library import Library
+from shipper.model import Chunk, Counts, Exchange, LogFile, User
+from shipper.parse import Options, Parser, SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that decides what comes out, resolved once at the start.
+
+    `only_findings`, `conditions` and `per_exchange` are the user's `--only double_prompt`,
+    `--where` and `--events exchange`. `fast` may be switched off to compare; it changes no byte.
+    """
+
+    library: Library
+    options: Options = field(default_factory=Options)
+    rule: Rule = field(default_factory=Rule)
+    format: str = "ecs"
+    host: str | None = None
+    namespace: str = "default"
+    pretty: bool = False
+    only_findings: bool = False
+    conditions: tuple[str, ...] = ()
+    per_exchange: bool = False
+    fast: bool = False
+    read_size: int = files.READ_SIZE
+    line_limit: int = files.LINE_LIMIT
+
+
+class SourcePipeline:
+    """From the chunks of one source to blocks of output."""
+
+    def __init__(self, settings: Settings, counts: Counts) -> None:
+        """`counts` is kept up to date; sources may share it."""
+        self.settings = settings
+        self.counts = counts
+        self.state = SourceState(Exchanges(settings.options.exchange_timeout))
+        self._envelope = Envelope(settings.options.constants)
+        self._detector = LocalDetector(settings.rule, self._envelope, self.counts)
+        self._facts: dict[str, Facts] = {}
+        self._keep = where(settings.conditions) if settings.conditions else None
+        self._exchanges = ExchangeEvents(settings.options.exchange_timeout, self.counts) if settings.per_exchange else None
+        self._wrap = _format(settings)
+        self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
+
+    def open(self, file: LogFile) -> None:
+        """The chunks to come are of this file."""
+        general = self._general(file)
+        fast = self.settings.fast and self.settings.library.builtin
+        self.parser = FastParser(general, self._scratch) if fast else general
+
+    def _general(self, file: LogFile) -> Parser:
+        s = self.settings
+        return Parser(s.library, s.options, file, self.state, self.counts, self._facts)
+
+    def _scratch(self, file: LogFile) -> Parser:
+        """A parser like ours that no line of the log has touched."""
+        s = self.settings
+        return Parser(s.library, s.options, file, SourceState(Exchanges(s.options.exchange_timeout)), Counts(), {})
+
+    def __call__(self, chunk: Chunk) -> bytes:
+        """The output for a chunk."""
+        events, completions = self.parser(chunk)
+        findings = self._detector(completions)
+        if self._selects:
+            events = self._select(events, findings)
+        elif findings:
+            events = _weave(events, findings)
+        if self._wrap is not None:
+            events = [self._wrap(text) for event in events for text in event.split("\n")]
+        return "\n".join([*events, ""]).encode("latin-1")
+
+    @property
+    def _selects(self) -> bool:
+        s = self.settings
+        return s.only_findings or s.per_exchange or self._keep is not None
+
+    def _select(self, events: list[str], findings: list[tuple[int, str]]) -> list[str]:
+        """The events that the user wants, findings in their places."""
+        at = 0
+        out: list[str] = []
+        for position, event in enumerate(events):
+            if not self.settings.only_findings:
+                for text in event.split("\n"):
+                    out += self._wanted(text)
+            else:
+                self.counts.filtered += 1 + event.count("\n")
+            while at < len(findings) and findings[at][0] == position:
+                if self._keep is None or self._keep(findings[at][1]):
+                    out.append(findings[at][1])
+                else:
+                    self.counts.findings_filtered += 1
+                at += 1
+        return out
+
+    def _wanted(self, text: str) -> list[str]:
+        texts = [text] if self._exchanges is None else self._exchanges(text)
+        if self._keep is None:
+            return texts
+        kept = [one for one in texts if self._keep(one)]
+        self.counts.filtered += len(texts) - len(kept)
+        return kept
+
+    def close(self) -> bytes:
+        """The end of the source: what waits for more lines is counted, and given out where it was held back."""
+        self.counts.open_at_end += len(self.state.exchanges.open)
+        if self._exchanges is None:
+            return b""
+        events = [text for text in self._exchanges.close() if self._keep is None or self._keep(text)]
+        if self._wrap is not None:
+            events = [self._wrap(text) for text in events]
+        return "\n".join([*events, ""]).encode("latin-1") if events else b""
+
+    def snapshot(self) -> bytes:
+        """All that a later line can depend on, as canonical JSON: equal bytes, equal state."""
+        state = {
+            "newest": self.state.newest,
+            "last_time": self.last_time,
+            "open": [[thread, _plain(exchange)] for thread, exchange in self.state.exchanges.open.items()],
+            "users": self._detector.snapshot(self.state.newest),
+            "waiting": self._exchanges.waiting if self._exchanges else {},
+        }
+        return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on from a snapshot; call `open` first, for the file that it was taken in."""
+        state: Mapping[str, Any] = orjson.loads(snapshot)
+        self.state.newest = state["newest"]
+        self._general_parser.last_time = state["last_time"]
+        self.state.exchanges.open.clear()
+        for (component, pid, tid), (start, start_text, event_id, user, user_json, verdict) in state["open"]:
+            exchange = Exchange(start, start_text, event_id, User(*user) if user else None, user_json, verdict)
+            self.state.exchanges.open[component, pid, tid] = exchange
+        self._detector.restore(state["users"], state["newest"])
+        if self._exchanges:
+            self._exchanges.waiting = state["waiting"]
+
+    @property
+    def _general_parser(self) -> Parser:
+        return self.parser.general if isinstance(self.parser, FastParser) else self.parser
+
+    @property
+    def last_time(self) -> str:
+        """The time stamp that an undated line of the file would take now."""
+        return self._general_parser.last_time
+
+
+def _plain(exchange: Exchange) -> list[Any]:
+    start, start_text, event_id, user, user_json, verdict = exchange
+    return [start, start_text, event_id, list(user) if user else None, user_json, verdict]
+
+
+def _format(settings: Settings) -> Format | None:
+    """What is done to the text of each event; None for nothing."""
+    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace)
+    if settings.pretty:
+        return lambda text: pretty(wrap(text))
+    return None if settings.format == "ecs" else wrap
+
+
+def _weave(events: list[str], findings: list[tuple[int, str]]) -> list[str]:
+    """The events with each finding behind the event that completed it."""
+    out: list[str] = []
+    at = 0
+    for position, text in findings:
+        out += events[at : position + 1]
+        out.append(text)
+        at = position + 1
+    return out + events[at:]
+
+
+def run_source(settings: Settings, source: Source, stdin: Read | None, counts: Counts) -> Iterator[bytes]:
+    """Blocks of output for one source, its files one after the other; `counts` is kept up to date.
+
+    Raises:
+        RunError: a file could not be read to its end; what was readable has been given out.
+    """
+    pipeline = SourcePipeline(settings, counts)
+    for one in source.inputs:
+        pipeline.open(one.file)
+        yield from _run_file(pipeline, one, stdin)
+    end = pipeline.close()
+    if end:
+        yield end
+
+
+def _run_file(pipeline: SourcePipeline, one: Input, stdin: Read | None) -> Iterator[bytes]:
+    with open_bytes(one.path) as opened:
+        read = stdin if one.path == files.STDIN and stdin is not None else opened
+        settings = pipeline.settings
+        read, skip = files.skip_mark(read)
+        for chunk in read_chunks(read, skip, one.file.encoding, settings.read_size, settings.line_limit):
+            yield pipeline(chunk)

@@ -1,0 +1,135 @@
+"""The status code table: what a `rawCallStatus` number or a call status constant means.
+
+Source: the table that Microsoft gave with MFA Server, as published at msexchangeguru.com
+("Azure MFA: Twice MFA for MAC Users"); constants from public pfsvc lines. Class, severity,
+outcome, prompted and method are this project's reading of the descriptions.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+
+from shipper.errors import TableError
+from shipper.model import Code
+
+COLUMNS = ("code", "description", "class", "outcome", "prompted", "method", "severity", "constant")
+
+CLASSES = {
+    "authenticated": "the user proved who they are",
+    "cached": "an earlier success was used again; nobody was asked",
+    "bypassed": "a one-time bypass was used; nobody was asked",
+    "trusted": "the request came from a trusted address; nobody was asked",
+    "pending": "the first of two steps: a code is on its way or awaited",
+    "denied": "the user said no, or hung up",
+    "no_response": "the user was asked and did not answer",
+    "wrong_input": "the user answered with a wrong PIN, code or key",
+    "credential": "the PIN or voiceprint has expired",
+    "fraud": "the user reported that the request was not theirs",
+    "blocked": "the user or the device is blocked or locked",
+    "duplicate": "another request of the same user was still in progress",
+    "delivery": "the call, text or notification did not reach the phone",
+    "configuration": "the server or the licence does not allow this",
+    "system": "the service failed",
+    "account": "the user is unknown, disabled or incomplete",
+    "skipped": "no authentication was made",
+}
+
+SEVERITIES = {"informational": 10, "low": 21, "medium": 47, "high": 73, "critical": 99}
+OUTCOMES = ("success", "failure", "unknown")
+UNKNOWN = "unknown"
+
+
+class StatusCodes:
+    """Codes by number, by constant and by description; unknown ones get a row on the fly."""
+
+    def __init__(self, codes: Mapping[int, Code]) -> None:
+        self.codes = dict(codes)
+        self._by_constant: dict[str, Code] = {}
+        self._by_description: dict[str, Code] = {}
+        for code in self.codes.values():
+            if code.constant:
+                self._by_constant.setdefault(code.constant, code)
+            self._by_description.setdefault(code.description.casefold(), code)
+
+    def number(self, number: int) -> Code:
+        """The row of a `rawCallStatus`; for one that the table lacks, class `unknown`."""
+        return self.codes.get(number) or _unknown(number, f"Unknown status {number}", None)
+
+    def result(self, constant: str | None, description: str | None) -> Code:
+        """The row of a one-line result: by its constant, else by its description."""
+        found = self._by_constant.get(constant or "") or self._by_description.get((description or "").casefold())
+        if found is None:
+            return _unknown(None, description or f"Unknown status {constant}", constant)
+        return found if found.constant else found._replace(constant=constant)
+
+    def search(self, words: str) -> list[Code]:
+        """Rows whose constant, class or description hold every word of a question."""
+        wanted = words.casefold().replace("_", " ").split()
+        rows = []
+        for code in self.codes.values():
+            text = f"{code.description} {code.constant or ''} {code.status_class} {code.method}"
+            if wanted and all(word in text.casefold().replace("_", " ") for word in wanted):
+                rows.append(code)
+        return rows
+
+
+def _unknown(number: int | None, description: str, constant: str | None) -> Code:
+    return Code(number, description, UNKNOWN, UNKNOWN, None, None, "medium", constant)
+
+
+def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> dict[int, Code]:
+    """Read a table; its rows are added to `base` or replace rows of it.
+
+    Args:
+        text: CSV with the header of `COLUMNS`; the columns method and constant may be empty.
+        file: its name, for errors.
+        base: the table that this one amends.
+
+    Raises:
+        TableError: names FILE:LINE of the bad row.
+    """
+    rows = csv.DictReader(text.lstrip("\ufeff").splitlines(), strict=True)
+    codes = dict(base or {})
+    seen: dict[int, int] = {}
+    try:
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise TableError(file, 1, f"column {missing[0]} is missing; the header must be {','.join(COLUMNS)}")
+        for row in rows:
+            code = _code(row, file, rows.line_num)
+            assert code.number is not None
+            if code.number in seen:
+                what = f"code {code.number} stands twice; first in line {seen[code.number]}"
+                raise TableError(file, rows.line_num, what)
+            seen[code.number] = rows.line_num
+            codes[code.number] = code
+    except csv.Error as error:
+        raise TableError(file, rows.line_num, f"not a CSV row: {error}") from None
+    return codes
+
+
+def _code(row: Mapping[str, str | None], file: str, line: int) -> Code:
+    def value(column: str, allowed: Iterable[str] = ()) -> str:
+        text = (row[column] or "").strip()
+        choices = list(allowed)
+        if choices and text not in choices:
+            raise TableError(file, line, f"{column} {text!r} is not one of {', '.join(choices)}")
+        return text
+
+    if None in row or None in row.values():
+        raise TableError(file, line, f"expected {len(COLUMNS)} columns: {','.join(COLUMNS)}")
+    try:
+        number = int(value("code"))
+    except ValueError:
+        raise TableError(file, line, f"code {row['code']!r} is not a whole number") from None
+    if not value("description"):
+        raise TableError(file, line, f"code {number} has no description")
+    return Code(
+        number=number,
+        description=value("description"),
+        status_class=value("class", CLASSES),
+        outcome=value("outcome", OUTCOMES),
+        prompted=value("prompted", ("true", "false")) == "true",
+        method=value("method") or None,
+        severity=value("severity", SEVERITIES),
+        constant=value("constant") or None,
+    )

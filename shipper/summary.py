@@ -1,0 +1,87 @@
+"""What `parse` says on standard error: the bar while it works, the sums when it is done. I/O."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shipper.model import Counts
+
+
+def summary(counts: Counts, seconds: float) -> str:
+    """The sums of a run, a few lines for a person."""
+    c = counts
+    shown = c.events + c.findings - c.findings_filtered
+    lines = [
+        f"{c.lines:,} lines in {seconds:.1f} s, {shown:,} events out"
+        + (f", {c.filtered + c.findings_filtered:,} filtered out" if c.filtered or c.findings_filtered else "")
+        + (f", {c.merged:,} lines merged into their exchange" if c.merged else ""),
+        f"  requests {c.requests:,} · verdicts {c.verdicts:,} · statuses {c.statuses:,} · results {c.results:,}"
+        f" · other {c.logs:,} · unparsed {c.unparsed:,}",
+    ]
+    if c.classes:
+        lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
+    lines.append(
+        f"  double prompts {c.findings:,}" + (f" (the cache spared {c.cache_hits:,} more)" if c.cache_hits else "")
+    )
+    notes = {
+        "without their request line": c.orphans,
+        "exchanges given up for a newer request": c.given_up,
+        "exchanges open at the end": c.open_at_end,
+        "status codes unknown": c.unknown_codes,
+        "verdicts that disagree with the code": c.conflicts,
+        "lines with undecodable bytes": c.decode_errors,
+        "lines too long": c.too_long,
+        "prompts too old for the newest event time (did the clock jump?)": c.late,
+    }
+    seen = [f"{number:,} {what}" for what, number in notes.items() if number]
+    if seen:
+        lines.append("  note: " + ", ".join(seen))
+    return "\n".join(lines)
+
+
+class Progress:
+    """Told after every block how far the work is; draws nothing."""
+
+    def advance(self, bytes_read: int, counts: Counts) -> None:
+        """`bytes_read` more bytes of the input are done."""
+
+
+class _Bar(Progress):
+    def __init__(self, total: int | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (
+            TextColumn("{task.fields[lines]:>12} lines"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]} lines/s"),
+            TimeRemainingColumn(compact=True),
+        )
+        self._bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("", total=total, lines="0", rate="-")
+        self._bar.start()
+
+    def advance(self, bytes_read: int, counts: Counts) -> None:
+        elapsed = self._bar.tasks[0].elapsed or 0
+        rate = f"{counts.lines / elapsed:,.0f}" if elapsed > 0 else "-"
+        self._bar.update(self._task, advance=bytes_read, lines=f"{counts.lines:,}", rate=rate)
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+@contextmanager
+def progress(total: int | None, *, show: bool | None) -> Iterator[Progress]:
+    """A bar over `total` input bytes (None: not known), on standard error.
+
+    `show` None: only if that is a terminal.
+    """
+    if not (sys.stderr.isatty() if show is None else show):
+        yield Progress()
+        return
+    bar = _Bar(total)
+    try:
+        yield bar
+    finally:
+        bar.stop()

@@ -1,0 +1,73 @@
+"""Time stamps of the log, read as nanoseconds since 1970 and back. Pure.
+
+MFA Server writes UTC as ISO 8601 with `Z` and six fraction digits; 0 to 9 are accepted.
+"""
+
+import re
+from datetime import UTC, datetime
+
+_STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
+_PARTS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
+_DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+
+EPOCH = "1970-01-01T00:00:00.000000Z"
+SECOND = 1_000_000_000
+
+
+def second_of(text: str) -> int | None:
+    """Seconds since 1970 of `2017-02-14T02:57:19` (the form is checked already), or None if that is no real instant.
+
+    A leap second (`:60`) is refused: neither Python nor Elasticsearch can hold one.
+    """
+    year, month, day, hour, minute, second = (int(text[a:b]) for a, b in _PARTS)
+    try:
+        when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return (when.toordinal() - _DAY_0) * 86_400 + hour * 3600 + minute * 60 + second
+
+
+class Clock:
+    """Reads time stamps; remembers the last seconds, because neighbours in a log share them.
+
+    `seconds` maps `2017-02-14T02:57:19` to seconds since 1970 (valid ones only). It is public for
+    the fast path, and bounded.
+    """
+
+    LIMIT = 4096
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, int] = {}
+
+    def read(self, text: str) -> int | None:
+        """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
+        second = self.seconds.get(text[:19])
+        digits = text[20:26]
+        if second is not None and len(text) == 27 and text[19] == "." and text[26] == "Z" and text.isascii() and digits.isdecimal():
+            return second * SECOND + int(digits) * 1000
+        return self._read(text)
+
+    def _read(self, text: str) -> int | None:
+        match = _STAMP.fullmatch(text)
+        if match is None:
+            return None
+        whole, fraction = match.groups()
+        second = self.seconds.get(whole)
+        if second is None:
+            second = second_of(whole)
+            if second is None:
+                return None
+            if len(self.seconds) >= self.LIMIT:
+                self.seconds.clear()
+            self.seconds[whole] = second
+        return second * SECOND + (int(fraction.ljust(9, "0")) if fraction else 0)
+
+
+def looks_like_time(text: str) -> bool:
+    """True for the form of a time stamp, real instant or not."""
+    return _STAMP.fullmatch(text) is not None
+
+
+def from_seconds(seconds: float) -> str:
+    """A time stamp with microseconds, as the log writes it, from seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
