@@ -3,11 +3,11 @@
 Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT.
 """
 
+import contextlib
 import gc
 import os
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from shipper import __version__
 from shipper.detect.double_prompt import Rule
 from shipper.errors import MfaShipperError, UsageError
 from shipper.formats import FORMATS
-from shipper.library import Library, load
+from shipper.library import load, load_codes
+from shipper.output import ClosedPipe, open_output
 from shipper.parse import Options
 from shipper.pipeline import Settings
 from shipper.times import SECOND
@@ -58,10 +59,6 @@ class Size(click.ParamType):
         if not number.strip().isdecimal() or unit is None or not 16 <= int(number) * unit <= 1 << 30:
             self.fail(f"{value!r} is not a size from 16 to 1GiB; write 1MiB or 65536", param, ctx)
         return int(number) * unit
-
-
-def _library(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> Library:
-    return load(pattern_dirs, status_codes)
 
 
 PATTERNS = click.option(
@@ -115,6 +112,60 @@ def parse(files: tuple[str, ...], output: str | None, workers: str, show_progres
     )
 
 
+@command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
+@click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE...")
+@PATTERNS
+@CODES
+def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
+    """Say what a log line, a status code, a constant or words of a description mean.
+
+    \b
+      mfa-shipper explain 21
+      mfa-shipper explain no response
+      mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
+      tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
+
+    Of a line: the patterns that match, what they capture, what it means, the event; where none
+    matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
+    """
+    from shipper.explain import explain as answer
+
+    text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
+    _print(answer(text, load(pattern_dirs, status_codes)))
+
+
+@command.command()
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="csv can be given to --status-codes again.")
+@CODES
+def codes(form: str, status_codes: Path | None) -> None:
+    """Print the status code table: what each code means, and whether the phone rang."""
+    from shipper.codes import render
+
+    _print(render(load_codes(status_codes), form))
+
+
+@command.command()
+@PATTERNS
+@CODES
+def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
+    """Validate patterns and the code table, your own and the built-in ones."""
+    library = load(pattern_dirs, status_codes, every_block=True)
+    own = sum(Path(p.definition.file).parent in pattern_dirs for p in (*library.lines, *library.messages))
+    parts = [
+        f"patterns: {len(library.lines)} for lines, {len(library.messages)} for messages" + (f", {own} of them yours" if own else ""),
+        f"status codes: {len(library.codes.codes)}",
+    ]
+    if not library.builtin:
+        parts.append("note: with patterns of your own every line takes the general path, at about a quarter of the speed")
+    _print("\n".join([*parts, "all is well"]) + "\n")
+
+
+def _print(text: str) -> None:
+    """Print in UTF-8 whatever the locale; a reader that has seen enough is no error."""
+    with contextlib.suppress(ClosedPipe), open_output(None) as out:
+        out.write(text.encode("utf-8", "replace"))
+
+
 def _settings(
     *,
     format_name: str,
@@ -140,7 +191,7 @@ def _settings(
     if namespace != namespace.lower() or not namespace or set(namespace) & set('\\/*?"<>| ,#:-') or len(namespace) > 100:
         raise UsageError(f"--namespace {namespace}: a data stream namespace is lower case, without -, spaces or any of \\/*?\"<>|,#:")
     return Settings(
-        library=_library(pattern_dirs, status_codes),
+        library=load(pattern_dirs, status_codes),
         options=Options(keep_original=not no_original, constants=constants, exchange_timeout=exchange_timeout),
         rule=Rule(window, exchange_timeout, include_retries),
         format=format_name,

@@ -6,7 +6,7 @@ A request opens an exchange on its thread; a verdict or status belongs to it whe
 
 from shipper.model import Exchange
 
-Thread = tuple[str, int, int]  # component, process id, thread id
+Thread = str  # COMPONENT|PID|TID: a text, because its hash is computed once
 
 
 class Exchanges:
@@ -32,9 +32,9 @@ class Exchanges:
         self.open[thread] = exchange
         return int(given_up)
 
-    def belonging(self, thread: Thread, time: int) -> Exchange | None:
+    def belonging(self, thread: Thread | None, time: int) -> Exchange | None:
         """The open exchange that a verdict or status of this thread and time belongs to."""
-        exchange = self.open.get(thread)
+        exchange = self.open.get(thread) if thread is not None else None
         if exchange is not None and 0 <= time - exchange.start <= self.timeout:
             return exchange
         return None

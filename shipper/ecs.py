@@ -1,6 +1,7 @@
 """What every ECS document of ours shares: version, data set names, constant fields. Pure."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from shipper.model import Code, Document, User
@@ -34,18 +35,20 @@ class Envelope:
         return document
 
 
-def user_fields(user: User) -> Document:
-    """`user` and `related` of an event, in the order in which events carry them."""
-    fields: Document = {"name": user.name}
-    if user.domain:
-        fields["domain"] = user.domain
-    if user.email:
-        fields["email"] = user.email
-    return {"user": fields, "related": {"user": [user.name, user.email] if user.email else [user.name]}}
+def user_parts(user: User) -> tuple[Document, Document]:
+    """`user` and `related` of an event."""
+    mine = {"name": user.name}
+    if user.domain is not None:
+        mine["domain"] = user.domain
+    if user.email is None:
+        return mine, {"user": [user.name]}
+    mine["email"] = user.email
+    return mine, {"user": [user.name, user.email]}
 
 
+@lru_cache(1024)
 def status_fields(code: Code) -> Document:
-    """`azure_mfa.status` of a row of the code table."""
+    """`azure_mfa.status` of a row of the code table; shared, so not to be changed."""
     fields = {
         "code": code.number,
         "description": code.description,

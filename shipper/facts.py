@@ -7,6 +7,7 @@ the full treatment when it captures the same fields.
 """
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,16 +57,35 @@ def split_arguments(text: str) -> tuple[str, ...]:
     return tuple(match[1] or (match[2] or "").strip() for match in found)
 
 
-def _address(text: str) -> str | None:
+def _integer(text: str) -> int | None:
+    """A number that JSON readers can hold (64 bits); the length is checked first, because Python refuses long ones."""
     try:
-        return str(ipaddress.ip_address(text))
+        number = int(text) if len(text) <= 40 else None
     except ValueError:
         return None
+    return number if number is not None and -(1 << 63) <= number < 1 << 63 else None
+
+
+def _fraction(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _address(text: str) -> str | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return f"::ffff:{mapped}" if mapped else str(address)  # the same on every version of Python
 
 
 TYPES: dict[str, Callable[[str], Any] | None] = {
-    "int": int,
-    "float": float,
+    "int": _integer,
+    "float": _fraction,
     "string": None,
     "ip": _address,
     "principal": split_principal,

@@ -1,68 +1,58 @@
 """The fast path: the commonest plain lines straight to their events. Pure.
 
-An optimisation of `parse.py`, nothing else. It knows four forms, in plain printable ASCII:
+An optimisation of `parse.py`, nothing else. It knows these forms, in plain printable ASCII:
 
-    TIME|L|PID|TID|COMPONENT|Calling pfAuthUser('DOMAIN\\name', '', 1)      or name@domain
+    TIME|L|PID|TID|COMPONENT|Calling pfAuthUser('USER', '', 1)
     TIME|L|PID|TID|COMPONENT|authResult = N      together with the line behind it,
     TIME|L|PID|TID|COMPONENT|rawCallStatus = N   same time, same thread, its exchange open
     TIME|L|PID|TID|COMPONENT|GUID|Pfauth WORD for user 'USER'. Call status: CONSTANT - "Text".
 
-and hands every other line to the general path, which then does it all. It also knows no field: its
-templates are events that the general path made for marked lines, cut at the marks. A property test
-holds both against each other, byte for byte.
+and hands every other line to the general path, from the same state. It knows no field: its
+templates (`templates.py`) are events that the general path made of marked lines, cut at the marks.
+A property test holds both paths against each other, byte for byte.
 
-Why it is quicker: the work of a line is a few searches in C and one f-string of ready pieces.
-The chunk is read as latin-1, so bytes and characters are the same thing.
+Why it is quicker: the work of a line is a few searches in C and one f-string of ready pieces. The
+chunk is read as latin-1, so that bytes and characters are the same thing.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
-from shipper.model import Chunk, Code, Completion, Counts, Exchange, User
-from shipper.parse import Events, Parser, user_json
+from shipper.model import Chunk, Completion, Exchange, LogFile, User
+from shipper.parse import Events, Parser
 from shipper.principal import split_principal
-from shipper.times import SECOND
+from shipper.templates import RESULT, Context, Tally, process_json, user_pieces
 
-CALL = "|Calling pfAuthUser('"
-VERDICT = "|authResult = "
-STATUS = "|rawCallStatus = "
-RESULT = "|Pfauth "
-
-_HEAD = re.compile(r"Z\|[0-9A-Za-z]\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
-_TAIL = re.compile(r"'(?:, (?:'[A-Za-z0-9._:-]*'|[A-Za-z0-9._:-]+))*\)")
+_FORM = re.compile(
+    r"Z\|(?P<level>[0-9A-Za-z])\|(?P<pid>0|[1-9][0-9]{0,17})\|(?P<tid>0|[1-9][0-9]{0,17})\|(?P<component>[A-Za-z0-9_]{1,128})"
+    r"(?P<message>|\|Calling pfAuthUser|\|authResult = (?P<verdict>0|-?[1-9][0-9]{0,8}))"
+)
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
-_RESULT_TAIL = re.compile(r'[A-Z][A-Z0-9_]{0,127} - "[A-Za-z0-9 #+.-]{1,99}"\.')
-_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,8}")
+_FORMS = 16_384  # remembered; a log that has more threads is not in a hurry
 
-# Marks: values that are valid where they stand, and stand nowhere else.
-_START, _END = "1987-06-05T04:03:02.100000Z", "1987-06-05T04:03:03.223344Z"
-_DURATION = "1123344000"
-_OFFSETS = "770000000000000001", "770000000000000002", "770000000000000003"
-_NAME, _GUID_MARK = "mark7user7mark", "7a7a7a7a-7b7b-7c7c-7d7d-7e7e7e7e7e7e"
-
-Pieces = tuple[str, ...]
-LIMIT = 2048  # templates of one kind that a thread keeps
+Scratch = Callable[[LogFile], Parser]
 
 
-class _Head:
-    """What lines of one level, thread and component share: their thread, and templates made so far."""
+class _Form:
+    """A line without its time, user and code: what all lines of this form and thread share."""
 
-    __slots__ = ("component", "pairs", "requests", "results", "text", "thread")
+    __slots__ = ("component", "context", "pairs", "process", "thread", "verdict")
 
-    def __init__(self, text: str, match: re.Match[str]) -> None:
-        self.text = text
-        self.thread = (match[3], int(match[1]), int(match[2]))
-        self.component = match[3]
-        self.requests: dict[str, Pieces] = {}
-        self.pairs: dict[tuple[str, str], tuple[Pieces, Code, bool]] = {}
-        self.results: dict[str, tuple[Pieces, Code, bool]] = {}
+    def __init__(self, match: re.Match[str], context: Context) -> None:
+        level, pid, tid, component, _, verdict = match.groups()
+        self.component = component
+        self.context = context
+        self.process = process_json(pid, tid)
+        self.thread = f"{component}|{pid}|{tid}"
+        self.verdict = verdict
+        self.pairs = context.pairs.setdefault(verdict or "", {})
 
 
 class FastParser:
-    """A `Parser` for one file of a built-in log family, with the same call and the same answers."""
+    """A `Parser` for one file of the built-in log families: the same call, the same answers."""
 
-    def __init__(self, general: Parser, scratch: Callable[[], Parser]) -> None:
+    def __init__(self, general: Parser, scratch: Scratch) -> None:
         """
         Args:
             general: does every line that is not plain, and holds the state.
@@ -70,142 +60,195 @@ class FastParser:
         """
         self.general = general
         self._scratch = scratch
-        self._heads: dict[str, _Head | None] = {}
-        user = user_json(User("\x01", "\x02", None, ""))
-        self._domain_user = tuple(re.split(r"\\u000[12]", user))
-
-    def seen(self) -> set[tuple[str, int, int]]:
-        """The threads whose lines took this path."""
-        return {head.thread for head in self._heads.values() if head}
+        self._forms: dict[str, _Form] = {}
+        self._contexts: dict[tuple[str, str], Context] = {}
+        self._domain_user = user_pieces("name", "domain", None)
+        self._mail_user = user_pieces("name", "domain", "email")
+        self._bare_user = user_pieces("name", None, None)
 
     def __call__(self, chunk: Chunk) -> Events:
         """As `Parser.__call__`."""
+        general = self.general
         text = chunk.data.decode("latin-1")
         end = "\n"
         if "\r" in text:
             end = "\r\n"
-            if not text.count(end) == text.count("\n") == text.count("\r") or not text.endswith(end):
-                return self.general(chunk)
-        exchanges = self.general.state.exchanges
-        whole = text.endswith(end)
+            if not text.count(end) == text.count("\n") == text.count("\r"):
+                return general(chunk)
         lines = text.split(end)
-        if whole:
+        if not lines[-1]:
             lines.pop()
-        if chunk.cut or self.general.file.encoding != "utf-8" or len(exchanges.open) + len(lines) > exchanges.LIMIT:
-            return self.general(chunk)
-        return self._lines(lines, chunk.offset, len(end), whole)
-
-    def _lines(self, lines: list[str], offset: int, gap: int, whole: bool) -> Events:
-        # One long loop with local names: a call for each line would cost as much as the line.
-        general = self.general
+        exchanges = general.state.exchanges
+        if chunk.cut or general.file.encoding != "utf-8" or len(exchanges.open) + len(lines) > exchanges.LIMIT:
+            return general(chunk)
         general.begin()
-        counts, state, clock = general.counts, general.state, general.clock
-        opens, timeout = state.exchanges.open, state.exchanges.timeout
-        heads, seconds, raw = self._heads, clock.seconds, general.raw
-        completions = general.completions
-        u0, u1, u2, u3 = self._domain_user[0], self._domain_user[1], self._domain_user[2], self._domain_user[3]
-        if False:
-            raise AssertionError
+        return self._lines(lines, chunk.offset, len(end)), general.completions
+
+    def _lines(self, lines: list[str], offset: int, gap: int) -> list[str]:
+        """The events of plain lines (`gap` bytes apart), the first of which begins at `offset`.
+
+        One loop and local names: a call a line would cost as much as the line. The time is checked
+        by parts: the second is known to the clock, six digits follow, and the form begins with Z.
+        """
+        general = self.general
+        state, clock, prefix = general.state, general.clock, f"{general.file.fingerprint}-"
+        opens, timeout, newest = state.exchanges.open, state.exchanges.timeout, state.newest
+        forms, seconds, stamp = self._forms, clock.seconds, general.last_time
         keep = None if general.options.keep_original else 0
-        new, make_exchange, make_completion = tuple.__new__, Exchange, Completion
-        newest, stamp = state.newest, general.last_time
-        requests = verdicts = statuses = results = 0
+        u0, u1, u2, u3 = self._domain_user
+        new, an_exchange, a_user, a_completion = tuple.__new__, Exchange, User, Completion
         events: list[str] = []
-        codes: list[Code] = []
-        add, last = events.append, len(lines) - 1
-        index = -1
-        while index < last:
-            index += 1
-            line = lines[index]
-            head, found, rest = line.partition(CALL)
-            if found:
-                known = heads.get(head[26:]) or self._head(head)
-                second = seconds.get(head[:19])
-                micro = head[20:26]
-                user, found, tail = rest.partition("'")
-                domain, backslash, name = user.partition("\\")
-                if (
-                    known
-                    and second is not None
-                    and head[19:20] == "."
-                    and micro.isdecimal()
-                    and head.isascii()
-                    and name
-                    and domain
-                    and "\\" not in name
-                    and '"' not in user
-                    and user.isascii()
-                    and user.isprintable()
-                    and known.thread not in opens
-                ):
-                    pieces = known.requests.get(tail) or self._request(known, tail)
-                    if pieces:
-                        stamp = head[:27]
-                        time = second * 1_000_000_000 + int(micro) * 1000
-                        if time > newest:
-                            newest = time
-                        p0, p1, p2, p3, p4, p5, p6, p7 = pieces
-                        user_text = f"{u0}{name}{u1}{domain}{u2}{name}{u3}"
-                        escaped = f"{head}{CALL}{domain}\\\\{name}'{tail}"
-                        message = escaped[len(head) + 1 :]
-                        add(
-                            f"{p0}{stamp}{p1}{offset}{p2}{escaped[:keep]}{p3}{message}{p4}{user_text}{p5}{offset}{p6}{offset}{p7}"
-                        )
-                        opens[known.thread] = new(
-                            make_exchange,
-                            (time, stamp, f"{general.file.fingerprint}-{offset}", new(User, (name, domain, None, user.casefold())), user_text, None),
-                        )
-                        requests += 1
-                        offset += len(line) + gap
-                        continue
-            else:
-                head, found, value = line.partition(VERDICT)
-                if found and index < last:
-                    behind = lines[index + 1]
-                    cut = len(head)
-                    known = heads.get(head[26:]) or self._head(head)
-                    second = seconds.get(head[:19])
-                    micro = head[20:26]
-                    if (
-                        known
-                        and second is not None
-                        and head[19:20] == "."
-                        and micro.isdecimal()
-                        and head.isascii()
-                        and behind.startswith(head)
-                        and behind[cut : cut + 17] == STATUS
-                        and (index + 1 < last or whole)
-                    ):
-                        time = second * 1_000_000_000 + int(micro) * 1000
-                        exchange = opens.get(known.thread)
-                        if exchange is not None and 0 <= time - exchange[0] <= timeout:
-                            pair = known.pairs.get((value, behind[cut + 17 :])) or self._pair(known, value, behind[cut + 17 :])
-                            if pair:
-                                if time > newest:
-                                    newest = time
-                                stamp = head[:27]
-                                start, start_text, xid, user_of, user_text, _ = exchange
-                                (v0, v1, v2, v3, v4, v5, v6, v7, s1, s2, s3, s4, s5, s6, s7, s8, s9), code, success = pair
-                                offset2 = offset + len(line) + gap
-                                add(
-                                    f"{v0}{stamp}{v1}{offset}{v2}{line[:keep]}{v3}{user_text}{v4}{offset}{v5}{xid}{v6}\n"
-                                    f"{v0}{stamp}{v7}{offset2}{s1}{start_text}{s2}{stamp}{s3}{time - start}{s4}{behind[:keep]}{s5}{user_text}{s6}{offset2}{s7}{xid}{s8}"
-                                )
-                                del opens[known.thread]
-                                completions.append(
-                                    new(make_completion, (len(events) - 1, exchange, known.component, time, stamp, code, success, newest))
-                                )
-                                codes.append(code)
-                                offset = offset2 + len(behind) + gap
-                                index += 1
-                                verdicts += 1
-                                continue
-                else:
+        tallies: list[Tally] = []
+        add, complete = events.append, general.completions.append
+        requests = 0
+        following = iter(lines)
+        for line in following:
+            behind = None
+            bracket = line.find("(")
+            form = forms.get(line[26:bracket] if bracket > 0 else line[26:]) or self._form(line, bracket)
+            if form is not None:
+                second = seconds.get(line[:19])
+                if second is None:
+                    clock.read(line[:27])
+                    second = seconds.get(line[:19], 0)
+                micro = line[20:26]
+                time = second * 1_000_000_000 + int(micro) * 1000 if second and line[19] == "." and micro.isdecimal() else 0
+                if not time:
                     pass
-            # Not plain: the general path does it, from the same state.
+                elif bracket > 0:
+                    quote = line.find("'", bracket + 2)
+                    user, tail = line[bracket + 2 : quote], line[quote:]
+                    pieces = form.context.requests.get(tail) or form.context.request(tail)
+                    if pieces and line[bracket + 1] == "'" and user.isascii() and user.isprintable() and '"' not in user:
+                        domain, _, name = user.partition("\\")
+                        if domain and name and "\\" not in name:
+                            who = new(a_user, (name, domain, None, user.casefold()))
+                            shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
+                        else:
+                            who, shared = self._user(user, form)
+                        now, event_id = line[:27], f"{prefix}{offset}"
+                        exchange = new(an_exchange, (time, now, event_id, who, shared, None))
+                        if who and opens.setdefault(form.thread, exchange) is exchange:
+                            stamp = now
+                            if time > newest:
+                                newest = time
+                            p0, p1, p2, p3, p4, p5, p6, p7 = pieces
+                            escaped = line.replace("\\", "\\\\")
+                            message = escaped[bracket - 18 :]
+                            add(f"{p0}{now}{p1}{event_id}{p2}{escaped[:keep]}{p3}{message}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}")
+                            requests += 1
+                            offset += len(line) + gap
+                            continue
+                elif form.verdict:
+                    behind = next(following, None)
+                    exchange = opens.get(form.thread)
+                    head = line[: -13 - len(form.verdict)]
+                    if behind is not None and exchange is not None and behind.startswith(head):
+                        status = behind[len(head) :]
+                        pair = form.pairs.get(status) or form.context.pair(form.verdict, status)
+                        start, start_text, event_id, _, shared, _ = exchange
+                        duration = time - start
+                        if pair is not None and 0 <= duration <= timeout:
+                            if time > newest:
+                                newest = time
+                            stamp = line[:27]
+                            (v0, v1, v2, v3, v4, v5, v6), (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9), code, success, tally = pair
+                            position, offset_2 = len(events), offset + len(line) + gap
+                            complete(new(a_completion, (position, exchange, form.component, time, stamp, code, success, newest)))
+                            add(
+                                f"{v0}{stamp}{v1}{prefix}{offset}{v2}{line[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}\n"
+                                f"{s0}{stamp}{s1}{prefix}{offset_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{behind[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
+                            )
+                            del opens[form.thread]
+                            tallies.append(tally)
+                            offset = offset_2 + len(behind) + gap
+                            continue
+            # Not plain, or one of the rarer forms: from here on the state is the general path's.
             state.newest, general.last_time, general.position = newest, stamp, len(events)
-            add(raw(line.encode("latin-1"), offset, ended=False))
-            newest, stamp = state.newest, general.last_time
+            add(self._result(line, offset, tallies) or general.raw(line.encode("latin-1"), offset, ended=False))
             offset += len(line) + gap
+            if behind is not None:
+                general.position = len(events)
+                add(general.raw(behind.encode("latin-1"), offset, ended=False))
+                offset += len(behind) + gap
+            newest, stamp = state.newest, general.last_time
         state.newest, general.last_time = newest, stamp
-        return events, completions
+        general.counts.requests += requests
+        general.counts.lines += requests
+        self._count(tallies)
+        return events
+
+    def _count(self, tallies: list[Tally]) -> None:
+        counts = self.general.counts
+        for tally, number in Counter(tallies).items():
+            counts.lines += number * tally.lines
+            counts.verdicts += number * (tally.lines - 1)
+            counts.statuses += number * (tally.lines - 1)
+            counts.results += number * (2 - tally.lines)
+            counts.unknown_codes += number * tally.unknown
+            counts.conflicts += number * tally.conflict
+            counts.classes[tally.status_class] += number
+
+    def _form(self, line: str, bracket: int) -> _Form | None:
+        """The form of a line that is not known yet; None if it is not plain."""
+        text = line[26:bracket] if bracket > 0 else line[26:]
+        match = _FORM.fullmatch(text)
+        if match is None or (bracket > 0) != text.endswith("|Calling pfAuthUser"):
+            return None
+        if len(self._forms) >= _FORMS:
+            self._forms.clear()
+        key = match["level"], match["component"]
+        context = self._contexts.get(key)
+        if context is None:
+            context = self._contexts[key] = Context(self._scratch, self.general.file, *key)
+        form = self._forms[text] = _Form(match, context)
+        return form
+
+    def _user(self, text: str, form: _Form) -> tuple[User | None, str]:
+        """A plain user of any form, and the JSON text that the lines of the exchange share; None if it is not plain."""
+        user = split_principal(text)
+        if user is None or "\\" in user.name:
+            return None, ""
+        name, domain, email, _ = user
+        if email is not None:
+            m0, m1, m2, m3, m4, m5 = self._mail_user
+            return user, f"{m0}{name}{m1}{domain}{m2}{email}{m3}{name}{m4}{email}{m5}{form.process}"
+        if domain is not None:
+            u0, u1, u2, u3 = self._domain_user
+            return user, f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
+        b0, b1, b2 = self._bare_user
+        return user, f"{b0}{name}{b1}{name}{b2}{form.process}"
+
+    def _result(self, line: str, offset: int, tallies: list[Tally]) -> str | None:
+        """The event of a one-line result, or None if it is not plain."""
+        head, found, rest = line.partition(RESULT)
+        if not found:
+            return None
+        general, stamp, guid = self.general, head[:27], head[-36:]
+        head = head[26:-37]
+        form = self._forms.get(head) or self._form(line[:26] + head, -1)
+        time = general.clock.read(stamp)
+        word, _, rest = rest.partition(" for user '")
+        text, _, tail = rest.partition("'. Call status: ")
+        if not form or not time or line[26 + len(head)] != "|" or not _GUID(guid) or not text.isascii():
+            return None
+        if not text.isprintable() or '"' in text or "'" in text:
+            return None
+        template = form.context.results.get((word, tail)) or form.context.result(word, tail)
+        user, shared = self._user(text, form)
+        if not template or not user:
+            return None
+        (p0, p1, p2, p3, p4, p5, p6, p7), code, success, tally = template
+        state = general.state
+        general.last_time = stamp
+        state.newest = max(state.newest, time)
+        event_id = f"{general.file.fingerprint}-{offset}"
+        exchange = Exchange(time, stamp, event_id, user, shared)
+        general.completions.append(
+            Completion(general.position, exchange, form.component, time, stamp, code, success, state.newest)
+        )
+        tallies.append(tally)
+        escaped = line.replace("\\", "\\\\").replace('"', '\\"')
+        original = escaped if general.options.keep_original else ""
+        message = escaped[64 + len(head) :]
+        return f"{p0}{stamp}{p1}{event_id}{p2}{original}{p3}{message}{p4}{shared}{p5}{offset}{p6}{guid}{p7}"

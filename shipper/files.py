@@ -106,10 +106,13 @@ def _gunzip(read: Read, name: str) -> Read:
     waiting = b""
     ended = False  # between two members, where the file may end
     position = 0
+    failure: RunError | None = None
 
     def reading(size: int) -> bytes:
-        nonlocal member, waiting, ended, position
+        nonlocal member, waiting, ended, position, failure
         while True:
+            if failure:
+                raise failure
             if not waiting:
                 waiting = read(READ_SIZE)
                 position += len(waiting)
@@ -120,21 +123,34 @@ def _gunzip(read: Read, name: str) -> Read:
                     waiting = b""
                     continue
                 member, ended = zlib.decompressobj(31), False
+            before = member.copy()
             try:
                 data = member.decompress(waiting, size)
             except zlib.error as error:
-                raise RunError(f"{name}: damaged gzip data before compressed byte {position}: {error}") from None
+                failure = RunError(f"{name}: damaged gzip data before compressed byte {position}: {error}")
+                data = _salvage(before, waiting)
+                if data:
+                    return data
+                continue
             if not data and not waiting and not member.eof:
-                data = member.flush(size)
-                if not data:
-                    raise RunError(f"{name}: the gzip file ends too early, after {position} compressed bytes")
-                return data
+                raise RunError(f"{name}: the gzip file ends too early, after {position} compressed bytes")
             waiting = member.unused_data if member.eof else member.unconsumed_tail
             ended = member.eof
             if data:
                 return data
 
     return reading
+
+
+def _salvage(member: "zlib._Decompress", damaged: bytes) -> bytes:
+    """What a gzip member gives before its damage, which zlib keeps to itself unless asked byte by byte."""
+    parts = []
+    try:
+        for at in range(len(damaged)):
+            parts.append(member.decompress(damaged[at : at + 1]))  # noqa: PERF401  the parts before an error count
+    except zlib.error:
+        pass
+    return b"".join(parts)
 
 
 def last_newline(data: bytes, newline: bytes) -> int:
@@ -167,7 +183,7 @@ def read_chunks(
         size: bytes a read.
         limit: bytes of a line, without its end.
     """
-    newline = "\n".encode(encoding)
+    newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
     unit = len(newline)
     limit = max(unit, limit // unit * unit)
     size = max(unit, min(size, limit) // unit * unit)  # so that only a first line can be too long
@@ -191,7 +207,7 @@ def read_chunks(
                 continue
             if skipping:
                 offset, data, skipping = offset + end + unit, data[end + unit :], False
-            elif _length(data, end, unit) > limit:
+            elif _length(data, end, carriage_return) > limit:
                 yield Chunk(data[:limit], offset, cut=True)
                 if end < 0:
                     kept = len(data) // unit * unit
@@ -210,11 +226,11 @@ def read_chunks(
         raise failure
 
 
-def _length(data: bytes, end: int, unit: int) -> int:
+def _length(data: bytes, end: int, carriage_return: bytes) -> int:
     """Bytes of the first line, whose end is at `end` (-1: not seen yet, and a CR may still belong to it)."""
     if end < 0:
-        return len(data) - unit
-    return end - unit if data[end - unit : end].strip(b"\0") == b"\r" else end
+        return (len(data) // len(carriage_return) - 1) * len(carriage_return)
+    return end - len(carriage_return) if data.endswith(carriage_return, 0, end) else end
 
 
 def size_of(path: str) -> int | None:

@@ -11,9 +11,11 @@ and an unknown name is a bare KeyError. So the adapter
 """
 
 import re
+import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import Any, Protocol
 
 import pygrok.pygrok as pygrok_module
@@ -53,35 +55,50 @@ class _Regex(Protocol):
 class Pattern:
     """A compiled expression that matches a whole text.
 
-    `fields` holds, for each group, the ECS field and the conversion of its text.
+    `fields` holds, for each group, the ECS field and the conversion of its text; `pick` chooses the
+    texts of these groups.
     """
 
     definition: Definition
     source: str
     regex: _Regex
     fields: tuple[tuple[str, str, Convert | None], ...]
+    pick: Callable[..., tuple[str | None, ...]]
 
     @property
     def name(self) -> str:
         """The name in the grok file, such as MESSAGE_PFRAD_STATUS."""
         return self.definition.name
 
+    def texts(self, text: str) -> tuple[str | None, ...] | None:
+        """The captured texts in the order of `fields`, or None if the text does not match as a whole."""
+        found = self.regex.fullmatch(text)
+        return None if found is None else self.pick((*found.groups(), None))
+
     def match(self, text: str) -> dict[str, Any] | None:
         """Captured fields by ECS name (dotted), or None if the text does not match as a whole.
 
         A group that took no part, or whose conversion says None, is left out.
         """
-        found = self.regex.fullmatch(text)
-        if found is None:
-            return None
+        texts = self.texts(text)
+        return None if texts is None else self.convert(texts)
+
+    def convert(self, texts: tuple[str | None, ...]) -> dict[str, Any]:
+        """The fields that `texts` are."""
         captured = {}
-        for group, field, convert in self.fields:
-            value = found[group]
-            if value is not None and convert is not None:
-                value = convert(value)
-            if value is not None:
-                captured[field] = value
+        for (_, field, convert), value in zip(self.fields, texts, strict=True):
+            converted = value if value is None or convert is None else convert(value)
+            if converted is not None:
+                captured[field] = converted
         return captured
+
+
+def _pick(regex: _Regex, fields: tuple[tuple[str, str, Convert | None], ...]) -> Callable[..., tuple[str | None, ...]]:
+    """Chooses the groups of `fields` out of all groups of a match (and a None behind them)."""
+    indexes = [regex.groupindex[group] - 1 for group, _, _ in fields]
+    if len(indexes) >= 2:
+        return itemgetter(*indexes)
+    return lambda groups: tuple(groups[i] for i in indexes)
 
 
 def builtin_names() -> list[str]:
@@ -96,7 +113,7 @@ def read_definitions(text: str, file: str) -> list[Definition]:
         PatternError: a line is not of that form, or a name is defined twice in the file.
     """
     found: dict[str, Definition] = {}
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
@@ -124,6 +141,7 @@ class Compiler:
         known_fields: Container[str],
         field_names: list[str],
         types: Mapping[str, Convert | None],
+        check_type: Callable[[str, str | None], str | None] = lambda field, kind: None,
     ) -> None:
         """
         Args:
@@ -131,11 +149,13 @@ class Compiler:
             known_fields: fields that an event can carry; another one is an error, since nobody would see it.
             field_names: examples of known fields, for a hint at a misspelt one.
             types: the names after the second colon, and what they do with the text.
+            check_type: says why a field cannot be captured with a type (None: without one), or None if it can.
         """
         self._definitions = definitions
         self._known_fields = known_fields
         self._field_names = field_names
         self._types = types
+        self._check_type = check_type
         self._expansions: dict[str, str] = {}
         self._fields: list[tuple[str, str, Convert | None]] = []
 
@@ -161,7 +181,8 @@ class Compiler:
         for definition, source, (start, end) in zip(definitions, expanded.split(self.JOINT), spans, strict=True):
             try:
                 source = _without_idle_groups(source)
-                patterns.append(Pattern(definition, source, _compile(source), tuple(self._fields[start:end])))
+                regex, fields = _compile(source), tuple(self._fields[start:end])
+                patterns.append(Pattern(definition, source, regex, fields, _pick(regex, fields)))
             except (re.error, pygrok_module.re.error) as error:
                 raise self._blame([definition], error) from None
         return patterns
@@ -182,6 +203,8 @@ class Compiler:
             group = _UNNAMED if field is None else self._group(part, match[0], field, kind)
             return f"%{{{alias}:{group}}}"
 
+        if self.JOINT in part.expression:
+            raise part.error(f"{part.name} holds the control character {self.JOINT!r}; write \\x1e")
         if "%{" in _REFERENCE.sub("", part.expression):
             raise part.error("a reference is written %{NAME}, %{NAME:field} or %{NAME:field:type}")
         return _REFERENCE.sub(reference, part.expression)
@@ -198,6 +221,9 @@ class Compiler:
             near = get_close_matches(field, self._field_names, 1)
             hint = f"did you mean {near[0]}?" if near else "fields of your own go below azure_mfa. or labels."
             raise part.error(f"{whole}: no event has a field {field}; {hint}")
+        fault = self._check_type(field, kind)
+        if fault:
+            raise part.error(f"{whole}: {fault}")
         group = f"f{len(self._fields)}"
         self._fields.append((group, field, self._types[kind] if kind else None))
         return group
@@ -229,10 +255,15 @@ class Compiler:
 
 
 def _compile(source: str) -> _Regex:
-    """With the standard library, which is the faster; with `regex` where only that can."""
+    """With the standard library, which is the faster; with `regex` where only that can.
+
+    The standard library warns where it takes `[[:alpha:]]` for something else than the rest of the world.
+    """
     try:
-        return re.compile(source)
-    except re.error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            return re.compile(source)
+    except (re.error, FutureWarning):
         compiled: _Regex = pygrok_module.re.compile(source)
         return compiled
 

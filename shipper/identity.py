@@ -8,6 +8,7 @@ import glob
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -54,7 +55,9 @@ def first_stamp(read: Read, encoding: str, skip: int) -> tuple[str | None, int |
             stop = len(chunk.data) if end < 0 else end
             # A time stamp has 30 characters at most; the rest of a long line need not be decoded.
             text = chunk.data[at : min(stop, at + 64)].decode(encoding, "replace")
-            stamp = text.partition("|")[0].removesuffix("\r")
+            stamp = text.partition("|")[0]
+            if end >= 0:
+                stamp = stamp.removesuffix("\r")
             if clock.read(stamp) is not None:
                 return stamp, chunk.offset + stop + (0 if end < 0 else len(newline))
             at = stop + len(newline)
@@ -82,17 +85,17 @@ def identify(path: str, read: Read, fallback: str) -> LogFile:
 
 
 def source_name(path: str) -> str:
-    """What the files of one log have in common: the folder, and the name up to the first dot
+    """What the files of one log have in common: the folder, however it was written, and the name up to the first dot
     without digits, `-` and `_`."""
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(os.path.abspath(path))
     return os.path.join(folder, re.sub(r"[0-9_-]", "", name.partition(".")[0]))
 
 
 def expand(arguments: Iterable[str]) -> list[str]:
-    """The files that the arguments name, each once: paths, globs, `-`.
+    """The files that the arguments name, each once (by its first name): paths, globs, `-`.
 
     Raises:
-        UsageError: a file is missing, a folder or not readable; a glob matches nothing.
+        UsageError: a file is missing, a folder, a pipe or not readable; a glob matches nothing.
     """
     paths: dict[str, None] = {}
     for argument in arguments:
@@ -113,7 +116,20 @@ def expand(arguments: Iterable[str]) -> list[str]:
             raise UsageError(f"{path} is a link to a file that does not exist")
         if not os.access(path, os.R_OK):
             raise UsageError(f"{path} cannot be read: permission denied; run as a user who may read it")
-    return list(paths)
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            raise UsageError(f"{path} is a pipe, which can be read once only; give it to standard input (-) instead")
+    files: dict[object, str] = {}
+    for path in paths:
+        files.setdefault(_inode(path), path)
+    return list(files.values())
+
+
+def _inode(path: str) -> tuple[int, int] | str:
+    """The same for two names of one file, which must not be read twice."""
+    if path == STDIN:
+        return path
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def fallback_time(path: str, *, deterministic: bool) -> str:

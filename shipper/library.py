@@ -10,13 +10,15 @@ from typing import Any
 
 import orjson
 
-from shipper.errors import TableError, UsageError
+from shipper.errors import UsageError
 from shipper.facts import TYPES
 from shipper.grok import Compiler, Definition, Pattern, read_definitions
 from shipper.status import StatusCodes, read_table
 
 LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its message
 OPEN_ENDED = ("azure_mfa.", "labels.")
+OWN = ("ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset")
+NEEDED = {"user": "principal", "azure_mfa.request.arguments": "arguments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,36 @@ class KnownFields:
     """The fields that `schemas/event.schema.json` gives an event, and any below azure_mfa. or labels."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        self.names = sorted(_leaves(schema["properties"], ""))
+        self._types = _leaves(schema["properties"], "")
+        self.names = sorted(self._types)
 
     def __contains__(self, field: object) -> bool:
         return field in self.names or (isinstance(field, str) and field.startswith(OPEN_ENDED)) or field == "user"
 
+    def check_type(self, field: str, kind: str | None) -> str | None:
+        """Why a pattern cannot capture `field` with the type `kind`, or None if it can."""
+        needed = NEEDED.get(field) or {"integer": "int"}.get(self._types.get(field, ""))
+        if field in OWN:
+            return f"{field} is the shipper's own; capture another field"
+        if needed:
+            return None if kind == needed else f"{field} needs the type {needed}"
+        if kind in NEEDED.values():
+            return f"the type {kind} is for {next(f for f, k in NEEDED.items() if k == kind)}"
+        if self._types.get(field) == "array":
+            return f"{field} is a list, which no pattern can capture"
+        if self._types.get(field) == "object" or any(name.startswith(f"{field}.") for name in self.names):
+            return f"{field} is an object; capture a field below it"
+        if self._types.get(field) == "string" and kind in ("int", "float"):
+            return f"{field} is a text; leave out :{kind}"
+        return None
 
-def _leaves(properties: dict[str, Any], path: str) -> list[str]:
-    found: list[str] = []
+
+def _leaves(properties: dict[str, Any], path: str) -> dict[str, str]:
+    """The JSON type of each field that holds a value, by its dotted name (enumerations: none)."""
+    found: dict[str, str] = {}
     for name, schema in properties.items():
         inner = schema.get("properties")
-        found += _leaves(inner, f"{path}{name}.") if inner else [path + name]
+        found |= _leaves(inner, f"{path}{name}.") if inner else {path + name: str(schema.get("type", ""))}
     return found
 
 
@@ -83,11 +104,6 @@ def load_codes(path: Path | None = None) -> StatusCodes:
     codes = read_table(_read_text(builtin, "the code table"), str(builtin))
     if path is not None:
         codes = read_table(_read_text(path, "the code table"), str(path), base=codes)
-    constants: dict[str, int] = {}
-    for number, code in codes.items():
-        if code.constant and constants.setdefault(code.constant, number) != number:
-            file, other = str(path or builtin), constants[code.constant]
-            raise TableError(file, 0, f"constant {code.constant} belongs to both {other} and {number}")
     return StatusCodes(codes)
 
 
@@ -108,8 +124,10 @@ def load_definitions(directory: Path) -> list[Definition]:
     return found
 
 
-def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None) -> Library:
+def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None, *, every_block: bool = False) -> Library:
     """Patterns and codes; those of `pattern_dirs` come first and win over built-in ones of the same name.
+
+    `every_block` also tries the building blocks that no pattern uses, which a check wants and a run does not need.
 
     Raises:
         PatternError, TableError: names FILE:LINE.
@@ -121,7 +139,10 @@ def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None) 
         for definition in load_definitions(directory):
             by_name.setdefault(definition.name, definition)
     entries = [d for d in by_name.values() if d.name.startswith((LINE, MESSAGE))]
-    patterns = Compiler(by_name, known, known.names, TYPES)(entries)
+    if every_block:
+        for definition in by_name.values():
+            Compiler(by_name, known, known.names, TYPES)([definition])
+    patterns = Compiler(by_name, known, known.names, TYPES, known.check_type)(entries)
     lines = tuple(p for p in patterns if p.name.startswith(LINE))
     messages = tuple(p for p in patterns if p.name.startswith(MESSAGE))
     return Library(lines, messages, load_codes(status_codes), builtin=not pattern_dirs)

@@ -64,15 +64,15 @@ class Code(NamedTuple):
 class Exchange(NamedTuple):
     """The request of an authentication whose status has not come yet.
 
-    Times are nanoseconds since 1970 and, beside them, as the log writes them. `user_json` is the
-    ready JSON text of the user fields with a comma behind, empty where there is no user.
+    Times are nanoseconds since 1970 and, beside them, as the log writes them. `shared_json` is the
+    ready JSON text of the fields that its lines share, user and process, with a comma behind.
     """
 
     start: int
     start_text: str
     id: str
     user: User | None
-    user_json: str
+    shared_json: str
     verdict: str | None = None
 
 

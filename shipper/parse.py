@@ -7,15 +7,17 @@ were seen before have their facts in a memo. The order of fields is the order of
 `event.id`, `event.dataset` and `@timestamp` stand first, where the formats look for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import orjson
 
 from shipper.correlate import Exchanges
-from shipper.ecs import LEVELS, MODULE, TYPES, Envelope, dataset, status_fields, user_fields
-from shipper.facts import Facts, interpret
+from shipper.ecs import LEVELS, MODULE, TYPES, Envelope, dataset, status_fields, user_parts
+from shipper.facts import Facts, Kind, interpret
+from shipper.grok import Pattern
 from shipper.library import Library
 from shipper.model import Chunk, Code, Completion, Counts, Document, Exchange, LogFile, User
 from shipper.status import SEVERITIES
@@ -55,7 +57,7 @@ class Parser:
     that plain parts of a line pass through without another encoding.
     """
 
-    MEMO = 8192  # messages remembered
+    MEMO = 24_576  # messages remembered
     MEMO_LENGTH = 256  # a longer message comes once
 
     def __init__(
@@ -72,7 +74,17 @@ class Parser:
         self.completions: list[Completion] = []
         self.position = 0
         self._facts = facts
+        self._heads: dict[tuple[str | None, ...], _Head] = {}
+        self._forms = [_Form(pattern) for pattern in library.lines]
+        self._kinds: dict[Kind, Callable[[_Line], _Part]] = {
+            "request": self._request,
+            "verdict": self._verdict,
+            "status": self._status,
+            "result": self._result,
+            "log": self._other,
+        }
         self._envelope = Envelope(options.constants)
+        self._file = None if file.path is None else {"path": file.path}
         self._unit = 2 if file.encoding.startswith("utf-16") else 1
 
     def __call__(self, chunk: Chunk) -> Events:
@@ -123,17 +135,33 @@ class Parser:
 
     def _read(self, text: str, offset: int, tags: list[str]) -> Document:
         event_id = f"{self.file.fingerprint}-{offset}"
-        for pattern in self.library.lines:
-            fields = pattern.match(text)
-            if fields is None:
+        for form in self._forms:
+            texts = form.pattern.texts(text)
+            if texts is None:
                 continue
-            stamp = fields.pop("@timestamp", "")
-            time = self.clock.read(stamp)
-            if time is None:
+            stamp, level, pid, tid, component, request_id, message = form.pick((*texts, None))
+            time = self.clock.read(stamp or "")
+            if stamp is None or time is None:
                 break
-            self._seen(stamp, time)
-            return self._well_formed(text, offset, event_id, stamp, time, fields, tags)
+            self.last_time = stamp
+            if time > self.state.newest:
+                self.state.newest = time
+            head = self._heads.get((level, pid, tid, component)) or self._head(level, pid, tid, component)
+            message = message or ""
+            facts = self._facts.get(message) or self._facts_of(message)
+            line = _Line(text, offset, event_id, stamp, time, head, facts, tags)
+            extra = form.extra(texts) if form.has_extra else facts.extra
+            if form.has_extra and facts.extra:
+                extra = (*extra, *facts.extra)
+            return self._well_formed(line, request_id, extra)
         return self._unparsed(text, offset, event_id, tags)
+
+    def _head(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> "_Head":
+        head = _Head(level, pid, tid, component)
+        if len(self._heads) >= self.MEMO:
+            self._heads.clear()
+        self._heads[level, pid, tid, component] = head
+        return head
 
     def _seen(self, stamp: str, time: int) -> None:
         self.last_time = stamp
@@ -160,62 +188,39 @@ class Parser:
         }
         return self._envelope.close(document, ["_grokparsefailure", *tags])
 
-    def _well_formed(
-        self, text: str, offset: int, event_id: str, stamp: str, time: int, fields: Document, tags: list[str]
-    ) -> Document:
-        message = fields.pop("message", "")
-        facts = self._facts_of(message)
-        component = fields.pop("event.provider", "")
-        level, pid, tid = (fields.pop(f"{name}", None) for name in ("log.level", "process.pid", "process.thread.id"))
-        thread = (component, pid, tid) if pid is not None and tid is not None else None
-        event: Document = {"id": event_id, "dataset": dataset(component or "log"), "kind": "event"}
-        azure: Document = {}
-        if facts.kind == "log":
-            self.counts.logs += 1
-            event["action"] = "log"
-            user = facts.user
-        else:
-            event |= {"category": ["authentication"], "type": [TYPES[facts.kind]], "action": f"mfa-{facts.kind}"}
-            if facts.kind == "request":
-                user = self._request(facts, thread, event, azure, stamp, time)
-            elif facts.kind == "verdict":
-                user = self._verdict(facts, thread, event, azure, time, tags)
-            elif facts.kind == "status":
-                user = self._status(facts, thread, event, azure, stamp, time, tags)
-            else:
-                user = self._result(facts, component, event, azure, stamp, time, tags)
-        event["module"] = MODULE
-        if component:
-            event["provider"] = component
+    def _well_formed(self, line: "_Line", request_id: str | None, extra: Sequence[tuple[str, Any]]) -> Document:
+        facts, head = line.facts, line.head
+        # Each kind says what it adds to the event, what stands below azure_mfa, and who signs in.
+        more, azure, user = self._kinds[facts.kind](line)
+        event: Document = {"id": line.id, "dataset": head.dataset, "kind": "event", **more, "module": MODULE}
+        if head.component:
+            event["provider"] = head.component
         if self.options.keep_original:
-            event["original"] = text
-        document: Document = {"@timestamp": stamp, "event": event, "message": message}
+            event["original"] = line.text
+        document: Document = {"@timestamp": line.stamp, "event": event, "message": facts.message}
         if user is not None:
-            document |= user_fields(user)
-        if pid is not None or tid is not None:
-            document["process"] = {}
-            if pid is not None:
-                document["process"]["pid"] = pid
-            if tid is not None:
-                document["process"]["thread"] = {"id": tid}
-        document["log"] = self._log(level, offset)
+            document["user"], document["related"] = user_parts(user)
+        if head.process is not None:
+            document["process"] = head.process
+        document["log"] = self._log(head.level, line.offset)
+        if request_id is not None:
+            azure["request"] = {"id": request_id}
         if azure:
             document["azure_mfa"] = azure
-        for name, value in (*fields.items(), *facts.extra):
-            _put(document, name, value)
-        address = document.get("source", {}).get("ip")
-        if address:
-            document.setdefault("related", {})["ip"] = [address]
-        return self._envelope.close(document, tags)
+        if extra:
+            for name, value in extra:
+                _put(document, name, value)
+            address = document.get("source", {}).get("ip")
+            if address:
+                document.setdefault("related", {})["ip"] = [address]
+        return self._envelope.close(document, line.tags)
 
     def _facts_of(self, message: str) -> Facts:
-        facts = self._facts.get(message)
-        if facts is None:
-            facts = self.interpret(message)
-            if len(message) <= self.MEMO_LENGTH:
-                if len(self._facts) >= self.MEMO:
-                    self._facts.clear()
-                self._facts[message] = facts
+        facts = self.interpret(message)
+        if len(message) <= self.MEMO_LENGTH:
+            if len(self._facts) >= self.MEMO:
+                self._facts.clear()
+            self._facts[message] = facts
         return facts
 
     def interpret(self, message: str) -> Facts:
@@ -226,97 +231,160 @@ class Parser:
                 return interpret(message, pattern, captured, self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
-    def _request(
-        self, facts: Facts, thread: Any, event: Document, azure: Document, stamp: str, time: int
-    ) -> User | None:
-        self.counts.requests += 1
-        event["outcome"] = "unknown"
-        if facts.arguments:
-            azure["request"] = {"arguments": list(facts.arguments)}
-        azure["exchange"] = {"id": event["id"]}
-        if thread is not None:
-            exchange = Exchange(time, stamp, event["id"], facts.user, user_json(facts.user))
-            self.counts.given_up += self.state.exchanges.request(thread, exchange)
-        return facts.user
+    def _other(self, line: "_Line") -> "_Part":
+        self.counts.logs += 1
+        return {"action": "log"}, {}, line.facts.user
 
-    def _verdict(
-        self, facts: Facts, thread: Any, event: Document, azure: Document, time: int, tags: list[str]
-    ) -> User | None:
+    def _request(self, line: "_Line") -> "_Part":
+        self.counts.requests += 1
+        facts, thread = line.facts, line.head.thread
+        azure: Document = {"request": {"arguments": list(facts.arguments)}} if facts.arguments else {}
+        azure["exchange"] = {"id": line.id}
+        if thread is not None:
+            exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, line.head.process))
+            self.counts.given_up += self.state.exchanges.request(thread, exchange)
+        return {**_REQUEST, "outcome": "unknown"}, azure, facts.user
+
+    def _verdict(self, line: "_Line") -> "_Part":
         self.counts.verdicts += 1
-        event["outcome"] = facts.verdict
-        azure["auth_result"] = facts.auth_result
-        exchange = self.state.exchanges.belonging(thread, time)
-        if exchange is None:
-            return self._orphan(tags)
+        facts, thread = line.facts, line.head.thread
+        more: Document = {**_VERDICT, "outcome": facts.verdict}
+        azure: Document = {"auth_result": facts.auth_result}
+        exchange = self.state.exchanges.belonging(thread, line.time)
+        if thread is None or exchange is None:
+            self._orphan(line.tags)
+            return more, azure, None
         self.state.exchanges.verdict(thread, exchange, facts.verdict or "unknown")
         azure["exchange"] = {"id": exchange.id}
-        return exchange.user
+        return more, azure, exchange.user
 
-    def _status(
-        self, facts: Facts, thread: Any, event: Document, azure: Document, stamp: str, time: int, tags: list[str]
-    ) -> User | None:
-        code = facts.code
+    def _status(self, line: "_Line") -> "_Part":
+        code, thread = line.facts.code, line.head.thread
         assert code is not None
         self.counts.statuses += 1
-        exchange = self.state.exchanges.belonging(thread, time)
-        verdict = exchange.verdict if exchange else None
-        self._outcome(event, azure, code, verdict, tags)
-        if exchange is None:
-            return self._orphan(tags)
-        event |= {"start": exchange.start_text, "end": stamp, "duration": time - exchange.start}
+        exchange = self.state.exchanges.belonging(thread, line.time)
+        more: Document = {**_STATUS, **self._outcome(code, exchange.verdict if exchange else None, line.tags)}
+        azure: Document = {"status": status_fields(code)}
+        if thread is None or exchange is None:
+            self._orphan(line.tags)
+            return more, azure, None
+        more["start"] = exchange.start_text
+        more["end"] = line.stamp
+        more["duration"] = line.time - exchange.start
         azure["exchange"] = {"id": exchange.id}
         self.state.exchanges.close(thread)
-        self._complete(exchange, thread[0], stamp, time, code, event["outcome"])
-        return exchange.user
+        self._complete(line, exchange, code, more["outcome"])
+        return more, azure, exchange.user
 
-    def _result(
-        self, facts: Facts, component: str, event: Document, azure: Document, stamp: str, time: int, tags: list[str]
-    ) -> User | None:
+    def _result(self, line: "_Line") -> "_Part":
+        facts = line.facts
         assert facts.code is not None
         self.counts.results += 1
-        self._outcome(event, azure, facts.code, facts.verdict, tags)
-        exchange = Exchange(time, stamp, event["id"], facts.user, user_json(facts.user))
-        self._complete(exchange, component, stamp, time, facts.code, event["outcome"])
-        return facts.user
+        more: Document = {**_RESULT, **self._outcome(facts.code, facts.verdict, line.tags)}
+        exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, line.head.process))
+        self._complete(line, exchange, facts.code, more["outcome"])
+        return more, {"status": status_fields(facts.code)}, facts.user
 
-    def _complete(self, exchange: Exchange, component: str, stamp: str, time: int, code: Code, outcome: str) -> None:
-        newest = self.state.newest
-        success = outcome == "success"
+    def _complete(self, line: "_Line", exchange: Exchange, code: Code, outcome: str) -> None:
+        component, success = line.head.component or "", outcome == "success"
         self.completions.append(
-            Completion(self.position, exchange, component, time, stamp, code, success, newest)
+            Completion(self.position, exchange, component, line.time, line.stamp, code, success, self.state.newest)
         )
 
-    def _outcome(self, event: Document, azure: Document, code: Code, verdict: str | None, tags: list[str]) -> None:
+    def _outcome(self, code: Code, verdict: str | None, tags: list[str]) -> Document:
         """What a status code and a verdict say together."""
         self.counts.classes[code.status_class] += 1
         self.counts.unknown_codes += not code.known
-        event["outcome"] = verdict or code.outcome
-        if code.number is not None:
-            event["code"] = str(code.number)
-        event["reason"] = code.description
-        event["severity"] = SEVERITIES[code.severity]
-        azure["status"] = status_fields(code)
-        if {verdict, code.outcome} == {"success", "failure"}:
+        if {verdict, code.outcome} == _CONTRADICTION:
             self.counts.conflicts += 1
             tags.append("mfa_outcome_conflict")
+        said: Document = {"outcome": verdict or code.outcome}
+        if code.number is not None:
+            said["code"] = str(code.number)
+        said["reason"] = code.description
+        said["severity"] = SEVERITIES[code.severity]
+        return said
 
     def _orphan(self, tags: list[str]) -> None:
         self.counts.orphans += 1
         tags.append("mfa_orphan")
 
     def _log(self, level: str | None, offset: int) -> Document:
-        log: Document = {}
-        if level is not None:
-            log["level"] = LEVELS.get(level, level)
-        if self.file.path is not None:
-            log["file"] = {"path": self.file.path}
+        log: Document = {} if level is None else {"level": level}
+        if self._file is not None:
+            log["file"] = self._file
         log["offset"] = offset
         return log
 
 
-def user_json(user: User | None) -> str:
-    """The user fields of an event as the JSON text between two others, with a comma behind."""
-    return orjson.dumps(user_fields(user))[1:-1].decode("latin-1") + "," if user else ""
+_Part = tuple[Document, Document, User | None]
+_REQUEST, _VERDICT, _STATUS, _RESULT = (
+    {"category": ["authentication"], "type": [TYPES[kind]], "action": f"mfa-{kind}"}
+    for kind in ("request", "verdict", "status", "result")
+)
+_CONTRADICTION = {"success", "failure"}
+_STANDARD = (
+    "@timestamp",
+    "log.level",
+    "process.pid",
+    "process.thread.id",
+    "event.provider",
+    "azure_mfa.request.id",
+    "message",
+)
+
+
+class _Form:
+    """A LINE_ pattern: where its captures stand, and which of them are not part of every line."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        names = [field for _, field, _ in pattern.fields]
+        self.pattern = pattern
+        # An index of -1 is the None that the caller puts behind the texts.
+        self.pick = itemgetter(*(names.index(name) if name in names else -1 for name in _STANDARD))
+        self.has_extra = not set(names) <= set(_STANDARD)
+
+    def extra(self, texts: tuple[str | None, ...]) -> tuple[tuple[str, Any], ...]:
+        fields = self.pattern.convert(texts)
+        return tuple((name, value) for name, value in fields.items() if name not in _STANDARD)
+
+
+class _Head:
+    """What lines of one level, process, thread and component share."""
+
+    __slots__ = ("component", "dataset", "level", "process", "thread")
+
+    def __init__(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> None:
+        self.level = None if level is None else LEVELS.get(level, level)
+        self.component = component
+        self.dataset = dataset(component or "log")
+        self.thread = f"{component}|{int(pid)}|{int(tid)}" if component and pid and tid else None
+        self.process: Document | None = {"pid": int(pid)} if pid else None
+        if tid:
+            self.process = {**(self.process or {}), "thread": {"id": int(tid)}}
+
+
+class _Line(NamedTuple):
+    """A well-formed line on its way to its event; times in nanoseconds."""
+
+    text: str
+    offset: int
+    id: str
+    stamp: str
+    time: int
+    head: _Head
+    facts: Facts
+    tags: list[str]
+
+
+def shared_json(user: User | None, process: Document | None) -> str:
+    """The JSON text of the user and process fields of an event, as it stands between two others."""
+    shared: Document = {}
+    if user is not None:
+        shared["user"], shared["related"] = user_parts(user)
+    if process is not None:
+        shared["process"] = process
+    return orjson.dumps(shared)[1:-1].decode("latin-1") + "," if shared else ""
 
 
 def explain_unparsed(text: str, stamp: str, time: int | None) -> str:

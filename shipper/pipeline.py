@@ -51,7 +51,7 @@ class Settings:
     only_findings: bool = False
     conditions: tuple[str, ...] = ()
     per_exchange: bool = False
-    fast: bool = False
+    fast: bool = True
     read_size: int = files.READ_SIZE
     line_limit: int = files.LINE_LIMIT
 
@@ -157,9 +157,9 @@ class SourcePipeline:
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.open.clear()
-        for (component, pid, tid), (start, start_text, event_id, user, user_json, verdict) in state["open"]:
-            exchange = Exchange(start, start_text, event_id, User(*user) if user else None, user_json, verdict)
-            self.state.exchanges.open[component, pid, tid] = exchange
+        for thread, (start, start_text, event_id, user, shared_json, verdict) in state["open"]:
+            exchange = Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
+            self.state.exchanges.open[thread] = exchange
         self._detector.restore(state["users"], state["newest"])
         if self._exchanges:
             self._exchanges.waiting = state["waiting"]
@@ -175,8 +175,8 @@ class SourcePipeline:
 
 
 def _plain(exchange: Exchange) -> list[Any]:
-    start, start_text, event_id, user, user_json, verdict = exchange
-    return [start, start_text, event_id, list(user) if user else None, user_json, verdict]
+    start, start_text, event_id, user, shared_json, verdict = exchange
+    return [start, start_text, event_id, list(user) if user else None, shared_json, verdict]
 
 
 def _format(settings: Settings) -> Format | None:

@@ -6,6 +6,8 @@ outcome, prompted and method are this project's reading of the descriptions.
 """
 
 import csv
+import io
+import re
 from collections.abc import Iterable, Mapping
 
 from shipper.errors import TableError
@@ -87,7 +89,7 @@ def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> 
     Raises:
         TableError: names FILE:LINE of the bad row.
     """
-    rows = csv.DictReader(text.lstrip("\ufeff").splitlines(), strict=True)
+    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
     codes = dict(base or {})
     seen: dict[int, int] = {}
     try:
@@ -102,9 +104,19 @@ def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> 
                 raise TableError(file, rows.line_num, what)
             seen[code.number] = rows.line_num
             codes[code.number] = code
+        _check_constants(codes, seen, file)
     except csv.Error as error:
         raise TableError(file, rows.line_num, f"not a CSV row: {error}") from None
     return codes
+
+
+def _check_constants(codes: Mapping[int, Code], lines: Mapping[int, int], file: str) -> None:
+    """A constant finds one code only, so the rows of a file (by their `lines`) must not repeat one."""
+    owners = {code.constant: number for number, code in codes.items() if code.constant and number not in lines}
+    for number, line in lines.items():
+        constant = codes[number].constant
+        if constant and owners.setdefault(constant, number) != number:
+            raise TableError(file, line, f"constant {constant} belongs to code {owners[constant]} already")
 
 
 def _code(row: Mapping[str, str | None], file: str, line: int) -> Code:
@@ -117,10 +129,9 @@ def _code(row: Mapping[str, str | None], file: str, line: int) -> Code:
 
     if None in row or None in row.values():
         raise TableError(file, line, f"expected {len(COLUMNS)} columns: {','.join(COLUMNS)}")
-    try:
-        number = int(value("code"))
-    except ValueError:
-        raise TableError(file, line, f"code {row['code']!r} is not a whole number") from None
+    if not re.fullmatch(r"-?[0-9]{1,18}", value("code")):
+        raise TableError(file, line, f"code {row['code']!r} is not a whole number")
+    number = int(value("code"))
     if not value("description"):
         raise TableError(file, line, f"code {number} has no description")
     return Code(

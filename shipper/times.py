@@ -69,5 +69,9 @@ def looks_like_time(text: str) -> bool:
 
 
 def from_seconds(seconds: float) -> str:
-    """A time stamp with microseconds, as the log writes it, from seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A time stamp with microseconds, as the log writes it, from seconds since 1970; 1970 for one beyond the years 1 to 9999."""
+    try:
+        when = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return EPOCH
+    return when.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -13,10 +13,11 @@ import orjson
 
 from shipper.detect import double_prompt
 from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
-from shipper.ecs import MODULE, Envelope, dataset, user_fields
+from shipper.ecs import MODULE, Envelope, dataset, user_parts
 from shipper.model import Completion, Counts, Document, User
 
 SEVERITY = 21
+_MANY = 64  # waiting completions of one user, among which are some to forget
 
 
 class LocalDetector:
@@ -39,7 +40,7 @@ class LocalDetector:
     def __call__(self, completions: list[Completion]) -> list[tuple[int, str]]:
         """The findings of a chunk: position of the event that each stands behind, and its JSON text."""
         found: list[tuple[int, str]] = []
-        young, old = self._young, self._old
+        young, old, window = self._young, self._old, self.rule.window
         for completion in completions:
             user = completion[1][3]
             if user is None:
@@ -48,19 +49,26 @@ class LocalDetector:
             if newest >= self._turn:
                 young, old = self._new_generation(newest)
             key = user[3]
-            state = young.get(key)
-            if state is None:
-                state = old.pop(key, None)
-                if state is None:
-                    # The commonest case by far: nothing to compare with. The completion itself
-                    # is kept and becomes a state when the user comes again.
-                    if completion[5][4] or completion[5][0] == DUPLICATE:
-                        young[key] = completion
-                    continue
-            if type(state) is not dict:
-                state = self._state(state)
-            young[key] = state
-            found += self._step(state, completion, user, newest)
+            seen = young.get(key)
+            if seen is None:
+                seen = old.pop(key, None)
+            if type(seen) is not dict:
+                # The commonest case by far: nothing near enough to matter. Completions wait as they
+                # are, and become a state when one comes that may have to do with another.
+                if seen is None or completion[1][0] - seen[-1][3] > window:
+                    code = completion[5]
+                    if code[2] != "pending":
+                        if code[4] or code[0] == DUPLICATE:
+                            seen = seen or []
+                            seen.append(completion)
+                            if not len(seen) % _MANY:
+                                seen = [one for one in seen if one[3] >= newest - self.rule.horizon]
+                        if seen is not None:
+                            young[key] = seen
+                        continue
+                seen = self._state(seen or [])
+            young[key] = seen
+            found += self._step(seen, completion, user, newest)
         return found
 
     def _new_generation(self, newest: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -71,10 +79,11 @@ class LocalDetector:
         self._turn = newest + self.rule.horizon
         return self._young, self._old
 
-    def _state(self, first: Completion) -> State:
-        """The state of a user after their first authentication."""
+    def _state(self, waiting: list[Completion]) -> State:
+        """The state of a user after authentications that had nothing to do with each other."""
         state = double_prompt.empty()
-        double_prompt.step(state, authentication(first), self.rule, first.newest)
+        for completion in waiting:
+            double_prompt.step(state, authentication(completion), self.rule, completion.newest)
         return state
 
     def _step(self, state: State, completion: Completion, user: User, newest: int) -> list[tuple[int, str]]:
@@ -105,6 +114,7 @@ class LocalDetector:
         """The ECS event of a finding."""
         first, second = finding["first"], finding["second"]
         name = user.email or (f"{user.domain}\\{user.name}" if user.domain else user.name)
+        mine, related = user_parts(user)
         document: Document = {
             "@timestamp": second["end_text"],
             "event": {
@@ -122,7 +132,8 @@ class LocalDetector:
                 "duration": second["end"] - first["start"],
             },
             "message": double_prompt.describe(finding, name),
-            **user_fields(user),
+            "user": mine,
+            "related": related,
             "azure_mfa": {"double_prompt": double_prompt.evidence(finding, self.rule)},
             "rule": {"name": "double_prompt", "ruleset": "mfa-shipper", "version": double_prompt.RULE_VERSION},
         }

@@ -1,0 +1,151 @@
+"""What is measured: the logs, the commands, what each is compared with, and the targets."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.generate import Recipe
+from tests.bench.measure import FailedError, Sample, run
+
+SHIPPER = (sys.executable, "-m", "shipper")
+PARSE = (*SHIPPER, "parse", "--deterministic", "-q", "--no-progress")
+PLAIN_LOOP = (sys.executable, str(Path(__file__).with_name("plain_loop.py")))
+
+MIB = 1 << 20
+PEAK_TARGET = 64 * MIB  # a process
+GROWTH_TARGET = 1.10  # of the peak, from a log to one of three times its length
+START_TARGET = 0.35  # seconds from nothing to the first event
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A command on a log.
+
+    Attributes:
+        name: its row in the table.
+        log: a key of `recipes`.
+        options: of `parse`; None is the plain loop.
+        to_file: writes a file instead of the null device.
+        against: the case that it is compared with, round by round.
+        wall: by seconds that pass, not by seconds of CPU.
+        target: the ratio to reach.
+        shown: False for a case that is only there to be compared with.
+    """
+
+    name: str
+    log: str = "radius"
+    options: tuple[str, ...] | None = ()
+    to_file: bool = False
+    against: str | None = None
+    wall: bool = False
+    target: float | None = None
+    shown: bool = True
+
+    def run(self, log: Path, out: Path) -> Sample:
+        """Do it once; where there is an output file, it is `out`.
+
+        Raises:
+            FailedError: the command failed.
+        """
+        target = str(out) if self.to_file else os.devnull
+        if self.options is not None:
+            return run((*PARSE, *self.options, str(log)), target)
+        return run((*PLAIN_LOOP, str(log), target, *(["results"] if self.log == "results" else [])))
+
+
+def recipes(lines: int, seed: int) -> dict[str, Recipe]:
+    """The logs that cases name, `lines` long, and one of three times that length."""
+    return {
+        "radius": Recipe(lines, seed),
+        "distinct": Recipe(lines, seed, distinct=True),
+        "curly": Recipe(lines, seed, curly=True),
+        "seven": Recipe(lines, seed, seven_digits=True),
+        "crlf": Recipe(lines, seed, crlf=True),
+        "results": Recipe(lines, seed, results=True),
+        "long": Recipe(3 * lines, seed),
+        "tiny": Recipe(min(lines, 300), seed),
+    }
+
+
+NULL, FILE, ONE = "plain loop", "plain loop, to a file", "parse"
+
+
+def _plain(log: str) -> Case:
+    return Case(f"{NULL}, {log}", log, None, shown=False)
+
+
+CASES = (
+    Case(NULL, options=None),
+    Case(FILE, options=None, to_file=True),
+    Case(ONE, against=NULL, target=1.9),
+    Case("parse, to a file", to_file=True, against=FILE, target=1.6),
+    Case("parse, two workers", options=("--workers", "2"), against=ONE, wall=True, target=1.8),
+    _plain("distinct"),
+    Case("parse, no user twice", "distinct", against=f"{NULL}, distinct", target=1.5),
+    _plain("seven"),
+    Case("parse, general path only", "seven", against=f"{NULL}, seven", target=0.5),
+    _plain("curly"),
+    Case("parse, curly quotes", "curly", against=f"{NULL}, curly"),
+    _plain("results"),
+    Case("parse, pfsvc results", "results", against=f"{NULL}, results", target=1.5),
+    _plain("crlf"),
+    Case("parse, CRLF", "crlf", against=f"{NULL}, crlf"),
+    Case("parse --format splunk-hec", options=("--format", "splunk-hec"), against=NULL),
+    Case("parse --format elastic-bulk", options=("--format", "elastic-bulk"), against=NULL),
+    Case("parse --no-original", options=("--no-original",), against=NULL),
+)
+
+
+def chosen(pattern: str) -> tuple[Case, ...]:
+    """The cases whose names hold the pattern, and those that they are compared with."""
+    names = {case.name for case in CASES if case.shown and pattern in case.name}
+    for case in reversed(CASES):  # a case stands behind the one it is compared with
+        if case.name in names and case.against:
+            names.add(case.against)
+    return tuple(case for case in CASES if case.name in names)
+
+
+class Measured:
+    """The samples of all rounds by the name of their case, and what failed."""
+
+    def __init__(self) -> None:
+        self.samples: dict[str, list[Sample]] = {}
+        self.failures: dict[str, str] = {}
+
+    def round(self, cases: tuple[Case, ...], logs: dict[str, Path], lines: int, out: Path) -> Iterator[Case]:
+        """Run each case once, naming it before it runs; what failed before is left out."""
+        for case in cases:
+            if case.name in self.failures:
+                continue
+            yield case
+            out.unlink(missing_ok=True)  # emptying a big file takes time: not the command's
+            try:
+                sample = case.run(logs[case.log], out)
+                if case.to_file and case.name not in self.samples:
+                    _check(out, lines)
+            except FailedError as error:
+                self.failures[case.name] = str(error)
+                self.samples.pop(case.name, None)
+            else:
+                self.samples.setdefault(case.name, []).append(sample)
+        out.unlink(missing_ok=True)
+
+    def failure(self, case: Case) -> str | None:
+        """Why a case has no result."""
+        if case.name in self.failures:
+            return self.failures[case.name]
+        if case.against in self.failures:
+            return f"{case.against}: {self.failures[case.against]}"
+        return None
+
+
+def _check(out: Path, lines: int) -> None:
+    """Speed without output is none: a line at least for every line of the log."""
+    found = 0
+    with open(out, "rb", buffering=0) as file:
+        while block := file.read(MIB):
+            found += block.count(b"\n")
+    if not lines <= found <= 1.1 * lines:
+        raise FailedError(f"{found} lines written for {lines}")

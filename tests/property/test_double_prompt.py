@@ -1,0 +1,334 @@
+"""The detector against the oracle, and the promises that hold for any log.
+
+Logs are small and made to hurt: few users and threads, times on a grid of the boundaries (0, 1 us,
+window, window + 1 us, exchange_timeout, ...), codes of every kind.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from io import BytesIO
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shipper.detect.double_prompt import Rule
+from shipper.files import read_chunks
+from shipper.identity import identify
+from shipper.library import Library, load
+from shipper.model import Chunk, Counts, LogFile
+from shipper.parse import Options
+from shipper.pipeline import Settings, SourcePipeline
+from tests.property import oracle
+from tests.property.oracle import SECOND
+
+US = 1000
+MINUTE = 60 * SECOND
+BASE = datetime(2017, 2, 14, 23, 55, 30)
+
+USERS = (
+    (r"CONTOSO\bob", r"contoso\BOB", "bob@contoso"),
+    (r"CONTOSO\bob",),
+    ("STRASSE@x.example", "straße@X.example"),
+    ("ann",),
+    (r"FABRIKAM\bob",),
+    ("",),
+)
+CODES = (21, 21, 21, 1, 6, 20, 20, 20, 19, 19, 122, 22, 22, 23, 138, 101, 101, 129, 133, 15, 120, 999)
+CONSTANTS = tuple((row["constant"], row["description"]) for row in oracle.ROWS if row["code"] in {str(c) for c in CODES} and row["constant"])
+RESULTS = (*CONSTANTS, ("ANOTHER_CONSTANT", "Text Message Sent"), ("ANOTHER_CONSTANT", "Nobody knows"))
+GUID = "82a3db8d-3317-43f7-b203-6ba81cba93c9"
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log and the rule that it is to be read with; `lines` are (microseconds since BASE or None, rest)."""
+
+    lines: tuple[tuple[int | None, str], ...]
+    window: int
+    timeout: int
+    retries: bool
+    trimmed: bool = False
+
+    @property
+    def data(self) -> bytes:
+        return self.shifted(0)
+
+    def shifted(self, microseconds: int) -> bytes:
+        return b"".join(f"{self._stamp(time, microseconds)}{rest}\n".encode() for time, rest in self.lines)
+
+    def _stamp(self, time: int | None, delta: int) -> str:
+        if time is None:
+            return ""
+        text = (BASE + timedelta(microseconds=time + delta)).isoformat(timespec="microseconds").rjust(26, "0")
+        return (text.rstrip("0").rstrip(".") if self.trimmed else text) + "Z"
+
+    def settings(self, *, fast: bool = False, read_size: int = 1 << 18) -> Settings:
+        return Settings(
+            library=library(),
+            options=Options(exchange_timeout=self.timeout),
+            rule=Rule(self.window, self.timeout, self.retries),
+            fast=fast,
+            read_size=read_size,
+        )
+
+
+@cache
+def library() -> Library:
+    return load()
+
+
+@st.composite
+def steps(draw: st.DrawFn, grid: Sequence[int], users: Sequence[tuple[str, ...]]) -> tuple[int, list[tuple[int, str]]]:
+    """One authentication, complete or not, as (microseconds after its start, line); first, how long after the last one."""
+    advance = draw(st.sampled_from(grid))
+    spelling = draw(st.sampled_from(draw(st.sampled_from(users))))
+    component = draw(st.sampled_from(("pfrad", "pfrad", "pfrad", "pfsvc")))
+    thread = draw(st.sampled_from((4, 8, 12, 12)) | st.integers(100, 10_000))
+    head = f"|0|1412|{thread}|{component}|"
+    if draw(st.integers(0, 5)) == 0:
+        constant, description = draw(st.sampled_from(RESULTS))
+        word = draw(st.sampled_from(("succeeded", "failed")))
+        guid = draw(st.sampled_from(("", GUID + "|")))
+        return advance, [(0, f"{head}{guid}Pfauth {word} for user '{spelling}'. Call status: {constant} - \"{description}\".")]
+    duration = draw(st.sampled_from(grid))
+    lines = [
+        (0, f"{head}Calling pfAuthUser('{spelling}', '', 1)"),
+        (duration, f"{head}authResult = {draw(st.sampled_from((1, 1, 1, 0, 0, 7)))}"),
+        (duration, f"{head}rawCallStatus = {draw(st.sampled_from(CODES))}"),
+    ]
+    left_out = draw(st.sampled_from((None,) * 8 + (0, 1, 2)))
+    if left_out is not None:
+        del lines[left_out]
+    return advance, lines
+
+
+OTHER = (("|0|1412|4|pfrad|Reloading configuration", True), ("|not a line of this log", True), ("no line at all", False), ("", False))
+
+
+@st.composite
+def logs(draw: st.DrawFn, *, ordered: bool | None = None, trimmed: bool | None = None) -> Log:
+    """A log; `ordered`: in the order of time (None: either way)."""
+    window, timeout = draw(
+        st.sampled_from(((60 * SECOND, 600 * SECOND), (60 * SECOND, 600 * SECOND), (SECOND, 2 * SECOND), (0, 10 * SECOND), (5 * SECOND, 0)))
+    )
+    w, t = window // US, timeout // US
+    grid = (0, 0, 0, 1, 500, 1_000_000, 1_000_000, 3_000_000, w, w, w + 1, max(0, w - 1), t, t, t + 1, w + t, w // 2)
+    users = draw(st.sampled_from((USERS[:1], USERS)))
+    drawn = draw(st.lists(steps(grid, users), min_size=1, max_size=12))
+    at = 0
+    keyed: list[tuple[int, int, tuple[int | None, str]]] = []
+    for advance, lines in drawn:
+        at += advance
+        tie = draw(st.integers(0, 2))
+        keyed += [(at + after, tie, (at + after, rest)) for after, rest in lines]
+    for rest, dated in draw(st.lists(st.sampled_from(OTHER), max_size=2)):
+        time = draw(st.integers(0, at))
+        keyed.append((time, 1, (time if dated else None, rest)))
+    keyed.sort(key=lambda line: line[:2])
+    if ordered is not True and (ordered is False or draw(st.booleans())):
+        late = st.sampled_from((0, 0, 0, 1, 1_000_000, 60_000_000, 300_000_000, w, t, 4 * t + w, 4 * t + w + 1))
+        keyed = sorted(((time + draw(late), tie, line) for time, tie, line in keyed), key=lambda line: line[0])
+    trim = draw(st.booleans()) if trimmed is None else trimmed
+    return Log(tuple(line for *_, line in keyed), window, timeout, draw(st.booleans()), trim)
+
+
+def log_file(data: bytes) -> LogFile:
+    return identify("input.log", BytesIO(data).read, "1970-01-01T00:00:00.000000Z")
+
+
+def ship(how: Settings, *files: bytes) -> bytes:
+    """The output for one source."""
+    pipeline = SourcePipeline(how, Counts())
+    out: list[bytes] = []
+    for data in files:
+        pipeline.open(log_file(data))
+        out += [pipeline(chunk) for chunk in read_chunks(BytesIO(data).read, 0, "utf-8", how.read_size, how.line_limit)]
+    return b"".join([*out, pipeline.close()])
+
+
+def chunks(data: bytes) -> list[Chunk]:
+    """A chunk a line."""
+    found: list[Chunk] = []
+    offset = 0
+    for line in data.splitlines(keepends=True):
+        found.append(Chunk(line, offset))
+        offset += len(line)
+    return found
+
+
+def findings(output: bytes) -> list[oracle.Finding]:
+    """The findings among the events, in the form of the oracle."""
+    found: list[oracle.Finding] = []
+    line = -1
+    for text in output.splitlines():
+        event: dict[str, Any] = orjson.loads(text)
+        if event["event"]["kind"] != "alert":
+            line += 1
+            continue
+        about = event["event"]
+        fields = {
+            "id": about["id"],
+            "timestamp": event["@timestamp"],
+            "start": about["start"],
+            "end": about["end"],
+            "duration": about["duration"],
+            **event["azure_mfa"]["double_prompt"],
+        }
+        found.append(oracle.Finding(line, fields))
+    return found
+
+
+def expected(log: Log, *files: bytes) -> list[oracle.Finding]:
+    return oracle.find(files or [log.data], window=log.window, timeout=log.timeout, retries=log.retries)
+
+
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+some = settings(many, max_examples=150)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@many
+@given(log=logs())
+def test_findings_are_those_of_the_oracle(log: Log, fast: bool) -> None:
+    assert findings(ship(log.settings(fast=fast), log.data)) == expected(log)
+
+
+@some
+@given(log=logs(trimmed=False), cut=st.integers(0, 40))
+def test_findings_of_rotated_files_are_those_of_the_oracle(log: Log, cut: int) -> None:
+    lines = log.data.splitlines(keepends=True)
+    files = [b"".join(lines[:cut]), b"".join(lines[cut:])]
+    assert findings(ship(log.settings(), *files)) == expected(log, *files)
+
+
+@some
+@given(log=logs(ordered=True))
+def test_forgetting_changes_nothing_in_a_log_in_the_order_of_time(log: Log) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(oracle, "HORIZON_TIMEOUTS", 10**6)
+        unbounded = expected(log)
+    assert unbounded == expected(log)
+
+
+BEFORE_1970 = Log(
+    tuple(
+        (time, f"|0|1412|{thread}|pfrad|{message}")
+        for time, thread, message in (
+            (0, 4, "Calling pfAuthUser('ann', '', 1)"),
+            (1_000_000, 4, "rawCallStatus = 21"),
+            (2_000_000, 8, "Calling pfAuthUser('ann', '', 1)"),
+            (3_000_000, 8, "rawCallStatus = 21"),
+        )
+    ),
+    60 * SECOND,
+    600 * SECOND,
+    retries=False,
+)
+
+
+@some
+@given(log=logs(trimmed=False), delta=st.integers(-(2015 * 365 * 86_400), 7980 * 365 * 86_400) | st.integers(-60, 60), micros=st.integers(0, 999_999))
+@example(log=BEFORE_1970, delta=-48 * 365 * 86_400, micros=0)
+def test_shifting_all_times_changes_nothing_but_the_times(log: Log, delta: int, micros: int) -> None:
+    shift = delta * 1_000_000 + micros
+
+    def normal(data: bytes, back: int) -> list[str]:
+        identity = log_file(data).fingerprint
+        text = ship(log.settings(), data).decode().replace(identity, "F")
+        text = EXAMPLE.sub("", text)
+        return STAMPS.sub(lambda stamp: moved(stamp[0], back), text).splitlines()
+
+    assert normal(log.shifted(shift), -shift) == normal(log.data, 0)
+
+
+EXAMPLE = re.compile(r"such as [0-9TZ:.-]+")  # in the reason of an unparsable line
+STAMPS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+
+
+def moved(stamp: str, microseconds: int) -> str:
+    if stamp.startswith("1970-01-01T00:00:00.000000"):  # the time of a file without any
+        return stamp
+    return (datetime.fromisoformat(stamp[:-1]) + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds") + "Z"
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@some
+@given(log=logs(), read_size=st.integers(1, 400))
+def test_read_size_changes_no_byte(log: Log, read_size: int, fast: bool) -> None:
+    data = log.data
+    assert ship(log.settings(fast=fast, read_size=read_size), data) == ship(log.settings(fast=fast), data)
+
+
+@many
+@given(log=logs(), last_line_has_its_end=st.booleans())
+def test_fast_path_changes_no_byte(log: Log, last_line_has_its_end: bool) -> None:
+    data = log.data if last_line_has_its_end else log.data[:-1]
+    assert ship(log.settings(fast=True), data) == ship(log.settings(fast=False), data)
+
+
+@some
+@given(log=logs(trimmed=False), data=st.data())
+def test_users_differing_in_case_are_one_user(log: Log, data: st.DataObject) -> None:
+    def other_case(match: re.Match[str]) -> str:
+        return match[1] + "".join(data.draw(st.sampled_from((c, c.upper() if len(c.upper()) == 1 else c, c.lower()))) for c in match[2]) + "'"
+
+    changed = Log(
+        tuple((time, re.sub(r"(User\('|user ')(.*?)'", other_case, rest)) for time, rest in log.lines), log.window, log.timeout, log.retries
+    )
+
+    def without_identity(one: Log) -> list[oracle.Finding]:
+        text = ship(one.settings(), one.data)
+        return findings(text.replace(log_file(one.data).fingerprint.encode(), b"F"))
+
+    assert len(changed.data) == len(log.data), "the same offsets"
+    assert without_identity(changed) == without_identity(log)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@some
+@given(log=logs(), at=st.integers(0, 40))
+def test_snapshot_and_restore_at_any_line(log: Log, at: int, fast: bool) -> None:
+    file, lines, how = log_file(log.data), chunks(log.data), log.settings(fast=fast)
+    first = SourcePipeline(how, Counts())
+    first.open(file)
+    for chunk in lines[:at]:
+        first(chunk)
+    snapshot = first.snapshot()
+    second = SourcePipeline(how, Counts())
+    second.open(file)
+    second.restore(snapshot)
+    assert second.snapshot() == snapshot
+    for chunk in lines[at:]:
+        assert second(chunk) == first(chunk)
+    assert second.snapshot() == first.snapshot()
+    assert second.close() == first.close()
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@some
+@given(log=logs(ordered=True), at=st.integers(0, 40))
+def test_warm_start_on_the_recent_past_alone(log: Log, at: int, fast: bool) -> None:
+    file, lines, how = log_file(log.data), chunks(log.data), log.settings(fast=fast)
+    times = [time for time, _ in log.lines]
+    whole = SourcePipeline(how, Counts())
+    whole.open(file)
+    for chunk in lines[:at]:
+        whole(chunk)
+    dated = [time for time in times[:at] if time is not None]
+    from_time = max(dated, default=0) - (log.window + 7 * log.timeout) // US
+    from_line = next((i for i, time in enumerate(times) if time is not None and time >= from_time), 0)
+    if not dated:
+        from_line = 0
+    warm = SourcePipeline(how, Counts())
+    warm.open(file)
+    for chunk in lines[from_line:at]:
+        warm(chunk)
+    for chunk in lines[at:]:
+        assert warm(chunk) == whole(chunk)
+    assert warm.close() == whole.close()

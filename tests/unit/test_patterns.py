@@ -1,0 +1,198 @@
+"""The built-in patterns: their examples, and that no line can make them slow.
+
+A pattern must be linear: twice the line, at most about twice the work. Clocks in tests lie on a busy
+machine, so nothing is timed here. Instead a child process matches hostile lines of 256 KiB, many of
+them, within `DEADLINE`. All of them together take a linear pattern some seconds; a single one would
+take a quadratic pattern minutes, since 256 Ki squared is 7 * 10**10 steps.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shipper.facts import split_arguments
+from shipper.grok import Pattern
+from shipper.library import data_dir, load
+from shipper.model import User
+
+DEADLINE = 150  # seconds
+LENGTH = 256 * 1024
+
+FILES = sorted(data_dir("patterns").glob("*.grok"))
+EXAMPLES: dict[str, dict[str, Any]] = {
+    name: examples | {"file": file.name}
+    for file in sorted(data_dir("patterns").glob("*.examples.yaml"))
+    for name, examples in yaml.safe_load(file.read_text(encoding="utf-8")).items()
+}
+LIBRARY = load()
+PATTERNS: dict[str, Pattern] = {pattern.name: pattern for pattern in (*LIBRARY.lines, *LIBRARY.messages)}
+
+HEAD = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|"
+GUID = "82a3db8d-35f4-4e7a-9a62-0c0d3c1b9f10|"
+# Beginnings of valid texts; what follows makes them hostile.
+BEGINNINGS = {
+    "LINE_MFA": ["", HEAD, HEAD + GUID, HEAD[:20], HEAD[:28], HEAD[:30], HEAD[:35], HEAD[:40]],
+    "MESSAGE_PFADSSVC_ERROR": ["", "***** ERROR ***** "],
+    "MESSAGE_PFRAD_REQUEST": ["", "Calling pfAuthUser(", "Calling pfAuthUser('", "Calling pfAuthUser('a', ", "Calling pfAuthUser('', '"],
+    "MESSAGE_PFRAD_VERDICT": ["", "authResult = "],
+    "MESSAGE_PFRAD_STATUS": ["", "rawCallStatus = -"],
+    "MESSAGE_PFSVC_RESULT": [
+        "",
+        "Pfauth succeeded for user ",
+        "Pfauth succeeded for user 'a",
+        "Pfauth succeeded for user 'a' from ",
+        "Pfauth succeeded for user 'a'. Call status: A",
+        "Pfauth succeeded for user 'a'. Call status: A - \"",
+    ],
+}
+REPEATED = [
+    *("'", "''", '"', "‘", "‘’", "’,", "',", ",'", "', ", ",", ", ", "'x", ",x", "')", "('", "(", ")", "|", "|'", '",'),
+    *("9", "0", "-", "A", "A_", "a", "x ", " ", "\r", "\\", "@", "é", "👤", ".", "1.", ":", "0a:", "=", "*", "* "),
+    *("'. Call status: A - \"", "'. Call status: A - \"x\".", "'. Call status: ", "' from 1.1.1.1:1", "' from ::1", "' from ["),
+    *("' (distinguishedName format)", "' (distinguishedName format) from ", "Pfauth failed for user 'a'", HEAD, GUID),
+    *("Calling pfAuthUser('a', ", "***** ERROR ***** ", "authResult = 1", "' from " + "a:" * 22, "' from " + "1" * 44),
+    *("'. Call status: " + "A" * 140, "'. Call status: A - \"" + "x" * 250, "x" * 128 + "|", "9" * 18 + "|"),
+]
+ENDINGS = ["", ")", "!", '".', "',", "')"]
+
+MATCH = """
+import json, sys
+from shipper.library import load
+library = load()
+name, texts = json.load(sys.stdin)
+pattern, = (p for p in (*library.lines, *library.messages) if p.name == name)
+for beginning, repeated, times, ending in texts:
+    print(repr(beginning), repr(repeated), repr(ending), flush=True)
+    pattern.match(beginning + repeated * times + ending)
+print("done")
+"""
+
+SPLIT = """
+import json, sys
+from shipper.facts import split_arguments
+for beginning, repeated, times, ending in json.load(sys.stdin):
+    print(repr(beginning), repr(repeated), repr(ending), flush=True)
+    split_arguments(beginning + repeated * times + ending)
+print("done")
+"""
+
+PARSE = """
+import json, sys
+from shipper.library import load
+from shipper.model import Chunk, Counts, LogFile
+from shipper.pipeline import Settings, SourcePipeline
+encoding, texts = json.load(sys.stdin)
+counts = Counts()
+pipeline = SourcePipeline(Settings(load(), fast=True), counts)
+pipeline.open(LogFile("x.log", "0" * 16, "1970-01-01T00:00:00.000000Z", encoding))
+for beginning, repeated, times, ending in texts:
+    print(repr(beginning), repr(repeated), repr(ending), flush=True)
+    pipeline(Chunk((beginning + repeated * times + ending + "\\n").encode(encoding), 0))
+assert counts.lines == len(texts), counts
+print("done")
+"""
+
+
+def hostile(beginnings: list[str], length: int = LENGTH) -> list[tuple[str, str, int, str]]:
+    """Every beginning with every repetition: beginning, what is repeated, how often, ending."""
+    texts = []
+    for number, beginning in enumerate(beginnings):
+        for at, repeated in enumerate(REPEATED):
+            texts.append((beginning, repeated, length // len(repeated), ENDINGS[(number + at) % len(ENDINGS)]))
+    return texts
+
+
+def finishes(program: str, work: object) -> bool:
+    """True if a child process gets through the work in time; the last thing it printed was too slow otherwise."""
+    child = [sys.executable, "-c", program]
+    done = subprocess.run(child, input=json.dumps(work), capture_output=True, text=True, encoding="utf-8", timeout=DEADLINE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.endswith("done\n")
+
+
+def plain(value: Any) -> Any:
+    """A captured value as YAML can write it."""
+    if isinstance(value, User):
+        return {part: text for part, text in zip(("name", "domain", "email"), value, strict=False) if text is not None}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def examples(kind: str) -> list[Any]:
+    cases = []
+    for name, both in EXAMPLES.items():
+        for number, example in enumerate(both[kind], 1):
+            text = example["text"] if kind == "match" else example
+            cases.append(pytest.param(name, example, id=f"{name} {number} {ascii(text[-50:])}"))
+    return cases
+
+
+@pytest.mark.parametrize(("name", "example"), examples("match"))
+def test_pattern_captures_exactly_the_fields_of_its_example(name: str, example: dict[str, Any]) -> None:
+    captured = PATTERNS[name].match(example["text"])
+
+    assert captured is not None
+    assert {field: plain(value) for field, value in captured.items()} == example["fields"]
+
+
+@pytest.mark.parametrize(("name", "text"), examples("no_match"))
+def test_pattern_does_not_match_its_counterexample(name: str, text: str) -> None:
+    assert PATTERNS[name].match(text) is None
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_every_pattern_has_examples_of_both_kinds_in_the_file_beside_it(name: str) -> None:
+    both = EXAMPLES[name]
+
+    assert both["match"]
+    assert both["no_match"]
+    assert both["file"] == Path(PATTERNS[name].definition.file).stem + ".examples.yaml"
+
+
+def test_no_example_is_left_of_a_pattern_that_is_gone() -> None:
+    assert EXAMPLES.keys() == PATTERNS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_a_message_belongs_to_one_pattern(name: str) -> None:
+    """So the order of the files decides nothing."""
+    if name.startswith("MESSAGE_"):
+        for example in EXAMPLES[name]["match"]:
+            assert [p.name for p in LIBRARY.messages if p.match(example["text"]) is not None] == [name]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_an_example_with_anything_in_front_or_behind_is_another_line(name: str) -> None:
+    """Patterns match the whole text; only a free text at the end takes more."""
+    open_ended = name in ("LINE_MFA", "MESSAGE_PFADSSVC_ERROR")
+    for example in EXAMPLES[name]["match"]:
+        assert PATTERNS[name].match("x" + example["text"]) is None
+        assert (PATTERNS[name].match(example["text"] + "x") is not None) is open_ended
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_pattern_is_linear(name: str) -> None:
+    assert finishes(MATCH, (name, hostile(BEGINNINGS[name])))
+
+
+def test_splitting_arguments_is_linear() -> None:
+    assert finishes(SPLIT, hostile(["", ",", ", '", ", '', ", ", 1, '"]))
+
+
+def test_splitting_arguments_stops_at_32() -> None:
+    assert split_arguments(", 1" * 40) == ("1",) * 32
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_parser_is_linear(encoding: str) -> None:
+    """From the bytes of a line to its event; in UTF-16, characters that look like line ends to a byte search included."""
+    beginnings = ["", HEAD, HEAD + "Calling pfAuthUser('a\\", HEAD + GUID + "Pfauth failed for user '"]
+    texts = hostile(beginnings if encoding == "utf-8" else beginnings[:2], LENGTH if encoding == "utf-8" else LENGTH // 2)
+    if encoding != "utf-8":
+        texts += [("", "\u0a00", LENGTH // 2, ""), (HEAD, "\r\u0a00", LENGTH // 4, ""), ("", "\u0d00", LENGTH // 2, "")]
+
+    assert finishes(PARSE, (encoding, texts))
