@@ -23,7 +23,9 @@ Kind = Literal["request", "verdict", "status", "result", "log"]
 
 _QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  the quotes that copies of a log hold
 _MOST_ARGUMENTS = 32  # the service writes two; a bound keeps the time linear on a hostile line
-_ARGUMENT = re.compile(rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S)
+_ARGUMENT = re.compile(
+    rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class FastParser:
         """
         self.general = general
         self._scratch = scratch
+        self.threads = general.threads
         self._forms: dict[str, _Form] = {}
         self._contexts: dict[tuple[str, str], Context] = {}
         self._domain_user = user_pieces("name", "domain", None)
@@ -202,6 +203,7 @@ class FastParser:
         if context is None:
             context = self._contexts[key] = Context(self._scratch, self.general.file, *key)
         form = self._forms[text] = _Form(match, context)
+        self.threads.add(form.thread)
         return form
 
     def _user(self, text: str, form: _Form) -> tuple[User | None, str]:

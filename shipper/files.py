@@ -4,6 +4,7 @@ Memory is bounded by the read size and the line limit, whatever the file holds.
 """
 
 import os
+import select
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from shipper.errors import RunError
 from shipper.model import Chunk
 
-READ_SIZE = 256 * 1024
+READ_SIZE = 64 * 1024  # what comes of it, some 800 KiB, still fits the cache
 LINE_LIMIT = 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 STDIN = "-"
@@ -53,20 +54,36 @@ def open_bytes(path: str) -> Iterator[Read]:
             has been returned by then.
     """
     if path == STDIN:
-        yield _guarded(_maybe_gzip(sys.stdin.buffer.raw.read, "standard input"), "standard input")  # type: ignore[attr-defined]
+        name = "standard input"
+        if sys.stdin is None:
+            raise RunError(f"cannot read {name}: it is closed")
+        yield _maybe_gzip(_guarded(_blocking(sys.stdin.fileno()), name), name)
         return
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115  closed below, after the caller's block
     except OSError as error:
         raise RunError(f"cannot open {path}: {error.strerror}") from None
     with file:
-        yield _guarded(_maybe_gzip(file.read, path), path)
+        yield _maybe_gzip(_guarded(file.read, path), path)
+
+
+def _blocking(descriptor: int) -> Read:
+    """Reads a descriptor that may not block, as one end of a pipe can be set by the other program."""
+
+    def read(size: int) -> bytes:
+        while True:
+            try:
+                return os.read(descriptor, size)
+            except BlockingIOError:
+                select.select([descriptor], [], [])
+
+    return read
 
 
 def _guarded(read: Read, name: str) -> Read:
     def guarded(size: int) -> bytes:
         try:
-            return read(size) or b""
+            return read(size)
         except OSError as error:
             raise RunError(f"cannot read {name}: {error.strerror or error}") from None
 
@@ -119,8 +136,8 @@ def _gunzip(read: Read, name: str) -> Read:
                 if not waiting and ended:
                     return b""
             if ended:
-                if not waiting.strip(b"\0"):  # padding behind the last member, as tape tools leave it
-                    waiting = b""
+                waiting = waiting.lstrip(b"\0")  # padding behind a member, as tape tools leave it
+                if not waiting:
                     continue
                 member, ended = zlib.decompressobj(31), False
             before = member.copy()
@@ -239,5 +256,3 @@ def size_of(path: str) -> int | None:
         return None
     with open(path, "rb") as file:
         return None if file.read(2) == GZIP_MAGIC else os.path.getsize(path)
-
-

@@ -28,6 +28,7 @@ Convert = Callable[[str], Any]
 _REFERENCE = re.compile(r"%\{(\w+)(?::([^}:]*)(?::([^}:]*))?)?\}")
 _FIELD = re.compile(r"@?\w+(?:\.\w+)*")
 _BRACKETS = re.compile(r"(?:\[@?\w+\])+")
+_NAMED_CLASS = re.compile(r"\[:\^?\w+:\]")  # [:alpha:]
 _UNNAMED = "unnamed"
 
 
@@ -257,15 +258,17 @@ class Compiler:
 def _compile(source: str) -> _Regex:
     """With the standard library, which is the faster; with `regex` where only that can.
 
-    The standard library warns where it takes `[[:alpha:]]` for something else than the rest of the world.
+    Only `regex` knows `[[:alpha:]]`; the standard library takes it for something else, at best with a warning.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)
-            return re.compile(source)
+            if not _NAMED_CLASS.search(source):
+                return re.compile(source)
     except (re.error, FutureWarning):
-        compiled: _Regex = pygrok_module.re.compile(source)
-        return compiled
+        pass
+    compiled: _Regex = pygrok_module.re.compile(source)
+    return compiled
 
 
 def _without_idle_groups(source: str) -> str:
@@ -278,22 +281,19 @@ def _without_idle_groups(source: str) -> str:
     parts: list[str] = []
     at, in_class = 0, False
     while at < len(source):
-        char = source[at]
-        if char == "\\":
-            parts.append(source[at : at + 2])
-            at += 2
-            continue
-        if in_class:
-            in_class = char != "]"
-        elif char == "[":
+        piece = source[at]
+        if piece == "\\":
+            piece = source[at : at + 2]
+        elif in_class and (named := _NAMED_CLASS.match(source, at)):
+            piece = named[0]
+        elif in_class:
+            in_class = piece != "]"
+        elif piece == "[":
             in_class = True
             start = at + 1 + source.startswith("^", at + 1)
             if source.startswith("]", start):  # a bracket that stands first is a member, not the end
-                parts.append(source[at : start + 1])
-                at = start + 1
-                continue
-        elif char == "(" and not source.startswith("?", at + 1):
-            char = "(?:"
-        parts.append(char)
-        at += 1
+                piece = source[at : start + 1]
+        opens = piece == "(" and not in_class and not source.startswith("?", at + 1)
+        parts.append("(?:" if opens else piece)
+        at += len(piece)
     return "".join(parts).replace(f"(?P<{_UNNAMED}>", "(?:")

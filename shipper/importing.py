@@ -1,16 +1,17 @@
 """`parse`: files in, a stream of events out, with summary and progress. I/O."""
 
-import gc
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from shipper.files import STDIN, size_of
+from shipper.files import size_of
 from shipper.identity import open_inputs
 from shipper.model import Counts
-from shipper.output import ClosedPipe, Output, open_output
+from shipper.output import ClosedPipe, open_output
+from shipper.pieces import plan
 from shipper.pipeline import Settings, run_source
-from shipper.summary import Progress, progress, summary
+from shipper.summary import progress, summary
+from shipper.workers import AVAILABLE, run_workers
 
 
 def import_logs(
@@ -36,9 +37,19 @@ def import_logs(
             sizes = [size_of(one.path) for source in sources for one in source.inputs]
             total = None if None in sizes else sum(size or 0 for size in sizes)
             with progress(total, show=show_progress) as bar:
-                for source in sources:
-                    for block in run_source(settings, source, stdin, counts):
-                        out.write(block)
+                pieces = plan(sources, workers) if workers > 1 and AVAILABLE else []
+                if len(pieces) > 1:
+
+                    def advance(size: int, more: Counts) -> None:
+                        counts.add(more)
+                        bar.advance(size, counts)
+
+                    run_workers(settings, pieces, workers, stdin, out, advance)
+                else:
+                    for source in sources:
+                        for block, size in run_source(settings, source, stdin, counts):
+                            out.write(block)
+                            bar.advance(size, counts)
     except ClosedPipe:
         return counts
     if not quiet:

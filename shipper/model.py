@@ -120,6 +120,11 @@ class Counts:
     late: int = 0
     classes: Counter[str] = field(default_factory=Counter)
 
+    def clear(self) -> None:
+        """Back to nothing, in place."""
+        for name in self.__slots__:
+            setattr(self, name, Counter() if name == "classes" else 0)
+
     def add(self, other: "Counts") -> None:
         """Add another worker's or source's counts to these."""
         for name in self.__slots__:

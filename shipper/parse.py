@@ -75,6 +75,7 @@ class Parser:
         self.position = 0
         self._facts = facts
         self._heads: dict[tuple[str | None, ...], _Head] = {}
+        self.threads: set[str] = set()  # whose lines have come
         self._forms = [_Form(pattern) for pattern in library.lines]
         self._kinds: dict[Kind, Callable[[_Line], _Part]] = {
             "request": self._request,
@@ -161,6 +162,8 @@ class Parser:
         if len(self._heads) >= self.MEMO:
             self._heads.clear()
         self._heads[level, pid, tid, component] = head
+        if head.thread is not None:
+            self.threads.add(head.thread)
         return head
 
     def _seen(self, stamp: str, time: int) -> None:

@@ -11,20 +11,20 @@ A `SourcePipeline` is all the state there is of one log: open exchanges, recent 
 event time. Event time is the only clock. The same bytes come out whatever the size of the reads.
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from shipper import files
 from shipper.correlate import Exchanges
 from shipper.detect.double_prompt import Rule
 from shipper.detect.local import LocalDetector
 from shipper.ecs import Envelope
 from shipper.facts import Facts
 from shipper.fast import FastParser
-from shipper.files import Read, open_bytes, read_chunks
+from shipper.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.filters import ExchangeEvents, pretty, where
 from shipper.formats import FORMATS, Format
 from shipper.identity import Input, Source
@@ -52,8 +52,8 @@ class Settings:
     conditions: tuple[str, ...] = ()
     per_exchange: bool = False
     fast: bool = True
-    read_size: int = files.READ_SIZE
-    line_limit: int = files.LINE_LIMIT
+    read_size: int = READ_SIZE
+    line_limit: int = LINE_LIMIT
 
 
 class SourcePipeline:
@@ -70,11 +70,13 @@ class SourcePipeline:
         self._keep = where(settings.conditions) if settings.conditions else None
         self._exchanges = ExchangeEvents(settings.options.exchange_timeout, self.counts) if settings.per_exchange else None
         self._wrap = _format(settings)
+        self._selects = settings.only_findings or settings.per_exchange or self._keep is not None
         self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
 
-    def open(self, file: LogFile) -> None:
-        """The chunks to come are of this file."""
+    def open(self, file: LogFile, last_time: str | None = None) -> None:
+        """The chunks to come are of this file; `last_time` where they do not begin with its first line."""
         general = self._general(file)
+        general.last_time = last_time or file.time
         fast = self.settings.fast and self.settings.library.builtin
         self.parser = FastParser(general, self._scratch) if fast else general
 
@@ -89,20 +91,18 @@ class SourcePipeline:
 
     def __call__(self, chunk: Chunk) -> bytes:
         """The output for a chunk."""
+        before = self.counts.lines
         events, completions = self.parser(chunk)
         findings = self._detector(completions)
         if self._selects:
             events = self._select(events, findings)
-        elif findings:
-            events = _weave(events, findings)
+        else:
+            self.counts.events += self.counts.lines - before
+            if findings:
+                events = _weave(events, findings)
         if self._wrap is not None:
             events = [self._wrap(text) for event in events for text in event.split("\n")]
-        return "\n".join([*events, ""]).encode("latin-1")
-
-    @property
-    def _selects(self) -> bool:
-        s = self.settings
-        return s.only_findings or s.per_exchange or self._keep is not None
+        return _block(events)
 
     def _select(self, events: list[str], findings: list[tuple[int, str]]) -> list[str]:
         """The events that the user wants, findings in their places."""
@@ -124,10 +124,9 @@ class SourcePipeline:
 
     def _wanted(self, text: str) -> list[str]:
         texts = [text] if self._exchanges is None else self._exchanges(text)
-        if self._keep is None:
-            return texts
-        kept = [one for one in texts if self._keep(one)]
+        kept = texts if self._keep is None else [one for one in texts if self._keep(one)]
         self.counts.filtered += len(texts) - len(kept)
+        self.counts.events += len(kept)
         return kept
 
     def close(self) -> bytes:
@@ -135,13 +134,16 @@ class SourcePipeline:
         self.counts.open_at_end += len(self.state.exchanges.open)
         if self._exchanges is None:
             return b""
-        events = [text for text in self._exchanges.close() if self._keep is None or self._keep(text)]
+        waiting = self._exchanges.close()
+        events = waiting if self._keep is None else [text for text in waiting if self._keep(text)]
+        self.counts.filtered += len(waiting) - len(events)
+        self.counts.events += len(events)
         if self._wrap is not None:
             events = [self._wrap(text) for text in events]
-        return "\n".join([*events, ""]).encode("latin-1") if events else b""
+        return _block(events)
 
     def snapshot(self) -> bytes:
-        """All that a later line can depend on, as canonical JSON: equal bytes, equal state."""
+        """All that a later line can depend on, as JSON; `restore` goes on from it."""
         state = {
             "newest": self.state.newest,
             "last_time": self.last_time,
@@ -149,10 +151,10 @@ class SourcePipeline:
             "users": self._detector.snapshot(self.state.newest),
             "waiting": self._exchanges.waiting if self._exchanges else {},
         }
-        return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(state)
 
     def restore(self, snapshot: bytes) -> None:
-        """Go on from a snapshot; call `open` first, for the file that it was taken in."""
+        """Go on from a snapshot; call `open` first, for the file that comes next."""
         state: Mapping[str, Any] = orjson.loads(snapshot)
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
@@ -164,14 +166,28 @@ class SourcePipeline:
         if self._exchanges:
             self._exchanges.waiting = state["waiting"]
 
+    def signature(self) -> bytes:
+        """A digest of the snapshot but for the open exchanges, quicker to make: equal bytes, equal state."""
+        waiting = self._exchanges.waiting if self._exchanges else {}
+        state = [self.state.newest, self.last_time, self._detector.signature(self.state.newest), waiting]
+        return hashlib.sha256(orjson.dumps(state)).digest()
+
     @property
     def _general_parser(self) -> Parser:
         return self.parser.general if isinstance(self.parser, FastParser) else self.parser
+
+    def touched(self, threads: Iterable[str]) -> bool:
+        """True if a line since `open` was, or may have been, of one of these threads (see `Parser.threads`)."""
+        return any(thread in self.parser.threads for thread in threads)
 
     @property
     def last_time(self) -> str:
         """The time stamp that an undated line of the file would take now."""
         return self._general_parser.last_time
+
+
+def _block(events: list[str]) -> bytes:
+    return "\n".join([*events, ""]).encode("latin-1") if events else b""
 
 
 def _plain(exchange: Exchange) -> list[Any]:
@@ -198,8 +214,9 @@ def _weave(events: list[str], findings: list[tuple[int, str]]) -> list[str]:
     return out + events[at:]
 
 
-def run_source(settings: Settings, source: Source, stdin: Read | None, counts: Counts) -> Iterator[bytes]:
-    """Blocks of output for one source, its files one after the other; `counts` is kept up to date.
+def run_source(settings: Settings, source: Source, stdin: Read | None, counts: Counts) -> Iterator[tuple[bytes, int]]:
+    """Blocks of output for one source, its files one after the other, each with the bytes of input
+    that it took; `counts` is kept up to date.
 
     Raises:
         RunError: a file could not be read to its end; what was readable has been given out.
@@ -207,16 +224,13 @@ def run_source(settings: Settings, source: Source, stdin: Read | None, counts: C
     pipeline = SourcePipeline(settings, counts)
     for one in source.inputs:
         pipeline.open(one.file)
-        yield from _run_file(pipeline, one, stdin)
-    end = pipeline.close()
-    if end:
-        yield end
+        for chunk in read_input(settings, one, stdin):
+            yield pipeline(chunk), len(chunk.data)
+    yield pipeline.close(), 0
 
 
-def _run_file(pipeline: SourcePipeline, one: Input, stdin: Read | None) -> Iterator[bytes]:
+def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:
+    """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
     with open_bytes(one.path) as opened:
-        read = stdin if one.path == files.STDIN and stdin is not None else opened
-        settings = pipeline.settings
-        read, skip = files.skip_mark(read)
-        for chunk in read_chunks(read, skip, one.file.encoding, settings.read_size, settings.line_limit):
-            yield pipeline(chunk)
+        read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
+        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit)

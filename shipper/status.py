@@ -106,7 +106,7 @@ def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> 
             codes[code.number] = code
         _check_constants(codes, seen, file)
     except csv.Error as error:
-        raise TableError(file, rows.line_num, f"not a CSV row: {error}") from None
+        raise TableError(file, rows.reader.line_num, f"not a CSV row: {error}") from None
     return codes
 
 

@@ -43,7 +43,14 @@ class Clock:
         """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
         second = self.seconds.get(text[:19])
         digits = text[20:26]
-        if second is not None and len(text) == 27 and text[19] == "." and text[26] == "Z" and text.isascii() and digits.isdecimal():
+        if (
+            second is not None
+            and len(text) == 27
+            and text[19] == "."
+            and text[26] == "Z"
+            and text.isascii()
+            and digits.isdecimal()
+        ):
             return second * SECOND + int(digits) * 1000
         return self._read(text)
 

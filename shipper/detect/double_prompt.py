@@ -179,6 +179,23 @@ def step(state: State, it: Authentication, rule: Rule, newest: int) -> Step:
     return {"findings": findings, "cache_hit": False}
 
 
+def admit(state: State, it: Authentication) -> None:
+    """Take one that has nothing to do with the ones before it, which it must all follow: what `step`
+    would do then, without looking."""
+    if it["duplicate"]:
+        state["duplicates"].append(it["end"])
+    if it["prompted"]:
+        state["components"].setdefault(it["component"], {"prompts": [], "pending": {}})["prompts"].append(_prompt(it))
+
+
+def marks(state: State) -> list[list[Any]]:
+    """A state in short: each prompt by component, identity, end and role; what waits; the duplicates."""
+    components = sorted(state["components"].items())
+    short: list[list[Any]] = sorted([name, p["id"], p["end"], p["second"]] for name, c in components for p in c["prompts"])
+    short += [[name, method, *order] for name, c in components for method, order in sorted(c["pending"].items())]
+    return short + [[end] for end in state["duplicates"]]
+
+
 def _prompt(it: Authentication) -> Prompt:
     return {
         "id": it["id"],

@@ -6,7 +6,7 @@ user's own state may still hold beyond the horizon, `double_prompt.forget` takes
 looked at, so a result never depends on when a generation ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -83,7 +83,8 @@ class LocalDetector:
         """The state of a user after authentications that had nothing to do with each other."""
         state = double_prompt.empty()
         for completion in waiting:
-            double_prompt.step(state, authentication(completion), self.rule, completion.newest)
+            if completion.end >= completion.newest - self.rule.horizon:
+                double_prompt.admit(state, authentication(completion))
         return state
 
     def _step(self, state: State, completion: Completion, user: User, newest: int) -> list[tuple[int, str]]:
@@ -98,12 +99,35 @@ class LocalDetector:
     def snapshot(self, newest: int) -> dict[str, State]:
         """What can still change a result, by user: the same for every way that led here."""
         users: dict[str, State] = {}
-        for generation in (self._old, self._young):
-            for key, state in generation.items():
-                kept = state if type(state) is dict else self._state(state)
-                if double_prompt.forget(kept, self.rule, newest):
-                    users[key] = kept
-        return dict(sorted(users.items()))
+        for key, seen in self._users():
+            state = seen if type(seen) is dict else self._state(seen)
+            if double_prompt.forget(state, self.rule, newest):
+                users[key] = state
+        return users
+
+    def signature(self, newest: int) -> list[list[Any]]:
+        """A snapshot in short, by user: identity, end and role of each prompt that can still matter.
+
+        Two hosts of the same log with equal signatures have equal snapshots, since an identity names a line.
+        """
+        oldest = newest - self.rule.horizon
+        users: list[list[Any]] = []
+        for key, seen in self._users():
+            if type(seen) is dict:
+                alive = double_prompt.forget(seen, self.rule, newest)
+                marks = double_prompt.marks(seen) if alive else []
+            else:
+                left = [one for one in seen if one[3] >= oldest]
+                marks = sorted([c[2], c[1][2], c[3], False] for c in left if c[5][4])
+                marks += [[c[3]] for c in left if c[5][0] == DUPLICATE]
+            if marks:
+                users.append([key, marks])
+        users.sort()
+        return users
+
+    def _users(self) -> Iterator[tuple[str, Any]]:
+        yield from self._old.items()
+        yield from self._young.items()
 
     def restore(self, users: Mapping[str, State], newest: int) -> None:
         """Go on from a snapshot."""
