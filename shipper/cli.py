@@ -26,12 +26,13 @@ from shipper.times import SECOND
 UNITS = {"us": 1000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """`60s`, `10m`, `500ms`; a bare number is seconds. Nanoseconds as a value."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Nanoseconds of what the user wrote."""
         if isinstance(value, int):
             return value
         number = value.rstrip("abcdefghijklmnopqrstuvwxyz")
@@ -45,12 +46,13 @@ class Duration(click.ParamType):
         return duration
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """`1MiB`, `64KiB`; a bare number is bytes."""
 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes of what the user wrote."""
         if isinstance(value, int):
             return value
         units = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 1000, "mb": 1000_000}
@@ -78,25 +80,41 @@ def command() -> None:
 
 @command.command()
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
-@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
+@click.option(
+    "--format", "format_name", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output."
+)
 @click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
 @click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
 @click.option("--window", type=Duration(), default="60s", show_default=True, help="How soon a second prompt is a double prompt.")
-@click.option("--exchange-timeout", type=Duration(), default="10m", show_default=True, help="How long a request waits for its status.")
+@click.option(
+    "--exchange-timeout", type=Duration(), default="10m", show_default=True, help="How long a request waits for its status."
+)
 @click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
 @click.option("--only", type=click.Choice(["double_prompt"]), help="Only these events.")
-@click.option("--where", "conditions", multiple=True, metavar="FIELD=VALUE", help="Only events with this field. Repeatable: all must hold.")
+@click.option(
+    "--where", "conditions", multiple=True, metavar="FIELD=VALUE", help="Only events with this field. Repeatable: all must hold."
+)
 @click.option("--pretty", is_flag=True, help="Indented, for reading.")
-@click.option("--events", type=click.Choice(["line", "exchange"]), default="line", show_default=True, help="An event a line, or one a complete exchange.")
+@click.option(
+    "--events",
+    type=click.Choice(["line", "exchange"]),
+    default="line",
+    show_default=True,
+    help="An event a line, or one a complete exchange.",
+)
 @click.option("--namespace", default="default", show_default=True, help="Data stream namespace of elastic-bulk.")
 @click.option("--max-line", type=Size(), default="1MiB", show_default=True, help="A longer line is cut there.")
-@click.option("--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal.")
+@click.option(
+    "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."
+)
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
 @PATTERNS
 @CODES
-def parse(files: tuple[str, ...], output: str | None, workers: str, show_progress: bool | None, quiet: bool, **options: Any) -> None:
+def parse(
+    files: tuple[str, ...], output: str | None, workers: str, show_progress: bool | None, quiet: bool, **options: Any
+) -> None:
     """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
     from shipper.importing import import_logs
 
@@ -135,7 +153,14 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
 
 
 @command.command()
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="csv can be given to --status-codes again.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="csv can be given to --status-codes again.",
+)
 @CODES
 def codes(form: str, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
@@ -152,7 +177,8 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
     library = load(pattern_dirs, status_codes, every_block=True)
     own = sum(Path(p.definition.file).parent in pattern_dirs for p in (*library.lines, *library.messages))
     parts = [
-        f"patterns: {len(library.lines)} for lines, {len(library.messages)} for messages" + (f", {own} of them yours" if own else ""),
+        f"patterns: {len(library.lines)} for lines, {len(library.messages)} for messages"
+        + (f", {own} of them yours" if own else ""),
         f"status codes: {len(library.codes.codes)}",
     ]
     if not library.builtin:
@@ -189,7 +215,9 @@ def _settings(
         constants["host"] = {"name": host}
         constants["agent"] = {"name": host, "type": "mfa-shipper", "version": __version__}
     if namespace != namespace.lower() or not namespace or set(namespace) & set('\\/*?"<>| ,#:-') or len(namespace) > 100:
-        raise UsageError(f"--namespace {namespace}: a data stream namespace is lower case, without -, spaces or any of \\/*?\"<>|,#:")
+        raise UsageError(
+            f'--namespace {namespace}: a data stream namespace is lower case, without -, spaces or any of \\/*?"<>|,#:'
+        )
     return Settings(
         library=load(pattern_dirs, status_codes),
         options=Options(keep_original=not no_original, constants=constants, exchange_timeout=exchange_timeout),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from shipper.model import Code, Document, User
 
 ECS_VERSION = "8.17.0"
@@ -59,3 +61,25 @@ def status_fields(code: Code) -> Document:
         "constant": code.constant,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def shared_json(user: User | None, process: Document | None) -> str:
+    """The JSON text of the user and process fields of an event, as it stands between two others."""
+    shared: Document = {}
+    if user is not None:
+        shared["user"], shared["related"] = user_parts(user)
+    if process is not None:
+        shared["process"] = process
+    return orjson.dumps(shared)[1:-1].decode("latin-1") + "," if shared else ""
+
+
+def put(document: Document, name: str, value: Any) -> None:
+    """Set a field given by its dotted name."""
+    *parents, last = name.split(".")
+    at = document
+    for parent in parents:
+        inner = at.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            inner = at[parent] = {}
+        at = inner
+    at[last] = value

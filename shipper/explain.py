@@ -18,11 +18,10 @@ import regex
 from shipper.codes import describe, table, wrap
 from shipper.correlate import Exchanges
 from shipper.errors import UsageError
-from shipper.facts import Facts, interpret
+from shipper.facts import Facts, Library, interpret
 from shipper.files import STDIN
 from shipper.grok import Pattern
 from shipper.identity import identify
-from shipper.library import Library
 from shipper.model import Chunk, Code, Counts, Document, User
 from shipper.parse import Options, Parser, SourceState
 from shipper.status import StatusCodes

@@ -53,6 +53,19 @@ class Facts:
     extra: tuple[tuple[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What lines mean: patterns in the order in which they are tried, and the code table.
+
+    `builtin` is False when a user's pattern takes part: then only the general path knows the answer.
+    """
+
+    lines: tuple[Pattern, ...]
+    messages: tuple[Pattern, ...]
+    codes: StatusCodes
+    builtin: bool
+
+
 def split_arguments(text: str) -> tuple[str, ...]:
     """`, '', 1` as `("", "1")`: the texts after the user, without their quotes; 32 at most."""
     found = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)

@@ -40,7 +40,7 @@ class _Form:
     __slots__ = ("component", "context", "pairs", "process", "thread", "verdict")
 
     def __init__(self, match: re.Match[str], context: Context) -> None:
-        level, pid, tid, component, _, verdict = match.groups()
+        _, pid, tid, component, _, verdict = match.groups()
         self.component = component
         self.context = context
         self.process = process_json(pid, tid)
@@ -101,6 +101,8 @@ class FastParser:
         events: list[str] = []
         tallies: list[Tally] = []
         add, complete = events.append, general.completions.append
+        who: User | None
+        exchange: Exchange | None
         requests = 0
         following = iter(lines)
         for line in following:
@@ -136,7 +138,9 @@ class FastParser:
                             p0, p1, p2, p3, p4, p5, p6, p7 = pieces
                             escaped = line.replace("\\", "\\\\")
                             message = escaped[bracket - 18 :]
-                            add(f"{p0}{now}{p1}{event_id}{p2}{escaped[:keep]}{p3}{message}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}")
+                            add(
+                                f"{p0}{now}{p1}{event_id}{p2}{escaped[:keep]}{p3}{message}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}"
+                            )
                             requests += 1
                             offset += len(line) + gap
                             continue

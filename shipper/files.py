@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shipper.errors import RunError
+from shipper.lines import last_newline, next_newline
 from shipper.model import Chunk
 
 READ_SIZE = 64 * 1024  # what comes of it, some 800 KiB, still fits the cache
@@ -91,16 +92,24 @@ def _guarded(read: Read, name: str) -> Read:
 
 
 def _maybe_gzip(read: Read, name: str) -> Read:
-    """The same bytes, decompressed if they begin with gzip's magic number."""
-    head = b""
-    while len(head) < len(GZIP_MAGIC):
-        more = read(len(GZIP_MAGIC) - len(head))
-        if not more:
-            break
-        head += more
-    if head != GZIP_MAGIC:
-        return after(head, read)
-    return _gunzip(after(head, read), name)
+    """The same bytes, decompressed if they begin with gzip's magic number. Reads nothing before it is asked to."""
+    chosen: Read | None = None
+
+    def reading(size: int) -> bytes:
+        nonlocal chosen
+        if chosen is None:
+            head = b""
+            while len(head) < len(GZIP_MAGIC):
+                more = read(len(GZIP_MAGIC) - len(head))
+                if not more:
+                    break
+                head += more
+            chosen = after(head, read)
+            if head == GZIP_MAGIC:
+                chosen = _gunzip(chosen, name)
+        return chosen(size)
+
+    return reading
 
 
 def after(head: bytes, read: Read) -> Read:
@@ -168,22 +177,6 @@ def _salvage(member: "zlib._Decompress", damaged: bytes) -> bytes:
     except zlib.error:
         pass
     return b"".join(parts)
-
-
-def last_newline(data: bytes, newline: bytes) -> int:
-    """Where the last line end of `data` begins, on a character boundary; -1 if there is none."""
-    at = data.rfind(newline)
-    while at > 0 and len(newline) == 2 and at % 2:
-        at = data.rfind(newline, 0, at + 1)
-    return at
-
-
-def next_newline(data: bytes, newline: bytes, start: int = 0) -> int:
-    """Where the first line end at or after `start` begins, on a character boundary; -1 if there is none."""
-    at = data.find(newline, start)
-    while at >= 0 and len(newline) == 2 and at % 2:
-        at = data.find(newline, at + 1)
-    return at
 
 
 def read_chunks(

@@ -47,7 +47,8 @@ class Definition:
 
 
 class _Regex(Protocol):
-    groupindex: Mapping[str, int]
+    @property
+    def groupindex(self) -> Mapping[str, int]: ...
 
     def fullmatch(self, string: str, /) -> "re.Match[str] | None": ...
 

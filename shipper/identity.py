@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from shipper.errors import UsageError
-from shipper.files import STDIN, Read, after, encoding_of, next_newline, open_bytes, read_chunks
+from shipper.files import STDIN, Read, after, encoding_of, open_bytes, read_chunks
+from shipper.lines import next_newline
 from shipper.model import LogFile
 from shipper.times import EPOCH, Clock, from_seconds
 

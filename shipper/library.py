@@ -4,34 +4,20 @@
 or an editable install; `data_dir` is the one place that knows.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from shipper.errors import UsageError
-from shipper.facts import TYPES
-from shipper.grok import Compiler, Definition, Pattern, read_definitions
+from shipper.facts import TYPES, Library
+from shipper.grok import Compiler, Definition, read_definitions
 from shipper.status import StatusCodes, read_table
 
 LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its message
 OPEN_ENDED = ("azure_mfa.", "labels.")
 OWN = ("ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset")
 NEEDED = {"user": "principal", "azure_mfa.request.arguments": "arguments"}
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """What lines mean: patterns in the order in which they are tried, and the code table.
-
-    `builtin` is False when a user's pattern takes part: then only the general path knows the answer.
-    """
-
-    lines: tuple[Pattern, ...]
-    messages: tuple[Pattern, ...]
-    codes: StatusCodes
-    builtin: bool
 
 
 class KnownFields:

@@ -9,19 +9,18 @@ were seen before have their facts in a memo. The order of fields is the order of
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
 
 from shipper.correlate import Exchanges
-from shipper.ecs import LEVELS, MODULE, TYPES, Envelope, dataset, status_fields, user_parts
-from shipper.facts import Facts, Kind, interpret
-from shipper.grok import Pattern
-from shipper.library import Library
+from shipper.ecs import MODULE, TYPES, Envelope, put, shared_json, dataset, status_fields, user_parts
+from shipper.facts import Facts, Kind, Library, interpret
+from shipper.heads import Form, Head
+from shipper.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
 from shipper.model import Chunk, Code, Completion, Counts, Document, Exchange, LogFile, User
 from shipper.status import SEVERITIES
-from shipper.times import SECOND, Clock, looks_like_time
+from shipper.times import SECOND, Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +73,9 @@ class Parser:
         self.completions: list[Completion] = []
         self.position = 0
         self._facts = facts
-        self._heads: dict[tuple[str | None, ...], _Head] = {}
+        self._heads: dict[tuple[str | None, ...], Head] = {}
         self.threads: set[str] = set()  # whose lines have come
-        self._forms = [_Form(pattern) for pattern in library.lines]
+        self._forms = [Form(pattern) for pattern in library.lines]
         self._kinds: dict[Kind, Callable[[_Line], _Part]] = {
             "request": self._request,
             "verdict": self._verdict,
@@ -86,22 +85,11 @@ class Parser:
         }
         self._envelope = Envelope(options.constants)
         self._file = None if file.path is None else {"path": file.path}
-        self._unit = 2 if file.encoding.startswith("utf-16") else 1
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk, and the authentications completed in it (their positions count events)."""
         self.begin()
-        events = []
-        newline = b"\n" if self._unit == 1 else "\n".encode(self.file.encoding)
-        offset, data = chunk.offset, chunk.data
-        at = 0
-        while at < len(data) or (chunk.cut and not at):
-            end = data.find(newline, at)
-            while end >= 0 and self._unit == 2 and end % 2:
-                end = data.find(newline, end + 1)
-            stop = len(data) if end < 0 else end
-            events.append(self.raw(data[at:stop], offset + at, ended=end >= 0, cut=chunk.cut))
-            at = stop + self._unit
+        events = [self.raw(line, offset, ended=ended, cut=chunk.cut) for line, offset, ended in split(chunk, self.file.encoding)]
         return events, self.completions
 
     def begin(self) -> None:
@@ -111,20 +99,10 @@ class Parser:
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> str:
         """The event of a line given as bytes without its LF; `ended` says whether it had one."""
-        carriage_return = b"\r" if self._unit == 1 else "\r".encode(self.file.encoding)
-        if ended and line.endswith(carriage_return) and len(line) % self._unit == 0:
-            line = line[: -len(carriage_return)]
-        tags = []
-        if cut:
-            tags.append("mfa_line_too_long")
-            self.counts.too_long += 1
-            line = _whole_characters(line, self.file.encoding)
-        try:
-            text = line.decode(self.file.encoding)
-        except UnicodeDecodeError:
-            text = line.decode(self.file.encoding, "replace")
-            tags.append("mfa_decode_error")
-            self.counts.decode_errors += 1
+        text, tags = decode(line, self.file.encoding, ended=ended, cut=cut)
+        if tags:
+            self.counts.decode_errors += DECODE_ERROR in tags
+            self.counts.too_long += TOO_LONG in tags
         return self.line(text, offset, tags)
 
     def line(self, text: str, offset: int, tags: list[str]) -> str:
@@ -151,14 +129,14 @@ class Parser:
             message = message or ""
             facts = self._facts.get(message) or self._facts_of(message)
             line = _Line(text, offset, event_id, stamp, time, head, facts, tags)
-            extra = form.extra(texts) if form.has_extra else facts.extra
+            extra = form.others(texts) if form.has_extra else facts.extra
             if form.has_extra and facts.extra:
                 extra = (*extra, *facts.extra)
             return self._well_formed(line, request_id, extra)
         return self._unparsed(text, offset, event_id, tags)
 
-    def _head(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> "_Head":
-        head = _Head(level, pid, tid, component)
+    def _head(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> Head:
+        head = Head(level, pid, tid, component)
         if len(self._heads) >= self.MEMO:
             self._heads.clear()
         self._heads[level, pid, tid, component] = head
@@ -187,7 +165,7 @@ class Parser:
                 "original": text,
             },
             "log": self._log(None, offset),
-            "error": {"message": explain_unparsed(text, stamp, time)},
+            "error": {"message": why_unparsed(text, stamp, time)},
         }
         return self._envelope.close(document, ["_grokparsefailure", *tags])
 
@@ -212,7 +190,7 @@ class Parser:
             document["azure_mfa"] = azure
         if extra:
             for name, value in extra:
-                _put(document, name, value)
+                put(document, name, value)
             address = document.get("source", {}).get("ip")
             if address:
                 document.setdefault("related", {})["ip"] = [address]
@@ -326,45 +304,6 @@ _REQUEST, _VERDICT, _STATUS, _RESULT = (
     for kind in ("request", "verdict", "status", "result")
 )
 _CONTRADICTION = {"success", "failure"}
-_STANDARD = (
-    "@timestamp",
-    "log.level",
-    "process.pid",
-    "process.thread.id",
-    "event.provider",
-    "azure_mfa.request.id",
-    "message",
-)
-
-
-class _Form:
-    """A LINE_ pattern: where its captures stand, and which of them are not part of every line."""
-
-    def __init__(self, pattern: Pattern) -> None:
-        names = [field for _, field, _ in pattern.fields]
-        self.pattern = pattern
-        # An index of -1 is the None that the caller puts behind the texts.
-        self.pick = itemgetter(*(names.index(name) if name in names else -1 for name in _STANDARD))
-        self.has_extra = not set(names) <= set(_STANDARD)
-
-    def extra(self, texts: tuple[str | None, ...]) -> tuple[tuple[str, Any], ...]:
-        fields = self.pattern.convert(texts)
-        return tuple((name, value) for name, value in fields.items() if name not in _STANDARD)
-
-
-class _Head:
-    """What lines of one level, process, thread and component share."""
-
-    __slots__ = ("component", "dataset", "level", "process", "thread")
-
-    def __init__(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> None:
-        self.level = None if level is None else LEVELS.get(level, level)
-        self.component = component
-        self.dataset = dataset(component or "log")
-        self.thread = f"{component}|{int(pid)}|{int(tid)}" if component and pid and tid else None
-        self.process: Document | None = {"pid": int(pid)} if pid else None
-        if tid:
-            self.process = {**(self.process or {}), "thread": {"id": int(tid)}}
 
 
 class _Line(NamedTuple):
@@ -375,53 +314,6 @@ class _Line(NamedTuple):
     id: str
     stamp: str
     time: int
-    head: _Head
+    head: Head
     facts: Facts
     tags: list[str]
-
-
-def shared_json(user: User | None, process: Document | None) -> str:
-    """The JSON text of the user and process fields of an event, as it stands between two others."""
-    shared: Document = {}
-    if user is not None:
-        shared["user"], shared["related"] = user_parts(user)
-    if process is not None:
-        shared["process"] = process
-    return orjson.dumps(shared)[1:-1].decode("latin-1") + "," if shared else ""
-
-
-def explain_unparsed(text: str, stamp: str, time: int | None) -> str:
-    """Why no pattern matched a line, in a sentence."""
-    if not text:
-        return "the line is empty"
-    if time is not None:
-        return "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected"
-    if looks_like_time(stamp):
-        return f"the time stamp {stamp} names no real instant"
-    return "the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |"
-
-
-def _put(document: Document, name: str, value: Any) -> None:
-    """Set a field given by its dotted name."""
-    *parents, last = name.split(".")
-    at = document
-    for parent in parents:
-        inner = at.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            inner = at[parent] = {}
-        at = inner
-    at[last] = value
-
-
-def _whole_characters(line: bytes, encoding: str) -> bytes:
-    """A line that was cut at a byte count, without the character that the cut went through."""
-    if encoding != "utf-8":
-        unit = int.from_bytes(line[-2:], "little" if encoding == "utf-16-le" else "big")
-        return line[:-2] if 0xD800 <= unit < 0xDC00 else line
-    for tail in range(1, min(4, len(line) + 1)):
-        lead = line[-tail]
-        if lead >= 0xC0:
-            return line[:-tail] if tail < 2 + (lead >= 0xE0) + (lead >= 0xF0) else line
-        if lead < 0x80:
-            break
-    return line

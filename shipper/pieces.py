@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from shipper.files import Read, last_newline, size_of
+from shipper.files import Read, size_of
 from shipper.identity import Input, Source
+from shipper.lines import last_newline
 from shipper.times import Clock
 
 MOST = 32 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
@@ -76,7 +78,7 @@ def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
             file.readline()
             if edges[-1] < file.tell() < size:
                 edges.append(file.tell())
-    ranges = [Range(one, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    ranges = [Range(one, a, b) for a, b in pairwise(edges)]
     return [(r, (r.end or 0) - r.start) for r in ranges] + [(Range(one, edges[-1], None), size - edges[-1])]
 
 

@@ -22,13 +22,12 @@ from shipper.correlate import Exchanges
 from shipper.detect.double_prompt import Rule
 from shipper.detect.local import LocalDetector
 from shipper.ecs import Envelope
-from shipper.facts import Facts
+from shipper.facts import Facts, Library
 from shipper.fast import FastParser
 from shipper.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.filters import ExchangeEvents, pretty, where
 from shipper.formats import FORMATS, Format
 from shipper.identity import Input, Source
-from shipper.library import Library
 from shipper.model import Chunk, Counts, Exchange, LogFile, User
 from shipper.parse import Options, Parser, SourceState
 

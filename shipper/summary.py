@@ -20,9 +20,7 @@ def summary(counts: Counts, seconds: float) -> str:
     ]
     if c.classes:
         lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
-    lines.append(
-        f"  double prompts {c.findings:,}" + (f" (the cache spared {c.cache_hits:,} more)" if c.cache_hits else "")
-    )
+    lines.append(f"  double prompts {c.findings:,}" + (f" (the cache spared {c.cache_hits:,} more)" if c.cache_hits else ""))
     notes = {
         "without their request line": c.orphans,
         "exchanges given up for a newer request": c.given_up,

@@ -9,8 +9,9 @@ from typing import NamedTuple, TypeVar
 
 import orjson
 
+from shipper.ecs import shared_json
 from shipper.model import Code, LogFile, User
-from shipper.parse import Parser, shared_json
+from shipper.parse import Parser
 from shipper.principal import user_key
 
 CALL = "|Calling pfAuthUser('"

@@ -208,7 +208,9 @@ class _Worker:
             self._behind.send_bytes(pipeline.snapshot())
 
 
-def run_workers(settings: Settings, pieces: Sequence[Piece], workers: int, stdin: Read | None, out: Output, advance: Advance) -> None:
+def run_workers(
+    settings: Settings, pieces: Sequence[Piece], workers: int, stdin: Read | None, out: Output, advance: Advance
+) -> None:
     """Do all pieces into `out`, in order.
 
     Raises:

@@ -22,7 +22,6 @@ from shipper.times import SECOND
 
 RULE_VERSION = "1"
 DUPLICATE = 101  # Auth Already In Progress
-MS = 1_000_000
 
 Pattern = Literal["sequential", "concurrent", "retry"]
 
@@ -155,7 +154,7 @@ def step(state: State, it: Authentication, rule: Rule, newest: int) -> Step:
     prompts = component["prompts"]
     at = _answered_by(it, component, rule)
     if at is not None:
-        prompts[at].update(end=it["end"], end_text=it["end_text"], code=it["code"], success=it["success"])
+        prompts[at] |= {"end": it["end"], "end_text": it["end_text"], "code": it["code"], "success": it["success"]}
         _reach(prompts, at)
         return {"findings": list(_as_first(at, it["component"], state, rule)), "cache_hit": False}
     if not it["prompted"] or too_old:
@@ -286,53 +285,3 @@ def _spared(it: Authentication, prompts: list[Prompt], rule: Rule) -> bool:
         if prompt["success"] and 0 <= it["start"] - prompt["end"] <= rule.window:
             return True
     return False
-
-
-def describe(finding: Finding, user: str) -> str:
-    """The finding as a sentence for a person."""
-    first, second = finding["first"], finding["second"]
-    gap = second["start"] - first["end"]
-    if finding["pattern"] == "concurrent":
-        return (
-            f"{user} was asked twice: a second prompt began {_seconds(-gap)} before the first one was over. "
-            "The client did not wait for the answer; a longer RADIUS timeout helps."
-        )
-    if finding["pattern"] == "retry":
-        return f"{user} was asked again {_seconds(gap)} after a prompt that ended without success."
-    return (
-        f"{user} was asked twice: a second prompt began {_seconds(gap)} after the first one had succeeded. "
-        f"Caching for {cache_seconds(finding)} s would have spared it."
-    )
-
-
-def _seconds(duration: int) -> str:
-    return f"{duration / SECOND:.1f} s"
-
-
-def cache_seconds(finding: Finding) -> int:
-    """The smallest whole number of cache seconds, at least 1, that would have spared the second prompt."""
-    gap = finding["second"]["start"] - finding["first"]["end"]
-    return max(1, -(-gap // SECOND))
-
-
-def evidence(finding: Finding, rule: Rule) -> dict[str, Any]:
-    """The fields `azure_mfa.double_prompt.*` of the event."""
-    first, second = finding["first"], finding["second"]
-    fields: dict[str, Any] = {
-        "pattern": finding["pattern"],
-        "gap_ms": (second["start"] - first["end"]) // MS,
-        "window_ms": rule.window // MS,
-        "count": finding["count"],
-        "already_in_progress": finding["already_in_progress"],
-    }
-    if finding["pattern"] == "sequential":
-        fields["cache_seconds"] = cache_seconds(finding)
-    for name, prompt in (("first", first), ("second", second)):
-        fields[name] = {
-            "id": prompt["id"],
-            "start": prompt["start_text"],
-            "end": prompt["end_text"],
-            "code": prompt["code"],
-            "method": prompt["method"],
-        }
-    return fields

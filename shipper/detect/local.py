@@ -11,13 +11,15 @@ from typing import Any
 
 import orjson
 
-from shipper.detect import double_prompt
+from shipper.detect import double_prompt, evidence
 from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
 from shipper.ecs import MODULE, Envelope, dataset, user_parts
 from shipper.model import Completion, Counts, Document, User
 
 SEVERITY = 21
 _MANY = 64  # waiting completions of one user, among which are some to forget
+
+_Seen = list[Completion] | State  # of one user: completions that had nothing to do with each other, or a state
 
 
 class LocalDetector:
@@ -33,8 +35,8 @@ class LocalDetector:
         self.rule = rule
         self.counts = counts
         self._envelope = envelope
-        self._young: dict[str, Any] = {}
-        self._old: dict[str, Any] = {}
+        self._young: dict[str, _Seen] = {}
+        self._old: dict[str, _Seen] = {}
         self._turn = 0  # when the generations change
 
     def __call__(self, completions: list[Completion]) -> list[tuple[int, str]]:
@@ -52,7 +54,7 @@ class LocalDetector:
             seen = young.get(key)
             if seen is None:
                 seen = old.pop(key, None)
-            if type(seen) is not dict:
+            if seen is None or isinstance(seen, list):
                 # The commonest case by far: nothing near enough to matter. Completions wait as they
                 # are, and become a state when one comes that may have to do with another.
                 if seen is None or completion[1][0] - seen[-1][3] > window:
@@ -71,7 +73,7 @@ class LocalDetector:
             found += self._step(seen, completion, user, newest)
         return found
 
-    def _new_generation(self, newest: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _new_generation(self, newest: int) -> tuple[dict[str, _Seen], dict[str, _Seen]]:
         if newest < self._turn + self.rule.horizon:
             self._old, self._young = self._young, {}
         else:  # a whole horizon without an authentication: all is too old
@@ -100,7 +102,7 @@ class LocalDetector:
         """What can still change a result, by user: the same for every way that led here."""
         users: dict[str, State] = {}
         for key, seen in self._users():
-            state = seen if type(seen) is dict else self._state(seen)
+            state = seen if isinstance(seen, dict) else self._state(seen)
             if double_prompt.forget(state, self.rule, newest):
                 users[key] = state
         return users
@@ -113,7 +115,7 @@ class LocalDetector:
         oldest = newest - self.rule.horizon
         users: list[list[Any]] = []
         for key, seen in self._users():
-            if type(seen) is dict:
+            if isinstance(seen, dict):
                 alive = double_prompt.forget(seen, self.rule, newest)
                 marks = double_prompt.marks(seen) if alive else []
             else:
@@ -125,7 +127,7 @@ class LocalDetector:
         users.sort()
         return users
 
-    def _users(self) -> Iterator[tuple[str, Any]]:
+    def _users(self) -> Iterator[tuple[str, _Seen]]:
         yield from self._old.items()
         yield from self._young.items()
 
@@ -155,10 +157,10 @@ class LocalDetector:
                 "end": second["end_text"],
                 "duration": second["end"] - first["start"],
             },
-            "message": double_prompt.describe(finding, name),
+            "message": evidence.describe(finding, name),
             "user": mine,
             "related": related,
-            "azure_mfa": {"double_prompt": double_prompt.evidence(finding, self.rule)},
+            "azure_mfa": {"double_prompt": evidence.fields(finding, self.rule)},
             "rule": {"name": "double_prompt", "ruleset": "mfa-shipper", "version": double_prompt.RULE_VERSION},
         }
         return self._envelope.close(document)
