@@ -58,7 +58,7 @@ class Size(click.ParamType[int]):
         units = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 1000, "mb": 1000_000}
         number = value.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
         unit = units.get(value[len(number) :].strip().lower())
-        if not number.strip().isdecimal() or unit is None or not 16 <= int(number) * unit <= 1 << 30:
+        if not number.strip().isdecimal() or len(number) > 12 or unit is None or not 16 <= int(number) * unit <= 1 << 30:
             self.fail(f"{value!r} is not a size from 16 to 1GiB; write 1MiB or 65536", param, ctx)
         return int(number) * unit
 
@@ -236,7 +236,7 @@ def _settings(
 def _workers(text: str) -> int:
     if text == "auto":
         return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if not text.isdecimal() or not 1 <= int(text) <= 256:
+    if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= 256:
         raise UsageError(f"--workers {text}: expected a number from 1 to 256, or auto")
     return int(text)
 
@@ -245,16 +245,24 @@ def main() -> None:
     """Run the command; errors become one sentence and an exit status."""
     # Long runs make few cycles and many short-lived objects: the collector would only look at them in vain.
     gc.disable()
+    if sys.stderr is None:  # closed by the caller; print would go to standard output instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         status = command.main(standalone_mode=False)
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+        else:
+            print(f"mfa-shipper: {error.format_message()}", file=sys.stderr)
         status = 2
     except MfaShipperError as error:
         print(f"mfa-shipper: {error}", file=sys.stderr)
         status = error.exit_status
+    except OSError as error:
+        print(f"mfa-shipper: {error}", file=sys.stderr)
+        status = 1
     except KeyboardInterrupt:
         status = 130
     sys.exit(status if isinstance(status, int) else 0)

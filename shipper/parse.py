@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from shipper.correlate import Exchanges
-from shipper.ecs import MODULE, TYPES, Envelope, put, shared_json, dataset, status_fields, user_parts
+from shipper.ecs import MODULE, TYPES, Envelope, dataset, put, shared_json, status_fields, user_parts
 from shipper.facts import Facts, Kind, Library, interpret
 from shipper.heads import Form, Head
 from shipper.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
 from shipper.model import Chunk, Code, Completion, Counts, Document, Exchange, LogFile, User
 from shipper.status import SEVERITIES
-from shipper.times import SECOND, Clock
+from shipper.times import BEFORE_ALL, SECOND, Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Options:
 
 @dataclass(slots=True)
 class SourceState:
-    """What the lines of a source have in common: open exchanges and the newest event time (0: none yet)."""
+    """What the lines of a source have in common: open exchanges and the newest event time."""
 
     exchanges: Exchanges
-    newest: int = 0
+    newest: int = BEFORE_ALL
 
 
 Events = tuple[list[str], list[Completion]]

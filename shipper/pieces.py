@@ -75,8 +75,11 @@ def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
     with open(one.path, "rb") as file:
         for n in range(1, number):
             file.seek(max(size * n // number, edges[-1]))
-            file.readline()
-            if edges[-1] < file.tell() < size:
+            while (block := file.readline(LOOK)) and not block.endswith(b"\n"):
+                pass  # a line may be longer than the memory
+            if file.tell() >= size:
+                break
+            if edges[-1] < file.tell():
                 edges.append(file.tell())
     ranges = [Range(one, a, b) for a, b in pairwise(edges)]
     return [(r, (r.end or 0) - r.start) for r in ranges] + [(Range(one, edges[-1], None), size - edges[-1])]

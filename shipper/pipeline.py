@@ -12,11 +12,10 @@ event time. Event time is the only clock. The same bytes come out whatever the s
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from shipper.correlate import Exchanges
 from shipper.detect.double_prompt import Rule
@@ -142,7 +141,10 @@ class SourcePipeline:
         return _block(events)
 
     def snapshot(self) -> bytes:
-        """All that a later line can depend on, as JSON; `restore` goes on from it."""
+        """All that a later line can depend on, as JSON; `restore` goes on from it.
+
+        Not by orjson: a time stamp of the year 9999 in nanoseconds is more than 64 bits.
+        """
         state = {
             "newest": self.state.newest,
             "last_time": self.last_time,
@@ -150,11 +152,11 @@ class SourcePipeline:
             "users": self._detector.snapshot(self.state.newest),
             "waiting": self._exchanges.waiting if self._exchanges else {},
         }
-        return orjson.dumps(state)
+        return json.dumps(state).encode()
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot; call `open` first, for the file that comes next."""
-        state: Mapping[str, Any] = orjson.loads(snapshot)
+        state: Mapping[str, Any] = json.loads(snapshot)
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.open.clear()
@@ -169,7 +171,7 @@ class SourcePipeline:
         """A digest of the snapshot but for the open exchanges, quicker to make: equal bytes, equal state."""
         waiting = self._exchanges.waiting if self._exchanges else {}
         state = [self.state.newest, self.last_time, self._detector.signature(self.state.newest), waiting]
-        return hashlib.sha256(orjson.dumps(state)).digest()
+        return hashlib.sha256(json.dumps(state).encode()).digest()
 
     @property
     def _general_parser(self) -> Parser:

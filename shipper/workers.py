@@ -14,7 +14,7 @@ used again for every piece. So memory and disk are bounded, however large the in
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -30,6 +30,7 @@ from shipper.pipeline import Settings, SourcePipeline, read_input
 AVAILABLE = hasattr(os, "fork")
 COPY = 1 << 20
 POLL = 4  # chunks between two looks whether the turn has come
+LOST = "a worker was lost; the output is incomplete"
 
 Advance = Callable[[int, Counts], None]
 Truth = tuple[bool, bytes, dict[str, Exchange]]  # the source goes on; signature; open exchanges
@@ -53,7 +54,6 @@ class _Worker:
 
     def run(self, number: int, workers: int, before: Connection, behind: Connection, parent: Connection) -> None:
         """Do pieces `number`, `number + workers`, ...; tell the parent of each, and how it ended."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         self._before, self._behind, self._parent = before, behind, parent
         end: Exception | None = None
         try:
@@ -63,10 +63,12 @@ class _Worker:
                     self._piece(index)
         except (MfaShipperError, ClosedPipe) as error:
             end = error
+        except EOFError:
+            end = RunError(LOST)
         except OSError as error:
             end = RunError(f"a worker failed: {error}")
-        parent.send(end)
-        with suppress(EOFError, OSError):
+        with suppress(EOFError, OSError):  # without a parent there is nobody to tell
+            parent.send(end)
             parent.recv()  # stay until all are done, so that a process that ends before is a process lost
 
     def _piece(self, index: int) -> None:
@@ -188,10 +190,7 @@ class _Worker:
         return self._restore(piece)
 
     def _hear(self) -> Truth:
-        try:
-            truth: Truth = self._before.recv()
-        except EOFError:
-            raise RunError("a worker was lost; the output is incomplete") from None
+        truth: Truth = self._before.recv()
         return truth
 
     def _restore(self, piece: Piece) -> SourcePipeline:
@@ -222,22 +221,39 @@ def run_workers(
     context = get_context("fork")
     ring = [context.Pipe() for _ in range(workers)]
     parents = [context.Pipe() for _ in range(workers)]
-    processes = []
-    for number in range(workers):
-        worker = _Worker(settings, pieces, stdin, out)
-        mine, before, behind = parents[number][1], ring[number][1], ring[(number + 1) % workers][0]
-        process = context.Process(target=worker.run, args=(number, workers, before, behind, mine), daemon=True)
-        process.start()
-        processes.append(process)
-    for _, mine in parents:
-        mine.close()
+    ends = [end for pair in (*ring, *parents) for end in pair]
+
+    def work(number: int) -> None:
+        mine = ring[number][1], ring[(number + 1) % workers][0], parents[number][1]
+        _close(end for end in ends if end not in mine)  # so that the end of a process is seen at the other end
+        _Worker(settings, pieces, stdin, out).run(number, workers, *mine)
+
+    processes: list[BaseProcess] = []
     try:
+        # Workers inherit the mask: the parent decides what an interrupt means.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for number in range(workers):
+                started = context.Process(target=work, args=(number,), daemon=True)
+                started.start()
+                processes.append(started)
+        except OSError as error:
+            raise RunError(f"cannot start a worker: {error.strerror}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _close(end for pair in ring for end in pair)
+        _close(mine for _, mine in parents)
         _attend(processes, [connection for connection, _ in parents], advance)
     finally:
         for process in processes:
             process.kill()
         for process in processes:
             process.join()
+
+
+def _close(connections: Iterable[Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection], advance: Advance) -> None:
@@ -251,7 +267,10 @@ def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection],
                     process.join()
                     raise RunError(f"worker {process.pid} was lost (exit status {process.exitcode}); the output is incomplete")
                 continue
-            said = connection.recv()
+            try:
+                said = connection.recv()
+            except EOFError:
+                raise RunError(LOST) from None
             if isinstance(said, Exception):
                 raise said
             if said is None:

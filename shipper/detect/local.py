@@ -15,6 +15,7 @@ from shipper.detect import double_prompt, evidence
 from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
 from shipper.ecs import MODULE, Envelope, dataset, user_parts
 from shipper.model import Completion, Counts, Document, User
+from shipper.times import BEFORE_ALL
 
 SEVERITY = 21
 _MANY = 64  # waiting completions of one user, among which are some to forget
@@ -37,7 +38,7 @@ class LocalDetector:
         self._envelope = envelope
         self._young: dict[str, _Seen] = {}
         self._old: dict[str, _Seen] = {}
-        self._turn = 0  # when the generations change
+        self._turn = BEFORE_ALL  # when the generations change
 
     def __call__(self, completions: list[Completion]) -> list[tuple[int, str]]:
         """The findings of a chunk: position of the event that each stands behind, and its JSON text."""

@@ -203,15 +203,14 @@ def test_what_was_read_before_a_failure_comes_first() -> None:
     parts = [b"one\ntw", b"o\nthree"]
     seen: list[Chunk] = []
     with pytest.raises(RunError, match="the device fails"):
-        seen.extend(iter_into(read_chunks(read), seen))
+        collect(read_chunks(read), seen)
     assert lines_of(seen, "utf-8") == [(0, b"one", False), (4, b"two", False), (8, b"three", False)]
 
 
-def iter_into(chunks: Iterator[Chunk], seen: list[Chunk]) -> list[Chunk]:
+def collect(chunks: Iterator[Chunk], seen: list[Chunk]) -> None:
     """Append to `seen` one by one, so that it holds what came before an error."""
     for chunk in chunks:
         seen.append(chunk)  # noqa: PERF402
-    return []
 
 
 @given(st.binary(max_size=30), st.sampled_from(["\n".encode(e) for e in ENCODINGS]), st.integers(0, 15))
@@ -378,7 +377,7 @@ def test_lines_of_a_truncated_gzip_are_shipped_before_the_error(write: Callable[
     seen: list[Chunk] = []
 
     with open_bytes(str(path)) as read, pytest.raises(RunError, match="ends too early"):
-        iter_into(read_chunks(read), seen)
+        collect(read_chunks(read), seen)
     assert lines_of(seen, "utf-8") == [(0, b"one", False), (4, b"two", False), (8, b"thr", False)]
 
 
