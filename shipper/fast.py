@@ -3,7 +3,7 @@
 An optimisation of `parse.py`, nothing else. It knows these forms, in plain printable ASCII:
 
     TIME|L|PID|TID|COMPONENT|Calling pfAuthUser('USER', '', 1)
-    TIME|L|PID|TID|COMPONENT|authResult = N      together with the line behind it,
+    TIME|L|PID|TID|COMPONENT|authResult = N      N of one digit, together with the line behind it,
     TIME|L|PID|TID|COMPONENT|rawCallStatus = N   same time, same thread, its exchange open
     TIME|L|PID|TID|COMPONENT|GUID|Pfauth WORD for user 'USER'. Call status: CONSTANT - "Text".
 
@@ -26,21 +26,26 @@ from shipper.templates import RESULT, Context, Tally, process_json, user_pieces
 
 _FORM = re.compile(
     r"Z\|(?P<level>[0-9A-Za-z])\|(?P<pid>0|[1-9][0-9]{0,17})\|(?P<tid>0|[1-9][0-9]{0,17})\|(?P<component>[A-Za-z0-9_]{1,128})"
-    r"(?P<message>|\|Calling pfAuthUser|\|authResult = (?P<verdict>0|-?[1-9][0-9]{0,8}))"
+    r"(?P<message>|\|Calling pfAuthUser\(|\|authResult = (?P<verdict>0|-?[1-9]))"
 )
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
 _FORMS = 16_384  # remembered; a log that has more threads is not in a hurry
+_CONTEXTS = 32  # there are a few levels and components; lines of more take the general path
 
 Scratch = Callable[[LogFile], Parser]
 
 
 class _Form:
-    """A line without its time, user and code: what all lines of this form and thread share."""
+    """A line without its time, user and code: what all lines of this form and thread share.
 
-    __slots__ = ("component", "context", "pairs", "process", "thread", "verdict")
+    `bare` is one without a message, where a GUID and a result may follow.
+    """
+
+    __slots__ = ("bare", "component", "context", "pairs", "process", "thread", "verdict")
 
     def __init__(self, match: re.Match[str], context: Context) -> None:
-        _, pid, tid, component, _, verdict = match.groups()
+        _, pid, tid, component, message, verdict = match.groups()
+        self.bare = not message
         self.component = component
         self.context = context
         self.process = process_json(pid, tid)
@@ -108,7 +113,8 @@ class FastParser:
         for line in following:
             behind = None
             bracket = line.find("(")
-            form = forms.get(line[26:bracket] if bracket > 0 else line[26:]) or self._form(line, bracket)
+            key = line[26 : bracket + 1] if bracket > 0 else line[26:]
+            form = forms.get(key) or self._form(key)
             if form is not None:
                 second = seconds.get(line[:19])
                 if second is None:
@@ -122,7 +128,15 @@ class FastParser:
                     quote = line.find("'", bracket + 2)
                     user, tail = line[bracket + 2 : quote], line[quote:]
                     pieces = form.context.requests.get(tail) or form.context.request(tail)
-                    if pieces and line[bracket + 1] == "'" and user.isascii() and user.isprintable() and '"' not in user:
+                    # Where a comma follows the first quote, the user ends there, and is none.
+                    if (
+                        pieces
+                        and line[bracket + 1] == "'"
+                        and line[bracket + 2] != ","
+                        and user.isascii()
+                        and user.isprintable()
+                        and '"' not in user
+                    ):
                         domain, _, name = user.partition("\\")
                         if domain and name and "\\" not in name:
                             who = new(a_user, (name, domain, None, user.casefold()))
@@ -194,17 +208,18 @@ class FastParser:
             counts.conflicts += number * tally.conflict
             counts.classes[tally.status_class] += number
 
-    def _form(self, line: str, bracket: int) -> _Form | None:
-        """The form of a line that is not known yet; None if it is not plain."""
-        text = line[26:bracket] if bracket > 0 else line[26:]
+    def _form(self, text: str) -> _Form | None:
+        """The form of a line that is not known yet, from its Z to its message or bracket; None if it is not plain."""
         match = _FORM.fullmatch(text)
-        if match is None or (bracket > 0) != text.endswith("|Calling pfAuthUser"):
+        if match is None:
             return None
         if len(self._forms) >= _FORMS:
             self._forms.clear()
         key = match["level"], match["component"]
         context = self._contexts.get(key)
         if context is None:
+            if len(self._contexts) >= _CONTEXTS:
+                return None
             context = self._contexts[key] = Context(self._scratch, self.general.file, *key)
         form = self._forms[text] = _Form(match, context)
         self.threads.add(form.thread)
@@ -232,11 +247,11 @@ class FastParser:
             return None
         general, stamp, guid = self.general, head[:27], head[-36:]
         head = head[26:-37]
-        form = self._forms.get(head) or self._form(line[:26] + head, -1)
+        form = self._forms.get(head) or self._form(head)
         time = general.clock.read(stamp)
         word, _, rest = rest.partition(" for user '")
         text, _, tail = rest.partition("'. Call status: ")
-        if not form or not time or line[26 + len(head)] != "|" or not _GUID(guid) or not text.isascii():
+        if not form or not form.bare or not time or line[26 + len(head)] != "|" or not _GUID(guid) or not text.isascii():
             return None
         if not text.isprintable() or '"' in text or "'" in text:
             return None

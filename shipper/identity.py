@@ -81,7 +81,8 @@ def identify(path: str, read: Read, fallback: str) -> LogFile:
         head += block
     encoding, skip = encoding_of(head)
     stamp, end = first_stamp(after(head[skip:], read), encoding, skip)
-    name = None if path == STDIN else path
+    # A name need not be UTF-8, but an event is.
+    name = None if path == STDIN else os.fsencode(path).decode("utf-8", "replace")
     return LogFile(name, fingerprint(head, end), stamp or fallback, encoding)
 
 

@@ -1,13 +1,16 @@
 """`parse`: files in, a stream of events out, with summary and progress. I/O."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
-from shipper.files import size_of
-from shipper.identity import open_inputs
+from shipper.errors import UsageError
+from shipper.files import STDIN, size_of
+from shipper.identity import Source, open_inputs
 from shipper.model import Counts
-from shipper.output import ClosedPipe, open_output
+from shipper.output import ClosedPipe, Output, open_output
 from shipper.pieces import plan
 from shipper.pipeline import Settings, run_source
 from shipper.summary import progress, summary
@@ -27,13 +30,14 @@ def import_logs(
     """Parse the files that `arguments` name into `output` (None: standard output).
 
     Raises:
-        UsageError: a file is missing or not readable; nothing has been written then.
+        UsageError: a file is missing or not readable, or the output would take its place; nothing
+            has been written then.
         RunError: reading or writing failed on the way, or a worker was lost.
     """
     counts = Counts()
     began = time.monotonic()
     try:
-        with open_inputs(arguments, deterministic=deterministic) as (sources, stdin), open_output(output) as out:
+        with open_inputs(arguments, deterministic=deterministic) as (sources, stdin), _open(output, sources) as out:
             sizes = [size_of(one.path) for source in sources for one in source.inputs]
             total = None if None in sizes else sum(size or 0 for size in sizes)
             with progress(total, show=show_progress) as bar:
@@ -55,3 +59,11 @@ def import_logs(
     if not quiet:
         print(summary(counts, time.monotonic() - began), file=sys.stderr)
     return counts
+
+
+def _open(output: str | None, sources: Sequence[Source]) -> AbstractContextManager[Output]:
+    """The output, unless it would replace a log that is to be read."""
+    for one in (one for source in sources for one in source.inputs):
+        if output is not None and one.path != STDIN and os.path.exists(output) and os.path.samefile(output, one.path):
+            raise UsageError(f"--output {output} is one of the logs to read; give another name")
+    return open_output(output)

@@ -11,11 +11,12 @@ import orjson
 
 from shipper.errors import UsageError
 from shipper.facts import TYPES, Library
-from shipper.grok import Compiler, Definition, read_definitions
+from shipper.grok import Compiler, Definition, Pattern, read_definitions
 from shipper.status import StatusCodes, read_table
 
 LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its message
 OPEN_ENDED = ("azure_mfa.", "labels.")
+DECODED = ("user", "azure_mfa.request.arguments", "azure_mfa.auth_result", "azure_mfa.status.", "event.outcome")
 OWN = ("ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset")
 NEEDED = {"user": "principal", "azure_mfa.request.arguments": "arguments"}
 
@@ -110,6 +111,21 @@ def load_definitions(directory: Path) -> list[Definition]:
     return found
 
 
+def _check_places(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -> None:
+    """A time stamp comes from the line and from nowhere else, what is decoded from its message."""
+    for pattern in lines:
+        names = [field for _, field, _ in pattern.fields]
+        if "@timestamp" not in names:
+            raise pattern.definition.error(f"{pattern.name} captures no @timestamp, without which a line is not understood")
+        for name in names:
+            if name.startswith(DECODED):
+                what = f"{pattern.name} captures {name}; capture the message here, and {name} in a {MESSAGE} pattern"
+                raise pattern.definition.error(what)
+    for pattern in messages:
+        if "@timestamp" in [field for _, field, _ in pattern.fields]:
+            raise pattern.definition.error(f"{pattern.name} captures @timestamp, which only a {LINE} pattern can")
+
+
 def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None, *, every_block: bool = False) -> Library:
     """Patterns and codes; those of `pattern_dirs` come first and win over built-in ones of the same name.
 
@@ -127,8 +143,9 @@ def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None, 
     entries = [d for d in by_name.values() if d.name.startswith((LINE, MESSAGE))]
     if every_block:
         for definition in by_name.values():
-            Compiler(by_name, known, known.names, TYPES)([definition])
+            Compiler(by_name, known, known.names, TYPES, known.check_type)([definition])
     patterns = Compiler(by_name, known, known.names, TYPES, known.check_type)(entries)
     lines = tuple(p for p in patterns if p.name.startswith(LINE))
     messages = tuple(p for p in patterns if p.name.startswith(MESSAGE))
+    _check_places(lines, messages)
     return Library(lines, messages, load_codes(status_codes), builtin=not pattern_dirs)

@@ -50,9 +50,11 @@ def open_output(path: str | None) -> Iterator[Output]:
     as they are.
 
     Raises:
-        UsageError: the file cannot be created.
+        UsageError: the file cannot be created, or standard output is closed.
     """
     if path is None or path == "-":
+        if sys.stdout is None:
+            raise UsageError("standard output is closed; redirect it or give --output FILE")
         yield Output(sys.stdout.fileno(), "standard output")
         return
     try:
@@ -60,7 +62,8 @@ def open_output(path: str | None) -> Iterator[Output]:
             descriptor, temporary = os.open(path, os.O_WRONLY), None
         else:
             folder = os.path.dirname(os.path.realpath(path))
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", suffix=".part", dir=folder)
+            prefix = f".{os.path.basename(path)[:32]}."  # the name itself can be as long as names may be
+            descriptor, temporary = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=folder)
             mask = os.umask(0)
             os.umask(mask)
             os.chmod(temporary, 0o666 & ~mask)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from shipper.model import Counts
 
+EVERY = 0.1  # seconds between two drawings of the bar
+
 
 def summary(counts: Counts, seconds: float) -> str:
     """The sums of a run, a few lines for a person."""
@@ -56,14 +58,19 @@ class _Bar(Progress):
             TextColumn("{task.fields[rate]} lines/s"),
             TimeRemainingColumn(compact=True),
         )
-        self._bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
+        # Without a thread of its own: workers are forked while the bar is shown.
+        self._bar = RichProgress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
         self._task = self._bar.add_task("", total=total, lines="0", rate="-")
         self._bar.start()
+        self._drawn = 0.0
 
     def advance(self, bytes_read: int, counts: Counts) -> None:
         elapsed = self._bar.tasks[0].elapsed or 0
         rate = f"{counts.lines / elapsed:,.0f}" if elapsed > 0 else "-"
         self._bar.update(self._task, advance=bytes_read, lines=f"{counts.lines:,}", rate=rate)
+        if elapsed - self._drawn >= EVERY:
+            self._drawn = elapsed
+            self._bar.refresh()
 
     def stop(self) -> None:
         self._bar.stop()

@@ -5,7 +5,7 @@ So a field that the general path gains, or a format that changes, is in the temp
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import orjson
 
@@ -19,7 +19,7 @@ VERDICT = "|authResult = "
 STATUS = "|rawCallStatus = "
 RESULT = "|Pfauth "
 
-LIMIT = 1024  # templates of one kind that a context keeps
+LIMIT = 512  # templates that a context makes; making one costs as much as some lines of the general path
 
 # Marks: values that are valid where they stand, and stand nowhere else.
 _START, _END, _DURATION = "1987-06-05T04:03:02.100000Z", "1987-06-05T04:03:03.223344Z", "1123344000"
@@ -33,8 +33,6 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _RESULT_TAIL = re.compile(r'[A-Z][A-Z0-9_]{0,127} - "[A-Za-z0-9 #+.-]{1,99}"\.')
 
 Pieces = tuple[str, ...]
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Tally(NamedTuple):
@@ -99,7 +97,9 @@ class Context:
     """The templates of one file, level and component.
 
     Each is made when a line first asks for it, by a parser of its own (`scratch`), so that making one
-    changes nothing in the log's state. A text that is not plain gets no template.
+    changes nothing in the log's state. A text that is not plain gets no template, and none gets one
+    when there are `LIMIT`: a log that writes something new in every line takes neither memory nor time
+    for templates that are used once.
     """
 
     def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile, level: str, component: str) -> None:
@@ -110,27 +110,28 @@ class Context:
         self.requests: dict[str, Pieces] = {}
         self.pairs: dict[str, dict[str, Pair]] = {}  # by verdict, by the status message
         self.results: dict[tuple[str, str], Result] = {}
+        self._left = LIMIT
 
     def request(self, tail: str) -> Pieces | None:
         """The template of requests whose user is followed by `tail`, which begins with the quote."""
-        if not _TAIL.fullmatch(tail):
+        parser = self._parser() if _TAIL.fullmatch(tail) else None
+        if parser is None:
             return None
-        parser = self._scratch(self._file)
         line = f"{_START}{self._head}{CALL}{_NAME}{tail}"
         event = parser.line(line, _OFFSETS[0], [])
         offset, event_id = str(_OFFSETS[0]), self._ids[0]
         message = line[len(_START + self._head) + 1 :]
         pieces = self._cut(parser, event, [_START, event_id], line, message, [offset, event_id])
         if pieces:
-            _keep(self.requests, tail, pieces)
+            self.requests[tail] = pieces
         return pieces
 
     def pair(self, verdict: str, status: str) -> Pair | None:
         """The template of a verdict with this number and the status message behind it."""
         number = status.removeprefix(STATUS[1:])
-        if number == status or not _INTEGER.fullmatch(number):
+        parser = self._parser() if number != status and _INTEGER.fullmatch(number) else None
+        if parser is None:
             return None
-        parser = self._scratch(self._file)
         first, second = f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}|{status}"
         parser.line(f"{_START}{self._head}{CALL}{_NAME}', '', 1)", _OFFSETS[0], [])
         events = parser.line(first, _OFFSETS[1], []), parser.line(second, _OFFSETS[2], [])
@@ -143,14 +144,14 @@ class Context:
         done, counts = parser.completions[0], parser.counts
         tally = Tally(2, done.code.status_class, not done.code.known, counts.conflicts > 0)
         pair = Pair(v, s, done.code, done.success, tally)
-        _keep(self.pairs.setdefault(verdict, {}), status, pair)
+        self.pairs.setdefault(verdict, {})[status] = pair
         return pair
 
     def result(self, word: str, tail: str) -> Result | None:
         """The template of a one-line result: its word, and what follows `Call status: `."""
-        if word not in ("succeeded", "failed") or not _RESULT_TAIL.fullmatch(tail):
+        parser = self._parser() if word in ("succeeded", "failed") and _RESULT_TAIL.fullmatch(tail) else None
+        if parser is None:
             return None
-        parser = self._scratch(self._file)
         message = f"Pfauth {word} for user '{_NAME}'. Call status: {tail}"
         line = f"{_START}{self._head}|{_GUID}|{message}"
         event = parser.line(line, _OFFSETS[0], [])
@@ -160,8 +161,13 @@ class Context:
         done, counts = parser.completions[0], parser.counts
         tally = Tally(1, done.code.status_class, not done.code.known, counts.conflicts > 0)
         result = Result(pieces, done.code, done.success, tally)
-        _keep(self.results, (word, tail), result)
+        self.results[word, tail] = result
         return result
+
+    def _parser(self) -> Parser | None:
+        """A parser for one more template, or None when there are enough."""
+        self._left -= 1
+        return self._scratch(self._file) if self._left >= 0 else None
 
     def _cut(
         self, parser: Parser, event: str, before: list[str], line: str, message: str | None, behind: list[str]
@@ -176,9 +182,3 @@ class Context:
             return None
         at = len(before) + 1
         return pieces if keeps else (*pieces[:at], "", *pieces[at:])
-
-
-def _keep(memo: dict[K, V], key: K, value: V) -> None:
-    if len(memo) >= LIMIT:
-        memo.clear()
-    memo[key] = value

@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from shipper.correlate import Exchanges
 from shipper.errors import MfaShipperError, RunError
 from shipper.files import Read, read_chunks, skip_mark
 from shipper.model import Chunk, Counts, Exchange
@@ -173,6 +174,8 @@ class _Worker:
             return False
         if pipeline.touched(missing):
             return False
+        if missing and len(opened) + pipeline.counts.requests > Exchanges.LIMIT:
+            return False  # then the truth may have given some of them up
         now = pipeline.state.exchanges.open
         later = dict(now)
         now.clear()

@@ -1,8 +1,8 @@
 """The golden cases: a directory under tests/golden each.
 
-    input.log        what is read (or any other files: all but the two below are)
-    options.json     optional: further command line options, a list
-    expected.ndjson  the bytes that `parse` must write to standard output
+input.log        what is read (or any other files: all but the two below are)
+options.json     optional: further command line options, a list
+expected.ndjson  the bytes that `parse` must write to standard output
 """
 
 import json
@@ -43,7 +43,18 @@ class Case:
 
     def output(self, *more: str) -> bytes:
         """What the command writes, run in the directory of the case."""
-        command = [sys.executable, "-m", "shipper", "parse", "--deterministic", "--no-progress", "-q", *self.options, *more, *self.files]
+        command = [
+            sys.executable,
+            "-m",
+            "shipper",
+            "parse",
+            "--deterministic",
+            "--no-progress",
+            "-q",
+            *self.options,
+            *more,
+            *self.files,
+        ]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, check=False, timeout=60)
         assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
         return done.stdout

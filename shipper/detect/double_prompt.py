@@ -147,8 +147,9 @@ def step(state: State, it: Authentication, rule: Rule, newest: int) -> Step:
         newest: the newest event time of the source, in nanoseconds.
     """
     forget(state, rule, newest)
-    too_old = it["end"] < newest - rule.horizon
-    if it["duplicate"] and not too_old:
+    if it["end"] < newest - rule.horizon:
+        return {"findings": [], "cache_hit": False}
+    if it["duplicate"]:
         insort(state["duplicates"], it["end"])
     component = state["components"].get(it["component"], {"prompts": [], "pending": {}})
     prompts = component["prompts"]
@@ -157,7 +158,7 @@ def step(state: State, it: Authentication, rule: Rule, newest: int) -> Step:
         prompts[at] |= {"end": it["end"], "end_text": it["end_text"], "code": it["code"], "success": it["success"]}
         _reach(prompts, at)
         return {"findings": list(_as_first(at, it["component"], state, rule)), "cache_hit": False}
-    if not it["prompted"] or too_old:
+    if not it["prompted"]:
         return {"findings": [], "cache_hit": it["cached"] and _spared(it, prompts, rule)}
     prompt = _prompt(it)
     if it["pending"]:

@@ -43,7 +43,7 @@ class LocalDetector:
     def __call__(self, completions: list[Completion]) -> list[tuple[int, str]]:
         """The findings of a chunk: position of the event that each stands behind, and its JSON text."""
         found: list[tuple[int, str]] = []
-        young, old, window = self._young, self._old, self.rule.window
+        young, old, window, horizon = self._young, self._old, self.rule.window, self.rule.horizon
         for completion in completions:
             user = completion[1][3]
             if user is None:
@@ -51,6 +51,9 @@ class LocalDetector:
             newest = completion[7]
             if newest >= self._turn:
                 young, old = self._new_generation(newest)
+            if completion[3] < newest - horizon:
+                self.counts.late += 1  # takes part in nothing: event time has gone on too far
+                continue
             key = user[3]
             seen = young.get(key)
             if seen is None:
@@ -86,8 +89,7 @@ class LocalDetector:
         """The state of a user after authentications that had nothing to do with each other."""
         state = double_prompt.empty()
         for completion in waiting:
-            if completion.end >= completion.newest - self.rule.horizon:
-                double_prompt.admit(state, authentication(completion))
+            double_prompt.admit(state, authentication(completion))
         return state
 
     def _step(self, state: State, completion: Completion, user: User, newest: int) -> list[tuple[int, str]]:

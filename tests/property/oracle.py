@@ -180,8 +180,8 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
             remembered = [e for e in known if e.end >= newest - horizon]
             if completed.code == "101":
                 busy.append(completed)
-            for fields in consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries):
-                findings.append(Finding(index, fields))
+            new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
+            findings += [Finding(index, fields) for fields in new]
     return findings
 
 

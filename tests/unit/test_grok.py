@@ -199,7 +199,11 @@ def test_blocks_may_stand_in_any_order() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    [r"(['\"])%{WORD:azure_mfa.x}\1", r"(?P<quote>['\"])%{WORD:azure_mfa.x}(?P=quote)", r"(?<quote>['\"])%{WORD:azure_mfa.x}\g<quote>"],
+    [
+        r"(['\"])%{WORD:azure_mfa.x}\1",
+        r"(?P<quote>['\"])%{WORD:azure_mfa.x}(?P=quote)",
+        r"(?<quote>['\"])%{WORD:azure_mfa.x}\g<quote>",
+    ],
 )
 def test_back_reference_means_its_group(expression: str) -> None:
     pattern = compile_text(f"MESSAGE_X {expression}")
@@ -257,7 +261,9 @@ def test_unknown_pattern_name_has_a_hint() -> None:
 
 
 def test_unknown_pattern_name_is_found_in_the_block_that_has_it() -> None:
-    assert fault("MESSAGE_X %{A}\nA b\nB %{A}%{qqqqqqqq}\n".replace("X %{A}", "X %{B}")) == "own.grok:3: unknown pattern %{qqqqqqqq}"
+    assert (
+        fault("MESSAGE_X %{A}\nA b\nB %{A}%{qqqqqqqq}\n".replace("X %{A}", "X %{B}")) == "own.grok:3: unknown pattern %{qqqqqqqq}"
+    )
 
 
 @pytest.mark.parametrize("expression", ["(a", "[a", "a)", "a{2,1}", "*a", "(?P<x", "a\\"])
@@ -349,7 +355,9 @@ def test_field_must_get_a_value_that_an_event_can_hold(reference: str, what: str
 
 
 def test_patterns_of_a_directory_are_added_and_tried_first(tmp_path: Path) -> None:
-    library = load((write(tmp_path, own="MESSAGE_OWN own %{INT:azure_mfa.x:int}\nLINE_OWN own\\|%{GREEDYDATA:message}\n"),))
+    library = load(
+        (write(tmp_path, own="MESSAGE_OWN own %{INT:azure_mfa.x:int}\nLINE_OWN %{NOTSPACE:@timestamp} %{GREEDYDATA:message}\n"),)
+    )
     builtin = load()
 
     assert [p.name for p in library.messages] == ["MESSAGE_OWN", *(p.name for p in builtin.messages)]
@@ -382,6 +390,35 @@ def test_first_directory_wins_over_the_second_and_a_file_over_those_behind_it(tm
     messages = load((first, second)).messages
     assert [p.name for p in messages][:3] == ["MESSAGE_OWN", "MESSAGE_A", "MESSAGE_B"]
     assert messages[0].match("1a") == {}
+
+
+def test_line_must_have_a_time_stamp(tmp_path: Path) -> None:
+    with pytest.raises(PatternError) as caught:
+        load((write(tmp_path, own="LINE_OWN own %{GREEDYDATA:message}\n"),))
+
+    what = "LINE_OWN captures no @timestamp, without which a line is not understood"
+    assert str(caught.value) == f"{tmp_path / 'own.grok'}:1: {what}"
+
+
+@pytest.mark.parametrize(
+    "reference", ["WORD:user:principal", "WORD:user.name", "INT:azure_mfa.auth_result:int", "WORD:event.outcome"]
+)
+def test_what_is_decoded_comes_from_the_message(tmp_path: Path, reference: str) -> None:
+    """Captured from the line, it would be shown without being understood."""
+    name = reference.split(":")[1]
+    with pytest.raises(PatternError) as caught:
+        load((write(tmp_path, own=f"LINE_OWN %{{NOTSPACE:@timestamp}} %{{{reference}}}\n"),))
+
+    what = f"LINE_OWN captures {name}; capture the message here, and {name} in a MESSAGE_ pattern"
+    assert str(caught.value) == f"{tmp_path / 'own.grok'}:1: {what}"
+
+
+def test_time_stamp_comes_from_the_line(tmp_path: Path) -> None:
+    with pytest.raises(PatternError) as caught:
+        load((write(tmp_path, own="MESSAGE_OWN at %{GREEDYDATA:@timestamp}\n"),))
+
+    what = "MESSAGE_OWN captures @timestamp, which only a LINE_ pattern can"
+    assert str(caught.value) == f"{tmp_path / 'own.grok'}:1: {what}"
 
 
 def test_error_of_a_file_names_its_path(tmp_path: Path) -> None:

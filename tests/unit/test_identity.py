@@ -91,8 +91,12 @@ def test_standard_input_has_the_fingerprint_of_the_file(tmp_path: Path, form: st
     assert one.file == LogFile(None, sha(f"{FIRST}\n".encode()), "2017-02-14T02:57:19.234778Z", "utf-8")
 
 
-@pytest.mark.parametrize(("encoding", "mark"), [("utf-8", b"\xef\xbb\xbf"), ("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")])
-def test_byte_order_mark_tells_the_encoding_and_is_part_of_the_fingerprint_only(tmp_path: Path, encoding: str, mark: bytes) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "mark"), [("utf-8", b"\xef\xbb\xbf"), ("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")]
+)
+def test_byte_order_mark_tells_the_encoding_and_is_part_of_the_fingerprint_only(
+    tmp_path: Path, encoding: str, mark: bytes
+) -> None:
     file = of_bytes(mark + f"{FIRST}\r\n{LATER}\n".encode(encoding), tmp_path)
 
     assert file.fingerprint == sha(mark + f"{FIRST}\r\n".encode(encoding))
@@ -161,6 +165,14 @@ def test_file_without_any_time_stamp_is_all_of_it_and_takes_the_fallback(tmp_pat
 
     assert file.fingerprint == sha(data[:HEAD])
     assert file.time == FALLBACK
+
+
+def test_name_that_is_not_utf_8_is_shown_with_replacement_characters(tmp_path: Path) -> None:
+    path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.log")
+    with open(path, "wb") as file:
+        file.write(f"{FIRST}\n".encode())
+
+    assert identity(Path(os.fsdecode(path))).path == f"{tmp_path}/caf\ufffd.log"
 
 
 def test_small_reads_find_the_same(tmp_path: Path) -> None:
@@ -346,7 +358,9 @@ def test_file_without_permission() -> None:
         os.chmod(directory, 0o755)
         path = log(Path(directory), "a.log")
         os.chmod(path, 0)
-        done = subprocess.run([sys.executable, "-c", UNPRIVILEGED, str(path)], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, str(path)], capture_output=True, text=True, check=True, timeout=60
+        )
 
         assert done.stdout == f"{path} cannot be read: permission denied; run as a user who may read it\n"
 
@@ -374,7 +388,9 @@ def test_standard_input_is_read_from_its_beginning_however_late_its_first_time_s
         with open_inputs(["-"], deterministic=True) as ([source], read), open_bytes("-"):
             assert rest_of(read) == data
             assert source.name == "-"
-            assert [(one.path, one.file.path, one.file.time) for one in source.inputs] == [("-", None, "2017-02-14T02:57:19.234778Z")]
+            assert [(one.path, one.file.path, one.file.time) for one in source.inputs] == [
+                ("-", None, "2017-02-14T02:57:19.234778Z")
+            ]
 
 
 def test_standard_input_is_a_log_of_its_own_among_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

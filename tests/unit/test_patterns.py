@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shipper.facts import split_arguments
+from shipper.facts import interpret, split_arguments
 from shipper.grok import Pattern
 from shipper.library import data_dir, load
 from shipper.model import User
@@ -38,7 +38,13 @@ GUID = "82a3db8d-35f4-4e7a-9a62-0c0d3c1b9f10|"
 BEGINNINGS = {
     "LINE_MFA": ["", HEAD, HEAD + GUID, HEAD[:20], HEAD[:28], HEAD[:30], HEAD[:35], HEAD[:40]],
     "MESSAGE_PFADSSVC_ERROR": ["", "***** ERROR ***** "],
-    "MESSAGE_PFRAD_REQUEST": ["", "Calling pfAuthUser(", "Calling pfAuthUser('", "Calling pfAuthUser('a', ", "Calling pfAuthUser('', '"],
+    "MESSAGE_PFRAD_REQUEST": [
+        "",
+        "Calling pfAuthUser(",
+        "Calling pfAuthUser('",
+        "Calling pfAuthUser('a', ",
+        "Calling pfAuthUser('', '",
+    ],
     "MESSAGE_PFRAD_VERDICT": ["", "authResult = "],
     "MESSAGE_PFRAD_STATUS": ["", "rawCallStatus = -"],
     "MESSAGE_PFSVC_RESULT": [
@@ -51,9 +57,30 @@ BEGINNINGS = {
     ],
 }
 REPEATED = [
-    *("'", "''", '"', "‘", "‘’", "’,", "',", ",'", "', ", ",", ", ", "'x", ",x", "')", "('", "(", ")", "|", "|'", '",'),
+    *(
+        "'",
+        "''",
+        '"',
+        "\u2018",
+        "\u2018\u2019",
+        "\u2019,",
+        "',",
+        ",'",
+        "', ",
+        ",",
+        ", ",
+        "'x",
+        ",x",
+        "')",
+        "('",
+        "(",
+        ")",
+        "|",
+        "|'",
+        '",',
+    ),
     *("9", "0", "-", "A", "A_", "a", "x ", " ", "\r", "\\", "@", "é", "👤", ".", "1.", ":", "0a:", "=", "*", "* "),
-    *("'. Call status: A - \"", "'. Call status: A - \"x\".", "'. Call status: ", "' from 1.1.1.1:1", "' from ::1", "' from ["),
+    *("'. Call status: A - \"", '\'. Call status: A - "x".', "'. Call status: ", "' from 1.1.1.1:1", "' from ::1", "' from ["),
     *("' (distinguishedName format)", "' (distinguishedName format) from ", "Pfauth failed for user 'a'", HEAD, GUID),
     *("Calling pfAuthUser('a', ", "***** ERROR ***** ", "authResult = 1", "' from " + "a:" * 22, "' from " + "1" * 44),
     *("'. Call status: " + "A" * 140, "'. Call status: A - \"" + "x" * 250, "x" * 128 + "|", "9" * 18 + "|"),
@@ -74,7 +101,7 @@ print("done")
 
 SPLIT = """
 import json, sys
-from shipper.facts import split_arguments
+from shipper.facts import interpret, split_arguments
 for beginning, repeated, times, ending in json.load(sys.stdin):
     print(repr(beginning), repr(repeated), repr(ending), flush=True)
     split_arguments(beginning + repeated * times + ending)
@@ -127,7 +154,7 @@ def examples(kind: str) -> list[Any]:
     for name, both in EXAMPLES.items():
         for number, example in enumerate(both[kind], 1):
             text = example["text"] if kind == "match" else example
-            cases.append(pytest.param(name, example, id=f"{name} {number} {ascii(text[-50:])}"))
+            cases.append(pytest.param(name, example, id=f"{name} {number} {text[-50:]!a}"))
     return cases
 
 
@@ -172,6 +199,43 @@ def test_an_example_with_anything_in_front_or_behind_is_another_line(name: str) 
     for example in EXAMPLES[name]["match"]:
         assert PATTERNS[name].match("x" + example["text"]) is None
         assert (PATTERNS[name].match(example["text"] + "x") is not None) is open_ended
+
+
+@pytest.fixture
+def validate(tmp_path: Path) -> Path:
+    """The directory that the README tells to make."""
+    readme = (data_dir("patterns") / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "validate.grok").write_text(readme.split("```grok\n")[1].split("```")[0], encoding="utf-8")
+    return tmp_path
+
+
+def test_example_of_the_readme_works(validate: Path) -> None:
+    readme = (data_dir("patterns") / "README.md").read_text(encoding="utf-8")
+    text = next(line.strip() for line in readme.splitlines() if line.startswith("    validate_oath_code"))
+    library = load((validate,))
+
+    captured = library.messages[0].match(text)
+    assert captured is not None
+    facts = interpret(text, library.messages[0], captured, library.codes)
+    assert facts.kind == "result"
+    assert facts.user == User("anna", "EXAMPLE", None, "example\\anna")
+    assert facts.code is not None
+    assert (facts.code.number, facts.code.outcome) == (23, "success")
+
+
+def test_example_of_the_readme_is_linear(validate: Path) -> None:
+    beginnings = ["validate_", "validate_x: user ", "validate_x: user a updated authentication result. "]
+    repeated = [
+        " updated authentication result. ",
+        "callStatus = ",
+        "callStatus = x",
+        " updated authentication result. callStatus = ",
+    ]
+    texts = [*hostile(beginnings), *((b, r, LENGTH // len(r), '"') for b in beginnings for r in repeated)]
+
+    assert finishes(
+        MATCH.replace("load()", f"load((__import__('pathlib').Path({str(validate)!r}),))"), ("MESSAGE_VALIDATE", texts)
+    )
 
 
 @pytest.mark.parametrize("name", PATTERNS)

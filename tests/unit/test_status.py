@@ -170,7 +170,9 @@ def test_own_row_is_added(tmp_path: Path) -> None:
     codes = amend(tmp_path, "142,Passkey Verified,authenticated,success,true,passkey,low,SUCCESS_PASSKEY")
 
     assert len(codes.codes) == 73
-    assert codes.number(142) == Code(142, "Passkey Verified", "authenticated", "success", True, "passkey", "low", "SUCCESS_PASSKEY")
+    assert codes.number(142) == Code(
+        142, "Passkey Verified", "authenticated", "success", True, "passkey", "low", "SUCCESS_PASSKEY"
+    )
     assert codes.result("SUCCESS_PASSKEY", None).number == 142
     assert codes.number(21) == CODES.number(21)
 

@@ -102,8 +102,8 @@ def test_form_of_a_time_stamp_that_names_no_real_instant(text: str) -> None:
         "2017-02-14T02:57:19Z ",
         "2017-02-14T02:57:19Z\n",
         "2017-02-14T02:57:19.234778Z|",
-        "２０１７-02-14T02:57:19.234778Z",
-        "2017-02-14T02:57:19.٢٣٤٧٧٨Z",
+        "\uff12\uff10\uff11\uff17-02-14T02:57:19.234778Z",
+        "2017-02-14T02:57:19.\u0662\u0663\u0664\u0667\u0667\u0668Z",
         "2017-02-14T02:57:19.23477²Z",
         "2017-02-14T02:57:19.1_0_0_Z",
         "2017-02-14T02:57:19.+12345Z",
@@ -144,7 +144,10 @@ def test_remembered_seconds_change_no_answer(texts: list[str]) -> None:
 def test_memory_of_seconds_is_bounded() -> None:
     clock = Clock()
     for number in range(3 * Clock.LIMIT):
-        assert clock.read(f"2017-02-{1 + number // 86400:02d}T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z") is not None
+        assert (
+            clock.read(f"2017-02-{1 + number // 86400:02d}T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z")
+            is not None
+        )
         assert len(clock.seconds) <= Clock.LIMIT
 
 

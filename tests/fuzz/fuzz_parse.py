@@ -1,0 +1,209 @@
+"""Fuzzing: any bytes through both paths of the parser.
+
+    python tests/fuzz/fuzz_parse.py                        until it is interrupted
+    python tests/fuzz/fuzz_parse.py --lines 10000000       until so many lines are done
+    python tests/fuzz/fuzz_parse.py -atheris_runs=1000     until so many inputs are done
+    python tests/fuzz/fuzz_parse.py crash-FILE             one input again
+
+Other arguments are libFuzzer's, for example `-seed=1`, `-max_len=4096` or a directory with a corpus.
+Where atheris is missing, random bytes are taken in its place (`--lines` is needed then).
+
+An input makes a log of many lines: steps of the grammar beside this file chosen by its bytes, more
+steps chosen by a generator that it seeds, and its bytes as they are. For each log
+
+- no path raises an error; the fast path gives the bytes, the counts and the state of the general one;
+- there is one event a line, and each finding is counted;
+- every event is JSON with the fields that all events have (in one log of `SAMPLE`);
+- the work stays in proportion: no more lines given on and templates made than there are lines, and
+  no input takes more than `SECONDS`, which a few thousand lines are far from.
+"""
+
+import argparse
+import importlib.util
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import orjson
+
+from shipper.files import READ_SIZE, read_chunks
+from shipper.identity import identify
+from shipper.library import load
+from shipper.model import Chunk, Counts, LogFile
+from shipper.parse import Options, Parser
+from shipper.times import EPOCH
+from tests.fuzz import grammar
+
+HAS_ATHERIS = importlib.util.find_spec("atheris") is not None
+if HAS_ATHERIS:
+    import atheris
+
+    # What libFuzzer sees: the fast path. Everything else was imported before, and runs at its usual speed.
+    with atheris.instrument_imports():
+        import shipper.fast  # noqa: F401
+
+from shipper.pipeline import Settings, SourcePipeline  # noqa: E402  behind the import that it would make
+
+STEPS = 4000  # that a seeded generator adds to an input
+SAMPLE = 64
+SECONDS = 10.0
+FIELDS = ("@timestamp", "event", "log", "ecs")
+
+
+class Counted(SourcePipeline):
+    """A pipeline that counts the templates that its fast path asks for."""
+
+    templates = 0
+
+    def _scratch(self, file: LogFile) -> Parser:
+        self.templates += 1
+        return super()._scratch(file)
+
+
+class Fuzzer:
+    """Makes logs of inputs and checks both paths on them."""
+
+    def __init__(self) -> None:
+        library = load()
+        self.settings = {
+            (fast, keep): Settings(library=library, options=Options(keep_original=keep), fast=fast)
+            for fast in (True, False)
+            for keep in (True, False)
+        }
+        self.inputs = 0
+        self.lines = 0
+        self.slowest = 0.0
+
+    def __call__(self, data: bytes) -> None:
+        """Check one input.
+
+        Raises:
+            AssertionError: what this program looks for.
+        """
+        log, limit = made(data)
+        begin = time.monotonic()
+        self.lines += self.check(log, limit, keep=not data[1:2] > b"\xc0", size=(READ_SIZE, 100, 4096, READ_SIZE)[len(data) % 4])
+        seconds = time.monotonic() - begin
+        assert seconds < SECONDS, f"{len(log)} bytes took {seconds:.1f} s"
+        self.slowest = max(self.slowest, seconds)
+        self.inputs += 1
+
+    def check(self, log: bytes, limit: int, *, keep: bool, size: int) -> int:
+        """Check one log, read in pieces of `size` bytes by the one path and at once by the other; returns its lines."""
+        file = identify("fuzz.log", _reader(log), EPOCH)
+        skip = len(log) - len(_without_mark(log))
+        lines = _count(log[skip:], file.encoding)
+        fast, general = (Counted(self.settings[path, keep], Counts()) for path in (True, False))
+        fast.open(file)
+        general.open(file)
+        out = _shipped(fast, read_chunks(_reader(log[skip:]), skip, file.encoding, size, limit))
+        assert out == _shipped(general, read_chunks(_reader(log[skip:]), skip, file.encoding, len(log) + 1, limit)), "other bytes"
+        assert fast.counts == general.counts, "other counts"
+        assert fast.snapshot() == general.snapshot(), "another state"
+        assert fast.counts.lines == fast.counts.events == lines, f"{fast.counts.lines} lines read of {lines}"
+        assert out.count(b"\n") == lines + fast.counts.findings, "not one event a line"
+        assert fast.templates <= lines, "more templates than lines"
+        if not self.inputs % SAMPLE:
+            for event in out.splitlines():
+                document = orjson.loads(event)
+                assert not [field for field in FIELDS if field not in document and document["event"]["kind"] != "alert"]
+        return lines
+
+
+def made(data: bytes) -> tuple[bytes, int]:
+    """The log that an input stands for, and the line limit to read it with. Its first bytes choose how the log is written."""
+    how = data[:4].ljust(4, b"\0")
+    generator = random.Random(data)
+    lines = grammar.lines(data)
+    lines += grammar.lines(generator.randbytes(STEPS * grammar.STEP), odd=how[0] % 8 > 0)
+    # One long line that repeats a part of itself, for what takes more than linear time.
+    line, at = generator.choice(lines), generator.randrange(200)
+    part = line[at : at + 1 + generator.randrange(8)] or generator.choice(grammar.PIECES)
+    lines.insert(
+        generator.randrange(len(lines)),
+        line[:at] + part * generator.randrange((60_000 if how[0] % 8 == 1 else 3000) // len(part)) + line[at:],
+    )
+    lines.insert(generator.randrange(len(lines)), data)
+    end = (b"\n", b"\n", b"\r\n", b"\n")[how[2] % 4]
+    log = end.join(lines) + (end if how[2] < 128 else b"")
+    if how[2] % 4 == 3:
+        log = log.replace(b"7\n", b"7\r\n")
+    limit = (1 << 20, 1 << 20, 1 << 20, 100)[how[3] % 4]
+    if how[3] > 250:
+        order = ("utf-16-le", "utf-16-be")[how[2] % 2]
+        return ("\ufeff" + log.decode("utf-8", "replace")).encode(order) + data[: how[3] % 2], limit
+    return (b"\xef\xbb\xbf" if how[3] > 240 else b"") + log, limit
+
+
+def _reader(data: bytes) -> Callable[[int], bytes]:
+    at = 0
+
+    def read(size: int) -> bytes:
+        nonlocal at
+        at += size
+        return data[at - size : at]
+
+    return read
+
+
+def _without_mark(data: bytes) -> bytes:
+    for mark in (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"):
+        if data.startswith(mark):
+            return data[len(mark) :]
+    return data
+
+
+def _count(data: bytes, encoding: str) -> int:
+    """Lines of a log, by another way than the program's: an LF ends one, and the last may lack it."""
+    if encoding == "utf-8":
+        return data.count(b"\n") + (data[-1:] not in (b"", b"\n"))
+    newline = "\n".encode(encoding)
+    ends = sum(data[at : at + 2] == newline for at in range(0, len(data) - 1, 2))
+    return ends + (len(data) % 2 == 1 or data[-2:] not in (b"", newline))
+
+
+def _shipped(pipeline: SourcePipeline, chunks: Iterator[Chunk]) -> bytes:
+    return b"".join([*map(pipeline, chunks), pipeline.close()])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Fuzz until the lines are done, libFuzzer has had enough, or something is found."""
+    parser = argparse.ArgumentParser(usage="fuzz_parse.py [--lines N] [libFuzzer's arguments]", add_help=False)
+    parser.add_argument("--lines", type=int)
+    known, others = parser.parse_known_args(arguments)
+    fuzzer = Fuzzer()
+    begin = time.monotonic()
+
+    def done() -> bool:
+        return known.lines is not None and fuzzer.lines >= known.lines
+
+    def report() -> None:
+        seconds = time.monotonic() - begin
+        print(
+            f"{fuzzer.lines:,} lines in {fuzzer.inputs:,} inputs and {seconds:.0f} s, the slowest input {fuzzer.slowest:.2f} s; nothing found"
+        )
+
+    if not HAS_ATHERIS:
+        if known.lines is None:
+            sys.exit("without atheris, say how many lines: --lines N")
+        generator = random.Random(1)
+        while not done():
+            fuzzer(generator.randbytes(generator.randrange(2048)))
+        report()
+        return
+
+    def one_input(data: bytes) -> None:
+        fuzzer(data)
+        if done():
+            report()
+            sys.stdout.flush()
+            os._exit(0)  # libFuzzer has no other way to be told that it was enough
+
+    atheris.Setup([sys.argv[0], "-max_len=4096", "-len_control=0", "-timeout=100", *others], one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,426 @@
+"""The fast path changes no byte: held against the general path over plain lines and near misses of them.
+
+What makes a near miss is in `tests/fuzz/grammar.py`. Fuzzing (`tests/fuzz/fuzz_parse.py`) does the
+same by the million; here hypothesis shrinks what it finds, and options, reads and formats vary too.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from io import BytesIO
+from itertools import cycle
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from shipper.correlate import Exchanges
+from shipper.detect.double_prompt import Rule
+from shipper.facts import Library
+from shipper.fast import FastParser
+from shipper.files import Read, read_chunks
+from shipper.formats import FORMATS
+from shipper.identity import identify
+from shipper.library import load
+from shipper.model import Chunk, Counts, LogFile
+from shipper.parse import Options, Parser, SourceState
+from shipper.pipeline import Settings, SourcePipeline
+from shipper.times import EPOCH, SECOND
+from tests.fuzz import grammar
+from tests.fuzz.grammar import TIMEOUT, Values
+
+CONSTANTS: tuple[dict[str, Any], ...] = (
+    {},
+    {
+        "host": {"name": "mfa01"},
+        "agent": {"name": "mfa01", "type": "mfa-shipper"},
+        "labels": {"site": "Zürich 山", "q": "a\\\"b'"},
+    },
+    {"tags": ["prod", "ä"], "observer": {"name": "mfa01"}},
+)
+LEADS = (1, 1_000_000, 60_000_000, TIMEOUT, TIMEOUT + 1, -1, -2 * TIMEOUT)
+GUID = grammar.GUIDS[0]
+
+
+@cache
+def library() -> Library:
+    return load()
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> bytes:
+    """The bytes of a log: LF, CRLF, or a mixture with a CR here and there; a last line with or without its end."""
+    size = grammar.STEP * draw(st.integers(1, 30))
+    lines = grammar.lines(draw(st.binary(min_size=size, max_size=size)))
+    ends = draw(st.sampled_from(((b"\n",), (b"\n",), (b"\r\n",), (b"\n", b"\r\n"), (b"\n", b"\r\r\n", b"\n\r\n", b"\r"))))
+    start, turn = (
+        draw(st.sampled_from((b"", b"", b"", b"\xef\xbb\xbf"))),
+        draw(st.integers(0, len(ends) ** 8 - 1)) if ends[1:] else 0,
+    )
+    data = start + b"".join(line + ends[turn // len(ends) ** (n % 8) % len(ends)] for n, line in enumerate(lines))
+    return data if draw(st.booleans()) else data.removesuffix(b"\n")
+
+
+def every(values: Values) -> tuple[str, ...]:
+    return values.plain + values.other
+
+
+RULES = st.sampled_from((Rule(), Rule(), Rule(SECOND, SECOND), Rule(0, 0), Rule(include_retries=True)))
+SETTINGS = st.fixed_dictionaries(
+    {
+        "keep_original": st.booleans(),
+        "constants": st.sampled_from(CONSTANTS),
+        "rule": RULES,
+        "format": st.sampled_from(("ecs", *FORMATS)),
+        "host": st.sampled_from((None, 'mfa "01"')),
+        "only_findings": st.sampled_from((False, False, False, True)),
+        "per_exchange": st.sampled_from((False, False, False, True)),
+        "conditions": st.sampled_from(((), (), (), ("event.code=21",), ("event.kind=event",))),
+        "pretty": st.sampled_from((False, False, False, True)),
+    }
+)
+
+
+def made(*, fast: bool, keep_original: bool, constants: dict[str, Any], rule: Rule, **others: Any) -> Settings:
+    options = Options(keep_original=keep_original, constants=constants, exchange_timeout=rule.exchange_timeout)
+    return Settings(library=library(), options=options, rule=rule, fast=fast, **others)
+
+
+def log_file(data: bytes, path: str = "input.log") -> LogFile:
+    return identify(path, BytesIO(data).read, EPOCH)
+
+
+def short_reads(data: bytes, sizes: Sequence[int]) -> Read:
+    """Reads that give fewer bytes than asked for, as those of a pipe may."""
+    stream, most = BytesIO(data), cycle(sizes)
+    return lambda size: stream.read(min(size, next(most)))
+
+
+def shipped(settings: Settings, data: bytes, sizes: Sequence[int], limit: int) -> tuple[bytes, Counts, bytes]:
+    """Output, counts, and what a later line could depend on."""
+    counts = Counts()
+    pipeline = SourcePipeline(settings, counts)
+    file = log_file(data)
+    pipeline.open(file)
+    start = 3 if data.startswith(b"\xef\xbb\xbf") else 2 if file.encoding != "utf-8" else 0
+    reads = read_chunks(short_reads(data[start:], sizes), start, file.encoding, max(sizes), limit)
+    out = b"".join(pipeline(chunk) for chunk in reads)
+    state = pipeline.snapshot()
+    return out + pipeline.close(), counts, state
+
+
+PAIR = (
+    b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('DOM\\anna', '', 1)\n"
+    b"2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|authResult = 1\n"
+    b"2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21\n"
+)
+RESULT = (
+    b"2017-02-14T02:57:19.234778Z|i|1412|6452|pfsvc|82a3db8d-3317-43f7-b203-6ba81cba93c9|Pfauth succeeded for user 'anna'. "
+    b'Call status: SUCCESS_NO_PIN - "No PIN Entered".\n'
+)
+PLAINEST: dict[str, Any] = {"keep_original": True, "constants": {}, "rule": Rule()}
+
+
+@settings(max_examples=350, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    logs(),
+    SETTINGS,
+    st.lists(st.integers(1, 700), min_size=1, max_size=4),
+    st.integers(1, 700),
+    st.sampled_from((1 << 20,) * 3 + (16, 90)),
+)
+@example(PAIR + PAIR.replace(b"authResult = 1", b"authResult = 1('anna', '', 1)"), PLAINEST, [999], 999, 1 << 20)
+@example(RESULT + RESULT.replace(b"|82a3", b"('anna', '', 1)"), PLAINEST, [999], 999, 1 << 20)
+@example(PAIR + RESULT.replace(b"pfsvc|", b"pfsvc|authResult = 1|"), PLAINEST, [999], 999, 1 << 20)
+@example(PAIR + RESULT.replace(b"i|1412|6452|pfsvc|", b"0|1412|6452|pfrad|Calling pfAuthUser|"), PLAINEST, [999], 999, 1 << 20)
+@example(PAIR.replace(b"DOM\\anna", b", "), PLAINEST, [999], 999, 1 << 20)
+def test_both_paths_give_the_same_bytes_and_counts(
+    data: bytes, options: dict[str, Any], sizes: list[int], other_size: int, limit: int
+) -> None:
+    general = shipped(made(fast=False, **options), data, [other_size], limit)
+    fast = shipped(made(fast=True, **options), data, sizes, limit)
+    assert fast[0] == general[0]
+    assert fast[1] == general[1]
+    assert fast[2] == general[2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=400), SETTINGS, st.integers(1, 50))
+def test_any_bytes_go_the_same_way(data: bytes, options: dict[str, Any], size: int) -> None:
+    assert shipped(made(fast=True, **options), data, [size], 1 << 20) == shipped(
+        made(fast=False, **options), data, [1000], 1 << 20
+    )
+
+
+# What a line of either path leaves behind, a line of the other finds.
+
+
+class TwoPipelines(RuleBasedStateMachine):
+    """Two pipelines, fast and general, that read the same log; at each chunk they must agree in output and state."""
+
+    @initialize(options=SETTINGS)
+    def start(self, options: dict[str, Any]) -> None:
+        self.counts = {fast: Counts() for fast in (True, False)}
+        self.settings = {fast: made(fast=fast, **options) for fast in (True, False)}
+        self.pipelines = {fast: SourcePipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
+        self.now = 0
+        self.offset = 0
+        self.waiting: list[bytes] = []
+        self.file = LogFile("first.log", "0123456789abcdef", EPOCH)
+        self.open_file()
+
+    def open_file(self, last_time: str | None = None) -> None:
+        for pipeline in self.pipelines.values():
+            pipeline.open(self.file, last_time)
+
+    @rule(
+        thread=st.integers(0, 1),
+        user=st.sampled_from(every(grammar.USERS)),
+        tail=st.sampled_from(every(grammar.TAILS)),
+        level=st.sampled_from("0ie"),
+    )
+    def any_request(self, thread: int, user: str, tail: str, level: str) -> None:
+        self.waiting.append(grammar.request(self._head(thread, level), user, tail).encode())
+
+    @rule(thread=st.integers(0, 1), user=st.sampled_from(grammar.USERS.plain))
+    def plain_request(self, thread: int, user: str) -> None:
+        self.waiting.append(grammar.request(self._head(thread), user, grammar.TAILS.plain[0]).encode())
+
+    @rule(thread=st.integers(0, 1), user=st.sampled_from((r"DOM\anna", "O'Brien", "Größe", "")))
+    def request_of_another_form(self, thread: int, user: str) -> None:
+        self.waiting.append(grammar.request(self._head(thread, zeros="00"), user, "’, ”, 1)").encode())  # noqa: RUF001
+
+    @rule(
+        thread=st.integers(0, 1),
+        verdict=st.sampled_from(every(grammar.VERDICTS)),
+        code=st.sampled_from(every(grammar.CODES)),
+        level=st.sampled_from("0ie"),
+    )
+    def pair(self, thread: int, verdict: str, code: str, level: str) -> None:
+        head = self._head(thread, level)
+        self.waiting += [grammar.verdict(head, verdict).encode(), grammar.status(head, code).encode()]
+
+    @rule(thread=st.integers(0, 1), verdict=st.sampled_from(("1", "0")), code=st.sampled_from(grammar.CODES.plain))
+    def plain_pair(self, thread: int, verdict: str, code: str) -> None:
+        self.pair(thread, verdict, code, "0")
+
+    @rule(thread=st.integers(0, 1), verdict=st.sampled_from(every(grammar.VERDICTS)))
+    def only_verdict(self, thread: int, verdict: str) -> None:
+        self.waiting.append(grammar.verdict(self._head(thread), verdict).encode())
+
+    @rule(thread=st.integers(0, 1), code=st.sampled_from(every(grammar.CODES)), zeros=st.sampled_from(("", "0")))
+    def only_status(self, thread: int, code: str, zeros: str) -> None:
+        self.waiting.append(grammar.status(self._head(thread, zeros=zeros), code).encode())
+
+    @rule(
+        user=st.sampled_from(every(grammar.USERS)),
+        word=st.sampled_from(grammar.WORDS.plain),
+        tail=st.sampled_from(every(grammar.RESULTS)),
+    )
+    def result(self, user: str, word: str, tail: str) -> None:
+        self.waiting.append(grammar.result(self._head(0), GUID, word, user, tail).encode())
+
+    @rule(line=st.sampled_from((b"", b"no line", b"\xff")))
+    def undated(self, line: bytes) -> None:
+        self.waiting.append(line)
+
+    @rule(microseconds=st.sampled_from([lead for lead in LEADS if lead]))
+    def time_goes_on(self, microseconds: int) -> None:
+        self.now += microseconds
+
+    @rule(end=st.sampled_from((b"\n", b"\n", b"\r\n")), cut=st.integers(0, 3))
+    def read(self, end: bytes, cut: int) -> None:
+        self.feed(self.waiting[:cut] if cut else self.waiting, end)
+        self.waiting = self.waiting[cut:] if cut else []
+
+    @rule()
+    def next_file(self) -> None:
+        self.feed(self.waiting, b"\n")
+        self.waiting = []
+        self.offset = 0
+        self.file = LogFile("second.log", "fedcba9876543210", grammar.stamp(self.now))
+        self.open_file()
+
+    @rule()
+    def restart(self) -> None:
+        """New pipelines go on from each other's snapshots."""
+        before = dict(self.pipelines)
+        self.pipelines = {fast: SourcePipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
+        self.open_file(before[True].last_time)
+        for fast, pipeline in self.pipelines.items():
+            pipeline.restore(before[not fast].snapshot())
+
+    def teardown(self) -> None:
+        if hasattr(self, "pipelines"):
+            self.feed(self.waiting, b"\n")
+            assert self.pipelines[True].close() == self.pipelines[False].close()
+            assert self.counts[True] == self.counts[False]
+
+    def feed(self, lines: Sequence[bytes], end: bytes) -> None:
+        chunk = Chunk(b"".join(line + end for line in lines), self.offset)
+        self.offset += len(chunk.data)
+        fast, general = (self.pipelines[which] for which in (True, False))
+        assert fast(chunk) == general(chunk)
+        assert self.counts[True] == self.counts[False]
+        assert fast.snapshot() == general.snapshot()
+        assert fast.signature() == general.signature()
+        assert fast.last_time == general.last_time
+
+    def _head(self, thread: int, level: str = "0", zeros: str = "") -> str:
+        return f"{grammar.stamp(self.now)}|{level}|{zeros}1412|{zeros}{thread}|pfrad"
+
+
+TestTwoPipelines = TwoPipelines.TestCase
+TestTwoPipelines.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+
+
+# The fast path is really taken, or all of this would say nothing.
+
+
+class Watched(Parser):
+    """A general parser that knows how many lines it was given one by one."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.given: list[bytes] = []
+
+    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> str:
+        self.given.append(line)
+        return super().raw(line, offset, ended=ended, cut=cut)
+
+
+def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[int]]:
+    """A fast parser, the general one behind it, and a list that has an entry for each template that was asked for."""
+    templates: list[int] = []
+
+    def scratch(file: LogFile) -> Parser:
+        templates.append(1)
+        return Parser(library(), options, file, SourceState(Exchanges(options.exchange_timeout)), Counts(), {})
+
+    general = Watched(library(), options, file, SourceState(Exchanges(options.exchange_timeout)), Counts(), {})
+    return FastParser(general, scratch), general, templates
+
+
+def left_over(data: bytes, options: Options, cuts: Sequence[int] = ()) -> list[bytes]:
+    """The lines that the fast path hands over."""
+    parser, general, _ = watched(options, log_file(data))
+    sizes = [after - before for before, after in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+    for chunk in read_chunks(short_reads(data, sizes), size=1 << 20):
+        parser(chunk)
+    return general.given
+
+
+def exchanges(users: Sequence[str], verdicts: Sequence[str], codes: Sequence[str], *, level: str = "0") -> Iterator[str]:
+    """Interleaved: all requests, then all pairs."""
+    for number, user in enumerate(users):
+        yield grammar.request(
+            f"{grammar.stamp(number)}|{level}|1412|{number}|pfrad", user, grammar.TAILS.plain[number % len(grammar.TAILS.plain)]
+        )
+    for number in range(len(users)):
+        head = f"{grammar.stamp(1_000_000 + number)}|{level}|1412|{number}|pfrad"
+        yield grammar.verdict(head, verdicts[number % len(verdicts)])
+        yield grammar.status(head, codes[number % len(codes)])
+
+
+def results(users: Sequence[str]) -> Iterator[str]:
+    for number, user in enumerate(users):
+        head = f"{grammar.stamp(number)}|i|1412|{number}|pfsvc"
+        guid = grammar.GUIDS.plain[number % len(grammar.GUIDS.plain)]
+        yield grammar.result(
+            head, guid, grammar.WORDS.plain[number % 2], user, grammar.RESULTS.plain[number % len(grammar.RESULTS.plain)]
+        )
+
+
+FORMS = {
+    "domain": [rf"DOM\user{n}" for n in range(40)],
+    "mail": [f"user{n}@example.com" for n in range(40)],
+    "bare": [f"user{n}" for n in range(40)],
+    "every plain form": [*grammar.USERS.plain],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("keep_original", [True, False])
+@pytest.mark.parametrize("constants", CONSTANTS)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_plain_exchanges_never_meet_the_general_path(form: str, keep_original: bool, constants: dict[str, Any], end: str) -> None:
+    lines = exchanges(FORMS[form], grammar.VERDICTS.plain, grammar.CODES.plain)
+    assert left_over("".join(line + end for line in lines).encode(), Options(keep_original, constants)) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("keep_original", [True, False])
+@pytest.mark.parametrize("constants", CONSTANTS)
+def test_plain_results_never_meet_the_general_path(form: str, keep_original: bool, constants: dict[str, Any]) -> None:
+    users = [user for user in FORMS[form] if "'" not in user]
+    data = "".join(line + "\n" for line in results(users)).encode()
+    assert left_over(data, Options(keep_original, constants)) == []
+
+
+def test_a_last_line_without_its_end_is_plain_as_well() -> None:
+    assert left_over(PAIR.removesuffix(b"\n"), Options()) == []
+
+
+def test_a_pair_that_a_read_cuts_apart_takes_the_general_path_and_no_other_line_does() -> None:
+    log = PAIR * 3
+    cut = len(PAIR) + PAIR.index(b"rawCallStatus")  # in the status line of the second exchange
+    assert left_over(log, Options(), [cut]) == PAIR.splitlines()[1:]
+
+
+NOT_PLAIN_REQUESTS = {
+    "curly quotes": PAIR.splitlines()[0].replace(b"'DOM\\anna'", "‘DOM\\anna’".encode()),  # noqa: RUF001
+    "apostrophe": PAIR.splitlines()[0].replace(b"anna", b"O'Brien"),
+    "not ASCII": PAIR.splitlines()[0].replace(b"anna", "Zoë".encode()),
+    "no user": PAIR.splitlines()[0].replace(b"DOM\\anna", b""),
+    "other arguments": PAIR.splitlines()[0].replace(b"''", b"'a b'"),
+    "seven digits": PAIR.splitlines()[0].replace(b"234778Z", b"2347780Z"),
+    "leading zeros": PAIR.splitlines()[0].replace(b"|1412|6452|", b"|01412|006452|"),
+    "no fraction": PAIR.splitlines()[0].replace(b".234778Z", b"Z"),
+}
+NOT_PLAIN_ENDS = {
+    "seven digits": b"".join(line.replace(b"600871Z", b"6008710Z") + b"\n" for line in PAIR.splitlines()[1:]),
+    "leading zeros": b"".join(line.replace(b"|1412|", b"|01412|") + b"\n" for line in PAIR.splitlines()[1:]),
+    "no spaces": b"".join(line.replace(b" = ", b"=") + b"\n" for line in PAIR.splitlines()[1:]),
+    "a line between": PAIR.splitlines()[1] + b"\nsomething else\n" + PAIR.splitlines()[2] + b"\n",
+    "another time": PAIR.splitlines()[1] + b"\n" + PAIR.splitlines()[2].replace(b"600871Z", b"600872Z") + b"\n",
+    "no verdict": PAIR.splitlines()[2] + b"\n",
+    "big code": PAIR.splitlines()[1] + b"\n" + PAIR.splitlines()[2] + b"0" * 12 + b"\n",
+}
+
+
+def one_exchange(data: bytes) -> str | None:
+    """The exchange that the last line ends, the same on both paths; the id of the first line's event."""
+    both = [shipped(made(fast=fast, **PLAINEST), data, [1 << 16], 1 << 20) for fast in (True, False)]
+    assert both[0] == both[1]
+    last = orjson.loads(both[0][0].splitlines()[-1])
+    found = last["azure_mfa"].get("exchange", {}).get("id")
+    assert found is None or found == orjson.loads(both[0][0].splitlines()[0])["event"]["id"]
+    return str(found) if found else None
+
+
+@pytest.mark.parametrize("form", NOT_PLAIN_REQUESTS)
+def test_an_exchange_that_the_general_path_opened_the_fast_one_completes(form: str) -> None:
+    request = NOT_PLAIN_REQUESTS[form]
+    data = request + b"\n" + b"\n".join(PAIR.splitlines()[1:]) + b"\n"
+    assert left_over(data, Options()) == [request]
+    assert one_exchange(data)
+
+
+@pytest.mark.parametrize("form", NOT_PLAIN_ENDS)
+def test_an_exchange_that_the_fast_path_opened_the_general_one_completes(form: str) -> None:
+    data = PAIR.splitlines()[0] + b"\n" + NOT_PLAIN_ENDS[form]
+    assert left_over(data, Options()) == NOT_PLAIN_ENDS[form].splitlines()
+    assert one_exchange(data)
+
+
+@pytest.mark.parametrize("form", NOT_PLAIN_REQUESTS)
+@pytest.mark.parametrize("other", ["plain", *NOT_PLAIN_REQUESTS])
+def test_a_request_on_an_open_thread_gives_the_older_one_up_on_both_paths(form: str, other: str) -> None:
+    second = PAIR.splitlines()[0] if other == "plain" else NOT_PLAIN_REQUESTS[other]
+    for lines in ([NOT_PLAIN_REQUESTS[form], second], [second, NOT_PLAIN_REQUESTS[form]]):
+        data = b"\n".join([*lines, *PAIR.splitlines()[1:]]) + b"\n"
+        both = [shipped(made(fast=fast, **PLAINEST), data, [1 << 16], 1 << 20) for fast in (True, False)]
+        assert both[0] == both[1]
+        assert both[0][1].given_up == 1

@@ -1,0 +1,153 @@
+"""Every golden case gives its expected bytes, and every event in them is a valid ECS document."""
+
+import csv
+import ipaddress
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from shipper.files import LINE_LIMIT, READ_SIZE
+from shipper.identity import open_inputs
+from shipper.model import Counts
+from shipper.pipeline import Settings, run_source
+from tests.golden_cases import Case, cases, documents
+from tests.property import oracle
+from tests.property.oracle import SECOND
+from tests.property.test_double_prompt import findings, library
+
+HERE = Path(__file__).parent
+CASES = [pytest.param(case, id=case.name) for case in cases()]
+OF_THE_RULE = [pytest.param(case, id=case.name) for case in cases() if case.name.startswith("dp-")]
+
+VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads((HERE.parent / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
+)
+
+with (HERE / "ecs_fields.csv").open(encoding="utf-8", newline="") as _file:
+    FIELDS = {row["field"]: row for row in csv.DictReader(_file)}
+OWN = ("azure_mfa.", "labels.", "log.offset")  # log.offset is Filebeat's name
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
+ALLOWED = {
+    "event.kind": {"alert", "event", "pipeline_error"},
+    "event.category": {"authentication"},
+    "event.type": {"start", "end", "info"},  # what ECS expects with that category
+    "event.outcome": {"success", "failure", "unknown"},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_output_is_as_expected(case: Case) -> None:
+    assert case.output() == case.expected.read_bytes()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_neither_fast_path_nor_read_size_change_a_byte(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(case.directory)
+
+    def output(*, fast: bool, read_size: int) -> bytes:
+        limit = 90 if "--max-line" in case.options else LINE_LIMIT
+        how = Settings(library=library(), fast=fast, read_size=read_size, line_limit=limit)
+        with open_inputs(case.files, deterministic=True) as (sources, _):
+            return b"".join(block for source in sources for block, _ in run_source(how, source, None, Counts()))
+
+    plain = output(fast=False, read_size=READ_SIZE)
+    for read_size in (1, 2, 61, 1000, READ_SIZE):
+        for fast in (False, True):
+            assert output(fast=fast, read_size=read_size) == plain, (fast, read_size)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_events_are_valid(case: Case) -> None:
+    faults = [
+        f"{event['event']['id']}: {fault}"
+        for event in documents(case.expected.read_bytes())
+        for fault in (*(error.message for error in VALIDATOR.iter_errors(event)), *ecs_faults(event))
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ids_are_unique(case: Case) -> None:
+    ids = [event["event"]["id"] for event in documents(case.expected.read_bytes())]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("case", OF_THE_RULE)
+def test_findings_are_those_of_the_oracle(case: Case) -> None:
+    options = case.options
+    window = int(options[options.index("--window") + 1].removesuffix("s")) if "--window" in options else 60
+    files = [(case.directory / name).read_bytes() for name in case.files]
+    expected = oracle.find(files, window=window * SECOND, timeout=600 * SECOND, retries="--include-retries" in options)
+    assert findings(case.expected.read_bytes()) == expected
+
+
+@pytest.mark.parametrize("name", ["article-ascii", "dp-text-message"])
+def test_every_line_is_one_event(name: str) -> None:
+    case = Case(name)
+    lines = (case.directory / "input.log").read_bytes().splitlines()
+    events = [event for event in documents(case.expected.read_bytes()) if event["event"]["kind"] != "alert"]
+    assert [event["event"]["original"].encode() for event in events] == lines
+
+
+def test_both_forms_of_the_article_are_the_same_events() -> None:
+    def without_place(name: str) -> list[dict[str, Any]]:
+        found = list(documents(Case(name).expected.read_bytes()))
+        for event in found:
+            del (
+                event["event"]["id"],
+                event["event"]["original"],
+                event["message"],
+                event["log"]["offset"],
+                event["azure_mfa"]["exchange"],
+            )
+        return found
+
+    assert without_place("article-ascii") == without_place("article-curly")
+
+
+def leaves(value: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from leaves(inner, f"{path}{name}.")
+        else:
+            yield path + name, inner
+
+
+def ecs_faults(event: dict[str, Any]) -> list[str]:
+    """What is wrong with an event by ECS: names, types, arrays, allowed values."""
+    return [f"{path}: {fault}" for path, value in leaves(event) if (fault := ecs_fault(path, value))]
+
+
+def ecs_fault(path: str, value: Any) -> str | None:
+    if value is None:
+        return "null"
+    if path.startswith(OWN):
+        return None
+    field = FIELDS.get(path)
+    if field is None:
+        return "not in ECS, or not in tests/ecs_fields.csv"
+    if isinstance(value, list) != bool(field["array"]):
+        return "an array is expected" if field["array"] else "no array is expected"
+    return next(
+        (fault for one in (value if isinstance(value, list) else [value]) if (fault := value_fault(path, field["type"], one))),
+        None,
+    )
+
+
+def value_fault(path: str, kind: str, value: Any) -> str | None:
+    if kind == "long":
+        good = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    elif kind == "date":
+        good = isinstance(value, str) and DATE.fullmatch(value) is not None
+    elif kind == "ip":
+        good = isinstance(value, str) and bool(ipaddress.ip_address(value))
+    else:
+        good = isinstance(value, str)
+    if not good:
+        return f"{kind} expected, not {value!r}"
+    return f"{value!r} is not allowed" if value not in ALLOWED.get(path, {value}) else None
