@@ -3,7 +3,7 @@
 An optimisation of `parse.py`, nothing else. It knows these forms, in plain printable ASCII:
 
     TIME|L|PID|TID|COMPONENT|Calling pfAuthUser('USER', '', 1)
-    TIME|L|PID|TID|COMPONENT|authResult = N      N of one digit, together with the line behind it,
+    TIME|L|PID|TID|COMPONENT|authResult = N      together with the line behind it,
     TIME|L|PID|TID|COMPONENT|rawCallStatus = N   same time, same thread, its exchange open
     TIME|L|PID|TID|COMPONENT|GUID|Pfauth WORD for user 'USER'. Call status: CONSTANT - "Text".
 
@@ -11,8 +11,8 @@ and hands every other line to the general path, from the same state. It knows no
 templates (`templates.py`) are events that the general path made of marked lines, cut at the marks.
 A property test holds both paths against each other, byte for byte.
 
-Why it is quicker: the work of a line is a few searches in C and one f-string of ready pieces. The
-chunk is read as latin-1, so that bytes and characters are the same thing.
+Why it is quicker: one regular expression cuts a whole chunk in C, and one f-string of ready pieces
+makes an event. The chunk is read as latin-1, so that bytes and characters are the same thing.
 """
 
 import re
@@ -22,36 +22,44 @@ from collections.abc import Callable
 from shipper.model import Chunk, Completion, Exchange, LogFile, User
 from shipper.parse import Events, Parser
 from shipper.principal import split_principal
-from shipper.templates import RESULT, Context, Tally, process_json, user_pieces
+from shipper.templates import Context, Tally, process_json, user_pieces
 
-_FORM = re.compile(
-    r"Z\|(?P<level>[0-9A-Za-z])\|(?P<pid>0|[1-9][0-9]{0,17})\|(?P<tid>0|[1-9][0-9]{0,17})\|(?P<component>[A-Za-z0-9_]{1,128})"
-    r"(?P<message>|\|Calling pfAuthUser\(|\|authResult = (?P<verdict>0|-?[1-9]))"
-)
-_GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
+_STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
+_HEAD = r"(\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+)"
+_PLAIN = r"[ !#-&(-\[\]-~]"  # printable ASCII but the quotes and the backslash
+
+# Groups: stamp, second, fraction, head; domain, name, tail of a request; verdict, status of a pair; any other line.
+_EXCHANGES = re.compile(
+    rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?:({_PLAIN}+)\\)?({_PLAIN}+)('[^\n]*)\n"
+    rf"|authResult = (-?[0-9]{{1,9}})\n\1\4\|rawCallStatus = (-?[0-9]{{1,9}})\n)"
+    r"|([^\n]*)\n"
+).findall
+
+# Groups: stamp, second, fraction, head; GUID, word, user, tail of a result; any other line.
+_RESULTS = re.compile(
+    rf"{_STAMP}{_HEAD}\|([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}})\|"
+    rf"Pfauth (succeeded|failed) for user '((?:{_PLAIN}|\\)+)'\. Call status: ([^\n]*)\n"
+    r"|([^\n]*)\n"
+).findall
+
+_FORM = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
 _FORMS = 16_384  # remembered; a log that has more threads is not in a hurry
-_CONTEXTS = 32  # there are a few levels and components; lines of more take the general path
 
 Scratch = Callable[[LogFile], Parser]
 
 
 class _Form:
-    """A line without its time, user and code: what all lines of this form and thread share.
+    """What the lines of one level, thread and component share."""
 
-    `bare` is one without a message, where a GUID and a result may follow.
-    """
-
-    __slots__ = ("bare", "component", "context", "pairs", "process", "thread", "verdict")
+    __slots__ = ("component", "context", "pairs", "process", "requests", "thread")
 
     def __init__(self, match: re.Match[str], context: Context) -> None:
-        _, pid, tid, component, message, verdict = match.groups()
-        self.bare = not message
-        self.component = component
+        _, pid, tid, self.component = match.groups()
         self.context = context
+        self.requests = context.requests
+        self.pairs = context.pairs
         self.process = process_json(pid, tid)
-        self.thread = f"{component}|{pid}|{tid}"
-        self.verdict = verdict
-        self.pairs = context.pairs.setdefault(verdict or "", {})
+        self.thread = f"{self.component}|{pid}|{tid}"
 
 
 class FastParser:
@@ -74,126 +82,153 @@ class FastParser:
 
     def __call__(self, chunk: Chunk) -> Events:
         """As `Parser.__call__`."""
-        general = self.general
-        text = chunk.data.decode("latin-1")
-        end = "\n"
-        if "\r" in text:
-            end = "\r\n"
-            if not text.count(end) == text.count("\n") == text.count("\r"):
+        general, data = self.general, chunk.data
+        gap = 1
+        if b"\r" in data:
+            gap = 2
+            if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
                 return general(chunk)
-        lines = text.split(end)
-        if not lines[-1]:
-            lines.pop()
+            data = data.replace(b"\r\n", b"\n")
         exchanges = general.state.exchanges
-        if chunk.cut or general.file.encoding != "utf-8" or len(exchanges.open) + len(lines) > exchanges.LIMIT:
+        if chunk.cut or general.file.encoding != "utf-8" or len(exchanges.open) + len(data) > exchanges.LIMIT * 16:
             return general(chunk)
+        text = data.decode("latin-1")
+        if not text.endswith("\n"):
+            text += "\n"
         general.begin()
-        return self._lines(lines, chunk.offset, len(end)), general.completions
+        events = self._results(text, chunk.offset, gap) if "|Pfauth " in text else self._exchanges(text, chunk.offset, gap)
+        return events, general.completions
 
-    def _lines(self, lines: list[str], offset: int, gap: int) -> list[str]:
-        """The events of plain lines (`gap` bytes apart), the first of which begins at `offset`.
+    def _exchanges(self, text: str, offset: int, gap: int) -> list[str]:
+        """The events of a text that begins at `offset`, `gap` bytes between two lines: RADIUS exchanges.
 
-        One loop and local names: a call a line would cost as much as the line. The time is checked
-        by parts: the second is known to the clock, six digits follow, and the form begins with Z.
+        One loop and local names: a call a line would cost as much as the line.
         """
         general = self.general
-        state, clock, prefix = general.state, general.clock, f"{general.file.fingerprint}-"
+        state, read, prefix = general.state, general.clock.read, f"{general.file.fingerprint}-"
         opens, timeout, newest = state.exchanges.open, state.exchanges.timeout, state.newest
-        forms, seconds, stamp = self._forms, clock.seconds, general.last_time
+        forms, seconds, last = self._forms, general.clock.seconds, general.last_time
         keep = None if general.options.keep_original else 0
         u0, u1, u2, u3 = self._domain_user
         new, an_exchange, a_user, a_completion = tuple.__new__, Exchange, User, Completion
         events: list[str] = []
         tallies: list[Tally] = []
-        add, complete = events.append, general.completions.append
+        add, complete, tell = events.append, general.completions.append, tallies.append
         who: User | None
         exchange: Exchange | None
         requests = 0
-        following = iter(lines)
-        for line in following:
-            behind = None
-            bracket = line.find("(")
-            key = line[26 : bracket + 1] if bracket > 0 else line[26:]
-            form = forms.get(key) or self._form(key)
-            if form is not None:
-                second = seconds.get(line[:19])
-                if second is None:
-                    clock.read(line[:27])
-                    second = seconds.get(line[:19], 0)
-                micro = line[20:26]
-                time = second * 1_000_000_000 + int(micro) * 1000 if second and line[19] == "." and micro.isdecimal() else 0
-                if not time:
-                    pass
-                elif bracket > 0:
-                    quote = line.find("'", bracket + 2)
-                    user, tail = line[bracket + 2 : quote], line[quote:]
-                    pieces = form.context.requests.get(tail) or form.context.request(tail)
-                    # Where a comma follows the first quote, the user ends there, and is none.
-                    if (
-                        pieces
-                        and line[bracket + 1] == "'"
-                        and line[bracket + 2] != ","
-                        and user.isascii()
-                        and user.isprintable()
-                        and '"' not in user
-                    ):
-                        domain, _, name = user.partition("\\")
-                        if domain and name and "\\" not in name:
-                            who = new(a_user, (name, domain, None, user.casefold()))
-                            shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
-                        else:
-                            who, shared = self._user(user, form)
-                        now, event_id = line[:27], f"{prefix}{offset}"
-                        exchange = new(an_exchange, (time, now, event_id, who, shared, None))
-                        if who and opens.setdefault(form.thread, exchange) is exchange:
-                            stamp = now
-                            if time > newest:
-                                newest = time
-                            p0, p1, p2, p3, p4, p5, p6, p7 = pieces
-                            escaped = line.replace("\\", "\\\\")
-                            message = escaped[bracket - 18 :]
-                            add(
-                                f"{p0}{now}{p1}{event_id}{p2}{escaped[:keep]}{p3}{message}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}"
-                            )
-                            requests += 1
-                            offset += len(line) + gap
-                            continue
-                elif form.verdict:
-                    behind = next(following, None)
-                    exchange = opens.get(form.thread)
-                    head = line[: -13 - len(form.verdict)]
-                    if behind is not None and exchange is not None and behind.startswith(head):
-                        status = behind[len(head) :]
-                        pair = form.pairs.get(status) or form.context.pair(form.verdict, status)
-                        start, start_text, event_id, _, shared, _ = exchange
-                        duration = time - start
-                        if pair is not None and 0 <= duration <= timeout:
-                            if time > newest:
-                                newest = time
-                            stamp = line[:27]
-                            (v0, v1, v2, v3, v4, v5, v6), (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9), code, success, tally = pair
-                            position, offset_2 = len(events), offset + len(line) + gap
-                            complete(new(a_completion, (position, exchange, form.component, time, stamp, code, success, newest)))
-                            add(
-                                f"{v0}{stamp}{v1}{prefix}{offset}{v2}{line[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}\n"
-                                f"{s0}{stamp}{s1}{prefix}{offset_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{behind[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
-                            )
-                            del opens[form.thread]
-                            tallies.append(tally)
-                            offset = offset_2 + len(behind) + gap
-                            continue
-            # Not plain, or one of the rarer forms: from here on the state is the general path's.
-            state.newest, general.last_time, general.position = newest, stamp, len(events)
-            add(self._result(line, offset, tallies) or general.raw(line.encode("latin-1"), offset, ended=False))
-            offset += len(line) + gap
-            if behind is not None:
+        for stamp, second, fraction, head, domain, name, tail, verdict, status, line in _EXCHANGES(text):
+            form = forms.get(head) or self._form(head)
+            whole = seconds.get(second)
+            if whole is None and form:
+                read(stamp)
+                whole = seconds.get(second)
+            if form is None or whole is None:
+                pass
+            elif name:
+                pieces = form.requests.get(tail) or form.context.request(tail)
+                if domain:
+                    user = f"{domain}\\{name}"
+                    escaped = f"{domain}\\\\{name}{tail}"
+                    who = new(a_user, (name, domain, None, user.casefold()))
+                    shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
+                else:
+                    user, escaped = name, f"{name}{tail}"
+                    who, shared = self._user(name, form)
+                time = whole + int(fraction) * 1000
+                event_id = f"{prefix}{offset}"
+                exchange = new(an_exchange, (time, stamp, event_id, who, shared, None))
+                if pieces and who and opens.setdefault(form.thread, exchange) is exchange:
+                    if time > newest:
+                        newest = time
+                    last = stamp
+                    p0, p1, p2, p3, p4, p5, p6, p7 = pieces
+                    original = f"{stamp}{head}|Calling pfAuthUser('{escaped}"
+                    add(
+                        f"{p0}{stamp}{p1}{event_id}{p2}{original[:keep]}{p3}Calling pfAuthUser('{escaped}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}"
+                    )
+                    requests += 1
+                    offset += len(original) + gap
+                    if domain:
+                        offset -= 1  # the backslash stands twice in JSON
+                    continue
+            elif status:
+                pair = form.pairs.get((verdict, status)) or form.context.pair(verdict, status)
+                exchange = opens.get(form.thread)
+                if pair is not None and exchange is not None:
+                    start, start_text, event_id, _, shared, _ = exchange
+                    time = whole + int(fraction) * 1000
+                    duration = time - start
+                    if 0 <= duration <= timeout:
+                        if time > newest:
+                            newest = time
+                        last = stamp
+                        (v0, v1, v2, v3, v4, v5, v6), (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9), code, success, tally = pair
+                        original, original_2 = f"{stamp}{head}|authResult = {verdict}", f"{stamp}{head}|rawCallStatus = {status}"
+                        offset_2 = offset + len(original) + gap
+                        complete(new(a_completion, (len(events), exchange, form.component, time, stamp, code, success, newest)))
+                        add(
+                            f"{v0}{stamp}{v1}{prefix}{offset}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}\n"
+                            f"{s0}{stamp}{s1}{prefix}{offset_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
+                        )
+                        del opens[form.thread]
+                        tell(tally)
+                        offset = offset_2 + len(original_2) + gap
+                        continue
+            # Not plain: the general path does it, from the same state.
+            if name:
+                line = f"{stamp}{head}|Calling pfAuthUser('" + (f"{domain}\\{name}{tail}" if domain else f"{name}{tail}")
+            elif status:
+                line = f"{stamp}{head}|authResult = {verdict}\n{stamp}{head}|rawCallStatus = {status}"
+            state.newest, general.last_time = newest, last
+            for one in line.split("\n"):
                 general.position = len(events)
-                add(general.raw(behind.encode("latin-1"), offset, ended=False))
-                offset += len(behind) + gap
-            newest, stamp = state.newest, general.last_time
-        state.newest, general.last_time = newest, stamp
+                add(general.raw(one.encode("latin-1"), offset, ended=False))
+                offset += len(one) + gap
+            newest, last = state.newest, general.last_time
+        state.newest, general.last_time = newest, last
         general.counts.requests += requests
         general.counts.lines += requests
+        self._count(tallies)
+        return events
+
+    def _results(self, text: str, offset: int, gap: int) -> list[str]:
+        """As `_exchanges`, for the one-line results of pfsvc."""
+        general = self.general
+        state, clock, prefix = general.state, general.clock, f"{general.file.fingerprint}-"
+        keep = None if general.options.keep_original else 0
+        events: list[str] = []
+        tallies: list[Tally] = []
+        for stamp, _, _, head, guid, word, user, tail, line in _RESULTS(text):
+            form = self._forms.get(head) or self._form(head)
+            time = clock.read(stamp)
+            if form is not None and time is not None:
+                result = form.context.results.get((word, tail)) or form.context.result(word, tail)
+                who, shared = self._user(user, form)
+                if result is not None and who is not None:
+                    general.last_time = stamp
+                    if time > state.newest:
+                        state.newest = time
+                    (p0, p1, p2, p3, p4, p5, p6, p7), code, success, tally, escaped_tail = result
+                    event_id = f"{prefix}{offset}"
+                    exchange = Exchange(time, stamp, event_id, who, shared)
+                    general.completions.append(
+                        Completion(len(events), exchange, form.component, time, stamp, code, success, state.newest)
+                    )
+                    tallies.append(tally)
+                    escaped = user.replace("\\", "\\\\")
+                    message = f"Pfauth {word} for user '{escaped}'. Call status: {escaped_tail}"
+                    original = f"{stamp}{head}|{guid}|{message}"
+                    events.append(
+                        f"{p0}{stamp}{p1}{event_id}{p2}{original[:keep]}{p3}{message}{p4}{shared}{p5}{offset}{p6}{guid}{p7}"
+                    )
+                    offset += len(original) + len(user) - len(escaped) + len(tail) - len(escaped_tail) + gap
+                    continue
+            if guid:
+                line = f"{stamp}{head}|{guid}|Pfauth {word} for user '{user}'. Call status: {tail}"
+            general.position = len(events)
+            events.append(general.raw(line.encode("latin-1"), offset, ended=False))
+            offset += len(line) + gap
         self._count(tallies)
         return events
 
@@ -208,27 +243,25 @@ class FastParser:
             counts.conflicts += number * tally.conflict
             counts.classes[tally.status_class] += number
 
-    def _form(self, text: str) -> _Form | None:
-        """The form of a line that is not known yet, from its Z to its message or bracket; None if it is not plain."""
-        match = _FORM.fullmatch(text)
+    def _form(self, head: str) -> _Form | None:
+        """What is between time and message, not seen yet; None if it is not plain."""
+        match = _FORM.fullmatch(head)
         if match is None:
             return None
         if len(self._forms) >= _FORMS:
             self._forms.clear()
-        key = match["level"], match["component"]
+        key = match[1], match[4]
         context = self._contexts.get(key)
         if context is None:
-            if len(self._contexts) >= _CONTEXTS:
-                return None
             context = self._contexts[key] = Context(self._scratch, self.general.file, *key)
-        form = self._forms[text] = _Form(match, context)
+        form = self._forms[head] = _Form(match, context)
         self.threads.add(form.thread)
         return form
 
     def _user(self, text: str, form: _Form) -> tuple[User | None, str]:
         """A plain user of any form, and the JSON text that the lines of the exchange share; None if it is not plain."""
         user = split_principal(text)
-        if user is None or "\\" in user.name:
+        if user is None or "\\" in user.name or (user.domain and "\\" in user.domain):
             return None, ""
         name, domain, email, _ = user
         if email is not None:
@@ -239,37 +272,3 @@ class FastParser:
             return user, f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
         b0, b1, b2 = self._bare_user
         return user, f"{b0}{name}{b1}{name}{b2}{form.process}"
-
-    def _result(self, line: str, offset: int, tallies: list[Tally]) -> str | None:
-        """The event of a one-line result, or None if it is not plain."""
-        head, found, rest = line.partition(RESULT)
-        if not found:
-            return None
-        general, stamp, guid = self.general, head[:27], head[-36:]
-        head = head[26:-37]
-        form = self._forms.get(head) or self._form(head)
-        time = general.clock.read(stamp)
-        word, _, rest = rest.partition(" for user '")
-        text, _, tail = rest.partition("'. Call status: ")
-        if not form or not form.bare or not time or line[26 + len(head)] != "|" or not _GUID(guid) or not text.isascii():
-            return None
-        if not text.isprintable() or '"' in text or "'" in text:
-            return None
-        template = form.context.results.get((word, tail)) or form.context.result(word, tail)
-        user, shared = self._user(text, form)
-        if not template or not user:
-            return None
-        (p0, p1, p2, p3, p4, p5, p6, p7), code, success, tally = template
-        state = general.state
-        general.last_time = stamp
-        state.newest = max(state.newest, time)
-        event_id = f"{general.file.fingerprint}-{offset}"
-        exchange = Exchange(time, stamp, event_id, user, shared)
-        general.completions.append(
-            Completion(general.position, exchange, form.component, time, stamp, code, success, state.newest)
-        )
-        tallies.append(tally)
-        escaped = line.replace("\\", "\\\\").replace('"', '\\"')
-        original = escaped if general.options.keep_original else ""
-        message = escaped[64 + len(head) :]
-        return f"{p0}{stamp}{p1}{event_id}{p2}{original}{p3}{message}{p4}{shared}{p5}{offset}{p6}{guid}{p7}"

@@ -55,12 +55,13 @@ class Pair(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A one-line result."""
+    """A one-line result; `tail` is the text behind `Call status: ` as JSON has it."""
 
     pieces: Pieces
     code: Code
     success: bool
     tally: Tally
+    tail: str
 
 
 def user_pieces(name: str, domain: str | None, email: str | None) -> Pieces:
@@ -108,7 +109,7 @@ class Context:
         self._head = f"|{level}|{_PID}|{_TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in _OFFSETS]
         self.requests: dict[str, Pieces] = {}
-        self.pairs: dict[str, dict[str, Pair]] = {}  # by verdict, by the status message
+        self.pairs: dict[tuple[str, str], Pair] = {}
         self.results: dict[tuple[str, str], Result] = {}
         self._left = LIMIT
 
@@ -127,12 +128,11 @@ class Context:
         return pieces
 
     def pair(self, verdict: str, status: str) -> Pair | None:
-        """The template of a verdict with this number and the status message behind it."""
-        number = status.removeprefix(STATUS[1:])
-        parser = self._parser() if number != status and _INTEGER.fullmatch(number) else None
+        """The template of a verdict and the status behind it with these numbers."""
+        parser = self._parser() if _INTEGER.fullmatch(verdict) and _INTEGER.fullmatch(status) else None
         if parser is None:
             return None
-        first, second = f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}|{status}"
+        first, second = f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}{STATUS}{status}"
         parser.line(f"{_START}{self._head}{CALL}{_NAME}', '', 1)", _OFFSETS[0], [])
         events = parser.line(first, _OFFSETS[1], []), parser.line(second, _OFFSETS[2], [])
         request_id, id_2, id_3 = self._ids
@@ -144,7 +144,7 @@ class Context:
         done, counts = parser.completions[0], parser.counts
         tally = Tally(2, done.code.status_class, not done.code.known, counts.conflicts > 0)
         pair = Pair(v, s, done.code, done.success, tally)
-        self.pairs.setdefault(verdict, {})[status] = pair
+        self.pairs[verdict, status] = pair
         return pair
 
     def result(self, word: str, tail: str) -> Result | None:
@@ -160,7 +160,7 @@ class Context:
             return None
         done, counts = parser.completions[0], parser.counts
         tally = Tally(1, done.code.status_class, not done.code.known, counts.conflicts > 0)
-        result = Result(pieces, done.code, done.success, tally)
+        result = Result(pieces, done.code, done.success, tally, _json_inside(tail))
         self.results[word, tail] = result
         return result
 

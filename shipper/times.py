@@ -31,8 +31,8 @@ def second_of(text: str) -> int | None:
 class Clock:
     """Reads time stamps; remembers the last seconds, because neighbours in a log share them.
 
-    `seconds` maps `2017-02-14T02:57:19` to seconds since 1970 (valid ones only). It is public for
-    the fast path, and bounded.
+    `seconds` maps `2017-02-14T02:57:19` to nanoseconds since 1970 (valid ones only). It is public
+    for the fast path, and bounded.
     """
 
     LIMIT = 4096
@@ -52,7 +52,7 @@ class Clock:
             and text.isascii()
             and digits.isdecimal()
         ):
-            return second * SECOND + int(digits) * 1000
+            return second + int(digits) * 1000
         return self._read(text)
 
     def _read(self, text: str) -> int | None:
@@ -65,10 +65,11 @@ class Clock:
             second = second_of(whole)
             if second is None:
                 return None
+            second *= SECOND
             if len(self.seconds) >= self.LIMIT:
                 self.seconds.clear()
             self.seconds[whole] = second
-        return second * SECOND + (int(fraction.ljust(9, "0")) if fraction else 0)
+        return second + (int(fraction.ljust(9, "0")) if fraction else 0)
 
 
 def looks_like_time(text: str) -> bool:
