@@ -30,7 +30,7 @@ _PLAIN = r"[ !#-&(-\[\]-~]"  # printable ASCII but the quotes and the backslash
 
 # Groups: stamp, second, fraction, head; domain, name, tail of a request; verdict, status of a pair; any other line.
 _EXCHANGES = re.compile(
-    rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?:({_PLAIN}+)\\)?({_PLAIN}+)('[^\n]*)\n"
+    rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)])(?:({_PLAIN}+)\\)?({_PLAIN}+)('[^\n]*)\n"
     rf"|authResult = (-?[0-9]{{1,9}})\n\1\4\|rawCallStatus = (-?[0-9]{{1,9}})\n)"
     r"|([^\n]*)\n"
 ).findall
@@ -90,7 +90,7 @@ class FastParser:
                 return general(chunk)
             data = data.replace(b"\r\n", b"\n")
         exchanges = general.state.exchanges
-        if chunk.cut or general.file.encoding != "utf-8" or len(exchanges.open) + len(data) > exchanges.LIMIT * 16:
+        if chunk.cut or general.file.encoding != "utf-8" or len(exchanges.open) + data.count(b"\n") >= exchanges.LIMIT:
             return general(chunk)
         text = data.decode("latin-1")
         if not text.endswith("\n"):
@@ -138,7 +138,7 @@ class FastParser:
                 time = whole + int(fraction) * 1000
                 event_id = f"{prefix}{offset}"
                 exchange = new(an_exchange, (time, stamp, event_id, who, shared, None))
-                if pieces and who and opens.setdefault(form.thread, exchange) is exchange:
+                if pieces and shared and opens.setdefault(form.thread, exchange) is exchange:
                     if time > newest:
                         newest = time
                     last = stamp
@@ -205,7 +205,7 @@ class FastParser:
             if form is not None and time is not None:
                 result = form.context.results.get((word, tail)) or form.context.result(word, tail)
                 who, shared = self._user(user, form)
-                if result is not None and who is not None:
+                if result is not None and shared:
                     general.last_time = stamp
                     if time > state.newest:
                         state.newest = time
@@ -259,9 +259,11 @@ class FastParser:
         return form
 
     def _user(self, text: str, form: _Form) -> tuple[User | None, str]:
-        """A plain user of any form, and the JSON text that the lines of the exchange share; None if it is not plain."""
+        """A user of any form, and the JSON text that the lines of the exchange share; no text if it is not plain."""
         user = split_principal(text)
-        if user is None or "\\" in user.name or (user.domain and "\\" in user.domain):
+        if user is None:
+            return None, form.process
+        if "\\" in user.name:
             return None, ""
         name, domain, email, _ = user
         if email is not None:

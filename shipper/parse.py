@@ -185,7 +185,7 @@ class Parser:
             document["process"] = head.process
         document["log"] = self._log(head.level, line.offset)
         if request_id is not None:
-            azure["request"] = {"id": request_id}
+            azure.setdefault("request", {})["id"] = request_id
         if azure:
             document["azure_mfa"] = azure
         if extra:

@@ -79,10 +79,11 @@ class Prompt(TypedDict):
 
 
 class Component(TypedDict):
-    """One user on one component: prompts in order of (start, id), and by method the order of the
-    two-step prompt that waits for its answer."""
+    """One user on one component: prompts in order of (start, id), their ends in order, and by method
+    the (start, id) of the two-step prompt that waits for its answer."""
 
     prompts: list[Prompt]
+    ends: list[int]
     pending: dict[str, list[Any]]
 
 
@@ -116,21 +117,24 @@ def empty() -> State:
 
 
 def forget(state: State, rule: Rule, newest: int) -> bool:
-    """Drop, oldest first, what ended more than the horizon before the newest event time.
+    """Drop what ended more than the horizon before the newest event time.
 
     Returns:
         False if nothing is left.
     """
     oldest = newest - rule.horizon
     for name, component in list(state["components"].items()):
+        gone = bisect_left(component["ends"], oldest)
+        if not gone:
+            continue
+        del component["ends"][:gone]
         prompts = component["prompts"]
-        gone = 0
-        while gone < len(prompts) and prompts[gone]["end"] < oldest:
-            gone += 1
-        if gone:
-            del prompts[:gone]
-            first = _order(prompts[0]) if prompts else None
-            component["pending"] = {m: o for m, o in component["pending"].items() if first and tuple(o) >= first}
+        if prompts[gone - 1]["reach"] < oldest:
+            del prompts[:gone]  # those that started first ended first, as nearly always
+        else:
+            prompts[:] = [prompt for prompt in prompts if prompt["end"] >= oldest]
+        left = {_order(prompt) for prompt in prompts} if component["pending"] else set()
+        component["pending"] = {method: order for method, order in component["pending"].items() if tuple(order) in left}
         if not prompts:
             del state["components"][name]
     del state["duplicates"][: bisect_left(state["duplicates"], oldest)]
@@ -151,10 +155,12 @@ def step(state: State, it: Authentication, rule: Rule, newest: int) -> Step:
         return {"findings": [], "cache_hit": False}
     if it["duplicate"]:
         insort(state["duplicates"], it["end"])
-    component = state["components"].get(it["component"], {"prompts": [], "pending": {}})
+    component = state["components"].get(it["component"]) or _nothing()
     prompts = component["prompts"]
     at = _answered_by(it, component, rule)
     if at is not None:
+        del component["ends"][bisect_left(component["ends"], prompts[at]["end"])]
+        insort(component["ends"], it["end"])
         prompts[at] |= {"end": it["end"], "end_text": it["end_text"], "code": it["code"], "success": it["success"]}
         _reach(prompts, at)
         return {"findings": list(_as_first(at, it["component"], state, rule)), "cache_hit": False}
@@ -165,6 +171,7 @@ def step(state: State, it: Authentication, rule: Rule, newest: int) -> Step:
         component["pending"][it["method"]] = list(_order(prompt))  # only the latest waits for an answer
     at = bisect_left(prompts, _order(prompt), key=_order)
     prompts.insert(at, prompt)
+    insort(component["ends"], prompt["end"])
     _reach(prompts, at)
     state["components"][it["component"]] = component
     findings = []
@@ -185,7 +192,13 @@ def admit(state: State, it: Authentication) -> None:
     if it["duplicate"]:
         state["duplicates"].append(it["end"])
     if it["prompted"]:
-        state["components"].setdefault(it["component"], {"prompts": [], "pending": {}})["prompts"].append(_prompt(it))
+        component = state["components"].setdefault(it["component"], _nothing())
+        component["prompts"].append(_prompt(it))
+        component["ends"].append(it["end"])
+
+
+def _nothing() -> Component:
+    return {"prompts": [], "ends": [], "pending": {}}
 
 
 def marks(state: State) -> list[list[Any]]:

@@ -200,19 +200,19 @@ def rotated(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("number", [2, 3, 5])
 @pytest.mark.parametrize(
-    "shape",
-    [{}, {"jitter": 4}, {"jitter": 60}, {"rogue": True}],
+    ("jitter", "rogue"),
+    [(0, False), (4, False), (60, False), (0, True)],
     ids=["ordered", "disordered", "far-disordered", "rogue-time"],
 )
-def test_the_bytes_of_one_worker(tmp_path: Path, shape: dict[str, float], number: int) -> None:
-    name = write(tmp_path / "a.log", make_log(number, 800, **shape))  # type: ignore[arg-type]  two kinds of values
+def test_the_bytes_of_one_worker(tmp_path: Path, jitter: float, rogue: bool, number: int) -> None:
+    name = write(tmp_path / "a.log", make_log(number, 800, jitter=jitter, rogue=rogue))
 
     done = alike(tmp_path, plain(), [name], by(number))
 
     assert done.counts.lines == 800
     assert done.size == Path(name).stat().st_size
     assert done.counts.classes
-    assert done.counts.findings > 20 or shape  # a log with wrong times has what it has
+    assert done.counts.findings > 20 or jitter or rogue  # a log with wrong times has what it has
 
 
 @pytest.mark.usefixtures("tiny")
@@ -224,23 +224,23 @@ def test_rotated_files_of_every_kind_and_a_second_source(tmp_path: Path, rotated
     assert done.counts.findings > 20
 
 
-SHAPES: dict[str, dict[str, object]] = {
-    "splunk-hec": {"format": "splunk-hec", "host": "mfa01"},
-    "elastic-bulk": {"format": "elastic-bulk", "namespace": "test"},
-    "pretty": {"pretty": True},
-    "exchange": {"per_exchange": True},
-    "exchange-bulk-where": {"per_exchange": True, "format": "elastic-bulk", "conditions": ("user.name=bob",)},
-    "where": {"conditions": ("event.outcome=success", "user.name=bob")},
-    "only": {"only_findings": True},
-    "general-path": {"fast": False},
-    "no-original": {"options": Options(keep_original=False, exchange_timeout=TIMEOUT)},
+SHAPES: dict[str, Callable[[Settings], Settings]] = {
+    "splunk-hec": lambda how: replace(how, format="splunk-hec", host="mfa01"),
+    "elastic-bulk": lambda how: replace(how, format="elastic-bulk", namespace="test"),
+    "pretty": lambda how: replace(how, pretty=True),
+    "exchange": lambda how: replace(how, per_exchange=True),
+    "exchange-bulk-where": lambda how: replace(how, per_exchange=True, format="elastic-bulk", conditions=("user.name=bob",)),
+    "where": lambda how: replace(how, conditions=("event.outcome=success", "user.name=bob")),
+    "only": lambda how: replace(how, only_findings=True),
+    "general-path": lambda how: replace(how, fast=False),
+    "no-original": lambda how: replace(how, options=Options(keep_original=False, exchange_timeout=TIMEOUT)),
 }
 
 
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_every_form_of_output(tmp_path: Path, rotated: list[str], shape: dict[str, object]) -> None:
-    alike(tmp_path, replace(plain(), **shape), rotated, by(3))  # type: ignore[arg-type]  fields of every type
+def test_every_form_of_output(tmp_path: Path, rotated: list[str], shape: Callable[[Settings], Settings]) -> None:
+    alike(tmp_path, shape(plain()), rotated, by(3))
 
 
 @pytest.mark.usefixtures("tiny")
@@ -594,7 +594,7 @@ def test_an_interrupt_ends_all_workers(stuck: Command) -> None:
 
     status, _, error = stuck.ends()
 
-    assert (status, error) == (130, "")
+    assert (status, error.strip()) == (130, "")
 
 
 def test_workers_end_when_their_parent_is_killed(stuck: Command) -> None:
@@ -632,11 +632,11 @@ def test_a_full_disk_is_one_sentence(two: list[str]) -> None:
 
 @pytest.mark.parametrize("number", ["2", "3"])
 def test_a_damaged_gz_in_the_middle(tmp_path: Path, number: str) -> None:
-    log = make_log(7, 600)
+    log = make_log(7, 1800)
     names = [
-        write(tmp_path / "a.log.2", log[:200]),
-        write(tmp_path / "a.log.1.gz", log[200:400]),
-        write(tmp_path / "a.log", log[400:]),
+        write(tmp_path / "a.log.2", log[:300]),
+        write(tmp_path / "a.log.1.gz", log[300:1500]),
+        write(tmp_path / "a.log", log[1500:]),
         write(tmp_path / "b.log", log),
     ]
     path = Path(names[1])
@@ -649,7 +649,7 @@ def test_a_damaged_gz_in_the_middle(tmp_path: Path, number: str) -> None:
     assert status == 1
     assert error.startswith(f"mfa-shipper: {path}: the gzip file ends too early")
     assert error.count("\n") == 1
-    assert 200 < len([line for line in out.splitlines() if b'"alert"' not in line]) < 400
+    assert 1200 < len([line for line in out.splitlines() if b'"alert"' not in line]) < 1500
 
 
 def test_a_file_that_goes_away_is_an_error(tmp_path: Path) -> None:
