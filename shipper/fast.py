@@ -93,7 +93,7 @@ class FastParser:
         if chunk.cut or general.file.encoding != "utf-8" or len(exchanges.open) + data.count(b"\n") >= exchanges.LIMIT:
             return general(chunk)
         text = data.decode("latin-1")
-        if not text.endswith("\n"):
+        if text and not text.endswith("\n"):
             text += "\n"
         general.begin()
         events = self._results(text, chunk.offset, gap) if "|Pfauth " in text else self._exchanges(text, chunk.offset, gap)

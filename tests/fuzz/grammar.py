@@ -44,9 +44,9 @@ COMPONENTS = Values(
     ("PFRAD", "pfadssvc", "x" * 128, "x" * 129, "pf-rad", "pfräd", "", "ＰＦ"),
 )
 USERS = Values(
-    ("DOM\\anna", "dom\\ANNA", "anna@example.com", "anna", "bob", "DOM\\Bob Smith, jr.", "\\anna", "a(b)|c = d",
+    ("DOM\\anna", "dom\\ANNA", "anna@example.com", "anna", "bob", "DOM\\Bob Smith, jr.", "a(b)|c = d",
      "@example.com", "anna@", "a@b@c", "D@M\\anna@x", "Pfauth succeeded for user bob", "{}%s</script>~"),
-    ("", "DOM\\", "a\\b\\c", "\\\\anna", "\\", "O'Brien", '"anna"', "Größe", "Κόσμος\\山田", "👤", "straße@x", "a\x00b", "a\tb",
+    ("", "\\anna", "DOM\\", "a\\b\\c", "\\\\anna", "\\", "O'Brien", '"anna"', "Größe", "Κόσμος\\山田", "👤", "straße@x", "a\x00b", "a\tb",
      "a\x7fb", "a\u2028b", "’", ", ", ")", ",", ",anna", ")anna", "@", "', '', 1", "x" * 300,
      "Calling pfAuthUser('anna', '', 1)", 'anna\'. Call status: SUCCESS_NO_PIN - "No PIN Entered".'),
 )
