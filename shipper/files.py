@@ -14,7 +14,7 @@ from shipper.errors import RunError
 from shipper.lines import last_newline, next_newline
 from shipper.model import Chunk
 
-READ_SIZE = 64 * 1024  # what comes of it, some 800 KiB, still fits the cache
+READ_SIZE = 16 * 1024  # what comes of it, some 200 KiB, stays in the cache
 LINE_LIMIT = 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 STDIN = "-"

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from shipper.errors import UsageError
-from shipper.files import STDIN, size_of
+from shipper.files import STDIN, Read, size_of
 from shipper.identity import Source, open_inputs
 from shipper.model import Counts
 from shipper.output import ClosedPipe, Output, open_output
-from shipper.pieces import plan
 from shipper.pipeline import Settings, run_source
-from shipper.summary import progress, summary
-from shipper.workers import AVAILABLE, run_workers
+from shipper.summary import Progress, progress, summary
 
 
 def import_logs(
@@ -41,19 +39,11 @@ def import_logs(
             sizes = [size_of(one.path) for source in sources for one in source.inputs]
             total = None if None in sizes else sum(size or 0 for size in sizes)
             with progress(total, show=show_progress) as bar:
-                pieces = plan(sources, workers) if workers > 1 and AVAILABLE else []
-                if len(pieces) > 1:
-
-                    def advance(size: int, more: Counts) -> None:
-                        counts.add(more)
+                done = workers > 1 and _on_all_cores(settings, sources, workers, stdin, out, bar, counts)
+                for source in () if done else sources:
+                    for block, size in run_source(settings, source, stdin, counts):
+                        out.write(block)
                         bar.advance(size, counts)
-
-                    run_workers(settings, pieces, workers, stdin, out, advance)
-                else:
-                    for source in sources:
-                        for block, size in run_source(settings, source, stdin, counts):
-                            out.write(block)
-                            bar.advance(size, counts)
     except ClosedPipe:
         return counts
     if not quiet:
@@ -67,3 +57,22 @@ def _open(output: str | None, sources: Sequence[Source]) -> AbstractContextManag
         if output is not None and one.path != STDIN and os.path.exists(output) and os.path.samefile(output, one.path):
             raise UsageError(f"--output {output} is one of the logs to read; give another name")
     return open_output(output)
+
+
+def _on_all_cores(
+    settings: Settings, sources: Sequence[Source], workers: int, stdin: Read | None, out: Output, bar: Progress, counts: Counts
+) -> bool:
+    """Do the work with several processes; False if there is only one piece of it, or no way to fork."""
+    from shipper.pieces import plan
+    from shipper.workers import AVAILABLE, run_workers
+
+    pieces = plan(sources, workers)
+    if len(pieces) < 2 or not AVAILABLE:
+        return False
+
+    def advance(size: int, more: Counts) -> None:
+        counts.add(more)
+        bar.advance(size, counts)
+
+    run_workers(settings, pieces, workers, stdin, out, advance)
+    return True

@@ -7,20 +7,24 @@ looked at, so a result never depends on when a generation ended.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from shipper.detect import double_prompt, evidence
 from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
 from shipper.ecs import MODULE, Envelope, dataset, user_parts
-from shipper.model import Completion, Counts, Document, User
+from shipper.model import Code, Completion, Counts, Document, User
 from shipper.times import BEFORE_ALL
 
 SEVERITY = 21
 _MANY = 64  # waiting completions of one user, among which are some to forget
 
-_Seen = list[Completion] | State  # of one user: completions that had nothing to do with each other, or a state
+# An authentication that waits for another to have to do with: id, component, start, its text, end,
+# its text, code, success. Thousands wait, so it is as small as it can be.
+_Waiting = tuple[str, str, int, str, int, str, Code, bool]
+END: Final = 4
+_Seen = list[_Waiting] | State  # of one user
 
 
 class LocalDetector:
@@ -61,14 +65,15 @@ class LocalDetector:
             if seen is None or isinstance(seen, list):
                 # The commonest case by far: nothing near enough to matter. Completions wait as they
                 # are, and become a state when one comes that may have to do with another.
-                if seen is None or completion[1][0] - seen[-1][3] > window:
+                if seen is None or completion[1][0] - seen[-1][END] > window:
                     code = completion[5]
                     if code[2] != "pending":
                         if code[4] or code[0] == DUPLICATE:
                             seen = seen or []
-                            seen.append(completion)
+                            exchange = completion[1]
+                            seen.append((exchange[2], completion[2], exchange[0], exchange[1], *completion[3:7]))
                             if not len(seen) % _MANY:
-                                seen = [one for one in seen if one[3] >= newest - self.rule.horizon]
+                                seen = [one for one in seen if one[END] >= newest - horizon]
                         if seen is not None:
                             young[key] = seen
                         continue
@@ -85,15 +90,21 @@ class LocalDetector:
         self._turn = newest + self.rule.horizon
         return self._young, self._old
 
-    def _state(self, waiting: list[Completion]) -> State:
+    def _state(self, waiting: list[_Waiting]) -> State:
         """The state of a user after authentications that had nothing to do with each other."""
         state = double_prompt.empty()
-        for completion in waiting:
-            double_prompt.admit(state, authentication(completion))
+        for one in waiting:
+            double_prompt.admit(state, authentication(*one))
         return state
 
     def _step(self, state: State, completion: Completion, user: User, newest: int) -> list[tuple[int, str]]:
-        step = double_prompt.step(state, authentication(completion), self.rule, newest)
+        exchange = completion.exchange
+        step = double_prompt.step(
+            state,
+            authentication(exchange.id, completion.component, exchange.start, exchange.start_text, *completion[3:7]),
+            self.rule,
+            newest,
+        )
         self.counts.cache_hits += step["cache_hit"]
         self.counts.findings += len(step["findings"])
         return [
@@ -118,13 +129,14 @@ class LocalDetector:
         oldest = newest - self.rule.horizon
         users: list[list[Any]] = []
         for key, seen in self._users():
+            marks: list[list[Any]]
             if isinstance(seen, dict):
                 alive = double_prompt.forget(seen, self.rule, newest)
                 marks = double_prompt.marks(seen) if alive else []
             else:
-                left = [one for one in seen if one[3] >= oldest]
-                marks = sorted([c[2], c[1][2], c[3], False] for c in left if c[5][4])
-                marks += [[c[3]] for c in left if c[5][0] == DUPLICATE]
+                left = [one for one in seen if one[END] >= oldest]
+                marks = sorted([c, i, end, False] for i, c, _, _, end, _, code, _ in left if code.prompted)
+                marks += [[one[END]] for one in left if one[6].number == DUPLICATE]
             if marks:
                 users.append([key, marks])
         users.sort()
@@ -169,19 +181,20 @@ class LocalDetector:
         return self._envelope.close(document)
 
 
-def authentication(completion: Completion) -> Authentication:
-    """A completion as the rule takes it."""
-    exchange, code = completion.exchange, completion.code
+def authentication(
+    event_id: str, component: str, start: int, start_text: str, end: int, end_text: str, code: Code, success: bool
+) -> Authentication:
+    """An authentication as the rule takes it."""
     return {
-        "id": exchange.id,
-        "component": completion.component,
-        "start": exchange.start,
-        "start_text": exchange.start_text,
-        "end": completion.end,
-        "end_text": completion.end_text,
+        "id": event_id,
+        "component": component,
+        "start": start,
+        "start_text": start_text,
+        "end": end,
+        "end_text": end_text,
         "code": str(code.number),
         "method": code.method or "none",
-        "success": completion.success,
+        "success": success,
         "prompted": code.prompted is True,
         "pending": code.status_class == "pending",
         "cached": code.status_class == "cached",
