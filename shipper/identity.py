@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from shipper.files import STDIN, Read, after, encoding_of, open_bytes, read_chunks
 from shipper.lines import next_newline
 from shipper.model import LogFile
@@ -157,7 +157,7 @@ def open_inputs(arguments: Iterable[str], *, deterministic: bool = False) -> Ite
                 fallback = fallback_time(path, deterministic=deterministic)
                 if path == STDIN:
 
-                    def keep(size: int, read: Read = read) -> bytes:
+                    def keep(size: int, read: Read = _readable(read)) -> bytes:
                         block = read(size)
                         spool.write(block)
                         return block
@@ -166,8 +166,20 @@ def open_inputs(arguments: Iterable[str], *, deterministic: bool = False) -> Ite
                     spool.seek(0)
                     stdin = _chain(spool.read, read)
                 else:
-                    inputs.append(Input(path, identify(path, read, fallback), order))
+                    inputs.append(Input(path, identify(path, _readable(read), fallback), order))
         yield _group(inputs), stdin
+
+
+def _readable(read: Read) -> Read:
+    """The same bytes, ending where they cannot be read: that is for the one to report who ships them."""
+
+    def reading(size: int) -> bytes:
+        try:
+            return read(size)
+        except RunError:
+            return b""
+
+    return reading
 
 
 def _chain(first: Read, second: Read) -> Read:

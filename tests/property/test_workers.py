@@ -576,9 +576,8 @@ def stuck(tmp_path: Path) -> Iterator[Command]:
         os.kill(left, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_worker_that_is_killed_is_an_error(stuck: Command, which: int) -> None:
-    os.kill(children(stuck.process.pid)[which], signal.SIGKILL)
+def test_a_worker_that_is_killed_is_an_error(stuck: Command) -> None:
+    os.kill(children(stuck.process.pid)[1], signal.SIGKILL)  # the one that waits; the other may be done by now
 
     status, _, error = stuck.ends()
 

@@ -1,0 +1,112 @@
+"""What is installed is what is here: wheel and sdist carry patterns and tables, and a wheel works far from the repository."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from shipper import __version__
+
+ROOT = Path(__file__).parents[1]
+DATA = {
+    path.relative_to(ROOT).as_posix(): path.read_bytes()
+    for name in ("patterns", "schemas")
+    for path in (ROOT / name).rglob("*.*")
+}
+CODE = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in (ROOT / "shipper").rglob("*.py")}
+LOG = """\
+2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)
+2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|authResult = 1
+2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21
+2017-02-14T02:57:56.986251Z|0|1412|10088|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)
+2017-02-14T02:57:59.550306Z|0|1412|10088|pfrad|authResult = 1
+2017-02-14T02:57:59.550306Z|0|1412|10088|pfrad|rawCallStatus = 21
+no line of a log
+"""
+
+
+@dataclass
+class Built:
+    """The two archives, by the names of their members (the sdist's without its folder)."""
+
+    wheel: Path
+    in_wheel: dict[str, bytes]
+    in_sdist: dict[str, bytes]
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> bytes:
+    """Standard output of a command, which must succeed; Python finds nothing of ours but what is installed or given."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(command, cwd=cwd, env=inherited | environment, capture_output=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The wheel is built from the sdist, as a packager does."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        in_wheel = {name: archive.read(name) for name in archive.namelist()}
+    in_sdist: dict[str, bytes] = {}
+    with tarfile.open(sdist) as archive:
+        for member in archive.getmembers():
+            file = archive.extractfile(member)
+            in_sdist[member.name.partition("/")[2]] = file.read() if file else b""
+    return Built(wheel, in_wheel, in_sdist)
+
+
+@pytest.fixture(scope="module")
+def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands of an empty environment into which the wheel was installed."""
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python")
+    run(*pip, "install", "--quiet", built.wheel, cwd=folder)
+    return folder / "bin"
+
+
+def test_the_sdist_carries_everything(built: Built) -> None:
+    wanted = DATA | CODE | {name: (ROOT / name).read_bytes() for name in ("README.md", "LICENSE", "pyproject.toml")}
+
+    assert {name: built.in_sdist.get(name) for name in wanted} == wanted
+    assert "tests/test_packaging.py" in built.in_sdist
+    assert not [name for name in built.in_sdist if "__pycache__" in name or name.startswith((".git/", ".venv", "dist"))]
+
+
+def test_the_wheel_carries_the_package_with_its_data_and_nothing_else(built: Built) -> None:
+    wanted = CODE | {f"shipper/{name}": content for name, content in DATA.items()}
+    info = f"mfa_shipper-{__version__}.dist-info/"
+
+    assert {name: built.in_wheel.get(name) for name in wanted} == wanted
+    assert {name for name in built.in_wheel if not name.startswith(info)} - wanted.keys() <= {"shipper/py.typed"}
+    assert built.in_wheel[f"{info}entry_points.txt"].split() == [b"[console_scripts]", b"mfa-shipper", b"=", b"shipper.cli:main"]
+    about = message_from_bytes(built.in_wheel[f"{info}METADATA"])
+    assert (about["Name"], about["Version"], about["License-Expression"]) == ("mfa-shipper", __version__, "Apache-2.0")
+    assert f"{info}licenses/LICENSE" in built.in_wheel
+
+
+def test_the_wheel_works_far_from_the_repository(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "Radius.log").write_text(LOG)
+    assert ROOT not in tmp_path.parents
+    arguments = ("parse", "--deterministic", "-q", "Radius.log")
+
+    here = run(sys.executable, "-m", "shipper", *arguments, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    there = run(installed / "mfa-shipper", *arguments, cwd=tmp_path)
+
+    assert there == here
+    assert there.count(b"\n") == LOG.count("\n") + 1
+    assert b'"double_prompt"' in there
+    assert run(installed / "mfa-shipper", "--version", cwd=tmp_path).split()[-1].decode() == __version__
+    assert run(installed / "mfa-shipper", "check", cwd=tmp_path).endswith(b"all is well\n")
+    explained = run(installed / "mfa-shipper", "explain", LOG.splitlines()[1], cwd=tmp_path).decode()
+    assert f"({installed.parent}/lib/" in explained  # where the pattern stands
+    assert str(ROOT) not in explained
