@@ -72,7 +72,7 @@ def split_arguments(text: str) -> tuple[str, ...]:
     return tuple(match[1] or (match[2] or "").strip() for match in found)
 
 
-def _integer(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
     """A number that JSON readers can hold (64 bits); the length is checked first, because Python refuses long ones."""
     try:
         number = int(text) if len(text) <= 40 else None
@@ -99,7 +99,7 @@ def _address(text: str) -> str | None:
 
 
 TYPES: dict[str, Callable[[str], Any] | None] = {
-    "int": _integer,
+    "int": whole_number,
     "float": _fraction,
     "string": None,
     "ip": _address,

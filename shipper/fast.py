@@ -44,6 +44,7 @@ _RESULTS = re.compile(
 
 _FORM = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
 _FORMS = 16_384  # remembered; a log that has more threads is not in a hurry
+_CONTEXTS = 32  # levels and components; lines of more than that take the general path, so that templates stay few
 
 Scratch = Callable[[LogFile], Parser]
 
@@ -105,7 +106,7 @@ class FastParser:
         One loop and local names: a call a line would cost as much as the line.
         """
         general = self.general
-        state, read, prefix = general.state, general.clock.read, f"{general.file.fingerprint}-"
+        state, new_second, prefix = general.state, general.clock.second, f"{general.file.fingerprint}-"
         opens, timeout, newest = state.exchanges.open, state.exchanges.timeout, state.newest
         forms, seconds, last = self._forms, general.clock.seconds, general.last_time
         keep = None if general.options.keep_original else 0
@@ -121,8 +122,7 @@ class FastParser:
             form = forms.get(head) or self._form(head)
             whole = seconds.get(second)
             if whole is None and form:
-                read(stamp)
-                whole = seconds.get(second)
+                whole = new_second(second)
             if form is None or whole is None:
                 pass
             elif name:
@@ -253,6 +253,8 @@ class FastParser:
         key = match[1], match[4]
         context = self._contexts.get(key)
         if context is None:
+            if len(self._contexts) >= _CONTEXTS:
+                return None
             context = self._contexts[key] = Context(self._scratch, self.general.file, *key)
         form = self._forms[head] = _Form(match, context)
         self.threads.add(form.thread)

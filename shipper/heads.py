@@ -4,6 +4,7 @@ from operator import itemgetter
 from typing import Any
 
 from shipper.ecs import LEVELS, dataset
+from shipper.facts import whole_number
 from shipper.grok import Pattern
 from shipper.model import Document
 
@@ -43,7 +44,9 @@ class Head:
         self.level = None if level is None else LEVELS.get(level, level)
         self.component = component
         self.dataset = dataset(component or "log")
-        self.thread = f"{component}|{int(pid)}|{int(tid)}" if component and pid and tid else None
-        self.process: Document | None = {"pid": int(pid)} if pid else None
-        if tid:
-            self.process = {**(self.process or {}), "thread": {"id": int(tid)}}
+        process, thread = whole_number(pid or ""), whole_number(tid or "")
+        known = component is not None and process is not None and thread is not None
+        self.thread = f"{component}|{process}|{thread}" if known else None
+        self.process: Document | None = None if process is None else {"pid": process}
+        if thread is not None:
+            self.process = {**(self.process or {}), "thread": {"id": thread}}

@@ -155,9 +155,10 @@ def open_inputs(arguments: Iterable[str], *, deterministic: bool = False) -> Ite
         for order, path in enumerate(paths):
             with open_bytes(path) as read:
                 fallback = fallback_time(path, deterministic=deterministic)
+                readable = _readable(read)
                 if path == STDIN:
 
-                    def keep(size: int, read: Read = _readable(read)) -> bytes:
+                    def keep(size: int, read: Read = readable) -> bytes:
                         block = read(size)
                         spool.write(block)
                         return block
@@ -166,7 +167,7 @@ def open_inputs(arguments: Iterable[str], *, deterministic: bool = False) -> Ite
                     spool.seek(0)
                     stdin = _chain(spool.read, read)
                 else:
-                    inputs.append(Input(path, identify(path, _readable(read), fallback), order))
+                    inputs.append(Input(path, identify(path, readable, fallback), order))
         yield _group(inputs), stdin
 
 

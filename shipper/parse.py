@@ -245,7 +245,7 @@ class Parser:
         self.counts.statuses += 1
         exchange = self.state.exchanges.belonging(thread, line.time)
         more: Document = {**_STATUS, **self._outcome(code, exchange.verdict if exchange else None, line.tags)}
-        azure: Document = {"status": status_fields(code)}
+        azure: Document = {"status": status_fields(code).copy()}
         if thread is None or exchange is None:
             self._orphan(line.tags)
             return more, azure, None
@@ -264,7 +264,7 @@ class Parser:
         more: Document = {**_RESULT, **self._outcome(facts.code, facts.verdict, line.tags)}
         exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, line.head.process))
         self._complete(line, exchange, facts.code, more["outcome"])
-        return more, {"status": status_fields(facts.code)}, facts.user
+        return more, {"status": status_fields(facts.code).copy()}, facts.user
 
     def _complete(self, line: "_Line", exchange: Exchange, code: Code, outcome: str) -> None:
         component, success = line.head.component or "", outcome == "success"

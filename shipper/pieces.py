@@ -79,8 +79,7 @@ def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
                 pass  # a line may be longer than the memory
             if file.tell() >= size:
                 break
-            if edges[-1] < file.tell():
-                edges.append(file.tell())
+            edges.append(file.tell())
     ranges = [Range(one, a, b) for a, b in pairwise(edges)]
     return [(r, (r.end or 0) - r.start) for r in ranges] + [(Range(one, edges[-1], None), size - edges[-1])]
 

@@ -7,7 +7,6 @@ import re
 from datetime import UTC, datetime
 
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
-_PARTS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
 _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
@@ -15,17 +14,13 @@ SECOND = 1_000_000_000
 BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp of a four-digit year, which need not fit 64 bits
 
 
-def second_of(text: str) -> int | None:
-    """Seconds since 1970 of `2017-02-14T02:57:19` (the form is checked already), or None if that is no real instant.
-
-    A leap second (`:60`) is refused: neither Python nor Elasticsearch can hold one.
-    """
-    year, month, day, hour, minute, second = (int(text[a:b]) for a, b in _PARTS)
+def minute_of(text: str) -> int | None:
+    """Nanoseconds since 1970 of `2017-02-14T02:57` (the form is checked already), or None if that is no real instant."""
     try:
-        when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        when = datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), tzinfo=UTC)
     except ValueError:
         return None
-    return (when.toordinal() - _DAY_0) * 86_400 + hour * 3600 + minute * 60 + second
+    return ((when.toordinal() - _DAY_0) * 1440 + when.hour * 60 + when.minute) * 60 * SECOND
 
 
 class Clock:
@@ -39,6 +34,24 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, int] = {}
+        self._minutes: dict[str, int | None] = {}
+
+    def second(self, text: str) -> int | None:
+        """Nanoseconds since 1970 of `2017-02-14T02:57:19` (the form is checked already), or None if that is no real
+        instant. A leap second (`:60`) is refused: neither Python nor Elasticsearch can hold one.
+        """
+        minute = text[:16]
+        if minute not in self._minutes:
+            if len(self._minutes) >= self.LIMIT:
+                self._minutes.clear()
+            self._minutes[minute] = minute_of(minute)
+        start, seconds = self._minutes[minute], int(text[17:])
+        if start is None or seconds > 59:
+            return None
+        if len(self.seconds) >= self.LIMIT:
+            self.seconds.clear()
+        self.seconds[text] = start + seconds * SECOND
+        return start + seconds * SECOND
 
     def read(self, text: str) -> int | None:
         """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
@@ -62,13 +75,9 @@ class Clock:
         whole, fraction = match.groups()
         second = self.seconds.get(whole)
         if second is None:
-            second = second_of(whole)
+            second = self.second(whole)
             if second is None:
                 return None
-            second *= SECOND
-            if len(self.seconds) >= self.LIMIT:
-                self.seconds.clear()
-            self.seconds[whole] = second
         return second + (int(fraction.ljust(9, "0")) if fraction else 0)
 
 

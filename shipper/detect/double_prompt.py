@@ -230,7 +230,7 @@ def _order(prompt: Prompt) -> tuple[int, str]:
 
 def _reach(prompts: list[Prompt], at: int) -> None:
     """Set `reach` again from `at` on, as far as it changes."""
-    reach = prompts[at - 1]["reach"] if at else 0
+    reach = prompts[at - 1]["reach"] if at else prompts[at]["end"]
     for prompt in islice(prompts, at, None):
         reach = max(reach, prompt["end"])
         if prompt["reach"] == reach and prompt is not prompts[at]:

@@ -13,6 +13,7 @@ punished: on a busy machine it says little.
 import argparse
 import os
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ STARTS = 15
 def main() -> int:
     """Measure and print."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as for ctrl-C: end the command, remove the logs
     cases = chosen(options.only)
     peaks = [name for name in PEAKS if options.only in name]
     start = options.only in START

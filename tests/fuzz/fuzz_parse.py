@@ -25,6 +25,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import orjson
 
@@ -50,6 +51,15 @@ STEPS = 4000  # that a seeded generator adds to an input
 SAMPLE = 64
 SECONDS = 10.0
 FIELDS = ("@timestamp", "event", "log", "ecs")
+
+
+class Log(NamedTuple):
+    """A log and how it is to be read: bytes of a line and of a read at most, `event.original` kept or not."""
+
+    data: bytes
+    limit: int
+    read_size: int
+    keep_original: bool
 
 
 class Counted(SourcePipeline):
@@ -82,24 +92,26 @@ class Fuzzer:
         Raises:
             AssertionError: what this program looks for.
         """
-        log, limit = made(data)
+        log = made(data)
         begin = time.monotonic()
-        self.lines += self.check(log, limit, keep=not data[1:2] > b"\xc0", size=(READ_SIZE, 100, 4096, READ_SIZE)[len(data) % 4])
+        self.lines += self.check(log)
         seconds = time.monotonic() - begin
-        assert seconds < SECONDS, f"{len(log)} bytes took {seconds:.1f} s"
+        assert seconds < SECONDS, f"{len(log.data)} bytes took {seconds:.1f} s"
         self.slowest = max(self.slowest, seconds)
         self.inputs += 1
 
-    def check(self, log: bytes, limit: int, *, keep: bool, size: int) -> int:
-        """Check one log, read in pieces of `size` bytes by the one path and at once by the other; returns its lines."""
-        file = identify("fuzz.log", _reader(log), EPOCH)
-        skip = len(log) - len(_without_mark(log))
-        lines = _count(log[skip:], file.encoding)
-        fast, general = (Counted(self.settings[path, keep], Counts()) for path in (True, False))
+    def check(self, log: Log) -> int:
+        """Check one log, read in pieces by the one path and at once by the other; returns its lines."""
+        file = identify("fuzz.log", _reader(log.data), EPOCH)
+        text = _without_mark(log.data)
+        skip = len(log.data) - len(text)
+        lines = _count(text, file.encoding)
+        fast, general = (Counted(self.settings[path, log.keep_original], Counts()) for path in (True, False))
         fast.open(file)
         general.open(file)
-        out = _shipped(fast, read_chunks(_reader(log[skip:]), skip, file.encoding, size, limit))
-        assert out == _shipped(general, read_chunks(_reader(log[skip:]), skip, file.encoding, len(log) + 1, limit)), "other bytes"
+        out = _shipped(fast, read_chunks(_reader(text), skip, file.encoding, log.read_size, log.limit))
+        other = _shipped(general, read_chunks(_reader(text), skip, file.encoding, len(text) + 1, log.limit))
+        assert out == other, "other bytes"
         assert fast.counts == general.counts, "other counts"
         assert fast.snapshot() == general.snapshot(), "another state"
         assert fast.counts.lines == fast.counts.events == lines, f"{fast.counts.lines} lines read of {lines}"
@@ -112,29 +124,28 @@ class Fuzzer:
         return lines
 
 
-def made(data: bytes) -> tuple[bytes, int]:
-    """The log that an input stands for, and the line limit to read it with. Its first bytes choose how the log is written."""
-    how = data[:4].ljust(4, b"\0")
+def made(data: bytes) -> Log:
+    """The log that an input stands for."""
     generator = random.Random(data)
-    lines = grammar.lines(data)
-    lines += grammar.lines(generator.randbytes(STEPS * grammar.STEP), odd=how[0] % 8 > 0)
+    kinds, more = generator.choice(grammar.MIXTURES), generator.randbytes(STEPS * grammar.STEP)
+    lines = grammar.lines(data, kinds) + grammar.lines(more, kinds, odd=generator.random() < 0.8)
     # One long line that repeats a part of itself, for what takes more than linear time.
     line, at = generator.choice(lines), generator.randrange(200)
     part = line[at : at + 1 + generator.randrange(8)] or generator.choice(grammar.PIECES)
-    lines.insert(
-        generator.randrange(len(lines)),
-        line[:at] + part * generator.randrange((60_000 if how[0] % 8 == 1 else 3000) // len(part)) + line[at:],
-    )
+    times = generator.choice((100, 3000, 3000, 60_000)) // len(part)
+    lines.insert(generator.randrange(len(lines)), line[:at] + part * times + line[at:])
     lines.insert(generator.randrange(len(lines)), data)
-    end = (b"\n", b"\n", b"\r\n", b"\n")[how[2] % 4]
-    log = end.join(lines) + (end if how[2] < 128 else b"")
-    if how[2] % 4 == 3:
+    end = generator.choice((b"\n", b"\n", b"\r\n"))
+    log = end.join(lines) + (end if generator.random() < 0.5 else b"")
+    kind = generator.randrange(32)
+    if kind < 2:
         log = log.replace(b"7\n", b"7\r\n")
-    limit = (1 << 20, 1 << 20, 1 << 20, 100)[how[3] % 4]
-    if how[3] > 250:
-        order = ("utf-16-le", "utf-16-be")[how[2] % 2]
-        return ("\ufeff" + log.decode("utf-8", "replace")).encode(order) + data[: how[3] % 2], limit
-    return (b"\xef\xbb\xbf" if how[3] > 240 else b"") + log, limit
+    elif kind < 3:
+        log = ("\ufeff" + log.decode("utf-8", "replace")).encode(generator.choice(("utf-16-le", "utf-16-be"))) + data[:1]
+    elif kind < 5:
+        log = b"\xef\xbb\xbf" + log
+    size = generator.choice((READ_SIZE, READ_SIZE, READ_SIZE, 2048, 1 << 16, 1 << 16, 1 << 16, 100))
+    return Log(log, 1 << 20 if kind < 30 else 100, size, generator.random() < 0.7)
 
 
 def _reader(data: bytes) -> Callable[[int], bytes]:

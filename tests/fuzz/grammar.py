@@ -6,6 +6,7 @@ choose what is plain, so that what a shrinker leaves over is what matters.
 
 # ruff: noqa: RUF001  the quotes and digits of other scripts are what this is about
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -176,18 +177,21 @@ def mutate(line: bytes, other: bytes, how: int, at: int, what: int) -> bytes:
 
 
 STEP = 8
-_KINDS = ("request",) * 4 + ("pair",) * 5 + ("result",) * 2 + ("verdict", "status", "apart", "message", "raw")
+EXCHANGES = (*("request",) * 4, *("pair",) * 5, "verdict", "status", "apart", "message", "raw")
+RESULTS_ONLY = (*("result",) * 14, "message", "raw")
+BOTH = EXCHANGES + ("result",) * 3
+MIXTURES = (EXCHANGES, EXCHANGES, RESULTS_ONLY, BOTH)
 _LEADS = (0, 0, 0, 1, 500, 1_000_000, 3_000_000, 20_000_000, 60_000_000, 60_000_001, TIMEOUT, TIMEOUT + 1, -1, -1_000_000, -2 * TIMEOUT)  # fmt: skip
 
 
-def lines(choices: bytes, *, odd: bool = True) -> list[bytes]:
+def lines(choices: bytes, kinds: Sequence[str] = BOTH, *, odd: bool = True) -> list[bytes]:
     """A log, line by line; `odd` False: every value is plain, though the lines may not belong together."""
     found: list[bytes] = []
     now = 0
     for at in range(0, len(choices) - STEP + 1, STEP):
         step = choices[at : at + STEP]
         now = max(-(10**9), now + _LEADS[step[1] % len(_LEADS)])
-        made = _step(step, now, odd=odd)
+        made = _step(step, kinds, now, odd=odd)
         if odd and step[6] >= 192:
             which = step[3] % len(made)
             other = made[0] if not found else found[-1 - step[4] % min(len(found), 16)]
@@ -196,9 +200,9 @@ def lines(choices: bytes, *, odd: bool = True) -> list[bytes]:
     return found
 
 
-def _step(step: bytes, now: int, *, odd: bool) -> list[bytes]:
+def _step(step: bytes, kinds: Sequence[str], now: int, *, odd: bool) -> list[bytes]:
     kind, lead, which, _, first, second, how, more = step
-    name = _KINDS[kind % len(_KINDS)]
+    name = kinds[kind % len(kinds)]
     if name == "raw":
         return [step.replace(b"\n", b"\r")] if odd else []
     oddity = more if odd and lead >= 240 else 0

@@ -4,7 +4,8 @@ What makes a near miss is in `tests/fuzz/grammar.py`. Fuzzing (`tests/fuzz/fuzz_
 same by the million; here hypothesis shrinks what it finds, and options, reads and formats vary too.
 """
 
-from collections.abc import Iterator, Sequence
+import string
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from io import BytesIO
 from itertools import cycle
@@ -19,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from shipper.correlate import Exchanges
 from shipper.detect.double_prompt import Rule
 from shipper.facts import Library
-from shipper.fast import FastParser
+from shipper.fast import _CONTEXTS, _FORMS, FastParser
 from shipper.files import Read, read_chunks
 from shipper.formats import FORMATS
 from shipper.identity import identify
@@ -27,6 +28,7 @@ from shipper.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.parse import Options, Parser, SourceState
 from shipper.pipeline import Settings, SourcePipeline
+from shipper.templates import LIMIT
 from shipper.times import EPOCH, SECOND
 from tests.fuzz import grammar
 from tests.fuzz.grammar import TIMEOUT, Values
@@ -41,7 +43,7 @@ CONSTANTS: tuple[dict[str, Any], ...] = (
     {"tags": ["prod", "ä"], "observer": {"name": "mfa01"}},
 )
 LEADS = (1, 1_000_000, 60_000_000, TIMEOUT, TIMEOUT + 1, -1, -2 * TIMEOUT)
-GUID = grammar.GUIDS[0]
+GUID = grammar.GUIDS.plain[0]
 
 
 @cache
@@ -53,7 +55,7 @@ def library() -> Library:
 def logs(draw: st.DrawFn) -> bytes:
     """The bytes of a log: LF, CRLF, or a mixture with a CR here and there; a last line with or without its end."""
     size = grammar.STEP * draw(st.integers(1, 30))
-    lines = grammar.lines(draw(st.binary(min_size=size, max_size=size)))
+    lines = grammar.lines(draw(st.binary(min_size=size, max_size=size)), draw(st.sampled_from(grammar.MIXTURES)))
     ends = draw(st.sampled_from(((b"\n",), (b"\n",), (b"\r\n",), (b"\n", b"\r\n"), (b"\n", b"\r\r\n", b"\n\r\n", b"\r"))))
     start, turn = (
         draw(st.sampled_from((b"", b"", b"", b"\xef\xbb\xbf"))),
@@ -425,3 +427,54 @@ def test_a_request_on_an_open_thread_gives_the_older_one_up_on_both_paths(form: 
         both = [shipped(made(fast=fast, **PLAINEST), data, [1 << 16], 1 << 20) for fast in (True, False)]
         assert both[0] == both[1]
         assert both[0][1].given_up == 1
+
+
+# A log that writes something new in every line takes neither memory nor time for templates that are used once.
+
+
+def _request(number: int, component: str, argument: int) -> str:
+    return f"{grammar.stamp(number)}|0|1412|{number}|{component}|Calling pfAuthUser('anna', '', {argument})\n"
+
+
+def _pair(number: int, verdict: int, code: int) -> str:
+    head = f"{grammar.stamp(number)}|0|1412|{number}|pfrad"
+    return f"{_request(number, 'pfrad', 1)}{grammar.verdict(head, str(verdict))}\n{grammar.status(head, str(code))}\n"
+
+
+def _result(number: int, component: str) -> str:
+    return (
+        f"{grammar.stamp(number)}|0|1412|1|{component}|{GUID}|Pfauth failed for user 'anna'. Call status: C_{number} - \"D\".\n"
+    )
+
+
+HOSTILE: dict[str, tuple[Callable[[int], str], int]] = {
+    "arguments": (lambda n: _request(n, "pfrad", n), LIMIT),
+    "components": (lambda n: _request(n, f"component{n}", 1), _CONTEXTS),
+    "levels": (lambda n: _request(n, "pfrad", n % 2).replace("|0|", f"|{string.ascii_letters[n % 52]}|", 1), 2 * _CONTEXTS),
+    "verdicts": (lambda n: _pair(n, n, 21), LIMIT),
+    "codes": (lambda n: _pair(n, 1, n), LIMIT),
+    "constants": (lambda n: _result(n, "pfsvc"), LIMIT),
+    "constants and components": (lambda n: _result(n, f"component{n}"), _CONTEXTS),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_number_of_templates_is_bounded(kind: str) -> None:
+    write, most = HOSTILE[kind]
+    data = "".join(write(number) for number in range(1500)).encode()
+    parser, general, templates = watched(Options(), log_file(data))
+    events = [
+        text for chunk in read_chunks(short_reads(data, [1 << 16])) for event in parser(chunk)[0] for text in event.split("\n")
+    ]
+    assert len(events) == data.count(b"\n")
+    assert 0 < len(templates) <= most
+    assert len(general.given) < len(events)
+
+
+def test_the_number_of_threads_that_are_remembered_is_bounded() -> None:
+    data = "".join(_request(number, "pfrad", 1) for number in range(_FORMS + 99)).encode()
+    parser, general, _ = watched(Options(), log_file(data))
+    for chunk in read_chunks(short_reads(data, [1 << 16])):
+        parser(chunk)
+    assert general.given == []
+    assert 0 < len(parser._forms) <= _FORMS

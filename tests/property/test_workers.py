@@ -309,16 +309,24 @@ def cut_at(source: Source, offsets: Sequence[int]) -> list[Piece]:
 
 @pytest.mark.usefixtures("tiny")
 def test_more_open_exchanges_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest are given up, which are the ones that a guess does not know."""
     monkeypatch.setattr(Exchanges, "LIMIT", 40)
-    old = [f"{stamp(n / 100)}|0|1|{n}|pfrad|Calling pfAuthUser('old', '', 1)" for n in range(30)]
-    new = [f"{stamp(900 + n / 100)}|0|1|{100 + n}|pfrad|Calling pfAuthUser('new', '', 1)" for n in range(30)]
-    quiet = [f"{stamp(60 + n)}|0|1|7|pfsvc|Reloading configuration" for n in range(300)]
-    name = write(tmp_path / "a.log", [*old, *quiet, *new, *quiet])
 
-    done = alike(tmp_path, plain(), [name], lambda sources: plan(sources, 3))
+    def asking(at: float, threads: range) -> list[str]:
+        return [f"{stamp(at)}|0|1|{n}|pfrad|Calling pfAuthUser('user{n}', '', 1)" for n in threads]
 
-    assert done.counts.given_up == 20
-    assert done.counts.open_at_end == 40
+    def answered(at: float, threads: range) -> list[str]:
+        return [f"{stamp(at)}|0|1|{n}|pfrad|rawCallStatus = 21" for n in threads]
+
+    old, new, newest = range(100, 130), range(200, 205), range(300, 325)
+    quiet = [f"{stamp(60 + n)}|0|1|7|pfsvc|Reloading configuration" for n in range(700)]
+    lines = [*asking(0, old), *quiet[:300], *asking(360, new), *quiet[300:], *asking(800, newest), *quiet[600:]]
+    lines += [*answered(1, old), *answered(361, new), *answered(801, newest)]
+
+    done = alike(tmp_path, plain(), [write(tmp_path / "a.log", lines)], by(3))
+
+    assert done.counts.given_up == done.counts.orphans == len(old) + len(new) + len(newest) - 40
+    assert done.counts.open_at_end == 0
 
 
 # The guess

@@ -13,7 +13,8 @@ from shipper.errors import UsageError
 from shipper.explain import certain, explain, reach
 from shipper.grok import Pattern
 from shipper.identity import identify
-from shipper.library import Library, load
+from shipper.facts import Library
+from shipper.library import load
 from shipper.model import Chunk, Counts
 from shipper.times import EPOCH
 

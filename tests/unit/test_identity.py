@@ -183,6 +183,15 @@ def test_small_reads_find_the_same(tmp_path: Path) -> None:
         assert identify(str(path), lambda size: read(min(size, 1000)), FALLBACK) == identity(path)
 
 
+def test_damaged_file_is_identified_by_what_is_readable(tmp_path: Path) -> None:
+    """Who ships it reports the damage, after the lines before it."""
+    path = tmp_path / "a.log.gz"
+    path.write_bytes(gzip.compress(f"{FIRST}\n{LATER}\n".encode())[:-8])
+
+    with open_inputs([str(path)]) as ([source], _):
+        assert source.inputs[0].file.fingerprint == sha(f"{FIRST}\n".encode())
+
+
 # The time of a file without one
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.times import EPOCH, SECOND, Clock, from_seconds, looks_like_time, second_of
+from shipper.times import EPOCH, SECOND, Clock, from_seconds, looks_like_time
 
 EDGES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59))
 ALMOST = st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,10})?[Zz]?\Z")
@@ -51,7 +51,6 @@ def test_none_to_nine_fraction_digits(fraction: str, value: int) -> None:
 )
 def test_whole_seconds(text: str, seconds: int) -> None:
     assert nanoseconds(text) == seconds * SECOND
-    assert second_of(text[:19]) == seconds
 
 
 def test_fraction_before_1970_counts_forward() -> None:
