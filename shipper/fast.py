@@ -196,24 +196,35 @@ class FastParser:
         """As `_exchanges`, for the one-line results of pfsvc."""
         general = self.general
         state, clock, prefix = general.state, general.clock, f"{general.file.fingerprint}-"
+        forms, seconds, new = self._forms, clock.seconds, tuple.__new__
+        u0, u1, u2, u3 = self._domain_user
+        who: User | None
         keep = None if general.options.keep_original else 0
         events: list[str] = []
         tallies: list[Tally] = []
-        for stamp, _, _, head, guid, word, user, tail, line in _RESULTS(text):
-            form = self._forms.get(head) or self._form(head)
-            time = clock.read(stamp)
-            if form is not None and time is not None:
+        for stamp, second, fraction, head, guid, word, user, tail, line in _RESULTS(text):
+            form = forms.get(head) or self._form(head)
+            whole = seconds.get(second)
+            if whole is None and form:
+                whole = clock.second(second)
+            if form is not None and whole is not None:
+                time = whole + int(fraction) * 1000
                 result = form.context.results.get((word, tail)) or form.context.result(word, tail)
-                who, shared = self._user(user, form)
+                domain, _, name = user.partition("\\")
+                if domain and name and "\\" not in name:
+                    who = new(User, (name, domain, None, user.casefold()))
+                    shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
+                else:
+                    who, shared = self._user(user, form)
                 if result is not None and shared:
                     general.last_time = stamp
                     if time > state.newest:
                         state.newest = time
                     (p0, p1, p2, p3, p4, p5, p6, p7), code, success, tally, escaped_tail = result
                     event_id = f"{prefix}{offset}"
-                    exchange = Exchange(time, stamp, event_id, who, shared)
+                    exchange = new(Exchange, (time, stamp, event_id, who, shared, None))
                     general.completions.append(
-                        Completion(len(events), exchange, form.component, time, stamp, code, success, state.newest)
+                        new(Completion, (len(events), exchange, form.component, time, stamp, code, success, state.newest))
                     )
                     tallies.append(tally)
                     escaped = user.replace("\\", "\\\\")

@@ -128,7 +128,7 @@ class Parser:
             head = self._heads.get((level, pid, tid, component)) or self._head(level, pid, tid, component)
             message = message or ""
             facts = self._facts.get(message) or self._facts_of(message)
-            line = _Line(text, offset, event_id, stamp, time, head, facts, tags)
+            line = tuple.__new__(_Line, (text, offset, event_id, stamp, time, head, facts, tags))
             extra = form.others(texts) if form.has_extra else facts.extra
             if form.has_extra and facts.extra:
                 extra = (*extra, *facts.extra)

@@ -11,9 +11,9 @@ import pytest
 from shipper import pipeline
 from shipper.errors import UsageError
 from shipper.explain import certain, explain, reach
+from shipper.facts import Library
 from shipper.grok import Pattern
 from shipper.identity import identify
-from shipper.facts import Library
 from shipper.library import load
 from shipper.model import Chunk, Counts
 from shipper.times import EPOCH
