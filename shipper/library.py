@@ -4,15 +4,20 @@
 or an editable install; `data_dir` is the one place that knows.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pygrok.pygrok
 
 from shipper.errors import UsageError
 from shipper.facts import TYPES, Library
 from shipper.grok import Compiler, Definition, Pattern, read_definitions
 from shipper.status import StatusCodes, read_table
+
+# pygrok opens its pattern files, which are UTF-8, in the encoding of the locale, and fails where that is ASCII.
+pygrok.pygrok.open = partial(open, encoding="utf-8")
 
 LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its message
 OPEN_ENDED = ("azure_mfa.", "labels.")

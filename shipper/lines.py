@@ -3,6 +3,7 @@
 A line ends with LF; one CR before it belongs to the line end, any other CR to the line.
 """
 
+import codecs
 from collections.abc import Iterator
 
 from shipper.model import Chunk
@@ -68,13 +69,6 @@ def why_unparsed(text: str, stamp: str, time: int | None) -> str:
 
 def _whole_characters(line: bytes, encoding: str) -> bytes:
     """A line that was cut at a byte count, without the character that the cut went through."""
-    if encoding != "utf-8":
-        unit = int.from_bytes(line[-2:], "little" if encoding == "utf-16-le" else "big")
-        return line[:-2] if 0xD800 <= unit < 0xDC00 else line
-    for tail in range(1, min(4, len(line) + 1)):
-        lead = line[-tail]
-        if lead >= 0xC0:
-            return line[:-tail] if tail < 2 + (lead >= 0xE0) + (lead >= 0xF0) else line
-        if lead < 0x80:
-            break
-    return line
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    decoder.decode(line)
+    return line[: len(line) - len(decoder.getstate()[0])]

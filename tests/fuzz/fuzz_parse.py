@@ -15,7 +15,7 @@ steps chosen by a generator that it seeds, and its bytes as they are. For each l
 - there is one event a line, and each finding is counted;
 - every event is JSON with the fields that all events have (in one log of `SAMPLE`);
 - the work stays in proportion: no more lines given on and templates made than there are lines, and
-  no input takes more than `SECONDS`, which a few thousand lines are far from.
+  no input takes more than `SECONDS` of the processor, which a few thousand lines are far from.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import importlib.util
 import os
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -49,7 +50,7 @@ from shipper.pipeline import Settings, SourcePipeline  # noqa: E402  behind the 
 
 STEPS = 4000  # that a seeded generator adds to an input
 SAMPLE = 64
-SECONDS = 10.0
+SECONDS = 5.0
 FIELDS = ("@timestamp", "event", "log", "ecs")
 
 
@@ -93,9 +94,9 @@ class Fuzzer:
             AssertionError: what this program looks for.
         """
         log = made(data)
-        begin = time.monotonic()
+        begin = time.process_time()
         self.lines += self.check(log)
-        seconds = time.monotonic() - begin
+        seconds = time.process_time() - begin
         assert seconds < SECONDS, f"{len(log.data)} bytes took {seconds:.1f} s"
         self.slowest = max(self.slowest, seconds)
         self.inputs += 1
@@ -212,7 +213,9 @@ def main(arguments: Sequence[str]) -> None:
             sys.stdout.flush()
             os._exit(0)  # libFuzzer has no other way to be told that it was enough
 
-    atheris.Setup([sys.argv[0], "-max_len=4096", "-len_control=0", "-timeout=100", *others], one_input)
+    found = os.path.join(tempfile.gettempdir(), "fuzz_parse-")  # where libFuzzer puts inputs that are a finding
+    usual = ["-max_len=4096", "-len_control=0", "-timeout=300", f"-artifact_prefix={found}"]
+    atheris.Setup([sys.argv[0], *usual, *others], one_input)
     atheris.Fuzz()
 
 

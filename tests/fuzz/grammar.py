@@ -21,8 +21,8 @@ class Values(NamedTuple):
     other: tuple[str, ...]
 
     def one(self, byte: int, *, odd: bool) -> str:
-        """A plain value for a byte below 216 (any byte unless `odd`), else any value."""
-        if byte < 216 or not odd:
+        """A plain value for a byte below 200 (any byte unless `odd`), else any value."""
+        if byte < 200 or not odd:
             return self.plain[byte % len(self.plain)]
         return (self.plain + self.other)[byte % (len(self.plain) + len(self.other))]
 
@@ -209,9 +209,9 @@ def _step(step: bytes, kinds: Sequence[str], now: int, *, odd: bool) -> list[byt
     time = stamp(now, oddity)
     # Few heads, most of them the first, so that lines meet on a thread; one part of a head is odd at a time.
     parts = [LEVELS.plain[0], PIDS.plain[0], TIDS.plain[which % 3], COMPONENTS.plain[0]]
-    if which >= 160:
+    if which >= 144:
         part = which % 4
-        parts[part] = (LEVELS, PIDS, TIDS, COMPONENTS)[part].one(more, odd=odd and which >= 200)
+        parts[part] = (LEVELS, PIDS, TIDS, COMPONENTS)[part].one(more, odd=odd and which >= 176)
     head = time + "|" + "|".join(parts)
     user = USERS.one(step[3], odd=odd)
     if name == "request":
@@ -221,7 +221,10 @@ def _step(step: bytes, kinds: Sequence[str], now: int, *, odd: bool) -> list[byt
     elif name == "message":
         texts = [f"{head}|{MESSAGES.one(first, odd=odd)}"]
     else:
-        behind = head if name != "apart" else stamp(now + first % 3 - 1) + head.removeprefix(time)
+        behind = head
+        if name == "apart":  # another time, or the same and another thread
+            time_2, tid = stamp(now + second % 4 - 1), TIDS.plain[first % 3]
+            behind = time_2 + head.removeprefix(time) if second % 4 < 3 else f"{time}|{'|'.join((*parts[:2], tid, parts[3]))}"
         both = verdict(head, VERDICTS.one(first, odd=odd)), status(behind, CODES.one(second, odd=odd))
         texts = {"verdict": [both[0]], "status": [both[1]]}.get(name, list(both))
     return [text.encode() for text in texts]

@@ -6,9 +6,7 @@ same by the million; here hypothesis shrinks what it finds, and options, reads a
 
 import string
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from io import BytesIO
-from itertools import cycle
+from itertools import product
 from typing import Any
 
 import orjson
@@ -19,12 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from shipper.correlate import Exchanges
 from shipper.detect.double_prompt import Rule
-from shipper.facts import Library
 from shipper.fast import _CONTEXTS, _FORMS, FastParser
-from shipper.files import Read, read_chunks
+from shipper.files import read_chunks
 from shipper.formats import FORMATS
-from shipper.identity import identify
-from shipper.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.parse import Options, Parser, SourceState
 from shipper.pipeline import Settings, SourcePipeline
@@ -32,6 +27,7 @@ from shipper.templates import LIMIT
 from shipper.times import EPOCH, SECOND
 from tests.fuzz import grammar
 from tests.fuzz.grammar import TIMEOUT, Values
+from tests.property.logs import library, log_file, logs, mark_length, short_reads
 
 CONSTANTS: tuple[dict[str, Any], ...] = (
     {},
@@ -44,25 +40,6 @@ CONSTANTS: tuple[dict[str, Any], ...] = (
 )
 LEADS = (1, 1_000_000, 60_000_000, TIMEOUT, TIMEOUT + 1, -1, -2 * TIMEOUT)
 GUID = grammar.GUIDS.plain[0]
-
-
-@cache
-def library() -> Library:
-    return load()
-
-
-@st.composite
-def logs(draw: st.DrawFn) -> bytes:
-    """The bytes of a log: LF, CRLF, or a mixture with a CR here and there; a last line with or without its end."""
-    size = grammar.STEP * draw(st.integers(1, 30))
-    lines = grammar.lines(draw(st.binary(min_size=size, max_size=size)), draw(st.sampled_from(grammar.MIXTURES)))
-    ends = draw(st.sampled_from(((b"\n",), (b"\n",), (b"\r\n",), (b"\n", b"\r\n"), (b"\n", b"\r\r\n", b"\n\r\n", b"\r"))))
-    start, turn = (
-        draw(st.sampled_from((b"", b"", b"", b"\xef\xbb\xbf"))),
-        draw(st.integers(0, len(ends) ** 8 - 1)) if ends[1:] else 0,
-    )
-    data = start + b"".join(line + ends[turn // len(ends) ** (n % 8) % len(ends)] for n, line in enumerate(lines))
-    return data if draw(st.booleans()) else data.removesuffix(b"\n")
 
 
 def every(values: Values) -> tuple[str, ...]:
@@ -90,23 +67,13 @@ def made(*, fast: bool, keep_original: bool, constants: dict[str, Any], rule: Ru
     return Settings(library=library(), options=options, rule=rule, fast=fast, **others)
 
 
-def log_file(data: bytes, path: str = "input.log") -> LogFile:
-    return identify(path, BytesIO(data).read, EPOCH)
-
-
-def short_reads(data: bytes, sizes: Sequence[int]) -> Read:
-    """Reads that give fewer bytes than asked for, as those of a pipe may."""
-    stream, most = BytesIO(data), cycle(sizes)
-    return lambda size: stream.read(min(size, next(most)))
-
-
 def shipped(settings: Settings, data: bytes, sizes: Sequence[int], limit: int) -> tuple[bytes, Counts, bytes]:
     """Output, counts, and what a later line could depend on."""
     counts = Counts()
     pipeline = SourcePipeline(settings, counts)
     file = log_file(data)
     pipeline.open(file)
-    start = 3 if data.startswith(b"\xef\xbb\xbf") else 2 if file.encoding != "utf-8" else 0
+    start = mark_length(data)
     reads = read_chunks(short_reads(data[start:], sizes), start, file.encoding, max(sizes), limit)
     out = b"".join(pipeline(chunk) for chunk in reads)
     state = pipeline.snapshot()
@@ -125,7 +92,7 @@ RESULT = (
 PLAINEST: dict[str, Any] = {"keep_original": True, "constants": {}, "rule": Rule()}
 
 
-@settings(max_examples=350, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     logs(),
     SETTINGS,
@@ -146,6 +113,91 @@ def test_both_paths_give_the_same_bytes_and_counts(
     assert fast[0] == general[0]
     assert fast[1] == general[1]
     assert fast[2] == general[2]
+
+
+def both_paths(data: bytes, **options: Any) -> tuple[bytes, Counts, bytes]:
+    """What both paths make of a log."""
+    fast, general = (shipped(made(fast=fast, **(PLAINEST | options)), data, [1 << 16], 1 << 20) for fast in (True, False))
+    assert fast == general
+    return fast
+
+
+# What a generator may miss: one odd value, or one odd piece, in every place of plain lines.
+
+REQUEST, VERDICT, STATUS = PAIR.decode().splitlines()
+PLACES = {
+    "level": (grammar.LEVELS, "Z|", "0"),
+    "pid": (grammar.PIDS, "|0|", "1412"),
+    "tid": (grammar.TIDS, "|1412|", "6452"),
+    "component": (grammar.COMPONENTS, "|6452|", "pfrad"),
+    "user": (grammar.USERS, "('", r"DOM\anna"),
+    "arguments": (grammar.TAILS, "anna", "', '', 1)"),
+    "verdict": (grammar.VERDICTS, "authResult = ", "1"),
+    "code": (grammar.CODES, "rawCallStatus = ", "21"),
+    "guid": (grammar.GUIDS, "pfsvc|", GUID),
+    "word": (grammar.WORDS, "Pfauth ", "succeeded"),
+    "user of a result": (grammar.USERS, "user '", "anna"),
+    "call status": (grammar.RESULTS, "status: ", 'SUCCESS_NO_PIN - "No PIN Entered".'),
+    "message of a request": (grammar.MESSAGES, "pfrad|", REQUEST.partition("pfrad|")[2]),
+    "message of a verdict": (grammar.MESSAGES, "pfrad|", VERDICT.partition("pfrad|")[2]),
+    "message of a status": (grammar.MESSAGES, "pfrad|", STATUS.partition("pfrad|")[2]),
+    "time": (Values((), tuple(grammar.stamp(0, odd) for odd in range(1, 26))), "", "2017-02-14T02:57:24.600871Z"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_one_odd_value(place: str) -> None:
+    values, before, plain = PLACES[place]
+    plain_lines = (REQUEST, VERDICT, STATUS, RESULT.decode().removesuffix("\n"))
+    for value in every(values):
+        odd_lines = [line.replace(before + plain, before + value, 1) for line in plain_lines]
+        assert value == plain or odd_lines != list(plain_lines)
+        # Each of the three lines odd or not, between plain exchanges; the result last, in a read of its own and among others.
+        ways = ["\n".join(lines) for lines in product(*zip(plain_lines[:3], odd_lines[:3], strict=True))]
+        both_paths("\n".join([*plain_lines[:3], *ways, *plain_lines[:3]]).encode() + b"\n")
+        both_paths(f"{plain_lines[3]}\n{odd_lines[3]}\n{ways[0]}\n{plain_lines[3]}\n".encode())
+
+
+PIECES = [*b"'\"\\(| ,0=9Z\t\x00", b"''", b", ", b"('anna', '', 1)", b"|authResult = 1", "é".encode(), "’".encode(), b"\xff"]  # noqa: RUF001
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_one_odd_piece_in_every_place(number: int) -> None:
+    lines = [*PAIR.splitlines(), *RESULT.splitlines()]
+    first, last = (0, 3) if number < 3 else (3, 4)
+    end = b"\n"
+    for at in range(len(lines[number]) + 1):
+        line = lines[number]
+        odd = [piece if isinstance(piece, bytes) else bytes([piece]) for piece in PIECES]
+        changed = [line[:at] + piece + line[at + out :] for piece in (b"", *odd) for out in (0, 1, 2)]
+        both_paths(PAIR + b"".join(end.join([*lines[first:number], one, *lines[number + 1 : last], b""]) for one in changed))
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_carriage_return_in_every_place(number: int, end: bytes) -> None:
+    lines = [*PAIR.splitlines(), *RESULT.splitlines()]
+    first, last = (0, 3) if number < 3 else (3, 4)
+    for at in range(len(lines[number]) + 1):
+        line = lines[number][:at] + b"\r" + lines[number][at:]
+        data = end.join([*lines[first:number], line, *lines[number + 1 : last], b""])
+        assert both_paths(data)[1].lines == len(lines[first:last])
+        both_paths(data.removesuffix(b"\n"))
+
+
+@pytest.mark.parametrize("rule", [Rule(), Rule(0, 0), Rule(SECOND, SECOND)])
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+@pytest.mark.parametrize("edge", ["request", "timeout"])
+def test_the_edges_of_the_exchange_timeout(rule: Rule, beyond: int, edge: str) -> None:
+    head = "|0|1412|6452|pfrad"
+    at = beyond + (rule.exchange_timeout // 1000 if edge == "timeout" else 0)
+    lines = [
+        grammar.request(grammar.stamp(0) + head, "anna", grammar.TAILS.plain[0]),
+        grammar.verdict(grammar.stamp(at) + head, "1"),
+        grammar.status(grammar.stamp(at) + head, "21"),
+    ]
+    _, counts, _ = both_paths("\n".join([*lines, ""]).encode(), rule=rule)
+    assert counts.orphans == (0 if 0 <= at * 1000 <= rule.exchange_timeout else 2)
 
 
 @settings(max_examples=100, deadline=None)
@@ -275,7 +327,7 @@ class TwoPipelines(RuleBasedStateMachine):
 
 
 TestTwoPipelines = TwoPipelines.TestCase
-TestTwoPipelines.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestTwoPipelines.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 
 
 # The fast path is really taken, or all of this would say nothing.
@@ -395,11 +447,9 @@ NOT_PLAIN_ENDS = {
 
 def one_exchange(data: bytes) -> str | None:
     """The exchange that the last line ends, the same on both paths; the id of the first line's event."""
-    both = [shipped(made(fast=fast, **PLAINEST), data, [1 << 16], 1 << 20) for fast in (True, False)]
-    assert both[0] == both[1]
-    last = orjson.loads(both[0][0].splitlines()[-1])
+    first, *_, last = (orjson.loads(event) for event in both_paths(data)[0].splitlines())
     found = last["azure_mfa"].get("exchange", {}).get("id")
-    assert found is None or found == orjson.loads(both[0][0].splitlines()[0])["event"]["id"]
+    assert found is None or found == first["event"]["id"]
     return str(found) if found else None
 
 
@@ -424,9 +474,7 @@ def test_a_request_on_an_open_thread_gives_the_older_one_up_on_both_paths(form: 
     second = PAIR.splitlines()[0] if other == "plain" else NOT_PLAIN_REQUESTS[other]
     for lines in ([NOT_PLAIN_REQUESTS[form], second], [second, NOT_PLAIN_REQUESTS[form]]):
         data = b"\n".join([*lines, *PAIR.splitlines()[1:]]) + b"\n"
-        both = [shipped(made(fast=fast, **PLAINEST), data, [1 << 16], 1 << 20) for fast in (True, False)]
-        assert both[0] == both[1]
-        assert both[0][1].given_up == 1
+        assert both_paths(data)[1].given_up == 1
 
 
 # A log that writes something new in every line takes neither memory nor time for templates that are used once.
