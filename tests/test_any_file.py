@@ -16,7 +16,7 @@ LAUNCH = [sys.executable, "-I", "-S", str(Path(__file__).parent / "bench" / "lau
 PATIENCE = 60.0
 MB = 1_000_000
 LIMIT = 1 << 20
-ROOM = 24 * MB  # that a long line may take more than a short file: some copies of 1 MiB, and their events
+ROOM = 40 * MB  # that a long line may take more than a short file: some copies of 1 MiB, and of the event, six times as long
 
 LINES = (
     "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('DOM\\Zoë', '', 1)",

@@ -6,7 +6,7 @@
     python tests/fuzz/fuzz_parse.py crash-FILE             one input again
 
 Other arguments are libFuzzer's, for example `-seed=1`, `-max_len=4096` or a directory with a corpus.
-Where atheris is missing, random bytes are taken in its place (`--lines` is needed then).
+Where atheris is missing, or with `--random`, seeded random bytes take its place (with `--lines` only).
 
 An input makes a log of many lines: steps of the grammar beside this file chosen by its bytes, more
 steps chosen by a generator that it seeds, and its bytes as they are. For each log
@@ -38,8 +38,8 @@ from shipper.parse import Options, Parser
 from shipper.times import EPOCH
 from tests.fuzz import grammar
 
-HAS_ATHERIS = importlib.util.find_spec("atheris") is not None
-if HAS_ATHERIS:
+GUIDED = importlib.util.find_spec("atheris") is not None and "--random" not in sys.argv
+if GUIDED:
     import atheris
 
     # What libFuzzer sees: the fast path. Everything else was imported before, and runs at its usual speed.
@@ -182,8 +182,9 @@ def _shipped(pipeline: SourcePipeline, chunks: Iterator[Chunk]) -> bytes:
 
 def main(arguments: Sequence[str]) -> None:
     """Fuzz until the lines are done, libFuzzer has had enough, or something is found."""
-    parser = argparse.ArgumentParser(usage="fuzz_parse.py [--lines N] [libFuzzer's arguments]", add_help=False)
+    parser = argparse.ArgumentParser(usage="fuzz_parse.py [--lines N] [--random] [libFuzzer's arguments]", add_help=False)
     parser.add_argument("--lines", type=int)
+    parser.add_argument("--random", action="store_true")
     known, others = parser.parse_known_args(arguments)
     fuzzer = Fuzzer()
     begin = time.monotonic()
@@ -197,7 +198,7 @@ def main(arguments: Sequence[str]) -> None:
             f"{fuzzer.lines:,} lines in {fuzzer.inputs:,} inputs and {seconds:.0f} s, the slowest input {fuzzer.slowest:.2f} s; nothing found"
         )
 
-    if not HAS_ATHERIS:
+    if not GUIDED:
         if known.lines is None:
             sys.exit("without atheris, say how many lines: --lines N")
         generator = random.Random(1)

@@ -1,0 +1,22 @@
+"""The fuzzer for a few seconds: as it is, and with random bytes in the place of atheris."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FUZZER = Path(__file__).parent / "fuzz_parse.py"
+LINES = 20_000
+
+
+@pytest.mark.parametrize("options", [[], ["--random"]], ids=["guided", "random"])
+def test_the_fuzzer_finds_nothing(options: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, str(FUZZER), "--lines", str(LINES), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr[-4000:]
+    report = re.search(r"^([0-9,]+) lines in ([0-9,]+) inputs .*; nothing found$", done.stdout, re.M)
+    assert report, done.stdout
+    assert int(report[1].replace(",", "")) >= LINES
+    assert int(report[2].replace(",", "")) > 1
