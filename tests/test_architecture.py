@@ -13,6 +13,7 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "words": "shipper errors model times",
     "core": "principal ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
+    "protocols": "sinks sinks.protocol",
     "files": "files identity library output summary pieces",
     "flow": "pipeline",
     "commands": "workers importing explain",

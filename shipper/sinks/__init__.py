@@ -1,0 +1,1 @@
+"""Where events go: one small protocol, and a module for each kind of sink."""

@@ -1,0 +1,90 @@
+"""What a sink is: it takes numbered batches and says later which of them are delivered.
+
+A sink does not retry and does not decide what a failure means for the log; `delivery` does, in one
+place and for all sinks alike. There are three ways for a batch to end, and no fourth:
+
+    delivered   a `Receipt` without refusals
+    refused     a `Receipt` that names the records the other side will never take (too large, invalid)
+    not yet     `SinkDown`: nothing that is in flight counts; it is abandoned and all of it sent again
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+
+class Batch(NamedTuple):
+    """Some events on their way out, in the order of the log.
+
+    Attributes:
+        number: 1, 2, 3 ...; a batch that is sent again keeps its number.
+        payload: lines of output, each with its LF. For Kafka one line is one record.
+        events: how many events these are (`elastic-bulk` writes two lines for one).
+        places: what to store together with the batch where the sink can do so in one transaction: key
+            and value of each place that moved, None to forget one (see `checkpoint`).
+    """
+
+    number: int
+    payload: bytes
+    events: int
+    places: tuple[tuple[bytes, bytes | None], ...] = ()
+
+
+class Refusal(NamedTuple):
+    """A record that the other side will never take. `reason` is one sentence."""
+
+    line: bytes
+    reason: str
+
+
+class Receipt(NamedTuple):
+    """A batch is done: every record of it is delivered, but for those refused."""
+
+    number: int
+    refused: tuple[Refusal, ...] = ()
+
+
+class SinkDown(Exception):  # noqa: N818  a state of the other side, not a mistake
+    """The other side cannot be reached or does not accept anything now. One sentence, without secrets."""
+
+
+class Sink(Protocol):
+    """The other side, as one thread sees it. No method blocks longer than it says."""
+
+    name: str
+    """As logs and metrics call it: `stdout`, `file`, `kafka`."""
+
+    in_flight: int
+    """How many batches may be sent and not yet reported."""
+
+    def open(self) -> Mapping[bytes, bytes]:
+        """Get ready, at the start and again after `SinkDown`; blocks for seconds at most.
+
+        Returns:
+            The places stored in the sink, if it stores them (exactly once); else nothing.
+
+        Raises:
+            SinkDown: not reachable now; it is worth trying again.
+        """
+
+    def send(self, batch: Batch) -> None:
+        """Take a batch. Called in the order of numbers, with at most `in_flight` batches unreported.
+
+        Raises:
+            SinkDown: as the class says; also for batches taken before.
+        """
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        """What has been delivered since the last call, waiting up to `timeout` seconds for the first news.
+
+        Raises:
+            SinkDown: as the class says.
+        """
+
+    def flush(self) -> None:
+        """Nothing follows for now: do not hold anything back for a fuller transaction. Does not wait."""
+
+    def abandon(self) -> None:
+        """Drop the connection and all that is in flight, whatever became of it. Never raises."""
+
+    def close(self, timeout: float) -> None:
+        """The end, after the last receipt; never raises, and takes `timeout` seconds at most."""
