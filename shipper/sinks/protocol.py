@@ -4,7 +4,8 @@ A sink does not retry and does not decide what a failure means for the log; `del
 place and for all sinks alike. There are three ways for a batch to end, and no fourth:
 
     delivered   a `Receipt` without refusals
-    refused     a `Receipt` that names the records the other side will never take (too large, invalid)
+    refused     a `Receipt` (or `TransactionRefused`) that names the records the other side will never
+                take: too large, invalid
     not yet     `SinkDown`: nothing that is in flight counts; it is abandoned and all of it sent again
 """
 
@@ -21,12 +22,15 @@ class Batch(NamedTuple):
         events: how many events these are (`elastic-bulk` writes two lines for one).
         places: what to store together with the batch where the sink can do so in one transaction: key
             and value of each place that moved, None to forget one (see `checkpoint`).
+        whole: False where the events of one read go on in the next batch: the places do not cover all
+            that was sent, so a transaction must not end here.
     """
 
     number: int
     payload: bytes
     events: int
     places: tuple[tuple[bytes, bytes | None], ...] = ()
+    whole: bool = True
 
 
 class Refusal(NamedTuple):
@@ -45,6 +49,19 @@ class Receipt(NamedTuple):
 
 class SinkDown(Exception):  # noqa: N818  a state of the other side, not a mistake
     """The other side cannot be reached or does not accept anything now. One sentence, without secrets."""
+
+
+class TransactionRefused(SinkDown):
+    """A sink with transactions met records that the other side will never take, and gave the transaction up.
+
+    It is sent again without them, once they are kept elsewhere: a commit whose end is not seen must
+    not hide that something was left out.
+    """
+
+    def __init__(self, refused: Mapping[int, tuple[Refusal, ...]]) -> None:
+        """`refused` by the number of the batch."""
+        super().__init__("records were refused")
+        self.refused = refused
 
 
 class Sink(Protocol):
@@ -78,6 +95,7 @@ class Sink(Protocol):
 
         Raises:
             SinkDown: as the class says.
+            TransactionRefused: likewise, for a reason of its own.
         """
 
     def flush(self) -> None:

@@ -1,0 +1,164 @@
+"""Fakes for tests, ours and those of people who add a sink: no broker, no clock, no chance but a seed's. Pure.
+
+They keep the protocol to the letter, so that what passes with them can pass with the real thing.
+"""
+
+import random
+import zlib
+from collections import deque
+from collections.abc import Mapping
+from itertools import islice
+
+from shipper.sinks.protocol import Batch, Receipt, Refusal, SinkDown, TransactionRefused
+from shipper.times import SECOND
+
+
+class FakeClock:
+    """A clock that goes on only when it is told to. Call it for nanoseconds; `wait` is `sleep` without waiting."""
+
+    def __init__(self) -> None:
+        self.time = 0
+
+    def __call__(self) -> int:
+        """Nanoseconds."""
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += max(1, round(seconds * SECOND))
+
+
+class MemorySink:
+    """Keeps what it gets in `lines`; every batch is delivered at the next poll.
+
+    With `stores_places` it also keeps places, as a sink with transactions does.
+    """
+
+    name = "memory"
+
+    def __init__(self, in_flight: int = 4, *, stores_places: bool = False) -> None:
+        self.in_flight = in_flight
+        self.lines: list[bytes] = []
+        self.places: dict[bytes, bytes] = {}
+        self.stores_places = stores_places
+        self._taken: deque[Batch] = deque()
+        self.flushed = 0
+
+    def open(self) -> Mapping[bytes, bytes]:
+        """Always reachable."""
+        return dict(self.places) if self.stores_places else {}
+
+    def send(self, batch: Batch) -> None:
+        """Take a batch."""
+        assert len(self._taken) < self.in_flight, "more batches than in_flight allows"
+        self._taken.append(batch)
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        """Deliver all that was taken."""
+        receipts = []
+        while self._taken and (not self.stores_places or any(batch.whole for batch in self._taken)):
+            receipts.append(self._deliver(self._taken.popleft()))
+        return receipts
+
+    def _deliver(self, batch: Batch, refused: tuple[Refusal, ...] = ()) -> Receipt:
+        unwanted = [refusal.line for refusal in refused]
+        for line in batch.payload.split(b"\n")[:-1]:
+            if line in unwanted:
+                unwanted.remove(line)
+            else:
+                self.lines.append(line)
+        for key, value in batch.places:
+            if value is None:
+                self.places.pop(key, None)
+            else:
+                self.places[key] = value
+        return Receipt(batch.number, refused)
+
+    def flush(self) -> None:
+        """Nothing is ever held back; counted."""
+        self.flushed += 1
+
+    def abandon(self) -> None:
+        """Forget what was taken and not delivered."""
+        self._taken.clear()
+
+    def close(self, timeout: float) -> None:
+        """Nothing to close."""
+
+
+class FlakySink(MemorySink):
+    """A `MemorySink` that fails as real ones do, by the seed: unreachable, failing while taking or
+    reporting, hanging, delivering only a part before it fails, delivering but losing the receipt,
+    refusing a record. `calm()` ends the trouble.
+    """
+
+    def __init__(
+        self, seed: int, in_flight: int = 4, *, stores_places: bool = False, trouble: float = 0.2, refuse: float = 0.0
+    ) -> None:
+        """`trouble` is the chance of a fault each time there is an occasion, `refuse` the share of lines refused."""
+        super().__init__(in_flight, stores_places=stores_places)
+        self._random = random.Random(seed)  # noqa: S311  chance that can be repeated
+        self._trouble = trouble
+        self._refuse = refuse
+        self._seed = seed
+
+    def calm(self) -> None:
+        """No more faults from now on."""
+        self._trouble = 0.0
+
+    def _fault(self, weight: float = 1.0) -> bool:
+        return self._random.random() < self._trouble * weight
+
+    def open(self) -> Mapping[bytes, bytes]:
+        """May be unreachable."""
+        if self._fault():
+            raise SinkDown("the fake sink is unreachable")
+        return super().open()
+
+    def send(self, batch: Batch) -> None:
+        """May fail."""
+        if self._fault(0.5):
+            raise SinkDown("the fake sink fails while taking")
+        super().send(batch)
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        """May hang, fail after a part, lose receipts, refuse a record."""
+        if self._fault():
+            return []  # hangs for once
+        if self._fault(0.5):
+            raise SinkDown("the fake sink fails before it delivers")
+        if self.stores_places:
+            return self._commit()
+        receipts = []
+        while self._taken:
+            if self._fault(0.3):
+                self._deliver_part(self._taken.popleft())
+                raise SinkDown("the fake sink fails in the middle of a batch")
+            batch = self._taken.popleft()
+            receipts.append(self._deliver(batch, self._refusals(batch)))
+        if self._fault(0.3):
+            raise SinkDown("the fake sink loses its receipts")
+        return receipts
+
+    def _commit(self) -> list[Receipt]:
+        """All or nothing: a transaction over everything taken that ends with a whole batch."""
+        count = max((n for n, batch in enumerate(self._taken, 1) if batch.whole), default=0)
+        refused = {batch.number: self._refusals(batch) for batch in islice(self._taken, count)}
+        if any(refused.values()):
+            raise TransactionRefused({number: refusals for number, refusals in refused.items() if refusals})
+        receipts = [self._deliver(self._taken.popleft()) for _ in range(count)]
+        if receipts and self._fault(0.5):
+            raise SinkDown("the fake sink commits and does not say so")
+        return receipts
+
+    def _deliver_part(self, batch: Batch) -> None:
+        lines = [line for line in batch.payload.split(b"\n")[:-1] if not self._dislikes(line)]
+        self.lines += lines[: self._random.randint(0, len(lines))]
+
+    def _refusals(self, batch: Batch) -> tuple[Refusal, ...]:
+        """The same lines each time, as a record that is too large stays too large."""
+        lines = batch.payload.split(b"\n")[:-1]
+        return tuple(Refusal(line, "the fake sink does not like it") for line in lines if self._dislikes(line))
+
+    def _dislikes(self, line: bytes) -> bool:
+        return zlib.crc32(line, self._seed) % 1000 < self._refuse * 1000

@@ -1,0 +1,188 @@
+"""Delivery: until the sink has it, whatever happens there."""
+
+import random
+
+import pytest
+
+from shipper.delivery import LONGEST_PAUSE, Delivery
+from shipper.sinks.protocol import Batch, Receipt, Refusal, SinkDown
+from shipper.testing import FakeClock, FlakySink, MemorySink
+
+
+class Letters:
+    """Dead letters in memory; the disk is full while `full`."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+        self.full = False
+
+    def add(self, refusals: tuple[Refusal, ...]) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.kept += [refusal.line for refusal in refusals]
+
+
+class Log:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def down(self, reason: str) -> None:
+        self.said.append(f"down: {reason}")
+
+    def up(self) -> None:
+        self.said.append("up")
+
+    def refused(self, refusals: tuple[Refusal, ...]) -> None:
+        self.said += [f"refused: {refusal.reason}" for refusal in refusals]
+
+
+class Case:
+    def __init__(self, sink: MemorySink, run: str = "me") -> None:
+        self.sink, self.clock, self.letters, self.log = sink, FakeClock(), Letters(), Log()
+        chance = random.Random(1).random
+        self.delivery = Delivery(sink, self.letters, self.log, run=run, now=self.clock, random=chance)
+
+    def give(self, *payloads: bytes, whole: bool = True) -> list[int]:
+        return [self.delivery.hand_over(p, p.count(b"\n"), {b"place:x": p}, whole=whole) for p in payloads]
+
+    def until_done(self, turns: int = 500) -> list[int]:
+        done: list[int] = []
+        for _ in range(turns):
+            done += self.delivery.turn(0)
+            if not self.delivery.outstanding:
+                return done
+            self.clock.wait(1)
+        raise AssertionError(f"not done after {turns} turns: {self.log.said[-3:]}")
+
+
+class Scripted(MemorySink):
+    """Fails where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed_door: str | None = None
+        self.no_send: str | None = None
+        self.opened = 0
+
+    def open(self) -> dict[bytes, bytes]:
+        self.opened += 1
+        if self.closed_door:
+            raise SinkDown(self.closed_door)
+        return dict(super().open())
+
+    def send(self, batch: Batch) -> None:
+        if self.no_send:
+            raise SinkDown(self.no_send)
+        super().send(batch)
+
+
+def test_batches_are_delivered_in_order() -> None:
+    case = Case(MemorySink())
+    assert case.give(b"a\n", b"b\nc\n") == [1, 2]
+    assert case.until_done() == [1, 2]
+    assert case.sink.lines == [b"a", b"b", b"c"]
+    assert case.log.said == ["up"]
+
+
+def test_at_most_in_flight() -> None:
+    case = Case(MemorySink(in_flight=2))
+    case.give(b"a\n", b"b\n")
+    assert not case.delivery.accepts
+    case.until_done()
+    assert case.delivery.accepts
+
+
+@pytest.mark.parametrize("stores", [False, True])
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_is_lost_on_a_flaky_sink(seed: int, stores: bool) -> None:
+    sink = FlakySink(seed, stores_places=stores, trouble=0.3, refuse=0.1)
+    case = Case(sink)
+    wanted, given = [b"%d" % n for n in range(60)], 0
+    for _ in range(3000):
+        if given < len(wanted) and case.delivery.accepts:
+            case.give(wanted[given] + b"\n")
+            given += 1
+        case.delivery.turn(0)
+        case.clock.wait(1)
+        if given == len(wanted) and not case.delivery.outstanding:
+            break
+    else:
+        raise AssertionError("not done")
+    assert set(sink.lines) | set(case.letters.kept) == set(wanted)
+    assert list(dict.fromkeys(sink.lines)) == sorted(set(sink.lines), key=int)  # first arrivals in order
+    if stores:
+        assert len(sink.lines) == len(set(sink.lines))  # a commit whose end was not seen is not repeated
+
+
+def test_a_change_of_state_is_told_once() -> None:
+    sink = Scripted()
+    case = Case(sink)
+    sink.closed_door = "no broker"
+    case.give(b"a\n")
+    for _ in range(20):
+        case.delivery.turn(0)
+        case.clock.wait(60)
+    sink.closed_door, sink.no_send = None, "no topic"
+    for _ in range(20):
+        case.delivery.turn(0)
+        case.clock.wait(60)
+    sink.no_send = None
+    case.until_done()
+    assert case.log.said == ["down: no broker", "down: no topic", "up"]
+    assert case.delivery.retries == 40
+
+
+def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_success() -> None:
+    sink = Scripted()
+    case = Case(sink)
+    sink.closed_door = "gone"
+    pauses = []
+    for _ in range(12):
+        case.delivery.turn(0)
+        assert case.delivery.wake is not None
+        pauses.append(case.delivery.wake - case.clock())
+        case.clock.time = case.delivery.wake
+    assert all(LONGEST_PAUSE / 2 <= pause <= LONGEST_PAUSE for pause in pauses[-3:])
+    assert pauses[0] < pauses[3] < pauses[6]
+    sink.closed_door = None
+    case.give(b"a\n")
+    case.until_done()
+    sink.no_send = "gone again"
+    case.give(b"b\n")
+    assert case.delivery.wake is not None
+    assert case.delivery.wake - case.clock() <= pauses[0] * 2
+
+
+def test_a_sink_that_is_down_is_not_asked_before_its_time() -> None:
+    sink = Scripted()
+    case = Case(sink)
+    sink.closed_door = "gone"
+    for _ in range(50):
+        case.delivery.turn(0)
+    assert sink.opened == 1
+
+
+def test_refused_records_are_kept_before_they_count() -> None:
+    class Picky(MemorySink):
+        def poll(self, timeout: float) -> list[Receipt]:
+            return [Receipt(r.number, (Refusal(b"a", "too large"),)) for r in super().poll(timeout)]
+
+    case = Case(Picky())
+    case.letters.full = True
+    case.give(b"a\n")
+    assert case.delivery.turn(0) == []
+    assert case.delivery.outstanding == 1
+    assert case.log.said[-1] == "down: cannot keep dead letters: No space left on device"
+    case.letters.full = False
+    case.until_done()
+    assert case.letters.kept == [b"a"]
+    assert case.log.said[-1] == "up"
+
+
+def test_a_commit_of_another_run_says_nothing_about_ours() -> None:
+    sink = MemorySink(stores_places=True)
+    sink.places[b"batch"] = b"another:9"
+    case = Case(sink)
+    case.give(b"a\n")
+    case.until_done()
+    assert sink.lines == [b"a"]
