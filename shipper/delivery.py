@@ -86,7 +86,10 @@ class Delivery:
     @property
     def accepts(self) -> bool:
         """True while another batch may be handed over; a sink that is down still gets its first few."""
-        return len(self._batches) < self.sink.in_flight
+        if len(self._batches) < self.sink.in_flight:
+            return True
+        # The rest of a read always goes on: a transaction must not end before it.
+        return not self._batches[self._number].whole if self._number in self._batches else False
 
     @property
     def expects_news(self) -> bool:

@@ -106,7 +106,7 @@ def _maybe_gzip(read: Read, name: str) -> Read:
                 head += more
             chosen = after(head, read)
             if head == GZIP_MAGIC:
-                chosen = _gunzip(chosen, name)
+                chosen = gunzip(chosen, name)
         return chosen(size)
 
     return reading
@@ -126,7 +126,7 @@ def after(head: bytes, read: Read) -> Read:
     return reading
 
 
-def _gunzip(read: Read, name: str) -> Read:
+def gunzip(read: Read, name: str) -> Read:
     """Decompress a gzip stream of one or more members, giving out all that is readable before an error."""
     member = zlib.decompressobj(31)
     waiting = b""

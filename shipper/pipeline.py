@@ -182,6 +182,11 @@ class SourcePipeline:
         return any(thread in self.parser.threads for thread in threads)
 
     @property
+    def sizes(self) -> tuple[int, int]:
+        """How many messages are in the memo, and how many users in the detector."""
+        return len(self._facts), self._detector.size
+
+    @property
     def last_time(self) -> str:
         """The time stamp that an undated line of the file would take now."""
         return self._general_parser.last_time

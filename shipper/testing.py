@@ -1,9 +1,13 @@
-"""Fakes for tests, ours and those of people who add a sink: no broker, no clock, no chance but a seed's. Pure.
+"""Fakes for tests, ours and those of people who add a sink: no broker, no clock, no chance but a seed's.
 
 They keep the protocol to the letter, so that what passes with them can pass with the real thing.
+The log writer is no fake: its files are real ones.
 """
 
+import gzip
+import os
 import random
+import shutil
 import zlib
 from collections import deque
 from collections.abc import Mapping
@@ -50,7 +54,7 @@ class MemorySink:
 
     def send(self, batch: Batch) -> None:
         """Take a batch."""
-        assert len(self._taken) < self.in_flight, "more batches than in_flight allows"
+        assert len(self._taken) < self.in_flight or not self._taken[-1].whole, "more batches than in_flight allows"
         self._taken.append(batch)
 
     def poll(self, timeout: float) -> list[Receipt]:
@@ -162,3 +166,82 @@ class FlakySink(MemorySink):
 
     def _dislikes(self, line: bytes) -> bool:
         return zlib.crc32(line, self._seed) % 1000 < self._refuse * 1000
+
+
+class LogWriter:
+    """Writes a log as a server does, rotates it as tools do, and remembers what it ever held.
+
+    `generations` are the contents of its files from the first to the one being written: what a
+    shipper that misses nothing has seen in the end.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.generations: list[bytearray] = [bytearray()]
+        self.destroyed: set[int] = set()  # generations of which an end may be gone that nobody could read
+        self._descriptor = -1
+
+    def write(self, data: bytes) -> None:
+        """Append; the file is made when it is not there."""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.write(self._descriptor, data)
+        self.generations[-1] += data
+
+    def rename(self) -> None:
+        """Rotate by renaming: `.1` becomes `.2`, the log becomes `.1`, and the next write makes a new one."""
+        if self._descriptor < 0:
+            return
+        self._shift()
+        os.rename(self.path, f"{self.path}.1")
+        self._next(close=True)
+
+    def copytruncate(self, *, keep_copy: bool = True) -> None:
+        """Copy the log to `.1`, then cut it to nothing while it stays open; without a copy its end can be lost."""
+        if self._descriptor < 0:
+            return
+        if keep_copy:
+            self._shift()
+            shutil.copyfile(self.path, f"{self.path}.1")
+        else:
+            self.destroyed.add(len(self.generations) - 1)
+        os.truncate(self.path, 0)
+        self._next(close=False)
+
+    def delete(self) -> None:
+        """Remove the log; the next write makes a new one."""
+        if self._descriptor < 0:
+            return
+        os.unlink(self.path)
+        self.destroyed.add(len(self.generations) - 1)
+        self._next(close=True)
+
+    def compress(self) -> None:
+        """Turn the newest rotated file into `.gz`, as logrotate does: the new file first, then the old one goes."""
+        old = f"{self.path}.1"
+        if not os.path.exists(old):
+            return
+        with open(old, "rb") as plain, gzip.open(f"{old}.gz", "wb") as packed:
+            shutil.copyfileobj(plain, packed)
+        os.unlink(old)
+
+    def close(self) -> None:
+        """The server stops."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _next(self, *, close: bool) -> None:
+        self.generations.append(bytearray())
+        if close:
+            self.close()
+
+    def _shift(self) -> None:
+        """Move rotated files one number up, from the oldest on."""
+        number = 1
+        while any(os.path.exists(f"{self.path}.{number}{end}") for end in ("", ".gz")):
+            number += 1
+        for one in range(number - 1, 0, -1):
+            for end in ("", ".gz"):
+                if os.path.exists(f"{self.path}.{one}{end}"):
+                    os.rename(f"{self.path}.{one}{end}", f"{self.path}.{one + 1}{end}")

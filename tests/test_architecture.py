@@ -14,16 +14,19 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "core": "principal ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
     "protocols": "sinks sinks.protocol",
-    "delivery": "batch acks delivery testing",
+    "delivery": "batch acks delivery vitals",
+    "fakes": "testing",
     "files": "files identity library output summary pieces",
     "flow": "pipeline",
+    "tail": "tail tail.place tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
+    "sidecar": "sources checkpoint sidecar",
     "commands": "workers importing explain",
     "command line": "cli __main__",
 }
 PURE = (
     f"{LAYERS['words']} {LAYERS['core']} {LAYERS['protocols']} {LAYERS['delivery']} explain".split()
 )  # explain borrows `identify`, which reads what it is given
-WORLD = "asyncio click glob logging multiprocessing os pathlib select shutil signal socket subprocess sys tempfile threading time"
+WORLD = "asyncio click glob logging multiprocessing os pathlib random select shutil signal socket subprocess sys tempfile threading time"
 LONGEST = 320
 NO_JOB = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base"}
 

@@ -142,6 +142,11 @@ class LocalDetector:
         users.sort()
         return users
 
+    @property
+    def size(self) -> int:
+        """How many users are in memory."""
+        return len(self._old) + len(self._young)
+
     def _users(self) -> Iterator[tuple[str, _Seen]]:
         yield from self._old.items()
         yield from self._young.items()

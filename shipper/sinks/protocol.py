@@ -71,7 +71,8 @@ class Sink(Protocol):
     """As logs and metrics call it: `stdout`, `file`, `kafka`."""
 
     in_flight: int
-    """How many batches may be sent and not yet reported."""
+    """How many batches may be sent and not yet reported. The rest of a read whose first part was taken
+    (see `Batch.whole`) comes all the same."""
 
     def open(self) -> Mapping[bytes, bytes]:
         """Get ready, at the start and again after `SinkDown`; blocks for seconds at most.

@@ -1,0 +1,70 @@
+"""Opening a log so that its writer can still rename and delete it. I/O.
+
+POSIX has no other way. On Windows a file that Python opens cannot be renamed, which would hurt the
+very server that is watched; so there it is opened by `CreateFileW` with all sharing allowed
+(Microsoft, "CreateFileW function", dwShareMode).
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Open = Callable[[str], int]
+"""A file descriptor for reading from a path; raises OSError."""
+
+GENERIC_READ = 0x80000000
+FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE = 1, 2, 4
+OPEN_EXISTING = 3
+FILE_ATTRIBUTE_NORMAL = 0x80
+INVALID_HANDLE = -1
+
+
+def open_posix(path: str) -> int:
+    """As anywhere but on Windows. Never waits, not even for a pipe's other end."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def open_windows(path: str, kernel32: Any, to_descriptor: Callable[[int, int], int], error: Callable[[], OSError]) -> int:
+    """By `CreateFileW`.
+
+    Args:
+        path: the file.
+        kernel32: the library, `ctypes.WinDLL("kernel32")`.
+        to_descriptor: `msvcrt.open_osfhandle`.
+        error: `ctypes.WinError`, the error of the last call.
+    """
+    share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
+    handle = kernel32.CreateFileW(path, GENERIC_READ, share, None, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, None)
+    if handle in (INVALID_HANDLE, None):
+        raise error()
+    return to_descriptor(handle, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+
+def default_opener() -> Open:
+    """The one for this system."""
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel32.CreateFileW.restype = ctypes.c_void_p
+        return lambda path: open_windows(path, kernel32, msvcrt.open_osfhandle, ctypes.WinError)
+    return open_posix
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Up to `size` bytes from `offset`, fewer only at the end of the file."""
+    parts: list[bytes] = []
+    while size > 0:
+        if hasattr(os, "pread"):
+            part = os.pread(descriptor, size, offset)
+        else:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            part = os.read(descriptor, size)
+        if not part:
+            break
+        parts.append(part)
+        size -= len(part)
+        offset += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

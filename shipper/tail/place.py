@@ -1,0 +1,95 @@
+"""A place: how far one file is, and enough of it to know that file again under another name. Pure."""
+
+import hashlib
+from typing import NamedTuple
+
+import msgspec
+
+CHECK = 256  # bytes before the offset that are compared before reading goes on from there
+
+
+class Place(NamedTuple):
+    """Where reading one file goes on.
+
+    Attributes:
+        fingerprint: of the first dated line, 16 hex digits (see `identity`).
+        source: the log that the file belongs to, as `identity.source_name` has it.
+        path: where it was last seen.
+        device, inode: where it was last seen, as a hint; a copy, or a share that comes back, has others.
+        offset: bytes of the decompressed file before which all is done.
+        check: 16 hex digits of the SHA-256 of the `CHECK` bytes (or fewer) before `offset`.
+        encoding, time: of its `LogFile`.
+        last_time: the time stamp that an undated line at `offset` takes.
+        size: bytes of the decompressed file when it was last seen; 0 if that is not known.
+    """
+
+    fingerprint: str
+    source: str
+    path: str
+    device: int
+    inode: int
+    offset: int
+    check: str
+    encoding: str
+    time: str
+    last_time: str = ""
+    size: int = 0
+
+    def to_json(self) -> bytes:
+        """An object; names that are not UTF-8 survive."""
+        return msgspec.json.encode({name: _escaped(value) for name, value in self._asdict().items()})
+
+
+def place_from_json(text: bytes) -> Place:
+    """The place that `Place.to_json` wrote; fields that it does not know are left out.
+
+    Raises:
+        ValueError: it is none (`msgspec.ValidationError` is one).
+    """
+    return place_from(msgspec.json.decode(text))
+
+
+def place_from(value: object) -> Place:
+    """As `place_from_json`, from the decoded object."""
+    if not isinstance(value, dict):
+        raise ValueError("a place is an object")
+    known = {name: value[name] for name in Place._fields if name in value}
+    place = msgspec.convert(known, _Place)
+    if place.offset < 0:
+        raise ValueError("a place has a negative offset")
+    return Place._make(_unescaped(getattr(place, name)) for name in Place._fields)
+
+
+class _Place(msgspec.Struct):
+    fingerprint: str
+    source: str
+    path: str
+    device: int
+    inode: int
+    offset: int
+    check: str
+    encoding: str
+    time: str
+    last_time: str = ""
+    size: int = 0
+
+
+def check_of(before: bytes) -> str:
+    """`Place.check` for the bytes before an offset."""
+    return hashlib.sha256(before[-CHECK:]).hexdigest()[:16]
+
+
+def _escaped(value: str | int) -> str | int:
+    """File names of Linux are bytes; those that are no text travel as latin-1 behind a NUL, which no name has."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "\0" + value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return value
+
+
+def _unescaped(value: str | int) -> str | int:
+    if isinstance(value, str) and value.startswith("\0"):
+        return value[1:].encode("latin-1").decode("utf-8", "surrogateescape")
+    return value

@@ -1,0 +1,339 @@
+"""A seeded life of the sidecar: a writer, a rotator, a sink that fails, crashes between any two steps.
+
+Everything but the sink and the clock is real: files, tail, pipelines, checkpoint. The verdict is
+against `parse` of all that was ever written:
+
+- nothing is lost, but what a truncation or deletion destroyed before anybody could read it;
+- nothing is invented: every event that came is one of `parse`'s, findings included;
+- what came more than once has the same id and the same content (exactly once: nothing does).
+
+`python -m tests.chaos.model SEED` shows one life.
+"""
+
+import itertools
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from shipper.batch import Limits
+from shipper.checkpoint import Checkpoint
+from shipper.delivery import Delivery
+from shipper.detect.double_prompt import Rule
+from shipper.facts import Library
+from shipper.identity import open_inputs
+from shipper.library import load
+from shipper.model import Counts
+from shipper.parse import Options
+from shipper.pipeline import Settings, run_source
+from shipper.sidecar import Sidecar
+from shipper.sinks.protocol import Batch, Receipt, Refusal
+from shipper.sources import read_records
+from shipper.tail.tail import Tail, TailInput
+from shipper.testing import FakeClock, FlakySink, LogWriter
+from shipper.times import SECOND
+from shipper.vitals import Vitals
+from tests.bench.generate import Recipe, generate
+
+ROTATE_WAIT = 2.0
+HARMLESS = ("append", "append", "append", "append", "partial", "rename", "rename", "copytruncate", "compress", "turns", "turns")
+HARMFUL = ("truncate", "delete")
+CRASH_AFTER = 60  # steps at most
+
+
+class Crash(BaseException):
+    """The process is gone, between two steps."""
+
+
+class Steps:
+    """Counts the steps of a commit; one of them may be the last of the process."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+
+    def __call__(self, name: str = "") -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.left = None
+                raise Crash(name)
+
+
+class Frail(FlakySink):
+    """A flaky sink around whose every act the process can die."""
+
+    steps: Steps
+
+    def open(self) -> Mapping[bytes, bytes]:
+        self.steps("open")
+        return super().open()
+
+    def send(self, batch: Batch) -> None:
+        self.steps("before send")
+        super().send(batch)
+        self.steps("after send")
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        self.steps("before poll")
+        receipts = super().poll(timeout)
+        self.steps("after poll")
+        return receipts
+
+
+class Letters:
+    def __init__(self, steps: Steps) -> None:
+        self.kept: list[bytes] = []
+        self._steps = steps
+
+    def add(self, refusals: tuple[Refusal, ...]) -> None:
+        self._steps("before dead letters")
+        self.kept += [refusal.line for refusal in refusals]
+        self._steps("after dead letters")
+
+
+class Silent:
+    def down(self, reason: str) -> None: ...
+
+    def up(self) -> None: ...
+
+    def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
+
+
+@cache
+def library() -> Library:
+    return load()
+
+
+@cache
+def text(seed: int) -> list[bytes]:
+    recipe = Recipe(lines=1200, seed=seed, users=25, crlf=seed % 5 == 0, results=seed % 7 == 0)
+    path = Path(tempfile.mkstemp()[1])
+    generate(recipe, path)
+    data = path.read_bytes()
+    path.unlink()
+    return data.splitlines(keepends=True)
+
+
+class Life:
+    """One run of the model."""
+
+    def __init__(self, seed: int, folder: Path, log: Callable[[str], None] = lambda _: None) -> None:
+        self.random = random.Random(seed)
+        self.log = log
+        self.folder = folder
+        (folder / "logs").mkdir()
+        self.settings = Settings(library(), Options(), Rule(), read_size=self.random.choice((512, 2048, 16384)))
+        self.limits = Limits(self.random.choice((1, 7, 50, 2000)), self.random.choice((900, 20_000, 1 << 20)), SECOND)
+        self.exactly_once = self.random.random() < 0.4
+        self.harmful = self.random.random() < 0.3
+        self.steps = Steps()
+        trouble, refuse = self.random.choice((0.0, 0.05, 0.3)), self.random.choice((0.0, 0.0, 0.02))
+        self.sink = Frail(seed, self.random.randint(1, 5), stores_places=self.exactly_once, trouble=trouble, refuse=refuse)
+        self.sink.steps = self.steps
+        self.letters = Letters(self.steps)
+        self.clock = FakeClock()
+        self.writer = LogWriter(str(folder / "logs" / "Mfa.log"))
+        self.source = iter(text(self.random.randrange(12)))
+        self.rest = b""
+        self.sidecar: Sidecar | None = None
+        self.tail: Tail | None = None
+        self.number = 0
+
+    def start(self) -> None:
+        """A new process; it may die while it starts."""
+        self.number += 1
+        checkpoint = Checkpoint(str(self.folder / "state"), step=self.steps)
+        stored = checkpoint.load()
+        places, warm = dict(stored.places), dict(stored.warm)
+        delivery = Delivery(self.sink, self.letters, Silent(), run=f"run{self.number}", now=self.clock, random=self.random.random)
+        if self.exactly_once:
+            while not delivery.connected:
+                delivery.turn(0)
+                self.clock.wait(1)
+            if delivery.stored:
+                places, warm = read_records(delivery.stored)
+        self.tail = Tail(
+            [TailInput(str(self.folder / "logs" / "Mfa*.log*"))],
+            places,
+            read_size=self.settings.read_size,
+            rotate_wait=ROTATE_WAIT,
+            now=lambda: self.clock() / SECOND,
+        )
+        self.sidecar = Sidecar(
+            self.tail,
+            delivery,
+            checkpoint,
+            self.settings,
+            limits=self.limits,
+            places=places,
+            warm=warm,
+            vitals=Vitals(),
+            now=self.clock,
+            wait=self.clock.wait,
+        )
+
+    def live(self, turns: int) -> None:
+        """Some turns, with a process that is started where there is none."""
+        try:
+            if self.sidecar is None:
+                self.start()
+            for _ in range(turns):
+                assert self.sidecar is not None
+                self.sidecar.turn()
+                self.clock.wait(0.1)
+        except Crash as crash:
+            self.log(f"  crash {crash}")
+            self.die()
+
+    def die(self) -> None:
+        if self.tail is not None:
+            self.tail.close()
+        self.sink.abandon()
+        self.sidecar = self.tail = None
+
+    def act(self) -> None:
+        """One thing that happens in the world."""
+        action = self.random.choice(HARMLESS + HARMFUL * self.harmful)
+        self.log(action)
+        writer = self.writer
+        if action == "append":
+            writer.write(self.rest + b"".join(itertools.islice(self.source, self.random.randint(1, 40))))
+            self.rest = b""
+        elif action == "partial":
+            line = self.rest or next(self.source, b"")
+            cut = self.random.randint(0, len(line))
+            writer.write(line[:cut])
+            self.rest = line[cut:]
+        elif action == "rename":
+            self.finish_line()
+            writer.rename()
+        elif action == "copytruncate":
+            self.finish_line()
+            writer.copytruncate()
+        elif action == "compress":
+            writer.compress()
+        elif action == "truncate":
+            self.finish_line()
+            writer.copytruncate(keep_copy=False)
+        elif action == "delete":
+            self.finish_line()
+            writer.delete()
+        if self.random.random() < 0.25:
+            self.steps.left = self.random.randint(0, CRASH_AFTER)
+        if self.random.random() < 0.15:
+            self.log("  down")
+            self.die()
+        elif self.random.random() < 0.7:
+            self.live(self.random.randint(1, 6))
+
+    def finish_line(self) -> None:
+        """A server whose log is rotated finishes its line first, as a rule; a rest that was never written is no line."""
+        if self.rest and self.random.random() < 0.8:
+            self.writer.write(self.rest)
+        self.rest = b""
+
+    def settle(self) -> None:
+        """The world comes to rest, and the sidecar to the end of the log."""
+        self.steps.left = None
+        self.sink.calm()
+        self.writer.write(self.rest + b"".join(itertools.islice(self.source, 3)))
+        self.writer.close()
+        still = 0
+        for _ in range(4000):
+            self.live(1)
+            assert self.sidecar is not None
+            before = self.sidecar.vitals.counts.lines
+            self.live(1)
+            quiet = self.sidecar.at_rest and self.sidecar.vitals.counts.lines == before
+            still = still + 1 if quiet else 0
+            if still * 0.2 > 3 * ROTATE_WAIT + 2:
+                break
+        else:
+            raise AssertionError("the sidecar does not come to rest")
+        assert self.sidecar.stop(SECOND)
+
+    def verdict(self) -> str:
+        """Raises AssertionError where the promise is broken; a line of numbers otherwise."""
+        came = [json.loads(line) for line in self.sink.lines]
+        dead = [json.loads(line) for line in self.letters.kept]
+        wanted = self.parsed()
+        unseen = {one["event"]["id"] for one in wanted} - {one["event"]["id"] for one in (*came, *dead)}
+        by_id = {one["event"]["id"]: one for one in wanted}
+        destroyed = bool(self.writer.destroyed)
+        for one in (*came, *dead):
+            identity = one["event"]["id"]
+            if destroyed:
+                if one["event"].get("action") == "double_prompt":
+                    continue
+                assert identity in by_id, f"invented: {one}"
+                assert one["event"]["original"] == by_id[identity]["event"]["original"]
+            else:
+                assert identity in by_id, f"invented: {one}"
+                assert without_path(one) == without_path(by_id[identity])
+        if not destroyed:
+            assert not unseen, f"lost: {len(unseen)} of {len(wanted)}, first {min(unseen)}"
+        else:
+            prints = {identity.split("-")[0] for identity in unseen if not identity.endswith("-dp")}
+            allowed = {self.fingerprint(number) for number in self.writer.destroyed}
+            assert prints <= allowed, f"lost from files that nobody destroyed: {prints - allowed}"
+        ids = [one["event"]["id"] for one in came]
+        if self.exactly_once and not destroyed:
+            assert len(ids) == len(set(ids)), f"twice: {len(ids) - len(set(ids))}"
+        return (
+            f"{len(wanted)} wanted, {len(ids)} came, {len(ids) - len(set(ids))} repeats, {len(dead)} dead, {self.number} starts"
+        )
+
+    def parsed(self) -> list[dict[str, Any]]:
+        """What `parse` makes of all that was ever written."""
+        folder = self.folder / "all"
+        folder.mkdir()
+        for number, content in enumerate(self.writer.generations):
+            if content:
+                (folder / f"Mfa.log.{number}").write_bytes(content)
+        out = []
+        with open_inputs([str(folder / "*")]) as (sources, stdin):
+            for source in sources:
+                for block, _ in run_source(self.settings, source, stdin, Counts()):
+                    out += [json.loads(line) for line in block.split(b"\n")[:-1]]
+        return out
+
+    def fingerprint(self, number: int) -> str:
+        path = self.folder / "all" / f"Mfa.log.{number}"
+        if not path.exists():
+            return ""
+        with open_inputs([str(path)]) as (sources, _):
+            return sources[0].inputs[0].file.fingerprint
+
+
+def without_path(document: dict[str, Any]) -> dict[str, Any]:
+    """The same event, wherever its file was when it was read."""
+    log = {key: value for key, value in document.get("log", {}).items() if key != "file"}
+    return {**document, "log": log}
+
+
+def run(seed: int, log: Callable[[str], None] = lambda _: None) -> str:
+    """One life from beginning to end; the verdict."""
+    folder = Path(tempfile.mkdtemp(prefix="mfa-model-"))
+    try:
+        life = Life(seed, folder, log)
+        for _ in range(life.random.randint(5, 40)):
+            life.act()
+        life.settle()
+        return life.verdict()
+    except BaseException as error:
+        error.add_note(f"python -m tests.chaos.model {seed}")
+        raise
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        begin, _, end = argument.partition("-")
+        for number in range(int(begin), int(end or begin) + 1):
+            print(number, run(number, print if not end else lambda _: None), flush=True)

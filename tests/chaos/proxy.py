@@ -1,0 +1,80 @@
+"""A TCP proxy that misbehaves on command: cuts, delays, half-closes, refuses."""
+
+import contextlib
+import select
+import socket
+import threading
+import time
+
+
+class Proxy:
+    """Listens on a port of 127.0.0.1 and passes everything on to another, until told otherwise."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._closing = threading.Event()
+        self.delay = 0.0
+        self.refusing = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> int:
+        """Reset all connections; returns how many there were."""
+        pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            for end in pair:
+                with contextlib.suppress(OSError):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
+        return len(pairs)
+
+    def half_close(self) -> None:
+        """Say "no more" to the clients and go on listening to them, as a broken middlebox does."""
+        for client, _ in self._pairs:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """The end."""
+        self._closing.set()
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.refusing:
+                client.close()
+                continue
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target), timeout=2)
+            except OSError:
+                client.close()
+                continue
+            pair = (client, server)
+            self._pairs.append(pair)
+            threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    def _pump(self, client: socket.socket, server: socket.socket) -> None:
+        open_ways = {client: server, server: client}
+        with contextlib.suppress(OSError, ValueError):
+            while open_ways:
+                ready, _, _ = select.select(list(open_ways), [], [], 1.0)
+                for one in ready:
+                    data = one.recv(1 << 16)
+                    if self.delay:
+                        time.sleep(self.delay)
+                    if data:
+                        open_ways[one].sendall(data)
+                    else:
+                        with contextlib.suppress(OSError):
+                            open_ways[one].shutdown(socket.SHUT_WR)
+                        del open_ways[one]
+        client.close()
+        server.close()
