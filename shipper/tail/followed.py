@@ -14,7 +14,7 @@ from shipper.lines import last_newline, next_newline
 from shipper.model import Chunk, LogFile
 from shipper.tail.content import Content
 from shipper.tail.place import CHECK, Place, check_of
-from shipper.times import EPOCH, Clock, from_seconds
+from shipper.times import Clock, from_seconds
 
 SCAN = 256 * 1024  # bytes a step when the end of a very long line is looked for
 
@@ -40,6 +40,7 @@ class Followed:
         self.device, self.inode = status.st_dev, status.st_ino
         self.content = Content(descriptor, path)
         self.size = status.st_size  # as on the disk
+        self.modified = status.st_mtime_ns
         self.quiet_since = now
         self.rotated = self.content.packed
         self.gone = False
@@ -56,7 +57,8 @@ class Followed:
         self.place_was_known = False
         self.offset = 0
         self.before = b""
-        self.order: tuple[int, str] = (0, "")
+        self.order: tuple[int, int, str] = (0, 0, "")
+        self._head_end: int | None = None
         self._scanned = 0
         self._looked_at: tuple[int, bool] | None = None
         self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line
@@ -84,8 +86,9 @@ class Followed:
             return False
         time = stamp or from_seconds(os.fstat(self.content.descriptor).st_mtime_ns // 1000 / 1e6)
         name = os.fsencode(self.path).decode("utf-8", "replace")
+        self._head_end = end
         self.file = LogFile(name, fingerprint(head, end), time, encoding)
-        self.order = Clock().read(time) or Clock().read(EPOCH) or 0, self.path
+        self.order = Clock().read(time) or 0, self.modified, self.path  # of two that begin at once, the older one first
         self.offset = skip
         self.before = head[:skip]
         return True
@@ -137,7 +140,7 @@ class Followed:
         assert self.file is not None
         newline = "\n".encode(self.file.encoding)
         data = self.content.at(self.offset - len(self.before), len(self.before) + self._read_size)
-        if data[: len(self.before)] != self.before:
+        if data[: len(self.before)] != self.before or not self._begins_as_it_did():
             raise Changed
         data = data[len(self.before) :]
         end = last_newline(data, newline)
@@ -147,6 +150,13 @@ class Followed:
             self._dry = self.size, self.final
             return None
         return self._take(Chunk(data[: end + len(newline)], self.offset), self.offset + end + len(newline))
+
+    def _begins_as_it_did(self) -> bool:
+        """False if there is so little before the offset that only the first line can tell, and it is another."""
+        if self.offset >= CHECK:
+            return True
+        assert self.file is not None
+        return fingerprint(self.content.at(0, HEAD), self._head_end) == self.file.fingerprint
 
     def _long_line(self, newline: bytes, seen: int) -> Chunk | None:
         """A line whose end is not in the first `seen` bytes: far away, or not written yet."""

@@ -115,6 +115,7 @@ class Tail:
         if moved:
             self.rotations += not one.rotated
             one.rotated = one.gone = True
+        one.modified = status.st_mtime_ns
         return self._resize(one, status.st_size, now) or moved
 
     def _resize(self, one: Followed, size: int, now: float) -> bool:
@@ -127,7 +128,7 @@ class Tail:
         one.content.retry()
         if not one.key:
             one.start_over()
-        elif size < one.offset and not one.content.packed:
+        elif size < previous and not one.content.packed:  # a log never shrinks
             self._cut(one, previous)
             return True
         return False
@@ -204,10 +205,14 @@ class Tail:
     def _finish(self, now: float) -> None:
         """Close what is complete: rotated away or followed by a newer file, read, and quiet for a while."""
         newest = {one.source: one.order for one in sorted(self._files, key=lambda one: one.order) if one.key}
+        latest: dict[str, int] = {}
+        for one in self._files:
+            latest[one.source] = max(latest.get(one.source, 0), one.modified)
         for one in list(self._files):
             if now - one.quiet_since < self._rotate_wait:
                 continue
-            superseded = bool(one.key) and one.order < newest[one.source]
+            # Nothing can be said of a file without a whole dated line but when it was written.
+            superseded = one.order < newest[one.source] if one.key else one.file is None and one.modified < latest[one.source]
             if not (one.rotated or superseded):
                 continue
             if not one.final:
