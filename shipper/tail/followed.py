@@ -141,7 +141,7 @@ class Followed:
         newline = "\n".encode(self.file.encoding)
         data = self.content.at(self.offset - len(self.before), len(self.before) + self._read_size)
         if data[: len(self.before)] != self.before or not self._begins_as_it_did():
-            raise Changed
+            raise Changed  # since the last look
         data = data[len(self.before) :]
         end = last_newline(data, newline)
         if end < 0 and data:
@@ -150,6 +150,12 @@ class Followed:
             self._dry = self.size, self.final
             return None
         return self._take(Chunk(data[: end + len(newline)], self.offset), self.offset + end + len(newline))
+
+    @property
+    def unchanged(self) -> bool:
+        """False if what was read is no longer there: the file was cut and written anew."""
+        there = self.content.at(self.offset - len(self.before), len(self.before))
+        return there == self.before and self._begins_as_it_did()
 
     def _begins_as_it_did(self) -> bool:
         """False if there is so little before the offset that only the first line can tell, and it is another."""

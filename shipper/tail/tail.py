@@ -19,6 +19,8 @@ from shipper.tail.opener import Open, default_opener
 from shipper.tail.place import Place
 from shipper.tail.reading import Reading
 
+PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
+
 
 @dataclass(frozen=True, slots=True)
 class TailInput:
@@ -128,7 +130,7 @@ class Tail:
         one.content.retry()
         if not one.key:
             one.start_over()
-        elif size < previous and not one.content.packed:  # a log never shrinks
+        elif not one.content.packed and (size < previous or not one.unchanged):  # a log never shrinks
             self._cut(one, previous)
             return True
         return False
@@ -212,7 +214,11 @@ class Tail:
             if now - one.quiet_since < self._rotate_wait:
                 continue
             # Nothing can be said of a file without a whole dated line but when it was written.
-            superseded = one.order < newest[one.source] if one.key else one.file is None and one.modified < latest[one.source]
+            if one.key:
+                superseded = one.order < newest[one.source]
+            else:
+                waited = now - one.quiet_since >= PATIENCE * self._rotate_wait
+                superseded = waited and one.file is None and one.modified < latest[one.source]
             if not (one.rotated or superseded):
                 continue
             if not one.final:

@@ -34,13 +34,13 @@ from shipper.pipeline import Settings, run_source
 from shipper.sidecar import Sidecar
 from shipper.sinks.protocol import Batch, Receipt, Refusal
 from shipper.sources import read_records
-from shipper.tail.tail import Tail, TailInput
+from shipper.tail.tail import PATIENCE, Tail, TailInput
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
 from shipper.vitals import Vitals
 from tests.bench.generate import Recipe, generate
 
-ROTATE_WAIT = 2.0
+ROTATE_WAIT = 1.0
 HARMLESS = ("append", "append", "append", "append", "partial", "rename", "rename", "copytruncate", "compress", "turns", "turns")
 HARMFUL = ("truncate", "delete")
 CRASH_AFTER = 60  # steps at most
@@ -251,7 +251,7 @@ class Life:
             self.live(1)
             quiet = self.sidecar.at_rest and self.sidecar.vitals.counts.lines == before
             still = still + 1 if quiet else 0
-            if still * 0.2 > 3 * ROTATE_WAIT + 2:
+            if still * 0.2 > (PATIENCE + 3) * ROTATE_WAIT:
                 break
         else:
             raise AssertionError("the sidecar does not come to rest")
