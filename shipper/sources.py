@@ -106,6 +106,8 @@ class Sources:
 
     def _mark(self, live: _Live, here: Warm) -> None:
         newest = live.pipeline.state.newest
+        if newest == BEFORE_ALL:
+            live.marks.clear()  # lines without a time stamp leave no state
         if not live.marks or newest - live.marks[-1][0] >= self._horizon // MARKS:
             live.marks.append((newest, here))
 

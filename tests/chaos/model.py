@@ -16,7 +16,7 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ class Life:
         self.letters = Letters(self.steps)
         self.clock = FakeClock()
         self.writer = LogWriter(str(folder / "logs" / "Mfa.log"))
-        self.source = iter(text(self.random.randrange(12)))
+        self.source: Iterator[bytes] = iter(text(self.random.randrange(12)))
         self.rest = b""
         self.sidecar: Sidecar | None = None
         self.tail: Tail | None = None
@@ -236,6 +236,14 @@ class Life:
         if self.rest and self.random.random() < 0.8:
             self.writer.write(self.rest)
         self.rest = b""
+        # Two files that begin at the same instant have no order but that of their names; no file begins with
+        # the second line of an instant here.
+        lines = bytes(self.writer.generations[-1]).splitlines(keepends=True)
+        following = next(self.source, b"")
+        while following and lines and lines[-1].endswith(b"\n") and following[:27] == lines[-1][:27]:
+            self.writer.write(following)
+            following = next(self.source, b"")
+        self.source = itertools.chain([following] if following else [], self.source)
 
     def settle(self) -> None:
         """The world comes to rest, and the sidecar to the end of the log."""
