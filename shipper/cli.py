@@ -21,9 +21,7 @@ from shipper.library import load, load_codes
 from shipper.output import ClosedPipe, open_output
 from shipper.parse import Options
 from shipper.pipeline import Settings
-from shipper.times import SECOND
-
-UNITS = {"us": 1000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
+from shipper.units import duration, size
 
 
 class Duration(click.ParamType[int]):
@@ -35,15 +33,10 @@ class Duration(click.ParamType[int]):
         """Nanoseconds of what the user wrote."""
         if isinstance(value, int):
             return value
-        number = value.rstrip("abcdefghijklmnopqrstuvwxyz")
-        unit = UNITS.get(value[len(number) :] or "s")
         try:
-            duration = round(float(number) * unit) if unit else -1
-        except (ValueError, OverflowError):
-            duration = -1
-        if not 0 <= duration < 1 << 62:
-            self.fail(f"{value!r} is not a duration; write 60s, 10m, 500ms or 1h", param, ctx)
-        return duration
+            return duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Size(click.ParamType[int]):
@@ -55,12 +48,10 @@ class Size(click.ParamType[int]):
         """Bytes of what the user wrote."""
         if isinstance(value, int):
             return value
-        units = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 1000, "mb": 1000_000}
-        number = value.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        unit = units.get(value[len(number) :].strip().lower())
-        if not number.strip().isdecimal() or len(number) > 12 or unit is None or not 16 <= int(number) * unit <= 1 << 30:
-            self.fail(f"{value!r} is not a size from 16 to 1GiB; write 1MiB or 65536", param, ctx)
-        return int(number) * unit
+        try:
+            return size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 PATTERNS = click.option(

@@ -207,9 +207,6 @@ class Tail:
     def _finish(self, now: float) -> None:
         """Close what is complete: rotated away or followed by a newer file, read, and quiet for a while."""
         newest = {one.source: one.order for one in sorted(self._files, key=lambda one: one.order) if one.key}
-        latest: dict[str, int] = {}
-        for one in self._files:
-            latest[one.source] = max(latest.get(one.source, 0), one.modified)
         for one in list(self._files):
             if now - one.quiet_since < self._rotate_wait:
                 continue
@@ -218,13 +215,17 @@ class Tail:
                 superseded = one.order < newest[one.source]
             else:
                 waited = now - one.quiet_since >= PATIENCE * self._rotate_wait
-                superseded = waited and one.file is None and one.modified < latest[one.source]
+                superseded = waited and one.file is None and self._has_younger(one)
             if not (one.rotated or superseded):
                 continue
             if not one.final:
                 one.final = True  # a last line without its end is a line now
             elif one.at_end or not one.key:
                 self._close(one)
+
+    def _has_younger(self, one: Followed) -> bool:
+        others = (other for other in self._files if other.source == one.source and other is not one)
+        return any(other.modified >= one.modified for other in others)
 
     def _close(self, one: Followed) -> None:
         trouble = one.content.trouble

@@ -1,0 +1,52 @@
+"""Durations and sizes as people write them: `60s`, `500ms`, `1MiB`. Pure."""
+
+from shipper.times import SECOND
+
+_TIMES = {"us": 1000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
+_SIZES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 1000, "mb": 1000_000, "gb": 1000_000_000}
+
+DURATION = "^[0-9]+(\\.[0-9]+)?(us|ms|s|m|h|d)?$"
+"""A regular expression of durations, for schemas."""
+
+SIZE = "^[0-9]{1,12} ?([kKmMgG][iI]?)?[bB]?$"
+"""A regular expression of sizes, for schemas."""
+
+
+def duration(text: str) -> int:
+    """Nanoseconds of `60s`, `10m`, `500ms`; a bare number is seconds.
+
+    Raises:
+        ValueError: it is none; the text says what is expected.
+    """
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = _TIMES.get(text[len(number) :] or "s")
+    try:
+        value = round(float(number) * unit) if unit else -1
+    except (ValueError, OverflowError):
+        value = -1
+    if not 0 <= value < 1 << 62:
+        raise ValueError(f"{text!r} is not a duration; write 60s, 10m, 500ms or 1h")
+    return value
+
+
+def size(text: str, least: int = 16, most: int = 1 << 30) -> int:
+    """Bytes of `1MiB`, `64KiB`; a bare number is bytes.
+
+    Raises:
+        ValueError: it is none; the text says what is expected.
+    """
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = _SIZES.get(text[len(number) :].strip().lower())
+    number = number.strip()
+    if (
+        not (number.isascii() and number.isdecimal())
+        or len(number) > 12
+        or unit is None
+        or not least <= int(number) * unit <= most
+    ):
+        raise ValueError(f"{text!r} is not a size from {least} to {_size_text(most)}; write 1MiB or 65536")
+    return int(number) * unit
+
+
+def _size_text(value: int) -> str:
+    return f"{value >> 30}GiB" if value % (1 << 30) == 0 else str(value)
