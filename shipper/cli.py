@@ -160,6 +160,24 @@ def codes(form: str, status_codes: Path | None) -> None:
     _print(render(load_codes(status_codes), form))
 
 
+CONFIG = click.option(
+    "--config", "config_file", required=True, type=click.Path(), metavar="FILE", help="The configuration (YAML)."
+)
+
+
+@command.command()
+@CONFIG
+def run(config_file: str) -> int:
+    """The sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
+    from shipper import running
+    from shipper.config import load_config
+    from shipper.logs import set_up
+
+    config, secrets = load_config(config_file, os.environ)
+    set_up(config.log.level, config.log.format, secrets)
+    return running.run(config)
+
+
 @command.command()
 @PATTERNS
 @CODES

@@ -1,179 +1,19 @@
-"""The configuration of `run`: what may stand in the YAML file, and what it means by default.
+"""The configuration of `run`, read from its file: every mistake in one sentence, with its place.
 
-The classes are the reference: `schemas/config.schema.json` is generated from them.
+What may stand in the file is in `sections.py`.
 """
 
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 import msgspec
-from msgspec import Meta
 
 from shipper.errors import UsageError
+from shipper.sections import Config, Duration, Secret, Size
 from shipper.settings_file import Path, SettingsFile, read_settings
-from shipper.times import SECOND
 from shipper.units import DURATION, SIZE, duration, size
-
-MINUTE = 60 * SECOND
-Positive = Annotated[int, Meta(ge=1)]
-Name = Annotated[str, Meta(min_length=1)]
-NAMESPACE = r"^[^A-Z\\/*?\"<>| ,#:\-]{1,100}$"
-
-
-class Duration(int):
-    """Nanoseconds; in the file `60s`, `500ms`, or a number of seconds."""
-
-
-class Size(int):
-    """Bytes; in the file `1MiB`, or a number of bytes."""
-
-
-class Secret:
-    """A text that is printed nowhere."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Every section is strict: a key that it does not know is an error."""
-
-
-class Input(_Section, frozen=True):
-    """One glob to follow. `start` counts for files without a place that are there at the first look;
-    `encoding` for files without a byte order mark; `exclude` holds globs of files to leave alone."""
-
-    path: Name
-    start: Literal["beginning", "end"] = "beginning"
-    encoding: Literal["auto", "utf-8", "utf-16-le", "utf-16-be"] = "auto"
-    exclude: list[Name] = []
-
-
-class TailSection(_Section, frozen=True):
-    """How files are followed. A file that was rotated away is complete when nothing came for `rotate_wait`;
-    a line longer than `max_line` is cut there."""
-
-    poll_interval: Duration = Duration(SECOND // 4)
-    rotate_wait: Duration = Duration(5 * SECOND)
-    max_line: Size = Size(1 << 20)
-    read_size: Size = Size(16 << 10)
-
-
-class DoublePromptSection(_Section, frozen=True):
-    """The rule: how soon a second prompt is a double prompt, and how long a request waits for its status."""
-
-    window: Duration = Duration(MINUTE)
-    exchange_timeout: Duration = Duration(10 * MINUTE)
-    include_retries: bool = False
-
-
-class DataStream(_Section, frozen=True):
-    """The namespace of Elastic's data streams, for `elastic-bulk`."""
-
-    namespace: Annotated[str, Meta(pattern=NAMESPACE)] = "default"
-
-
-class PipelineSection(_Section, frozen=True):
-    """What is made of a line. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
-
-    patterns: list[Name] = []
-    status_codes: Name | None = None
-    keep_original: bool = True
-    double_prompt: DoublePromptSection = DoublePromptSection()
-    host: dict[str, Any] = {}
-    labels: dict[str, str | int | float | bool] = {}
-    tags: list[Name] = []
-    observer: dict[str, Any] = {}
-    data_stream: DataStream = DataStream()
-
-
-class BatchSection(_Section, frozen=True):
-    """When a batch is sent: at so many events, so many bytes, or when its first event is so old."""
-
-    max_events: Positive = 2000
-    max_bytes: Size = Size(1 << 20)
-    max_age: Duration = Duration(SECOND)
-
-
-class Security(_Section, frozen=True):
-    """How the broker is reached. `cert_file` and `key_file` are the client's own (mTLS)."""
-
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    username: Name | None = None
-    password: Secret | None = None
-    ca_file: Name | None = None
-    cert_file: Name | None = None
-    key_file: Name | None = None
-
-
-class KafkaSection(_Section, frozen=True):
-    """Kafka. `alert_topic` null: alerts go to `topic` as well. `dead_letter_topic` null: records that the broker
-    refuses go to a file in `state_dir`. `exactly_once`: events and position in one transaction."""
-
-    bootstrap_servers: Annotated[list[Name], Meta(min_length=1)]
-    topic: Name
-    alert_topic: Name | None = None
-    dead_letter_topic: Name | None = None
-    exactly_once: bool = False
-    state_topic: Name = "mfa-shipper-state"
-    transactional_id: Name | None = None
-    client: Literal["kafka-python", "confluent-kafka"] = "kafka-python"
-    client_id: Name = "mfa-shipper"
-    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "zstd"
-    security: Security = Security()
-
-
-class FileSection(_Section, frozen=True):
-    """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new one begins;
-    `keep`: how many renamed ones stay (null: all)."""
-
-    path: Name
-    rotate_size: Size | None = None
-    rotate_every: Duration | None = None
-    keep: Positive | None = None
-
-
-class OutputSection(_Section, frozen=True):
-    """Where events go, and in which form. `events: exchange`: one event for the three lines of an exchange."""
-
-    type: Literal["stdout", "file", "kafka"]
-    format: Literal["ecs", "splunk-hec", "elastic-bulk"] = "ecs"
-    events: Literal["line", "exchange"] = "line"
-    batch: BatchSection = BatchSection()
-    kafka: KafkaSection | None = None
-    file: FileSection | None = None
-
-
-class MetricsSection(_Section, frozen=True):
-    """`HOST:PORT` for /metrics, /healthz and /readyz; null: none."""
-
-    listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:]+):[0-9]{1,5}$")] | None = None
-
-
-class LogSection(_Section, frozen=True):
-    """The shipper's own log, on standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
-
-
-class Config(_Section, frozen=True):
-    """All of it. One shipper per `state_dir`: it holds the checkpoint and the dead letters."""
-
-    state_dir: Name
-    inputs: Annotated[list[Input], Meta(min_length=1)]
-    output: OutputSection
-    pipeline: PipelineSection = PipelineSection()
-    tail: TailSection = TailSection()
-    shutdown_timeout: Duration = Duration(10 * SECOND)
-    metrics: MetricsSection = MetricsSection()
-    log: LogSection = LogSection()
 
 
 def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]]:

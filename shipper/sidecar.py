@@ -202,7 +202,7 @@ class Sidecar:
         v.events_waiting = self._batcher.waiting + sum(group.events for group in self._full) + v.events_under_way
         v.dead_letters, v.retries = delivery.refused, delivery.retries
         v.sink_up, v.sink_reason = delivery.is_up, delivery.reason
-        v.files_open, v.lag_bytes, v.newest = tail.files_open, tail.lag_bytes, self._sources.newest
+        (v.files_open, v.lag_bytes), v.newest = tail.levels, self._sources.newest
         v.rotations, v.truncations, v.lost_bytes = tail.rotations, tail.truncations, tail.lost_bytes
         v.past_lost = len(tail.past_lost)
         v.memo_entries, v.users = self._sources.sizes

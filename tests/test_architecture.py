@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "shipper"
 LAYERS = {  # a module imports from its own layer and from those above it in this table
-    "words": "shipper errors model times",
+    "words": "shipper errors model times units",
     "core": "principal ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
     "protocols": "sinks sinks.protocol",
@@ -19,8 +19,9 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "files": "files identity library output summary pieces",
     "flow": "pipeline",
     "tail": "tail tail.place tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
-    "sidecar": "sources checkpoint sidecar",
-    "commands": "workers importing explain",
+    "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters",
+    "configuration": "settings_file sections config sinks.build",
+    "commands": "workers importing explain running",
     "command line": "cli __main__",
 }
 PURE = (

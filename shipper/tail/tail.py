@@ -59,10 +59,9 @@ class Tail:
             inputs: what to follow; a file that two of them match is read once.
             places: how far files were read before, by key.
             now: seconds of a clock that only goes forward.
-            line_limit: bytes of a line.
-            read_size: bytes of a read.
+            line_limit, read_size: bytes of a line, and of a read.
             rotate_wait: seconds without a change after which a file that was rotated away is complete.
-            glob_interval: seconds between two searches for new files, while nothing else says that there are some.
+            glob_interval: seconds between two searches for new files, while nothing says that there are some.
             opener: opens a file for reading.
         """
         self._inputs = inputs
@@ -77,9 +76,9 @@ class Tail:
         self._turns: list[str] = []
         self._next_glob = now()
         self._first_look = True
+        self.rotations = self.truncations = self.lost_bytes = 0
         self.problems: dict[str, str] = {}
         self.past_lost: set[str] = set()  # sources whose recent past could not be read again at the start
-        self.rotations = self.truncations = self.lost_bytes = 0
 
     def look(self) -> None:
         """See what became of the files, and find new ones where it is time to. Never waits."""
@@ -146,8 +145,8 @@ class Tail:
 
     def _search(self, now: float) -> None:
         """Find new files, and the new names of known ones."""
+        tried: set[str] = set()
         found: dict[tuple[int, int], tuple[str, TailInput, tuple[int, int]]] = {}
-        tried = set()
         for given in self._inputs:
             excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
             for path in sorted(glob.glob(given.path, recursive=True)):
@@ -177,8 +176,7 @@ class Tail:
             self._follow(path, given, now)
         for identity in [one for one, (_, path) in self._closed.items() if one not in found and not os.path.exists(path)]:
             del self._closed[identity]
-        for path in [path for path in self.problems if path not in tried]:
-            del self.problems[path]
+        self.problems = {path: problem for path, problem in self.problems.items() if path in tried}
 
     def _follow(self, path: str, given: TailInput, now: float) -> None:
         try:
@@ -224,8 +222,7 @@ class Tail:
                 self._close(one)
 
     def _has_younger(self, one: Followed) -> bool:
-        others = (other for other in self._files if other.source == one.source and other is not one)
-        return any(other.modified >= one.modified for other in others)
+        return any(o.modified >= one.modified for o in self._files if o.source == one.source and o is not one)
 
     def _close(self, one: Followed) -> None:
         trouble = one.content.trouble
@@ -313,14 +310,9 @@ class Tail:
         return None
 
     @property
-    def files_open(self) -> int:
-        """How many files are open."""
-        return len(self._files)
-
-    @property
-    def lag_bytes(self) -> int:
-        """Bytes that are there and not read."""
-        return sum(one.lag for one in self._files if one.key or one.file is None)
+    def levels(self) -> tuple[int, int]:
+        """How many files are open, and how many bytes are there and not read."""
+        return len(self._files), sum(one.lag for one in self._files if one.key or one.file is None)
 
     def close(self) -> None:
         """Close all files."""
