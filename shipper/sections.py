@@ -83,12 +83,12 @@ class PipelineSection(_Section, frozen=True):
     patterns: list[Name] = []
     status_codes: Name | None = None
     keep_original: bool = True
-    double_prompt: DoublePromptSection = DoublePromptSection()
+    double_prompt: DoublePromptSection = msgspec.field(default_factory=DoublePromptSection)
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}
     tags: list[Name] = []
     observer: dict[str, Any] = {}
-    data_stream: DataStream = DataStream()
+    data_stream: DataStream = msgspec.field(default_factory=DataStream)
 
 
 class BatchSection(_Section, frozen=True):
@@ -125,7 +125,7 @@ class KafkaSection(_Section, frozen=True):
     client: Literal["kafka-python", "confluent-kafka"] = "kafka-python"
     client_id: Name = "mfa-shipper"
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "zstd"
-    security: Security = Security()
+    security: Security = msgspec.field(default_factory=Security)
 
 
 class FileSection(_Section, frozen=True):
@@ -144,7 +144,7 @@ class OutputSection(_Section, frozen=True):
     type: Literal["stdout", "file", "kafka"]
     format: Literal["ecs", "splunk-hec", "elastic-bulk"] = "ecs"
     events: Literal["line", "exchange"] = "line"
-    batch: BatchSection = BatchSection()
+    batch: BatchSection = msgspec.field(default_factory=BatchSection)
     kafka: KafkaSection | None = None
     file: FileSection | None = None
 
@@ -168,8 +168,8 @@ class Config(_Section, frozen=True):
     state_dir: Name
     inputs: Annotated[list[Input], Meta(min_length=1)]
     output: OutputSection
-    pipeline: PipelineSection = PipelineSection()
-    tail: TailSection = TailSection()
+    pipeline: PipelineSection = msgspec.field(default_factory=PipelineSection)
+    tail: TailSection = msgspec.field(default_factory=TailSection)
     shutdown_timeout: Duration = _default(Duration, 10 * SECOND)
-    metrics: MetricsSection = MetricsSection()
-    log: LogSection = LogSection()
+    metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
+    log: LogSection = msgspec.field(default_factory=LogSection)
