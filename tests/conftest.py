@@ -1,0 +1,23 @@
+"""Fixtures that more than one kind of test needs."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.kafka import Broker, Unavailable
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real broker for all tests of a worker. In CI one that cannot be started is a failure."""
+    one = Broker(Path(tmp_path_factory.mktemp("kafka")))
+    try:
+        one.start()
+    except Unavailable as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    yield one
+    one.stop()
