@@ -13,13 +13,14 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "words": "shipper errors model times units",
     "core": "principal ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
-    "protocols": "sinks sinks.protocol",
+    "protocols": "sinks sinks.protocol sinks.records",
     "delivery": "batch acks delivery vitals",
     "fakes": "testing",
     "files": "files identity library output summary pieces",
     "flow": "pipeline",
     "tail": "tail tail.place tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
-    "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters",
+    "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters "
+    "sinks.kafka sinks.confluent sinks.kafka_python",
     "configuration": "settings_file sections config sinks.build",
     "commands": "workers importing explain running",
     "command line": "cli __main__",

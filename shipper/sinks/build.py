@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from shipper.sections import Config
 from shipper.sinks.dead_letters import NAME, DeadLetterFile
+from shipper.sinks.kafka import KafkaOptions, KafkaSink, transactional_id
 from shipper.sinks.protocol import Sink
 
 
@@ -22,7 +23,40 @@ def _file(config: Config) -> Sink:
     return FileSink(FileOptions(os.path.expanduser(section.path), section.rotate_size, section.rotate_every, section.keep))
 
 
-SINKS: dict[str, Callable[[Config], Sink]] = {"stdout": _stdout, "file": _file}
+def _kafka(config: Config) -> Sink:
+    return KafkaSink(kafka_options(config))
+
+
+def kafka_options(config: Config) -> KafkaOptions:
+    """What a Kafka client is told."""
+    section = config.output.kafka
+    assert section is not None
+    security = section.security
+    files = (security.ca_file, security.cert_file, security.key_file)
+    ca_file, cert_file, key_file = (None if file is None else os.path.expanduser(file) for file in files)
+    return KafkaOptions(
+        tuple(section.bootstrap_servers),
+        section.topic,
+        section.alert_topic,
+        section.dead_letter_topic,
+        section.exactly_once,
+        section.state_topic,
+        section.transactional_id or transactional_id(config.state_dir),
+        section.client,
+        section.client_id,
+        section.compression,
+        security.protocol,
+        security.sasl_mechanism,
+        security.username,
+        None if security.password is None else security.password.value,
+        ca_file,
+        cert_file,
+        key_file,
+        exact_keys=bool(config.pipeline.patterns),
+    )
+
+
+SINKS: dict[str, Callable[[Config], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
 
 
 def build_sink(config: Config) -> Sink:

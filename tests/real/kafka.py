@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 JARS = ROOT / ".cache" / "kafka"
@@ -162,7 +163,7 @@ class Broker:
 
 def create_topic(address: str, name: str, partitions: int = 3, **config: str) -> None:
     """Make a topic, and return when it is there."""
-    from confluent_kafka.admin import AdminClient, NewTopic
+    from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
     admin = AdminClient({"bootstrap.servers": address})
     end = time.monotonic() + 60
@@ -181,7 +182,7 @@ def create_topic(address: str, name: str, partitions: int = 3, **config: str) ->
 class Seen:
     """A record as a reader saw it."""
 
-    def __init__(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> None:
+    def __init__(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: dict[str, Any]) -> None:
         self.topic, self.partition, self.key, self.value, self.headers = topic, partition, key, value, headers
 
 
@@ -207,7 +208,7 @@ def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
                 error = message.error()
                 if error is None:
                     headers = dict(message.headers() or [])
-                    seen.append(Seen(topic, message.partition(), message.key(), message.value(), headers))
+                    seen.append(Seen(topic, message.partition() or 0, message.key(), message.value(), headers))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     waiting.discard(message.partition())
         return seen

@@ -1,0 +1,255 @@
+"""Kafka through kafka-python. I/O.
+
+This client says "unable to bootstrap" for a wrong password, an unknown certificate and a broker that
+is not there; the cause stands only in its log. So that log is listened to while a connection is made.
+"""
+
+import contextlib
+import logging
+import ssl
+import threading
+import time
+from concurrent.futures import Future as ThreadFuture
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import errors as kafka_errors
+
+from shipper.sinks.kafka import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret
+from shipper.sinks.protocol import Refusal, SinkDown
+from shipper.sinks.records import Record
+
+REFUSED = (
+    kafka_errors.MessageSizeTooLargeError,
+    kafka_errors.RecordListTooLargeError,
+    kafka_errors.InvalidRecordError,
+    kafka_errors.InvalidTimestampError,
+    kafka_errors.PolicyViolationError,
+    kafka_errors.CorruptRecordError,
+)
+FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
+CONNECT_MS = 10_000
+DELIVERY_MS = 30_000  # then the batch is sent anew by our own retry
+
+
+class _Causes(logging.Handler):
+    """The last thing that the client complained about."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember what matters of a record."""
+        text = record.getMessage()
+        if record.name.startswith("kafka.net") or "uthenti" in text or "CERTIFICATE" in text:
+            self.last = text
+
+
+def settings(options: KafkaOptions) -> dict[str, Any]:
+    """kafka-python's names for the connection.
+
+    Raises:
+        SinkDown: a certificate file cannot be used; the client would not say so.
+    """
+    config: dict[str, Any] = {
+        "bootstrap_servers": list(options.bootstrap_servers),
+        "client_id": options.client_id,
+        "security_protocol": options.protocol,
+        "bootstrap_timeout_ms": CONNECT_MS,
+        "reconnect_backoff_max_ms": 2_000,
+    }
+    if options.protocol.endswith("SSL"):
+        config["ssl_context"] = _ssl_context(options)
+    named = {
+        "sasl_mechanism": options.sasl_mechanism,
+        "sasl_plain_username": options.username,
+        "sasl_plain_password": options.password,
+    }
+    return config | {name: value for name, value in named.items() if value is not None}
+
+
+def _ssl_context(options: KafkaOptions) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise SinkDown(f"the CA file {options.ca_file} cannot be used: {error}") from None
+    if options.cert_file:
+        try:
+            context.load_cert_chain(options.cert_file, options.key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise SinkDown(f"the client certificate {options.cert_file} cannot be used: {error}") from None
+    return context
+
+
+class KafkaPythonClient:
+    """One producer."""
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self._options = options
+        self._producer: Any = None
+        self._futures: dict[Pending, list[tuple[Any, bytes]]] = {}
+        self._committer: ThreadPoolExecutor | None = None
+        self._commit: ThreadFuture[None] | None = None
+
+    def _down(self, error: BaseException, causes: str = "") -> Exception:
+        if isinstance(error, FENCED):
+            return Fenced(
+                f"another shipper with the transactional id {self._options.transactional_id} has taken over; "
+                "stop one of them, or give each a state_dir of its own"
+            )
+        text = f"{type(error).__name__.removesuffix('Error')}: {error}" if str(error) else type(error).__name__
+        return SinkDown(no_secret(f"{text} ({causes})" if causes else text, self._options).replace("\n", " "))
+
+    def connect(self) -> None:
+        """As `Client.connect`."""
+        options = self._options
+        causes = _Causes()
+        logging.getLogger("kafka").addHandler(causes)
+        try:
+            config = settings(options) | {
+                "acks": "all",
+                "enable_idempotence": True,
+                "compression_type": None if options.compression == "none" else options.compression,
+                "linger_ms": 5,
+                "batch_size": 256 * 1024,
+                "max_request_size": MAX_RECORD,
+                "max_block_ms": CONNECT_MS,
+                "delivery_timeout_ms": DELIVERY_MS,
+                "request_timeout_ms": 20_000,
+                "metrics_enabled": False,
+            }
+            if options.exactly_once:
+                config |= {"transactional_id": options.transactional_id, "transaction_timeout_ms": 60_000}
+            self._producer = KafkaProducer(**config)
+            self._producer.partitions_for(options.topic)
+            if options.exactly_once:
+                self._producer.init_transactions()
+        except (kafka_errors.KafkaError, OSError, RuntimeError, ValueError, AssertionError) as error:
+            raise self._down(error, causes.last) from None
+        finally:
+            logging.getLogger("kafka").removeHandler(causes)
+
+    def read_state(self, topic: str) -> dict[bytes, bytes]:
+        """As `Client.read_state`."""
+        state: dict[bytes, bytes] = {}
+        try:
+            consumer = KafkaConsumer(
+                **settings(self._options), isolation_level="read_committed", enable_auto_commit=False,
+                auto_offset_reset="earliest", group_id=None, metrics_enabled=False,
+            )  # fmt: skip
+        except (kafka_errors.KafkaError, OSError) as error:
+            raise self._down(error) from None
+        try:
+            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions) if partitions else {}
+            deadline = time.monotonic() + 3 * CONNECT_MS / 1000
+            for one in partitions:
+                consumer.seek_to_beginning(one)
+            while any(consumer.position(one) < ends[one] for one in partitions):
+                if time.monotonic() > deadline:
+                    raise SinkDown(f"{topic} cannot be read to its end")
+                for messages in consumer.poll(200).values():
+                    for message in messages:
+                        if message.key is not None:
+                            state.pop(message.key, None)
+                            if message.value is not None:
+                                state[message.key] = message.value
+        except (kafka_errors.KafkaError, OSError) as error:
+            raise self._down(error) from None
+        finally:
+            consumer.close()
+        return state
+
+    def send(self, pending: Pending, records: list[Record]) -> None:
+        """As `Client.send`."""
+        send = self._producer.send
+        futures = self._futures.setdefault(pending, [])
+        for topic, key, value, headers in records:
+            try:
+                futures.append((send(topic, value, key, headers), value))
+            except REFUSED as error:
+                pending.left -= 1
+                pending.refused.append(Refusal(value, str(error)))
+            except (kafka_errors.KafkaError, AssertionError) as error:
+                raise self._down(error) from None
+
+    def collect(self, first: Pending | None, timeout: float) -> None:
+        """As `Client.collect`."""
+        end = time.monotonic() + timeout
+        while True:
+            for pending in list(self._futures):
+                self._settle(pending)
+            if first is None or not first.left or first.failed or time.monotonic() >= end:
+                return
+            futures = self._futures.get(first)
+            if not futures:
+                return
+            with contextlib.suppress(Exception):  # what it says is looked at above
+                futures[0][0].get(timeout=max(0.001, min(0.05, end - time.monotonic())))
+
+    def _settle(self, pending: Pending) -> None:
+        """Take what is acknowledged from the front."""
+        futures, at = self._futures[pending], 0
+        for future, value in futures:
+            if not future.is_done:
+                break
+            at += 1
+            error = future.exception
+            if error is None:
+                continue
+            if isinstance(error, REFUSED):
+                pending.refused.append(Refusal(value, str(error) or type(error).__name__))
+            else:
+                pending.failed = str(self._down(error))
+                break
+        del futures[:at]
+        pending.left -= at
+        if not futures:
+            del self._futures[pending]
+
+    def begin(self) -> None:
+        """As `Client.begin`."""
+        try:
+            self._producer.begin_transaction()
+        except kafka_errors.KafkaError as error:
+            raise self._down(error) from None
+
+    def commit(self) -> None:
+        """As `Client.commit`."""
+        # The client waits for a commit without a limit; so it waits on a thread of its own.
+        self._committer = self._committer or ThreadPoolExecutor(1, thread_name_prefix="kafka-commit")
+        self._commit = self._committer.submit(self._producer.commit_transaction)
+
+    def committed(self, timeout: float) -> bool:
+        """As `Client.committed`."""
+        assert self._commit is not None
+        try:
+            self._commit.result(timeout)
+        except TimeoutError:
+            if not self._commit.done():
+                return False
+            raise
+        except kafka_errors.KafkaError as error:
+            raise self._down(error) from None
+        self._futures.clear()
+        return True
+
+    def close(self, timeout: float) -> None:
+        """As `Client.close`."""
+        producer, self._producer = self._producer, None
+        self._futures.clear()
+        if self._committer is not None:
+            self._committer.shutdown(wait=False)
+        if producer is not None:
+            # On a thread: closing waits for what is in flight, and an abandoned connection has no time.
+            closing = threading.Thread(target=_close, args=(producer, timeout), daemon=True)
+            closing.start()
+            closing.join(timeout)
+
+
+def _close(producer: Any, timeout: float) -> None:
+    with contextlib.suppress(Exception):
+        producer.close(timeout)
