@@ -173,6 +173,7 @@ def run(config_file: str) -> int:
     from shipper.config import load_config
     from shipper.logs import set_up
 
+    gc.enable()  # the Kafka clients leave cycles behind, and this process lives for years
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     return running.run(config)

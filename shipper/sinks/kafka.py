@@ -17,7 +17,7 @@ from shipper.errors import RunError
 from shipper.sinks.protocol import Batch, Receipt, Refusal, SinkDown, TransactionRefused
 from shipper.sinks.records import Record, Records
 
-TRANSACTION_BATCHES = 16
+TRANSACTION_BATCHES = 6
 TRANSACTION_SECONDS = 1.0
 MAX_RECORD = 16 << 20  # what a client lets pass; the topic's max.message.bytes decides
 
@@ -105,7 +105,7 @@ class KafkaSink:
         self._committing = 0  # batches of the transaction whose commit is under way
         self._since = 0.0
         self._flush = False
-        self.in_flight = 2 * TRANSACTION_BATCHES if options.exactly_once else 8
+        self.in_flight = TRANSACTION_BATCHES + 2 if options.exactly_once else 4
 
     def open(self) -> Mapping[bytes, bytes]:
         """Connect; with exactly_once also take over the transactional id and read the places.
