@@ -4,7 +4,7 @@ A request opens an exchange on its thread; a verdict or status belongs to it whe
 `timeout` after it and not before it; the status closes it. Threads interleave and are used again.
 """
 
-from shipper.model import Exchange
+from shipper.model import Exchange, ExchangeFields, named
 
 Thread = str  # COMPONENT|PID|TID: a text, because its hash is computed once
 
@@ -21,7 +21,7 @@ class Exchanges:
     def __init__(self, timeout: int) -> None:
         """`timeout` in nanoseconds."""
         self.timeout = timeout
-        self.open: dict[Thread, Exchange] = {}
+        self.open: dict[Thread, ExchangeFields] = {}
 
     def request(self, thread: Thread, exchange: Exchange) -> int:
         """Open an exchange; returns how many older ones this gives up (0 or 1)."""
@@ -35,8 +35,8 @@ class Exchanges:
     def belonging(self, thread: Thread | None, time: int) -> Exchange | None:
         """The open exchange that a verdict or status of this thread and time belongs to."""
         exchange = self.open.get(thread) if thread is not None else None
-        if exchange is not None and 0 <= time - exchange.start <= self.timeout:
-            return exchange
+        if exchange is not None and 0 <= time - exchange[0] <= self.timeout:
+            return named(exchange)
         return None
 
     def verdict(self, thread: Thread, exchange: Exchange, outcome: str) -> None:

@@ -19,7 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from shipper.model import Chunk, Completion, Exchange, LogFile, User
+from shipper.model import Chunk, ExchangeFields, LogFile, User, UserFields
 from shipper.parse import Events, Parser
 from shipper.principal import split_principal
 from shipper.templates import Context, Tally, process_json, user_pieces
@@ -111,12 +111,11 @@ class FastParser:
         forms, seconds, last = self._forms, general.clock.seconds, general.last_time
         keep = None if general.options.keep_original else 0
         u0, u1, u2, u3 = self._domain_user
-        new, an_exchange, a_user, a_completion = tuple.__new__, Exchange, User, Completion
         events: list[str] = []
         tallies: list[Tally] = []
         add, complete, tell = events.append, general.completions.append, tallies.append
-        who: User | None
-        exchange: Exchange | None
+        who: UserFields | None
+        exchange: ExchangeFields | None
         requests = 0
         for stamp, second, fraction, head, domain, name, tail, verdict, status, line in _EXCHANGES(text):
             form = forms.get(head) or self._form(head)
@@ -130,14 +129,14 @@ class FastParser:
                 if domain:
                     user = f"{domain}\\{name}"
                     escaped = f"{domain}\\\\{name}{tail}"
-                    who = new(a_user, (name, domain, None, user.casefold()))
+                    who = (name, domain, None, user.casefold())
                     shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
                 else:
                     user, escaped = name, f"{name}{tail}"
                     who, shared = self._user(name, form)
                 time = whole + int(fraction) * 1000
                 event_id = f"{prefix}{offset}"
-                exchange = new(an_exchange, (time, stamp, event_id, who, shared, None))
+                exchange = (time, stamp, event_id, who, shared, None)
                 if pieces and shared and opens.setdefault(form.thread, exchange) is exchange:
                     if time > newest:
                         newest = time
@@ -166,7 +165,7 @@ class FastParser:
                         (v0, v1, v2, v3, v4, v5, v6), (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9), code, success, tally = pair
                         original, original_2 = f"{stamp}{head}|authResult = {verdict}", f"{stamp}{head}|rawCallStatus = {status}"
                         offset_2 = offset + len(original) + gap
-                        complete(new(a_completion, (len(events), exchange, form.component, time, stamp, code, success, newest)))
+                        complete((len(events), exchange, form.component, time, stamp, code, success, newest))
                         add(
                             f"{v0}{stamp}{v1}{prefix}{offset}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}\n"
                             f"{s0}{stamp}{s1}{prefix}{offset_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
@@ -196,9 +195,9 @@ class FastParser:
         """As `_exchanges`, for the one-line results of pfsvc."""
         general = self.general
         state, clock, prefix = general.state, general.clock, f"{general.file.fingerprint}-"
-        forms, seconds, new = self._forms, clock.seconds, tuple.__new__
+        forms, seconds = self._forms, clock.seconds
         u0, u1, u2, u3 = self._domain_user
-        who: User | None
+        who: UserFields | None
         keep = None if general.options.keep_original else 0
         events: list[str] = []
         tallies: list[Tally] = []
@@ -212,7 +211,7 @@ class FastParser:
                 result = form.context.results.get((word, tail)) or form.context.result(word, tail)
                 domain, _, name = user.partition("\\")
                 if domain and name and "\\" not in name:
-                    who = new(User, (name, domain, None, user.casefold()))
+                    who = (name, domain, None, user.casefold())
                     shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{form.process}"
                 else:
                     who, shared = self._user(user, form)
@@ -222,10 +221,8 @@ class FastParser:
                         state.newest = time
                     (p0, p1, p2, p3, p4, p5, p6, p7), code, success, tally, escaped_tail = result
                     event_id = f"{prefix}{offset}"
-                    exchange = new(Exchange, (time, stamp, event_id, who, shared, None))
-                    general.completions.append(
-                        new(Completion, (len(events), exchange, form.component, time, stamp, code, success, state.newest))
-                    )
+                    exchange = (time, stamp, event_id, who, shared, None)
+                    general.completions.append((len(events), exchange, form.component, time, stamp, code, success, state.newest))
                     tallies.append(tally)
                     escaped = user.replace("\\", "\\\\")
                     message = f"Pfauth {word} for user '{escaped}'. Call status: {escaped_tail}"

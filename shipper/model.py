@@ -135,3 +135,17 @@ class Counts:
 
 
 Document = dict[str, Any]
+
+# The same as plain tuples, field by field: the fast path makes these, because a plain tuple is built in a
+# quarter of the time. Where a field is wanted by its name, `named` gives the shape with names.
+UserFields = tuple[str, str | None, str | None, str]
+ExchangeFields = tuple[int, str, str, UserFields | None, str, str | None]
+CompletionFields = tuple[int, ExchangeFields, str, int, str, Code, bool, int]
+
+
+def named(exchange: ExchangeFields) -> Exchange:
+    """An exchange with the names of its fields."""
+    if isinstance(exchange, Exchange):
+        return exchange
+    start, start_text, event_id, user, shared_json, verdict = exchange
+    return Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)

@@ -18,7 +18,7 @@ from shipper.ecs import MODULE, TYPES, Envelope, dataset, put, shared_json, stat
 from shipper.facts import Facts, Kind, Library, interpret
 from shipper.heads import Form, Head
 from shipper.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
-from shipper.model import Chunk, Code, Completion, Counts, Document, Exchange, LogFile, User
+from shipper.model import Chunk, Code, Completion, CompletionFields, Counts, Document, Exchange, LogFile, User
 from shipper.status import SEVERITIES
 from shipper.times import BEFORE_ALL, SECOND, Clock
 
@@ -46,7 +46,7 @@ class SourceState:
     newest: int = BEFORE_ALL
 
 
-Events = tuple[list[str], list[Completion]]
+Events = tuple[list[str], list[CompletionFields]]
 
 
 class Parser:
@@ -70,7 +70,7 @@ class Parser:
         self.counts = counts
         self.clock = Clock()
         self.last_time = file.time
-        self.completions: list[Completion] = []
+        self.completions: list[CompletionFields] = []
         self.position = 0
         self._facts = facts
         self._heads: dict[tuple[str | None, ...], Head] = {}

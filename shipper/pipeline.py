@@ -27,7 +27,7 @@ from shipper.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_c
 from shipper.filters import ExchangeEvents, pretty, where
 from shipper.formats import FORMATS, Format
 from shipper.identity import Input, Source
-from shipper.model import Chunk, Counts, Exchange, LogFile, User
+from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
 from shipper.parse import Options, Parser, SourceState
 
 
@@ -196,7 +196,7 @@ def _block(events: list[str]) -> bytes:
     return "\n".join([*events, ""]).encode("latin-1") if events else b""
 
 
-def _plain(exchange: Exchange) -> list[Any]:
+def _plain(exchange: ExchangeFields) -> list[Any]:
     start, start_text, event_id, user, shared_json, verdict = exchange
     return [start, start_text, event_id, list(user) if user else None, shared_json, verdict]
 

@@ -141,9 +141,9 @@ class Context:
         s = self._cut(parser, events[1], [_END, id_3, _START, _END, _DURATION], second, None, [offset_3, request_id])
         if not v or not s:
             return None
-        done, counts = parser.completions[0], parser.counts
-        tally = Tally(2, done.code.status_class, not done.code.known, counts.conflicts > 0)
-        pair = Pair(v, s, done.code, done.success, tally)
+        (code, success), counts = parser.completions[0][5:7], parser.counts
+        tally = Tally(2, code.status_class, not code.known, counts.conflicts > 0)
+        pair = Pair(v, s, code, success, tally)
         self.pairs[verdict, status] = pair
         return pair
 
@@ -158,9 +158,9 @@ class Context:
         pieces = self._cut(parser, event, [_START, self._ids[0]], line, message, [str(_OFFSETS[0]), _GUID])
         if not pieces or not parser.completions:
             return None
-        done, counts = parser.completions[0], parser.counts
-        tally = Tally(1, done.code.status_class, not done.code.known, counts.conflicts > 0)
-        result = Result(pieces, done.code, done.success, tally, _json_inside(tail))
+        (code, success), counts = parser.completions[0][5:7], parser.counts
+        tally = Tally(1, code.status_class, not code.known, counts.conflicts > 0)
+        result = Result(pieces, code, success, tally, _json_inside(tail))
         self.results[word, tail] = result
         return result
 

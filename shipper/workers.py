@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from shipper.correlate import Exchanges
 from shipper.errors import MfaShipperError, RunError
 from shipper.files import Read, read_chunks, skip_mark
-from shipper.model import Chunk, Counts, Exchange
+from shipper.model import Chunk, Counts, ExchangeFields
 from shipper.output import ClosedPipe, Output
 from shipper.pieces import Piece, Range, read_range, warm_up
 from shipper.pipeline import Settings, SourcePipeline, read_input
@@ -34,7 +34,7 @@ POLL = 4  # chunks between two looks whether the turn has come
 LOST = "a worker was lost; the output is incomplete"
 
 Advance = Callable[[int, Counts], None]
-Truth = tuple[bool, bytes, dict[str, Exchange]]  # the source goes on; signature; open exchanges
+Truth = tuple[bool, bytes, dict[str, ExchangeFields]]  # the source goes on; signature; open exchanges
 
 
 class _WrongGuessError(Exception):
@@ -163,7 +163,7 @@ class _Worker:
             self._out.write(block)
             at += len(block)
 
-    def _reconcile(self, opened: dict[str, Exchange], pipeline: SourcePipeline) -> bool:
+    def _reconcile(self, opened: dict[str, ExchangeFields], pipeline: SourcePipeline) -> bool:
         """True if the exchanges that were really open make no difference to what was done.
 
         Those that began before the warm-up are missing in the guess. If no line of their thread has

@@ -14,7 +14,7 @@ import orjson
 from shipper.detect import double_prompt, evidence
 from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
 from shipper.ecs import MODULE, Envelope, dataset, user_parts
-from shipper.model import Code, Completion, Counts, Document, User
+from shipper.model import Code, CompletionFields, Counts, Document, User, UserFields
 from shipper.times import BEFORE_ALL
 
 SEVERITY = 21
@@ -44,7 +44,7 @@ class LocalDetector:
         self._old: dict[str, _Seen] = {}
         self._turn = BEFORE_ALL  # when the generations change
 
-    def __call__(self, completions: list[Completion]) -> list[tuple[int, str]]:
+    def __call__(self, completions: list[CompletionFields]) -> list[tuple[int, str]]:
         """The findings of a chunk: position of the event that each stands behind, and its JSON text."""
         found: list[tuple[int, str]] = []
         young, old, window, horizon = self._young, self._old, self.rule.window, self.rule.horizon
@@ -97,18 +97,18 @@ class LocalDetector:
             double_prompt.admit(state, authentication(*one))
         return state
 
-    def _step(self, state: State, completion: Completion, user: User, newest: int) -> list[tuple[int, str]]:
-        exchange = completion.exchange
+    def _step(self, state: State, completion: CompletionFields, user: UserFields, newest: int) -> list[tuple[int, str]]:
+        position, (start, start_text, event_id, *_), component, *_ = completion
         step = double_prompt.step(
             state,
-            authentication(exchange.id, completion.component, exchange.start, exchange.start_text, *completion[3:7]),
+            authentication(event_id, component, start, start_text, *completion[3:7]),
             self.rule,
             newest,
         )
         self.counts.cache_hits += step["cache_hit"]
         self.counts.findings += len(step["findings"])
         return [
-            (completion.position, orjson.dumps(self.document(finding, user, completion.component)).decode("latin-1"))
+            (position, orjson.dumps(self.document(finding, User(*user), component)).decode("latin-1"))
             for finding in step["findings"]
         ]
 
