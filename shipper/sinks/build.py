@@ -1,11 +1,15 @@
 """From the configuration to a sink: the registry of kinds. I/O."""
 
+import hashlib
 import os
+import socket
 from collections.abc import Callable
 
+from shipper.errors import UsageError
 from shipper.sections import Config
 from shipper.sinks.dead_letters import NAME, DeadLetterFile
-from shipper.sinks.kafka import KafkaOptions, KafkaSink, transactional_id
+from shipper.sinks.kafka import KafkaSink
+from shipper.sinks.kafka_client import Client, KafkaOptions
 from shipper.sinks.protocol import Sink
 
 
@@ -24,7 +28,32 @@ def _file(config: Config) -> Sink:
 
 
 def _kafka(config: Config) -> Sink:
-    return KafkaSink(kafka_options(config))
+    options = kafka_options(config)
+    return KafkaSink(options, client_class(options.client))
+
+
+def client_class(name: str) -> Callable[[KafkaOptions], Client]:
+    """The client of a name; imported late, because that takes its time.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    if name == "confluent-kafka":
+        try:
+            from shipper.sinks.confluent import ConfluentClient
+        except ImportError:
+            raise UsageError(
+                "output.kafka.client: confluent-kafka is not installed; pip install 'mfa-shipper[fast]', or choose kafka-python"
+            ) from None
+        return ConfluentClient
+    from shipper.sinks.kafka_python import KafkaPythonClient
+
+    return KafkaPythonClient
+
+
+def transactional_id(state_dir: str) -> str:
+    """An id for a state directory of this machine, the same in every run."""
+    return f"mfa-shipper-{hashlib.sha256(f'{socket.gethostname()}:{state_dir}'.encode()).hexdigest()[:16]}"
 
 
 def kafka_options(config: Config) -> KafkaOptions:

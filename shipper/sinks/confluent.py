@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from shipper.sinks.kafka import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret, reader_group
+from shipper.sinks.kafka_client import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret, reader_group
 from shipper.sinks.protocol import Refusal, SinkDown
 from shipper.sinks.records import Record
 

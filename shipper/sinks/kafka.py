@@ -6,88 +6,16 @@ and several batches share one, because committing takes its time; a batch is don
 transaction is committed.
 """
 
-import secrets
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
-from shipper.errors import RunError
-from shipper.sinks.protocol import Batch, Receipt, Refusal, SinkDown, TransactionRefused
+from shipper.sinks.kafka_client import Client, KafkaOptions, Pending
+from shipper.sinks.protocol import Batch, Receipt, SinkDown, TransactionRefused
 from shipper.sinks.records import Record, Records
 
 TRANSACTION_BATCHES = 6
 TRANSACTION_SECONDS = 1.0
-MAX_RECORD = 16 << 20  # what a client lets pass; the topic's max.message.bytes decides
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaOptions:
-    """All that a client is told. `transactional_id` fences a forgotten twin; no secret is in its `repr`."""
-
-    bootstrap_servers: tuple[str, ...]
-    topic: str
-    alert_topic: str | None = None
-    dead_letter_topic: str | None = None
-    exactly_once: bool = False
-    state_topic: str = "mfa-shipper-state"
-    transactional_id: str = "mfa-shipper"
-    client: str = "kafka-python"
-    client_id: str = "mfa-shipper"
-    compression: str = "zstd"
-    protocol: str = "PLAINTEXT"
-    sasl_mechanism: str | None = None
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    exact_keys: bool = False
-
-
-class Fenced(RunError):  # noqa: N818  what happened to us
-    """Another producer with our transactional id has begun: a twin that runs at the same time."""
-
-
-class Pending:
-    """A batch on its way: the client counts `left` down, notes what is `refused` and why it `failed`."""
-
-    __slots__ = ("batch", "failed", "left", "refused")
-
-    def __init__(self, batch: Batch, records: int) -> None:
-        self.batch = batch
-        self.left = records
-        self.refused: list[Refusal] = []
-        self.failed: str | None = None
-
-
-class Client(Protocol):
-    """One connection to Kafka. Every method may raise `SinkDown`, and `Fenced` with transactions."""
-
-    def connect(self) -> None:
-        """Reach a broker, and begin the era of our transactional id; seconds at most."""
-
-    def read_state(self, topic: str) -> dict[bytes, bytes]:
-        """The committed records of a compacted topic, the last of each key."""
-
-    def send(self, pending: Pending, records: list[Record]) -> None:
-        """Hand records over."""
-
-    def collect(self, first: Pending | None, timeout: float) -> None:
-        """Let acknowledgements come in, waiting up to `timeout` seconds for those of `first`."""
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-
-    def commit(self) -> None:
-        """Begin to commit; `committed` says when it is done."""
-
-    def committed(self, timeout: float) -> bool:
-        """True once the commit has ended well, waiting up to `timeout` seconds."""
-
-    def close(self, timeout: float) -> None:
-        """Drop the connection; never raises."""
 
 
 class KafkaSink:
@@ -95,9 +23,9 @@ class KafkaSink:
 
     name = "kafka"
 
-    def __init__(self, options: KafkaOptions, client: "type[Client] | None" = None) -> None:
+    def __init__(self, options: KafkaOptions, client: Callable[[KafkaOptions], Client]) -> None:
         self._options = options
-        self._make = client or client_class(options.client)
+        self._make = client
         self._records = Records(options.topic, options.alert_topic, exact=options.exact_keys)
         self._client: Client | None = None
         self._pending: deque[Pending] = deque()
@@ -113,7 +41,7 @@ class KafkaSink:
         Raises:
             SinkDown: the broker cannot be reached, or does not accept us.
         """
-        self._client = self._make(self._options)  # type: ignore[call-arg]
+        self._client = self._make(self._options)
         self._client.connect()
         if not self._options.exactly_once:
             return {}
@@ -211,32 +139,3 @@ class KafkaSink:
         client, self._client = self._client, None
         if client is not None:
             client.close(timeout)
-
-
-def client_class(name: str) -> "type[Client]":
-    """The client of a name; imported late, because that takes its time."""
-    if name == "confluent-kafka":
-        from shipper.sinks.confluent import ConfluentClient
-
-        return ConfluentClient
-    from shipper.sinks.kafka_python import KafkaPythonClient
-
-    return KafkaPythonClient
-
-
-def transactional_id(state_dir: str) -> str:
-    """An id for a state directory of this machine, the same in every run."""
-    import hashlib
-    import socket
-
-    return f"mfa-shipper-{hashlib.sha256(f'{socket.gethostname()}:{state_dir}'.encode()).hexdigest()[:16]}"
-
-
-def no_secret(text: str, options: KafkaOptions) -> str:
-    """A sentence without the password, whatever a client put into it."""
-    return text.replace(options.password, "***") if options.password else text
-
-
-def reader_group() -> str:
-    """A consumer group that nobody else is in."""
-    return f"mfa-shipper-{secrets.token_hex(8)}"

@@ -16,7 +16,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
-from shipper.sinks.kafka import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret
+from shipper.sinks.kafka_client import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret
 from shipper.sinks.protocol import Refusal, SinkDown
 from shipper.sinks.records import Record
 
