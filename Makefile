@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench fuzz clean
+.PHONY: help demo test check format bench kafka chaos fuzz clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ format: $(READY) ## Let ruff format and mend what it can
 
 bench: $(READY) ## Measure the speed against a plain loop, about 15 minutes
 	$(BIN)/python -m tests.bench
+
+kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
+	$(BIN)/python -m tests.real.kafka
+
+chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
+	$(BIN)/python -m tests.chaos.kill
 
 fuzz: $(READY) ## Fuzz the parser with ten million lines, about 15 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'

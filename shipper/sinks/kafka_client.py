@@ -8,7 +8,7 @@ from shipper.errors import RunError
 from shipper.sinks.protocol import Batch, Refusal
 from shipper.sinks.records import Record
 
-MAX_RECORD = 16 << 20  # what a client lets pass; the topic's max.message.bytes decides
+MAX_RECORD = 1_000_000  # Kafka's default; a larger batch would be refused as a whole, small records with it
 
 
 @dataclass(frozen=True, slots=True)

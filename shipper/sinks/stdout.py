@@ -92,6 +92,7 @@ class StdoutSink:
     def abandon(self) -> None:
         """Begin again with whole lines: what was written of the batch at hand is written once more."""
         self._taken.clear()
+        self._receipts.clear()
         self._rest = memoryview(b"")
 
     def close(self, timeout: float) -> None:

@@ -1,0 +1,23 @@
+"""A small share of `make chaos` among the tests: real processes, a real broker, SIGKILL."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.kill import Plan, run
+from tests.real.kafka import Broker
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_kill(client: str, exactly_once: bool, broker: Broker, tmp_path: Path) -> None:
+    verdict = run(Plan(7, 6000, 3, client, exactly_once), broker, tmp_path)
+
+    assert (verdict.lost, verdict.wrong) == (0, 0), verdict
+    assert not (exactly_once and verdict.repeats), verdict
+
+
+def test_the_broker_dies_too(broker: Broker, tmp_path: Path) -> None:
+    verdict = run(Plan(8, 6000, 3, "kafka-python", True, broker_dies=True), broker, tmp_path)
+
+    assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict

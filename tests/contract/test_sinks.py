@@ -1,0 +1,138 @@
+"""What every sink promises (`shipper/sinks/protocol.py`), against the real thing."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shipper.sinks.build import client_class
+from shipper.sinks.file import FileOptions, FileSink
+from shipper.sinks.kafka import KafkaSink
+from shipper.sinks.kafka_client import KafkaOptions
+from shipper.sinks.protocol import Batch, Receipt, Sink
+from shipper.sinks.stdout import StdoutSink
+from shipper.testing import MemorySink
+from tests.real.kafka import Broker, create_topic, read_topic
+
+KINDS = [
+    "memory",
+    "stdout",
+    "file",
+    "kafka-python",
+    "confluent-kafka",
+    "kafka-python exactly-once",
+    "confluent-kafka exactly-once",
+]
+
+
+def line(number: int, user: str = "pnigam") -> bytes:
+    event = f'"event":{{"id":"0123456789abcdef-{number}","dataset":"azure_mfa.radius","kind":"event"}}'
+    return f'{{"@timestamp":"2017-02-14T02:57:19.234778Z",{event},"user":{{"name":"{user}","domain":"Domain"}}}}'.encode()
+
+
+class Case:
+    """A sink, and how to see what it delivered."""
+
+    def __init__(self, sink: Sink, delivered: Callable[[], list[bytes]], *, stores_places: bool = False) -> None:
+        self.sink, self.delivered, self.stores_places = sink, delivered, stores_places
+        sink.open()
+
+    def send(self, number: int, *lines: bytes, whole: bool = True) -> None:
+        payload = b"".join(one + b"\n" for one in lines)
+        self.sink.send(Batch(number, payload, len(lines), ((b"place:x", b"%d" % number),), whole))
+
+    def receipts(self, count: int, deadline: float = 40.0) -> list[Receipt]:
+        """Poll until so many receipts have come."""
+        found: list[Receipt] = []
+        end = time.monotonic() + deadline
+        while len(found) < count:
+            assert time.monotonic() < end, f"{len(found)} of {count} receipts"
+            self.sink.flush()
+            found += self.sink.poll(0.1)
+        return found
+
+
+@pytest.fixture(params=KINDS)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    kind = str(request.param)
+    if kind == "memory":
+        memory = MemorySink()
+        one = Case(memory, lambda: memory.lines)
+    elif kind == "file":
+        path = tmp_path / "out.ndjson"
+        one = Case(FileSink(FileOptions(str(path))), lambda: path.read_bytes().splitlines())
+    elif kind == "stdout":
+        path = tmp_path / "stdout"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+        one = Case(StdoutSink(descriptor), lambda: path.read_bytes().splitlines())
+    else:
+        broker: Broker = request.getfixturevalue("broker")
+        client, _, mode = kind.partition(" ")
+        topic = f"contract-{secrets.token_hex(4)}"
+        create_topic(broker.address, topic, 1)
+        create_topic(broker.address, f"{topic}-state", 1, **{"cleanup.policy": "compact"})
+        options = KafkaOptions(
+            (broker.address,), topic, exactly_once=bool(mode), state_topic=f"{topic}-state", transactional_id=topic
+        )
+        sink = KafkaSink(options, client_class(client))
+        one = Case(sink, lambda: [r.value or b"" for r in read_topic(broker.address, topic)], stores_places=bool(mode))
+    yield one
+    one.sink.close(5.0)
+
+
+def test_delivers_in_order(case: Case) -> None:
+    case.send(1, line(1), line(2))
+    case.send(2, line(3))
+    assert [receipt.number for receipt in case.receipts(2)] == [1, 2]
+    assert case.delivered() == [line(1), line(2), line(3)]
+
+
+def test_a_batch_without_events_is_done_too(case: Case) -> None:
+    case.send(1)
+    assert case.receipts(1) == [Receipt(1)]
+    assert case.delivered() == []
+
+
+def test_what_was_abandoned_can_be_sent_again(case: Case) -> None:
+    case.send(1, line(1))
+    case.sink.abandon()
+    case.sink.open()
+    case.send(1, line(1))
+    case.send(2, line(2))
+    assert [receipt.number for receipt in case.receipts(2)] == [1, 2]
+    delivered = case.delivered()
+    assert list(dict.fromkeys(delivered)) == [line(1), line(2)]
+    if case.stores_places:
+        assert delivered == [line(1), line(2)]
+
+
+def test_takes_as_many_as_it_says(case: Case) -> None:
+    for number in range(1, case.sink.in_flight + 1):
+        case.send(number, line(number))
+    assert len(case.receipts(case.sink.in_flight)) == case.sink.in_flight
+    assert len(case.delivered()) == case.sink.in_flight
+
+
+def test_a_transaction_ends_with_a_whole_read_and_remembers_its_place(case: Case) -> None:
+    if not case.stores_places:
+        pytest.skip("this sink keeps no places")
+    case.send(1, line(1), whole=False)
+    case.sink.flush()
+    assert case.sink.poll(0.3) == []
+    case.send(2, line(2))
+    assert len(case.receipts(2)) == 2
+    case.sink.abandon()
+    assert case.sink.open()[b"place:x"] == b"2"
+
+
+def test_a_record_that_is_too_large_is_refused(case: Case) -> None:
+    if not isinstance(case.sink, KafkaSink) or case.stores_places:
+        pytest.skip("only Kafka refuses, and a transaction says it in another way")
+    huge = line(1, secrets.token_hex(1 << 20))
+    case.send(1, line(2), huge, line(3))
+    (receipt,) = case.receipts(1)
+    assert [refusal.line for refusal in receipt.refused] == [huge]
+    assert case.delivered() == [line(2), line(3)]
