@@ -1,7 +1,7 @@
 """A YAML file as plain values: where each key stands, and what comes from outside it. I/O.
 
 `${NAME}` takes a value from the environment, `${file:/run/secrets/x}` the first line of a file, and
-`$${` stands for `${`. What came from outside is a secret: it is known here so that it is printed nowhere.
+`$${X}` stands for `${X}`. What came from outside is a secret: it is known here so that it is printed nowhere.
 """
 
 import os
@@ -16,7 +16,7 @@ from shipper.errors import UsageError
 
 Path = tuple[str | int, ...]
 
-_OUTSIDE = re.compile(r"\$\$\{|\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*))\}")
+_OUTSIDE = re.compile(r"\$\$(\{[^}]*\})|\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*))\}")
 
 _TOKEN = re.compile("\ue000([0-9]+)\ue001")
 
@@ -131,9 +131,9 @@ def _fill(value: Any, path: Path, settings: SettingsFile, outside: _Outside) -> 
         return value
 
     def fetch(token: re.Match[str]) -> str:
-        file, variable = outside.matches[int(token[1])].groups()
-        if file is None and variable is None:
-            return "${"
+        literal, file, variable = outside.matches[int(token[1])].groups()
+        if literal is not None:
+            return f"${literal}"
         try:
             found = _first_line(file) if file else outside.environ[variable]
         except KeyError:

@@ -1,0 +1,93 @@
+"""The configuration file: strict, every mistake in one sentence with its place, secrets printed nowhere."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from shipper.config import load_config, schema
+from shipper.errors import UsageError
+from shipper.settings_file import read_settings
+from shipper.times import SECOND
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "deploy" / "examples").glob("*.yaml"))
+GOOD = "state_dir: /tmp/s\ninputs: [{path: /tmp/x.log}]\noutput: {type: stdout}\n"
+
+
+def errors(text: str, tmp_path: Path, **environ: str) -> list[str]:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_config(str(path), environ)
+    return str(caught.value).replace(f"{path}:", "").replace(str(path), "").splitlines()
+
+
+def test_the_schema_is_the_one_in_the_repository() -> None:
+    assert json.loads((ROOT / "schemas" / "config.schema.json").read_text(encoding="utf-8")) == schema(), (
+        "python -m shipper.config > schemas/config.schema.json"
+    )
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_are_valid(path: Path) -> None:
+    environ = {"KAFKA_PASSWORD": "geheim"}
+    config, _ = load_config(str(path), environ)
+    assert "geheim" not in repr(config)
+    Draft202012Validator(schema()).validate(read_settings(str(path), environ).values)
+
+
+def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(GOOD)
+    config, _ = load_config(str(tmp_path / "c.yaml"), {})
+    batch = config.output.batch
+    assert (batch.max_events, batch.max_bytes, batch.max_age) == (2000, 1 << 20, SECOND)
+    assert config.pipeline.double_prompt.window == 60 * SECOND
+    assert config.shutdown_timeout == 10 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD + "metrcs: {}\n", "4: metrcs: there is no such key; did you mean metrics?"),
+        (GOOD.replace("path:", "pfad:"), "2: inputs[0]"),
+        (GOOD.replace("stdout", "kafak"), "3: output.type: 'kafak' is none of stdout, file, kafka"),
+        (GOOD.replace("stdout", "kafka"), "output.kafka: output.type is kafka, so this section is needed"),
+        (GOOD + "shutdown_timeout: 1x\n", "4: shutdown_timeout: '1x' is not a duration"),
+        ("inputs: [{path: a}]\noutput: {type: stdout}\n", "state_dir: this key is missing"),
+        (GOOD + "state_dir: b\n", "4: state_dir: this key stands twice"),
+        (GOOD + "log: {level: ${NOPE}}\n", "4: log.level: the environment variable NOPE is not set"),
+        ("a: [", "this is not YAML"),
+        ("- a\n", "a mapping was expected"),
+    ],
+)
+def test_mistakes(text: str, said: str, tmp_path: Path) -> None:
+    assert any(said in error for error in errors(text, tmp_path)), errors(text, tmp_path)
+
+
+def test_mistakes_of_all_sections_are_told_at_once(tmp_path: Path) -> None:
+    said = errors(GOOD.replace("stdout", "x") + "log: {level: loud}\ntail: {rotate_wait: soon}\n", tmp_path)
+    assert [one.split(": ")[1] for one in said] == ["output.type", "tail.rotate_wait", "log.level"]
+
+
+def test_a_secret_in_the_wrong_place_is_not_printed(tmp_path: Path) -> None:
+    said = errors(GOOD + "log: {level: ${TOKEN}}\n", tmp_path, TOKEN="hunter2-hunter2")
+    assert "hunter2" not in " ".join(said)
+    assert "'***'" in said[0]
+
+
+def test_values_from_outside(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    text = GOOD.replace("/tmp/s", "${DIR}") + f"pipeline: {{labels: {{a: '${{file:{tmp_path}/secret}}', b: $${{X}}}}}}\n"
+    (tmp_path / "c.yaml").write_text(text)
+    config, secrets = load_config(str(tmp_path / "c.yaml"), {"DIR": "/state"})
+    assert (config.state_dir, config.pipeline.labels) == ("/state", {"a": "from a file", "b": "${X}"})
+    assert secrets == {"/state", "from a file"}
+
+
+def test_the_schema_refuses_what_the_program_refuses() -> None:
+    value = {"state_dir": "a", "inputs": [{"path": "a", "strat": "end"}], "output": {"type": "stdout"}}
+    assert list(Draft202012Validator(schema()).iter_errors(value))
+    assert msgspec.json.encode(schema())
