@@ -14,45 +14,14 @@ from typing import Any
 import click
 
 from shipper import __version__
+from shipper.cli_types import Duration, Size
 from shipper.detect.double_prompt import Rule
-from shipper.errors import MfaShipperError, UsageError
+from shipper.errors import MfaShipperError, RunError, UsageError
 from shipper.formats import FORMATS
 from shipper.library import load, load_codes
 from shipper.output import ClosedPipe, open_output
 from shipper.parse import Options
 from shipper.pipeline import Settings
-from shipper.units import duration, size
-
-
-class Duration(click.ParamType[int]):
-    """`60s`, `10m`, `500ms`; a bare number is seconds. Nanoseconds as a value."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Nanoseconds of what the user wrote."""
-        if isinstance(value, int):
-            return value
-        try:
-            return duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Size(click.ParamType[int]):
-    """`1MiB`, `64KiB`; a bare number is bytes."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Bytes of what the user wrote."""
-        if isinstance(value, int):
-            return value
-        try:
-            return size(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
 
 PATTERNS = click.option(
     "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
@@ -180,10 +149,24 @@ def run(config_file: str) -> int:
 
 
 @command.command()
+@click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="A configuration of run to check as well.")
+@click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
 @CODES
-def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Validate patterns and the code table, your own and the built-in ones."""
+def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> int:
+    """Validate patterns and the code table, your own and the built-in ones; with --config what run would do."""
+    if config_file:
+        from shipper import state_report
+        from shipper.config import load_config
+
+        config, _ = load_config(config_file, os.environ)
+        _print(state_report.plan(config) + "\n")
+        if reach and (reason := state_report.connect(config)):
+            raise RunError(f"{config.output.type}: {reason}")
+        _print("the output accepts us\nall is well\n" if reach else "all is well\n")
+        return 0
+    if reach:
+        raise UsageError("--connect needs --config FILE")
     library = load(pattern_dirs, status_codes, every_block=True)
     own = sum(Path(p.definition.file).parent in pattern_dirs for p in (*library.lines, *library.messages))
     parts = [
@@ -194,6 +177,44 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
     if not library.builtin:
         parts.append("note: with patterns of your own every line takes the general path, at about a quarter of the speed")
     _print("\n".join([*parts, "all is well"]) + "\n")
+    return 0
+
+
+@command.command()
+@CONFIG
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
+)
+def status(config_file: str, form: str) -> None:
+    """How far a sidecar is: files, positions, lag, dead letters; running or not."""
+    import json
+
+    from shipper import state_report
+    from shipper.config import load_config
+
+    config, _ = load_config(config_file, os.environ)
+    try:
+        value = state_report.state(config)
+    except (OSError, ValueError) as error:
+        raise RunError(f"the checkpoint in {config.state_dir} cannot be read: {error}") from None
+    _print((json.dumps(value, indent=2) if form == "json" else state_report.state_text(value)) + "\n")
+
+
+@command.command()
+@CONFIG
+@click.argument("letters", required=False, metavar="[DEAD_LETTERS]")
+def replay(config_file: str, letters: str | None) -> int:
+    """Send dead letters again (those of state_dir, or a file), and take away what was delivered."""
+    from shipper.config import load_config
+    from shipper.replaying import replay as send
+
+    gc.enable()
+    config, _ = load_config(config_file, os.environ)
+    if letters and not os.path.exists(letters):
+        raise UsageError(f"there is no file {letters}")
+    delivered, kept = send(config, letters)
+    _print(f"{delivered} delivered, {kept} refused again and kept\n")
+    return 1 if kept else 0
 
 
 def _print(text: str) -> None:

@@ -22,8 +22,8 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters "
     "sinks.kafka sinks.kafka_client sinks.confluent sinks.kafka_python",
     "configuration": "settings_file sections config sinks.build",
-    "commands": "workers importing explain running",
-    "command line": "cli __main__",
+    "commands": "workers importing explain running state_report replaying",
+    "command line": "cli_types cli __main__",
 }
 PURE = (
     f"{LAYERS['words']} {LAYERS['core']} {LAYERS['protocols']} {LAYERS['delivery']} explain".split()

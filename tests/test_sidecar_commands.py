@@ -1,0 +1,132 @@
+"""The sidecar as a user meets it: run, check --config, status, replay."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.chaos.process import Shipper, configuration, until
+from tests.real.kafka import free_port
+
+ROOT = Path(__file__).parent.parent
+LOG = (ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "shipper", *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def shipper(tmp_path: Path) -> Shipper:
+    output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}, "batch": {"max_age": "50ms"}}
+    one = Shipper(tmp_path, configuration(tmp_path, output))
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    return one
+
+
+def lines(folder: Path) -> int:
+    path = folder / "out.ndjson"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_run_ships_what_is_there_and_what_comes(shipper: Shipper, tmp_path: Path) -> None:
+    shipper.start()
+    until(lambda: lines(tmp_path) == 24, "the events of the example")
+    with open(tmp_path / "logs" / "Mfa.log", "ab") as log:
+        log.write(LOG.splitlines(keepends=True)[0])
+    until(lambda: lines(tmp_path) == 25, "the event of one more line")
+    assert shipper.terminate() == 0
+    assert "stopped lines=24" in shipper.said()
+
+
+def test_a_second_shipper_is_kept_away(shipper: Shipper, tmp_path: Path) -> None:
+    process = shipper.start()
+    until(lambda: lines(tmp_path) == 24, "the events of the example")
+    second = command("run", "--config", shipper.config)
+    assert second.returncode == 2
+    assert f"in use by the mfa-shipper with pid {process.pid}" in second.stderr
+    status = json.loads(command("status", "--config", shipper.config, "--format", "json").stdout)
+    assert status["running"] == process.pid
+    assert [(one["offset"], one["lag_bytes"]) for one in status["files"]] == [(len(LOG), 0)]
+    shipper.kill()
+    assert "no shipper is running" in command("status", "--config", shipper.config).stdout
+
+
+def test_metrics_and_health(tmp_path: Path) -> None:
+    port = free_port()
+    output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}}
+    shipper = Shipper(tmp_path, configuration(tmp_path, output, metrics={"listen": f"127.0.0.1:{port}"}))
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    shipper.start()
+
+    def page(path: str) -> str:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    until(lambda: "mfa_shipper_events_delivered_total 24.0" in page("/metrics"), "all events are delivered")
+    assert "mfa_shipper_lines_read_total 23.0" in page("/metrics")
+    assert "mfa_shipper_double_prompts_total 1.0" in page("/metrics")
+    assert "mfa_shipper_events_waiting 0.0" in page("/metrics")
+    assert json.loads(page("/readyz"))["ready"]
+    assert json.loads(page("/healthz"))["alive"]
+    assert shipper.terminate() == 0
+
+
+def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "stdout", "batch": {"max_age": "50ms"}}))
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    reading, writing = os.pipe()
+    process = shipper.start(stdout=writing)
+    os.close(writing)
+    os.read(reading, 100)
+    os.close(reading)
+    with open(tmp_path / "logs" / "Mfa.log", "ab") as log:
+        log.write(LOG)
+    assert process.wait(60) == 0
+    assert "Traceback" not in shipper.said()
+
+
+def test_the_second_signal_does_not_ask(tmp_path: Path) -> None:
+    kafka = {"bootstrap_servers": [f"127.0.0.1:{free_port()}"], "topic": "nobody"}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "kafka", "kafka": kafka}, shutdown_timeout="60s"))
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    process = shipper.start()
+    until(lambda: "does not accept events" in shipper.said(), "the sink is down")
+    os.kill(process.pid, signal.SIGINT)
+    until(lambda: "stopping" in shipper.said(), "it stops")
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(30) == 130
+
+
+def test_check_says_what_would_run(shipper: Shipper) -> None:
+    done = command("check", "--config", shipper.config, "--connect")
+    assert done.returncode == 0, done.stderr
+    assert "(1 file now), from the beginning" in done.stdout
+    assert done.stdout.endswith("the output accepts us\nall is well\n")
+
+
+def test_replay_sends_dead_letters_and_takes_them_away(shipper: Shipper, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    letters = tmp_path / "state" / "dead_letters.ndjson"
+    letters.write_text('{"time":"2017-02-14T00:00:00Z","reason":"too large","line":"{\\"a\\":1}"}\n', encoding="utf-8")
+    done = command("replay", "--config", shipper.config)
+    assert (done.returncode, done.stdout) == (0, "1 delivered, 0 refused again and kept\n")
+    assert (tmp_path / "out.ndjson").read_text(encoding="utf-8") == '{"a":1}\n'
+    assert letters.read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.parametrize("name", ["run", "status", "replay", "check"])
+def test_a_wrong_configuration_is_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("state_dir: x\ninputs: []\noutput: {type: stdout}\n", encoding="utf-8")
+    done = command(name, "--config", tmp_path / "c.yaml")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"{tmp_path}/c.yaml:2: inputs" in done.stderr
