@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench kafka chaos fuzz clean
+.PHONY: help demo test check format bench kafka chaos fuzz deploy-check deploy-tools clean
 
 help: ## Say what the targets do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.12")'
@@ -44,6 +44,21 @@ chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, 
 fuzz: $(READY) ## Fuzz the parser with ten million lines, about 15 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_parse.py --lines 10000000
+
+SPLUNK := .cache/splunk
+
+$(READY)-deploy: $(READY) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,deploy]'
+	$(PYTHON) -m venv $(SPLUNK) # its tools pin versions that others do not bear
+	$(SPLUNK)/bin/python -m pip install --quiet --disable-pip-version-check splunk-appinspect==4.3.1
+	@touch $@
+
+deploy-tools: ## Install the Debian packages that deploy-check runs (needs root)
+	apt-get update -qq
+	apt-get install -qq --no-install-recommends prometheus rsyslog syslog-ng-core
+
+deploy-check: $(READY)-deploy ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
+	$(BIN)/python -m pytest -n 2 -q tests/deploy
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info

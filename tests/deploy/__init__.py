@@ -1,0 +1,1 @@
+"""Checks of deploy/: by vendors' tools, on real engines, and against the event schema."""
