@@ -7,65 +7,24 @@ import argparse
 import base64
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-JARS = ROOT / ".cache" / "kafka"
-WHAT_TO_INSTALL = (
-    "the tests against a real Kafka need Java 17 or newer and Maven (Debian: apt-get install openjdk-17-jre-headless maven)"
-)
+from tests.real.jars import Unavailable, class_path, free_port
+
+__all__ = ["Broker", "Seen", "Unavailable", "create_topic", "free_port", "read_topic"]
+
 JAVA = ("java", "-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
 
 
-class Unavailable(Exception):  # noqa: N818  a state of the machine
-    """Java, Maven or the jars are not to be had."""
-
-
 def jars() -> str:
-    """The class path, fetched once; other processes wait for the one that fetches.
-
-    Raises:
-        Unavailable: with what to install.
-    """
-    for program in ("java", "mvn"):
-        if shutil.which(program) is None:
-            raise Unavailable(f"{program} is not installed; {WHAT_TO_INSTALL}")
-    JARS.parent.mkdir(exist_ok=True)
-    with _lock(JARS.parent / "kafka.lock"):
-        if not (JARS / ".complete").exists():
-            command = ["mvn", "-q", "-B", "-f", str(Path(__file__).with_name("pom.xml")), "dependency:copy-dependencies"]
-            done = subprocess.run(
-                [*command, f"-DoutputDirectory={JARS}", "-DincludeScope=runtime"], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise Unavailable(f"Maven could not fetch Kafka: {(done.stdout + done.stderr)[-600:]}")
-            (JARS / ".complete").touch()
-    return f"{JARS}/*"
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    import fcntl
-
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """The class path of Kafka; raises Unavailable."""
+    return class_path("kafka", Path(__file__).with_name("pom.xml"))
 
 
 class Broker:
