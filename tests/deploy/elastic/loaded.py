@@ -1,0 +1,70 @@
+"""Brings events into a real OpenSearch, the way the READMEs of `deploy/` say."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.deploy import corpus
+from tests.deploy.elastic import vocabulary
+from tests.deploy.tools import DEPLOY, run
+from tests.real.opensearch import OpenSearch
+
+Event = dict[str, Any]
+CHUNK = 4_000_000  # bytes of one request
+
+
+def install(node: OpenSearch) -> str:
+    """Run install.sh; the node has no policy plug-in."""
+    done = run(DEPLOY / "opensearch" / "install.sh", node.address, "--without-policy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def bulk(node: OpenSearch, body: bytes) -> Counter[int]:
+    """Send a body for `_bulk` in pieces of whole documents; returns how often each status came. Errors other than 409 raise."""
+    found: Counter[int] = Counter()
+    for piece in _pieces(body.splitlines(keepends=True)):
+        for item in node.ask("POST", "/_bulk", piece)["items"]:
+            answer = item["create"]
+            assert answer["status"] in (201, 409), answer
+            found[answer["status"]] += 1
+    node.ask("POST", "/_refresh")
+    return found
+
+
+def _pieces(lines: list[bytes]) -> Iterator[bytes]:
+    piece: list[bytes] = []
+    for action, document in zip(lines[::2], lines[1::2], strict=True):
+        piece += (action, document)
+        if sum(map(len, piece[-200:])) * len(piece) / len(piece[-200:]) > CHUNK:
+            yield b"".join(piece)
+            piece = []
+    if piece:
+        yield b"".join(piece)
+
+
+def body(documents: Iterable[tuple[str, Event]], namespace: str) -> bytes:
+    """A body for `_bulk` out of (id, document) pairs."""
+    lines = []
+    for name, event in documents:
+        index = f"logs-{event['event']['dataset']}-{namespace}"
+        lines += [json.dumps({"create": {"_index": index, "_id": name}}), json.dumps(event, ensure_ascii=False)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def extra(namespace: str) -> bytes:
+    """The made-up events of the wider vocabulary."""
+    return body(((event["event"]["id"], event) for event in vocabulary.events()), namespace)
+
+
+def week(folder: Path) -> list[Event]:
+    """Write the logs of the week; returns all events as the shipper and the vocabulary give them."""
+    corpus.write(folder)
+    return [json.loads(line) for line in corpus.parse(folder).splitlines()] + vocabulary.events()
+
+
+def load(node: OpenSearch, folder: Path, namespace: str = "week", *options: str) -> Counter[int]:
+    """Send the logs of a folder through `--format elastic-bulk`."""
+    return bulk(node, corpus.parse(folder, "--format", "elastic-bulk", "--namespace", namespace, *options))

@@ -1,0 +1,95 @@
+"""Every panel's query runs on a real OpenSearch, and its numbers are those counted in Python from the events."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy import corpus
+from tests.deploy.elastic.counted import COUNTED, HOURS
+from tests.deploy.elastic.loaded import bulk, extra, install, load, week
+from tests.deploy.elastic.panels import Panel, panels, rows, search
+from tests.deploy.elastic.schema import fields
+from tests.real.opensearch import OpenSearch
+
+Event = dict[str, Any]
+every_panel = pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.id)
+ABOUT_LINES = {"volume", "unparsed-over-time"}  # one event an authentication changes what they count
+
+
+class Week:
+    """The week in the index and in memory."""
+
+    def __init__(self, node: OpenSearch, folder: Path) -> None:
+        install(node)
+        self.node = node
+        self.events = week(folder)
+        load(node, folder)
+        bulk(node, extra("week"))
+        load(node, folder, "merged", "--events", "exchange")
+        bulk(node, extra("merged"))
+        merged = corpus.parse(folder, "--events", "exchange").splitlines()
+        assert len(merged) < 0.6 * len(self.events)
+
+    def shown(self, panel: Panel, namespace: str = "week") -> Any:
+        answer = self.node.ask("POST", f"/logs-*-{namespace}/_search", search(panel, f"{HOURS}h"))
+        assert answer["_shards"]["failed"] == 0
+        return rows(panel, answer)
+
+
+@pytest.fixture(scope="module")
+def loaded(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Week:
+    return Week(opensearch, Path(tmp_path_factory.mktemp("week")))
+
+
+def test_every_panel_is_counted_and_every_count_is_a_panel() -> None:
+    assert sorted(COUNTED) == sorted(panel.id for panel in panels())
+
+
+@every_panel
+def test_fields_are_in_the_schema(panel: Panel) -> None:
+    known = {field.name for field in fields()}
+    assert set(panel.fields()) - known == set()
+    assert set(panel.fields()), panel.id
+
+
+@every_panel
+def test_numbers_are_those_of_the_events(panel: Panel, loaded: Week) -> None:
+    expected = COUNTED[panel.id](loaded.events)
+    assert any(any(values) for _, values in expected), "the week shows nothing here"
+    shown = loaded.shown(panel)
+    assert [keys for keys, _ in shown] == [keys for keys, _ in expected]
+    for (keys, values), (_, wanted) in zip(shown, expected, strict=True):
+        assert values == pytest.approx(wanted, rel=1e-9), keys
+
+
+@every_panel
+def test_one_event_an_authentication_shows_the_same(panel: Panel, loaded: Week) -> None:
+    if panel.id in ABOUT_LINES:
+        pytest.skip("it counts lines")
+    assert loaded.shown(panel, "merged") == loaded.shown(panel)
+
+
+def test_places_do_not_overlap_and_fill_the_width() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in panels():
+        column, row, width, height = panel.place
+        cells = {(x, y) for x in range(column, column + width) for y in range(row, row + height)}
+        assert not cells & taken, panel.id
+        assert column + width <= 48
+        taken |= cells
+    rows_used = {y for _, y in taken}
+    assert len(taken) == 48 * len(rows_used)
+
+
+def test_the_corpus_holds_what_dashboards_are_for(loaded: Week) -> None:
+    codes = {event["event"].get("code") for event in loaded.events}
+    assert {code["code"] for code in corpus.table()} <= codes
+    patterns = {
+        event["azure_mfa"]["double_prompt"]["pattern"]
+        for event in loaded.events
+        if event["event"].get("action") == "double_prompt"
+    }
+    assert patterns == {"concurrent", "sequential"}
+    assert len({json.dumps(event.get("user")) for event in loaded.events}) > 100

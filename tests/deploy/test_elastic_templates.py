@@ -1,0 +1,175 @@
+"""The templates on a real OpenSearch: accepted, strict, and nothing that the shipper writes is refused."""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.deploy.elastic import vocabulary
+from tests.deploy.elastic.loaded import body, bulk, install, load, week
+from tests.deploy.elastic.schema import ecs_types, event_schema, fields
+from tests.deploy.elastic.templates import NAME, requests
+from tests.deploy.tools import DEPLOY, ROOT
+from tests.real.opensearch import OpenSearch, Refused
+
+GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/expected.ndjson"))
+
+
+@pytest.fixture(scope="module")
+def node(opensearch: OpenSearch) -> OpenSearch:
+    install(opensearch)
+    return opensearch
+
+
+def documents(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a golden case, whatever its format."""
+    text = path.read_text(encoding="utf-8")
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        found, at = decoder.raw_decode(text, at)
+        while at < len(text) and text[at].isspace():
+            at += 1
+        if "create" not in found:
+            yield found.get("event", found) if "sourcetype" in found else found
+
+
+def leaves(properties: dict[str, Any], path: str = "") -> Iterator[str]:
+    for name, below in properties.items():
+        if "properties" in below:
+            yield from leaves(below["properties"], f"{path}{name}.")
+        else:
+            yield path + name
+
+
+def mapped(node: OpenSearch, index: str) -> set[str]:
+    """All fields that the indices of a pattern have."""
+    answer = node.ask("GET", f"/{index}/_mapping")
+    return {name for one in answer.values() for name in leaves(one["mappings"]["properties"])}
+
+
+def test_install_puts_every_file(opensearch: OpenSearch) -> None:
+    lines = install(opensearch).splitlines()
+    assert len(lines) == len(requests("opensearch")) - 1 + 1  # without the policy, with the pipeline
+    assert all('{"acknowledged":true}' in line for line in lines), lines
+
+
+def test_one_template_governs_each_stream(node: OpenSearch) -> None:
+    for stream, pipeline in ((f"logs-{NAME}.radius-default", None), (f"logs-{NAME}.raw-default", f"{NAME}-raw")):
+        answer = node.ask("POST", f"/_index_template/_simulate_index/{stream}")
+        assert answer["template"]["mappings"]["dynamic"] == "strict"
+        assert answer["template"]["settings"]["index"].get("default_pipeline") == pipeline
+
+
+def test_the_templates_for_elastic_differ_only_where_the_products_do(node: OpenSearch) -> None:
+    """Without the three things that OpenSearch does not know they are accepted there, too."""
+    for path, request in requests("elastic").items():
+        content = copy.deepcopy(request)
+        if path.startswith("_ilm"):
+            continue
+        if path.endswith("@mappings"):
+            stream = content["template"]["mappings"]["properties"]["data_stream"]["properties"]
+            assert {one.pop("type") for one in stream.values()} == {"constant_keyword"}
+            stream.update({name: {"type": "keyword"} for name in stream})
+            assert content == requests("opensearch")[path]
+        if path.endswith("@settings"):
+            assert content["template"]["settings"]["index"].pop("lifecycle") == {"name": NAME}
+        if path.startswith("_index"):
+            content["composed_of"].remove(content.pop("ignore_missing_component_templates")[0])
+            content["index_patterns"] = [pattern.replace("logs", "elastic") for pattern in content["index_patterns"]]
+            content["composed_of"] = [name.replace(NAME, "elastic") for name in content["composed_of"]]
+        node.ask("PUT", "/" + path.replace(NAME, "elastic"), content)
+
+
+def test_policies_name_states_and_phases_that_exist() -> None:
+    states = requests("opensearch")[f"_plugins/_ism/policies/{NAME}"]["policy"]
+    names = {state["name"] for state in states["states"]}
+    assert states["default_state"] in names
+    assert all(one["state_name"] in names for state in states["states"] for one in state["transitions"])
+    assert set(requests("elastic")[f"_ilm/policy/{NAME}"]["policy"]["phases"]) <= {"hot", "warm", "cold", "frozen", "delete"}
+
+
+def test_types_are_those_of_ecs(node: OpenSearch) -> None:
+    answer = node.ask("POST", f"/_index_template/_simulate_index/logs-{NAME}.radius-default")
+    flat: dict[str, str] = {}
+
+    def walk(properties: dict[str, Any], path: str) -> None:
+        for name, below in properties.items():
+            if "properties" in below:
+                walk(below["properties"], f"{path}{name}.")
+            else:
+                flat[path + name] = below.get("type", "object")
+
+    walk(answer["template"]["mappings"]["properties"], "")
+    assert {name: kind for name, kind in flat.items() if name in ecs_types()} == {
+        name: kind for name, kind in ecs_types().items() if name in flat
+    }
+    assert {field.name for field in fields()} <= set(flat)
+
+
+def test_the_golden_corpus_goes_in_and_adds_no_field(node: OpenSearch) -> None:
+    pairs = [(f"{path.parent.name}-{event['event']['id']}", event) for path in GOLDEN for event in documents(path)]
+    assert len(pairs) > 900
+    assert bulk(node, body(pairs, "golden")) == Counter({201: len(pairs)})
+    template = node.ask("POST", f"/_index_template/_simulate_index/logs-{NAME}.radius-default")["template"]["mappings"]
+    assert mapped(node, f"logs-{NAME}.*-golden") == set(leaves(template["properties"]))
+
+
+def test_a_document_with_every_field_goes_in(node: OpenSearch) -> None:
+    event = vocabulary.everything()
+    jsonschema.Draft202012Validator(event_schema()).validate(event)
+    event["event"]["dataset"] = f"{NAME}.full"
+    assert bulk(node, body([("full", event)], "full")) == Counter({201: 1})
+    for field in fields():
+        if field.name != "event.original":  # not searched, by ECS
+            found = node.ask("GET", f"/logs-{NAME}.full-full/_count?q=_exists_:{field.name}")
+            assert found["count"] == 1, field.name
+
+
+def test_made_up_events_are_events() -> None:
+    for event in vocabulary.events():
+        jsonschema.Draft202012Validator(event_schema()).validate(event)
+
+
+def closed(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The objects that take no further field."""
+    if schema.get("additionalProperties") is False:
+        yield path
+    for name, below in schema.get("properties", {}).items():
+        if below.get("type") == "object":
+            yield from closed(below, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(closed(event_schema())), ids=".".join)
+def test_a_field_that_the_schema_lacks_is_refused(node: OpenSearch, path: tuple[str, ...]) -> None:
+    event = vocabulary.everything()
+    inner = event
+    for part in path:
+        inner = inner[part]
+    inner["renamed"] = "x"
+    with pytest.raises(Refused, match="strict_dynamic_mapping_exception"):
+        node.ask("PUT", f"/logs-{NAME}.full-full/_create/renamed-{'-'.join(path)}", event)
+
+
+def test_ten_thousand_events_go_in_and_again_change_nothing(node: OpenSearch, tmp_path: Path) -> None:
+    events = len(week(tmp_path)) - len(vocabulary.events())
+    assert events >= 10_000
+    assert load(node, tmp_path, "again") == Counter({201: events})
+    assert load(node, tmp_path, "again") == Counter({409: events})
+    docs = node.ask("GET", f"/logs-{NAME}.*-again/_stats/docs")["_all"]["primaries"]["docs"]
+    assert docs == {"count": events, "deleted": 0}  # an overwritten document would count as deleted
+    node.ask("DELETE", f"/_data_stream/logs-{NAME}.*-again")
+
+
+def test_committed_files_are_what_the_schema_gives() -> None:
+    from tests.deploy.elastic.__main__ import files
+
+    stale = [str(path.relative_to(ROOT)) for path, content in files().items() if path.read_bytes() != content]
+    assert stale == [], "run python -m tests.deploy.elastic"
+    places = [DEPLOY / "elastic" / "api", DEPLOY / "opensearch" / "api", DEPLOY / "elastic" / "package"]
+    there = {path for place in places for path in place.rglob("*") if path.is_file()}
+    assert there - set(files()) == set()
