@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
+from tests.deploy.elastic import legacy, lens
 from tests.deploy.elastic.templates import Product, requests
 from tests.deploy.tools import DEPLOY, ROOT
 
@@ -19,6 +20,8 @@ def files() -> dict[Path, bytes]:
     for product in get_args(Product):
         for path, content in requests(product).items():
             found[DEPLOY / product / "api" / f"{path}.json"] = as_json(content)
+    found[DEPLOY / "elastic" / "kibana.ndjson"] = lens.saved_objects()
+    found[DEPLOY / "opensearch" / "dashboards.ndjson"] = legacy.saved_objects()
     found[DEPLOY / "opensearch" / "install.sh"] = (DEPLOY / "elastic" / "install.sh").read_bytes()
     return found
 

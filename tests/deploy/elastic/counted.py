@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 Event = dict[str, Any]
@@ -257,4 +258,7 @@ def nps_errors(events: list[Event]) -> Rows:
 @panel
 def sources(events: list[Event]) -> Rows:
     actions = ("mfa-status", "mfa-result", "primary-auth-result")
-    return ranking([event for event in events if event["event"].get("action") in actions], "source.ip", 12)
+    those = [event for event in events if event["event"].get("action") in actions and get(event, "source.ip")]
+    counts = Counter(event["source"]["ip"] for event in those)  # addresses are ordered as numbers
+    top = sorted(counts.items(), key=lambda item: (-item[1], ip_address(item[0]).packed))[:12]
+    return [((key,), (float(count),)) for key, count in top]
