@@ -5,7 +5,17 @@ from typing import Any
 
 from tests.deploy.elastic.panels import SHARD_SIZE, Bucket, Metric, Panel, panels
 from tests.deploy.elastic.words import (
-    ABOUT, CONTROLS, DASHBOARD, INTRO, TEXT, TITLE, VIEW, description, grid, ndjson, view,
+    ABOUT,
+    CONTROLS,
+    DASHBOARD,
+    INTRO,
+    TEXT,
+    TITLE,
+    VIEW,
+    description,
+    grid,
+    ndjson,
+    view,
 )  # fmt: skip
 
 INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"

@@ -6,7 +6,17 @@ from typing import Any
 from tests.deploy.elastic.panels import Bucket, Metric, Panel, panels
 from tests.deploy.elastic.schema import fields
 from tests.deploy.elastic.words import (
-    ABOUT, CONTROLS, DASHBOARD, INTRO, TEXT, TITLE, VIEW, description, grid, ndjson, view,
+    ABOUT,
+    CONTROLS,
+    DASHBOARD,
+    INTRO,
+    TEXT,
+    TITLE,
+    VIEW,
+    description,
+    grid,
+    ndjson,
+    view,
 )  # fmt: skip
 
 LAYER = "layer"

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.deploy.elastic.panels import Panel, panels
-from tests.deploy.elastic.templates import NAME, STREAMS
+from tests.deploy.elastic.templates import STREAMS
 
 VIEW = "mfa-shipper-events"
 DASHBOARD = "mfa-shipper-overview"
@@ -58,4 +58,4 @@ def named_fields() -> set[str]:
     return {name for panel in panels() for name in panel.fields()} | set(CONTROLS) | set(DURATIONS)
 
 
-__all__ = ["ABOUT", "CONTROLS", "DASHBOARD", "INTRO", "NAME", "TEXT", "TITLE", "VIEW", "description", "grid", "ndjson", "view"]
+__all__ = ["ABOUT", "CONTROLS", "DASHBOARD", "INTRO", "TEXT", "TITLE", "VIEW", "description", "grid", "ndjson", "view"]

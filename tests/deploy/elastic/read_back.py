@@ -1,0 +1,102 @@
+"""Reads panels out of saved objects again, as the dashboards would: what is imported is what gets tested."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.deploy.elastic.panels import Bucket, Metric, Panel
+from tests.deploy.tools import DEPLOY
+
+Object = dict[str, Any]
+KIBANA, OPENSEARCH = DEPLOY / "elastic" / "kibana.ndjson", DEPLOY / "opensearch" / "dashboards.ndjson"
+AGGREGATIONS = {"average": "avg", "unique_count": "cardinality", "max": "max", "min": "min", "sum": "sum"}
+
+
+def objects(path: Path) -> list[Object]:
+    """The saved objects of a file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def only_lucene(query: Object) -> str:
+    """The text of a query; another language would mean something else."""
+    assert query["language"] == "lucene", query
+    text: str = query["query"]
+    return text
+
+
+def kibana(path: Path = KIBANA) -> Iterator[Panel]:
+    """The Lens panels of the dashboard."""
+    board = next(one for one in objects(path) if one["type"] == "dashboard")["attributes"]
+    for shown in json.loads(board["panelsJSON"]):
+        if shown["type"] == "lens":
+            yield lens(shown["panelIndex"], shown["embeddableConfig"]["attributes"])
+
+
+def lens(name: str, attributes: Object) -> Panel:
+    """One Lens panel."""
+    state = attributes["state"]
+    ((_, layer),) = state["datasourceStates"]["formBased"]["layers"].items()
+    columns = [layer["columns"][key] for key in layer["columnOrder"]]
+    buckets = tuple(lens_bucket(column) for column in columns if column["isBucketed"])
+    metrics = tuple(lens_metric(column) for column in columns if not column["isBucketed"])
+    kind = attributes["visualizationType"]
+    return Panel(name, attributes["title"], "", kind, only_lucene(state["query"]), buckets, metrics, {}, (0, 0, 0, 0))
+
+
+def lens_bucket(column: Object) -> Bucket:
+    params = column["params"]
+    match column["operationType"]:
+        case "date_histogram":
+            return Bucket("time", column["sourceField"])
+        case "terms":
+            assert params["orderBy"]["type"] == "column"
+            assert (params["orderDirection"], params["otherBucket"], params["missingBucket"]) == ("desc", False, False)
+            assert params["accuracyMode"], "top lists over several streams need it"
+            return Bucket("terms", column["sourceField"], params["size"])
+        case "filters":
+            return Bucket("filters", filters=tuple((one["label"], only_lucene(one["input"])) for one in params["filters"]))
+        case other:
+            raise AssertionError(other)
+
+
+def lens_metric(column: Object) -> Metric:
+    if column["operationType"] == "count":
+        return Metric(column["label"], "count")
+    return Metric(column["label"], AGGREGATIONS[column["operationType"]], column["sourceField"])
+
+
+def opensearch(path: Path = OPENSEARCH) -> Iterator[Panel]:
+    """The visualizations by aggregations."""
+    for one in objects(path):
+        if one["type"] == "visualization":
+            state = json.loads(one["attributes"]["visState"])
+            if state["aggs"]:
+                source = json.loads(one["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+                yield legacy(one["id"].removeprefix("mfa-shipper-overview-"), state, only_lucene(source["query"]))
+
+
+def legacy(name: str, state: Object, query: str) -> Panel:
+    """One visualization by aggregations."""
+    metrics = tuple(legacy_metric(agg) for agg in state["aggs"] if agg["schema"] == "metric")
+    buckets = tuple(legacy_bucket(agg) for agg in state["aggs"] if agg["schema"] != "metric")
+    return Panel(name, state["title"], "", state["type"], query, buckets, metrics, {}, (0, 0, 0, 0))
+
+
+def legacy_metric(agg: Object) -> Metric:
+    return Metric(agg["params"]["customLabel"], agg["type"], agg["params"].get("field"))
+
+
+def legacy_bucket(agg: Object) -> Bucket:
+    params = agg["params"]
+    match agg["type"]:
+        case "date_histogram":
+            return Bucket("time", params["field"])
+        case "terms":
+            assert (params["order"], params["orderBy"], params["otherBucket"]) == ("desc", "1", False)
+            assert json.loads(params["json"])["shard_size"] >= params["size"]
+            return Bucket("terms", params["field"], params["size"])
+        case "filters":
+            return Bucket("filters", filters=tuple((one["label"], only_lucene(one["input"])) for one in params["filters"]))
+        case other:
+            raise AssertionError(other)

@@ -1,0 +1,137 @@
+"""The saved objects: whole in themselves, and what they ask for is what panels.yaml says.
+
+Kibana and OpenSearch Dashboards themselves are not run.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.deploy.elastic import read_back, words
+from tests.deploy.elastic.panels import Panel, panels
+from tests.deploy.elastic.schema import fields
+from tests.deploy.elastic.templates import STREAMS
+
+FILES = (read_back.KIBANA, read_back.OPENSEARCH)
+SHAPES = {
+    "number": ("lnsMetric", "metric"),
+    "bars": ("lnsXY", "histogram"),
+    "donut": ("lnsPie", "pie"),
+    "ranking": ("lnsXY", "horizontal_bar"),
+    "table": ("lnsDatatable", "table"),
+}
+
+
+def bare(panel: Panel, shape: str) -> Panel:
+    """A panel without what only the look or the display needs."""
+    metrics = tuple(replace(metric, scale=1) for metric in panel.metrics)
+    return replace(panel, about="", chart=shape, metrics=metrics, colors={}, place=(0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(("read", "which"), [(read_back.kibana, 0), (read_back.opensearch, 1)])
+def test_saved_objects_ask_what_the_panels_ask(read: Callable[[], Iterator[Panel]], which: int) -> None:
+    assert list(read()) == [bare(panel, SHAPES[panel.chart][which]) for panel in panels()]
+
+
+def texts(value: Any, name: str = "") -> Iterator[Any]:
+    """Every JSON text inside, parsed."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from texts(below, key)
+    elif isinstance(value, list):
+        for below in value:
+            yield from texts(below)
+    elif name.endswith("JSON") or name == "visState":
+        parsed = json.loads(value)
+        yield parsed
+        yield from texts(parsed)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_reference_leads_to_an_object_of_the_file(path: Any) -> None:
+    found = read_back.objects(path)
+    known = {(one["type"], one["id"]) for one in found}
+    assert len(known) == len(found)
+    for one in found:
+        names = [reference["name"] for reference in one["references"]]
+        assert len(names) == len(set(names))
+        assert {(reference["type"], reference["id"]) for reference in one["references"]} <= known
+        for parsed in texts(one["attributes"]):
+            for used in [*named(parsed, "indexRefName"), *named(parsed, "panelRefName"), *named(parsed, "indexPatternRefName")]:
+                assert used in names, (one["id"], used)
+
+
+def named(value: Any, name: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            if key == name:
+                yield below
+            yield from named(below, name)
+    elif isinstance(value, list):
+        for below in value:
+            yield from named(below, name)
+
+
+def test_columns_that_lens_shows_exist() -> None:
+    board = next(one for one in read_back.objects(read_back.KIBANA) if one["type"] == "dashboard")
+    references = {reference["name"] for reference in board["references"]}
+    for shown in json.loads(board["attributes"]["panelsJSON"]):
+        if shown["type"] != "lens":
+            continue
+        state = shown["embeddableConfig"]["attributes"]["state"]
+        ((layer, content),) = state["datasourceStates"]["formBased"]["layers"].items()
+        assert f"{shown['panelIndex']}:indexpattern-datasource-layer-{layer}" in references
+        columns = set(content["columns"])
+        assert set(content["columnOrder"]) == columns
+        used = set(accessors(state["visualization"]))
+        assert used == columns, shown["panelIndex"]
+        assert set(named(state["visualization"], "layerId")) == {layer}
+
+
+def accessors(value: Any, name: str = "") -> Iterator[str]:
+    """The columns that a visualization names."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from accessors(below, key)
+    elif isinstance(value, list):
+        for below in value:
+            yield from accessors(below, name)
+    elif name in ("columnId", "metricAccessor", "xAccessor", "accessors", "splitAccessor", "primaryGroups", "metrics"):
+        yield value
+
+
+def test_aggregations_are_numbered_once() -> None:
+    for one in read_back.objects(read_back.OPENSEARCH):
+        if one["type"] == "visualization":
+            aggs = json.loads(one["attributes"]["visState"])["aggs"]
+            assert len({agg["id"] for agg in aggs}) == len(aggs)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_panels_stand_where_the_table_says(path: Any) -> None:
+    board = next(one for one in read_back.objects(path) if one["type"] == "dashboard")
+    places = {one["panelIndex"]: one["gridData"] for one in json.loads(board["attributes"]["panelsJSON"])}
+    for panel in panels():
+        place = places[panel.id]
+        assert (place["x"], place["y"], place["w"], place["h"], place["i"]) == (*panel.place, panel.id)
+    assert min(panel.place[1] for panel in panels()) == words.INTRO[3]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_data_view_is_that_of_the_templates(path: Any) -> None:
+    view = next(one for one in read_back.objects(path) if one["type"] == "index-pattern")
+    assert view["attributes"]["title"] == STREAMS
+    assert set(json.loads(view["attributes"]["fieldFormatMap"])) == set(words.DURATIONS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_fields_are_in_the_schema(path: Any) -> None:
+    """Whatever stands where a field stands, in either file."""
+    known = {field.name for field in fields()}
+    text = [parsed for one in read_back.objects(path) for parsed in texts(one["attributes"])]
+    used = {name for parsed in text for key in ("field", "fieldName", "sourceField") for name in named(parsed, key)}
+    assert used - known <= {"___records___"}, "what Lens calls the events themselves"
+    assert words.named_fields() <= known
