@@ -27,7 +27,7 @@ from shipper.parse import Options
 from shipper.pipeline import Settings
 from shipper.sections import Config
 from shipper.sidecar import Sidecar
-from shipper.sinks.build import build_sink, dead_letters
+from shipper.sinks.build import build_sink, dead_letter_box
 from shipper.sinks.protocol import Refusal
 from shipper.sources import Warm, read_records
 from shipper.tail.place import Place
@@ -113,7 +113,7 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
     stored = checkpoint.load()
     for warning in stored.warnings:
         log("error", warning)
-    letters = dead_letters(config)
+    letters = dead_letter_box(config)
     watcher = _Watcher(sink.name)
     delivery = Delivery(sink, letters, watcher, run=secrets.token_hex(8), now=time.monotonic_ns, random=random.random)
     places, warm = stored.places, stored.warm

@@ -20,7 +20,7 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "flow": "pipeline",
     "tail": "tail tail.place tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
     "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters "
-    "sinks.kafka sinks.kafka_client sinks.confluent sinks.kafka_python",
+    "sinks.kafka sinks.kafka_client sinks.kafka_causes sinks.confluent sinks.kafka_python sinks.dead_letter_topic",
     "configuration": "settings_file sections config sinks.build",
     "commands": "workers importing explain running state_report replaying",
     "command line": "cli_types cli __main__",

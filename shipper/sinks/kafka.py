@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from shipper.sinks.kafka_causes import lacking, topics
 from shipper.sinks.kafka_client import Client, KafkaOptions, Pending
 from shipper.sinks.protocol import Batch, Receipt, SinkDown, TransactionRefused
 from shipper.sinks.records import Record, Records
@@ -47,6 +48,12 @@ class KafkaSink:
             return {}
         # In this order: once the id is ours nobody else can commit places any more.
         return self._client.read_state(self._options.state_topic)
+
+    def verify(self) -> str | None:
+        """Ask the broker for the topics and for our rights on them."""
+        client = self._client
+        assert client is not None
+        return lacking(self._options, client.rights(topics(self._options)))
 
     def send(self, batch: Batch) -> None:
         """Hand a batch to the client."""

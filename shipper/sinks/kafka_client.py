@@ -1,6 +1,7 @@
 """What a Kafka client is told, and what it does for the sink: two libraries behind one protocol."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,6 +75,9 @@ class Client(Protocol):
 
     def committed(self, timeout: float) -> bool:
         """True once the commit has ended well, waiting up to `timeout` seconds."""
+
+    def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+        """The operations that we are allowed on each topic, such as WRITE; None for one that does not exist."""
 
     def close(self, timeout: float) -> None:
         """Drop the connection; never raises."""

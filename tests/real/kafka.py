@@ -124,7 +124,7 @@ class Broker:
             self.folder.mkdir(parents=True, exist_ok=True)
             properties.write_text("".join(f"{key}={value}\n" for key, value in self.properties().items()))
             cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-            tool = [*JAVA, "-cp", classes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            tool = [*JAVA, "-cp", classes, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
             done = subprocess.run([*tool, *self.format_arguments()], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
         with open(self.log, "ab") as log:
