@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 from shipper.sinks.kafka_causes import cause
-from shipper.sinks.kafka_client import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret, reader_group
+from shipper.sinks.kafka_client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, no_secret, reader_group
 from shipper.sinks.protocol import Refusal, SinkDown
 from shipper.sinks.records import Record
 
@@ -158,7 +158,7 @@ class ConfluentClient:
                 if problem.code() not in REFUSED:
                     raise self._down(problem) from None
                 pending.left -= 1
-                pending.refused.append(Refusal(value, problem.str()))
+                pending.refused.append(Refusal(value, _reason(problem)))
         producer.poll(0)
 
     def _reporter(self, pending: Pending) -> Callable[[Any, Any], None]:
@@ -167,7 +167,8 @@ class ConfluentClient:
                 pending.left -= 1
             elif error.code() in REFUSED:
                 pending.left -= 1
-                pending.refused.append(Refusal(message.value(), error.str()))
+                pending.doubtful = True
+                pending.refused.append(Refusal(message.value(), _reason(error)))
             else:
                 pending.failed = str(self._down(error))
 
@@ -229,6 +230,10 @@ class ConfluentClient:
             with contextlib.suppress(KafkaException):
                 producer.purge()
                 producer.poll(0)
+
+
+def _reason(error: KafkaError) -> str:
+    return TOO_LARGE if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else error.str()
 
 
 def _remember(state: dict[bytes, bytes], key: bytes | None, value: bytes | None) -> None:

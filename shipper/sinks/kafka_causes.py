@@ -58,6 +58,10 @@ _CAUSES = (
         "nobody listens there: is the broker up, and bootstrap_servers right?",
     ),
     (
+        ("socket disconnected", "closed by peer", "Connection reset"),
+        "the broker closes each connection as it is made: check protocol and sasl_mechanism ({mechanism})",
+    ),
+    (
         ("wrong version number", "WRONG_VERSION_NUMBER", "record layer failure"),
         "the broker does not speak TLS on this port: check security.protocol",
     ),

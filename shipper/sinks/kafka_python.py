@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
 from shipper.sinks.kafka_causes import cause
-from shipper.sinks.kafka_client import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret
+from shipper.sinks.kafka_client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, no_secret
 from shipper.sinks.protocol import Refusal, SinkDown
 from shipper.sinks.records import Record
 
@@ -181,7 +181,7 @@ class KafkaPythonClient:
                 futures.append((send(topic, value, key, headers), value))
             except REFUSED as error:
                 pending.left -= 1
-                pending.refused.append(Refusal(value, str(error)))
+                pending.refused.append(Refusal(value, _reason(error)))
             except (kafka_errors.KafkaError, AssertionError) as error:
                 raise self._down(error) from None
 
@@ -210,7 +210,8 @@ class KafkaPythonClient:
             if error is None:
                 continue
             if isinstance(error, REFUSED):
-                pending.refused.append(Refusal(value, str(error) or type(error).__name__))
+                pending.doubtful = True
+                pending.refused.append(Refusal(value, _reason(error)))
             else:
                 pending.failed = str(self._down(error))
                 break
@@ -274,6 +275,11 @@ class KafkaPythonClient:
             closing = threading.Thread(target=_close, args=(producer, timeout), daemon=True)
             closing.start()
             closing.join(timeout)
+
+
+def _reason(error: BaseException) -> str:
+    size = isinstance(error, (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError))
+    return TOO_LARGE if size else str(error) or type(error).__name__
 
 
 def _close(producer: Any, timeout: float) -> None:

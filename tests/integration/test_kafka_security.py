@@ -21,7 +21,11 @@ EVENTS = 24  # of LOG
 RIGHTS = [f"{operation} TOPIC {topic}" for topic in ("mfa-events", "no-such-topic") for operation in ("WRITE", "DESCRIBE")]
 WITH_TRANSACTIONS = [
     *(f"{operation} TRANSACTIONAL_ID mfa-test" for operation in ("WRITE", "DESCRIBE")),
-    *(f"{operation} TOPIC mfa-state" for operation in ("WRITE", "DESCRIBE", "READ")),
+    *(
+        f"{operation} TOPIC mfa-state{end}"
+        for end in ("", *(f"-{c}" for c in CLIENTS))
+        for operation in ("WRITE", "DESCRIBE", "READ")
+    ),
 ]
 
 
@@ -43,7 +47,8 @@ def _broker(*, mutual: bool) -> Iterator[SecureBroker]:
             one.create_topic("mfa-events")
             one.create_topic("mfa-late")
             one.create_topic("read-only")
-            one.create_topic("mfa-state", **{"cleanup.policy": "compact"})
+            for topic in ("mfa-state", *(f"mfa-state-{client}" for client in CLIENTS)):
+                one.create_topic(topic, **{"cleanup.policy": "compact"})
             one.allow("shipper", *RIGHTS, *WITH_TRANSACTIONS, "DESCRIBE TOPIC read-only")
             yield one
         finally:
@@ -76,7 +81,11 @@ def check(shipper: Shipper) -> tuple[int, str]:
 FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "wrong password": ({}, {"password": "not-the-password"}, "refuses the user or the password"),
     "wrong user": ({}, {"username": "nobody"}, "refuses the user or the password"),
-    "wrong mechanism": ({}, {"sasl_mechanism": "SCRAM-SHA-256"}, "does not know sasl_mechanism SCRAM-SHA-256"),
+    "wrong mechanism": (
+        {},
+        {"sasl_mechanism": "SCRAM-SHA-256"},
+        "does not know sasl_mechanism SCRAM-SHA-256|closes each connection.*SCRAM-SHA-256",
+    ),
     "missing topic": ({"topic": "no-such-topic"}, {}, "does not exist|missing topic: no-such-topic"),
     "no right at all": ({}, {"username": "stranger", "password": USERS["stranger"]}, "does not (let|give) stranger"),
     "no right to write": ({"topic": "read-only"}, {}, "does not give shipper WRITE on the topic read-only"),
@@ -130,7 +139,7 @@ def test_exactly_once_over_sasl_ssl(secured: SecureBroker, tmp_path: Path, clien
     topic = f"mfa-once-{client}"
     secured.create_topic(topic)
     secured.allow("shipper", f"WRITE TOPIC {topic}", f"DESCRIBE TOPIC {topic}")
-    shipper = config(secured, tmp_path, client, {"topic": topic, "exactly_once": True, "state_topic": "mfa-state"})
+    shipper = config(secured, tmp_path, client, {"topic": topic, "exactly_once": True, "state_topic": f"mfa-state-{client}"})
     (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
     shipper.start()
     until(lambda: len(read_topic(secured.address, topic, **secured.options("admin"))) == EVENTS, "all events came", every=0.5)
