@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench kafka chaos fuzz deploy-check deploy-tools clean
+.PHONY: help demo test check format bench bench-sidecar kafka chaos fuzz deploy-check deploy-tools clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: $(READY) ## Let ruff format and mend what it can
 
 bench: $(READY) ## Measure the speed against a plain loop, about 15 minutes
 	$(BIN)/python -m tests.bench
+
+bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes
+	$(BIN)/python -m tests.bench.sidecar
 
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
 	$(BIN)/python -m tests.real.kafka

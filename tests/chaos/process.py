@@ -74,11 +74,19 @@ class Shipper:
         self.running.remove(self)
         return self._process.wait(30)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def rss(self) -> int:
         """Resident bytes."""
-        assert self._process is not None
-        for line in Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmRSS"):
+        return self.memory("VmRSS")
+
+    def memory(self, name: str) -> int:
+        """Bytes of a row of its status, such as VmRSS or VmHWM."""
+        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
         return 0
 

@@ -10,6 +10,8 @@ from shipper.sinks.kafka_client import KafkaOptions, Pending
 from shipper.sinks.protocol import Batch
 from shipper.sinks.records import Record
 
+EVENT = b'{"event":{"id":"00-0","dataset":"azure_mfa.radius","kind":"event"}}\n'
+
 
 class Topics:
     """A client whose broker takes everything; several may share `state`."""
@@ -57,7 +59,7 @@ def test_shippers_that_share_a_state_topic_keep_apart() -> None:
     for name in ("mfa01", "mfa02"):
         one = sink(state, name)
         one.open()
-        one.send(Batch(1, b"{}\n", 1, ((b"batch", name.encode()),)))
+        one.send(Batch(1, EVENT, 1, ((b"batch", name.encode()),)))
         one.flush()
         one.poll(0.0)
         assert one.poll(0.0)
