@@ -130,7 +130,13 @@ def _consume(
     address: str, topic: str, shipper: Shipper, seconds: float, text: bytes, log: Path, appended: dict[int, float]
 ) -> dict[int, float]:
     consumer = Consumer(
-        {"bootstrap.servers": address, "group.id": topic, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 5}
+        {
+            "bootstrap.servers": address,
+            "group.id": topic,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 5,
+            "fetch.min.bytes": 1,
+        }
     )
     consumer.subscribe([topic])
     writer = threading.Thread(target=append, args=(text, log, seconds, appended))
@@ -167,7 +173,7 @@ def outage(bench: Bench, seconds: float, text: bytes) -> Iterator[Row]:
     with bench.shipper("kafka-python", False) as (shipper, _, log):
         log.touch()
         shipper.start()
-        append(text[: len(text) // 20], log, 3, {})
+        append(text[: text.index(b"\n", len(text) // 20) + 1], log, 3, {})
         until(lambda: not behind(shipper, log), "the first lines are delivered", 60)
         before = shipper.rss()
         bench.broker.kill()
