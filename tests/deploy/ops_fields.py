@@ -29,8 +29,9 @@ def named(text: str) -> set[str]:
     tops = "|".join(sorted(map(re.escape, objects), key=len, reverse=True))
     bracketed = re.findall(rf"\[({tops})\]((?:\[[a-z_]+\])+)", text)  # as Logstash writes them
     found = {top + rest.replace("[", ".").replace("]", "") for top, rest in bracketed}
+    found |= set(map(".".join, re.findall(rf"\$({tops})\['([a-z_]+)'\]", text)))  # as Fluent Bit does
     # Not in a longer word, a path or a file name: /var/log.d, log.yaml.
-    plain = re.findall(rf"(?<![\w./$-])(?:{tops})(?:\.[a-z_]+)+(?![\w/(=-])", text)
+    plain = re.findall(rf"(?<![\w/$-])(?<![\w]\.)(?:{tops})(?:\.[a-z_]+)+(?![\w/(-])", text)
     return found | {one for one in plain if not one.endswith((".yaml", ".yml", ".conf", ".ndjson", ".json", ".log"))}
 
 

@@ -158,3 +158,48 @@ def started(
             process.wait(20)
         finally:
             process.kill()
+
+
+def run(*command: str | Path, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, from the repository's root."""
+    return subprocess.run(
+        [str(part) for part in command], cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+
+
+def filters(of: int) -> list[int]:
+    """The process ids of the filters that a daemon runs, also where a shell is between them."""
+    parents = {}
+    for one in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(one.parent.name)] = int(one.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has ended
+
+    def below(process: int) -> list[int]:
+        return [deep for child, parent in parents.items() if parent == process for deep in (child, *below(child))]
+
+    return below(of)
+
+
+def listening(port: int) -> bool:
+    """True if the port is open, by the kernel's table: a try to connect would be a message to some programs."""
+    return any(
+        f":{port:04X} " in line and " 0A " in line for line in Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()
+    )
+
+
+def events(texts: list[str]) -> list[dict[str, Any]]:
+    return [content(json.loads(text)) for text in texts]
+
+
+def written(place: Place) -> list[str]:
+    return place.events.read_text(encoding="utf-8").split("\n")[:-1] if place.events.exists() else []
+
+
+def same(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+    """All events, in order; a difference is shown at its first place."""
+    for number, (one, other) in enumerate(zip(got, wanted, strict=False)):
+        assert one == other, f"event {number}"
+    assert len(got) == len(wanted)

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +20,23 @@ import yaml
 from shipper.config import load_config
 from tests.chaos.process import until
 from tests.deploy.ops_fields import known, named, unknown
-from tests.deploy.pipes import PIPES, SYSLOG_NG, Place, Receiver, content, find, parsed, send, started, write_lines
+from tests.deploy.pipes import (
+    PIPES,
+    SYSLOG_NG,
+    Place,
+    Receiver,
+    events,
+    filters,
+    find,
+    listening,
+    parsed,
+    run,
+    same,
+    send,
+    started,
+    write_lines,
+    written,
+)
 from tests.deploy.prometheus import free_port
 from tests.deploy.tools import ROOT
 
@@ -37,29 +52,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
     one.port = free_port()
     yield one
     one.receiver.close()
-
-
-def run(*command: str | Path, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end, from the repository's root."""
-    return subprocess.run(
-        [str(part) for part in command], cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-
-
-def filters(of: int) -> list[int]:
-    """The process ids of the filters that a daemon runs, also where a shell is between them."""
-    parents = {}
-    for one in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(one.parent.name)] = int(one.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # it has ended
-
-    def below(process: int) -> list[int]:
-        return [deep for child, parent in parents.items() if parent == process for deep in (child, *below(child))]
-
-    return below(of)
 
 
 def filter_is_started_again(place: Place, daemon: int) -> None:
@@ -92,26 +84,13 @@ def empty_lines_do_not_arrive(place: Place) -> None:
 
 
 def windows_line_ends_are_no_part_of_a_line(place: Place) -> None:
-    write_lines(place.log, 300)
-    place.log.write_bytes(place.log.read_bytes().replace(b"\n", b"\r\n"))
+    whole = place.folder / "whole.log"
+    write_lines(whole, 300)
+    whole.write_bytes(whole.read_bytes().replace(b"\n", b"\r\n"))
+    whole.rename(place.log)
     wanted = [one["event"].get("original") for one in parsed(place.log)]
     until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
     assert [one["event"].get("original") for one in events(written(place))] == wanted
-
-
-def events(texts: list[str]) -> list[dict[str, Any]]:
-    return [content(json.loads(text)) for text in texts]
-
-
-def written(place: Place) -> list[str]:
-    return place.events.read_text(encoding="utf-8").split("\n")[:-1] if place.events.exists() else []
-
-
-def same(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
-    """All events, in order; a difference is shown at its first place."""
-    for number, (one, other) in enumerate(zip(got, wanted, strict=False)):
-        assert one == other, f"event {number}"
-    assert len(got) == len(wanted)
 
 
 def through_the_filter(place: Place) -> list[dict[str, Any]]:
@@ -171,17 +150,10 @@ def test_rsyslog_takes_syslog_messages(place: Place, rsyslog: list[str | Path], 
     lines = write_lines(log, LINES)
     wanted = parsed(log)
     with started(place.folder, *rsyslog):
-        until(lambda: listening(place.port, place), "rsyslog listens")
+        until(lambda: listening(place.port), "rsyslog listens")
         send(place.port, lines, header)
         until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
         same(events(written(place)), wanted)
-
-
-def listening(port: int, place: Place) -> bool:
-    """True if the port is open, by the kernel's table: a try to connect would be a message to some programs."""
-    return any(
-        f":{port:04X} " in line and " 0A " in line for line in Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()
-    )
 
 
 def test_rsyslog_starts_the_filter_again(place: Place, rsyslog: list[str | Path]) -> None:
@@ -260,7 +232,7 @@ def test_syslog_ng_takes_syslog_messages(place: Place, syslog_ng: tuple[list[str
     lines = write_lines(log, LINES)
     wanted = parsed(log)
     with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment):
-        until(lambda: listening(place.port, place), "syslog-ng listens")
+        until(lambda: listening(place.port), "syslog-ng listens")
         send(place.port, lines, "<14>Feb 14 02:57:19 mfa01 mfa: ")
         until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
         same(events(written(place)), wanted)
@@ -298,7 +270,7 @@ def test_telegraf_makes_a_metric_of_each_event(place: Place) -> None:
         metric = metrics[event["event"]["id"]]
         assert metric["fields"].get("original") == event["event"].get("original")
         assert metric["tags"]["kind"] == event["event"]["kind"]
-        assert metric["tags"].get("class") == event["azure_mfa"].get("status", {}).get("class") if "azure_mfa" in event else True
+        assert metric["tags"].get("class") == event.get("azure_mfa", {}).get("status", {}).get("class")
         assert metric["fields"].get("user") == event.get("user", {}).get("name")
         assert metric["fields"].get("duration_ns") == event["event"].get("duration")
 
@@ -336,6 +308,7 @@ def test_fields_that_are_named_exist() -> None:
     for name in ("vector.yaml", "logstash-input.conf", "filebeat.yml", "telegraf.conf", "fluent-bit.yaml"):
         assert named((PIPES / name).read_text(encoding="utf-8")) & known(), name
     assert {"event.dataset", "event.id"} <= named((PIPES / "vector.yaml").read_text(encoding="utf-8"))
+    assert "event.id" in named((PIPES / "fluent-bit.yaml").read_text(encoding="utf-8"))
 
 
 def test_every_example_has_a_section() -> None:
