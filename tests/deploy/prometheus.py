@@ -134,6 +134,7 @@ def running(folder: Path, target: str) -> Iterator[Prometheus]:
 def _up(server: Prometheus, process: "subprocess.Popen[bytes]", folder: Path) -> bool:
     assert process.poll() is None, (folder / "prometheus.log").read_text(encoding="utf-8")
     try:
+        get(f"{server.url}/-/ready")  # 503 while it starts
         return server.value('up{job="mfa-shipper"}') == 1
     except OSError:
         return False
