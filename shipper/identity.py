@@ -21,6 +21,7 @@ from shipper.model import LogFile
 from shipper.times import EPOCH, Clock, from_seconds
 
 HEAD = 64 * 1024
+MARK = 3  # bytes of the longest byte order mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +69,25 @@ def first_stamp(read: Read, encoding: str, skip: int) -> tuple[str | None, int |
 def identify(path: str, read: Read, fallback: str) -> LogFile:
     """Fingerprint, encoding and first time stamp of a file, from its beginning.
 
+    Reads no further than it must: behind the first dated line of a pipe there may be nothing yet for hours.
+
     Args:
         path: as events name it; `-` for none.
         read: from the first byte on.
         fallback: the time of a file that has no time stamp at all.
     """
     head = b""
-    while len(head) < HEAD:
-        block = read(HEAD - len(head))
-        if not block:
-            break
-        head += block
+
+    def keep(size: int) -> bytes:
+        nonlocal head
+        block = read(size)
+        head += block[: HEAD - len(head)]
+        return block
+
+    while len(head) < MARK and keep(MARK - len(head)):
+        pass
     encoding, skip = encoding_of(head)
-    stamp, end = first_stamp(after(head[skip:], read), encoding, skip)
+    stamp, end = first_stamp(after(head[skip:], keep), encoding, skip)
     # A name need not be UTF-8, but an event is.
     name = None if path == STDIN else os.fsencode(path).decode("utf-8", "replace")
     return LogFile(name, fingerprint(head, end), stamp or fallback, encoding)
