@@ -13,17 +13,20 @@ from typing import Any
 from tests.deploy import spl_eval, spl_search
 from tests.deploy.spl_aggregate import TRANSFORMING, aggregate, outputs
 from tests.deploy.spl_eval import Node, SplError, number
-from tests.deploy.spl_text import options, pieces, words
+from tests.deploy.spl_text import options, pieces, subsearches, words
 
 Fields = frozenset[str]
 Rows = list[dict[str, Any]]
+
+JOINING = {"append", "appendcols", "join", "multisearch", "union"}  # add what their subsearches leave
+INDEXED = frozenset(("_time", "index", "host", "source", "sourcetype"))  # all that tstats sees of our events
 
 
 def commands(search: str) -> list[tuple[str, str]]:
     """The commands of a search and what stands behind each; the first may leave out `search`."""
     found = []
     for place, piece in enumerate(pieces(search.strip().removeprefix("|") if search.strip().startswith("|") else search, "|")):
-        name, _, rest = piece.strip().partition(" ")
+        name, rest = (*piece.split(None, 1), "", "")[:2]
         if place == 0 and not search.strip().startswith("|") and name != "search":
             name, rest = "search", piece
         if not name:
@@ -36,13 +39,14 @@ def check(search: str, there: Iterable[str]) -> Fields:
     """The fields after the last command; a field that does not exist where it is read is an error."""
     fields = frozenset(there)
     for name, rest in commands(search):
-        for inner in re.findall(r"\[(.*)\]", rest, re.DOTALL):  # a subsearch begins anew
-            check(inner, there)
-        rest = re.sub(r"\[.*\]", "", rest, flags=re.DOTALL)
+        inner, rest = subsearches(rest)
+        added = frozenset[str]().union(*(check(one, there) for one in inner))  # a subsearch begins anew
         try:
             fields = _step(name, rest, fields)
         except SplError as error:
             raise SplError(f"{error}, in: {name} {rest}") from None
+        if name in JOINING:
+            fields |= added
     return fields
 
 
@@ -175,6 +179,13 @@ def _transaction(rest: str, fields: Fields) -> Fields:
     return fields | {"duration", "eventcount", "closed_txn"}
 
 
+def _tstats(rest: str, fields: Fields) -> Fields:
+    counted, where, by = re.fullmatch(r"(.*?)(?:\s+WHERE\s+(.*?))?(\s+BY\s+.*)?", rest, re.DOTALL | re.IGNORECASE).groups()  # type: ignore[union-attr]
+    read, made = outputs("stats", counted + (by or ""))
+    _need([*read, *spl_search.parse(where or "").fields()], INDEXED)
+    return frozenset(made)
+
+
 def _same(rest: str, fields: Fields) -> Fields:
     return fields
 
@@ -202,6 +213,10 @@ STATIC: dict[str, Callable[[str, Fields], Fields]] = {
     "transaction": _transaction,
     "mvexpand": _reads(lambda rest: _plain(rest)[:1]),
     "append": _same,
+    "appendcols": _same,
+    "multisearch": _same,
+    "union": _same,
+    "tstats": _tstats,
     "join": _reads(_plain),
     "makeresults": lambda rest, fields: fields | {"_time"},
     "collect": _same,

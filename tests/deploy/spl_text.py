@@ -33,6 +33,24 @@ def pieces(text: str, separator: str) -> list[str]:
     return [*found, text[start:]]
 
 
+def subsearches(text: str) -> tuple[list[str], str]:
+    """The searches in square brackets, and the text without them. Brackets in quotes are text."""
+    found, outside, depth, quoted, start = [], "", 0, False, 0
+    for at, letter in enumerate(text):
+        if letter == '"' and text[at - 1 : at] != "\\":
+            quoted = not quoted
+        if letter == "[" and not quoted:
+            depth += 1
+            start = at + 1 if depth == 1 else start
+        elif letter == "]" and not quoted:
+            depth -= 1
+            if depth == 0:
+                found.append(text[start:at])
+        elif depth == 0:
+            outside += letter
+    return found, outside
+
+
 def words(text: str) -> list[str]:
     """Names between spaces and commas, without their quotes."""
     return [quoted or plain for quoted, plain in WORD.findall(text)]

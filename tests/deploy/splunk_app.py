@@ -16,7 +16,7 @@ import regex
 
 from tests.deploy import spl_eval
 from tests.deploy.spl_eval import SplError
-from tests.deploy.splunk_generate import ADD_ON
+from tests.deploy.splunk_generate import ADD_ON as ADD_ON
 from tests.deploy.tools import ROOT
 
 ECS, RAW = "azure:mfa:ecs", "azure:mfa:radius"
@@ -88,6 +88,7 @@ def expand(search: str, depth: int = 0) -> str:
     return MACRO.sub(definition, search)
 
 
+@cache
 def schema_fields() -> frozenset[str]:
     """The fields of an event by Splunk's names for JSON: a.b below an object, a{} for an array."""
     schema = json.loads((ROOT / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
@@ -110,6 +111,7 @@ def settings(sourcetype: str, kind: str) -> dict[str, str]:
     return {key: stanza[key] for key in sorted(stanza) if key.startswith(kind + "-")}
 
 
+@cache
 def aliases(sourcetype: str) -> dict[str, str]:
     """New name by old name and the other way round would not do: one old name may have several new ones."""
     found: dict[str, str] = {}
@@ -121,11 +123,13 @@ def aliases(sourcetype: str) -> dict[str, str]:
     return found
 
 
+@cache
 def evals(sourcetype: str) -> dict[str, spl_eval.Node]:
     """The tree of every EVAL-name."""
     return {key.removeprefix("EVAL-"): spl_eval.parse(text) for key, text in settings(sourcetype, "EVAL").items()}
 
 
+@cache
 def extractions(sourcetype: str) -> list[tuple["regex.Pattern[str]", str]]:
     """The regular expressions and the field that each reads."""
     found = []
@@ -139,6 +143,7 @@ def extractions(sourcetype: str) -> list[tuple["regex.Pattern[str]", str]]:
     return found
 
 
+@cache
 def lookups(sourcetype: str) -> list[tuple[str, dict[str, str], dict[str, str], bool]]:
     """Definition, {column: field} to match, {column: field} to add, and whether to keep what is there."""
     found = []
