@@ -65,9 +65,7 @@ def test_appinspect_finds_nothing_wrong(package: Path, tmp_path: Path) -> None:
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(report.read_text(encoding="utf-8"))["summary"]
-    assert {kind: summary[kind] for kind in ("error", "failure", "future_failure", "warning", "skipped")} == dict.fromkeys(
-        ("error", "failure", "future_failure", "warning", "skipped"), 0
-    )
+    assert [summary[kind] for kind in ("error", "failure", "future_failure", "warning")] == [0, 0, 0, 0]
     assert summary["success"] > 90
 
 

@@ -236,6 +236,18 @@ def test_event_types_hold_what_they_say() -> None:
     assert sum(parts) + sum(one["action"] == "unknown" for one in authentications()) == len(found("mfa_authentication"))
 
 
+def test_fields_that_the_readme_names_exist() -> None:
+    text = (app.ADD_ON.parent / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:event|user|source|azure_mfa|error|log|rule|host)\.[\w.{}]+|tags\{\})`", text))
+    assert len(named) > 8
+    assert named - {"event.schema.json"} <= schema_fields()
+    cim = text[text.index("| CIM field") : text.index("| event type")]
+    columns = {name for line in cim.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1] if line else "")}
+    assert columns <= app.made_fields(ECS)
+    events_named = set(re.findall(r"`(mfa_\w+)`", text[text.index("| event type") : text.index("## Good")]))
+    assert events_named <= set(default("eventtypes")) | set(default("macros"))
+
+
 def shipped(log: Path) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "shipper", "parse", "--deterministic", "--quiet", str(log)]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True, timeout=60)
