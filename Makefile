@@ -53,12 +53,20 @@ SPLUNK := .cache/splunk
 $(READY)-deploy: $(READY) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,deploy]'
 	$(PYTHON) -m venv $(SPLUNK) # its tools pin versions that others do not bear
-	$(SPLUNK)/bin/python -m pip install --quiet --disable-pip-version-check splunk-appinspect==4.3.1
+	$(SPLUNK)/bin/python -m pip install --quiet --disable-pip-version-check splunk-appinspect==4.3.1 splunk-packaging-toolkit==1.2.8
 	@touch $@
 
-deploy-tools: ## Install the Debian packages that deploy-check runs (needs root)
+TOOLS := $(CURDIR)/.cache
+SYSLOG_NG := $(TOOLS)/syslog-ng
+
+deploy-tools: ## Install the Debian packages and the Telegraf that deploy-check runs (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog syslog-ng-core
+	apt-get install -qq --no-install-recommends prometheus rsyslog
+	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would turn rsyslog out
+	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
+	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
+	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
+		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 
 deploy-check: $(READY)-deploy ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
 	$(BIN)/python -m pytest -n 2 -q tests/deploy
