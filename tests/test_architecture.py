@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "shipper"
 LAYERS = {  # a module imports from its own layer and from those above it in this table
     "words": "shipper errors model times units",
-    "core": "principal ecs status grok facts heads lines correlate parse templates fast formats filters codes "
+    "core": "principal windows ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
     "protocols": "sinks sinks.protocol sinks.records",
     "delivery": "batch acks delivery vitals",
