@@ -9,14 +9,14 @@ it cannot. The small file holds what our rules name and nothing else: a tag that
 import tempfile
 from pathlib import Path
 
-from tests.deploy.tools import DEPLOY
+from tests.deploy.sigma_rules import SIGMA, library
 
-ATTACK = DEPLOY / "sigma" / "attack-min.json"
+ATTACK = SIGMA / "attack-min.json"
 
 
 def use_own_attack_data(cache: Path) -> None:
     """Point pySigma to the small file; the cache must not be the user's own, which it would spoil."""
-    from sigma.data import mitre_attack
+    mitre_attack = library("sigma.data.mitre_attack")
 
     mitre_attack.set_cache_dir(str(cache))
     mitre_attack.set_url(str(ATTACK))
@@ -24,7 +24,7 @@ def use_own_attack_data(cache: Path) -> None:
 
 def main() -> None:
     """Run the command."""
-    from sigma.cli.main import main as sigma
+    sigma = library("sigma.cli.main").main
 
     with tempfile.TemporaryDirectory() as cache:
         use_own_attack_data(Path(cache))
