@@ -16,7 +16,8 @@ FOLDERS = {"eql": "*.eql", "esql": "*.esql", "splunk": "*.spl", "lucene": "*.*"}
 
 def outputs() -> dict[Path, str]:
     """The text of every file."""
-    every, files = rules(), {}
+    every = rules()
+    files: dict[Path, str] = {}
     for rule in every:
         found = {
             SIGMA / "eql" / f"{rule.stem}.eql": sigma_convert.eql(rule),

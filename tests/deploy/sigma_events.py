@@ -18,6 +18,7 @@ Times are of the case's own days; `+1d 10:00:00` is a day later. Each event says
 belongs and whether it must complete a hit.
 """
 
+import csv
 import hashlib
 import json
 import subprocess
@@ -40,9 +41,8 @@ Document = dict[str, Any]
 @cache
 def codes() -> dict[int, dict[str, str]]:
     """The table of status codes by number."""
-    header, *rows = (ROOT / "schemas" / "status_codes.csv").read_text(encoding="utf-8").splitlines()
-    names = header.split(",")
-    return {int(row["code"]): row for row in (dict(zip(names, line.split(","), strict=True)) for line in rows)}
+    with open(ROOT / "schemas" / "status_codes.csv", encoding="utf-8", newline="") as file:
+        return {int(row["code"]): row for row in csv.DictReader(file)}
 
 
 def events(rule: str) -> list[Document]:
@@ -132,7 +132,7 @@ def _document(flat: Document, number: int) -> Document:
     if code is not None:
         row = codes()[int(code)]
         document["event"].setdefault("reason", row["description"])
-        status = {"code": int(code), "prompted": row["prompted"] == "true"}
+        status: Document = {"code": int(code), "prompted": row["prompted"] == "true"}
         status |= {name: row[name] for name in ("description", "class", "method", "severity", "constant") if row[name]}
         document.setdefault("azure_mfa", {})["status"] = status
     return document
