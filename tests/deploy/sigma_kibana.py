@@ -31,7 +31,7 @@ def kibana_rule(rule: Rule) -> dict[str, Any]:
     severity, score = LEVELS[main["level"]]
     seconds = 86400 if rule.stem == "mfa_log_silent" else rule.seconds
     if kind == "eql":
-        seconds += interval + LATE  # a sequence knows its own span, and may be seen twice: suppressed below
+        seconds += interval + LATE  # a sequence knows its own span; events that come late are in it still
     elif kind == "query":
         seconds = interval + LATE  # Kibana itself drops an event that it has alerted on before
     document = {
@@ -58,12 +58,9 @@ def kibana_rule(rule: Rule) -> dict[str, Any]:
     }
     if kind != "esql":
         document["index"] = [sigma_convert.INDEX]
-    if kind != "query":
-        by = rule.group or ["user.name", "user.domain"]
-        if kind == "esql" and "aliases" in rule.correlation:
-            by = ["who", "who_domain"]
+    if kind == "esql":  # runs every minute, and would say the same again each time
         period = {"value": max(rule.seconds // 60, 60), "unit": "m"}
-        document["alert_suppression"] = {"group_by": by, "duration": period, "missing_fields_strategy": "suppress"}
+        document["alert_suppression"] = {"group_by": rule.group, "duration": period, "missing_fields_strategy": "suppress"}
     return document
 
 

@@ -16,9 +16,7 @@ from tests.deploy.tools import DEPLOY
 
 RULES = rules()
 TITLES = [rule.main["title"] for rule in RULES]
-KINDS = {"query": ".txt", "eql": ".eql", "esql": ".esql"}
 MACRO = re.compile(r"`([a-z_]+)`")
-OWN = {"who", "who_domain", "server"}  # columns that a query makes itself
 
 
 def kibana_rules() -> list[dict[str, Any]]:
