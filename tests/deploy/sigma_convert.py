@@ -12,7 +12,7 @@ from typing import Any
 from tests.deploy.sigma_rules import SIGMA, Rule
 
 INDEX = "logs-azure_mfa.*-*"
-EVENTS = '`mfa_shipper_index` sourcetype="azure:mfa:ecs"'
+EVENTS = '`mfa_index` sourcetype="azure:mfa:ecs"'
 EXTENSIONS = {"eql": "eql", "esql": "esql", "splunk": "spl", "lucene": "json"}
 WHO = {  # name and domain in lower case, as the shipper compares them; `stats by` would drop a user without a domain
     "user.name": ("who", "lower('user.name')"),
