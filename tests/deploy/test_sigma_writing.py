@@ -9,7 +9,7 @@ import yaml
 
 from tests.deploy import sigma_fields, sigma_run
 from tests.deploy.sigma_events import Document, codes
-from tests.deploy.sigma_rules import SIGMA, library
+from tests.deploy.sigma_rules import SIGMA, library, rules
 from tests.deploy.tools import ROOT, run
 
 TEXT = (SIGMA / "WRITING_RULES.md").read_text(encoding="utf-8")
@@ -112,3 +112,9 @@ def test_a_sequence() -> None:
     assert hits(blocks("eql")[2], [right, event(60, "mfa-status", "failure", 129, user="bob")]) == []
     assert hits(blocks("eql")[2], [right, event(60, "mfa-status", "success", 21)]) == []
     assert hits(blocks("eql")[2], [event(0, "primary-auth-result", "failure"), refused]) == []
+
+
+def test_the_readme_lists_each_rule_with_its_level() -> None:
+    rows = re.findall(r"^\| `(mfa_\w+)` \| (\w+) \|", (SIGMA / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == [(rule.stem, rule.main["level"]) for rule in rules()]
+    assert len(rows) == 19, "the text says nineteen, here and in deploy/elastic/rules"
