@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench kafka chaos fuzz deploy-check deploy-tools clean
+.PHONY: help demo test check format bench bench-sidecar kafka chaos fuzz deploy-check deploy-tools clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: $(READY) ## Let ruff format and mend what it can
 bench: $(READY) ## Measure the speed against a plain loop, about 15 minutes
 	$(BIN)/python -m tests.bench
 
+bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes
+	$(BIN)/python -m tests.bench.sidecar
+
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
 	$(BIN)/python -m tests.real.kafka
 
@@ -50,12 +53,20 @@ SPLUNK := .cache/splunk
 $(READY)-deploy: $(READY) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,deploy]'
 	$(PYTHON) -m venv $(SPLUNK) # its tools pin versions that others do not bear
-	$(SPLUNK)/bin/python -m pip install --quiet --disable-pip-version-check splunk-appinspect==4.3.1
+	$(SPLUNK)/bin/python -m pip install --quiet --disable-pip-version-check splunk-appinspect==4.3.1 splunk-packaging-toolkit==1.2.8
 	@touch $@
 
-deploy-tools: ## Install the Debian packages that deploy-check runs (needs root)
+TOOLS := $(CURDIR)/.cache
+SYSLOG_NG := $(TOOLS)/syslog-ng
+
+deploy-tools: ## Install the Debian packages and the Telegraf that deploy-check runs (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog syslog-ng-core
+	apt-get install -qq --no-install-recommends prometheus rsyslog
+	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would turn rsyslog out
+	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
+	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
+	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
+		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 
 deploy-check: $(READY)-deploy ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
 	$(BIN)/python -m pytest -n 2 -q tests/deploy

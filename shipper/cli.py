@@ -18,7 +18,7 @@ from shipper.cli_types import Duration, Size
 from shipper.detect.double_prompt import Rule
 from shipper.errors import MfaShipperError, RunError, UsageError
 from shipper.formats import FORMATS
-from shipper.library import load, load_codes
+from shipper.library import load, load_codes, syslog_time
 from shipper.output import ClosedPipe, open_output
 from shipper.parse import Options
 from shipper.pipeline import Settings
@@ -64,6 +64,8 @@ def command() -> None:
     show_default=True,
     help="An event a line, or one a complete exchange.",
 )
+@click.option("--syslog-year", metavar="YYYY[-MM]", help="Year of RFC 3164 time stamps: the twelve months from there.")
+@click.option("--syslog-zone", default="UTC", show_default=True, metavar="ZONE", help="Their zone: Europe/Berlin or +01:00.")
 @click.option("--namespace", default="default", show_default=True, help="Data stream namespace of elastic-bulk.")
 @click.option("--max-line", type=Size(), default="1MiB", show_default=True, help="A longer line is cut there.")
 @click.option(
@@ -235,6 +237,8 @@ def _settings(
     conditions: tuple[str, ...],
     pretty: bool,
     events: str,
+    syslog_year: str | None,
+    syslog_zone: str,
     namespace: str,
     max_line: int,
     pattern_dirs: tuple[Path, ...],
@@ -250,7 +254,11 @@ def _settings(
             f'--namespace {namespace}: a data stream namespace is lower case, without -, spaces or any of \\/*?"<>|,#:'
         )
     return Settings(
-        library=load(pattern_dirs, status_codes),
+        library=load(
+            pattern_dirs,
+            status_codes,
+            syslog=None if syslog_year is None else syslog_time(syslog_year, syslog_zone, "--syslog-year"),
+        ),
         options=Options(keep_original=not no_original, constants=constants, exchange_timeout=exchange_timeout),
         rule=Rule(window, exchange_timeout, include_retries),
         format=format_name,

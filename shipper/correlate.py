@@ -4,7 +4,10 @@ A request opens an exchange on its thread; a verdict or status belongs to it whe
 `timeout` after it and not before it; the status closes it. Threads interleave and are used again.
 """
 
+from dataclasses import dataclass
+
 from shipper.model import Exchange, ExchangeFields, named
+from shipper.times import BEFORE_ALL
 
 Thread = str  # COMPONENT|PID|TID: a text, because its hash is computed once
 
@@ -46,3 +49,11 @@ class Exchanges:
     def close(self, thread: Thread) -> None:
         """The status has come."""
         del self.open[thread]
+
+
+@dataclass(slots=True)
+class SourceState:
+    """What the lines of a source have in common: open exchanges and the newest event time."""
+
+    exchanges: Exchanges
+    newest: int = BEFORE_ALL

@@ -22,10 +22,10 @@ class DeadLetters(Protocol):
     """Where refused records are kept."""
 
     def add(self, refusals: tuple[Refusal, ...]) -> None:
-        """Keep them, on the disk when this returns.
+        """Keep them, safe when this returns.
 
         Raises:
-            OSError: not kept.
+            OSError, SinkDown: not kept.
         """
 
 
@@ -167,8 +167,8 @@ class Delivery:
             for number, refusals in refused.items():
                 self._keep(refusals)
                 self._batches[number] = _without(self._batches[number], refusals)
-        except OSError as error:
-            self._fail(_cannot_keep(error))
+        except (OSError, SinkDown) as error:
+            self._fail(_cannot_keep(error) if isinstance(error, OSError) else str(error))
             return
         self.sink.abandon()
         self._sent, self._connected, self._again = 0, False, self._now()

@@ -11,14 +11,55 @@ from shipper.model import Code, Document, User
 ECS_VERSION = "8.17.0"
 MODULE = "azure_mfa"
 LEVELS = {"0": "info", "i": "info", "e": "error"}
-TYPES = {"request": "start", "verdict": "info", "status": "end", "result": "info"}
+# What the lines of an authentication by MFA are.
+MFA = {
+    kind: {"category": ["authentication"], "type": [name], "action": f"mfa-{kind}"}
+    for kind, name in {"request": "start", "verdict": "info", "status": "end", "result": "info"}.items()
+}
 
-_DATASETS = {"pfrad": "radius", "pfsvc": "server", "pfadssvc": "adsync"}
+_DATASETS = {
+    "pfrad": "radius",
+    "pfsvc": "server",
+    "pfadssvc": "adsync",
+    "nps extension": "nps",
+    "microsoft-azuremfa-authz": "nps",
+    "microsoft-azuremfa-authn": "nps",
+}
+
+# What lines say beside authentications by MFA: category, types and, where the line names none, outcome.
+ACTIONS: dict[str, tuple[list[str], list[str], str]] = {
+    "primary-auth-request": (["authentication"], ["start"], "unknown"),
+    "primary-auth-result": (["authentication"], ["info"], "unknown"),
+    "mfa-not-performed": (["authentication"], ["info"], "unknown"),
+    "mfa-error": (["authentication"], ["info"], "failure"),
+    "user-change": (["iam"], ["user", "change"], "success"),
+    "user-add": (["iam"], ["user", "creation"], "success"),
+    "user-delete": (["iam"], ["user", "deletion"], "success"),
+    "device-add": (["iam"], ["user", "change"], "success"),
+    "device-delete": (["iam"], ["user", "change"], "success"),
+    "token-change": (["iam"], ["user", "change"], "success"),
+}
+
+# How lines word them.
+ACTION_WORDS = {
+    "Primary auth type": "primary-auth-request",
+    "Primary auth": "primary-auth-result",
+    "auth": "primary-auth-result",
+    "Pfauth not performed": "mfa-not-performed",
+    "Exception in Authentication Ext": "mfa-error",
+    "changed user": "user-change",
+    "added new user": "user-add",
+    "deleted user record": "user-delete",
+    "added new User Mobile App Device": "device-add",
+    "deleted User Mobile App Device record": "device-delete",
+    "changed OATH Token": "token-change",
+}
 
 
 def dataset(component: str) -> str:
     """`event.dataset` of a component: `azure_mfa.radius` for pfrad, and so on."""
-    return f"{MODULE}.{_DATASETS.get(component, component.lower())}"
+    lower = component.lower()
+    return f"{MODULE}.{_DATASETS.get(lower, lower.replace('-', '_').replace(' ', '_'))}"
 
 
 class Envelope:

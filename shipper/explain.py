@@ -16,14 +16,15 @@ import orjson
 import regex
 
 from shipper.codes import describe, table, wrap
-from shipper.correlate import Exchanges
+from shipper.correlate import Exchanges, SourceState
 from shipper.errors import UsageError
 from shipper.facts import Facts, Library, interpret
 from shipper.files import STDIN
 from shipper.grok import Pattern
+from shipper.heads import stamp_reader
 from shipper.identity import identify
 from shipper.model import Chunk, Code, Counts, Document, User
-from shipper.parse import Options, Parser, SourceState
+from shipper.parse import Options, Parser
 from shipper.status import StatusCodes
 from shipper.times import EPOCH
 
@@ -138,7 +139,7 @@ def _nothing(text: str, codes: StatusCodes) -> str:
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     """The answer for lines of a log, one after the other; what belongs together is put together."""
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-    file = identify(STDIN, io.BytesIO(data).read, EPOCH)
+    file = identify(STDIN, io.BytesIO(data).read, EPOCH, stamp_reader(library.lines))
     options = Options()
     parser = Parser(library, options, file, SourceState(Exchanges(options.exchange_timeout)), Counts(), {})
     events, _ = parser(Chunk(data, 0))
@@ -162,8 +163,9 @@ def _of_line(line: str, document: Document, library: Library) -> str:
         text += _matched("line", *found) if found else _how_far(library.lines, line)
         text += "It is shipped all the same, as a pipeline_error with the tag _grokparsefailure.\n"
     else:
-        assert found is not None
-        text = _matched("line", *found)
+        text = (
+            _matched("line", *found) if found else "The line is a Windows event; its message is what patterns are tried on.\n\n"
+        )
         message = document["message"]
         inner = _first_match(library.messages, message)
         if inner:

@@ -2,8 +2,9 @@
 
 A line is what it captured, not what its pattern is called: `azure_mfa.auth_result` makes a verdict,
 `azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
-`azure_mfa.request.arguments` a request. So a pattern of your own gets
-the full treatment when it captures the same fields.
+`azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` a status and
+`azure_mfa.nps.state` a request. So a pattern of your own gets the full treatment when it captures the
+same fields.
 """
 
 import ipaddress
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
+from shipper.ecs import ACTION_WORDS
 from shipper.grok import Pattern
 from shipper.model import Code, Document, User
 from shipper.principal import split_principal, user_key
 from shipper.status import StatusCodes
+from shipper.times import to_utc
 
 Kind = Literal["request", "verdict", "status", "result", "log"]
 
@@ -41,6 +44,9 @@ class Facts:
         verdict: `success`, `failure` or `unknown`; of a verdict, and of the word of a result.
         code: the row of the table, of a status or a result.
         extra: other captured fields by dotted ECS name.
+        action: `event.action` of a line that is no authentication by MFA.
+        target: whose record was changed.
+        correlation: what ties a request to its status where no thread does (NPS extension).
     """
 
     kind: Kind
@@ -51,6 +57,9 @@ class Facts:
     verdict: str | None = None
     code: Code | None = None
     extra: tuple[tuple[str, Any], ...] = ()
+    action: str | None = None
+    target: User | None = None
+    correlation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,15 @@ TYPES: dict[str, Callable[[str], Any] | None] = {
     "ip": _address,
     "principal": split_principal,
     "arguments": split_arguments,
-    "outcome": {"succeeded": "success", "failed": "failure"}.get,
+    "outcome": {
+        "succeeded": "success",
+        "Accepted": "success",
+        "failed": "failure",
+        "Failed": "failure",
+        "Rejected": "failure",
+    }.get,
+    "action": ACTION_WORDS.get,
+    "utc": to_utc,
 }
 
 
@@ -121,7 +138,16 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
     constant = rest.pop("azure_mfa.status.constant", None)
     description = rest.pop("azure_mfa.status.description", None)
     verdict = rest.pop("event.outcome", None)
+    action, target = rest.pop("event.action", None), rest.pop("user.target", None)
+    nps = rest.get("azure_mfa.nps.result")
     extra = tuple(rest.items())
+    if nps is not None or "azure_mfa.nps.state" in rest:
+        correlation = str(rest.get("azure_mfa.request.id", "")).lower() or None
+        if nps is None:
+            return Facts("request", message, user=user, extra=extra, correlation=correlation)
+        return Facts("status", message, user=user, verdict=verdict, code=codes.nps(nps), extra=extra, correlation=correlation)
+    if action is not None:
+        return Facts("log", message, user=user, verdict=verdict, extra=extra, action=action, target=target)
     if number is not None:
         return Facts("status", message, code=codes.number(number), extra=extra)
     if result is not None:

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ from shipper.model import LogFile
 from shipper.times import EPOCH, Clock, from_seconds
 
 HEAD = 64 * 1024
+StampOf = Callable[[str], str | None]  # the time stamp of a line in a form of its own, such as syslog
+MARK = 3  # bytes of the longest byte order mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,12 @@ def fingerprint(head: bytes, end: int | None) -> str:
     return hashlib.sha256(head[: min(HEAD, len(head) if end is None else end)]).hexdigest()[:16]
 
 
-def first_stamp(read: Read, encoding: str, skip: int) -> tuple[str | None, int | None]:
+def no_other(line: str) -> str | None:
+    """For logs that hold nothing but lines as MFA Server writes them."""
+    return None
+
+
+def first_stamp(read: Read, encoding: str, skip: int, stamp_of: StampOf) -> tuple[str | None, int | None]:
     """The first valid time stamp and the offset behind its line, reading on from offset `skip`."""
     clock = Clock()
     newline = "\n".encode(encoding)
@@ -59,28 +66,38 @@ def first_stamp(read: Read, encoding: str, skip: int) -> tuple[str | None, int |
             stamp = text.partition("|")[0]
             if end >= 0:
                 stamp = stamp.removesuffix("\r")
+            if clock.read(stamp) is None and stamp_of is not no_other:
+                line = chunk.data[at : min(stop, at + HEAD)].decode(encoding, "replace")
+                stamp = stamp_of(line.removesuffix("\r") if end >= 0 else line) or ""
             if clock.read(stamp) is not None:
                 return stamp, chunk.offset + stop + (0 if end < 0 else len(newline))
             at = stop + len(newline)
     return None, None
 
 
-def identify(path: str, read: Read, fallback: str) -> LogFile:
+def identify(path: str, read: Read, fallback: str, stamp_of: StampOf = no_other) -> LogFile:
     """Fingerprint, encoding and first time stamp of a file, from its beginning.
+
+    Reads no further than it must: behind the first dated line of a pipe there may be nothing yet for hours.
 
     Args:
         path: as events name it; `-` for none.
         read: from the first byte on.
         fallback: the time of a file that has no time stamp at all.
+        stamp_of: for lines that do not begin as MFA Server writes them.
     """
     head = b""
-    while len(head) < HEAD:
-        block = read(HEAD - len(head))
-        if not block:
-            break
-        head += block
+
+    def keep(size: int) -> bytes:
+        nonlocal head
+        block = read(size)
+        head += block[: HEAD - len(head)]
+        return block
+
+    while len(head) < MARK and keep(MARK - len(head)):
+        pass
     encoding, skip = encoding_of(head)
-    stamp, end = first_stamp(after(head[skip:], read), encoding, skip)
+    stamp, end = first_stamp(after(head[skip:], keep), encoding, skip, stamp_of)
     # A name need not be UTF-8, but an event is.
     name = None if path == STDIN else os.fsencode(path).decode("utf-8", "replace")
     return LogFile(name, fingerprint(head, end), stamp or fallback, encoding)
@@ -142,7 +159,9 @@ def fallback_time(path: str, *, deterministic: bool) -> str:
 
 
 @contextmanager
-def open_inputs(arguments: Iterable[str], *, deterministic: bool = False) -> Iterator[tuple[list[Source], Read | None]]:
+def open_inputs(
+    arguments: Iterable[str], *, deterministic: bool = False, stamp_of: StampOf = no_other
+) -> Iterator[tuple[list[Source], Read | None]]:
     """The sources that the arguments name, in the order of their first time stamps.
 
     Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
@@ -163,11 +182,11 @@ def open_inputs(arguments: Iterable[str], *, deterministic: bool = False) -> Ite
                         spool.write(block)
                         return block
 
-                    inputs.append(Input(path, identify(path, keep, fallback), order))
+                    inputs.append(Input(path, identify(path, keep, fallback, stamp_of), order))
                     spool.seek(0)
                     stdin = _chain(spool.read, read)
                 else:
-                    inputs.append(Input(path, identify(path, readable, fallback), order))
+                    inputs.append(Input(path, identify(path, readable, fallback, stamp_of), order))
         yield _group(inputs), stdin
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 from shipper.errors import UsageError
 from shipper.files import STDIN, Read, size_of
+from shipper.heads import stamp_reader
 from shipper.identity import Source, open_inputs
 from shipper.model import Counts
 from shipper.output import ClosedPipe, Output, open_output
@@ -35,7 +36,13 @@ def import_logs(
     counts = Counts()
     began = time.monotonic()
     try:
-        with open_inputs(arguments, deterministic=deterministic) as (sources, stdin), _open(output, sources) as out:
+        with (
+            open_inputs(arguments, deterministic=deterministic, stamp_of=stamp_reader(settings.library.lines)) as (
+                sources,
+                stdin,
+            ),
+            _open(output, sources) as out,
+        ):
             sizes = [size_of(one.path) for source in sources for one in source.inputs]
             total = None if None in sizes else sum(size or 0 for size in sizes)
             with progress(total, show=show_progress) as bar:

@@ -4,9 +4,11 @@
 or an editable install; `data_dir` is the one place that knows.
 """
 
+from datetime import date, datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 import pygrok.pygrok
@@ -14,7 +16,8 @@ import pygrok.pygrok
 from shipper.errors import UsageError
 from shipper.facts import TYPES, Library
 from shipper.grok import Compiler, Definition, Pattern, read_definitions
-from shipper.status import StatusCodes, read_table
+from shipper.status import StatusCodes, read_nps_results, read_table
+from shipper.times import SyslogTime
 
 # pygrok opens its pattern files, which are UTF-8, in the encoding of the locale, and fails where that is ASCII.
 pygrok.pygrok.open = partial(open, encoding="utf-8")
@@ -23,7 +26,12 @@ LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its me
 OPEN_ENDED = ("azure_mfa.", "labels.")
 DECODED = ("user", "azure_mfa.request.arguments", "azure_mfa.auth_result", "azure_mfa.status.", "event.outcome")
 OWN = ("ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset")
-NEEDED = {"user": "principal", "azure_mfa.request.arguments": "arguments"}
+NEEDED = {
+    "user": "principal",
+    "user.target": "principal",
+    "azure_mfa.request.arguments": "arguments",
+    "event.action": "action",
+}
 
 
 class KnownFields:
@@ -34,7 +42,9 @@ class KnownFields:
         self.names = sorted(self._types)
 
     def __contains__(self, field: object) -> bool:
-        return field in self.names or (isinstance(field, str) and field.startswith(OPEN_ENDED)) or field == "user"
+        return (
+            field in self.names or (isinstance(field, str) and field.startswith(OPEN_ENDED)) or field in ("user", "user.target")
+        )
 
     def check_type(self, field: str, kind: str | None) -> str | None:
         """Why a pattern cannot capture `field` with the type `kind`, or None if it can."""
@@ -96,7 +106,8 @@ def load_codes(path: Path | None = None) -> StatusCodes:
     codes = read_table(_read_text(builtin, "the code table"), str(builtin))
     if path is not None:
         codes = read_table(_read_text(path, "the code table"), str(path), base=codes)
-    return StatusCodes(codes)
+    nps = data_dir("schemas") / "nps_results.csv"
+    return StatusCodes(codes, read_nps_results(_read_text(nps, "the table of NPS results"), codes))
 
 
 def load_definitions(directory: Path) -> list[Definition]:
@@ -131,9 +142,40 @@ def _check_places(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -> 
             raise pattern.definition.error(f"{pattern.name} captures @timestamp, which only a {LINE} pattern can")
 
 
-def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None, *, every_block: bool = False) -> Library:
+def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
+    """The reader of RFC 3164's time stamps for `YYYY` or `YYYY-MM` and a zone, `Europe/Berlin` or `+01:00`.
+
+    Raises:
+        UsageError: they are not of that form, or the zone is not known here; names the option.
+    """
+    try:
+        first = date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
+    except ValueError:
+        raise UsageError(f"{option}: the year {year!r} must be YYYY, or YYYY-MM for the twelve months from there") from None
+    if zone[:1] in ("+", "-"):
+        try:
+            offset = datetime.strptime(zone, "%z").utcoffset()
+        except ValueError:
+            offset = None
+        if offset is None:
+            raise UsageError(f"{option}: the zone {zone!r} must be a name such as Europe/Berlin, or +HH:MM")
+        return SyslogTime(first, timezone(offset))
+    try:
+        return SyslogTime(first, ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"{option}: the zone {zone!r} is not known; give a name such as Europe/Berlin, or +HH:MM") from None
+
+
+def load(
+    pattern_dirs: tuple[Path, ...] = (),
+    status_codes: Path | None = None,
+    *,
+    syslog: SyslogTime | None = None,
+    every_block: bool = False,
+) -> Library:
     """Patterns and codes; those of `pattern_dirs` come first and win over built-in ones of the same name.
 
+    `syslog` reads the time stamps of RFC 3164, without which a line of that framing has no time.
     `every_block` also tries the building blocks that no pattern uses, which a check wants and a run does not need.
 
     Raises:
@@ -141,6 +183,7 @@ def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None, 
         UsageError: a directory or a file cannot be read.
     """
     known = KnownFields(read_schema("event.schema.json"))
+    types = TYPES | {"syslog": syslog or (lambda text: None)}
     by_name: dict[str, Definition] = {}
     for directory in (*pattern_dirs, data_dir("patterns")):
         for definition in load_definitions(directory):
@@ -148,8 +191,8 @@ def load(pattern_dirs: tuple[Path, ...] = (), status_codes: Path | None = None, 
     entries = [d for d in by_name.values() if d.name.startswith((LINE, MESSAGE))]
     if every_block:
         for definition in by_name.values():
-            Compiler(by_name, known, known.names, TYPES, known.check_type)([definition])
-    patterns = Compiler(by_name, known, known.names, TYPES, known.check_type)(entries)
+            Compiler(by_name, known, known.names, types, known.check_type)([definition])
+    patterns = Compiler(by_name, known, known.names, types, known.check_type)(entries)
     lines = tuple(p for p in patterns if p.name.startswith(LINE))
     messages = tuple(p for p in patterns if p.name.startswith(MESSAGE))
     _check_places(lines, messages)

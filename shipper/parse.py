@@ -9,18 +9,18 @@ were seen before have their facts in a memo. The order of fields is the order of
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from shipper.correlate import Exchanges
-from shipper.ecs import MODULE, TYPES, Envelope, dataset, put, shared_json, status_fields, user_parts
+from shipper.correlate import SourceState
+from shipper.ecs import ACTIONS, MFA, MODULE, Envelope, dataset, put, shared_json, status_fields, user_parts
 from shipper.facts import Facts, Kind, Library, interpret
-from shipper.heads import Form, Head
+from shipper.heads import Head, Line, forms_of
 from shipper.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
 from shipper.model import Chunk, Code, Completion, CompletionFields, Counts, Document, Exchange, LogFile, User
 from shipper.status import SEVERITIES
-from shipper.times import BEFORE_ALL, SECOND, Clock
+from shipper.times import SECOND, Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,6 @@ class Options:
     keep_original: bool = True
     constants: Mapping[str, Any] = field(default_factory=dict)
     exchange_timeout: int = 600 * SECOND
-
-
-@dataclass(slots=True)
-class SourceState:
-    """What the lines of a source have in common: open exchanges and the newest event time."""
-
-    exchanges: Exchanges
-    newest: int = BEFORE_ALL
 
 
 Events = tuple[list[str], list[CompletionFields]]
@@ -75,8 +67,8 @@ class Parser:
         self._facts = facts
         self._heads: dict[tuple[str | None, ...], Head] = {}
         self.threads: set[str] = set()  # whose lines have come
-        self._forms = [Form(pattern) for pattern in library.lines]
-        self._kinds: dict[Kind, Callable[[_Line], _Part]] = {
+        self._forms = forms_of(library.lines)
+        self._kinds: dict[Kind, Callable[[Line], _Part]] = {
             "request": self._request,
             "verdict": self._verdict,
             "status": self._status,
@@ -119,6 +111,8 @@ class Parser:
             if texts is None:
                 continue
             stamp, level, pid, tid, component, request_id, message = form.pick((*texts, None))
+            if form.stamp is not None:
+                stamp = form.stamp(stamp or "")
             time = self.clock.read(stamp or "")
             if stamp is None or time is None:
                 break
@@ -128,7 +122,7 @@ class Parser:
             head = self._heads.get((level, pid, tid, component)) or self._head(level, pid, tid, component)
             message = message or ""
             facts = self._facts.get(message) or self._facts_of(message)
-            line = tuple.__new__(_Line, (text, offset, event_id, stamp, time, head, facts, tags))
+            line = tuple.__new__(Line, (text, offset, event_id, stamp, time, head, facts, tags))
             extra = form.others(texts) if form.has_extra else facts.extra
             if form.has_extra and facts.extra:
                 extra = (*extra, *facts.extra)
@@ -169,7 +163,7 @@ class Parser:
         }
         return self._envelope.close(document, ["_grokparsefailure", *tags])
 
-    def _well_formed(self, line: "_Line", request_id: str | None, extra: Sequence[tuple[str, Any]]) -> Document:
+    def _well_formed(self, line: Line, request_id: str | None, extra: Sequence[tuple[str, Any]]) -> Document:
         facts, head = line.facts, line.head
         # Each kind says what it adds to the event, what stands below azure_mfa, and who signs in.
         more, azure, user = self._kinds[facts.kind](line)
@@ -181,6 +175,10 @@ class Parser:
         document: Document = {"@timestamp": line.stamp, "event": event, "message": facts.message}
         if user is not None:
             document["user"], document["related"] = user_parts(user)
+        if facts.target is not None:
+            whose, related = user_parts(facts.target)
+            document.setdefault("user", {})["target"] = whose
+            document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
         if head.process is not None:
             document["process"] = head.process
         document["log"] = self._log(head.level, line.offset)
@@ -212,24 +210,36 @@ class Parser:
                 return interpret(message, pattern, captured, self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
-    def _other(self, line: "_Line") -> "_Part":
+    def _other(self, line: Line) -> "_Part":
         self.counts.logs += 1
-        return {"action": "log"}, {}, line.facts.user
+        facts = line.facts
+        if facts.action is None:
+            return {"action": "log"}, {}, facts.user
+        category, types, outcome = ACTIONS[facts.action]
+        return {"category": category, "type": types, "action": facts.action, "outcome": facts.verdict or outcome}, {}, facts.user
 
-    def _request(self, line: "_Line") -> "_Part":
+    def _request(self, line: Line) -> "_Part":
         self.counts.requests += 1
-        facts, thread = line.facts, line.head.thread
+        facts, thread = line.facts, self._thread(line)
         azure: Document = {"request": {"arguments": list(facts.arguments)}} if facts.arguments else {}
         azure["exchange"] = {"id": line.id}
         if thread is not None:
             exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, line.head.process))
             self.counts.given_up += self.state.exchanges.request(thread, exchange)
-        return {**_REQUEST, "outcome": "unknown"}, azure, facts.user
+        return {**MFA["request"], "outcome": "unknown"}, azure, facts.user
 
-    def _verdict(self, line: "_Line") -> "_Part":
+    def _thread(self, line: Line) -> str | None:
+        """What ties a line to its exchange."""
+        correlation = line.facts.correlation
+        if correlation is None:
+            return line.head.thread
+        self.threads.add(correlation)
+        return correlation
+
+    def _verdict(self, line: Line) -> "_Part":
         self.counts.verdicts += 1
         facts, thread = line.facts, line.head.thread
-        more: Document = {**_VERDICT, "outcome": facts.verdict}
+        more: Document = {**MFA["verdict"], "outcome": facts.verdict}
         azure: Document = {"auth_result": facts.auth_result}
         exchange = self.state.exchanges.belonging(thread, line.time)
         if thread is None or exchange is None:
@@ -239,34 +249,36 @@ class Parser:
         azure["exchange"] = {"id": exchange.id}
         return more, azure, exchange.user
 
-    def _status(self, line: "_Line") -> "_Part":
-        code, thread = line.facts.code, line.head.thread
+    def _status(self, line: Line) -> "_Part":
+        facts, thread = line.facts, self._thread(line)
+        code = facts.code
         assert code is not None
         self.counts.statuses += 1
         exchange = self.state.exchanges.belonging(thread, line.time)
-        more: Document = {**_STATUS, **self._outcome(code, exchange.verdict if exchange else None, line.tags)}
+        verdict = facts.verdict or (exchange.verdict if exchange else None)
+        more: Document = {**MFA["status"], **self._outcome(code, verdict, line.tags)}
         azure: Document = {"status": status_fields(code).copy()}
         if thread is None or exchange is None:
             self._orphan(line.tags)
-            return more, azure, None
+            return more, azure, facts.user
         more["start"] = exchange.start_text
         more["end"] = line.stamp
         more["duration"] = line.time - exchange.start
         azure["exchange"] = {"id": exchange.id}
         self.state.exchanges.close(thread)
         self._complete(line, exchange, code, more["outcome"])
-        return more, azure, exchange.user
+        return more, azure, exchange.user or facts.user
 
-    def _result(self, line: "_Line") -> "_Part":
+    def _result(self, line: Line) -> "_Part":
         facts = line.facts
         assert facts.code is not None
         self.counts.results += 1
-        more: Document = {**_RESULT, **self._outcome(facts.code, facts.verdict, line.tags)}
+        more: Document = {**MFA["result"], **self._outcome(facts.code, facts.verdict, line.tags)}
         exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, line.head.process))
         self._complete(line, exchange, facts.code, more["outcome"])
         return more, {"status": status_fields(facts.code).copy()}, facts.user
 
-    def _complete(self, line: "_Line", exchange: Exchange, code: Code, outcome: str) -> None:
+    def _complete(self, line: Line, exchange: Exchange, code: Code, outcome: str) -> None:
         component, success = line.head.component or "", outcome == "success"
         self.completions.append(
             Completion(self.position, exchange, component, line.time, line.stamp, code, success, self.state.newest)
@@ -299,21 +311,4 @@ class Parser:
 
 
 _Part = tuple[Document, Document, User | None]
-_REQUEST, _VERDICT, _STATUS, _RESULT = (
-    {"category": ["authentication"], "type": [TYPES[kind]], "action": f"mfa-{kind}"}
-    for kind in ("request", "verdict", "status", "result")
-)
 _CONTRADICTION = {"success", "failure"}
-
-
-class _Line(NamedTuple):
-    """A well-formed line on its way to its event; times in nanoseconds."""
-
-    text: str
-    offset: int
-    id: str
-    stamp: str
-    time: int
-    head: Head
-    facts: Facts
-    tags: list[str]

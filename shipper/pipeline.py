@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shipper.correlate import Exchanges
+from shipper.correlate import Exchanges, SourceState
 from shipper.detect.double_prompt import Rule
 from shipper.detect.local import LocalDetector
 from shipper.ecs import Envelope
@@ -28,7 +28,7 @@ from shipper.filters import ExchangeEvents, pretty, where
 from shipper.formats import FORMATS, Format
 from shipper.identity import Input, Source
 from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
-from shipper.parse import Options, Parser, SourceState
+from shipper.parse import Options, Parser
 
 
 @dataclass(frozen=True, slots=True)

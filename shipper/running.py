@@ -20,18 +20,20 @@ from shipper.checkpoint import Checkpoint, Lock
 from shipper.delivery import Delivery
 from shipper.detect.double_prompt import Rule
 from shipper.errors import MfaShipperError, UsageError
-from shipper.library import load
+from shipper.heads import stamp_reader
+from shipper.library import load, syslog_time
 from shipper.logs import log
 from shipper.output import ClosedPipe
 from shipper.parse import Options
 from shipper.pipeline import Settings
 from shipper.sections import Config
 from shipper.sidecar import Sidecar
-from shipper.sinks.build import build_sink, dead_letters
+from shipper.sinks.build import build_sink, dead_letter_box
 from shipper.sinks.protocol import Refusal
 from shipper.sources import Warm, read_records
 from shipper.tail.place import Place
-from shipper.tail.tail import Tail, TailInput
+from shipper.tail.reading import TailInput
+from shipper.tail.tail import Tail
 from shipper.telemetry import Server
 from shipper.times import SECOND
 from shipper.vitals import Vitals
@@ -51,7 +53,11 @@ def settings_of(config: Config) -> Settings:
     constants["agent"] = {**agent, "type": "mfa-shipper", "version": __version__}
     rule = p.double_prompt
     return Settings(
-        library=load(tuple(_path(one) for one in p.patterns), None if p.status_codes is None else _path(p.status_codes)),
+        library=load(
+            tuple(_path(one) for one in p.patterns),
+            None if p.status_codes is None else _path(p.status_codes),
+            syslog=None if p.syslog.year is None else syslog_time(p.syslog.year, p.syslog.zone, "pipeline.syslog"),
+        ),
         options=Options(p.keep_original, constants, rule.exchange_timeout),
         rule=Rule(rule.window, rule.exchange_timeout, rule.include_retries),
         format=config.output.format,
@@ -113,7 +119,7 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
     stored = checkpoint.load()
     for warning in stored.warnings:
         log("error", warning)
-    letters = dead_letters(config)
+    letters = dead_letter_box(config)
     watcher = _Watcher(sink.name)
     delivery = Delivery(sink, letters, watcher, run=secrets.token_hex(8), now=time.monotonic_ns, random=random.random)
     places, warm = stored.places, stored.warm
@@ -132,6 +138,7 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
         line_limit=config.tail.max_line,
         read_size=config.tail.read_size,
         rotate_wait=config.tail.rotate_wait / SECOND,
+        stamp_of=stamp_reader(settings.library.lines),
     )
     batch = config.output.batch
     sidecar = Sidecar(

@@ -77,12 +77,20 @@ class DataStream(_Section, frozen=True):
     namespace: Annotated[str, Meta(pattern=NAMESPACE)] = "default"
 
 
+class SyslogSection(_Section, frozen=True):
+    """What the time stamps of RFC 3164 leave out: the year (YYYY, or YYYY-MM for the twelve months from there) and the zone."""
+
+    year: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
+    zone: Name = "UTC"
+
+
 class PipelineSection(_Section, frozen=True):
     """What is made of a line. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
     patterns: list[Name] = []
     status_codes: Name | None = None
     keep_original: bool = True
+    syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
     double_prompt: DoublePromptSection = msgspec.field(default_factory=DoublePromptSection)
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}

@@ -77,7 +77,9 @@ class Sidecar:
         self._now = now
         self._wait = wait
         self._poll_interval = poll_interval
+        self._eager_interval = min(poll_interval, max(SECOND // 100, limits.max_age // 4))
         self._save_interval = save_interval
+        self._last_read = now() - SECOND
         self._next_look = self._next_save = now()
         self._unsaved = False
         self._idle = False  # nothing to read, as far as the last turn saw
@@ -98,7 +100,9 @@ class Sidecar:
         now = self._now()
         if now >= self._next_look:
             self._tail.look()
-            self._next_look = now + self._poll_interval
+            # A log that grows is looked at so often that looking adds little to the age of a line.
+            grows = now - self._last_read < SECOND
+            self._next_look = now + (self._eager_interval if grows else self._poll_interval)
         self._read()
         self._send_aged()
         if self._idle and not self._batcher.waiting and not self._full:
@@ -133,6 +137,7 @@ class Sidecar:
             self._idle = reading is None
             if reading is None:
                 return
+            self._last_read = self._now()
             output, events, move = self._sources.process(reading)
             self.vitals.bytes_read += len(reading.chunk.data)
             self._full += self._batcher.add(output, events, move, self._now())

@@ -55,11 +55,11 @@ def connect(config: Config) -> str | None:
     sink = build_sink(config)
     try:
         sink.open()
+        return sink.verify()
     except SinkDown as error:
         return str(error)
     finally:
         sink.abandon()
-    return None
 
 
 def state(config: Config) -> dict[str, Any]:

@@ -4,7 +4,7 @@ MFA Server writes UTC as ISO 8601 with `Z` and six fraction digits; 0 to 9 are a
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, tzinfo
 
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
 _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
@@ -79,6 +79,55 @@ class Clock:
             if second is None:
                 return None
         return second + (int(fraction.ljust(9, "0")) if fraction else 0)
+
+
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(?:[Zz]|([+-][0-9]{2}:[0-9]{2}))"
+)
+_RFC_3164 = re.compile(r"([A-Z][a-z]{2}) {1,2}([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2})")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def to_utc(text: str) -> str | None:
+    """A time stamp of RFC 3339 (`2018-03-07T19:20:20.5+01:00`) as the log writes it, or None if it is no real instant."""
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        return None
+    day, time, fraction, offset = match.groups()
+    try:
+        when = datetime.fromisoformat(f"{day}T{time}{offset or '+00:00'}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return f"{when:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + (fraction or "") + "Z"
+
+
+class SyslogTime:
+    """Reads the time stamps of RFC 3164, `Apr 23 19:22:14`, which name neither a year nor a zone.
+
+    They are taken as times of `zone` in the twelve months that begin with the month of `first`.
+    """
+
+    def __init__(self, first: date, zone: tzinfo = UTC) -> None:
+        self._first = first
+        self._zone = zone
+
+    def __call__(self, text: str) -> str | None:
+        """The time in UTC as the log writes it, or None if the text is no time of these months."""
+        match = _RFC_3164.fullmatch(text)
+        if match is None or match[1] not in _MONTHS:
+            return None
+        month = _MONTHS.index(match[1]) + 1
+        year = self._first.year + (month < self._first.month)
+        try:
+            when = datetime.fromisoformat(f"{year:04}-{month:02}-{int(match[2]):02}T{match[3]}").replace(tzinfo=self._zone)
+            return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z"
+        except (ValueError, OverflowError):
+            return None
+
+
+def looks_like_syslog(text: str) -> bool:
+    """True for a line that begins with a time stamp of RFC 3164."""
+    return _RFC_3164.match(re.sub(r"^<[0-9]{1,3}>", "", text[:40])) is not None
 
 
 def looks_like_time(text: str) -> bool:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.process import Shipper
 from tests.real.kafka import Broker, Unavailable
+
+
+@pytest.fixture(autouse=True)
+def _no_shipper_is_left() -> Iterator[None]:
+    """A test that fails must not leave its sidecar behind."""
+    yield
+    for one in list(Shipper.running):
+        one.kill()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "shipper"
 LAYERS = {  # a module imports from its own layer and from those above it in this table
     "words": "shipper errors model times units",
-    "core": "principal ecs status grok facts heads lines correlate parse templates fast formats filters codes "
+    "core": "principal windows ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
     "protocols": "sinks sinks.protocol sinks.records",
     "delivery": "batch acks delivery vitals",
@@ -20,7 +20,7 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "flow": "pipeline",
     "tail": "tail tail.place tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
     "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters "
-    "sinks.kafka sinks.kafka_client sinks.confluent sinks.kafka_python",
+    "sinks.kafka sinks.kafka_client sinks.kafka_causes sinks.confluent sinks.kafka_python sinks.dead_letter_topic",
     "configuration": "settings_file sections config sinks.build",
     "commands": "workers importing explain running state_report replaying",
     "command line": "cli_types cli __main__",

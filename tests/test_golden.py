@@ -34,10 +34,11 @@ OWN = ("azure_mfa.", "labels.", "log.offset")  # log.offset is Filebeat's name
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 ALLOWED = {
     "event.kind": {"alert", "event", "pipeline_error"},
-    "event.category": {"authentication"},
-    "event.type": {"start", "end", "info"},  # what ECS expects with that category
+    "event.category": {"authentication", "iam"},
+    "event.type": {"start", "end", "info", "user", "change", "creation", "deletion"},
     "event.outcome": {"success", "failure", "unknown"},
 }
+EXPECTED_TYPES = {"authentication": {"start", "end", "info"}, "iam": {"user", "change", "creation", "deletion"}}  # by ECS
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -69,6 +70,9 @@ def test_events_are_valid(case: Case) -> None:
         for fault in (*(error.message for error in VALIDATOR.iter_errors(event)), *ecs_faults(event))
     ]
     assert faults == []
+    for event in documents(case.expected.read_bytes()):
+        for category in event["event"].get("category", ()):
+            assert set(event["event"]["type"]) <= EXPECTED_TYPES[category], event
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -197,7 +197,7 @@ def authentication(
         "start_text": start_text,
         "end": end,
         "end_text": end_text,
-        "code": str(code.number),
+        "code": str(code.number) if code.number is not None else code.constant or code.description,
         "method": code.method or "none",
         "success": success,
         "prompted": code.prompted is True,

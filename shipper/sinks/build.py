@@ -4,9 +4,11 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from shipper.errors import UsageError
 from shipper.sections import Config
+from shipper.sinks.dead_letter_topic import DeadLetterTopic, options_for
 from shipper.sinks.dead_letters import NAME, DeadLetterFile
 from shipper.sinks.kafka import KafkaSink
 from shipper.sinks.kafka_client import Client, KafkaOptions
@@ -95,6 +97,16 @@ def build_sink(config: Config) -> Sink:
         UsageError: it cannot be used here.
     """
     return SINKS[config.output.type](config)
+
+
+def dead_letter_box(config: Config) -> DeadLetterFile | DeadLetterTopic:
+    """Where records go that the sink refuses: to `dead_letter_topic`, or to the state directory."""
+    file = dead_letters(config)
+    section = config.output.kafka if config.output.type == "kafka" else None
+    if section is None or section.dead_letter_topic is None:
+        return file
+    options = options_for(kafka_options(config), section.dead_letter_topic)
+    return DeadLetterTopic(section.dead_letter_topic, partial(client_class(options.client), options), file)
 
 
 def dead_letters(config: Config) -> DeadLetterFile:

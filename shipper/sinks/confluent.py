@@ -2,12 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from shipper.sinks.kafka_client import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret, reader_group
+from shipper.sinks.kafka_causes import cause
+from shipper.sinks.kafka_client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, no_secret, reader_group
 from shipper.sinks.protocol import Refusal, SinkDown
 from shipper.sinks.records import Record
 
@@ -65,7 +67,8 @@ class ConfluentClient:
                 "stop one of them, or give each a state_dir of its own"
             )
         text = no_secret(error.str(), self._options)
-        return SinkDown(f"{text} ({self._trouble})" if self._trouble and self._trouble != text else text)
+        known = cause([text, self._trouble], self._options)
+        return SinkDown(known or (f"{text} ({self._trouble})" if self._trouble and self._trouble != text else text))
 
     def connect(self) -> None:
         """As `Client.connect`."""
@@ -128,7 +131,7 @@ class ConfluentClient:
                         _remember(state, message.key(), message.value())
                     elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                         waiting.discard(message.partition())
-                    else:
+                    elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # a group is named, and never used
                         raise KafkaException(error)
         except KafkaException as error:
             raise self._down(error.args[0]) from None
@@ -155,7 +158,7 @@ class ConfluentClient:
                 if problem.code() not in REFUSED:
                     raise self._down(problem) from None
                 pending.left -= 1
-                pending.refused.append(Refusal(value, problem.str()))
+                pending.refused.append(Refusal(value, _reason(problem)))
         producer.poll(0)
 
     def _reporter(self, pending: Pending) -> Callable[[Any, Any], None]:
@@ -164,7 +167,8 @@ class ConfluentClient:
                 pending.left -= 1
             elif error.code() in REFUSED:
                 pending.left -= 1
-                pending.refused.append(Refusal(message.value(), error.str()))
+                pending.doubtful = True
+                pending.refused.append(Refusal(message.value(), _reason(error)))
             else:
                 pending.failed = str(self._down(error))
 
@@ -202,6 +206,23 @@ class ConfluentClient:
             raise self._down(problem) from None
         return True
 
+    def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+        """As `Client.rights`."""
+        admin = AdminClient(settings(self._options) | {"error_cb": self._on_error})
+        asked = admin.describe_topics(
+            TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=CONNECT_SECONDS
+        )
+        rights: dict[str, set[str] | None] = {}
+        for topic, answer in asked.items():
+            try:
+                rights[topic] = {one.name for one in answer.result().authorized_operations or ()}
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+                    raise self._down(error.args[0]) from None
+                rights[topic] = None if code == KafkaError.UNKNOWN_TOPIC_OR_PART else set()
+        return rights
+
     def close(self, timeout: float) -> None:
         """As `Client.close`."""
         producer, self._producer = self._producer, None
@@ -209,6 +230,10 @@ class ConfluentClient:
             with contextlib.suppress(KafkaException):
                 producer.purge()
                 producer.poll(0)
+
+
+def _reason(error: KafkaError) -> str:
+    return TOO_LARGE if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else error.str()
 
 
 def _remember(state: dict[bytes, bytes], key: bytes | None, value: bytes | None) -> None:

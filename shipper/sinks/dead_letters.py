@@ -29,8 +29,7 @@ class DeadLetterFile:
         Raises:
             OSError: that is not possible now.
         """
-        now = self._time().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        data = b"".join(msgspec.json.encode(_letter(one, now)) + b"\n" for one in refusals)
+        data = b"".join(encode_letter(one, self.now()) + b"\n" for one in refusals)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         try:
             before = os.fstat(descriptor).st_size
@@ -44,6 +43,10 @@ class DeadLetterFile:
                 raise
         finally:
             os.close(descriptor)
+
+    def now(self) -> str:
+        """The time of a letter that is written now."""
+        return self._time().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def read(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
         """Each letter: the line that was refused, and the letter. A torn last line, of a crash, is left out.
@@ -85,7 +88,8 @@ class DeadLetterFile:
         return sum(1 for _ in self.read())
 
 
-def _letter(one: Refusal, now: str) -> dict[str, Any]:
+def encode_letter(one: Refusal, now: str) -> bytes:
+    """A letter as JSON: time, reason, the event's id and place, and the line as it was refused."""
     letter: dict[str, Any] = {"time": now, "reason": one.reason}
     try:
         event = msgspec.json.decode(one.line)
@@ -99,4 +103,4 @@ def _letter(one: Refusal, now: str) -> dict[str, Any]:
         letter["line"] = one.line.decode()
     except UnicodeDecodeError:
         letter["line_base64"] = base64.b64encode(one.line).decode()
-    return {key: value for key, value in letter.items() if value is not None}
+    return msgspec.json.encode({key: value for key, value in letter.items() if value is not None})

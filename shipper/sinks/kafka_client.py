@@ -1,6 +1,7 @@
 """What a Kafka client is told, and what it does for the sink: two libraries behind one protocol."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,14 +41,18 @@ class Fenced(RunError):  # noqa: N818  what happened to us
 
 
 class Pending:
-    """A batch on its way: the client counts `left` down, notes what is `refused` and why it `failed`."""
+    """A batch on its way: the client counts `left` down, notes what is `refused` and why it `failed`.
 
-    __slots__ = ("batch", "failed", "left", "refused")
+    `doubtful`: the broker refused a request, and perhaps not for the sake of each record in it.
+    """
+
+    __slots__ = ("batch", "doubtful", "failed", "left", "refused")
 
     def __init__(self, batch: Batch, records: int) -> None:
         self.batch = batch
         self.left = records
         self.refused: list[Refusal] = []
+        self.doubtful = False
         self.failed: str | None = None
 
 
@@ -75,6 +80,9 @@ class Client(Protocol):
     def committed(self, timeout: float) -> bool:
         """True once the commit has ended well, waiting up to `timeout` seconds."""
 
+    def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+        """The operations that we are allowed on each topic, such as WRITE; None for one that does not exist."""
+
     def close(self, timeout: float) -> None:
         """Drop the connection; never raises."""
 
@@ -82,6 +90,9 @@ class Client(Protocol):
 def no_secret(text: str, options: KafkaOptions) -> str:
     """A sentence without the password, whatever a client put into it."""
     return text.replace(options.password, "***") if options.password else text
+
+
+TOO_LARGE = "the record is larger than the topic takes (max.message.bytes)"
 
 
 def reader_group() -> str:

@@ -9,14 +9,16 @@ import logging
 import ssl
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future as ThreadFuture
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
-from shipper.sinks.kafka_client import MAX_RECORD, Fenced, KafkaOptions, Pending, no_secret
+from shipper.sinks.kafka_causes import cause
+from shipper.sinks.kafka_client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, no_secret
 from shipper.sinks.protocol import Refusal, SinkDown
 from shipper.sinks.records import Record
 
@@ -33,18 +35,26 @@ CONNECT_MS = 10_000
 DELIVERY_MS = 30_000  # then the batch is sent anew by our own retry
 
 
-class _Causes(logging.Handler):
-    """The last thing that the client complained about."""
+class _Complaints(logging.Handler):
+    """What the client complained about, each thing once."""
+
+    MOST = 200
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.last = ""
+        self.seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember what matters of a record."""
-        text = record.getMessage()
-        if record.name.startswith("kafka.net") or "uthenti" in text or "CERTIFICATE" in text:
-            self.last = text
+        """Remember a record."""
+        if len(self.seen) < self.MOST:
+            self.seen.add(record.getMessage())
+
+    def __enter__(self) -> "_Complaints":
+        logging.getLogger("kafka").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("kafka").removeHandler(self)
 
 
 def settings(options: KafkaOptions) -> dict[str, Any]:
@@ -93,20 +103,20 @@ class KafkaPythonClient:
         self._committer: ThreadPoolExecutor | None = None
         self._commit: ThreadFuture[None] | None = None
 
-    def _down(self, error: BaseException, causes: str = "") -> Exception:
+    def _down(self, error: BaseException, complaints: Iterable[str] = ()) -> Exception:
         if isinstance(error, FENCED):
             return Fenced(
                 f"another shipper with the transactional id {self._options.transactional_id} has taken over; "
                 "stop one of them, or give each a state_dir of its own"
             )
         text = f"{type(error).__name__.removesuffix('Error')}: {error}" if str(error) else type(error).__name__
-        return SinkDown(no_secret(f"{text} ({causes})" if causes else text, self._options).replace("\n", " "))
+        known = cause([*complaints, text], self._options)
+        return SinkDown(known or no_secret(text, self._options).replace("\n", " "))
 
     def connect(self) -> None:
         """As `Client.connect`."""
         options = self._options
-        causes = _Causes()
-        logging.getLogger("kafka").addHandler(causes)
+        complaints = _Complaints()
         try:
             config = settings(options) | {
                 "acks": "all",
@@ -122,14 +132,13 @@ class KafkaPythonClient:
             }
             if options.exactly_once:
                 config |= {"transactional_id": options.transactional_id, "transaction_timeout_ms": 60_000}
-            self._producer = KafkaProducer(**config)
-            self._producer.partitions_for(options.topic)
-            if options.exactly_once:
-                self._producer.init_transactions()
+            with complaints:
+                self._producer = KafkaProducer(**config)
+                self._producer.partitions_for(options.topic)
+                if options.exactly_once:
+                    self._producer.init_transactions()
         except (kafka_errors.KafkaError, OSError, RuntimeError, ValueError, AssertionError) as error:
-            raise self._down(error, causes.last) from None
-        finally:
-            logging.getLogger("kafka").removeHandler(causes)
+            raise self._down(error, complaints.seen) from None
 
     def read_state(self, topic: str) -> dict[bytes, bytes]:
         """As `Client.read_state`."""
@@ -172,7 +181,7 @@ class KafkaPythonClient:
                 futures.append((send(topic, value, key, headers), value))
             except REFUSED as error:
                 pending.left -= 1
-                pending.refused.append(Refusal(value, str(error)))
+                pending.refused.append(Refusal(value, _reason(error)))
             except (kafka_errors.KafkaError, AssertionError) as error:
                 raise self._down(error) from None
 
@@ -201,7 +210,8 @@ class KafkaPythonClient:
             if error is None:
                 continue
             if isinstance(error, REFUSED):
-                pending.refused.append(Refusal(value, str(error) or type(error).__name__))
+                pending.doubtful = True
+                pending.refused.append(Refusal(value, _reason(error)))
             else:
                 pending.failed = str(self._down(error))
                 break
@@ -237,6 +247,23 @@ class KafkaPythonClient:
         self._futures.clear()
         return True
 
+    def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+        """As `Client.rights`."""
+        complaints, admin = _Complaints(), None
+        try:
+            with complaints:
+                admin = KafkaAdminClient(**settings(self._options))
+                described = admin.describe_topics(list(topics))
+        except (kafka_errors.KafkaError, OSError) as error:
+            raise self._down(error, complaints.seen) from None
+        finally:
+            if admin is not None:
+                admin.close()
+        missing = kafka_errors.UnknownTopicOrPartitionError.errno
+        return {
+            one["name"]: None if one["error_code"] == missing else set(one["authorized_operations"] or ()) for one in described
+        }
+
     def close(self, timeout: float) -> None:
         """As `Client.close`."""
         producer, self._producer = self._producer, None
@@ -248,6 +275,11 @@ class KafkaPythonClient:
             closing = threading.Thread(target=_close, args=(producer, timeout), daemon=True)
             closing.start()
             closing.join(timeout)
+
+
+def _reason(error: BaseException) -> str:
+    size = isinstance(error, (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError))
+    return TOO_LARGE if size else str(error) or type(error).__name__
 
 
 def _close(producer: Any, timeout: float) -> None:

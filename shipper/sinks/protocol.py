@@ -84,6 +84,16 @@ class Sink(Protocol):
             SinkDown: not reachable now; it is worth trying again.
         """
 
+    def verify(self) -> str | None:
+        """After `open`: why the other side would not take events, as far as it says so without being sent any.
+
+        Returns:
+            One sentence, or None.
+
+        Raises:
+            SinkDown: as the class says.
+        """
+
     def send(self, batch: Batch) -> None:
         """Take a batch. Called in the order of numbers, with at most `in_flight` batches unreported.
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 
 from shipper.files import Read, after, encoding_of
-from shipper.identity import HEAD, fingerprint, first_stamp
+from shipper.identity import HEAD, StampOf, fingerprint, first_stamp
 from shipper.lines import last_newline, next_newline
 from shipper.model import Chunk, LogFile
 from shipper.tail.content import Content
@@ -32,7 +32,15 @@ class Followed:
     """
 
     def __init__(
-        self, path: str, descriptor: int, source: str, encoding: str, read_size: int, line_limit: int, now: float
+        self,
+        path: str,
+        descriptor: int,
+        source: str,
+        encoding: str,
+        read_size: int,
+        line_limit: int,
+        stamp_of: StampOf,
+        now: float,
     ) -> None:
         status = os.fstat(descriptor)
         self.path = path
@@ -47,7 +55,7 @@ class Followed:
         self.final = False
         self.from_end = False  # begin behind the last line that is there now, unless its place is known
         self._asked_encoding = encoding
-        self._read_size, self._line_limit = read_size, line_limit
+        self._read_size, self._line_limit, self._stamp_of = read_size, line_limit, stamp_of
         self.start_over()
 
     def start_over(self) -> None:
@@ -79,7 +87,7 @@ class Followed:
         encoding, skip = encoding_of(head) if self._asked_encoding == "auto" else (self._asked_encoding, encoding_of(head)[1])
         if skip and encoding_of(head)[0] != encoding:
             skip = 0
-        stamp, end = first_stamp(after(head[skip:], self._reader(len(head))), encoding, skip)
+        stamp, end = first_stamp(after(head[skip:], self._reader(len(head))), encoding, skip, self._stamp_of)
         newline = "\n".encode(encoding)
         complete = end is not None and self.content.at(end - len(newline), len(newline)) == newline
         if not (complete or len(head) == HEAD or self.final):

@@ -9,34 +9,16 @@ rename, as a copy, as `.gz` and on a share that comes back, and another one unde
 import glob
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from shipper.files import LINE_LIMIT, READ_SIZE
-from shipper.identity import source_name
+from shipper.identity import StampOf, no_other, source_name
 from shipper.tail.followed import Changed, Followed
 from shipper.tail.kin import Kin
 from shipper.tail.opener import Open, default_opener
 from shipper.tail.place import Place
-from shipper.tail.reading import Reading
+from shipper.tail.reading import Reading, TailInput
 
 PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
-
-
-@dataclass(frozen=True, slots=True)
-class TailInput:
-    """One glob to follow.
-
-    Attributes:
-        path: the glob; it may match nothing yet.
-        start: `beginning` or `end`, for files without a place that are there at the first look.
-        encoding: `auto`, or that of a log without a byte order mark.
-        exclude: globs of files that are not read although `path` matches them.
-    """
-
-    path: str
-    start: str = "beginning"
-    encoding: str = "auto"
-    exclude: tuple[str, ...] = ()
 
 
 class Tail:
@@ -53,21 +35,24 @@ class Tail:
         rotate_wait: float = 5.0,
         glob_interval: float = 1.0,
         opener: Open | None = None,
+        stamp_of: StampOf = no_other,
     ) -> None:
         """
         Args:
             inputs: what to follow; a file that two of them match is read once.
             places: how far files were read before, by key.
             now: seconds of a clock that only goes forward.
-            line_limit, read_size: bytes of a line, and of a read.
+            line_limit, read_size: bytes.
             rotate_wait: seconds without a change after which a file that was rotated away is complete.
             glob_interval: seconds between two searches for new files, while nothing says that there are some.
             opener: opens a file for reading.
+            stamp_of: for lines that do not begin as MFA Server writes them.
         """
         self._inputs = inputs
         self._now = now
         self._line_limit, self._read_size = line_limit, read_size
         self._rotate_wait, self._glob_interval = rotate_wait, glob_interval
+        self._stamp_of = stamp_of
         self._open = opener or default_opener()
         self._kin = Kin(places)
         self._files: list[Followed] = []
@@ -185,7 +170,7 @@ class Tail:
             self.problems[path] = f"{path} cannot be read: {error.strerror}; it is tried again"
             return
         self.problems.pop(path, None)
-        one = Followed(path, descriptor, source_name(path), given.encoding, self._read_size, self._line_limit, now)
+        one = self._reading_of(path, descriptor, source_name(path), given.encoding)
         one.from_end = given.start == "end" and self._first_look
         self._files.append(one)
 
@@ -296,7 +281,7 @@ class Tail:
         place = self._kin.places[key]
         for path in [place.path, *(path for _, path in self._closed.values())]:
             try:
-                one = Followed(path, self._open(path), place.source, "auto", self._read_size, self._line_limit, self._now())
+                one = self._reading_of(path, self._open(path), place.source, "auto")
             except OSError:
                 continue
             one.final = True
@@ -308,6 +293,10 @@ class Tail:
                 pass
             one.close()
         return None
+
+    def _reading_of(self, path: str, descriptor: int, source: str, encoding: str) -> Followed:
+        sizes = self._read_size, self._line_limit
+        return Followed(path, descriptor, source, encoding, *sizes, self._stamp_of, self._now())
 
     @property
     def levels(self) -> tuple[int, int]:

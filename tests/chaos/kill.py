@@ -59,7 +59,7 @@ def run(plan: Plan, broker: Broker, folder: Path) -> Verdict:
     if not shipper.alive:
         shipper.start()
     with _named(plan, shipper):
-        until(lambda: _all_delivered(folder, writer), "everything is delivered", deadline=180)
+        until(lambda: delivered(folder, writer), "everything is delivered", deadline=180)
         assert shipper.terminate() == 0
     writer.close()
     came = [one.value for one in read_topic(broker.address, name) if one.value is not None]
@@ -108,7 +108,7 @@ def _torment(plan: Plan, rnd: random.Random, shipper: Shipper, broker: Broker) -
         shipper.kill()
 
 
-def _all_delivered(folder: Path, writer: LogWriter) -> bool:
+def delivered(folder: Path, writer: LogWriter) -> bool:
     """True once the checkpoint says that every byte of every file is delivered."""
     try:
         places, _ = read_checkpoint(str(folder / "state" / "checkpoint.json"))

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -30,7 +30,12 @@ def until(condition: Callable[[], object], what: str, deadline: float = DEADLINE
 
 
 class Shipper:
-    """The command as a process of its own that can be killed and started again."""
+    """The command as a process of its own that can be killed and started again.
+
+    `running` are those that were started and not ended: whoever starts one ends it, or a fixture does.
+    """
+
+    running: ClassVar[list["Shipper"]] = []
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self.folder = folder
@@ -43,6 +48,7 @@ class Shipper:
     def start(self, stdout: int | None = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
         """Start it; its log goes on where it was."""
         self.starts += 1
+        self.running.append(self)
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "shipper", "run", "--config", str(self.config)], stdout=stdout, stderr=log
@@ -65,13 +71,22 @@ class Shipper:
         assert self._process is not None
         if self._process.poll() is None:
             os.kill(self._process.pid, number)
+        self.running.remove(self)
         return self._process.wait(30)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def rss(self) -> int:
         """Resident bytes."""
-        assert self._process is not None
-        for line in Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmRSS"):
+        return self.memory("VmRSS")
+
+    def memory(self, name: str) -> int:
+        """Bytes of a row of its status, such as VmRSS or VmHWM."""
+        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
         return 0
 

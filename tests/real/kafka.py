@@ -42,6 +42,7 @@ class Broker:
         self._auto_create = auto_create
         self._process: subprocess.Popen[bytes] | None = None
         self.log = folder / "broker.log"
+        self.cluster: str | None = None  # the id of one that it belongs to
 
     @property
     def address(self) -> str:
@@ -77,17 +78,26 @@ class Broker:
 
     def start(self, deadline: float = 60.0) -> "Broker":
         """Start it, and return when it answers."""
+        self.launch()
+        return self.wait(deadline)
+
+    def launch(self) -> None:
+        """Start it and do not wait."""
         classes = jars()
         properties = self.folder / "server.properties"
         if not properties.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             properties.write_text("".join(f"{key}={value}\n" for key, value in self.properties().items()))
-            cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-            tool = [*JAVA, "-cp", classes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            cluster = self.cluster or base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+            tool = [*JAVA, "-cp", classes, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
             done = subprocess.run([*tool, *self.format_arguments()], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen([*JAVA, "-cp", classes, "kafka.Kafka", str(properties)], stdout=log, stderr=log)
+
+    def wait(self, deadline: float) -> "Broker":
+        """Return when it answers."""
+        assert self._process is not None
         end = time.monotonic() + deadline
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
@@ -120,7 +130,7 @@ class Broker:
                 self._process.wait(20)
 
 
-def create_topic(address: str, name: str, partitions: int = 3, **config: str) -> None:
+def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, /, **config: str) -> None:
     """Make a topic, and return when it is there."""
     from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
@@ -128,7 +138,7 @@ def create_topic(address: str, name: str, partitions: int = 3, **config: str) ->
     end = time.monotonic() + 60
     while True:  # a broker that has just started may not take it yet
         try:
-            admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(20)
+            admin.create_topics([NewTopic(name, partitions, copies, config=config)])[name].result(20)
             return
         except Exception as error:
             if "ALREADY_EXISTS" in str(error):

@@ -298,7 +298,7 @@ def test_fields_of_ones_own_below_azure_mfa_and_labels_are_known() -> None:
 
 def test_unknown_type_lists_the_known_ones() -> None:
     assert fault("MESSAGE_X %{INT:azure_mfa.x:long}") == (
-        "own.grok:1: %{INT:azure_mfa.x:long}: unknown type 'long'; known are arguments, float, int, ip, outcome, principal, string"
+        "own.grok:1: %{INT:azure_mfa.x:long}: unknown type 'long'; known are action, arguments, float, int, ip, outcome, principal, string, utc"
     )
 
 
@@ -376,7 +376,7 @@ def test_pattern_of_a_directory_replaces_the_builtin_of_its_name(tmp_path: Path)
 
 
 def test_block_of_a_directory_changes_the_builtin_patterns_that_use_it(tmp_path: Path) -> None:
-    (line,) = load((write(tmp_path, own="MFA_LEVEL (?:info|error)\n"),)).lines
+    line = load((write(tmp_path, own="MFA_LEVEL (?:info|error)\n"),)).lines[0]
 
     captured = line.match("2017-02-14T02:57:19.234778Z|error|1|2|pfrad|m")
     assert captured is not None

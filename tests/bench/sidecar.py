@@ -1,0 +1,256 @@
+"""The sidecar end to end: from a growing file into a real Kafka, with both clients, with and without exactly once.
+
+    python -m tests.bench.sidecar [--lines N] [--seconds S]
+
+Speeds are ratios to `parse` of the same log in the same run. Times of arrival are taken by an
+independent consumer (confluent-kafka) on the same machine and clock.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from confluent_kafka import Consumer
+
+from tests.bench import table
+from tests.bench.generate import Recipe, generate
+from tests.bench.measure import run
+from tests.bench.table import Row
+from tests.chaos.process import Shipper, configuration, until
+from tests.real.kafka import Broker, Unavailable, create_topic
+
+MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
+TICK = os.sysconf("SC_CLK_TCK")
+RATE = 1000  # lines a second for the rows about delay and memory
+MIB = 1 << 20
+
+
+class Bench:
+    """A broker, a folder, and one shipper after the other."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self._number = 0
+
+    @contextmanager
+    def shipper(self, client: str, exactly_once: bool, **batch: str) -> Iterator[tuple[Shipper, str, Path]]:
+        """A shipper that is not started, its topic and the log that it reads."""
+        self._number += 1
+        folder = self.folder / str(self._number)
+        folder.mkdir()
+        topic = f"bench-{self._number}"
+        create_topic(self.broker.address, topic)
+        create_topic(self.broker.address, f"{topic}-state", 1, **{"cleanup.policy": "compact"})
+        kafka = {
+            "bootstrap_servers": [self.broker.address], "topic": topic, "client": client, "exactly_once": exactly_once,
+            "state_topic": f"{topic}-state", "transactional_id": topic,
+        }  # fmt: skip
+        one = Shipper(folder, configuration(folder, {"type": "kafka", "kafka": kafka, "batch": batch}))
+        try:
+            yield one, topic, folder / "logs" / "Mfa.log"
+        finally:
+            if one.alive:
+                one.terminate()
+            shutil.rmtree(folder)
+
+
+def usage(shipper: Shipper) -> tuple[float, int]:
+    """CPU seconds and the peak of resident memory so far."""
+    fields = Path(f"/proc/{shipper.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    peak = shipper.memory("VmHWM")
+    return (int(fields[11]) + int(fields[12])) / TICK, peak
+
+
+def behind(shipper: Shipper, log: Path) -> bool:
+    """True until the checkpoint says that all is delivered."""
+    try:
+        places = json.loads((shipper.folder / "state" / "checkpoint.json").read_text(encoding="utf-8"))["places"]
+    except (OSError, ValueError, KeyError):
+        return True
+    found = places.values() if isinstance(places, dict) else places
+    return sum(int(place["offset"]) for place in found) < log.stat().st_size
+
+
+def catch_up(bench: Bench, backlog: Path, lines: int) -> Iterator[Row]:
+    """How fast a backlog is worked off."""
+    parse = run(["mfa-shipper", "parse", "--no-progress", str(backlog)])
+    yield Row("parse, to nowhere", f"{lines / parse.wall / 1000:.0f} k lines/s", f"{parse.cpu / lines * 1e6:.1f} us CPU/line")
+    walls: dict[tuple[str, bool], float] = {}
+    for client, exactly_once in MODES:
+        with bench.shipper(client, exactly_once) as (shipper, _, log):
+            shutil.copyfile(backlog, log)
+            began = time.monotonic()
+            shipper.start()
+            until(lambda s=shipper, g=log: not behind(s, g), "the backlog is delivered", 1800, 0.1)  # type: ignore[misc]
+            wall = walls[client, exactly_once] = time.monotonic() - began
+            cpu, peak = usage(shipper)
+        ratio = parse.wall / wall
+        measured = f"{lines / wall / 1000:.0f} k lines/s"
+        spread = f"{cpu / lines * 1e6:.1f} us CPU/line, peak {peak / MIB:.0f} MiB"
+        mode = "exactly once" if exactly_once else "at least once"
+        name = f"catch-up, {client}, {mode}"
+        if exactly_once:
+            share = walls[client, False] / wall
+            yield Row(name, measured, f"{share:.2f} of at least once", spread, ">= 0.80", _verdict(share >= 0.8))
+        elif client == "confluent-kafka":
+            yield Row(name, measured, f"{ratio:.2f} of parse", spread, ">= 0.60", _verdict(ratio >= 0.6))
+        else:
+            yield Row(name, measured, f"{ratio:.2f} of parse", spread, "< 96 MiB", _verdict(peak < 96 * MIB))
+
+
+def delays(bench: Bench, seconds: float, text: bytes) -> Iterator[Row]:
+    """From the append of a line until a consumer has its event."""
+    for client in ("kafka-python", "confluent-kafka"):
+        for max_age, target in (("1s", 1.5), ("50ms", 0.15)):
+            with bench.shipper(client, False, max_age=max_age) as (shipper, topic, log):
+                log.touch()
+                shipper.start()
+                appended: dict[int, float] = {}
+                seen = _consume(bench.broker.address, topic, shipper, seconds, text, log, appended)
+            took = sorted(seen[offset] - appended[offset] for offset in seen if offset in appended)
+            cuts = quantiles(took, n=100)
+            yield Row(
+                f"delay at {RATE} lines/s, {client}, max_age {max_age}", f"p50 {cuts[49] * 1000:.0f} ms",
+                f"p99 {cuts[98] * 1000:.0f} ms", f"{len(took)} events", f"p99 < {target * 1000:.0f} ms", _verdict(cuts[98] < target),
+            )  # fmt: skip
+
+
+def _consume(
+    address: str, topic: str, shipper: Shipper, seconds: float, text: bytes, log: Path, appended: dict[int, float]
+) -> dict[int, float]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": address,
+            "group.id": topic,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 5,
+            "fetch.min.bytes": 1,
+        }
+    )
+    consumer.subscribe([topic])
+    writer = threading.Thread(target=append, args=(text, log, seconds, appended))
+    seen: dict[int, float] = {}
+    total = min(int(RATE * seconds), text.count(b"\n"))
+    writer.start()
+    end = time.monotonic() + seconds + 30
+    while len(seen) < total and time.monotonic() < end:
+        for message in consumer.consume(500, 0.02):
+            document = json.loads(message.value() or b"{}")
+            if document.get("event", {}).get("kind") == "event":
+                seen.setdefault(document["log"]["offset"], time.monotonic())
+    writer.join()
+    consumer.close()
+    return seen
+
+
+def append(text: bytes, log: Path, seconds: float, appended: dict[int, float]) -> None:
+    """Write lines one by one at RATE, and note when each was there."""
+    at = 0
+    began = time.monotonic()
+    with open(log, "ab", buffering=0) as file:
+        for number, line in enumerate(text.splitlines(keepends=True)[: int(RATE * seconds)]):
+            due = began + number / RATE
+            if (wait := due - time.monotonic()) > 0:
+                time.sleep(wait)
+            file.write(line)
+            appended[at] = time.monotonic()
+            at += len(line)
+
+
+def outage(bench: Bench, seconds: float, text: bytes) -> Iterator[Row]:
+    """Memory while the broker is away and the log grows."""
+    with bench.shipper("kafka-python", False) as (shipper, _, log):
+        log.touch()
+        shipper.start()
+        append(text[: text.index(b"\n", len(text) // 20) + 1], log, 3, {})
+        until(lambda: not behind(shipper, log), "the first lines are delivered", 60)
+        before = shipper.rss()
+        bench.broker.kill()
+        append(text, log, seconds, {})
+        _, peak = usage(shipper)
+        bench.broker.start()
+        until(lambda: not behind(shipper, log), "all is delivered", 120)
+    yield Row(
+        f"memory, broker down for {seconds:.0f} s at {RATE} lines/s", f"peak {peak / MIB:.0f} MiB", f"before {before / MIB:.0f} MiB",
+        "", "< 96 MiB", _verdict(peak < 96 * MIB),
+    )  # fmt: skip
+
+
+def start(bench: Bench, text: bytes) -> Iterator[Row]:
+    """From the start of the process to its first event in the topic."""
+    for client in ("kafka-python", "confluent-kafka"):
+        with bench.shipper(client, False, max_age="50ms") as (shipper, topic, log):
+            log.write_bytes(text[:4000])
+            consumer = Consumer({"bootstrap.servers": bench.broker.address, "group.id": topic, "auto.offset.reset": "earliest"})
+            consumer.subscribe([topic])
+            consumer.poll(3)  # it joins its group meanwhile
+            began = time.monotonic()
+            shipper.start()
+            until(lambda c=consumer: c.poll(0.01) is not None, "an event comes", 30, 0)  # type: ignore[misc]
+            took = time.monotonic() - began
+            consumer.close()
+        yield Row(f"start to the first delivered event, {client}", f"{took:.2f} s")
+
+
+def idle(bench: Bench, seconds: float, text: bytes) -> Iterator[Row]:
+    """What it costs to watch files that do not grow."""
+    with bench.shipper("kafka-python", False) as (shipper, _, log):
+        for number in range(20):
+            log.with_name(f"Mfa{number}.log").write_bytes(
+                b"2017-02-14T02:57:%02d" % number + text[19:4000].partition(b"\n")[0] + b"\n"
+            )
+        shipper.start()
+        time.sleep(5)
+        before, _ = usage(shipper)
+        time.sleep(seconds)
+        share = (usage(shipper)[0] - before) / seconds
+    yield Row("idle, 20 quiet files", f"{share:.2%} of a core", target="< 1%", result=_verdict(share < 0.01))
+
+
+def _verdict(reached: bool) -> str:
+    return "ok" if reached else "short"
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--lines", type=int, default=2_000_000, help="of the backlog")
+    arguments.add_argument("--seconds", type=float, default=60.0, help="for each row about time")
+    given: Any = arguments.parse_args()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="mfa-bench-") as name:
+        folder = Path(name)
+        try:
+            broker = Broker(folder / "kafka").start()
+        except Unavailable as error:
+            raise SystemExit(str(error)) from None
+        bench = Bench(broker, folder)
+        backlog = folder / "backlog"
+        generate(Recipe(lines=given.lines, seed=5), backlog)
+        generate(Recipe(lines=int(RATE * given.seconds), seed=6), folder / "growing")
+        text = (folder / "growing").read_bytes()
+        for part in (
+            catch_up(bench, backlog, given.lines), delays(bench, given.seconds / 2, text), start(bench, text),
+            idle(bench, given.seconds / 2, text), outage(bench, given.seconds, text),
+        ):  # fmt: skip
+            for row in part:
+                rows.append(row)
+                print(f"  {' | '.join(row)}", file=sys.stderr, flush=True)
+        broker.kill()
+    print(table.text(rows))
+
+
+if __name__ == "__main__":
+    main()

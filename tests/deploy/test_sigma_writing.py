@@ -1,0 +1,120 @@
+"""The examples of WRITING_RULES.md: each is parsed, names fields that exist, and the EQL finds what the text says."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.deploy import sigma_fields, sigma_run
+from tests.deploy.sigma_events import Document, codes
+from tests.deploy.sigma_rules import SIGMA, library, rules
+from tests.deploy.tools import ROOT, run
+
+TEXT = (SIGMA / "WRITING_RULES.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+def event(
+    second: int, action: str, outcome: str, code: int | None = None, user: str = "anna", domain: str | None = "CONTOSO"
+) -> Document:
+    document: Document = {"@timestamp": f"2026-03-02T10:{second // 60:02d}:{second % 60:02d}.000000Z", "user": {"name": user}}
+    document["event"] = {"action": action, "outcome": outcome, "category": ["authentication"], "id": f"{second}"}
+    if domain:
+        document["user"]["domain"] = domain
+    if code is not None:
+        document["azure_mfa"] = {"status": {"code": code, "class": codes()[code]["class"], "method": codes()[code]["method"]}}
+    return document
+
+
+def hits(query: str, documents: list[Document]) -> list[list[str]]:
+    return [[one["event"]["id"] for one in hit] for hit in sigma_run.run_eql(query, documents)]
+
+
+def test_each_language_has_its_examples() -> None:
+    assert {name: len(blocks(name)) for name in ("yaml", "eql", "esql", "spl")} == {"yaml": 3, "eql": 3, "esql": 4, "spl": 4}
+    assert {name for name, _ in BLOCKS} == {"yaml", "eql", "esql", "spl"}
+
+
+@pytest.mark.parametrize("query", [text for name, text in BLOCKS if name != "yaml"])
+def test_queries_name_fields_that_exist(query: str) -> None:
+    named = sigma_fields.in_query(query)
+    assert named
+    assert named <= sigma_fields.known()
+
+
+def test_the_text_names_fields_that_exist() -> None:
+    named = set(re.findall(r"`((?:event|user|azure_mfa|source)\.[a-z_.]+)[`:]", TEXT))
+    assert len(named) > 8
+    assert named <= sigma_fields.known()
+
+
+@pytest.mark.parametrize("query", blocks("esql"))
+def test_esql_is_esql(query: str) -> None:
+    sigma_run.parse_esql(query)
+
+
+@pytest.mark.parametrize("query", blocks("spl"))
+def test_spl_is_balanced_and_uses_known_commands(query: str) -> None:
+    assert query.count("(") == query.count(")")
+    assert query.count('"') % 2 == query.count("`") % 2 == query.count("'") % 2 == 0
+    commands = [line.split()[1] for line in query.splitlines()[1:]]
+    assert set(commands) <= {"eval", "sort", "streamstats", "stats", "where", "table"}
+
+
+def test_sigma_examples_are_sound(tmp_path: Path) -> None:
+    library("sigma.cli.main")
+    for number, text in enumerate(blocks("yaml")):
+        (tmp_path / f"mfa_example_number_{number}.yml").write_text(text, encoding="utf-8")
+        assert sigma_fields.in_sigma(text)
+        assert sigma_fields.in_sigma(text) <= sigma_fields.known()
+    command = (
+        sys.executable,
+        "-m",
+        "tests.deploy.sigma_offline",
+        "check",
+        "--fail-on-issues",
+        "-c",
+        SIGMA / "validation.yml",
+        tmp_path,
+    )
+    done = run(*command, cwd=ROOT)
+    assert "Found 0 errors, 0 condition errors and 0 issues." in done.stdout
+    assert done.returncode == 0
+    assert sum(len(list(yaml.safe_load_all(text))) for text in blocks("yaml")) == 6
+
+
+def test_one_event() -> None:
+    documents = [
+        event(0, "mfa-status", "failure", 132),
+        event(1, "mfa-result", "failure", 14),
+        event(2, "mfa-status", "failure", 129),
+    ]
+    assert hits(blocks("eql")[0], [*documents, event(3, "mfa-verdict", "failure")]) == [["0"], ["1"]]
+
+
+def test_a_count() -> None:
+    wrong = [event(second, "mfa-status", "failure", 122, domain=None) for second in (0, 100, 299)]
+    assert hits(blocks("eql")[1], wrong) == [["0", "100", "299"]]
+    assert hits(blocks("eql")[1], [*wrong[:2], event(301, "mfa-status", "failure", 122, domain=None)]) == []
+    assert hits(blocks("eql")[1], [*wrong[:2], event(299, "mfa-status", "failure", 138, domain=None)]) == []
+
+
+def test_a_sequence() -> None:
+    right, refused = event(0, "primary-auth-result", "success"), event(60, "mfa-status", "failure", 129)
+    assert hits(blocks("eql")[2], [right, refused]) == [["0", "60"]]
+    assert hits(blocks("eql")[2], [right, event(121, "mfa-status", "failure", 129)]) == []
+    assert hits(blocks("eql")[2], [right, event(60, "mfa-status", "failure", 129, user="bob")]) == []
+    assert hits(blocks("eql")[2], [right, event(60, "mfa-status", "success", 21)]) == []
+    assert hits(blocks("eql")[2], [event(0, "primary-auth-result", "failure"), refused]) == []
+
+
+def test_the_readme_lists_each_rule_with_its_level() -> None:
+    rows = re.findall(r"^\| `(mfa_\w+)` \| (\w+) \|", (SIGMA / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == [(rule.stem, rule.main["level"]) for rule in rules()]
+    assert len(rows) == 19, "the text says nineteen, here and in deploy/elastic/rules"

@@ -1,0 +1,153 @@
+"""The Splunk add-on: by Splunk's own tools, and its files against each other."""
+
+import json
+import re
+import struct
+import xml.etree.ElementTree as ET
+import zlib
+from pathlib import Path
+
+import pytest
+
+from shipper import __version__
+from shipper.formats import SOURCETYPE
+from tests.deploy import splunk_generate
+from tests.deploy.spl_eval import SplError
+from tests.deploy.splunk_app import ADD_ON, ECS, RAW, conf, default
+from tests.deploy.tools import ROOT, run, tool
+
+HINT = "make deploy-check fills .cache/splunk"
+CONFS = sorted((ADD_ON / "default").glob("*.conf"))
+
+# Splunk's tools take a misspelt setting for granted, so here are those that we use.
+SETTINGS = {
+    "props": r"SHOULD_LINEMERGE|LINE_BREAKER|EVENT_BREAKER|EVENT_BREAKER_ENABLE|TRUNCATE|CHARSET|TIME_PREFIX|TIME_FORMAT"
+    r"|MAX_TIMESTAMP_LOOKAHEAD|TZ|MAX_DAYS_AGO|KV_MODE|AUTO_KV_JSON|category|description|pulldown_type"
+    r"|(EXTRACT|REPORT|FIELDALIAS|LOOKUP)-mfa_\w+|EVAL-[a-z_]+",
+    "transforms": r"REGEX|filename|case_sensitive_match|max_matches",
+    "eventtypes": r"search|color|description|priority|disabled",
+    "tags": r"[a-z]+",
+    "macros": r"definition|iseval|args|description",
+    "app": r"is_configured|build|id|check_for_updates|name|version|is_visible|label|author|description|reload\.lookups",
+    "savedsearches": r"search|description|disabled|enableSched|is_visible|cron_schedule|dispatch\.\w+|counttype|relation|quantity"
+    r"|alert\.[\w.]+|alert_type|alert_comparator|alert_threshold|alert_condition|action\.[\w.]+|actions|schedule_window"
+    r"|realtime_schedule|allow_skew|request\.[\w.]+|display\.[\w.]+",
+}
+TAGS = {"authentication", "success", "failure", "pending", "error", "alert", "change", "account"}
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The add-on as slim packs it for Splunk."""
+    place = tmp_path_factory.mktemp("splunk")
+    done = run(tool("slim", HINT), "package", ADD_ON, "-o", place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place / f"TA-mfa-shipper-{__version__}.tar.gz"
+
+
+def test_slim_finds_nothing_wrong() -> None:
+    done = run(tool("slim", HINT), "validate", ADD_ON)
+    said = done.stdout + done.stderr
+    print(said)
+    assert done.returncode == 0
+    assert "App validation complete" in said
+    assert "[WARNING]" not in said
+    assert "[ERROR]" not in said
+
+
+def test_appinspect_finds_nothing_wrong(package: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = run(
+        *(tool("splunk-appinspect", HINT), "inspect", package, "--ci", "--skip-trusted-libraries-update"),
+        *("--data-format", "json", "--output-file", report),
+        cwd=tmp_path,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(report.read_text(encoding="utf-8"))["summary"]
+    assert [summary[kind] for kind in ("error", "failure", "future_failure", "warning")] == [0, 0, 0, 0]
+    assert summary["success"] > 90
+
+
+@pytest.mark.parametrize("path", CONFS, ids=lambda path: path.stem)
+def test_every_setting_is_one_that_splunk_knows(path: Path) -> None:
+    for stanza, settings in conf(path).items():
+        for key in settings:
+            assert re.fullmatch(SETTINGS[path.stem], key), f"{path.name} [{stanza}] {key}"
+
+
+def test_every_conf_file_is_read() -> None:
+    assert {path.stem for path in CONFS} >= {"app", "props", "transforms", "eventtypes", "tags", "macros"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["key = outside of a stanza\n", "[a]\nx = 1\nx = 2\n", "[a]\n[a]\n", "[a\n", "[a]\nno equals sign\n", "[a]\nx = 1 \\\n"],
+)
+def test_a_broken_conf_file_is_noticed(tmp_path: Path, text: str) -> None:
+    broken = tmp_path / "props.conf"
+    broken.write_text(text, encoding="utf-8")
+    with pytest.raises(SplError):
+        conf(broken)
+
+
+def test_source_types_are_those_that_the_shipper_writes() -> None:
+    assert ECS == SOURCETYPE
+    assert set(default("props")) == {ECS, RAW}
+
+
+def test_tags_belong_to_event_types_that_exist() -> None:
+    tagged = [re.fullmatch(r"eventtype=(\w+)", stanza) for stanza in default("tags")]
+    assert all(tagged)
+    assert {match[1] for match in tagged if match} <= set(default("eventtypes"))
+    for stanza, tags in default("tags").items():
+        assert set(tags) <= TAGS, stanza
+        assert set(tags.values()) == {"enabled"}, stanza
+
+
+def test_one_authentication_is_one_event_for_cim() -> None:
+    """mfa-verdict and mfa-request must not be counted as well."""
+    search = default("eventtypes")["mfa_authentication"]["search"]
+    assert default("tags")["eventtype=mfa_authentication"] == {"authentication": "enabled"}
+    assert 'event.action IN ("mfa-status", "mfa-result")' in search
+    assert default("macros")["mfa_authentications"]["definition"].partition(" ")[2] in search
+
+
+def test_the_version_is_the_shippers() -> None:
+    app = default("app")
+    manifest = json.loads((ADD_ON / "app.manifest").read_text(encoding="utf-8"))["info"]
+    assert {app["id"]["version"], app["launcher"]["version"], manifest["id"]["version"]} == {__version__}
+    assert {app["id"]["name"], app["package"]["id"], manifest["id"]["name"], ADD_ON.name} == {"TA-mfa-shipper"}
+
+
+def test_what_other_apps_need_is_exported() -> None:
+    meta = conf(ADD_ON / "metadata" / "default.meta")
+    assert {name for name, settings in meta.items() if settings.get("export") == "system"} == {
+        *("props", "transforms", "lookups", "eventtypes", "tags", "macros")
+    }
+    assert meta[""]["export"] == "none"
+
+
+def test_navigation_leads_to_views_that_exist() -> None:
+    views = {path.stem for path in (ADD_ON / "default" / "data" / "ui" / "views").glob("*.xml")}
+    tree = ET.parse(ADD_ON / "default" / "data" / "ui" / "nav" / "default.xml").getroot()
+    named = {view.get("name") for view in tree.iter("view")}
+    assert named <= views | {"search", "reports", "alerts", "dashboards"}
+    assert views <= named
+    assert [view.get("name") for view in tree.iter("view") if view.get("default") == "true"] == ["mfa_authentications"]
+
+
+def test_the_lookup_is_generated_from_the_table() -> None:
+    assert splunk_generate.LOOKUP.read_text(encoding="utf-8") == splunk_generate.lookup()
+    assert len(splunk_generate.lookup().splitlines()) == len((ROOT / "schemas" / "status_codes.csv").read_text().splitlines())
+
+
+@pytest.mark.parametrize(("name", "size"), splunk_generate.ICONS.items())
+def test_icons_are_generated_and_of_the_right_size(name: str, size: int) -> None:
+    """By their pixels: zlib may pack them differently in another version."""
+    data = (ADD_ON / "static" / name).read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", data[16:24]) == (size, size)
+    length = int.from_bytes(data[33:37], "big")
+    assert data[37:41] == b"IDAT"
+    assert zlib.decompress(data[41 : 41 + length]) == splunk_generate.pixels(size)

@@ -1,0 +1,166 @@
+"""SASL_SSL, SCRAM, access lists and client certificates on a real Kafka: what works, and what is said when not."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.process import Shipper, configuration, until
+from tests.real.kafka import Unavailable, free_port, read_topic
+from tests.real.secure import MECHANISM, USERS, SecureBroker
+
+CLIENTS = ["kafka-python", "confluent-kafka"]
+LOG = (Path(__file__).parents[2] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()
+EVENTS = 24  # of LOG
+RIGHTS = [f"{operation} TOPIC {topic}" for topic in ("mfa-events", "no-such-topic") for operation in ("WRITE", "DESCRIBE")]
+WITH_TRANSACTIONS = [
+    *(f"{operation} TRANSACTIONAL_ID mfa-test" for operation in ("WRITE", "DESCRIBE")),
+    *(
+        f"{operation} TOPIC mfa-state{end}"
+        for end in ("", *(f"-{c}" for c in CLIENTS))
+        for operation in ("WRITE", "DESCRIBE", "READ")
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[SecureBroker]:
+    yield from _broker(mutual=False)
+
+
+def _broker(*, mutual: bool) -> Iterator[SecureBroker]:
+    with tempfile.TemporaryDirectory(prefix="mfa-secure-") as folder:
+        one = SecureBroker(Path(folder), mutual=mutual)
+        try:
+            one.start()
+        except Unavailable as error:
+            if os.environ.get("CI"):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+        try:
+            one.create_topic("mfa-events")
+            one.create_topic("mfa-late")
+            one.create_topic("read-only")
+            for topic in ("mfa-state", *(f"mfa-state-{client}" for client in CLIENTS)):
+                one.create_topic(topic, **{"cleanup.policy": "compact"})
+            one.allow("shipper", *RIGHTS, *WITH_TRANSACTIONS, "DESCRIBE TOPIC read-only")
+            yield one
+        finally:
+            one.stop()
+
+
+def config(broker: SecureBroker, folder: Path, client: str, kafka: dict[str, Any], **security: object) -> Shipper:
+    """A shipper of `shipper`, changed by `kafka` and `security`."""
+    sound = {
+        "protocol": "SASL_SSL", "sasl_mechanism": MECHANISM, "username": "shipper",
+        "password": "${file:" + str(folder / "password") + "}", "ca_file": str(broker.ca),
+    }  # fmt: skip
+    (folder / "password").write_text(USERS["shipper"])
+    settings = {"bootstrap_servers": [broker.address], "topic": "mfa-events", "client": client, "transactional_id": "mfa-test"}
+    output = {"type": "kafka", "batch": {"max_age": "50ms"}, "kafka": settings | kafka | {"security": sound | security}}
+    return Shipper(folder, configuration(folder, output, metrics={"listen": f"127.0.0.1:{free_port()}"}))
+
+
+def check(shipper: Shipper) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "shipper", "check", "--config", str(shipper.config), "--connect"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert not any(password in said for password in USERS.values())
+    assert "Traceback" not in said
+    return done.returncode, said
+
+
+FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "wrong password": ({}, {"password": "not-the-password"}, "refuses the user or the password"),
+    "wrong user": ({}, {"username": "nobody"}, "refuses the user or the password"),
+    "wrong mechanism": (
+        {},
+        {"sasl_mechanism": "SCRAM-SHA-256"},
+        "does not know sasl_mechanism SCRAM-SHA-256|closes each connection.*SCRAM-SHA-256",
+    ),
+    "missing topic": ({"topic": "no-such-topic"}, {}, "does not exist|missing topic: no-such-topic"),
+    "no right at all": ({}, {"username": "stranger", "password": USERS["stranger"]}, "does not (let|give) stranger"),
+    "no right to write": ({"topic": "read-only"}, {}, "does not give shipper WRITE on the topic read-only"),
+    "nobody there": ({"bootstrap_servers": ["127.0.0.1:1"]}, {}, "nobody listens there"),
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_check_says_what_is_wrong(secured: SecureBroker, tmp_path: Path, client: str, fault: str) -> None:
+    kafka, security, sentence = FAULTS[fault]
+    status, said = check(config(secured, tmp_path, client, kafka, **security))
+    assert status == 1, said
+    assert re.search(sentence, said), said
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_check_says_that_the_ca_is_unknown(secured: SecureBroker, tmp_path: Path, client: str) -> None:
+    status, said = check(config(secured, tmp_path, client, {}, ca_file=str(secured.other_ca)))
+    assert status == 1
+    assert "signed by an unknown CA" in said
+    assert str(secured.other_ca) in said
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_check_is_content(secured: SecureBroker, tmp_path: Path, client: str, exactly_once: bool) -> None:
+    kafka = {"exactly_once": exactly_once, "state_topic": "mfa-state"}
+    status, said = check(config(secured, tmp_path, client, kafka))
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_rights_that_come_later(secured: SecureBroker, tmp_path: Path, client: str) -> None:
+    """Not allowed is not for ever: it waits, says so once and not at each try, and delivers all when it may."""
+    topic = f"mfa-late-{client}"
+    secured.create_topic(topic)
+    shipper = config(secured, tmp_path, client, {"topic": topic})
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    shipper.start()
+    until(lambda: "access list" in shipper.said(), "it says that it may not write")
+    secured.allow("shipper", f"WRITE TOPIC {topic}", f"DESCRIBE TOPIC {topic}")
+    until(lambda: len(read_topic(secured.address, topic, **secured.options("admin"))) == EVENTS, "all events came", every=0.5)
+    assert shipper.terminate() == 0
+    assert shipper.said().count("access list") == 1
+    assert USERS["shipper"] not in shipper.said()
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_exactly_once_over_sasl_ssl(secured: SecureBroker, tmp_path: Path, client: str) -> None:
+    topic = f"mfa-once-{client}"
+    secured.create_topic(topic)
+    secured.allow("shipper", f"WRITE TOPIC {topic}", f"DESCRIBE TOPIC {topic}")
+    shipper = config(secured, tmp_path, client, {"topic": topic, "exactly_once": True, "state_topic": f"mfa-state-{client}"})
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    shipper.start()
+    until(lambda: len(read_topic(secured.address, topic, **secured.options("admin"))) == EVENTS, "all events came", every=0.5)
+    assert shipper.terminate() == 0
+
+
+def test_client_certificates(tmp_path: Path) -> None:
+    """Mutual TLS: with a certificate both clients are let in, without one they say what is missing."""
+    for broker in _broker(mutual=True):
+        with_one = {"cert_file": str(broker.client_cert), "key_file": str(broker.client_key)}
+        for client in CLIENTS:
+            status, said = check(config(broker, tmp_path, client, {}, **with_one))
+            assert status == 0, said
+            status, said = check(config(broker, tmp_path, client, {}))
+            assert status == 1
+            assert "asks for a client certificate" in said, said
+
+
+def test_a_ca_file_that_is_not_there(secured: SecureBroker, tmp_path: Path) -> None:
+    for client in CLIENTS:
+        shipper = config(secured, tmp_path, client, {}, ca_file=str(tmp_path / "none.pem"))
+        status, said = check(shipper)
+        assert status in (1, 2)
+        assert "none.pem" in said
