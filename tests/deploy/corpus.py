@@ -1,4 +1,4 @@
-"""A week of three MFA Server logs, made up: the same seed gives the same bytes.
+"""A week of MFA Server logs and one of the NPS extension, made up: the same seed gives the same bytes.
 
     python -m tests.deploy.corpus FOLDER
 
@@ -30,6 +30,7 @@ FIRST = (
 LAST = ("ito", "kaur", "meyer", "silva", "novak", "lee", "haddad", "olsen", "diaz")
 PEOPLE = tuple(f"{first}.{last}" for last in LAST for first in FIRST)
 RADIUS, SERVER, ADSYNC = "MultiFactorAuthRadiusSvc.log", "MultiFactorAuthSvc.log", "MultiFactorAuthAdSyncSvc.log"
+NPS = "NpsExtension.log"
 USUAL = {  # code: weight, verdict, least and most seconds
     21: (60, 1, 3, 20), 2: (9, 1, 8, 25), 23: (6, 1, 5, 20), 1: (4, 1, 10, 30), 16: (1, 1, 9, 15), 24: (1, 1, 9, 30),
     133: (4, 0, 55, 60), 4: (3, 0, 45, 60), 12: (2, 0, 9, 30), 108: (2, 0, 5, 15), 129: (2, 0, 3, 15), 138: (2, 0, 6, 25),
@@ -58,7 +59,7 @@ class Week:
     """What was written so far: (seconds since the beginning, line) for each log."""
 
     rnd: random.Random
-    lines: dict[str, list[tuple[float, str]]] = field(default_factory=lambda: {RADIUS: [], SERVER: [], ADSYNC: []})
+    lines: dict[str, list[tuple[float, str]]] = field(default_factory=lambda: {RADIUS: [], SERVER: [], ADSYNC: [], NPS: []})
     free: dict[int, float] = field(default_factory=lambda: {6400 + 4 * n: -1.0 for n in range(60)})
 
     def exchange(self, at: float, user: str, code: int, verdict: int | None, seconds: float) -> float:
@@ -96,6 +97,21 @@ class Week:
             f"|i|18288|{2000 + 4 * self.rnd.randrange(60)}|pfsvc|{guid[:8]}-{guid[8:12]}-{guid[12:16]}-{guid[16:20]}-{guid[20:]}|"
             f"Pfauth {word} for user '{user}'{place}. Call status: {constant} - \"{code['description']}\".",
         ))  # fmt: skip
+
+    def server(self, at: float, text: str) -> None:
+        """Another line of the server's log."""
+        self.lines[SERVER].append((at, f"|i|18288|{2000 + 4 * self.rnd.randrange(60)}|pfsvc|{text}"))
+
+    def extension(self, at: float, user: str, result: str, seconds: float) -> float:
+        """A challenge of the NPS extension and what became of it; returns when it ended."""
+        guid = f"{self.rnd.getrandbits(128):032x}"
+        call, state = (f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}" for one in (guid, guid[::-1]))
+        head = f"{{stamp}} NPS Extension for Azure MFA:  CID: {call} :"
+        self.lines[NPS].append((at, f"{head} Challenge requested in Authentication Ext for User {user} with state {state}"))
+        word = "Accepted" if result == "Success" else "Rejected"
+        ended = f"{head} Access {word} for user {user} with Azure MFA response: {result} and message: session {call[:4]}"
+        self.lines[NPS].append((at + seconds, ended))
+        return at + seconds
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Name and content of each log."""
@@ -194,6 +210,38 @@ def oddities(week: Week) -> None:
         week.lines[ADSYNC].append((hour * HOUR + 11, f"|{'i' if hour % 6 else 'e'}|2960|4036|pfadssvc|{text}"))
 
 
+def administration(week: Week) -> None:
+    """First factors, changes of user records, and a second VPN behind the NPS extension."""
+    rnd = week.rnd
+    for _ in range(180):
+        at, user = rnd.uniform(7, DAYS * 24 - 4) * HOUR, principal(rnd.randrange(len(PEOPLE)))
+        week.server(at, f"Primary auth type 'LDAP' requested for user '{user}'")
+        week.server(at + 1, f"Primary auth {rnd.choice(('succeeded', 'succeeded', 'failed'))} for user '{user}'")
+    for number in range(40):
+        at, user = (number % DAYS * 24 + rnd.uniform(9, 17)) * HOUR, principal(rnd.randrange(len(PEOPLE)))
+        actor = rnd.choice(("CONTOSO\\admin.anna", "CONTOSO\\admin.bob", user))
+        texts = (
+            f'User "{actor}" changed user "{user}" value Phone from "+1 5550100" to "+1 55501{number:02d}".',
+            f'User "{actor}" added new user "{user}"',
+            f'User "{actor}" added new User Mobile App Device for user "{user}".',
+            f'User "{actor}" changed OATH Token "GALT1040{number:04d}" value Enabled from "0" to "1".',
+        )
+        week.server(at, rnd.choice(texts))
+        if number % 4 == 0:
+            week.server(at + MINUTE, f"Pfauth not performed for user '{user}' from 10.1.0.7. User is disabled.")
+    results = ("Success",) * 12 + ("PhoneAppDenied", "PhoneAppNoResponse", "OathCodeIncorrect", "UserNotFound")
+    for number in range(260):
+        at, user = (number % DAYS * 24 + rnd.gauss(9, 1)) * HOUR, principal(rnd.randrange(60, len(PEOPLE)))
+        end = week.extension(at, user, rnd.choice(results), rnd.uniform(4, 20))
+        if number % 9 == 0:  # the VPN asks again
+            week.extension(rnd.choice((at + 3, end + rnd.uniform(2, 50))), user, "Success", rnd.uniform(4, 20))
+    errors = ("REQUEST_MISSING_CODE", "ESTS_TOKEN_ERROR", "ESTS_TOKEN_ERROR", "HTTPS_COMMUNICATION_ERROR")
+    for number in range(30):
+        call = f"{number:08x}-0d0b-4b53-9a3e-6f0b7a3f1d01"
+        text = f"Exception in Authentication Ext for User {principal(number)} :: ErrorCode:: CID :{call} {rnd.choice(errors)} Msg:: try again"
+        week.lines[NPS].append((rnd.uniform(50, 75) * HOUR, f"{{stamp}} NPS Extension for Azure MFA:  CID: {call} :{text}"))
+
+
 def write(folder: Path, seed: int = 1) -> list[str]:
     """Write the logs into a folder; returns their names."""
     week = Week(random.Random(seed))
@@ -204,6 +252,7 @@ def write(folder: Path, seed: int = 1) -> list[str]:
     week.free = {8000 + 4 * n: -1.0 for n in range(60)}
     attacks(week)
     oddities(week)
+    administration(week)
     for name, text in week.texts():
         (folder / name).write_text(text, encoding="utf-8", newline="")
     return list(week.lines)

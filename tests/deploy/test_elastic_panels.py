@@ -8,7 +8,7 @@ import pytest
 
 from tests.deploy import corpus
 from tests.deploy.elastic.counted import COUNTED, HOURS
-from tests.deploy.elastic.loaded import bulk, extra, install, load, week
+from tests.deploy.elastic.loaded import install, load, week
 from tests.deploy.elastic.panels import Panel, panels, rows, search
 from tests.deploy.elastic.schema import fields
 from tests.real.opensearch import OpenSearch
@@ -26,9 +26,7 @@ class Week:
         self.node = node
         self.events = week(folder)
         load(node, folder)
-        bulk(node, extra("week"))
         load(node, folder, "merged", "--events", "exchange")
-        bulk(node, extra("merged"))
         merged = corpus.parse(folder, "--events", "exchange").splitlines()
         assert len(merged) < 0.6 * len(self.events)
 

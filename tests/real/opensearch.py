@@ -33,7 +33,7 @@ class OpenSearch:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.deploy import corpus
-from tests.deploy.elastic import vocabulary
 from tests.deploy.tools import DEPLOY, run
 from tests.real.opensearch import OpenSearch
 
@@ -17,7 +16,7 @@ CHUNK = 4_000_000  # bytes of one request
 
 def install(node: OpenSearch) -> str:
     """Run install.sh; the node has no policy plug-in."""
-    done = run(DEPLOY / "opensearch" / "install.sh", node.address, "--without-policy")
+    done = run(DEPLOY / "opensearch" / "install.sh", node.url, "--without-policy")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -54,15 +53,10 @@ def body(documents: Iterable[tuple[str, Event]], namespace: str) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def extra(namespace: str) -> bytes:
-    """The made-up events of the wider vocabulary."""
-    return body(((event["event"]["id"], event) for event in vocabulary.events()), namespace)
-
-
 def week(folder: Path) -> list[Event]:
-    """Write the logs of the week; returns all events as the shipper and the vocabulary give them."""
+    """Write the logs of the week; returns all events."""
     corpus.write(folder)
-    return [json.loads(line) for line in corpus.parse(folder).splitlines()] + vocabulary.events()
+    return [json.loads(line) for line in corpus.parse(folder).splitlines()]
 
 
 def load(node: OpenSearch, folder: Path, namespace: str = "week", *options: str) -> Counter[int]:
