@@ -54,7 +54,7 @@ def mapped(node: OpenSearch, index: str) -> set[str]:
 
 def test_install_puts_every_file(opensearch: OpenSearch) -> None:
     lines = install(opensearch).splitlines()
-    assert len(lines) == len(requests("opensearch")) - 1 + 1  # without the policy, with the pipeline
+    assert len(lines) == len(requests("opensearch")) - 1  # without the policy
     assert all('{"acknowledged":true}' in line for line in lines), lines
 
 

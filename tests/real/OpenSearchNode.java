@@ -8,6 +8,7 @@ import org.opensearch.ingest.common.IngestCommonPlugin;
 import org.opensearch.node.InternalSettingsPreparer;
 import org.opensearch.node.Node;
 import org.opensearch.painless.PainlessPlugin;
+import org.opensearch.script.mustache.MustachePlugin;
 import org.opensearch.transport.Netty4Plugin;
 
 /** One node in one process: there is no start script among the jars. Arguments: folder, HTTP port, transport port. */
@@ -16,7 +17,7 @@ public class OpenSearchNode extends Node {
         super(
             InternalSettingsPreparer.prepareEnvironment(settings, Map.of(), null, () -> "test"),
             List.of(
-                Netty4Plugin.class, PainlessPlugin.class, IngestCommonPlugin.class,
+                Netty4Plugin.class, PainlessPlugin.class, MustachePlugin.class, IngestCommonPlugin.class,
                 MapperExtrasPlugin.class, CommonAnalysisPlugin.class
             ),
             false

@@ -1,6 +1,7 @@
 """Jars that Maven fetches once, and a free port: what every real component of the tests needs."""
 
 import fcntl
+import hashlib
 import shutil
 import socket
 import subprocess
@@ -31,14 +32,16 @@ def class_path(name: str, pom: Path) -> str:
     jars = CACHE / name
     CACHE.mkdir(exist_ok=True)
     with locked(CACHE / f"{name}.lock"):
-        if not (jars / ".complete").exists():
+        mark, wanted = jars / ".complete", hashlib.sha256(pom.read_bytes()).hexdigest()
+        if not mark.exists() or mark.read_text() != wanted:
+            shutil.rmtree(jars, ignore_errors=True)
             command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
             done = subprocess.run(
                 [*command, f"-DoutputDirectory={jars}", "-DincludeScope=runtime"], capture_output=True, text=True, check=False
             )
             if done.returncode:
                 raise Unavailable(f"Maven could not fetch {name}: {(done.stdout + done.stderr)[-600:]}")
-            (jars / ".complete").touch()
+            mark.write_text(wanted)
     return f"{jars}/*"
 
 

@@ -137,7 +137,7 @@ def double_prompts(events: list[Event]) -> Rows:
 
 @panel
 def fraud(events: list[Event]) -> Rows:
-    return number(sum(event["event"]["code"] in ("112", "132") for event in ended(events)))
+    return number(sum(event["event"].get("code") in ("112", "132") for event in ended(events)))
 
 
 @panel

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from tests.deploy.elastic.ingest import pipeline
 from tests.deploy.elastic.schema import event_schema, is_object, type_of
 
 Product = Literal["elastic", "opensearch"]
@@ -132,4 +133,5 @@ def requests(product: Product) -> dict[str, Any]:
         f"_index_template/logs-{NAME}.raw": index_template(
             product, [RAW_STREAMS], 260, template={"settings": {"index": {"default_pipeline": PIPELINE}}}
         ),
+        f"_ingest/pipeline/{PIPELINE}": pipeline(),
     }
