@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from tests.deploy.elastic import legacy, lens
+from tests.deploy.elastic import legacy, lens, package
 from tests.deploy.elastic.templates import Product, requests
 from tests.deploy.tools import DEPLOY, ROOT
 
@@ -22,6 +22,7 @@ def files() -> dict[Path, bytes]:
             found[DEPLOY / product / "api" / f"{path}.json"] = as_json(content)
     found[DEPLOY / "elastic" / "kibana.ndjson"] = lens.saved_objects()
     found[DEPLOY / "opensearch" / "dashboards.ndjson"] = legacy.saved_objects()
+    found |= {DEPLOY / "elastic" / "package" / path: content for path, content in package.files().items()}
     found[DEPLOY / "opensearch" / "install.sh"] = (DEPLOY / "elastic" / "install.sh").read_bytes()
     return found
 
