@@ -232,6 +232,7 @@ def pipeline() -> dict[str, Any]:
         "description": "Raw lines of Azure MFA Server logs, one at a time; mfa-shipper does more",
         "processors": [
             {"rename": {"field": "message", "target_field": "event.original", "ignore_missing": True, "if": "ctx.event?.original == null"}},
+            {"remove": {"field": "message", "ignore_missing": True, "if": "ctx.event?.original != null"}},
             {"set": {"field": "@timestamp", "value": "{{_ingest.timestamp}}", "override": False}},
             {"remove": {"field": NOT_OURS, "ignore_missing": True}},
             {"grok": grok("event.original", (LINE,))},
