@@ -8,7 +8,7 @@ from itertools import pairwise
 from tests.deploy.elastic.panels import Panel, Row
 
 PALETTE = ("#54b399", "#6092c0", "#d36086", "#9170b8", "#ca8eae", "#d6bf57", "#b9a888", "#da8b45", "#aa6556", "#e7664c")
-WIDE = 0.55  # of a letter, in its height; enough for the names here
+WIDE = 0.6  # of a letter, in its height; enough for the names here
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def donut(panel: Panel, rows: list[Row], box: Box, theme: Theme) -> str:
 def ranking(panel: Panel, rows: list[Row], box: Box, theme: Theme) -> str:
     """Lying bars, one below the other."""
     most = max((numbers[0] for _, numbers in rows), default=1) or 1
-    label = min(box.width * 0.42, max(len(keys[0]) for keys, _ in rows) * 11 * WIDE + 12)
+    label = min(box.width * 0.5, max(len(keys[0]) for keys, _ in rows) * 11 * WIDE + 12)
     step = min(box.height / len(rows), 28)
     parts = []
     for line, (keys, numbers) in enumerate(rows):
@@ -159,7 +159,7 @@ def ranking(panel: Panel, rows: list[Row], box: Box, theme: Theme) -> str:
 
 def table(panel: Panel, rows: list[Row], box: Box, theme: Theme) -> str:
     """Rows and columns; what does not fit is on further pages."""
-    heads = [bucket.field or "Filter" for bucket in panel.buckets]
+    heads = [bucket.label or "Filter" for bucket in panel.buckets]
     cells = [[*keys, *(shown(v, m.field) for v, m in zip(numbers, panel.metrics, strict=True))] for keys, numbers in rows]
     keyed = len(heads)
     if theme.across and panel.buckets[-1].filters:

@@ -162,7 +162,12 @@ def failures(events: list[Event]) -> Rows:
 
 @panel
 def top_users(events: list[Event]) -> Rows:
-    tests = {"Prompts": prompted, "Cache hits": cached, "Failures": lambda event: bool(event["event"]["outcome"] == "failure")}
+    tests = {
+        "All": lambda event: True,
+        "Prompts": prompted,
+        "Cache hits": cached,
+        "Failures": lambda event: bool(event["event"]["outcome"] == "failure"),
+    }
     return nested(done(events), "user.name", 15, lambda some: labelled(some, tests))
 
 

@@ -53,7 +53,7 @@ def bucket(number: int, one: Bucket, schema: str) -> dict[str, Any]:
         return common | {"type": "date_histogram", "params": params}
     params = {
         "field": one.field, "size": one.size, "order": "desc", "orderBy": "1", "otherBucket": False, "missingBucket": False,
-        "json": text({"shard_size": SHARD_SIZE}),
+        "json": text({"shard_size": SHARD_SIZE}), "customLabel": one.label,
     }  # fmt: skip
     return common | {"type": "terms", "params": params}
 

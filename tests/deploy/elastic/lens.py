@@ -56,6 +56,7 @@ def bucket_column(bucket: Bucket) -> dict[str, Any]:
         "missingBucket": False, "parentFormat": {"id": "terms"}, "accuracyMode": True, "include": [], "exclude": [],
         "includeIsRegex": False, "excludeIsRegex": False,
     }  # fmt: skip
+    common |= {"label": bucket.label, "customLabel": True}
     return common | {"operationType": "terms", "scale": "ordinal", "params": params}
 
 

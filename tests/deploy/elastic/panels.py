@@ -24,6 +24,7 @@ class Bucket:
     field: str | None = None
     size: int = 0
     filters: tuple[tuple[str, str], ...] = ()
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _panel(row: dict[str, Any]) -> Panel:
 def _bucket(row: dict[str, Any]) -> Bucket:
     if "filters" in row:
         return Bucket("filters", filters=tuple(row["filters"].items()))
-    return Bucket("time", row["time"]) if "time" in row else Bucket("terms", row["terms"], row["size"])
+    return Bucket("time", row["time"]) if "time" in row else Bucket("terms", row["terms"], row["size"], label=row["label"])
 
 
 def _metric(label: str, row: str | dict[str, Any]) -> Metric:

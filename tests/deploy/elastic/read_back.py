@@ -53,7 +53,7 @@ def lens_bucket(column: Object) -> Bucket:
             assert params["orderBy"]["type"] == "column"
             assert (params["orderDirection"], params["otherBucket"], params["missingBucket"]) == ("desc", False, False)
             assert params["accuracyMode"], "top lists over several streams need it"
-            return Bucket("terms", column["sourceField"], params["size"])
+            return Bucket("terms", column["sourceField"], params["size"], label=column["label"])
         case "filters":
             return Bucket("filters", filters=tuple((one["label"], only_lucene(one["input"])) for one in params["filters"]))
         case other:
@@ -95,7 +95,7 @@ def legacy_bucket(agg: Object) -> Bucket:
         case "terms":
             assert (params["order"], params["orderBy"], params["otherBucket"]) == ("desc", "1", False)
             assert json.loads(params["json"])["shard_size"] >= params["size"]
-            return Bucket("terms", params["field"], params["size"])
+            return Bucket("terms", params["field"], params["size"], label=params["customLabel"])
         case "filters":
             return Bucket("filters", filters=tuple((one["label"], only_lucene(one["input"])) for one in params["filters"]))
         case other:

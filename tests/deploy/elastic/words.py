@@ -16,7 +16,7 @@ INTRO = (0, 0, 48, 7)  # place of the text
 CONTROLS = {"event.dataset": "Data set", "user.name": "User", "host.name": "Server"}
 TEXT = """\
 **Authentications** are counted by their outcome: the status line of a RADIUS exchange, or a one-line result of the server.
-The server may write one sign-in to two logs (`azure_mfa.radius` and `azure_mfa.server`): choose one data set above to count it once.
+The server may write one sign-in to two logs (`azure_mfa.radius` and `azure_mfa.server`): choose one data set to count it once.
 
 **Double prompts** are findings of mfa-shipper: a second prompt while the first was open (*concurrent*: raise the timeout of
 the RADIUS client) or within 60 s after its success (*sequential*: a cache rule spares it, see what N seconds would do).
