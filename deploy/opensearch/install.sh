@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts every file of api/ where its path says: api/_index_template/NAME.json becomes PUT URL/_index_template/NAME.
-# Usage: install.sh URL [--without-policy] [curl options, such as -u elastic]
+# Usage: install.sh URL [--without-policy] [curl options, such as -u NAME:PASSWORD]
 set -eu
 url=${1:?"usage: install.sh URL [--without-policy] [curl options]"}
 shift

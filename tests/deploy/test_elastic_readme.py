@@ -1,0 +1,95 @@
+"""The READMEs: their commands run as they stand, their numbers are today's, their links lead somewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import corpus
+from tests.deploy.elastic.loaded import install, week
+from tests.deploy.elastic.panels import panels
+from tests.deploy.elastic.schema import fields
+from tests.deploy.elastic.templates import NAME
+from tests.deploy.test_elastic_ingest import golden_lines
+from tests.deploy.tools import DEPLOY, ROOT
+from tests.real.opensearch import OpenSearch
+
+PRODUCTS = {"elastic": "ELASTICSEARCH", "opensearch": "OPENSEARCH"}
+every_product = pytest.mark.parametrize("product", PRODUCTS)
+
+
+def readme(product: str) -> str:
+    return (DEPLOY / product / "README.md").read_text(encoding="utf-8")
+
+
+def command(product: str, word: str) -> str:
+    """The one command with that word in it."""
+    (found,) = [line.removeprefix("$ ") for line in readme(product).splitlines() if line.startswith("$ ") and word in line]
+    return found
+
+
+def run(line: str, folder: Path, product: str, node: OpenSearch) -> str:
+    """Run a command of a README in a folder, against the node."""
+    own = folder / "bin"
+    own.mkdir(exist_ok=True)
+    program = own / "mfa-shipper"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m shipper "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    world = {"PATH": f"{own}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), PRODUCTS[product]: node.url, "PASSWORD": "secret"}
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", line], cwd=folder, env=world, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@every_product
+def test_events_go_in_as_the_readme_says(product: str, opensearch: OpenSearch, tmp_path: Path) -> None:
+    install(opensearch)
+    (tmp_path / "logs").mkdir()
+    week(tmp_path / "logs")
+    (tmp_path / "logs" / "NpsExtension.log").unlink()  # the command names the logs of MFA Server
+    events = corpus.parse(tmp_path / "logs").splitlines()
+    line = command(product, "elastic-bulk").replace("--format", "--deterministic --namespace readme --format")
+    said = run(line, tmp_path, product, opensearch)
+    assert set(re.findall(r'"errors":\w+', said)) == {'"errors":false'}
+    assert said.count("errors") >= len(events) // 2000
+    opensearch.ask("POST", "/_refresh")
+    streams = f"/logs-{NAME}.*-readme"
+    assert opensearch.ask("GET", f"{streams}/_count")["count"] == len(events)
+    assert '"errors":true' in run(line, tmp_path, product, opensearch)
+    opensearch.ask("DELETE", f"/_data_stream{streams}")
+
+
+def test_the_script_puts_files_where_it_is_told(opensearch: OpenSearch, tmp_path: Path) -> None:
+    line = command("opensearch", "install.sh").replace("deploy/", f"{DEPLOY}/").replace(" -u", " --without-policy -u")
+    said = run(line, tmp_path, "opensearch", opensearch).splitlines()
+    assert said
+    assert all(line.endswith('{"acknowledged":true}') for line in said)
+
+
+def test_the_script_fails_where_a_request_fails(opensearch: OpenSearch) -> None:
+    """The policy is refused by a node without the plug-in: the script must not go on as if nothing had happened."""
+    done = subprocess.run([str(DEPLOY / "opensearch" / "install.sh"), opensearch.url], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "_plugins" in done.stdout
+
+
+def test_numbers_are_todays(tmp_path: Path) -> None:
+    text = readme("elastic")
+    assert f"{len(week(tmp_path)):,} events of a made-up week" in text
+    assert f"each of the {len(panels())} panels" in text
+    assert f"{len(golden_lines())} golden lines" in text
+
+
+@every_product
+def test_files_and_fields_that_are_named_exist(product: str) -> None:
+    text = readme(product)
+    for place in re.findall(r"\]\(([^)#]+)", text):
+        assert (DEPLOY / product / place).exists(), place
+    for name in re.findall(r"(?<![\w/])(?:tests/)?deploy/\w+/[\w./-]*\w", text):
+        assert (ROOT / name).exists(), name
+    known = {field.name for field in fields()}
+    named = set(re.findall(r"`((?:event|azure_mfa|log|user)\.[a-z_.]+)`", text))
+    assert named <= known
