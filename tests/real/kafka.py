@@ -236,7 +236,9 @@ def main() -> None:
             broker = Broker(Path(folder), port=port).start()
         except Unavailable as error:
             raise SystemExit(str(error)) from None
-        print(f"Kafka listens on 127.0.0.1:{port}; topics are made when they are first used. Ctrl-C ends it.", flush=True)
+        create_topic(broker.address, "mfa-events")
+        create_topic(broker.address, "mfa-shipper-state", 1, **{"cleanup.policy": "compact"})
+        print(f"Kafka listens on 127.0.0.1:{port}, with the topics mfa-events and mfa-shipper-state. Ctrl-C ends it.", flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             signal.pause()
