@@ -42,7 +42,7 @@ kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs 
 	$(BIN)/python -m tests.real.kafka
 
 kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka
-	java -cp '.cache/kafka/*' org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server 127.0.0.1:9092 --topic mfa-events --from-beginning 2>/dev/null
+	$(BIN)/python -m tests.real.kafka --consume mfa-events
 
 chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
 	$(BIN)/python -m tests.chaos.kill
