@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-sidecar kafka chaos fuzz deploy-check deploy-tools clean
+.PHONY: help demo test check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-check deploy-tools clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minut
 
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
 	$(BIN)/python -m tests.real.kafka
+
+kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka
+	$(BIN)/python -m tests.real.kafka --consume mfa-events
 
 chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
 	$(BIN)/python -m tests.chaos.kill

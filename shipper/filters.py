@@ -59,7 +59,7 @@ def pretty(text: str) -> str:
 
 class ExchangeEvents:
     """`--events exchange`: a complete exchange becomes one event, its status, with what only the
-    request and the verdict knew.
+    request and the verdict knew, and `event.original` is the list of its lines.
 
     Requests and verdicts wait for their status. One that can no longer get one (event time has
     passed its timeout, or the log ends) is given out as it is, so nothing is lost.
@@ -109,7 +109,20 @@ class ExchangeEvents:
 
     def _merge(self, status: Document, parts: list[str]) -> str:
         self._counts.merged += len(parts)
+        originals = []
         for part in parts:
-            azure = orjson.loads(part.encode("latin-1"))["azure_mfa"]
-            status["azure_mfa"] = {**{k: v for k, v in azure.items() if k != "exchange"}, **status["azure_mfa"]}
+            document = orjson.loads(part.encode("latin-1"))
+            status["azure_mfa"] = _together(document["azure_mfa"], status["azure_mfa"])
+            originals.append(document["event"].get("original"))
+        if "original" in status["event"]:
+            status["event"]["original"] = [*originals, status["event"]["original"]]
         return orjson.dumps(status).decode("latin-1")
+
+
+def _together(earlier: Document, later: Document) -> Document:
+    """What two lines of an exchange say below azure_mfa; where both speak, the later one is right."""
+    both = {**earlier, **later}
+    for key, value in earlier.items():
+        if isinstance(value, dict) and isinstance(later.get(key), dict):
+            both[key] = {**value, **later[key]}
+    return both

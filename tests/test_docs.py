@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from shipper.telemetry import COUNTERS, GAUGES
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LOG = "deploy/examples/MultiFactorAuthRadiusSvc.log"
@@ -105,3 +107,20 @@ def test_links_lead_to_files() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         if not link.startswith("http"):
             assert (ROOT / link).exists(), link
+
+
+def test_every_metric_of_the_readme_is_there() -> None:
+    names = set(re.findall(r"mfa_shipper_(\w+)", README))
+    known = {*GAUGES, *(f"{name}_total" for name in COUNTERS), "batch_latency_seconds"}
+
+    assert len(names) > 5
+    assert names <= known
+
+
+def test_every_test_that_shows_a_guarantee_is_there() -> None:
+    rows = [line for line in README.split("### Delivery guarantees")[1].split("###")[0].splitlines() if line.startswith("| ")][1:]
+    shown = [re.findall(r"`(tests/[\w/]+\.py)`", row) for row in rows]
+
+    assert len(shown) > 10
+    assert all(shown)
+    assert [path for paths in shown for path in paths if not (ROOT / path).exists()] == []

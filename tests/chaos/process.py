@@ -48,7 +48,8 @@ class Shipper:
     def start(self, stdout: int | None = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
         """Start it; its log goes on where it was."""
         self.starts += 1
-        self.running.append(self)
+        if self not in self.running:
+            self.running.append(self)
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "shipper", "run", "--config", str(self.config)], stdout=stdout, stderr=log
@@ -71,7 +72,8 @@ class Shipper:
         assert self._process is not None
         if self._process.poll() is None:
             os.kill(self._process.pid, number)
-        self.running.remove(self)
+        if self in self.running:
+            self.running.remove(self)
         return self._process.wait(30)
 
     @property

@@ -88,7 +88,14 @@ MESSAGES = Values(
      "Pfauth not performed for user 'anna' from 10.0.0.5.",
      "Pfauth succeeded for user 'anna' from 10.0.0.5:1812. Call status: SUCCESS_NO_PIN - \"No PIN Entered\".",
      "authResult=1", "rawCallStatus=21", "Calling pfAuthUser", "Calling pfAuthUser()", "('anna', '', 1)",
-     "Calling pfAuthUser(‘DOM\\anna’, ”, 1)", "\ufeff"),
+     "Calling pfAuthUser(‘DOM\\anna’, ”, 1)", "\ufeff", "Primary auth type 'LDAP' requested for user 'anna'",
+     "Failed RADIUS auth for user 'DOM\\anna'. Logon failure: no (5)", "Primary auth succeeded for user 'anna@example.com'",
+     "validate_oath_code: user DOM\\anna updated authentication result. callStatus = OATH Code Verified",
+     'User "bob" changed user "DOM\\anna" value Phone from "1" to "2".', 'User "bob" added new User Mobile App Device',
+     "NPS Extension for Azure MFA:  CID: 82a3db8d-3317-43f7-b203-6ba81cba93c9 : Challenge requested in Authentication Ext "
+     "for User DOM\\anna with state 92a3db8d-3317-43f7-b203-6ba81cba93c9",
+     "NPS Extension for Azure MFA:  CID: 82a3db8d-3317-43f7-b203-6ba81cba93c9 : Access Rejected for user DOM\\anna "
+     "with Azure MFA response: PhoneAppDenied and message: no"),
 )
 # fmt: on
 

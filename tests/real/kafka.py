@@ -185,17 +185,39 @@ def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
         consumer.close()
 
 
+def consume(address: str, topic: str) -> None:
+    """Print what is in a topic and what comes, until ctrl-C."""
+    from confluent_kafka import Consumer
+
+    consumer = Consumer({"bootstrap.servers": address, "group.id": secrets.token_hex(8), "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    try:
+        while True:
+            message = consumer.poll(1.0)
+            if message is not None and message.error() is None:
+                print((message.value() or b"").decode(errors="replace"), flush=True)
+    except KeyboardInterrupt:
+        consumer.close()
+
+
 def main() -> None:
-    """Run a broker in the foreground."""
+    """Run a broker in the foreground, or show what arrives there."""
     arguments = argparse.ArgumentParser(description=main.__doc__)
     arguments.add_argument("--port", type=int, default=9092)
-    port = arguments.parse_args().port
+    arguments.add_argument("--consume", metavar="TOPIC", help="show what arrives in a topic of the broker on that port")
+    given = arguments.parse_args()
+    port = given.port
+    if given.consume:
+        consume(f"127.0.0.1:{port}", given.consume)
+        return
     with tempfile.TemporaryDirectory(prefix="mfa-kafka-") as folder:
         try:
             broker = Broker(Path(folder), port=port).start()
         except Unavailable as error:
             raise SystemExit(str(error)) from None
-        print(f"Kafka listens on 127.0.0.1:{port}; topics are made when they are first used. Ctrl-C ends it.", flush=True)
+        create_topic(broker.address, "mfa-events")
+        create_topic(broker.address, "mfa-shipper-state", 1, **{"cleanup.policy": "compact"})
+        print(f"Kafka listens on 127.0.0.1:{port}, with the topics mfa-events and mfa-shipper-state. Ctrl-C ends it.", flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             signal.pause()
