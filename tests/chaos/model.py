@@ -5,7 +5,8 @@ against `parse` of all that was ever written:
 
 - nothing is lost, but what a truncation or deletion destroyed before anybody could read it;
 - nothing is invented: every event that came is one of `parse`'s, findings included;
-- what came more than once has the same id and the same content (exactly once: nothing does).
+- what came more than once has the same id and the same content (exactly once: nothing does);
+- the numbers add up between any two turns, and at rest every line that was read is accounted for.
 
 `python -m tests.chaos.model SEED` shows one life.
 """
@@ -37,7 +38,7 @@ from shipper.sources import read_records
 from shipper.tail.tail import PATIENCE, Tail, TailInput
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
-from shipper.vitals import Vitals
+from shipper.vitals import Vitals, conservation
 from tests.bench.generate import Recipe, generate
 
 ROTATE_WAIT = 1.0
@@ -185,6 +186,8 @@ class Life:
             for _ in range(turns):
                 assert self.sidecar is not None
                 self.sidecar.turn()
+                told = conservation(self.sidecar.vitals)
+                assert told is None, told
                 self.clock.wait(0.1)
         except Crash as crash:
             self.log(f"  crash {crash}")
@@ -264,6 +267,11 @@ class Life:
         else:
             raise AssertionError("the sidecar does not come to rest")
         assert self.sidecar.stop(SECOND)
+        vitals = self.sidecar.vitals
+        assert vitals.counts.lines == vitals.counts.events  # nothing filters and nothing merges here
+        assert vitals.events_waiting == 0
+        assert vitals.events_delivered == vitals.counts.events + vitals.counts.findings
+        assert vitals.dead_letters <= vitals.events_delivered
 
     def verdict(self) -> str:
         """Raises AssertionError where the promise is broken; a line of numbers otherwise."""
