@@ -5,6 +5,7 @@ folder synced behind that: after a loss of power there is the old one or the new
 stays as `checkpoint.json.1`. A file that cannot be read is set aside, never a reason not to start.
 """
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -185,8 +186,9 @@ class Lock:
             raise UsageError(
                 f"state_dir {state_dir} is in use by the mfa-shipper with pid {pid or 'unknown'}; stop that one, or give another state_dir"
             )
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # on a full disk it is held without a name
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let another one in."""
