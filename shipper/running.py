@@ -30,11 +30,14 @@ from shipper.sidecar import Sidecar
 from shipper.sinks.build import build_sink, dead_letter_box
 from shipper.sinks.protocol import Refusal
 from shipper.sources import Warm, read_records
+from shipper.tail.inputs import TailInput
 from shipper.tail.place import Place
-from shipper.tail.tail import Tail, TailInput
+from shipper.tail.tail import Tail
 from shipper.telemetry import Server
 from shipper.times import SECOND
 from shipper.vitals import Vitals
+
+OTHER_FILES = 64  # descriptors that are no logs: the sink's, the checkpoint's, those of a metrics page
 
 
 def settings_of(config: Config) -> Settings:
@@ -93,7 +96,7 @@ def run(config: Config) -> int:
         RunError: it cannot go on.
     """
     settings = settings_of(config)
-    _raise_limits()
+    most_open = _raise_limits()
     checkpoint = Checkpoint(config.state_dir)
     lock = Lock(config.state_dir)
     vitals = Vitals()
@@ -102,10 +105,10 @@ def run(config: Config) -> int:
         stack.callback(lock.release)
         if server:
             stack.callback(server.close)
-        return _work(config, settings, checkpoint, vitals)
+        return _work(config, settings, checkpoint, vitals, most_open)
 
 
-def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vitals) -> int:
+def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vitals, most_open: int | None) -> int:
     sink = build_sink(config)
     vitals.sink = sink.name
     stop = Event()
@@ -132,6 +135,7 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
         line_limit=config.tail.max_line,
         read_size=config.tail.read_size,
         rotate_wait=config.tail.rotate_wait / SECOND,
+        most_open=most_open,
     )
     batch = config.output.batch
     sidecar = Sidecar(
@@ -228,12 +232,14 @@ def _catch_signals(stop: Event) -> None:
     signal.signal(signal.SIGINT, caught)
 
 
-def _raise_limits() -> None:
-    """As many files as the system allows: each log that is followed stays open."""
+def _raise_limits() -> int | None:
+    """As many files as the system allows: each log that is followed stays open. How many logs that may be."""
     try:
         import resource
     except ImportError:
-        return  # Windows has no such limit
+        return None  # Windows has no such limit
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else max(1, soft - OTHER_FILES)

@@ -18,7 +18,7 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "fakes": "testing",
     "files": "files identity library output summary pieces",
     "flow": "pipeline",
-    "tail": "tail tail.place tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
+    "tail": "tail tail.place tail.inputs tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
     "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters "
     "sinks.kafka sinks.kafka_client sinks.kafka_causes sinks.confluent sinks.kafka_python sinks.dead_letter_topic",
     "configuration": "settings_file sections config sinks.build",

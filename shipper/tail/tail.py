@@ -9,34 +9,17 @@ rename, as a copy, as `.gz` and on a share that comes back, and another one unde
 import glob
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from shipper.files import LINE_LIMIT, READ_SIZE
 from shipper.identity import source_name
 from shipper.tail.followed import Changed, Followed
+from shipper.tail.inputs import CROWDED, TailInput
 from shipper.tail.kin import Kin
 from shipper.tail.opener import Open, default_opener
 from shipper.tail.place import Place
 from shipper.tail.reading import Reading
 
 PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
-
-
-@dataclass(frozen=True, slots=True)
-class TailInput:
-    """One glob to follow.
-
-    Attributes:
-        path: the glob; it may match nothing yet.
-        start: `beginning` or `end`, for files without a place that are there at the first look.
-        encoding: `auto`, or that of a log without a byte order mark.
-        exclude: globs of files that are not read although `path` matches them.
-    """
-
-    path: str
-    start: str = "beginning"
-    encoding: str = "auto"
-    exclude: tuple[str, ...] = ()
 
 
 class Tail:
@@ -52,6 +35,7 @@ class Tail:
         read_size: int = READ_SIZE,
         rotate_wait: float = 5.0,
         glob_interval: float = 1.0,
+        most_open: int | None = None,
         opener: Open | None = None,
     ) -> None:
         """
@@ -62,12 +46,14 @@ class Tail:
             line_limit, read_size: bytes of a line, and of a read.
             rotate_wait: seconds without a change after which a file that was rotated away is complete.
             glob_interval: seconds between two searches for new files, while nothing says that there are some.
+            most_open: how many files may be open at once; None: as many as there are.
             opener: opens a file for reading.
         """
         self._inputs = inputs
         self._now = now
         self._line_limit, self._read_size = line_limit, read_size
         self._rotate_wait, self._glob_interval = rotate_wait, glob_interval
+        self._most_open = most_open
         self._open = opener or default_opener()
         self._kin = Kin(places)
         self._files: list[Followed] = []
@@ -75,7 +61,7 @@ class Tail:
         self._groups: dict[str, list[Followed]] = {}
         self._turns: list[str] = []
         self._next_glob = now()
-        self._first_look = True
+        self._first_look, self._crowded = True, False
         self.rotations = self.truncations = self.lost_bytes = 0
         self.problems: dict[str, str] = {}
         self.past_lost: set[str] = set()  # sources whose recent past could not be read again at the start
@@ -146,6 +132,7 @@ class Tail:
     def _search(self, now: float) -> None:
         """Find new files, and the new names of known ones."""
         tried: set[str] = set()
+        self._crowded = False
         found: dict[tuple[int, int], tuple[str, TailInput, tuple[int, int]]] = {}
         for given in self._inputs:
             excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
@@ -173,10 +160,23 @@ class Tail:
                 self._closed[identity] = state, path
                 continue
             self._closed.pop(identity, None)
-            self._follow(path, given, now)
+            if self._make_room():
+                self._follow(path, given, now)
         for identity in [one for one, (_, path) in self._closed.items() if one not in found and not os.path.exists(path)]:
             del self._closed[identity]
         self.problems = {path: problem for path, problem in self.problems.items() if path in tried}
+        if self._crowded:
+            self.problems[""] = CROWDED
+
+    def _make_room(self) -> bool:
+        """Close the file that has been quiet for longest, if all may be open that are; it is opened again when it grows."""
+        if self._most_open is None or len(self._files) < self._most_open:
+            return True
+        done = [one for one in self._files if one.key and one.at_end and not one.has_rest and not one.gone]
+        self._crowded |= not done
+        if done:
+            self._close(min(done, key=lambda one: one.quiet_since))
+        return bool(done)
 
     def _follow(self, path: str, given: TailInput, now: float) -> None:
         try:

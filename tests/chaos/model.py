@@ -35,7 +35,8 @@ from shipper.pipeline import Settings, run_source
 from shipper.sidecar import Sidecar
 from shipper.sinks.protocol import Batch, Receipt, Refusal
 from shipper.sources import read_records
-from shipper.tail.tail import PATIENCE, Tail, TailInput
+from shipper.tail.inputs import TailInput
+from shipper.tail.tail import PATIENCE, Tail
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
 from shipper.vitals import Vitals, conservation

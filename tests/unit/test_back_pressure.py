@@ -14,7 +14,8 @@ from shipper.library import load
 from shipper.pipeline import Settings
 from shipper.sidecar import Sidecar
 from shipper.sinks.protocol import Refusal, SinkDown
-from shipper.tail.tail import Tail, TailInput
+from shipper.tail.inputs import TailInput
+from shipper.tail.tail import Tail
 from shipper.testing import FakeClock, MemorySink
 from shipper.times import SECOND
 from shipper.vitals import Vitals, conservation
