@@ -6,11 +6,11 @@ Everything is built here, in this order: lock, checkpoint, sink, places, tail, l
 import contextlib
 import os
 import random
-import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from secrets import token_hex
 from threading import Event
 from typing import Any
 
@@ -88,8 +88,8 @@ class _Watcher:
         log("error", "records were refused and are among the dead letters", number=len(refusals), reason=refusals[0].reason)
 
 
-def run(config: Config) -> int:
-    """Follow and deliver until SIGTERM or SIGINT; the exit status.
+def run(config: Config, secrets: Collection[str] = ()) -> int:
+    """Follow and deliver until SIGTERM or SIGINT; the exit status. `secrets` are shown nowhere.
 
     Raises:
         UsageError: it cannot begin.
@@ -100,7 +100,7 @@ def run(config: Config) -> int:
     checkpoint = Checkpoint(config.state_dir)
     lock = Lock(config.state_dir)
     vitals = Vitals()
-    server = Server(config.metrics.listen, vitals, time.monotonic_ns) if config.metrics.listen else None
+    server = Server(config.metrics.listen, vitals, time.monotonic_ns, secrets) if config.metrics.listen else None
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         if server:
@@ -118,7 +118,7 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
         log("error", warning)
     letters = dead_letter_box(config)
     watcher = _Watcher(sink.name)
-    delivery = Delivery(sink, letters, watcher, run=secrets.token_hex(8), now=time.monotonic_ns, random=random.random)
+    delivery = Delivery(sink, letters, watcher, run=token_hex(8), now=time.monotonic_ns, random=random.random)
     places, warm = stored.places, stored.warm
     if config.output.kafka and config.output.kafka.exactly_once and config.output.type == "kafka":
         remembered = _places_in_sink(delivery, stop, vitals)

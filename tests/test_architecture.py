@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "shipper"
 LAYERS = {  # a module imports from its own layer and from those above it in this table
-    "words": "shipper errors model times units",
+    "words": "shipper errors model times units hiding",
     "core": "principal ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
     "protocols": "sinks sinks.protocol sinks.records",
