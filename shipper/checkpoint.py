@@ -17,7 +17,7 @@ import msgspec
 
 from shipper.errors import UsageError
 from shipper.sources import Warm
-from shipper.tail.place import Place, place_from
+from shipper.tail.place import Place, escaped, place_from, unescaped
 
 VERSION = 1
 NAME = "checkpoint.json"
@@ -133,15 +133,19 @@ def read_checkpoint(path: str) -> tuple[dict[str, Place], dict[str, Warm]]:
         raise ValueError(f"it has version {value.get('version')}, this program writes {VERSION}")
     if value.get("sum") != _sum(value):
         raise ValueError("its checksum is wrong")
-    places = {key: place_from(one) for key, one in value["places"].items()}
-    return places, {source: Warm(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
+    try:
+        places = {key: place_from(one) for key, one in value["places"].items()}
+        warm = {str(unescaped(source)): Warm(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"it is no checkpoint: {error}") from None
+    return places, warm
 
 
 def _encode(places: Mapping[str, Place], warm: Mapping[str, Warm]) -> bytes:
     value: dict[str, Any] = {
         "version": VERSION,
         "places": {key: msgspec.Raw(place.to_json()) for key, place in places.items()},
-        "warm": {source.encode("utf-8", "replace").decode(): list(one) for source, one in warm.items()},
+        "warm": {escaped(source): list(one) for source, one in warm.items()},
     }
     value = msgspec.json.decode(msgspec.json.encode(value))
     return msgspec.json.format(msgspec.json.encode({**value, "sum": _sum(value)}), indent=1) + b"\n"
