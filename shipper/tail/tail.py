@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shipper.files import LINE_LIMIT, READ_SIZE
 from shipper.identity import source_name
-from shipper.tail.followed import Changed, Followed
+from shipper.tail.followed import Changed, Followed, follow
 from shipper.tail.inputs import CROWDED, TailInput
 from shipper.tail.kin import Kin
 from shipper.tail.opener import Open, default_opener
@@ -71,7 +71,11 @@ class Tail:
         now = self._now()
         moved = False
         for one in list(self._files):
-            moved |= self._watch(one, now)
+            try:
+                moved |= self._watch(one, now)
+                self.problems.pop(one.path, None)
+            except OSError as error:
+                self.problems[one.path] = f"{one.path} cannot be read: {error.strerror}"
         if moved or now >= self._next_glob:
             self._next_glob = now + self._glob_interval
             self._search(now)
@@ -93,21 +97,17 @@ class Tail:
                 return False  # the whole folder is away, as a share can be: that says nothing about the file
             away = True
         if away:
-            try:
-                status = os.fstat(one.content.descriptor)
-            except OSError as error:
-                self.problems[one.path] = f"{one.path} cannot be read: {error.strerror}"
-                return False
+            status = os.fstat(one.content.descriptor)
         moved = away and not one.gone
         if moved:
             self.rotations += not one.rotated
             one.rotated = one.gone = True
-        one.modified = status.st_mtime_ns
-        return self._resize(one, status.st_size, now) or moved
+        touched, one.modified = status.st_mtime_ns != one.modified, status.st_mtime_ns
+        return self._resize(one, status.st_size, now, touched=touched) or moved
 
-    def _resize(self, one: Followed, size: int, now: float) -> bool:
-        """Note the size of a file; True if it was cut."""
-        if size == one.size:
+    def _resize(self, one: Followed, size: int, now: float, *, touched: bool) -> bool:
+        """Note the size of a file; True if it was cut. One that was `touched` may be another of the same size."""
+        if size == one.size and (not touched or not one.key or one.unchanged):
             return False
         previous, one.size = one.size, size
         one.quiet_since = now
@@ -180,12 +180,11 @@ class Tail:
 
     def _follow(self, path: str, given: TailInput, now: float) -> None:
         try:
-            descriptor = self._open(path)
+            one = follow(self._open, path, source_name(path), given.encoding, self._read_size, self._line_limit, now)
         except OSError as error:
             self.problems[path] = f"{path} cannot be read: {error.strerror}; it is tried again"
             return
         self.problems.pop(path, None)
-        one = Followed(path, descriptor, source_name(path), given.encoding, self._read_size, self._line_limit, now)
         one.from_end = given.start == "end" and self._first_look
         self._files.append(one)
 
@@ -296,7 +295,7 @@ class Tail:
         place = self._kin.places[key]
         for path in [place.path, *(path for _, path in self._closed.values())]:
             try:
-                one = Followed(path, self._open(path), place.source, "auto", self._read_size, self._line_limit, self._now())
+                one = follow(self._open, path, place.source, "auto", self._read_size, self._line_limit, self._now())
             except OSError:
                 continue
             one.final = True
