@@ -92,6 +92,18 @@ def test_the_core_touches_nothing(module: str) -> None:
     assert names & {"open", "print", "input", "exec", "eval", "__import__"} == set()
 
 
+def test_nothing_waits_by_the_wall_clock() -> None:
+    """It jumps. Who asks it wants to write it down; intervals and pauses are measured with a monotonic clock."""
+    asking = {"time.time", "time.time_ns", "time.gmtime", "time.localtime", "datetime.now", "datetime.utcnow"}
+    found = {
+        (module, ast.unparse(node))
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in asking
+    }
+    assert found == {("telemetry", "time.time"), ("sinks.file", "time.gmtime"), ("sinks.dead_letters", "datetime.now")}
+
+
 @every_module
 def test_a_module_is_small_and_says_what_it_is_for(module: str) -> None:
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST

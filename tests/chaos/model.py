@@ -244,8 +244,9 @@ class Life:
         # the second line of an instant here.
         lines = bytes(self.writer.generations[-1]).splitlines(keepends=True)
         following = next(self.source, b"")
-        while following and lines and lines[-1].endswith(b"\n") and following[:27] == lines[-1][:27]:
-            self.writer.write(following)
+        while following and lines and following[:27] == lines[-1][:27]:
+            if lines[-1].endswith(b"\n"):  # else that instant has no other line
+                self.writer.write(following)
             following = next(self.source, b"")
         self.source = itertools.chain([following] if following else [], self.source)
 
