@@ -5,6 +5,7 @@ folder synced behind that: after a loss of power there is the old one or the new
 stays as `checkpoint.json.1`. A file that cannot be read is set aside, never a reason not to start.
 """
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -16,7 +17,7 @@ import msgspec
 
 from shipper.errors import UsageError
 from shipper.sources import Warm
-from shipper.tail.place import Place, place_from
+from shipper.tail.place import Place, escaped, place_from, unescaped
 
 VERSION = 1
 NAME = "checkpoint.json"
@@ -132,15 +133,19 @@ def read_checkpoint(path: str) -> tuple[dict[str, Place], dict[str, Warm]]:
         raise ValueError(f"it has version {value.get('version')}, this program writes {VERSION}")
     if value.get("sum") != _sum(value):
         raise ValueError("its checksum is wrong")
-    places = {key: place_from(one) for key, one in value["places"].items()}
-    return places, {source: Warm(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
+    try:
+        places = {key: place_from(one) for key, one in value["places"].items()}
+        warm = {str(unescaped(source)): Warm(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"it is no checkpoint: {error}") from None
+    return places, warm
 
 
 def _encode(places: Mapping[str, Place], warm: Mapping[str, Warm]) -> bytes:
     value: dict[str, Any] = {
         "version": VERSION,
         "places": {key: msgspec.Raw(place.to_json()) for key, place in places.items()},
-        "warm": {source.encode("utf-8", "replace").decode(): list(one) for source, one in warm.items()},
+        "warm": {escaped(source): list(one) for source, one in warm.items()},
     }
     value = msgspec.json.decode(msgspec.json.encode(value))
     return msgspec.json.format(msgspec.json.encode({**value, "sum": _sum(value)}), indent=1) + b"\n"
@@ -185,8 +190,9 @@ class Lock:
             raise UsageError(
                 f"state_dir {state_dir} is in use by the mfa-shipper with pid {pid or 'unknown'}; stop that one, or give another state_dir"
             )
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # on a full disk it is held without a name
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let another one in."""

@@ -8,16 +8,18 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from shipper import __version__
-from shipper.cli_types import Duration, Size
+from shipper.cli_types import Duration, Size, workers_of
 from shipper.detect.double_prompt import Rule
 from shipper.errors import MfaShipperError, RunError, UsageError
 from shipper.formats import FORMATS
+from shipper.hiding import hide, hide_in
 from shipper.library import load, load_codes, syslog_time
 from shipper.output import ClosedPipe, open_output
 from shipper.parse import Options
@@ -85,7 +87,7 @@ def parse(
         settings,
         files,
         output,
-        workers=_workers(workers),
+        workers=workers_of(workers),
         deterministic=options["deterministic"],
         show_progress=show_progress,
         quiet=quiet,
@@ -147,7 +149,8 @@ def run(config_file: str) -> int:
     gc.enable()  # the Kafka clients leave cycles behind, and this process lives for years
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
-    return running.run(config)
+    with _hiding(secrets):
+        return running.run(config, secrets)
 
 
 @command.command()
@@ -161,10 +164,11 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
         from shipper import state_report
         from shipper.config import load_config
 
-        config, _ = load_config(config_file, os.environ)
-        _print(state_report.plan(config) + "\n")
-        if reach and (reason := state_report.connect(config)):
-            raise RunError(f"{config.output.type}: {reason}")
+        config, secrets = load_config(config_file, os.environ)
+        with _hiding(secrets):
+            _print(hide(state_report.plan(config), secrets) + "\n")
+            if reach and (reason := state_report.connect(config)):
+                raise RunError(f"{config.output.type}: {reason}")
         _print("the output accepts us\nall is well\n" if reach else "all is well\n")
         return 0
     if reach:
@@ -194,11 +198,11 @@ def status(config_file: str, form: str) -> None:
     from shipper import state_report
     from shipper.config import load_config
 
-    config, _ = load_config(config_file, os.environ)
+    config, secrets = load_config(config_file, os.environ)
     try:
-        value = state_report.state(config)
+        value = hide_in(state_report.state(config), secrets)
     except (OSError, ValueError) as error:
-        raise RunError(f"the checkpoint in {config.state_dir} cannot be read: {error}") from None
+        raise RunError(hide(f"the checkpoint in {config.state_dir} cannot be read: {error}", secrets)) from None
     _print((json.dumps(value, indent=2) if form == "json" else state_report.state_text(value)) + "\n")
 
 
@@ -211,12 +215,25 @@ def replay(config_file: str, letters: str | None) -> int:
     from shipper.replaying import replay as send
 
     gc.enable()
-    config, _ = load_config(config_file, os.environ)
+    config, secrets = load_config(config_file, os.environ)
     if letters and not os.path.exists(letters):
         raise UsageError(f"there is no file {letters}")
-    delivered, kept = send(config, letters)
+    with _hiding(secrets):
+        delivered, kept = send(config, letters)
     _print(f"{delivered} delivered, {kept} refused again and kept\n")
     return 1 if kept else 0
+
+
+@contextlib.contextmanager
+def _hiding(secrets: Collection[str]) -> Iterator[None]:
+    """No error says a secret."""
+    try:
+        yield
+    except MfaShipperError as error:
+        error.args = (hide(str(error), secrets),)
+        raise
+    except OSError as error:
+        raise RunError(hide(str(error), secrets)) from None
 
 
 def _print(text: str) -> None:
@@ -270,14 +287,6 @@ def _settings(
         per_exchange=events == "exchange",
         line_limit=max_line,
     )
-
-
-def _workers(text: str) -> int:
-    if text == "auto":
-        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= 256:
-        raise UsageError(f"--workers {text}: expected a number from 1 to 256, or auto")
-    return int(text)
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """Durations and sizes as types of command line options."""
 
+import os
 from typing import Any
 
 import click
 
+from shipper.errors import UsageError
 from shipper.units import duration, size
 
 
@@ -35,3 +37,16 @@ class Size(click.ParamType[int]):
             return size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def workers_of(text: str) -> int:
+    """How many processes `--workers` asks for.
+
+    Raises:
+        UsageError: it is neither a number from 1 to 256 nor `auto`.
+    """
+    if text == "auto":
+        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= 256:
+        raise UsageError(f"--workers {text}: expected a number from 1 to 256, or auto")
+    return int(text)

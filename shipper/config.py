@@ -33,7 +33,9 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
         errors += [settings.at(where, what) for where, what in contradictions(config)]
     if errors or config is None:
         raise UsageError("\n".join(dict.fromkeys(errors)))
-    return config, settings.secrets
+    security = config.output.kafka and config.output.kafka.security
+    typed = {security.password.value} if security and security.password else set()  # in the file itself
+    return config, settings.secrets | typed
 
 
 def contradictions(config: Config) -> list[tuple[Path, str]]:

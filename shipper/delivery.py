@@ -92,6 +92,11 @@ class Delivery:
         return not self._batches[self._number].whole if self._number in self._batches else False
 
     @property
+    def awaits_rest(self) -> bool:
+        """True if it takes nothing but the rest of a read whose first part it has."""
+        return self.accepts and len(self._batches) >= self.sink.in_flight
+
+    @property
     def expects_news(self) -> bool:
         """True while `turn` has something to wait for."""
         return self._connected and bool(self._batches)

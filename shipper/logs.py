@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from shipper.hiding import hide, hide_in
+
 LOGGER = "mfa_shipper"
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -22,7 +24,7 @@ def log(level: str, message: str, **fields: Any) -> None:
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     """Begin: `form` is `text` or `json`; `secrets` are replaced wherever they turn up."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(form == "json", sorted((s for s in secrets if s), key=len, reverse=True)))
+    handler.setFormatter(_Formatter(form == "json", frozenset(secrets)))
     logger = logging.getLogger(LOGGER)
     logger.handlers = [handler]
     logger.setLevel(LEVELS[level])
@@ -34,7 +36,7 @@ def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
 
 
 class _Formatter(logging.Formatter):
-    def __init__(self, as_json: bool, secrets: list[str]) -> None:
+    def __init__(self, as_json: bool, secrets: frozenset[str]) -> None:
         super().__init__()
         self._as_json = as_json
         self._secrets = secrets
@@ -46,10 +48,9 @@ class _Formatter(logging.Formatter):
         message = record.getMessage()
         if self._as_json:
             line = {"@timestamp": stamp, "log.level": record.levelname.lower(), "message": message, "log.logger": record.name}
-            text = json.dumps({**line, **fields}, default=str, ensure_ascii=False)
+            text = json.dumps(hide_in({**line, **fields}, self._secrets), ensure_ascii=False)
         else:
             text = f"{stamp} {record.levelname.lower():7} {message}"
             text += "".join(f" {name}={value}" for name, value in fields.items())
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+            text = hide(text, self._secrets)
         return text.replace("\n", " ")

@@ -6,11 +6,11 @@ Everything is built here, in this order: lock, checkpoint, sink, places, tail, l
 import contextlib
 import os
 import random
-import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from secrets import token_hex
 from threading import Event
 from typing import Any
 
@@ -31,12 +31,14 @@ from shipper.sidecar import Sidecar
 from shipper.sinks.build import build_sink, dead_letter_box
 from shipper.sinks.protocol import Refusal
 from shipper.sources import Warm, read_records
+from shipper.tail.inputs import TailInput
 from shipper.tail.place import Place
-from shipper.tail.reading import TailInput
 from shipper.tail.tail import Tail
 from shipper.telemetry import Server
 from shipper.times import SECOND
 from shipper.vitals import Vitals
+
+OTHER_FILES = 64  # descriptors that are no logs: the sink's, the checkpoint's, those of a metrics page
 
 
 def settings_of(config: Config) -> Settings:
@@ -91,27 +93,27 @@ class _Watcher:
         log("error", "records were refused and are among the dead letters", number=len(refusals), reason=refusals[0].reason)
 
 
-def run(config: Config) -> int:
-    """Follow and deliver until SIGTERM or SIGINT; the exit status.
+def run(config: Config, secrets: Collection[str] = ()) -> int:
+    """Follow and deliver until SIGTERM or SIGINT; the exit status. `secrets` are shown nowhere.
 
     Raises:
         UsageError: it cannot begin.
         RunError: it cannot go on.
     """
     settings = settings_of(config)
-    _raise_limits()
+    most_open = _raise_limits()
     checkpoint = Checkpoint(config.state_dir)
     lock = Lock(config.state_dir)
     vitals = Vitals()
-    server = Server(config.metrics.listen, vitals, time.monotonic_ns) if config.metrics.listen else None
+    server = Server(config.metrics.listen, vitals, time.monotonic_ns, secrets) if config.metrics.listen else None
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         if server:
             stack.callback(server.close)
-        return _work(config, settings, checkpoint, vitals)
+        return _work(config, settings, checkpoint, vitals, most_open)
 
 
-def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vitals) -> int:
+def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vitals, most_open: int | None) -> int:
     sink = build_sink(config)
     vitals.sink = sink.name
     stop = Event()
@@ -121,7 +123,7 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
         log("error", warning)
     letters = dead_letter_box(config)
     watcher = _Watcher(sink.name)
-    delivery = Delivery(sink, letters, watcher, run=secrets.token_hex(8), now=time.monotonic_ns, random=random.random)
+    delivery = Delivery(sink, letters, watcher, run=token_hex(8), now=time.monotonic_ns, random=random.random)
     places, warm = stored.places, stored.warm
     if config.output.kafka and config.output.kafka.exactly_once and config.output.type == "kafka":
         remembered = _places_in_sink(delivery, stop, vitals)
@@ -139,6 +141,7 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
         read_size=config.tail.read_size,
         rotate_wait=config.tail.rotate_wait / SECOND,
         stamp_of=stamp_reader(settings.library.lines),
+        most_open=most_open,
     )
     batch = config.output.batch
     sidecar = Sidecar(
@@ -235,12 +238,14 @@ def _catch_signals(stop: Event) -> None:
     signal.signal(signal.SIGINT, caught)
 
 
-def _raise_limits() -> None:
-    """As many files as the system allows: each log that is followed stays open."""
+def _raise_limits() -> int | None:
+    """As many files as the system allows: each log that is followed stays open. How many logs that may be."""
     try:
         import resource
     except ImportError:
-        return  # Windows has no such limit
+        return None  # Windows has no such limit
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else max(1, soft - OTHER_FILES)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from shipper.errors import UsageError
+from shipper.hiding import hide
 
 Path = tuple[str | int, ...]
 
@@ -41,8 +42,7 @@ class SettingsFile:
 
     def at(self, path: Path, what: str) -> str:
         """A sentence about a key path, with file and line as far as they are known, and no secret in it."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            what = what.replace(secret, "***") if secret else what
+        what = hide(what, self.secrets)
         line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 0)
         where = f"{self.name}:{line}" if line else self.name
         return f"{where}: {dotted(path)}: {what}" if path else f"{where}: {what}"

@@ -131,6 +131,8 @@ class Sidecar:
         """Read on as long as the other side takes it."""
         self._send_full()
         for _ in range(READS_A_TURN):
+            if self._delivery.awaits_rest:
+                self._send_all()  # or each read would bring a rest of its own, and reading would never wait
             if self._full:
                 return
             reading = self._tail.read()

@@ -6,7 +6,7 @@ Prometheus' conventions: base units, `_total` on what only grows.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from shipper.errors import UsageError
+from shipper.hiding import hide
 from shipper.times import SECOND
 from shipper.vitals import LATENCY_BOUNDS, Vitals
 
@@ -127,8 +128,8 @@ def _histogram(vitals: Vitals) -> Metric:
 class Server:
     """The HTTP server, on a thread of its own."""
 
-    def __init__(self, listen: str, vitals: Vitals, now: Callable[[], int]) -> None:
-        """`listen` is `HOST:PORT`; port 0 takes a free one.
+    def __init__(self, listen: str, vitals: Vitals, now: Callable[[], int], secrets: Collection[str] = ()) -> None:
+        """`listen` is `HOST:PORT`; port 0 takes a free one. `secrets` are on no page.
 
         Raises:
             UsageError: the port is taken, or there is no such address.
@@ -141,7 +142,7 @@ class Server:
             pages = {  # noqa: RUF012  one per server
                 "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
                 "/healthz": lambda: _health(vitals, now()),
-                "/readyz": lambda: _readiness(vitals),
+                "/readyz": lambda: _readiness(vitals, secrets),
             }
 
         try:
@@ -167,9 +168,11 @@ def _health(vitals: Vitals, now: int) -> Page:
     return _json(200 if age <= BEAT else 503, {"alive": age <= BEAT, "seconds_since_last_turn": round(age, 3)})
 
 
-def _readiness(vitals: Vitals) -> Page:
+def _readiness(vitals: Vitals, secrets: Collection[str]) -> Page:
     answer = {"ready": vitals.sink_up, "sink": vitals.sink}
-    return _json(200 if vitals.sink_up else 503, answer if vitals.sink_up else {**answer, "reason": vitals.sink_reason})
+    return _json(
+        200 if vitals.sink_up else 503, answer if vitals.sink_up else {**answer, "reason": hide(vitals.sink_reason, secrets)}
+    )
 
 
 def _json(status: int, value: dict[str, object]) -> Page:

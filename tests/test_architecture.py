@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "shipper"
 LAYERS = {  # a module imports from its own layer and from those above it in this table
-    "words": "shipper errors model times units",
+    "words": "shipper errors model times units hiding",
     "core": "principal windows ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
     "protocols": "sinks sinks.protocol sinks.records",
@@ -18,7 +18,7 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "fakes": "testing",
     "files": "files identity library output summary pieces",
     "flow": "pipeline",
-    "tail": "tail tail.place tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
+    "tail": "tail tail.place tail.inputs tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
     "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters "
     "sinks.kafka sinks.kafka_client sinks.kafka_causes sinks.confluent sinks.kafka_python sinks.dead_letter_topic",
     "configuration": "settings_file sections config sinks.build",
@@ -90,6 +90,18 @@ def test_the_core_touches_nothing(module: str) -> None:
     assert {name.partition(".")[0] for name in imported(module)} & set(WORLD.split()) == set()
     names = {node.id for node in ast.walk(tree(module)) if isinstance(node, ast.Name)}
     assert names & {"open", "print", "input", "exec", "eval", "__import__"} == set()
+
+
+def test_nothing_waits_by_the_wall_clock() -> None:
+    """It jumps. Who asks it wants to write it down; intervals and pauses are measured with a monotonic clock."""
+    asking = {"time.time", "time.time_ns", "time.gmtime", "time.localtime", "datetime.now", "datetime.utcnow"}
+    found = {
+        (module, ast.unparse(node))
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in asking
+    }
+    assert found == {("telemetry", "time.time"), ("sinks.file", "time.gmtime"), ("sinks.dead_letters", "datetime.now")}
 
 
 @every_module

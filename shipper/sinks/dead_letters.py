@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from shipper.sinks.protocol import Refusal
+from shipper.tail.opener import read_at
 
 NAME = "dead_letters.ndjson"
 
@@ -30,11 +31,13 @@ class DeadLetterFile:
             OSError: that is not possible now.
         """
         data = b"".join(encode_letter(one, self.now()) + b"\n" for one in refusals)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
         try:
             before = os.fstat(descriptor).st_size
+            # What a crash tore gets an end of its own, or it would take the next letter with it.
+            torn = before and read_at(descriptor, 1, before - 1) != b"\n"
             try:
-                rest = memoryview(data)
+                rest = memoryview(b"\n" + data if torn else data)
                 while rest:
                     rest = rest[os.write(descriptor, rest) :]
                 os.fsync(descriptor)

@@ -6,7 +6,7 @@ it where that is taken.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,10 @@ class FileSink:
     name = "file"
     in_flight = 4
 
-    def __init__(self, options: FileOptions) -> None:
+    def __init__(self, options: FileOptions, now: Callable[[], float] = time.monotonic) -> None:
+        """`now`: seconds of a clock that only goes forward."""
         self._options = options
+        self._now = now
         self._descriptor = -1
         self._size = 0
         self._since = 0.0
@@ -54,7 +56,7 @@ class FileSink:
     def _open(self) -> None:
         self._descriptor = os.open(self._options.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
         status = os.fstat(self._descriptor)
-        self._size, self._since = status.st_size, time.time()
+        self._size, self._since = status.st_size, self._now()
         end = self._size
         while end:
             begin = max(0, end - TAIL)
@@ -110,7 +112,7 @@ class FileSink:
         if not self._size:
             return False
         full = o.rotate_size is not None and self._size + more > o.rotate_size
-        old = o.rotate_every is not None and time.time() - self._since >= o.rotate_every / SECOND
+        old = o.rotate_every is not None and self._now() - self._since >= o.rotate_every / SECOND
         return full or old
 
     def _rotate(self) -> None:
@@ -118,12 +120,11 @@ class FileSink:
         os.close(self._descriptor)
         self._descriptor = -1
         path = self._options.path
-        stamp = f"{path}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-        name, number = stamp, 1
-        while os.path.exists(name):
-            number += 1
-            name = f"{stamp}-{number}"
-        os.rename(path, name)
+        stamp, number = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), 1
+        before = _rotated(path)
+        if before and before[-1][0] >= stamp:  # also when the clock went back: the newest file stays the last one
+            stamp, number = before[-1][0], before[-1][1] + 1
+        os.rename(path, f"{path}.{stamp}" + (f"-{number}" if number > 1 else ""))
         self._open()
         if self._options.keep is not None:
             for old in rotated(path)[: -self._options.keep]:
@@ -146,9 +147,15 @@ class FileSink:
 
 def rotated(path: str) -> list[str]:
     """The rotated files of a path, the oldest first."""
+    return [one for _, _, one in _rotated(path)]
+
+
+def _rotated(path: str) -> list[tuple[str, int, str]]:
+    """Their time stamps, numbers and paths."""
     folder, name = os.path.split(os.path.abspath(path))
     found = []
     for one in Path(folder).glob(f"{name}.[0-9]*Z*"):
         stamp, _, number = one.name[len(name) + 1 :].partition("-")
-        found.append((stamp, int(number or 1), str(one)))
-    return [one for _, _, one in sorted(found)]
+        if number.isdecimal() or not number:  # else it is not ours
+            found.append((stamp, int(number or 1), str(one)))
+    return sorted(found)

@@ -13,6 +13,7 @@ from shipper.identity import HEAD, StampOf, fingerprint, first_stamp
 from shipper.lines import last_newline, next_newline
 from shipper.model import Chunk, LogFile
 from shipper.tail.content import Content
+from shipper.tail.opener import Open
 from shipper.tail.place import CHECK, Place, check_of
 from shipper.times import Clock, from_seconds
 
@@ -80,8 +81,8 @@ class Followed:
         size = self.size
         if self.file is not None or self._looked_at == (size, self.final):
             return self.file is not None
-        self._looked_at = size, self.final
         head = self.content.at(0, HEAD)
+        self._looked_at = size, self.final
         if not head:
             return False
         encoding, skip = encoding_of(head) if self._asked_encoding == "auto" else (self._asked_encoding, encoding_of(head)[1])
@@ -262,3 +263,19 @@ class Followed:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.content.descriptor)
+
+
+def follow(
+    opener: Open, path: str, source: str, encoding: str, *, read_size: int, line_limit: int, stamp_of: StampOf, now: float
+) -> Followed:
+    """Open a file to follow it.
+
+    Raises:
+        OSError: it cannot be opened, or not be read.
+    """
+    descriptor = opener(path)
+    try:
+        return Followed(path, descriptor, source, encoding, read_size, line_limit, stamp_of, now)
+    except OSError:
+        os.close(descriptor)
+        raise

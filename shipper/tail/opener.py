@@ -17,7 +17,7 @@ GENERIC_READ = 0x80000000
 FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE = 1, 2, 4
 OPEN_EXISTING = 3
 FILE_ATTRIBUTE_NORMAL = 0x80
-INVALID_HANDLE = -1
+NO_HANDLE = (None, -1, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)  # INVALID_HANDLE_VALUE, as a pointer of 32 or 64 bits
 
 
 def open_posix(path: str) -> int:
@@ -32,13 +32,17 @@ def open_windows(path: str, kernel32: Any, to_descriptor: Callable[[int, int], i
         path: the file.
         kernel32: the library, `ctypes.WinDLL("kernel32")`.
         to_descriptor: `msvcrt.open_osfhandle`.
-        error: `ctypes.WinError`, the error of the last call.
+        error: the error of the last call.
     """
     share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
     handle = kernel32.CreateFileW(path, GENERIC_READ, share, None, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, None)
-    if handle in (INVALID_HANDLE, None):
+    if handle in NO_HANDLE:
         raise error()
-    return to_descriptor(handle, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        return to_descriptor(handle, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError:
+        kernel32.CloseHandle(handle)
+        raise
 
 
 def default_opener() -> Open:
@@ -49,7 +53,11 @@ def default_opener() -> Open:
 
         kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
         kernel32.CreateFileW.restype = ctypes.c_void_p
-        return lambda path: open_windows(path, kernel32, msvcrt.open_osfhandle, ctypes.WinError)
+
+        def last() -> OSError:
+            return ctypes.WinError(ctypes.get_last_error())
+
+        return lambda path: open_windows(path, kernel32, msvcrt.open_osfhandle, last)
     return open_posix
 
 

@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
     def to_json(self) -> bytes:
         """An object; names that are not UTF-8 survive."""
-        return msgspec.json.encode({name: _escaped(value) for name, value in self._asdict().items()})
+        return msgspec.json.encode({name: escaped(value) for name, value in self._asdict().items()})
 
 
 def place_from_json(text: bytes) -> Place:
@@ -57,7 +57,7 @@ def place_from(value: object) -> Place:
     place = msgspec.convert(known, _Place)
     if place.offset < 0:
         raise ValueError("a place has a negative offset")
-    return Place._make(_unescaped(getattr(place, name)) for name in Place._fields)
+    return Place._make(unescaped(getattr(place, name)) for name in Place._fields)
 
 
 class _Place(msgspec.Struct):
@@ -79,7 +79,7 @@ def check_of(before: bytes) -> str:
     return hashlib.sha256(before[-CHECK:]).hexdigest()[:16]
 
 
-def _escaped(value: str | int) -> str | int:
+def escaped(value: str | int) -> str | int:
     """File names of Linux are bytes; those that are no text travel as latin-1 behind a NUL, which no name has."""
     if isinstance(value, str):
         try:
@@ -89,7 +89,8 @@ def _escaped(value: str | int) -> str | int:
     return value
 
 
-def _unescaped(value: str | int) -> str | int:
+def unescaped(value: str | int) -> str | int:
+    """The same back."""
     if isinstance(value, str) and value.startswith("\0"):
         return value[1:].encode("latin-1").decode("utf-8", "surrogateescape")
     return value

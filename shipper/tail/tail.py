@@ -9,14 +9,16 @@ rename, as a copy, as `.gz` and on a share that comes back, and another one unde
 import glob
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from shipper.files import LINE_LIMIT, READ_SIZE
 from shipper.identity import StampOf, no_other, source_name
-from shipper.tail.followed import Changed, Followed
+from shipper.tail.followed import Changed, Followed, follow
+from shipper.tail.inputs import CROWDED, TailInput
 from shipper.tail.kin import Kin
 from shipper.tail.opener import Open, default_opener
 from shipper.tail.place import Place
-from shipper.tail.reading import Reading, TailInput
+from shipper.tail.reading import Reading
 
 PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
 
@@ -34,6 +36,7 @@ class Tail:
         read_size: int = READ_SIZE,
         rotate_wait: float = 5.0,
         glob_interval: float = 1.0,
+        most_open: int | None = None,
         opener: Open | None = None,
         stamp_of: StampOf = no_other,
     ) -> None:
@@ -45,22 +48,24 @@ class Tail:
             line_limit, read_size: bytes.
             rotate_wait: seconds without a change after which a file that was rotated away is complete.
             glob_interval: seconds between two searches for new files, while nothing says that there are some.
+            most_open: how many files may be open at once; None: as many as there are.
             opener: opens a file for reading.
             stamp_of: for lines that do not begin as MFA Server writes them.
         """
         self._inputs = inputs
         self._now = now
-        self._line_limit, self._read_size = line_limit, read_size
         self._rotate_wait, self._glob_interval = rotate_wait, glob_interval
-        self._stamp_of = stamp_of
-        self._open = opener or default_opener()
+        self._most_open = most_open
+        self._reading_of = partial(
+            follow, opener or default_opener(), read_size=read_size, line_limit=line_limit, stamp_of=stamp_of
+        )
         self._kin = Kin(places)
         self._files: list[Followed] = []
         self._closed: dict[tuple[int, int], tuple[tuple[int, int], str]] = {}  # read to the end: size and time, path
         self._groups: dict[str, list[Followed]] = {}
         self._turns: list[str] = []
         self._next_glob = now()
-        self._first_look = True
+        self._first_look, self._crowded = True, False
         self.rotations = self.truncations = self.lost_bytes = 0
         self.problems: dict[str, str] = {}
         self.past_lost: set[str] = set()  # sources whose recent past could not be read again at the start
@@ -70,7 +75,11 @@ class Tail:
         now = self._now()
         moved = False
         for one in list(self._files):
-            moved |= self._watch(one, now)
+            try:
+                moved |= self._watch(one, now)
+                self.problems.pop(one.path, None)
+            except OSError as error:
+                self.problems[one.path] = f"{one.path} cannot be read: {error.strerror}"
         if moved or now >= self._next_glob:
             self._next_glob = now + self._glob_interval
             self._search(now)
@@ -92,21 +101,17 @@ class Tail:
                 return False  # the whole folder is away, as a share can be: that says nothing about the file
             away = True
         if away:
-            try:
-                status = os.fstat(one.content.descriptor)
-            except OSError as error:
-                self.problems[one.path] = f"{one.path} cannot be read: {error.strerror}"
-                return False
+            status = os.fstat(one.content.descriptor)
         moved = away and not one.gone
         if moved:
             self.rotations += not one.rotated
             one.rotated = one.gone = True
-        one.modified = status.st_mtime_ns
-        return self._resize(one, status.st_size, now) or moved
+        touched, one.modified = status.st_mtime_ns != one.modified, status.st_mtime_ns
+        return self._resize(one, status.st_size, now, touched=touched) or moved
 
-    def _resize(self, one: Followed, size: int, now: float) -> bool:
-        """Note the size of a file; True if it was cut."""
-        if size == one.size:
+    def _resize(self, one: Followed, size: int, now: float, *, touched: bool) -> bool:
+        """Note the size of a file; True if it was cut. One that was `touched` may be another of the same size."""
+        if size == one.size and (not touched or not one.key or one.unchanged):
             return False
         previous, one.size = one.size, size
         one.quiet_since = now
@@ -131,6 +136,7 @@ class Tail:
     def _search(self, now: float) -> None:
         """Find new files, and the new names of known ones."""
         tried: set[str] = set()
+        self._crowded = False
         found: dict[tuple[int, int], tuple[str, TailInput, tuple[int, int]]] = {}
         for given in self._inputs:
             excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
@@ -158,19 +164,31 @@ class Tail:
                 self._closed[identity] = state, path
                 continue
             self._closed.pop(identity, None)
-            self._follow(path, given, now)
+            if self._make_room():
+                self._follow(path, given)
         for identity in [one for one, (_, path) in self._closed.items() if one not in found and not os.path.exists(path)]:
             del self._closed[identity]
         self.problems = {path: problem for path, problem in self.problems.items() if path in tried}
+        if self._crowded:
+            self.problems[""] = CROWDED
 
-    def _follow(self, path: str, given: TailInput, now: float) -> None:
+    def _make_room(self) -> bool:
+        """Close the file that has been quiet for longest, if all may be open that are; it is opened again when it grows."""
+        if self._most_open is None or len(self._files) < self._most_open:
+            return True
+        done = [one for one in self._files if one.key and one.at_end and not one.has_rest and not one.gone]
+        self._crowded |= not done
+        if done:
+            self._close(min(done, key=lambda one: one.quiet_since))
+        return bool(done)
+
+    def _follow(self, path: str, given: TailInput) -> None:
         try:
-            descriptor = self._open(path)
+            one = self._reading_of(path, source_name(path), given.encoding, now=self._now())
         except OSError as error:
             self.problems[path] = f"{path} cannot be read: {error.strerror}; it is tried again"
             return
         self.problems.pop(path, None)
-        one = self._reading_of(path, descriptor, source_name(path), given.encoding)
         one.from_end = given.start == "end" and self._first_look
         self._files.append(one)
 
@@ -281,7 +299,7 @@ class Tail:
         place = self._kin.places[key]
         for path in [place.path, *(path for _, path in self._closed.values())]:
             try:
-                one = self._reading_of(path, self._open(path), place.source, "auto")
+                one = self._reading_of(path, place.source, "auto", now=self._now())
             except OSError:
                 continue
             one.final = True
@@ -293,10 +311,6 @@ class Tail:
                 pass
             one.close()
         return None
-
-    def _reading_of(self, path: str, descriptor: int, source: str, encoding: str) -> Followed:
-        sizes = self._read_size, self._line_limit
-        return Followed(path, descriptor, source, encoding, *sizes, self._stamp_of, self._now())
 
     @property
     def levels(self) -> tuple[int, int]:

@@ -29,6 +29,11 @@ def until(condition: Callable[[], object], what: str, deadline: float = DEADLINE
         time.sleep(every)
 
 
+def numbered(begin: int, end: int) -> bytes:
+    """Lines of which no two are alike."""
+    return b"".join(b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|line %d\n" % n for n in range(begin, end))
+
+
 class Shipper:
     """The command as a process of its own that can be killed and started again.
 
@@ -37,8 +42,10 @@ class Shipper:
 
     running: ClassVar[list["Shipper"]] = []
 
-    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], command: tuple[str, ...] = ()) -> None:
+        """`command`: what runs the Python interpreter, such as `setpriv` with its options."""
         self.folder = folder
+        self.command = command
         self.config = folder / "mfa-shipper.yaml"
         self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
         self.log = folder / "shipper.log"
@@ -52,7 +59,7 @@ class Shipper:
             self.running.append(self)
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "shipper", "run", "--config", str(self.config)], stdout=stdout, stderr=log
+                [*self.command, sys.executable, "-m", "shipper", "run", "--config", str(self.config)], stdout=stdout, stderr=log
             )
         return self._process
 

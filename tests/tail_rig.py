@@ -1,0 +1,71 @@
+"""A tail over real files, with a clock that the test moves."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shipper.tail.inputs import TailInput
+from shipper.tail.place import Place
+from shipper.tail.tail import Tail
+
+DAY = "2017-02-14T02:57:{:02d}.000000Z|0|1|2|pfrad|{}\n"
+
+
+def line(second: int, text: str = "x") -> bytes:
+    return DAY.format(second, text).encode()
+
+
+@dataclass
+class Rig:
+    """A `Tail` over `*.log*` of a folder, all that it gave out, and a shipper's memory between two runs of it."""
+
+    folder: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    glob: str = "*.log*"
+    start: str = "beginning"
+    encoding: str = "auto"
+    time: float = 100.0
+    places: dict[str, Place] = field(default_factory=dict)
+    out: list[tuple[str, int, bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self, places: Mapping[str, Place] | None = None) -> None:
+        self.places = dict(self.places if places is None else places)
+        given = [TailInput(str(self.folder / self.glob), self.start, self.encoding)]
+        self.tail = Tail(given, self.places, now=lambda: self.time, **self.options)
+
+    def restart(self) -> None:
+        self.tail.close()
+        self.begin()
+
+    def step(self, seconds: float = 2.0) -> bytes:
+        """Let time pass, look, and read all there is: the bytes of this step."""
+        self.time += seconds
+        self.tail.look()
+        got = []
+        while (reading := self.tail.read()) is not None:
+            assert reading.place.offset > reading.chunk.offset
+            assert reading.place.fingerprint == reading.file.fingerprint == reading.key[:16]
+            self.out.append((reading.key, reading.chunk.offset, reading.chunk.data))
+            self.places[reading.key] = reading.place
+            got.append(reading.chunk.data)
+        return b"".join(got)
+
+    def settle(self) -> bytes:
+        """Steps until all waiting is over."""
+        return b"".join(self.step(6.0) for _ in range(4))
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def append(self, name: str, data: bytes) -> None:
+        with open(self.folder / name, "ab") as file:
+            file.write(data)
+
+    def copytruncate(self, name: str, to: str) -> None:
+        self.path(to).write_bytes(self.path(name).read_bytes())
+        os.truncate(self.path(name), 0)

@@ -1,0 +1,252 @@
+"""Hard times for a real `mfa-shipper run`: a full disk, files it may not read, folders that go, clocks that jump."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.process import Shipper, Verdict, configuration, expected, numbered, until
+
+EXAMPLE = Path(__file__).parents[1] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
+LOG = EXAMPLE.read_bytes()
+
+
+def ships_to_a_file(folder: Path, command: tuple[str, ...] = (), **more: Any) -> Shipper:
+    """A shipper whose output is `out.ndjson` of the folder."""
+    output = {"type": "file", "file": {"path": str(folder / "out.ndjson")}, "batch": {"max_age": "50ms"}}
+    return Shipper(folder, configuration(folder, output, **more), command)
+
+
+def came(folder: Path) -> list[bytes]:
+    path = folder / "out.ndjson"
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """An empty disk of 64 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid():
+        pytest.skip("only root can mount a small disk")
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take all room that is left on the disk of a folder."""
+    ballast = folder / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1024))
+        except OSError:
+            return ballast
+
+
+def test_a_full_state_directory_does_not_stop_delivery(small_disk: Path, tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path, state_dir=str(small_disk))
+    (tmp_path / "logs" / "Mfa.log").write_bytes(numbered(0, 10))
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 10 and (small_disk / "checkpoint.json").exists(), "ten lines and their place")
+    ballast = fill(small_disk)
+    with open(tmp_path / "logs" / "Mfa.log", "ab") as log:
+        log.write(numbered(10, 20))
+    until(lambda: len(came(tmp_path)) == 20, "ten more lines")
+    until(lambda: "checkpoint cannot be written" in shipper.said(), "it says that the place is not kept")
+    assert "No space left on device" in shipper.said()
+    shipper.kill()
+    # It starts on the full disk too, from the last place that could be written.
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 30, "what has no place yet comes again")
+    ballast.unlink()
+    until(lambda: "the checkpoint can be written again" in shipper.said(), "it says that the place is kept again")
+    assert shipper.terminate() == 0
+    verdict = Verdict(came(tmp_path), expected([bytearray(numbered(0, 20))], tmp_path))
+    assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 10)
+    shipper.start()
+    until(lambda: shipper.said().count("a place is known") == 2, "it goes on from its place")
+    assert shipper.terminate() == 0
+    assert len(came(tmp_path)) == 30
+
+
+def test_it_starts_on_a_disk_that_is_full(small_disk: Path, tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path, state_dir=str(small_disk))
+    fill(small_disk)
+    (tmp_path / "logs" / "Mfa.log").write_bytes(numbered(0, 10))
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 10 or not shipper.alive, "ten lines")
+    until(lambda: "checkpoint cannot be written" in shipper.said() or not shipper.alive, "it says that the place is not kept")
+    assert shipper.terminate() == 0, shipper.said()
+
+
+def test_a_full_output_disk_makes_reading_wait(small_disk: Path, tmp_path: Path) -> None:
+    output = {"type": "file", "file": {"path": str(small_disk / "out.ndjson")}, "batch": {"max_age": "50ms", "max_events": 5}}
+    shipper = Shipper(tmp_path, configuration(tmp_path, output))
+    ballast = fill(small_disk)
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    shipper.start()
+    until(lambda: "does not accept events" in shipper.said(), "it says that it cannot deliver")
+    assert "No space left on device" in shipper.said()
+    ballast.unlink()
+    out = small_disk / "out.ndjson"
+    wanted = expected([bytearray(LOG)], tmp_path)
+    until(lambda: out.read_bytes().count(b"\n") >= len(wanted), "all events")
+    assert shipper.terminate() == 0
+    verdict = Verdict(out.read_bytes().splitlines(), wanted)  # no line of it is torn
+    assert (verdict.lost, verdict.wrong) == (0, 0)
+
+
+def as_a_user() -> tuple[str, ...]:
+    """What runs a command so that permissions count for it, also for root."""
+    if os.geteuid():
+        return ()
+    setpriv = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*setpriv, "true"], check=False).returncode:
+        pytest.skip("root may read everything, and setpriv cannot take that right away here")
+    return setpriv
+
+
+def test_a_file_that_may_not_be_read_is_told_and_read_later(tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path, as_a_user())
+    closed, other = tmp_path / "logs" / "MfaA.log", tmp_path / "logs" / "MfaB.log"
+    closed.write_bytes(numbered(0, 10))
+    other.write_bytes(numbered(10, 20))
+    closed.chmod(0)
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 10, "the file that it may read")
+    until(lambda: "MfaA.log cannot be read: Permission denied" in shipper.said(), "it says which one it may not")
+    closed.chmod(0o600)
+    until(lambda: len(came(tmp_path)) == 20, "the other file")
+    # A log that is open already is read on, whatever becomes of its permissions.
+    closed.chmod(0)
+    with open(closed, "ab") as log:
+        log.write(numbered(20, 21))
+    until(lambda: len(came(tmp_path)) == 21, "one more line")
+    assert shipper.terminate() == 0
+    assert shipper.said().count("Permission denied") == 1
+
+
+def test_a_folder_that_disappears_and_returns(tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path)
+    logs, away = tmp_path / "logs", tmp_path / "away"
+    (logs / "Mfa.log").write_bytes(numbered(0, 10) + b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|ha")
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 10, "the whole lines")
+    until((tmp_path / "state" / "checkpoint.json").exists, "their place")
+    logs.rename(away)
+    shutil.copytree(away, tmp_path / "back")
+    with open(tmp_path / "back" / "Mfa.log", "ab") as log:
+        log.write(b"lf\n" + numbered(10, 20))
+    began = len(shipper.said())
+    shipper.kill()
+    shipper.start()
+    until(lambda: "a place is known" in shipper.said()[began:], "it starts without its folder")
+    (tmp_path / "back").rename(logs)
+    until(lambda: len(came(tmp_path)) >= 21, "what came while the folder was away")
+    logs.rename(tmp_path / "gone")
+    (tmp_path / "gone").rename(logs)
+    with open(logs / "Mfa.log", "ab") as log:
+        log.write(numbered(20, 30))
+    until(lambda: len(came(tmp_path)) >= 31, "what came when it was back again")
+    assert shipper.terminate() == 0
+    content = bytearray((logs / "Mfa.log").read_bytes())
+    verdict = Verdict(came(tmp_path), expected([content], tmp_path))
+    assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+
+
+# Each look at the clock finds it a day later than the time before, or two days earlier.
+JUMPING = """
+import itertools, sys, time
+days = itertools.cycle([0, 1, 2, 0])
+real = time.time
+time.time = lambda: real() + 86400 * next(days)
+from shipper.cli import main
+main()
+"""
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path)
+    script = tmp_path / "jumping.py"
+    script.write_text(JUMPING, encoding="utf-8")
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    wanted = expected([bytearray(LOG)], tmp_path)
+    with open(shipper.log, "wb") as log:
+        process = subprocess.Popen([sys.executable, script, "run", "--config", shipper.config], stdout=log, stderr=log)
+    try:
+        until(lambda: len(came(tmp_path)) == len(wanted), "all events")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, shipper.said()
+    finally:
+        process.kill()
+        process.wait()
+    stamps = {one[:10] for one in shipper.said().splitlines()}
+    assert len(stamps) > 1, "the clock did not jump"
+    verdict = Verdict(came(tmp_path), wanted)
+    assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+    assert any(b'"action":"double_prompt"' in one for one in came(tmp_path))
+
+
+def descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def many_logs(folder: Path, lines: int) -> list[bytearray]:
+    contents = [bytearray(numbered(number * lines, (number + 1) * lines)) for number in range(500)]
+    for number, content in enumerate(contents):
+        # Two letters: digits at the end would make them rotated files of one log.
+        (folder / "logs" / f"Mfa{chr(97 + number // 26)}{chr(97 + number % 26)}.log").write_bytes(content)
+    return contents
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
+def test_five_hundred_files_at_once(tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path, tail={"rotate_wait": "1s", "read_size": "1KiB"})
+    contents = many_logs(tmp_path, 40)
+    process = shipper.start()
+    until(lambda: len(came(tmp_path)) == 500 * 40, "all lines of all files")
+    assert descriptors(process.pid) < 500 + 50
+    # Fair: they take turns, so every file has had one before any has had three.
+    turns: dict[bytes, int] = {}
+    behind = 0
+    last = b""
+    for one in came(tmp_path):
+        name = one.partition(b'"log":{"file":{"path":"')[2].partition(b'"')[0]
+        if name != last:
+            turns[name] = turns.get(name, 0) + 1
+            behind = max(behind, turns[name] if len(turns) < 500 else 0)
+        last = name
+    assert behind <= 2
+    with open(tmp_path / "logs" / "Mfaab.log", "ab") as log:
+        log.write(numbered(10**6, 10**6 + 1))
+    until(lambda: len(came(tmp_path)) == 500 * 40 + 1, "one more line")
+    assert shipper.terminate() == 0
+    assert len(set(came(tmp_path))) == sum(content.count(b"\n") for content in contents) + 1
+
+
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit is missing")
+def test_more_files_than_may_be_open(tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path, ("prlimit", "--nofile=200"))
+    many_logs(tmp_path, 2)
+    process = shipper.start()
+    until(lambda: len(came(tmp_path)) == 1000, "all lines of all files")
+    until(lambda: (tmp_path / "state" / "checkpoint.json").exists(), "the place is written all the same")
+    assert descriptors(process.pid) < 200
+    for name in ("aa", "jj", "tf"):
+        with open(tmp_path / "logs" / f"Mfa{name}.log", "ab") as log:
+            log.write(numbered(10**6, 10**6 + 1))
+    until(lambda: len(came(tmp_path)) == 1003, "one more line of three of them")
+    assert shipper.terminate() == 0
+    assert len({one.partition(b'"id":"')[2].partition(b'"')[0] for one in came(tmp_path)}) == 1003

@@ -1,0 +1,99 @@
+"""Standard output as a sink of a real process, when its reader sleeps or goes away."""
+
+import os
+import select
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.process import Shipper, Verdict, configuration, expected, numbered, until
+
+
+def full_pipe(shipper: Shipper) -> tuple["subprocess.Popen[bytes]", int]:
+    """Start it with a pipe as standard output that nobody reads, and wait until it is full."""
+    reading, writing = os.pipe()
+    process = shipper.start(stdout=writing)
+    until(lambda: not select.select([], [writing], [], 0)[1], "the pipe is full")
+    os.close(writing)
+    return process, reading
+
+
+@pytest.fixture
+def to_a_pipe(tmp_path: Path) -> Shipper:
+    """A shipper with more to say than a pipe takes."""
+    output = {"type": "stdout", "batch": {"max_age": "50ms", "max_events": 20}}
+    tail = {"read_size": "1KiB"}  # some fifteen lines: places are kept for whole reads
+    one = Shipper(tmp_path, configuration(tmp_path, output, shutdown_timeout="1s", tail=tail))
+    (tmp_path / "logs" / "Mfa.log").write_bytes(numbered(0, 2000))
+    return one
+
+
+def number_of(line: bytes) -> int:
+    return int(line.partition(b"|line ")[2].partition(b'"')[0])
+
+
+def read_all(reading: int) -> bytes:
+    with open(reading, "rb") as pipe:
+        return pipe.read()
+
+
+def test_sigterm_while_the_reader_sleeps(to_a_pipe: Shipper, tmp_path: Path) -> None:
+    process, reading = full_pipe(to_a_pipe)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert "the next run does it" in to_a_pipe.said()
+    to_a_pipe.terminate()
+    first = read_all(reading).splitlines(keepends=True)
+    whole = [one for one in first if one.endswith(b"\n")]
+    assert whole
+    reading, writing = os.pipe()
+    process = to_a_pipe.start(stdout=writing)
+    os.close(writing)
+    wanted = expected([bytearray(numbered(0, 2000))], tmp_path)
+    second = b""
+    while b'|line 1999"' not in second:
+        second += os.read(reading, 1 << 16)
+    assert to_a_pipe.terminate() == 0
+    second += read_all(reading)
+    verdict = Verdict([*whole, *second.splitlines()], wanted)
+    assert (verdict.lost, verdict.wrong) == (0, 0), verdict
+    assert verdict.repeats <= 4 * 20 + 2 * 15  # four batches are under way at most, and a read ends between two
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_signal_leaves_at_once(number: signal.Signals, to_a_pipe: Shipper) -> None:
+    to_a_pipe.config.write_text(
+        to_a_pipe.config.read_text(encoding="utf-8").replace("shutdown_timeout: 1s", "shutdown_timeout: 600s"), encoding="utf-8"
+    )
+    process, reading = full_pipe(to_a_pipe)
+    process.send_signal(number)
+    until(lambda: "stopping" in to_a_pipe.said(), "it stops")
+    assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(30) == 128 + number
+    os.close(reading)
+
+
+def test_a_reader_that_goes_away_loses_nothing(to_a_pipe: Shipper, tmp_path: Path) -> None:
+    process, reading = full_pipe(to_a_pipe)
+    first = b""
+    while len(first) < 300_000:
+        first += os.read(reading, 1 << 16)
+    os.close(reading)
+    assert process.wait(30) == 0
+    assert "Traceback" not in to_a_pipe.said()
+    to_a_pipe.terminate()
+    reading, writing = os.pipe()
+    to_a_pipe.start(stdout=writing)
+    os.close(writing)
+    second = b""
+    while b'|line 1999"' not in second:
+        second += os.read(reading, 1 << 16)
+    assert to_a_pipe.terminate() == 0
+    second += read_all(reading)
+    # A pipe cannot say what of it was read: what was in it when the reader went is gone, and no more than that.
+    assert len(second) > 100_000
+    begin, end = number_of(first.splitlines()[-2]), number_of(second.splitlines()[0])
+    assert begin - (4 * 20 + 2 * 15) <= end <= begin + 65_536 // 500

@@ -1,0 +1,87 @@
+"""A sink that takes nothing makes reading wait, however batches and reads are cut."""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from shipper.batch import Limits
+from shipper.checkpoint import Checkpoint
+from shipper.delivery import Delivery
+from shipper.library import load
+from shipper.pipeline import Settings
+from shipper.sidecar import Sidecar
+from shipper.sinks.protocol import Refusal, SinkDown
+from shipper.tail.inputs import TailInput
+from shipper.tail.tail import Tail
+from shipper.testing import FakeClock, MemorySink
+from shipper.times import SECOND
+from shipper.vitals import Vitals, conservation
+
+LINES = 6000
+
+
+class Closed(MemorySink):
+    """Cannot be reached while `closed`."""
+
+    closed = True
+
+    def open(self) -> Mapping[bytes, bytes]:
+        if self.closed:
+            raise SinkDown("nobody there")
+        return super().open()
+
+
+class Deaf:
+    def add(self, refusals: tuple[Refusal, ...]) -> None: ...
+
+    def down(self, reason: str) -> None: ...
+
+    def up(self) -> None: ...
+
+    def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
+
+
+@contextmanager
+def sidecar(folder: Path, sink: MemorySink, limits: Limits, read_size: int, clock: FakeClock) -> Iterator[Sidecar]:
+    log = b"".join(b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|line %05d\n" % n for n in range(LINES))
+    (folder / "Mfa.log").write_bytes(log)
+    delivery = Delivery(sink, Deaf(), Deaf(), run="r", now=clock, random=random.Random(1).random)
+    tail = Tail([TailInput(str(folder / "Mfa.log"))], {}, now=lambda: clock() / SECOND, read_size=read_size)
+    yield Sidecar(
+        tail,
+        delivery,
+        Checkpoint(str(folder / "state")),
+        Settings(load(), read_size=read_size),
+        limits=limits,
+        places={},
+        warm={},
+        vitals=Vitals(),
+        now=clock,
+        wait=clock.wait,
+    )
+    tail.close()
+
+
+@pytest.mark.parametrize("stores_places", [False, True])
+@pytest.mark.parametrize("max_events", [7, 20, 100])
+def test_reading_waits_for_a_sink_that_is_down(max_events: int, stores_places: bool, tmp_path: Path) -> None:
+    # 1 KiB are 18 lines and a part: almost every batch ends in the middle of a read.
+    sink, clock = Closed(4, stores_places=stores_places), FakeClock()
+    with sidecar(tmp_path, sink, Limits(max_events, 1 << 20, SECOND), 1024, clock) as one:
+        for _ in range(300):
+            one.turn()
+            clock.wait(0.3)
+        # Four batches under way, the rest of a read, a batch that waits, and one that is being filled.
+        assert one.vitals.counts.lines <= (4 + 2) * max_events + 3 * 19
+        assert one.vitals.lag_bytes > (LINES - 1000) * 56
+        sink.closed = False
+        for _ in range(6000):
+            one.turn()
+            clock.wait(0.3)
+            if one.at_rest:
+                break
+        assert len(set(sink.lines)) == len(sink.lines) == LINES
+        assert conservation(one.vitals) is None

@@ -1,0 +1,48 @@
+"""Places as JSON, and the check of the bytes before an offset."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shipper.tail.place import CHECK, Place, check_of, place_from, place_from_json
+
+PLACE = Place("0" * 16, "/log/a", "/log/a.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        PLACE,
+        PLACE._replace(path="/log/\udcff.log", source="/log/\udcff"),
+        PLACE._replace(path="/ä\u2028"),
+        PLACE._replace(inode=2**63),
+    ],
+)
+def test_to_json_and_back(place: Place) -> None:
+    assert place_from_json(place.to_json()) == place
+
+
+def test_fields_may_come_later_and_go() -> None:
+    value = json.loads(PLACE.to_json())
+    del value["last_time"], value["size"]
+    assert place_from({**value, "invented_later": 1}) == PLACE._replace(last_time="", size=0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"offset": -1}, {"offset": True}, {"offset": "3"}, {"offset": 1.5}, {"path": 1}, {"path": None}, {"check": []}]
+)
+def test_other_values_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        place_from({**json.loads(PLACE.to_json()), **change})
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"offset":1}', b"\0"])
+def test_what_is_no_place_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        place_from_json(text)
+
+
+def test_only_the_last_bytes_count() -> None:
+    assert check_of(b"a" + b"b" * CHECK) == check_of(b"b" * CHECK) != check_of(b"b" * (CHECK - 1))
+    assert len(check_of(b"")) == 16

@@ -1,0 +1,220 @@
+"""What rotation does to a file while it is followed and while nobody looks."""
+
+import gzip
+import os
+
+from tests.tail_rig import Rig, line
+
+
+def test_appended_lines_come_once(rig: Rig) -> None:
+    assert rig.step() == b""
+    rig.append("a.log", line(1))
+    assert rig.step() == line(1)
+    assert rig.step() == b""
+    rig.append("a.log", line(2) + line(3))
+    assert rig.step() == line(2) + line(3)
+
+
+def test_rename_finishes_the_old_file_first(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    assert rig.step() == line(1)
+    rig.append("a.log", line(2))
+    rig.path("a.log").rename(rig.path("a.log.1"))
+    rig.append("a.log", line(3))
+    assert rig.step() == line(2) + line(3)
+    assert rig.tail.rotations == 1
+    assert rig.tail.truncations == 0
+
+
+def test_what_is_written_after_the_rename_is_read(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.path("a.log").rename(rig.path("a.log.1"))
+    rig.step()
+    rig.append("a.log.1", line(2))
+    assert rig.step() == line(2)
+
+
+def test_a_file_renamed_out_of_the_glob_is_finished(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.append("a.log", line(2))
+    rig.path("a.log").rename(rig.path("old"))
+    rig.append("a.log", line(3))
+    assert rig.step() == line(2) + line(3)
+    rig.settle()
+    assert rig.tail.levels[0] == 1
+
+
+def test_several_rotations_between_two_looks(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    for second in (2, 3, 4):
+        rig.append("a.log", line(second))
+        for number in (3, 2, 1):
+            if rig.path(f"a.log.{number}").exists():
+                rig.path(f"a.log.{number}").rename(rig.path(f"a.log.{number + 1}"))
+        rig.path("a.log").rename(rig.path("a.log.1"))
+    rig.append("a.log", line(5))
+    assert rig.step() == line(2) + line(3) + line(4) + line(5)
+
+
+def test_rotation_while_stopped(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.append("a.log", line(2))
+    rig.path("a.log").rename(rig.path("a.log.1"))
+    rig.append("a.log", line(3))
+    rig.restart()
+    assert rig.step() == line(2) + line(3)
+
+
+def test_rotation_into_gzip_while_stopped(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1) + line(2)))
+    rig.path("a.log").unlink()
+    rig.append("a.log", line(3))
+    rig.restart()
+    assert rig.step() == line(2) + line(3)
+
+
+def test_copytruncate_goes_on_in_the_copy(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.append("a.log", line(2))
+    rig.copytruncate("a.log", "a.log.1")
+    rig.append("a.log", line(3))
+    assert rig.step() == line(2) + line(3)
+    assert (rig.tail.truncations, rig.tail.lost_bytes) == (1, 0)
+
+
+def test_copytruncate_of_a_file_that_is_longer_again(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.copytruncate("a.log", "a.log.1")
+    rig.append("a.log", line(3) + line(4))
+    assert rig.step() == line(3) + line(4)
+    assert rig.tail.truncations == 1
+
+
+def test_copytruncate_while_stopped(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.append("a.log", line(2))
+    rig.copytruncate("a.log", "a.log.1")
+    rig.append("a.log", line(3))
+    rig.restart()
+    assert rig.step() == line(2) + line(3)
+
+
+def test_truncation_counts_what_it_destroyed(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.append("a.log", line(2) + line(3))
+    rig.time += 2
+    rig.tail.look()
+    os.truncate(rig.path("a.log"), 0)
+    rig.append("a.log", line(4))
+    assert rig.step() == line(4)
+    assert (rig.tail.truncations, rig.tail.lost_bytes) == (1, 2 * len(line(2)))
+
+
+def test_rewritten_with_the_same_first_line(rig: Rig) -> None:
+    rig.append("a.log", line(1) + line(2))
+    rig.step()
+    rig.path("a.log").write_bytes(line(1))
+    assert rig.step() == b""  # it could be a copy in the making
+    assert rig.settle() == line(1)
+    assert {key.partition(".")[2] for key, _, _ in rig.out} == {"", "2"}
+
+
+def test_deleted_and_made_again(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.path("a.log").unlink()
+    rig.step()
+    rig.append("a.log", line(2))
+    assert rig.step() == line(2)
+    assert rig.settle() == b""
+
+
+def test_made_again_in_place_as_long_as_before(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.path("a.log").write_bytes(line(2))  # the same name, inode and size
+    os.utime(rig.path("a.log"), ns=(1, 1))
+    assert rig.step() == line(2)
+
+
+def test_a_symlink_that_is_moved(rig: Rig) -> None:
+    rig.append("day1", line(1))
+    rig.append("day2", line(3))
+    rig.path("a.log").symlink_to(rig.path("day1"))
+    assert rig.step() == line(1)
+    rig.append("day1", line(2))
+    rig.path("a.log").unlink()
+    rig.path("a.log").symlink_to(rig.path("day2"))
+    assert rig.step() == line(2) + line(3)
+
+
+def test_gzip_at_work(rig: Rig) -> None:
+    rig.append("a.log.1", line(1))
+    rig.append("a.log", line(3))
+    assert rig.step() == line(1) + line(3)
+    rig.append("a.log.1", line(2))
+    whole = gzip.compress(line(1) + line(2))
+    rig.path("a.log.1.gz").write_bytes(whole[:-6])
+    assert rig.step() == line(2)
+    rig.path("a.log.1.gz").write_bytes(whole)
+    assert rig.step() == b""
+    rig.path("a.log.1").unlink()
+    assert rig.settle() == b""
+    rig.restart()
+    assert rig.settle() == b""
+
+
+def test_a_copy_is_held_and_takes_over(rig: Rig) -> None:
+    rig.append("a.log", line(1) + line(2))
+    rig.step()
+    rig.path("b.log").write_bytes(line(1) + line(2))
+    assert rig.settle() == b""
+    rig.path("a.log").unlink()
+    assert rig.settle() == b""
+    rig.append("b.log", line(3))
+    assert rig.settle() == line(3)
+    assert rig.out[-1][1] == 2 * len(line(1))
+
+
+def test_two_files_with_the_same_first_line(rig: Rig) -> None:
+    rig.append("a.log", line(1) + line(2, "a"))
+    rig.append("b.log", line(1) + line(2, "b"))
+    rig.settle()
+    assert sorted(data for _, _, data in rig.out) == [line(1) + line(2, "a"), line(1) + line(2, "b")]
+    assert sorted(key.partition(".")[2] for key, _, _ in rig.out) == ["", "2"]
+    rig.append("a.log", line(3, "a"))
+    rig.append("b.log", line(3, "b"))
+    rig.restart()
+    assert rig.settle() in (line(3, "a") + line(3, "b"), line(3, "b") + line(3, "a"))
+
+
+def test_truncated_between_look_and_read(rig: Rig) -> None:
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.append("a.log", line(2))
+    rig.time += 2
+    rig.tail.look()
+    rig.path("a.log").write_bytes(line(4) + line(5))
+    assert rig.tail.read() is None
+    assert rig.step() == line(4) + line(5)
+    assert rig.tail.truncations == 1
+
+
+def test_another_file_with_the_same_first_line_while_stopped(rig: Rig) -> None:
+    rig.append("a.log", line(1) + line(2))
+    rig.step()
+    rig.path("a.log").unlink()
+    other = line(1) + line(2, "y") + line(3)
+    rig.append("a.log", other)
+    rig.restart()
+    assert rig.settle() == other
