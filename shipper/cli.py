@@ -218,8 +218,11 @@ def replay(config_file: str, letters: str | None) -> int:
     config, secrets = load_config(config_file, os.environ)
     if letters and not os.path.exists(letters):
         raise UsageError(f"there is no file {letters}")
-    with _hiding(secrets):
-        delivered, kept = send(config, letters)
+    try:
+        with _hiding(secrets):
+            delivered, kept = send(config, letters)
+    except ClosedPipe:
+        return 0  # the reader has seen enough; what it did not take stays
     _print(f"{delivered} delivered, {kept} refused again and kept\n")
     return 1 if kept else 0
 

@@ -1,9 +1,11 @@
 """Standard output as a sink of a real process, when its reader sleeps or goes away."""
 
+import json
 import os
 import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,21 @@ def test_a_reader_that_goes_away_loses_nothing(to_a_pipe: Shipper, tmp_path: Pat
     assert len(second) > 100_000
     begin, end = number_of(first.splitlines()[-2]), number_of(second.splitlines()[0])
     assert begin - (4 * 20 + 2 * 15) <= end <= begin + 65_536 // 500
+
+
+def test_replay_to_a_reader_that_goes_away_keeps_the_letters(to_a_pipe: Shipper, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    letters = tmp_path / "state" / "dead_letters.ndjson"
+    letter = json.dumps({"time": "2017-02-14T00:00:00Z", "reason": "too large", "line": "x" * 10_000}) + "\n"
+    letters.write_text(letter * 50, encoding="utf-8")
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shipper", "replay", "--config", to_a_pipe.config], stdout=writing, stderr=subprocess.PIPE
+    )
+    until(lambda: not select.select([], [writing], [], 0)[1], "the pipe is full")
+    os.close(writing)
+    os.close(reading)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")
+    # Those that the pipe took are gone, as with run; the others stay.
+    assert 50 - 65_536 // 10_000 - 1 <= letters.read_text(encoding="utf-8").count("\n") <= 50
