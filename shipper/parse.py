@@ -68,12 +68,13 @@ class Parser:
         self._heads: dict[tuple[str | None, ...], Head] = {}
         self.threads: set[str] = set()  # whose lines have come
         self._forms = forms_of(library.lines)
-        self._kinds: dict[Kind, Callable[[Line], _Part]] = {
-            "request": self._request,
-            "verdict": self._verdict,
-            "status": self._status,
-            "result": self._result,
-            "log": self._other,
+        # Functions, not bound methods: a parser that holds itself stays for ever where no cycles are collected.
+        self._kinds: dict[Kind, Callable[[Parser, Line], _Part]] = {
+            "request": Parser._request,
+            "verdict": Parser._verdict,
+            "status": Parser._status,
+            "result": Parser._result,
+            "log": Parser._other,
         }
         self._envelope = Envelope(options.constants)
         self._file = None if file.path is None else {"path": file.path}
@@ -166,7 +167,7 @@ class Parser:
     def _well_formed(self, line: Line, request_id: str | None, extra: Sequence[tuple[str, Any]]) -> Document:
         facts, head = line.facts, line.head
         # Each kind says what it adds to the event, what stands below azure_mfa, and who signs in.
-        more, azure, user = self._kinds[facts.kind](line)
+        more, azure, user = self._kinds[facts.kind](self, line)
         event: Document = {"id": line.id, "dataset": head.dataset, "kind": "event", **more, "module": MODULE}
         if head.component:
             event["provider"] = head.component

@@ -10,8 +10,9 @@ from shipper.identity import Input, Source
 from shipper.lines import last_newline
 from shipper.times import Clock
 
-MOST = 32 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
+MOST = 40 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
 LEAST = 1 << 20
+HEAD_START = 0.1  # the first piece has no past to read and keeps no output, so it is this much larger
 LOOK = 64 << 10  # bytes in which a dated line is looked for
 
 
@@ -68,13 +69,13 @@ def plan(sources: Sequence[Source], workers: int) -> list[Piece]:
 
 
 def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
-    """Even ranges of one file, as many as keep all workers busy."""
+    """Ranges of one file that take about the same time, as many as keep all workers busy."""
     rounds = -(-size // (MOST * workers))
     number = max(1, min(rounds * workers, size // LEAST))
     edges = [0]
     with open(one.path, "rb") as file:
         for n in range(1, number):
-            file.seek(max(size * n // number, edges[-1]))
+            file.seek(max(int(size * (n + HEAD_START) / (number + HEAD_START)), edges[-1]))
             while (block := file.readline(LOOK)) and not block.endswith(b"\n"):
                 pass  # a line may be longer than the memory
             if file.tell() >= size:

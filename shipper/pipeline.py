@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from shipper.correlate import Exchanges, SourceState
@@ -76,16 +77,11 @@ class SourcePipeline:
         general = self._general(file)
         general.last_time = last_time or file.time
         fast = self.settings.fast and self.settings.library.builtin
-        self.parser = FastParser(general, self._scratch) if fast else general
+        self.parser = FastParser(general, partial(_scratch, self.settings)) if fast else general
 
     def _general(self, file: LogFile) -> Parser:
         s = self.settings
         return Parser(s.library, s.options, file, self.state, self.counts, self._facts)
-
-    def _scratch(self, file: LogFile) -> Parser:
-        """A parser like ours that no line of the log has touched."""
-        s = self.settings
-        return Parser(s.library, s.options, file, SourceState(Exchanges(s.options.exchange_timeout)), Counts(), {})
 
     def __call__(self, chunk: Chunk) -> bytes:
         """The output for a chunk."""
@@ -190,6 +186,14 @@ class SourcePipeline:
     def last_time(self) -> str:
         """The time stamp that an undated line of the file would take now."""
         return self._general_parser.last_time
+
+
+def _scratch(settings: Settings, file: LogFile) -> Parser:
+    """A parser like those of a pipeline that no line of the log has touched. It knows of no pipeline: what a
+    pipeline holds must not hold the pipeline, because `parse` runs without a collector of cycles.
+    """
+    s = settings
+    return Parser(s.library, s.options, file, SourceState(Exchanges(s.options.exchange_timeout)), Counts(), {})
 
 
 def _block(events: list[str]) -> bytes:

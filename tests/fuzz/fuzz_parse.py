@@ -46,6 +46,7 @@ if GUIDED:
     with atheris.instrument_imports():
         import shipper.fast  # noqa: F401
 
+from shipper.fast import FastParser  # noqa: E402
 from shipper.pipeline import Settings, SourcePipeline  # noqa: E402  behind the import that it would make
 
 STEPS = 4000  # that a seeded generator adds to an input
@@ -68,9 +69,16 @@ class Counted(SourcePipeline):
 
     templates = 0
 
-    def _scratch(self, file: LogFile) -> Parser:
-        self.templates += 1
-        return super()._scratch(file)
+    def open(self, file: LogFile, last_time: str | None = None) -> None:
+        super().open(file, last_time)
+        if isinstance(self.parser, FastParser):
+            scratch = self.parser._scratch
+
+            def counting(file: LogFile) -> Parser:
+                self.templates += 1
+                return scratch(file)
+
+            self.parser._scratch = counting
 
 
 class Fuzzer:

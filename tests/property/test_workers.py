@@ -4,6 +4,7 @@ Pieces are made tiny, and windows short, so that a small log has many cuts and a
 a part of what lies before. `shipper.pieces` takes its sizes from constants, which the tests lower.
 """
 
+import gc
 import gzip
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -329,6 +331,33 @@ def test_more_open_exchanges_than_are_kept(tmp_path: Path, monkeypatch: pytest.M
     assert done.counts.open_at_end == 0
 
 
+@pytest.mark.usefixtures("tiny")
+def test_a_worker_holds_the_state_of_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a collector of cycles, as in the command; what is left of a piece would be left of all."""
+    held = os.open(tmp_path / "held", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    alive: weakref.WeakSet[SourcePipeline] = weakref.WeakSet()
+
+    class Held(SourcePipeline):
+        def __init__(self, settings: Settings, counts: Counts) -> None:
+            super().__init__(settings, counts)
+            alive.add(self)
+            os.write(held, bytes([len(alive)]))
+
+    monkeypatch.setattr(workers, "SourcePipeline", Held)
+    log = make_log(6, 1800)
+    names = [write(tmp_path / "a.log.1.gz", log[:100]), write(tmp_path / "a.log", log[100:])]  # a guess, and none
+    gc.disable()
+    try:
+        alike(tmp_path, plain(), names, by(2))
+    finally:
+        gc.enable()
+        os.close(held)
+
+    numbers = (tmp_path / "held").read_bytes()
+    assert len(numbers) > 10
+    assert max(numbers) <= 2  # a wrong guess and the truth
+
+
 # The guess
 
 
@@ -493,6 +522,18 @@ def test_pieces_are_all_of_the_file_cut_at_line_ends(tmp_path: Path, lengths: li
     assert sum(piece.size for piece in found) == len(data) == size_of(str(path))
     assert [piece.first for piece in found] == [True] + [False] * (len(found) - 1)
     assert [piece.last for piece in found] == [False] * (len(found) - 1) + [True]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("number", [2, 3, 5])
+def test_the_first_piece_is_larger_by_what_the_others_read_before(tmp_path: Path, number: int) -> None:
+    name = write(tmp_path / "a.log", ["x" * 99] * 1000)
+    with open_inputs([name]) as (sources, _):
+        first, *others = [piece.size for piece in plan(sources, number)]
+
+    assert max(others) - min(others) <= 100
+    assert first == pytest.approx((1 + pieces.HEAD_START) * others[0], abs=100)
+    assert len(others) % number == number - 1
 
 
 def test_a_file_of_one_endless_line_is_not_held_in_memory(tmp_path: Path) -> None:
