@@ -1,6 +1,7 @@
 """Every panel's query runs on a real OpenSearch, and its numbers are those counted in Python from the events."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,8 +27,9 @@ class Week:
     def __init__(self, node: OpenSearch, folder: Path) -> None:
         install(node)
         self.node = node
+        self.folder = folder
         self.events = week(folder)
-        load(node, folder)
+        self.answers = load(node, folder)
         load(node, folder, "merged", "--events", "exchange")
         merged = corpus.parse(folder, "--events", "exchange").splitlines()
         assert len(merged) < 0.6 * len(self.events)
@@ -41,6 +43,15 @@ class Week:
 @pytest.fixture(scope="module")
 def loaded(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Week:
     return Week(opensearch, Path(tmp_path_factory.mktemp("week")))
+
+
+def test_ten_thousand_events_go_in_and_again_change_nothing(loaded: Week) -> None:
+    events = len(loaded.events)
+    assert events >= 10_000
+    assert loaded.answers == Counter({201: events})
+    assert load(loaded.node, loaded.folder) == Counter({409: events})
+    docs = loaded.node.ask("GET", "/logs-*-week/_stats/docs")["_all"]["primaries"]["docs"]
+    assert docs == {"count": events, "deleted": 0}  # an overwritten document would count as deleted
 
 
 def test_every_panel_is_counted_and_every_count_is_a_panel() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.deploy.elastic.loaded import body, bulk, install, load, week
+from tests.deploy.elastic.loaded import body, bulk, install
 from tests.deploy.elastic.schema import ecs_types, event_schema, fields
 from tests.deploy.elastic.templates import NAME, requests
 from tests.deploy.elastic.whole import everything
@@ -148,16 +148,6 @@ def test_a_field_that_the_schema_lacks_is_refused(node: OpenSearch, path: tuple[
     inner["renamed"] = "x"
     with pytest.raises(Refused, match="strict_dynamic_mapping_exception"):
         node.ask("PUT", f"/logs-{NAME}.full-full/_create/renamed-{'-'.join(path)}", event)
-
-
-def test_ten_thousand_events_go_in_and_again_change_nothing(node: OpenSearch, tmp_path: Path) -> None:
-    events = len(week(tmp_path))
-    assert events >= 10_000
-    assert load(node, tmp_path, "again") == Counter({201: events})
-    assert load(node, tmp_path, "again") == Counter({409: events})
-    docs = node.ask("GET", f"/logs-{NAME}.*-again/_stats/docs")["_all"]["primaries"]["docs"]
-    assert docs == {"count": events, "deleted": 0}  # an overwritten document would count as deleted
-    node.ask("DELETE", f"/_data_stream/logs-{NAME}.*-again")
 
 
 def test_committed_files_are_what_the_schema_gives() -> None:
