@@ -64,7 +64,7 @@ SYSLOG_NG := $(TOOLS)/syslog-ng
 
 deploy-tools: ## Install the Debian packages and the Telegraf that deploy-check runs (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog
+	apt-get install -qq --no-install-recommends prometheus rsyslog openjdk-17-jdk-headless maven curl
 	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would turn rsyslog out
 	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
 	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
@@ -72,7 +72,7 @@ deploy-tools: ## Install the Debian packages and the Telegraf that deploy-check 
 		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 
 deploy-check: $(READY)-deploy ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
-	$(BIN)/python -m pytest -n 2 -q tests/deploy
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
