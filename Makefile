@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-check deploy-tools clean
+.PHONY: help demo test lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-check deploy-tools clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,13 +20,14 @@ demo: $(READY) ## Parse an example log and show the double prompt in it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deploy/examples/demo.sh
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-check: $(READY) ## Format and lint, types, all tests: what must pass before a commit
+lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -q
+
+check: lint test ## Format and lint, types, all tests: what must pass before a commit
 
 format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff format .

@@ -15,7 +15,7 @@ from shipper.batch import Batcher, Group, Limits
 from shipper.delivery import Delivery
 from shipper.pipeline import Settings
 from shipper.sources import Move, Sources, Warm, records
-from shipper.tail.place import Place
+from shipper.tail.place import MOST_GONE, Place, prune
 from shipper.tail.tail import Tail
 from shipper.times import SECOND
 from shipper.vitals import Vitals
@@ -194,6 +194,8 @@ class Sidecar:
         if not self._unsaved or now < self._next_save:
             return
         self._next_save = now + self._save_interval
+        if len(self._places) > MOST_GONE:
+            self._places = prune(self._places, self._tail.there)
         trouble = self._checkpoint.save(self._places, self._warm)
         self._unsaved = trouble is not None
         self.vitals.saved(trouble, now)

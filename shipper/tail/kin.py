@@ -4,7 +4,7 @@ Two files begin with the same line when one is a copy of the other (copytruncate
 backup), or by chance. They are told apart by what stands before the place where reading goes on.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from shipper.tail.followed import Followed
 from shipper.tail.place import CHECK, Place
@@ -77,6 +77,24 @@ class Kin:
         """True if an identified file holds what stands before the place of a key."""
         place = self.places[key]
         return one.file is not None and one.file.fingerprint == place.fingerprint and one.matches(place.offset, place.check)
+
+    def find(self, key: str, paths: Iterable[str], opened: Callable[[str, str], Followed]) -> Followed | None:
+        """The file of a key, opened once more to read its past; it is at its last path, or at one of these."""
+        place = self.places[key]
+        for path in [place.path, *paths]:
+            try:
+                one = opened(path, place.source)
+            except OSError:
+                continue
+            one.final = True
+            try:
+                if one.identify() and self.is_at(one, key):
+                    one.key = key
+                    return one
+            except OSError:
+                pass
+            one.close()
+        return None
 
     def began_with(self, source: str) -> list[tuple[str, Place]]:
         """The places of a source at the start, in the order in which its files were written."""

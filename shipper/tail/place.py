@@ -1,11 +1,15 @@
 """A place: how far one file is, and enough of it to know that file again under another name. Pure."""
 
 import hashlib
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 CHECK = 256  # bytes before the offset that are compared before reading goes on from there
+
+
+MOST_GONE = 1000  # places of files that are not there any more; a share that comes back finds its own among them
 
 
 class Place(NamedTuple):
@@ -94,3 +98,15 @@ def unescaped(value: str | int) -> str | int:
     if isinstance(value, str) and value.startswith("\0"):
         return value[1:].encode("latin-1").decode("utf-8", "surrogateescape")
     return value
+
+
+def prune(places: Mapping[str, Place], there: Collection[tuple[int, int]]) -> dict[str, Place]:
+    """The places without the oldest of files that are gone, so that years of rotation do not add up.
+
+    Args:
+        places: by key.
+        there: device and inode of each file that is there.
+    """
+    gone = sorted((place.time, key) for key, place in places.items() if (place.device, place.inode) not in there)
+    old = {key for _, key in gone[:-MOST_GONE]}
+    return {key: place for key, place in places.items() if key not in old}

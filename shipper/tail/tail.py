@@ -296,21 +296,13 @@ class Tail:
         for one in self._files:
             if one.key == key:
                 return one
-        place = self._kin.places[key]
-        for path in [place.path, *(path for _, path in self._closed.values())]:
-            try:
-                one = self._reading_of(path, place.source, "auto", now=self._now())
-            except OSError:
-                continue
-            one.final = True
-            try:
-                if one.identify() and self._kin.is_at(one, key):
-                    one.key = key
-                    return one
-            except OSError:
-                pass
-            one.close()
-        return None
+        paths = [path for _, path in self._closed.values()]
+        return self._kin.find(key, paths, lambda path, source: self._reading_of(path, source, "auto", now=self._now()))
+
+    @property
+    def there(self) -> set[tuple[int, int]]:
+        """Device and inode of every file that is there."""
+        return {*self._closed, *((one.device, one.inode) for one in self._files)}
 
     @property
     def levels(self) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shipper.tail.place import CHECK, Place, check_of, place_from, place_from_json
+from shipper.tail.place import CHECK, MOST_GONE, Place, check_of, place_from, place_from_json, prune
 
 PLACE = Place("0" * 16, "/log/a", "/log/a.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 
@@ -46,3 +46,15 @@ def test_what_is_no_place_is_refused(text: bytes) -> None:
 def test_only_the_last_bytes_count() -> None:
     assert check_of(b"a" + b"b" * CHECK) == check_of(b"b" * CHECK) != check_of(b"b" * (CHECK - 1))
     assert len(check_of(b"")) == 16
+
+
+def test_only_old_places_of_files_that_are_gone_are_pruned() -> None:
+    def place(number: int) -> Place:
+        return Place("0" * 16, "Mfa", f"Mfa.log.{number}", 1, number, 7, "0" * 16, "utf-8", f"2017-02-14T02:{number:06}")
+
+    places = {str(number): place(number) for number in range(MOST_GONE + 50)}
+
+    kept = prune(places, {(1, 3), (1, 9), (1, 900)})
+
+    assert places.keys() - kept.keys() == {str(number) for number in range(49) if number not in (3, 9)}
+    assert prune(kept, {(1, 3), (1, 9), (1, 900)}) == kept
