@@ -14,38 +14,43 @@ import orjson
 
 from shipper.times import SECOND, Clock
 
-Format = Callable[[str], str]
+# The text of an event, and the JSON text of the path of its log: None where it is to be looked for in the
+# event, nothing where there is none. A verdict and its status may come as one text of two lines.
+Format = Callable[[str, str | None], str]
 
 SOURCETYPE = "azure:mfa:ecs"
 
 _BEGINNING = re.compile(r'\{"@timestamp":"([^"]*)","event":\{"id":"([^"]*)","dataset":"([^"]*)"')
+_STAMP = slice(15, 42)  # where a time stamp with six digits stands
+_ID = '","event":{"id":"'  # behind it
+_ID_START = _STAMP.stop + len(_ID)
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')  # of JSON, with its quotes
 _PATH = '"file":{"path":'
 
 
 def ecs(*, host: str | None, namespace: str) -> Format:
     """One ECS document a line."""
-    return lambda text: text
+    return lambda text, source: text
 
 
 def splunk_hec(*, host: str | None, namespace: str) -> Format:
     """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds."""
     clock = Clock()
-    host_text = f'"host":{_json(host)},' if host else ""
+    host_text = f'"host":{json_text(host)},' if host else ""
+    last = path = before = between = ""
 
-    last = time = path = ""
-
-    def wrap(text: str) -> str:
-        nonlocal last, time, path
-        stamp, _, _ = _beginning(text)
-        if stamp != last:  # a verdict and its status have the same
-            last, time = stamp, seconds(stamp)
-        at = text.find(_PATH)
-        if at >= 0 and not (path and text.startswith(path, at + len(_PATH))):  # another file than before
-            found = _STRING.match(text, at + len(_PATH))
-            path = found[0] if found else ""
-        source = f'"source":{path},' if at >= 0 else ""
-        return f'{{"time":{time},{host_text}{source}"sourcetype":"{SOURCETYPE}","event":{text}}}'
+    def wrap(text: str, source: str | None) -> str:
+        nonlocal last, path, before, between
+        if source is None:
+            source = _path_of(text)
+        # Neighbours have much in common. Time stamps with more digits differ in what `time` does not keep.
+        if text[_STAMP] != last or source != path:
+            last, path = text[_STAMP], source
+            of_path = f'"source":{path},' if path else ""
+            before = f'{{"time":{seconds(_beginning(text)[0])},{host_text}{of_path}"sourcetype":"{SOURCETYPE}","event":'
+            between = f"}}\n{before}"
+        text = text.replace("\n", between)
+        return f"{before}{text}}}"
 
     def seconds(stamp: str) -> str:
         # As text: a float of this size keeps no more than microseconds, and rounds the last one.
@@ -59,10 +64,21 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
 def elastic_bulk(*, host: str | None, namespace: str) -> Format:
     """Two lines a document, a body for `_bulk`. `create` with the event's id makes a repeat harmless:
     it answers 409 and changes nothing."""
+    behind_id = index = ""  # of the event before
 
-    def wrap(text: str) -> str:
+    def action(text: str) -> str:
+        nonlocal behind_id, index
+        if text.startswith(_ID, _STAMP.stop):
+            end = text.find('"', _ID_START)
+            if behind_id and text.startswith(behind_id, end):
+                return f'{index}{text[_ID_START:end]}"}}}}\n{text}'
         _, event_id, data_set = _beginning(text)
-        return f'{{"create":{{"_index":"logs-{data_set}-{namespace}","_id":"{event_id}"}}}}\n{text}'
+        behind_id = f'","dataset":"{data_set}"'
+        index = f'{{"create":{{"_index":"logs-{data_set}-{namespace}","_id":"'
+        return f'{index}{event_id}"}}}}\n{text}'
+
+    def wrap(text: str, source: str | None) -> str:
+        return "\n".join(map(action, text.split("\n"))) if "\n" in text else action(text)
 
     return wrap
 
@@ -70,8 +86,16 @@ def elastic_bulk(*, host: str | None, namespace: str) -> Format:
 FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
 
 
-def _json(text: str) -> str:
+def json_text(text: str) -> str:
+    """A string as it stands in the text of an event."""
     return orjson.dumps(text).decode("latin-1")
+
+
+def _path_of(text: str) -> str:
+    """The JSON text of the path of the log that an event names; nothing if it names none."""
+    at = text.find(_PATH)
+    found = _STRING.match(text, at + len(_PATH)) if at >= 0 else None
+    return found[0] if found else ""
 
 
 def _beginning(text: str) -> tuple[str, str, str]:

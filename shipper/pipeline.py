@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import orjson
+
 from shipper.correlate import Exchanges
 from shipper.detect.double_prompt import Rule
 from shipper.detect.local import LocalDetector
@@ -26,7 +28,7 @@ from shipper.facts import Facts, Library
 from shipper.fast import FastParser
 from shipper.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.filters import ExchangeEvents, pretty, where
-from shipper.formats import FORMATS, Format
+from shipper.formats import FORMATS, Format, json_text
 from shipper.identity import Input, Source
 from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
 from shipper.parse import Options, Parser, SourceState
@@ -69,6 +71,7 @@ class SourcePipeline:
         self._keep = where(settings.conditions) if settings.conditions else None
         self._exchanges = ExchangeEvents(settings.options.exchange_timeout, self.counts) if settings.per_exchange else None
         self._wrap = _format(settings)
+        self._source: str | None = None
         self._selects = settings.only_findings or settings.per_exchange or self._keep is not None
         self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
 
@@ -76,6 +79,7 @@ class SourcePipeline:
         """The chunks to come are of this file; `last_time` where they do not begin with its first line."""
         general = self._general(file)
         general.last_time = last_time or file.time
+        self._source = _source(self.settings, file)
         fast = self.settings.fast and self.settings.library.builtin
         self.parser = FastParser(general, partial(_scratch, self.settings)) if fast else general
 
@@ -88,15 +92,17 @@ class SourcePipeline:
         before = self.counts.lines
         events, completions = self.parser(chunk)
         findings = self._detector(completions)
+        wrap, source = self._wrap, self._source
         if self._selects:
             events = self._select(events, findings)
-        else:
-            self.counts.events += self.counts.lines - before
-            if findings:
-                events = _weave(events, findings)
-        if self._wrap is not None:
-            events = [self._wrap(text) for event in events for text in event.split("\n")]
-        return _block(events)
+            if wrap is not None:
+                events = [wrap(text, None) for text in events]
+            return _block(events)
+        self.counts.events += self.counts.lines - before
+        if wrap is not None:
+            events = [wrap(event, source) for event in events]
+            findings = [(position, wrap(text, None)) for position, text in findings]
+        return _block(_weave(events, findings) if findings else events)
 
     def _select(self, events: list[str], findings: list[tuple[int, str]]) -> list[str]:
         """The events that the user wants, findings in their places."""
@@ -133,7 +139,7 @@ class SourcePipeline:
         self.counts.filtered += len(waiting) - len(events)
         self.counts.events += len(events)
         if self._wrap is not None:
-            events = [self._wrap(text) for text in events]
+            events = [self._wrap(text, None) for text in events]
         return _block(events)
 
     def snapshot(self) -> bytes:
@@ -209,8 +215,16 @@ def _format(settings: Settings) -> Format | None:
     """What is done to the text of each event; None for nothing."""
     wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace)
     if settings.pretty:
-        return lambda text: pretty(wrap(text))
+        return lambda text, source: "\n".join(pretty(wrap(one, source)) for one in text.split("\n"))
     return None if settings.format == "ecs" else wrap
+
+
+def _source(settings: Settings, file: LogFile) -> str | None:
+    """What a format may take for the path in the events of a file; None where a user's fields may stand in its place."""
+    constants = orjson.dumps(dict(settings.options.constants))
+    if not settings.library.builtin or b'"log"' in constants or b'"file"' in constants:
+        return None
+    return "" if file.path is None else json_text(file.path)
 
 
 def _weave(events: list[str], findings: list[tuple[int, str]]) -> list[str]:
