@@ -21,9 +21,8 @@ Format = Callable[[str, str | None], str]
 SOURCETYPE = "azure:mfa:ecs"
 
 _BEGINNING = re.compile(r'\{"@timestamp":"([^"]*)","event":\{"id":"([^"]*)","dataset":"([^"]*)"')
-_STAMP = slice(15, 42)  # where a time stamp with six digits stands
+_STAMP, _SECOND, _FRACTION = slice(15, 42), slice(15, 34), slice(35, 41)  # where a time stamp of six digits stands
 _ID = '","event":{"id":"'  # behind it
-_ID_START = _STAMP.stop + len(_ID)
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')  # of JSON, with its quotes
 _PATH = '"file":{"path":'
 
@@ -38,6 +37,7 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
     clock = Clock()
     host_text = f'"host":{json_text(host)},' if host else ""
     last = path = before = between = ""
+    wholes: dict[str, str] = {}  # seconds since 1970 of the seconds seen last
 
     def wrap(text: str, source: str | None) -> str:
         nonlocal last, path, before, between
@@ -47,15 +47,22 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
         if text[_STAMP] != last or source != path:
             last, path = text[_STAMP], source
             of_path = f'"source":{path},' if path else ""
-            before = f'{{"time":{seconds(_beginning(text)[0])},{host_text}{of_path}"sourcetype":"{SOURCETYPE}","event":'
+            before = f'{{"time":{seconds(text)},{host_text}{of_path}"sourcetype":"{SOURCETYPE}","event":'
             between = f"}}\n{before}"
         text = text.replace("\n", between)
         return f"{before}{text}}}"
 
-    def seconds(stamp: str) -> str:
+    def seconds(text: str) -> str:
         # As text: a float of this size keeps no more than microseconds, and rounds the last one.
-        micros = (clock.read(stamp) or 0) // (SECOND // 1_000_000)
+        whole = wholes.get(text[_SECOND])
+        if whole is not None and text.startswith('Z"', _STAMP.stop - 1):
+            return f"{whole}.{text[_FRACTION]}"
+        micros = (clock.read(_beginning(text, 0)[0]) or 0) // (SECOND // 1_000_000)
         sign, micros = ("-", -micros) if micros < 0 else ("", micros)
+        if not sign:
+            if len(wholes) >= Clock.LIMIT:
+                wholes.clear()
+            wholes[text[_SECOND]] = str(micros // 1_000_000)
         return f"{sign}{micros // 1_000_000}.{micros % 1_000_000:06d}"
 
     return wrap
@@ -66,19 +73,23 @@ def elastic_bulk(*, host: str | None, namespace: str) -> Format:
     it answers 409 and changes nothing."""
     behind_id = index = ""  # of the event before
 
-    def action(text: str) -> str:
+    def action(text: str, at: int) -> str:
         nonlocal behind_id, index
-        if text.startswith(_ID, _STAMP.stop):
-            end = text.find('"', _ID_START)
+        if text.startswith(_ID, at + _STAMP.stop):
+            start = at + _STAMP.stop + len(_ID)
+            end = text.find('"', start)
             if behind_id and text.startswith(behind_id, end):
-                return f'{index}{text[_ID_START:end]}"}}}}\n{text}'
-        _, event_id, data_set = _beginning(text)
+                return f'{index}{text[start:end]}"}}}}'
+        _, event_id, data_set = _beginning(text, at)
         behind_id = f'","dataset":"{data_set}"'
         index = f'{{"create":{{"_index":"logs-{data_set}-{namespace}","_id":"'
-        return f'{index}{event_id}"}}}}\n{text}'
+        return f'{index}{event_id}"}}}}'
 
     def wrap(text: str, source: str | None) -> str:
-        return "\n".join(map(action, text.split("\n"))) if "\n" in text else action(text)
+        first, second = action(text, 0), text.find("\n") + 1
+        if second:
+            text = text.replace("\n", f"\n{action(text, second)}\n")
+        return f"{first}\n{text}"
 
     return wrap
 
@@ -98,9 +109,9 @@ def _path_of(text: str) -> str:
     return found[0] if found else ""
 
 
-def _beginning(text: str) -> tuple[str, str, str]:
-    """Time stamp, id and data set of an event."""
-    match = _BEGINNING.match(text)
+def _beginning(text: str, at: int) -> tuple[str, str, str]:
+    """Time stamp, id and data set of an event that begins at `at`."""
+    match = _BEGINNING.match(text, at)
     assert match is not None, "every document begins with them"
     stamp, event_id, data_set = match.groups()
     return stamp, event_id, data_set
