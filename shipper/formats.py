@@ -14,9 +14,11 @@ import orjson
 
 from shipper.times import SECOND, Clock
 
-# The text of an event, and the JSON text of the path of its log: None where it is to be looked for in the
-# event, nothing where there is none. A verdict and its status may come as one text of two lines.
-Format = Callable[[str, str | None], str]
+# The text of an event; the JSON text of the path of its log, None where it is to be looked for in the event, nothing
+# where there is none; and what takes the parts of the output, the last of which ends its line. Parts, because an
+# event is long: to copy it costs more than all else. A verdict and its status may come as one text of two lines.
+Add = Callable[[str], object]
+Format = Callable[[str, str | None, Add], None]
 
 SOURCETYPE = "azure:mfa:ecs"
 
@@ -29,7 +31,12 @@ _PATH = '"file":{"path":'
 
 def ecs(*, host: str | None, namespace: str) -> Format:
     """One ECS document a line."""
-    return lambda text, source: text
+
+    def wrap(text: str, source: str | None, add: Add) -> None:
+        add(text)
+        add("\n")
+
+    return wrap
 
 
 def splunk_hec(*, host: str | None, namespace: str) -> Format:
@@ -39,7 +46,7 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
     last = path = before = between = ""
     wholes: dict[str, str] = {}  # seconds since 1970 of the seconds seen last
 
-    def wrap(text: str, source: str | None) -> str:
+    def wrap(text: str, source: str | None, add: Add) -> None:
         nonlocal last, path, before, between
         if source is None:
             source = _path_of(text)
@@ -49,8 +56,14 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
             of_path = f'"source":{path},' if path else ""
             before = f'{{"time":{seconds(text)},{host_text}{of_path}"sourcetype":"{SOURCETYPE}","event":'
             between = f"}}\n{before}"
-        text = text.replace("\n", between)
-        return f"{before}{text}}}"
+        add(before)
+        second = text.find("\n") + 1
+        if second:
+            add(text[: second - 1])
+            add(between)
+            text = text[second:]
+        add(text)
+        add("}\n")
 
     def seconds(text: str) -> str:
         # As text: a float of this size keeps no more than microseconds, and rounds the last one.
@@ -79,17 +92,21 @@ def elastic_bulk(*, host: str | None, namespace: str) -> Format:
             start = at + _STAMP.stop + len(_ID)
             end = text.find('"', start)
             if behind_id and text.startswith(behind_id, end):
-                return f'{index}{text[start:end]}"}}}}'
+                return f'{index}{text[start:end]}"}}}}\n'
         _, event_id, data_set = _beginning(text, at)
         behind_id = f'","dataset":"{data_set}"'
         index = f'{{"create":{{"_index":"logs-{data_set}-{namespace}","_id":"'
-        return f'{index}{event_id}"}}}}'
+        return f'{index}{event_id}"}}}}\n'
 
-    def wrap(text: str, source: str | None) -> str:
-        first, second = action(text, 0), text.find("\n") + 1
+    def wrap(text: str, source: str | None, add: Add) -> None:
+        add(action(text, 0))
+        second = text.find("\n") + 1
         if second:
-            text = text.replace("\n", f"\n{action(text, second)}\n")
-        return f"{first}\n{text}"
+            add(text[:second])
+            add(action(text, second))
+            text = text[second:]
+        add(text)
+        add("\n")
 
     return wrap
 
