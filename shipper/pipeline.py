@@ -13,10 +13,12 @@ event time. Event time is the only clock. The same bytes come out whatever the s
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import orjson
 
 from shipper.correlate import Exchanges, SourceState
 from shipper.detect.double_prompt import Rule
@@ -26,7 +28,7 @@ from shipper.facts import Facts, Library
 from shipper.fast import FastParser
 from shipper.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.filters import ExchangeEvents, pretty, where
-from shipper.formats import FORMATS, Format
+from shipper.formats import FORMATS, Add, Format, json_text
 from shipper.identity import Input, Source
 from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
 from shipper.parse import Options, Parser
@@ -69,6 +71,7 @@ class SourcePipeline:
         self._keep = where(settings.conditions) if settings.conditions else None
         self._exchanges = ExchangeEvents(settings.options.exchange_timeout, self.counts) if settings.per_exchange else None
         self._wrap = _format(settings)
+        self._source: str | None = None
         self._selects = settings.only_findings or settings.per_exchange or self._keep is not None
         self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
 
@@ -76,6 +79,7 @@ class SourcePipeline:
         """The chunks to come are of this file; `last_time` where they do not begin with its first line."""
         general = self._general(file)
         general.last_time = last_time or file.time
+        self._source = _source(self.settings, file)
         fast = self.settings.fast and self.settings.library.builtin
         self.parser = FastParser(general, partial(_scratch, self.settings)) if fast else general
 
@@ -89,14 +93,26 @@ class SourcePipeline:
         events, completions = self.parser(chunk)
         findings = self._detector(completions)
         if self._selects:
-            events = self._select(events, findings)
-        else:
-            self.counts.events += self.counts.lines - before
-            if findings:
-                events = _weave(events, findings)
-        if self._wrap is not None:
-            events = [self._wrap(text) for event in events for text in event.split("\n")]
-        return _block(events)
+            return self._block(self._select(events, findings))
+        self.counts.events += self.counts.lines - before
+        return self._block(events, findings, self._source)
+
+    def _block(self, events: list[str], findings: Sequence[tuple[int, str]] = (), source: str | None = None) -> bytes:
+        """The output for events of `source`, each finding behind the event that completed it."""
+        wrap = self._wrap
+        if wrap is None:
+            events = _weave(events, findings) if findings else events
+            return "\n".join([*events, ""]).encode("latin-1") if events else b""
+        parts: list[str] = []
+        add, at = parts.append, 0
+        for position, text in findings:
+            for event in events[at : position + 1]:
+                wrap(event, source, add)
+            wrap(text, None, add)
+            at = position + 1
+        for event in events[at:]:
+            wrap(event, source, add)
+        return "".join(parts).encode("latin-1")
 
     def _select(self, events: list[str], findings: list[tuple[int, str]]) -> list[str]:
         """The events that the user wants, findings in their places."""
@@ -132,9 +148,7 @@ class SourcePipeline:
         events = waiting if self._keep is None else [text for text in waiting if self._keep(text)]
         self.counts.filtered += len(waiting) - len(events)
         self.counts.events += len(events)
-        if self._wrap is not None:
-            events = [self._wrap(text) for text in events]
-        return _block(events)
+        return self._block(events)
 
     def snapshot(self) -> bytes:
         """All that a later line can depend on, as JSON; `restore` goes on from it.
@@ -196,10 +210,6 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
     return Parser(s.library, s.options, file, SourceState(Exchanges(s.options.exchange_timeout)), Counts(), {})
 
 
-def _block(events: list[str]) -> bytes:
-    return "\n".join([*events, ""]).encode("latin-1") if events else b""
-
-
 def _plain(exchange: ExchangeFields) -> list[Any]:
     start, start_text, event_id, user, shared_json, verdict = exchange
     return [start, start_text, event_id, list(user) if user else None, shared_json, verdict]
@@ -209,11 +219,26 @@ def _format(settings: Settings) -> Format | None:
     """What is done to the text of each event; None for nothing."""
     wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace)
     if settings.pretty:
-        return lambda text: pretty(wrap(text))
+        return partial(_pretty, wrap)
     return None if settings.format == "ecs" else wrap
 
 
-def _weave(events: list[str], findings: list[tuple[int, str]]) -> list[str]:
+def _source(settings: Settings, file: LogFile) -> str | None:
+    """What a format may take for the path in the events of a file; None where a user's fields may stand in its place."""
+    constants = orjson.dumps(dict(settings.options.constants))
+    if not settings.library.builtin or b'"log"' in constants or b'"file"' in constants:
+        return None
+    return "" if file.path is None else json_text(file.path)
+
+
+def _pretty(wrap: Format, text: str, source: str | None, add: Add) -> None:
+    parts: list[str] = []
+    wrap(text, source, parts.append)
+    add(pretty("".join(parts)[:-1]))
+    add("\n")
+
+
+def _weave(events: list[str], findings: Sequence[tuple[int, str]]) -> list[str]:
     """The events with each finding behind the event that completed it."""
     out: list[str] = []
     at = 0
