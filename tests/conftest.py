@@ -1,13 +1,12 @@
 """Fixtures that more than one kind of test needs."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.process import Shipper
-from tests.real.kafka import Broker, Unavailable
+from tests.real.kafka import Broker, start_or_skip
 
 
 @pytest.fixture(autouse=True)
@@ -23,11 +22,6 @@ def _no_shipper_is_left() -> Iterator[None]:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A real broker for all tests of a worker. In CI one that cannot be started is a failure."""
     one = Broker(Path(tmp_path_factory.mktemp("kafka")))
-    try:
-        one.start()
-    except Unavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    start_or_skip(one)
     yield one
     one.stop()

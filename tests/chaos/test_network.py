@@ -13,7 +13,7 @@ from tests.chaos.kill import delivered
 from tests.chaos.process import Shipper, Verdict, configuration, expected, until
 from tests.chaos.proxy import Proxy
 from tests.real.cluster import Cluster
-from tests.real.kafka import Broker, create_topic, free_port, read_topic
+from tests.real.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
 
 MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
 
@@ -47,7 +47,8 @@ def trickle(folder: Path, lines: int, seconds: float) -> LogWriter:
 def test_a_bad_network(client: str, exactly_once: bool, tmp_path: Path) -> None:
     port = free_port()
     proxy = Proxy(port)
-    broker = Broker(tmp_path / "kafka", port=port, advertised=proxy.port).start()
+    broker = Broker(tmp_path / "kafka", port=port, advertised=proxy.port)
+    start_or_skip(broker)
     try:
         shipper = prepared(tmp_path, [broker.address], 1, client, exactly_once)
         shipper.start()

@@ -1,6 +1,5 @@
 """SASL_SSL, SCRAM, access lists and client certificates on a real Kafka: what works, and what is said when not."""
 
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.process import Shipper, configuration, until
-from tests.real.kafka import Unavailable, free_port, read_topic
+from tests.real.kafka import free_port, read_topic, start_or_skip
 from tests.real.secure import MECHANISM, USERS, SecureBroker
 
 CLIENTS = ["kafka-python", "confluent-kafka"]
@@ -37,12 +36,7 @@ def secured() -> Iterator[SecureBroker]:
 def _broker(*, mutual: bool) -> Iterator[SecureBroker]:
     with tempfile.TemporaryDirectory(prefix="mfa-secure-") as folder:
         one = SecureBroker(Path(folder), mutual=mutual)
-        try:
-            one.start()
-        except Unavailable as error:
-            if os.environ.get("CI"):
-                pytest.fail(str(error))
-            pytest.skip(str(error))
+        start_or_skip(one)
         try:
             one.create_topic("mfa-events")
             one.create_topic("mfa-late")

@@ -148,6 +148,18 @@ def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, 
             time.sleep(0.2)
 
 
+def start_or_skip(one: Broker) -> None:
+    """Start a broker for tests; where it is not to be had, they are skipped. In CI that is a failure."""
+    import pytest
+
+    try:
+        one.start()
+    except Unavailable as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
 class Seen:
     """A record as a reader saw it."""
 
