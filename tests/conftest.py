@@ -22,6 +22,6 @@ def _no_shipper_is_left() -> Iterator[None]:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A real broker for all tests of a worker. In CI one that cannot be started is a failure."""
     one = Broker(Path(tmp_path_factory.mktemp("kafka")))
-    start_or_skip(one)
+    start_or_skip(one.start)
     yield one
     one.stop()

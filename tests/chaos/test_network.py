@@ -48,7 +48,7 @@ def test_a_bad_network(client: str, exactly_once: bool, tmp_path: Path) -> None:
     port = free_port()
     proxy = Proxy(port)
     broker = Broker(tmp_path / "kafka", port=port, advertised=proxy.port)
-    start_or_skip(broker)
+    start_or_skip(broker.start)
     try:
         shipper = prepared(tmp_path, [broker.address], 1, client, exactly_once)
         shipper.start()
@@ -88,7 +88,8 @@ def _trouble(proxy: Proxy, calm: threading.Event) -> None:
 
 
 def test_one_of_three_brokers_dies(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path / "kafka").start()
+    cluster = Cluster(tmp_path / "kafka")
+    start_or_skip(cluster.start)
     try:
         shipper = prepared(tmp_path, cluster.addresses, 3, "confluent-kafka", True)
         second = tmp_path / "second"

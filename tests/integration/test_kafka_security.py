@@ -36,7 +36,7 @@ def secured() -> Iterator[SecureBroker]:
 def _broker(*, mutual: bool) -> Iterator[SecureBroker]:
     with tempfile.TemporaryDirectory(prefix="mfa-secure-") as folder:
         one = SecureBroker(Path(folder), mutual=mutual)
-        start_or_skip(one)
+        start_or_skip(one.start)
         try:
             one.create_topic("mfa-events")
             one.create_topic("mfa-late")

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +149,12 @@ def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, 
             time.sleep(0.2)
 
 
-def start_or_skip(one: Broker) -> None:
-    """Start a broker for tests; where it is not to be had, they are skipped. In CI that is a failure."""
+def start_or_skip(start: Callable[[], object]) -> None:
+    """Start brokers for tests; where none is to be had, they are skipped. In CI that is a failure."""
     import pytest
 
     try:
-        one.start()
+        start()
     except Unavailable as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
