@@ -1,11 +1,11 @@
 """A real OpenSearch for all tests of a worker. In CI one that cannot be started is a failure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import missing
+from tests.deploy.tools import SAID, missing
 from tests.real.jars import Unavailable
 from tests.real.opensearch import OpenSearch
 
@@ -19,3 +19,19 @@ def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]
         missing(str(error))
     yield node
     node.stop()
+
+
+@pytest.fixture(autouse=True)
+def _what_tools_said(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Vendors' tools have their own words for that all is well; they stand at the end of the report."""
+    yield
+    while SAID:
+        record_property("tool", SAID.pop(0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = terminalreporter.stats.get("", [])  # those of the ends of tests, when all is said
+    said = {str(value) for report in reports for name, value in report.user_properties if name == "tool"}
+    if said:
+        terminalreporter.section("what the vendors' tools said")
+        terminalreporter.write("".join(f"{line}\n" for line in sorted(said)))

@@ -28,6 +28,16 @@ def tool(name: str, hint: str) -> str:
     return str(found)
 
 
+SAID: list[str] = []  # the last line of each vendor's tool that was content, for the end of the report
+OURS = {"shipper", "sh", "bash"}
+
+
 def run(*command: str | Path, cwd: Path | None = None, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and keep what it wrote."""
-    return subprocess.run([str(part) for part in command], cwd=cwd, input=stdin, text=True, capture_output=True, timeout=300)
+    words = [str(part) for part in command]
+    done = subprocess.run(words, cwd=cwd, input=stdin, text=True, capture_output=True, timeout=300)
+    name, lines = Path(words[0]).name, (done.stdout + done.stderr).strip().splitlines()
+    if not done.returncode and not OURS & {name, *words}:
+        what = [word for word in words[1:3] if not word.startswith("/")]
+        SAID.append(f"{' '.join([name, *what])}: {lines[-1].strip() if lines else 'nothing to say'}")
+    return done
