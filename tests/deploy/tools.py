@@ -36,7 +36,7 @@ def run(*command: str | Path, cwd: Path | None = None, stdin: str | None = None)
     """Run a command to its end and keep what it wrote."""
     words = [str(part) for part in command]
     done = subprocess.run(words, cwd=cwd, input=stdin, text=True, capture_output=True, timeout=300)
-    name, lines = Path(words[0]).name, (done.stdout + done.stderr).strip().splitlines()
+    name, lines = Path(words[0]).name, (done.stdout.strip() or done.stderr.strip()).splitlines()
     if not done.returncode and not OURS & {name, *words}:
         what = [word for word in words[1:3] if not word.startswith("/")]
         SAID.append(f"{' '.join([name, *what])}: {lines[-1].strip() if lines else 'nothing to say'}")
