@@ -11,7 +11,7 @@ _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
 SECOND = 1_000_000_000
-_UNITS: tuple[int, ...] = tuple(10 ** (9 - digits) for digits in range(10))  # nanoseconds of the last of so many fraction digits
+_UNITS = tuple(10 ** (9 - digits) for digits in range(10))  # nanoseconds of the last of so many fraction digits
 BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp of a four-digit year, which need not fit 64 bits
 
 
