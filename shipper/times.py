@@ -11,7 +11,6 @@ _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
 SECOND = 1_000_000_000
-_UNITS: tuple[int, ...] = tuple(10 ** (9 - digits) for digits in range(10))  # nanoseconds of the last of so many fraction digits
 BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp of a four-digit year, which need not fit 64 bits
 
 
@@ -57,16 +56,16 @@ class Clock:
     def read(self, text: str) -> int | None:
         """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
         second = self.seconds.get(text[:19])
-        digits = text[20:-1]
+        digits = text[20:26]
         if (
             second is not None
-            and 21 < len(text) <= 30
+            and len(text) == 27
             and text[19] == "."
-            and text[-1] == "Z"
+            and text[26] == "Z"
             and text.isascii()
             and digits.isdecimal()
         ):
-            return second + int(digits) * _UNITS[len(digits)]
+            return second + int(digits) * 1000
         return self._read(text)
 
     def _read(self, text: str) -> int | None:
