@@ -9,9 +9,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import Future as ThreadFuture
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -100,8 +98,7 @@ class KafkaPythonClient:
         self._options = options
         self._producer: Any = None
         self._futures: dict[Pending, list[tuple[Any, bytes]]] = {}
-        self._committer: ThreadPoolExecutor | None = None
-        self._commit: ThreadFuture[None] | None = None
+        self._commit: _Commit | None = None
 
     def _down(self, error: BaseException, complaints: Iterable[str] = ()) -> Exception:
         if isinstance(error, FENCED):
@@ -229,21 +226,20 @@ class KafkaPythonClient:
 
     def commit(self) -> None:
         """As `Client.commit`."""
-        # The client waits for a commit without a limit; so it waits on a thread of its own.
-        self._committer = self._committer or ThreadPoolExecutor(1, thread_name_prefix="kafka-commit")
-        self._commit = self._committer.submit(self._producer.commit_transaction)
+        self._commit = _Commit(self._producer.commit_transaction)
+        self._commit.start()
 
     def committed(self, timeout: float) -> bool:
         """As `Client.committed`."""
         assert self._commit is not None
-        try:
-            self._commit.result(timeout)
-        except TimeoutError:
-            if not self._commit.done():
-                return False
-            raise
-        except kafka_errors.KafkaError as error:
+        self._commit.join(timeout)
+        if self._commit.is_alive():
+            return False
+        error = self._commit.error
+        if isinstance(error, kafka_errors.KafkaError):
             raise self._down(error) from None
+        if error is not None:
+            raise error
         self._futures.clear()
         return True
 
@@ -268,8 +264,6 @@ class KafkaPythonClient:
         """As `Client.close`."""
         producer, self._producer = self._producer, None
         self._futures.clear()
-        if self._committer is not None:
-            self._committer.shutdown(wait=False)
         if producer is not None:
             # On a thread: closing waits for what is in flight, and an abandoned connection has no time.
             closing = threading.Thread(target=_close, args=(producer, timeout), daemon=True)
@@ -280,6 +274,23 @@ class KafkaPythonClient:
 def _reason(error: BaseException) -> str:
     size = isinstance(error, (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError))
     return TOO_LARGE if size else str(error) or type(error).__name__
+
+
+class _Commit(threading.Thread):
+    """A commit on a thread of its own, because the client waits for one without a limit. An abandoned one that never
+    ends must not keep the process from ending, so no pool, whose threads Python waits for."""
+
+    def __init__(self, commit: Callable[[], object]) -> None:
+        super().__init__(name="kafka-commit", daemon=True)
+        self._work = commit
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Commit, and keep what went wrong."""
+        try:
+            self._work()
+        except Exception as error:
+            self.error = error
 
 
 def _close(producer: Any, timeout: float) -> None:

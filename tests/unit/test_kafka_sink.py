@@ -1,5 +1,7 @@
 """The Kafka sink over a client in memory: what real brokers cannot be made to do on command."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
 
 import pytest
@@ -96,3 +98,9 @@ def test_rights() -> None:
     assert "does not give anna READ on the topic mfa-shipper-state" in (
         lacking(OPTIONS, everything | {"mfa-shipper-state": {"WRITE"}}) or ""
     )
+
+
+def test_a_commit_that_never_ends_does_not_keep_the_process() -> None:
+    program = "import threading; from shipper.sinks.kafka_python import _Commit; _Commit(threading.Event().wait).start()"
+
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], timeout=60, check=True)
