@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.deploy import spl
 from tests.deploy.splunk_events import documents, events
+from tests.deploy.splunk_render import TARGET, picture
 from tests.deploy.splunk_searches import TOKENS, filled, panels
 
 
@@ -168,3 +169,7 @@ def test_a_choice_of_the_data_set_filters() -> None:
     radius = [one for one in authentications() if one["event"]["dataset"] == "azure_mfa.radius"]
     assert 0 < len(radius) < len(authentications())
     assert result("count_authentications", dataset="azure_mfa.radius") == [{"authentications": len(radius)}]
+
+
+def test_the_picture_is_drawn_from_the_searches_as_they_are() -> None:
+    assert TARGET.read_bytes() == picture()
