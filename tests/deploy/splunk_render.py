@@ -27,7 +27,9 @@ from tests.deploy.tools import DEPLOY, ROOT
 TARGET = DEPLOY / "splunk" / "img" / "dashboard.svg"
 THEME = Theme("#f2f4f5", "#ffffff", "#c3cbd4", "#3c444d", "#6b7785", "#5c33ff", across=True)
 WIDTH, GAP, TOP = 1240, 10, 64
+OF_DAY, EVERYTHING = slice(5, 10), slice(None)
 SPAN = 3 * 3600  # seconds of a column over time
+OUTCOMES = {"success": "#54b399", "failure": "#e7664c", "pending": "#d6bf57", "unknown": "#98a2b3"}
 HEIGHTS = {"single": 92, "chart": 220, "table": 240}
 NOTE = (
     "A rendering, not a screenshot: drawn by tests/deploy/splunk_render.py from the dashboard's searches, computed by a model "
@@ -109,7 +111,7 @@ def _chart(rows: list[Row], box: Box) -> str:
     if not rows:
         return ""
     first, *names = dict.fromkeys(name for row in rows for name in row if not name.startswith("_span"))
-    colors = {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(names)}
+    colors = {name: OUTCOMES.get(name, PALETTE[number % len(PALETTE)]) for number, name in enumerate(names)}
     most = max(sum(_number(row.get(name)) for name in names) for row in rows) or 1
     parts, high, step = [], box.height - 44, (box.width - 10) / len(rows)
     for number, row in enumerate(rows):
@@ -120,7 +122,14 @@ def _chart(rows: list[Row], box: Box) -> str:
             parts.append(bar(x + step * 0.1, y, step * 0.8, tall, color))
         if number % max(1, len(rows) // 8) == 0:
             parts.append(
-                text(x, box.y + high + 14, _label(first, row.get(first)), 10, THEME.faint, most=step * max(1, len(rows) // 8))
+                text(
+                    x,
+                    box.y + high + 14,
+                    _label(first, row.get(first))[OF_DAY if first == "_time" else EVERYTHING],
+                    10,
+                    THEME.faint,
+                    most=step * max(1, len(rows) // 8),
+                )
             )
     x = float(box.x + 5)
     for name, color in colors.items():
