@@ -39,5 +39,7 @@ def run(*command: str | Path, cwd: Path | None = None, stdin: str | None = None)
     name, lines = Path(words[0]).name, (done.stdout.strip() or done.stderr.strip()).splitlines()
     if not done.returncode and not OURS & {name, *words}:
         what = [word for word in words[1:3] if not word.startswith("/")]
-        SAID.append(f"{' '.join([name, *what])}: {lines[-1].strip() if lines else 'nothing to say'}")
+        counts = [line.strip() for line in lines[-9:] if line.strip().rpartition(" ")[2].isdigit()]  # appinspect has one a line
+        last = ", ".join(counts) if len(counts) > 3 else lines[-1].strip() if lines else "nothing to say"
+        SAID.append(f"{' '.join([name, *what])}: {last}")
     return done
