@@ -36,7 +36,7 @@ _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“
 _SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are spaces that one cannot see
 _CODE = re.compile(r"(?:(?:status|code|rawCallStatus)\s*[:=]?\s*|#)?([-\u2212\u2013]?[0-9]{1,18})", re.I)
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-_LIKE_A_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|.*\|", re.S)
+_LIKE_A_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|\{|<Event|.*\|", re.S)
 
 TAGS = {
     "mfa_orphan": "A line by itself is an orphan: who signs in, and since when, stands in the request line of the same thread, which is not here. In a log that holds that line, parse adds user and exchange, gives a status the outcome of its verdict, and there is no such tag.",

@@ -380,3 +380,12 @@ def test_patterns_of_a_user_take_part(tmp_path: Path) -> None:
     assert f"MESSAGE_HELLO ({tmp_path}/syslog.grok:2) matches the message:\n\n  azure_mfa.greeted = world\n" in answer
     far = explain("2017-02-14T02:57:24Z|0|x", own)
     assert far.index("LINE_MFA") < far.index("LINE_SYSLOG")  # by how far they fit, not by which is tried first
+
+
+def test_a_windows_event_is_a_line() -> None:
+    line = '{"TimeCreated":"2024-10-01T08:00:00Z","Message":"Primary auth succeeded for user \'anna\'"}'
+
+    answer = explain(line, load())
+
+    assert "The line is a Windows event" in answer
+    assert '"action": "primary-auth-result"' in answer
