@@ -13,14 +13,14 @@ LAYERS = {  # a module imports from its own layer and from those above it in thi
     "words": "shipper errors model times units hiding",
     "core": "principal windows ecs status grok facts heads lines correlate parse templates fast formats filters codes "
     "detect detect.double_prompt detect.evidence detect.local",
-    "protocols": "sinks sinks.protocol sinks.records",
+    "protocols": "sinks sinks.protocol sinks.records sinks.fast_records",
     "delivery": "batch acks delivery vitals",
     "fakes": "testing",
     "files": "files identity library output summary pieces",
     "flow": "pipeline",
     "tail": "tail tail.place tail.inputs tail.reading tail.opener tail.content tail.followed tail.kin tail.tail",
     "sidecar": "sources checkpoint sidecar logs telemetry sinks.stdout sinks.file sinks.dead_letters "
-    "sinks.kafka sinks.kafka_client sinks.kafka_causes sinks.confluent sinks.kafka_python sinks.dead_letter_topic",
+    "sinks.kafka sinks.kafka_client sinks.kafka_causes sinks.confluent sinks.partitioner sinks.kafka_python sinks.dead_letter_topic",
     "configuration": "settings_file sections config sinks.build",
     "commands": "workers importing explain running state_report replaying",
     "command line": "cli_types cli __main__",

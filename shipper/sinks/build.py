@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+import orjson
+
 from shipper.errors import UsageError
 from shipper.sections import Config
 from shipper.sinks.dead_letter_topic import DeadLetterTopic, options_for
@@ -83,8 +85,14 @@ def kafka_options(config: Config) -> KafkaOptions:
         ca_file,
         cert_file,
         key_file,
-        exact_keys=bool(config.pipeline.patterns),
+        exact_keys=bool(config.pipeline.patterns) or _names_a_user(config),
     )
+
+
+def _names_a_user(config: Config) -> bool:
+    """True if the fields that every event gets hold one that could be taken for the user."""
+    pipeline = config.pipeline
+    return b'"user"' in orjson.dumps([pipeline.host, pipeline.labels, pipeline.observer])
 
 
 SINKS: dict[str, Callable[[Config], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}

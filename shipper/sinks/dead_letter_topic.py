@@ -37,7 +37,7 @@ class DeadLetterTopic:
         letters = {encode_letter(one, self._file.now()): one for one in refusals}
         pending = Pending(Batch(1, b"", 0), len(letters))
         try:
-            self._send(pending, [Record(self._topic, KEY, letter, []) for letter in letters])
+            self._send(pending, [(self._topic, KEY, letter, []) for letter in letters])
         except SinkDown as error:
             self._drop()
             raise SinkDown(f"the dead letter topic {self._topic}: {error}") from None

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from shipper.sinks.fast_records import FastRecords
 from shipper.sinks.kafka_causes import lacking, topics
 from shipper.sinks.kafka_client import Client, KafkaOptions, Pending
 from shipper.sinks.protocol import Batch, Receipt, SinkDown, TransactionRefused
@@ -31,7 +32,8 @@ class KafkaSink:
     def __init__(self, options: KafkaOptions, client: Callable[[KafkaOptions], Client]) -> None:
         self._options = options
         self._make = client
-        self._records = Records(options.topic, options.alert_topic, exact=options.exact_keys)
+        general = Records(options.topic, options.alert_topic)
+        self._records = general if options.exact_keys else FastRecords(general)
         self._mine = f"{options.transactional_id}/".encode()  # shippers may share a state topic
         self._client: Client | None = None
         self._pending: deque[Pending] = deque()
@@ -73,8 +75,7 @@ class KafkaSink:
         if self._options.exactly_once and not self._in_transaction:
             client.begin()
             self._in_transaction, self._since = True, time.monotonic()
-        record = self._records.record
-        records = [record(line) for line in batch.payload.split(b"\n")[:-1]]
+        records = self._records.of(batch.payload)
         pending = Pending(batch, len(records))
         self._flush = False
         self._pending.append(pending)
@@ -185,7 +186,7 @@ class KafkaSink:
         for pending in self._pending:
             places.update(pending.batch.places)
         topic, mine = self._options.state_topic, self._mine
-        state = [Record(topic, mine + key, value, []) for key, value in places.items()]  # type: ignore[arg-type]
+        state: list[Record] = [(topic, mine + key, value, []) for key, value in places.items()]  # type: ignore[misc]
         last = self._pending[-1]
         last.left += len(state)
         client.send(last, state)

@@ -33,7 +33,7 @@ class KafkaOptions:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
-    exact_keys: bool = False
+    exact_keys: bool = False  # read each event as JSON, because more than the parser has shaped it
 
 
 class Fenced(RunError):  # noqa: N818  what happened to us

@@ -17,6 +17,7 @@ from kafka import errors as kafka_errors
 
 from shipper.sinks.kafka_causes import cause
 from shipper.sinks.kafka_client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, no_secret
+from shipper.sinks.partitioner import RememberingPartitioner
 from shipper.sinks.protocol import Refusal, SinkDown
 from shipper.sinks.records import Record
 
@@ -119,6 +120,7 @@ class KafkaPythonClient:
                 "acks": "all",
                 "enable_idempotence": True,
                 "compression_type": None if options.compression == "none" else options.compression,
+                "partitioner": RememberingPartitioner(),
                 "linger_ms": 5,
                 "batch_size": 256 * 1024,
                 "max_request_size": MAX_RECORD,

@@ -27,7 +27,7 @@ from tests.bench.generate import Recipe, generate
 from tests.bench.measure import run
 from tests.bench.table import Row
 from tests.chaos.process import Shipper, configuration, until
-from tests.real.kafka import Broker, Unavailable, create_topic
+from tests.real.kafka import LONG_RUN, Broker, Unavailable, create_topic
 
 MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
 TICK = os.sysconf("SC_CLK_TCK")
@@ -73,7 +73,7 @@ def usage(shipper: Shipper) -> tuple[float, int]:
 
 
 def behind(shipper: Shipper, log: Path) -> bool:
-    """True until the checkpoint says that all is delivered."""
+    """True until the checkpoint says that all is delivered, which it does up to a second late."""
     try:
         places = json.loads((shipper.folder / "state" / "checkpoint.json").read_text(encoding="utf-8"))["places"]
     except (OSError, ValueError, KeyError):
@@ -83,11 +83,10 @@ def behind(shipper: Shipper, log: Path) -> bool:
 
 
 def catch_up(bench: Bench, backlog: Path, lines: int) -> Iterator[Row]:
-    """How fast a backlog is worked off."""
-    parse = run(["mfa-shipper", "parse", "--no-progress", str(backlog)])
-    yield Row("parse, to nowhere", f"{lines / parse.wall / 1000:.0f} k lines/s", f"{parse.cpu / lines * 1e6:.1f} us CPU/line")
+    """How fast a backlog is worked off; `parse` anew before each mode, because a shared machine is not equally fast at all times."""
     walls: dict[tuple[str, bool], float] = {}
     for client, exactly_once in MODES:
+        parse = run(["mfa-shipper", "parse", "--no-progress", str(backlog)])
         with bench.shipper(client, exactly_once) as (shipper, _, log):
             shutil.copyfile(backlog, log)
             began = time.monotonic()
@@ -96,13 +95,15 @@ def catch_up(bench: Bench, backlog: Path, lines: int) -> Iterator[Row]:
             wall = walls[client, exactly_once] = time.monotonic() - began
             cpu, peak = usage(shipper)
         ratio = parse.wall / wall
+        yield Row("parse, to nowhere", f"{lines / parse.wall / 1000:.0f} k lines/s", f"{parse.cpu / lines * 1e6:.1f} us CPU/line")
         measured = f"{lines / wall / 1000:.0f} k lines/s"
         spread = f"{cpu / lines * 1e6:.1f} us CPU/line, peak {peak / MIB:.0f} MiB"
-        mode = "exactly once" if exactly_once else "at least once"
-        name = f"catch-up, {client}, {mode}"
+        name = f"catch-up, {client}, {'exactly once' if exactly_once else 'at least once'}"
         if exactly_once:
             share = walls[client, False] / wall
-            yield Row(name, measured, f"{share:.2f} of at least once", spread, ">= 0.80", _verdict(share >= 0.8))
+            yield Row(
+                name, measured, f"{share:.2f} of at least once, {ratio:.2f} of parse", spread, ">= 0.80", _verdict(share >= 0.8)
+            )
         elif client == "confluent-kafka":
             yield Row(name, measured, f"{ratio:.2f} of parse", spread, ">= 0.60", _verdict(ratio >= 0.6))
         else:
@@ -237,7 +238,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mfa-bench-") as name:
         folder = Path(name)
         try:
-            broker = Broker(folder / "kafka").start()
+            broker = Broker(folder / "kafka", java=LONG_RUN).start()
         except Unavailable as error:
             raise SystemExit(str(error)) from None
         bench = Bench(broker, folder)

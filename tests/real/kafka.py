@@ -20,7 +20,8 @@ from tests.real.jars import Unavailable, class_path, free_port
 
 __all__ = ["Broker", "Seen", "Unavailable", "create_topic", "free_port", "read_topic"]
 
-JAVA = ("java", "-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
+QUICK_START = ("java", "-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
+LONG_RUN = ("java", "-Xmx512m")  # with the compiler that a Kafka has in real life: to measure with
 
 
 def jars() -> str:
@@ -35,12 +36,21 @@ class Broker:
     `server.properties` that replace the plain listener.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None, advertised: int | None = None, auto_create: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        advertised: int | None = None,
+        auto_create: bool = True,
+        java: tuple[str, ...] = QUICK_START,
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self._controller = free_port()
         self.advertised = advertised or self.port
         self._auto_create = auto_create
+        self._java = java
         self._process: subprocess.Popen[bytes] | None = None
         self.log = folder / "broker.log"
         self.cluster: str | None = None  # the id of one that it belongs to
@@ -90,11 +100,22 @@ class Broker:
             self.folder.mkdir(parents=True, exist_ok=True)
             properties.write_text("".join(f"{key}={value}\n" for key, value in self.properties().items()))
             cluster = self.cluster or base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-            tool = [*JAVA, "-cp", classes, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
+            tool = [
+                *QUICK_START,
+                "-cp",
+                classes,
+                "kafka.tools.StorageTool",
+                "format",
+                f"--cluster-id={cluster}",
+                "-c",
+                str(properties),
+            ]
             done = subprocess.run([*tool, *self.format_arguments()], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen([*JAVA, "-cp", classes, "kafka.Kafka", str(properties)], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self._java, "-cp", classes, "kafka.Kafka", str(properties)], stdout=log, stderr=log
+            )
 
     def wait(self, deadline: float) -> "Broker":
         """Return when it answers."""

@@ -42,7 +42,7 @@ class Topics:
         self._transaction = []
 
     def commit(self) -> None:
-        self.state.update({one.key: one.value for one in self._transaction if one.topic == "state"})
+        self.state.update({key: value for topic, key, value, _ in self._transaction if topic == "state"})
 
     def committed(self, timeout: float) -> bool:
         return True
