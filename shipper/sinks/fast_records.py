@@ -18,7 +18,7 @@ _HEAD = re.compile(rb'","dataset":"([^"\\]*)","kind":"([a-z_]+)"')
 _HEAD_SIZE = 64  # bytes behind the id, enough for the longest dataset and kind of ours
 _STRING = rb'"((?:[^"\\]|\\.)*)"'
 _NAME = re.compile(rb'"user":\{"name":' + _STRING + rb'(?:\}|,"domain":' + _STRING + rb"[,}])")
-_MEMO = 65_536
+_MEMO = 16_384
 
 
 class FastRecords:

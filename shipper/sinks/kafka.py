@@ -20,7 +20,7 @@ from shipper.sinks.kafka_client import Client, KafkaOptions, Pending
 from shipper.sinks.protocol import Batch, Receipt, SinkDown, TransactionRefused
 from shipper.sinks.records import Record, Records
 
-TRANSACTION_BATCHES = 6
+TRANSACTION_BATCHES = 4  # each one more is 5 MiB of memory with kafka-python
 TRANSACTION_SECONDS = 1.0
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from kafka.partitioner import DefaultPartitioner, murmur2
 
-_MEMO = 65_536
+_MEMO = 16_384
 
 
 class RememberingPartitioner(DefaultPartitioner):  # type: ignore[misc]
