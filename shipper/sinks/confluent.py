@@ -145,7 +145,7 @@ class ConfluentClient:
         assert producer is not None
         report = self._reporter(pending)
         # By position, because reading names costs this call a third of its time: the partition is the partitioner's
-        # choice (-1), the report is named once of two ways, the time is now (0).
+        # choice (-1), the report has two names of which one is enough (None), the time is now (0).
         produce = producer.produce
         for topic, key, value, headers in records:
             try:

@@ -8,7 +8,7 @@ _MEMO = 16_384
 
 
 class RememberingPartitioner(DefaultPartitioner):  # type: ignore[misc]
-    """Murmur2 of the key, which takes longer in Python than all else that is done about a record.
+    """Murmur2 of the key, which takes kafka-python a sixth of its time for a record.
 
     Users come again, so the hash of each key is remembered; the number of partitions, which may grow, is not.
     """
