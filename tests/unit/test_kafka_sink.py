@@ -3,9 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
+from shipper.config import load_config
+from shipper.sinks.build import kafka_options
 from shipper.sinks.kafka import KafkaSink
 from shipper.sinks.kafka_causes import cause, lacking
 from shipper.sinks.kafka_client import KafkaOptions, Pending
@@ -54,6 +57,35 @@ class Topics:
 def sink(state: dict[bytes, bytes], name: str) -> KafkaSink:
     options = KafkaOptions(("x:1",), "events", exactly_once=True, state_topic="state", transactional_id=name)
     return KafkaSink(options, lambda _: Topics(state))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "exact"),
+    [
+        ("{host: {name: mfa01}}", False),
+        ("{host: {name: mfa01, user: {name: svc}}}", True),
+        ("{labels: {user: svc}}", True),
+        ("{observer: {user: {name: svc}}}", True),
+    ],
+)
+def test_a_user_among_the_fields_of_every_event_is_not_taken_for_the_event_s_own(
+    pipeline: str, exact: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "state_dir: s\ninputs: [{path: x.log}]\noutput: {type: kafka, kafka: {bootstrap_servers: ['x:1'], topic: t}}\n"
+        f"pipeline: {pipeline}\n"
+    )
+    options = kafka_options(load_config(str(path), {})[0])
+    line = b'{"event":{"id":"0123456789abcdef-0","dataset":"d","kind":"event"},"host":{"user":{"name":"svc"}}}\n'
+    batches: list[Record] = []
+    client = Topics({})
+    client.send = lambda pending, records: batches.extend(records)  # type: ignore[method-assign]
+    kafka = KafkaSink(options, lambda _: client)
+    kafka.open()
+    kafka.send(Batch(1, line, 1))
+    assert options.exact_keys == exact
+    assert batches[0][1] == (b"0123456789abcdef" if exact else b"svc")
 
 
 def test_shippers_that_share_a_state_topic_keep_apart() -> None:
