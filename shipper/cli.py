@@ -15,15 +15,15 @@ from typing import Any
 import click
 
 from shipper import __version__
-from shipper.cli_types import Duration, Size, workers_of
+from shipper.config.click_types import Duration, Size, workers_of
+from shipper.decode.library import load, load_codes, syslog_time
+from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
+from shipper.emit.formats import FORMATS
+from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
-from shipper.formats import FORMATS
-from shipper.hiding import hide, hide_in
-from shipper.library import load, load_codes, syslog_time
-from shipper.output import ClosedPipe, open_output
-from shipper.parse import Options
 from shipper.pipeline import Settings
+from shipper.secrets import hide, hide_in
 
 PATTERNS = click.option(
     "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
@@ -80,7 +80,7 @@ def parse(
     files: tuple[str, ...], output: str | None, workers: str, show_progress: bool | None, quiet: bool, **options: Any
 ) -> None:
     """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
-    from shipper.importing import import_logs
+    from shipper.commands.parse import import_logs
 
     settings = _settings(**options)
     import_logs(
@@ -110,7 +110,7 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
     Of a line: the patterns that match, what they capture, what it means, the event; where none
     matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
     """
-    from shipper.explain import explain as answer
+    from shipper.commands.explain import explain as answer
 
     text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
     _print(answer(text, load(pattern_dirs, status_codes)))
@@ -128,7 +128,7 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
 @CODES
 def codes(form: str, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
-    from shipper.codes import render
+    from shipper.commands.codes import render
 
     _print(render(load_codes(status_codes), form))
 
@@ -142,15 +142,15 @@ CONFIG = click.option(
 @CONFIG
 def run(config_file: str) -> int:
     """The sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
-    from shipper import running
-    from shipper.config import load_config
-    from shipper.logs import set_up
+    from shipper.commands import run as sidecar
+    from shipper.config.load import load_config
+    from shipper.sidecar.log import set_up
 
     gc.enable()  # the Kafka clients leave cycles behind, and this process lives for years
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return running.run(config, secrets)
+        return sidecar.run(config, secrets)
 
 
 @command.command()
@@ -161,8 +161,8 @@ def run(config_file: str) -> int:
 def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> int:
     """Validate patterns and the code table, your own and the built-in ones; with --config what run would do."""
     if config_file:
-        from shipper import state_report
-        from shipper.config import load_config
+        from shipper.commands import status as state_report
+        from shipper.config.load import load_config
 
         config, secrets = load_config(config_file, os.environ)
         with _hiding(secrets):
@@ -195,8 +195,8 @@ def status(config_file: str, form: str) -> None:
     """How far a sidecar is: files, positions, lag, dead letters; running or not."""
     import json
 
-    from shipper import state_report
-    from shipper.config import load_config
+    from shipper.commands import status as state_report
+    from shipper.config.load import load_config
 
     config, secrets = load_config(config_file, os.environ)
     try:
@@ -211,8 +211,8 @@ def status(config_file: str, form: str) -> None:
 @click.argument("letters", required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:
     """Send dead letters again (those of state_dir, or a file), and take away what was delivered."""
-    from shipper.config import load_config
-    from shipper.replaying import replay as send
+    from shipper.commands.replay import replay as send
+    from shipper.config.load import load_config
 
     gc.enable()
     config, secrets = load_config(config_file, os.environ)

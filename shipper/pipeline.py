@@ -20,18 +20,18 @@ from typing import Any
 
 import orjson
 
-from shipper.correlate import Exchanges, SourceState
+from shipper.decode.ecs import Envelope
+from shipper.decode.exchanges import Exchanges, SourceState
+from shipper.decode.facts import Facts, Library
+from shipper.decode.parser import Options, Parser
+from shipper.decode.plain import FastParser
+from shipper.detect.detector import LocalDetector
 from shipper.detect.double_prompt import Rule
-from shipper.detect.local import LocalDetector
-from shipper.ecs import Envelope
-from shipper.facts import Facts, Library
-from shipper.fast import FastParser
-from shipper.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
-from shipper.filters import ExchangeEvents, pretty, where
-from shipper.formats import FORMATS, Add, Format, json_text
-from shipper.identity import Input, Source
+from shipper.emit.filters import ExchangeEvents, pretty, where
+from shipper.emit.formats import FORMATS, Add, Format, json_text
 from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
-from shipper.parse import Options, Parser
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
+from shipper.read.identity import Input, Source
 
 
 @dataclass(frozen=True, slots=True)

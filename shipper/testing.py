@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from itertools import islice
 
-from shipper.sinks.protocol import Batch, Receipt, Refusal, SinkDown, TransactionRefused
+from shipper.deliver.sink import Batch, Receipt, Refusal, SinkDown, TransactionRefused
 from shipper.times import SECOND
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shipper.tail.inputs import TailInput
-from shipper.tail.place import Place
-from shipper.tail.tail import Tail
+from shipper.read.position import Place
+from shipper.read.tail import Tail
+from shipper.read.tail_input import TailInput
 
 DAY = "2017-02-14T02:57:{:02d}.000000Z|0|1|2|pfrad|{}\n"
 

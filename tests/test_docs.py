@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.telemetry import COUNTERS, GAUGES
+from shipper.sidecar.metrics import COUNTERS, GAUGES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

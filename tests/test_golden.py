@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from shipper.files import LINE_LIMIT, READ_SIZE
-from shipper.identity import open_inputs
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
+from shipper.read.files import LINE_LIMIT, READ_SIZE
+from shipper.read.identity import open_inputs
 from tests.golden_cases import Case, cases, documents
 from tests.property import oracle
 from tests.property.oracle import SECOND

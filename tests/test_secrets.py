@@ -13,8 +13,8 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from shipper.config import load_config
-from shipper.hiding import hide, hide_in
+from shipper.config.load import load_config
+from shipper.secrets import hide, hide_in
 from tests.chaos.process import until
 from tests.real.kafka import free_port
 

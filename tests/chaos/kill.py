@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipper.checkpoint import read_checkpoint
+from shipper.sidecar.checkpoint import read_checkpoint
 from shipper.testing import LogWriter
 from tests.bench.generate import Recipe, generate
 from tests.chaos.process import Shipper, Verdict, configuration, expected, until

@@ -22,24 +22,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from shipper.batch import Limits
-from shipper.checkpoint import Checkpoint
-from shipper.delivery import Delivery
+from shipper.decode.facts import Library
+from shipper.decode.library import load
+from shipper.decode.parser import Options
+from shipper.deliver.batch import Limits
+from shipper.deliver.delivery import Delivery
+from shipper.deliver.sink import Batch, Receipt, Refusal
 from shipper.detect.double_prompt import Rule
-from shipper.facts import Library
-from shipper.identity import open_inputs
-from shipper.library import load
 from shipper.model import Counts
-from shipper.parse import Options
 from shipper.pipeline import Settings, run_source
-from shipper.sidecar import Sidecar
-from shipper.sinks.protocol import Batch, Receipt, Refusal
-from shipper.sources import read_records
-from shipper.tail.inputs import TailInput
-from shipper.tail.tail import PATIENCE, Tail
+from shipper.read.identity import open_inputs
+from shipper.read.tail import PATIENCE, Tail
+from shipper.read.tail_input import TailInput
+from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.vitals import Vitals, conservation
+from shipper.sidecar.warm_start import read_records
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
-from shipper.vitals import Vitals, conservation
 from tests.bench.generate import Recipe, generate
 
 ROTATE_WAIT = 1.0

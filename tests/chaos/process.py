@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 import yaml
 
-from shipper.identity import open_inputs
-from shipper.library import load
+from shipper.decode.library import load
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
+from shipper.read.identity import open_inputs
 
 DEADLINE = 90.0  # seconds for anything to happen
 

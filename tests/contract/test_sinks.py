@@ -1,4 +1,4 @@
-"""What every sink promises (`shipper/sinks/protocol.py`), against the real thing."""
+"""What every sink promises (`shipper/deliver/sink.py`), against the real thing."""
 
 import os
 import secrets
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from shipper.sinks.build import client_class
-from shipper.sinks.file import FileOptions, FileSink
-from shipper.sinks.kafka import KafkaSink
-from shipper.sinks.kafka_client import KafkaOptions
-from shipper.sinks.protocol import Batch, Receipt, Sink
-from shipper.sinks.stdout import StdoutSink
+from shipper.deliver.file import FileOptions, FileSink
+from shipper.deliver.kafka.client import KafkaOptions
+from shipper.deliver.kafka.sink import KafkaSink
+from shipper.deliver.sink import Batch, Receipt, Sink
+from shipper.deliver.stdout import StdoutSink
+from shipper.sidecar.assemble import client_class
 from shipper.testing import MemorySink
 from tests.real.kafka import Broker, create_topic, read_topic
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shipper.config import load_config
+from shipper.config.load import load_config
 from tests.chaos.process import until
 from tests.deploy.ops_fields import known, named, unknown
 from tests.deploy.pipes import (

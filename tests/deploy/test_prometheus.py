@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shipper.status import CLASSES
+from shipper.decode.status_codes import CLASSES
 from tests.chaos.process import until
 from tests.deploy import grafana
 from tests.deploy.ops_fields import SCHEMA, named, unknown

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shipper import __version__
-from shipper.formats import SOURCETYPE
+from shipper.emit.formats import SOURCETYPE
 from tests.deploy import splunk_generate
 from tests.deploy.spl_eval import SplError
 from tests.deploy.splunk_app import ADD_ON, ECS, RAW, conf, default

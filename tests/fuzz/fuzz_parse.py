@@ -30,11 +30,11 @@ from typing import NamedTuple
 
 import orjson
 
-from shipper.files import READ_SIZE, read_chunks
-from shipper.identity import identify
-from shipper.library import load
+from shipper.decode.library import load
+from shipper.decode.parser import Options, Parser
 from shipper.model import Chunk, Counts, LogFile
-from shipper.parse import Options, Parser
+from shipper.read.files import READ_SIZE, read_chunks
+from shipper.read.identity import identify
 from shipper.times import EPOCH
 from tests.fuzz import grammar
 
@@ -44,9 +44,9 @@ if GUIDED:
 
     # What libFuzzer sees: the fast path. Everything else was imported before, and runs at its usual speed.
     with atheris.instrument_imports():
-        import shipper.fast  # noqa: F401
+        import shipper.decode.plain  # noqa: F401
 
-from shipper.fast import FastParser  # noqa: E402
+from shipper.decode.plain import FastParser  # noqa: E402
 from shipper.pipeline import Settings, SourcePipeline  # noqa: E402  behind the import that it would make
 
 STEPS = 4000  # that a seeded generator adds to an input

@@ -5,10 +5,10 @@ from secrets import token_hex
 
 from confluent_kafka import Consumer, Message
 
-from shipper.sinks.build import client_class
-from shipper.sinks.kafka import KafkaSink
-from shipper.sinks.kafka_client import KafkaOptions
-from shipper.sinks.protocol import Batch
+from shipper.deliver.kafka.client import KafkaOptions
+from shipper.deliver.kafka.sink import KafkaSink
+from shipper.deliver.sink import Batch
+from shipper.sidecar.assemble import client_class
 from tests.real.kafka import Broker, create_topic
 
 USERS = [f"user{number}" for number in range(40)]

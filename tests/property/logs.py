@@ -7,11 +7,11 @@ from itertools import cycle
 
 from hypothesis import strategies as st
 
-from shipper.facts import Library
-from shipper.files import Read, encoding_of
-from shipper.identity import identify
-from shipper.library import load
+from shipper.decode.facts import Library
+from shipper.decode.library import load
 from shipper.model import LogFile
+from shipper.read.files import Read, encoding_of
+from shipper.read.identity import identify
 from shipper.times import EPOCH
 from tests.fuzz import grammar
 

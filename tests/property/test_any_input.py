@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from shipper.files import GZIP_MAGIC, LINE_LIMIT, read_chunks
-from shipper.identity import HEAD, Input, Source, identify, open_inputs
-from shipper.library import read_schema
+from shipper.decode.library import read_schema
 from shipper.model import Counts, LogFile
 from shipper.pipeline import Settings, SourcePipeline, run_source
+from shipper.read.files import GZIP_MAGIC, LINE_LIMIT, read_chunks
+from shipper.read.identity import HEAD, Input, Source, identify, open_inputs
 from shipper.times import EPOCH
 from tests.property.logs import library, log_file, logs, mark_length, short_reads
 

@@ -18,14 +18,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from shipper.decode.facts import Library
+from shipper.decode.library import load
+from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
-from shipper.facts import Library
-from shipper.files import read_chunks
-from shipper.identity import identify
-from shipper.library import load
 from shipper.model import Chunk, Counts, LogFile
-from shipper.parse import Options
 from shipper.pipeline import Settings, SourcePipeline
+from shipper.read.files import read_chunks
+from shipper.read.identity import identify
 from tests.property import oracle
 from tests.property.oracle import SECOND
 

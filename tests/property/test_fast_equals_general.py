@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from shipper.correlate import Exchanges, SourceState
+from shipper.decode.exchanges import Exchanges, SourceState
+from shipper.decode.parser import Options, Parser
+from shipper.decode.plain import _CONTEXTS, _FORMS, FastParser
+from shipper.decode.templates import LIMIT
 from shipper.detect.double_prompt import Rule
-from shipper.fast import _CONTEXTS, _FORMS, FastParser
-from shipper.files import read_chunks
-from shipper.formats import FORMATS
+from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, LogFile
-from shipper.parse import Options, Parser
 from shipper.pipeline import Settings, SourcePipeline
-from shipper.templates import LIMIT
+from shipper.read.files import read_chunks
 from shipper.times import EPOCH, SECOND
 from tests.fuzz import grammar
 from tests.fuzz.grammar import TIMEOUT, Values

@@ -1,7 +1,7 @@
 """`--workers N` gives the bytes and the sums of one worker, wherever the input is cut.
 
 Pieces are made tiny, and windows short, so that a small log has many cuts and a warm-up reads only
-a part of what lies before. `shipper.pieces` takes its sizes from constants, which the tests lower.
+a part of what lies before. `shipper.parallel.shards` takes its sizes from constants, which the tests lower.
 """
 
 import gc
@@ -27,21 +27,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shipper import pieces, workers
-from shipper.correlate import Exchanges
+from shipper.decode.exchanges import Exchanges
+from shipper.decode.facts import Library
+from shipper.decode.library import load
+from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
+from shipper.emit.output import Output
 from shipper.errors import RunError
-from shipper.facts import Library
-from shipper.files import size_of
-from shipper.identity import HEAD, Source, open_inputs
-from shipper.library import load
 from shipper.model import Counts
-from shipper.output import Output
-from shipper.parse import Options
-from shipper.pieces import Piece, Range, plan
+from shipper.parallel import shards as pieces
+from shipper.parallel import workers
+from shipper.parallel.shards import Piece, Range, plan
+from shipper.parallel.workers import run_workers
 from shipper.pipeline import Settings, SourcePipeline, run_source
+from shipper.read.files import size_of
+from shipper.read.identity import HEAD, Source, open_inputs
 from shipper.times import SECOND
-from shipper.workers import run_workers
 
 # Newer Pythons warn of a fork beside threads; the threads of pytest-xdist touch nothing that a worker uses.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from shipper.batch import Limits
-from shipper.checkpoint import Checkpoint
-from shipper.delivery import Delivery
-from shipper.library import load
+from shipper.decode.library import load
+from shipper.deliver.batch import Limits
+from shipper.deliver.delivery import Delivery
+from shipper.deliver.sink import Refusal, SinkDown
 from shipper.pipeline import Settings
-from shipper.sidecar import Sidecar
-from shipper.sinks.protocol import Refusal, SinkDown
-from shipper.tail.inputs import TailInput
-from shipper.tail.tail import Tail
+from shipper.read.tail import Tail
+from shipper.read.tail_input import TailInput
+from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.vitals import Vitals, conservation
 from shipper.testing import FakeClock, MemorySink
 from shipper.times import SECOND
-from shipper.vitals import Vitals, conservation
 
 LINES = 6000
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.acks import Acks
-from shipper.batch import Batcher, Group, Limits
+from shipper.deliver.acks import Acks
+from shipper.deliver.batch import Batcher, Group, Limits
 
 outputs = st.lists(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b"\n", b"") + b"\n"), max_size=9), max_size=30)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from shipper.checkpoint import Checkpoint, Lock, lock_holder
 from shipper.errors import UsageError
-from shipper.sources import Warm
-from shipper.tail.place import Place, check_of
+from shipper.read.position import Place, check_of
+from shipper.sidecar.checkpoint import Checkpoint, Lock, lock_holder
+from shipper.sidecar.warm_start import Warm
 
 PLACE = Place("0" * 16, "/log/a", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": Warm("k", 0)}
@@ -129,7 +129,7 @@ def test_only_the_older_one_is_there(tmp_path: Path) -> None:
     "value", [{"places": []}, {"places": {"k": 1}}, {"warm": {"s": ["k"]}}, {"warm": {"s": 1}}, {"warm": None}]
 )
 def test_a_sum_that_fits_is_not_enough(value: dict[str, object], tmp_path: Path) -> None:
-    from shipper.checkpoint import _sum
+    from shipper.sidecar.checkpoint import _sum
 
     whole = {"version": 1, "places": {}, "warm": {}, **value}
     (tmp_path / "checkpoint.json").write_text(json.dumps({**whole, "sum": _sum(whole)}), encoding="utf-8")
@@ -137,7 +137,7 @@ def test_a_sum_that_fits_is_not_enough(value: dict[str, object], tmp_path: Path)
 
 
 def test_the_second_shipper_names_the_first(tmp_path: Path) -> None:
-    code = f"from shipper.checkpoint import Lock; lock = Lock({str(tmp_path)!r}); print(flush=True); input()"
+    code = f"from shipper.sidecar.checkpoint import Lock; lock = Lock({str(tmp_path)!r}); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         first.stdout.readline()

@@ -6,10 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from shipper.codes import ADVICE, CAVEAT, CODE_ADVICE, FORMS, METHODS, describe, render
-from shipper.library import data_dir, load_codes
+from shipper.commands.codes import ADVICE, CAVEAT, CODE_ADVICE, FORMS, METHODS, describe, render
+from shipper.decode.library import data_dir, load_codes
+from shipper.decode.status_codes import CLASSES, UNKNOWN, StatusCodes, read_table
 from shipper.model import Code
-from shipper.status import CLASSES, UNKNOWN, StatusCodes, read_table
 
 AMENDED = (
     "code,description,class,outcome,prompted,method,severity,constant\n"

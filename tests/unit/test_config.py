@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from shipper.config import load_config, schema
+from shipper.config.load import load_config, schema
+from shipper.config.yaml_file import read_settings
 from shipper.errors import UsageError
-from shipper.settings_file import read_settings
 from shipper.times import SECOND
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def errors(text: str, tmp_path: Path, **environ: str) -> list[str]:
 
 def test_the_schema_is_the_one_in_the_repository() -> None:
     assert json.loads((ROOT / "schemas" / "config.schema.json").read_text(encoding="utf-8")) == schema(), (
-        "python -m shipper.config > schemas/config.schema.json"
+        "python -m shipper.config.load > schemas/config.schema.json"
     )
 
 

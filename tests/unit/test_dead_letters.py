@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shipper.sinks.dead_letters import DeadLetterFile
-from shipper.sinks.protocol import Refusal
+from shipper.deliver.dead_letters import DeadLetterFile
+from shipper.deliver.sink import Refusal
 
 EVENT = b'{"event":{"id":"0123456789abcdef-72"},"log":{"file":{"path":"/log/Mfa.log"},"offset":72}}'
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from shipper.delivery import LONGEST_PAUSE, Delivery
-from shipper.sinks.protocol import Batch, Receipt, Refusal, SinkDown
+from shipper.deliver.delivery import LONGEST_PAUSE, Delivery
+from shipper.deliver.sink import Batch, Receipt, Refusal, SinkDown
 from shipper.testing import FakeClock, FlakySink, MemorySink
 
 

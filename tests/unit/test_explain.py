@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from shipper import pipeline
+from shipper.commands.explain import certain, explain, reach
+from shipper.decode.facts import Library
+from shipper.decode.grok import Pattern
+from shipper.decode.library import load
 from shipper.errors import UsageError
-from shipper.explain import certain, explain, reach
-from shipper.facts import Library
-from shipper.grok import Pattern
-from shipper.identity import identify
-from shipper.library import load
 from shipper.model import Chunk, Counts
+from shipper.read.identity import identify
 from shipper.times import EPOCH
 
 HEAD = "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|"

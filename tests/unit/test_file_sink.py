@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shipper.sinks.file import TAIL, FileOptions, FileSink, rotated
-from shipper.sinks.protocol import Batch, SinkDown
+from shipper.deliver.file import TAIL, FileOptions, FileSink, rotated
+from shipper.deliver.sink import Batch, SinkDown
 from shipper.testing import FakeClock
 from shipper.times import SECOND
 

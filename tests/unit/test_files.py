@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.errors import RunError
-from shipper.files import (
+from shipper.model import Chunk
+from shipper.read.files import (
     GZIP_MAGIC,
     Read,
     after,
@@ -23,8 +24,7 @@ from shipper.files import (
     size_of,
     skip_mark,
 )
-from shipper.lines import last_newline, next_newline
-from shipper.model import Chunk
+from shipper.read.lines import last_newline, next_newline
 
 ENCODINGS = ["utf-8", "utf-16-le", "utf-16-be"]
 # In UTF-16, U+0A00 and U+0D00 hold the bytes of LF and CR; U+0A0D and U+0D0A those of both.
@@ -437,7 +437,7 @@ def test_size_is_known_of_plain_files_only(tmp_path: Path, write: Callable[[byte
 
 COPY = """
 import sys
-from shipper.files import open_bytes
+from shipper.read.files import open_bytes
 with open_bytes("-") as unused, open_bytes("-") as read:
     sys.stdout.buffer.write(read(100_000))
     sys.stdout.buffer.flush()
@@ -471,7 +471,7 @@ def test_pipe_that_does_not_block_is_waited_for() -> None:
 
 
 def test_closed_standard_input_is_an_error() -> None:
-    program = "import sys; sys.stdin = None\nfrom shipper.files import open_bytes\nwith open_bytes('-'): pass"
+    program = "import sys; sys.stdin = None\nfrom shipper.read.files import open_bytes\nwith open_bytes('-'): pass"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
 
     assert done.returncode == 1

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shipper.formats import FORMATS
-from shipper.library import load
+from shipper.decode.library import load
+from shipper.decode.parser import Options
+from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, LogFile
-from shipper.parse import Options
 from shipper.pipeline import Settings, SourcePipeline
 
 LIBRARY = load()

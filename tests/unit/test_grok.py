@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from shipper.decode.facts import TYPES
+from shipper.decode.grok import Compiler, Definition, Pattern, builtin_names, read_definitions
+from shipper.decode.library import KnownFields, load, load_definitions, read_schema
 from shipper.errors import PatternError, UsageError
-from shipper.facts import TYPES
-from shipper.grok import Compiler, Definition, Pattern, builtin_names, read_definitions
-from shipper.library import KnownFields, load, load_definitions, read_schema
 from shipper.model import User
 
 KNOWN = KnownFields(read_schema("event.schema.json"))

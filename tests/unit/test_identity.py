@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from shipper.errors import UsageError
-from shipper.files import Read, open_bytes
-from shipper.identity import HEAD, expand, fallback_time, identify, open_inputs, source_name
 from shipper.model import LogFile
+from shipper.read.files import Read, open_bytes
+from shipper.read.identity import HEAD, expand, fallback_time, identify, open_inputs, source_name
 from shipper.times import EPOCH
 
 FIRST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
@@ -351,7 +351,7 @@ def test_one_bad_argument_among_good_ones_is_enough(tmp_path: Path) -> None:
 UNPRIVILEGED = """
 import os, sys
 from shipper.errors import UsageError
-from shipper.identity import expand
+from shipper.read.identity import expand
 if os.geteuid() == 0:
     os.setuid(65534)
 try:

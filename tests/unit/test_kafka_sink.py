@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config import load_config
-from shipper.sinks.build import kafka_options
-from shipper.sinks.kafka import KafkaSink
-from shipper.sinks.kafka_causes import cause, lacking
-from shipper.sinks.kafka_client import KafkaOptions, Pending
-from shipper.sinks.protocol import Batch
-from shipper.sinks.records import Record
+from shipper.config.load import load_config
+from shipper.deliver.kafka.causes import cause, lacking
+from shipper.deliver.kafka.client import KafkaOptions, Pending
+from shipper.deliver.kafka.records import Record
+from shipper.deliver.kafka.sink import KafkaSink
+from shipper.deliver.sink import Batch
+from shipper.sidecar.assemble import kafka_options
 
 EVENT = b'{"event":{"id":"00-0","dataset":"azure_mfa.radius","kind":"event"}}\n'
 
@@ -133,6 +133,6 @@ def test_rights() -> None:
 
 
 def test_a_commit_that_never_ends_does_not_keep_the_process() -> None:
-    program = "import threading; from shipper.sinks.kafka_python import _Commit; _Commit(threading.Event().wait).start()"
+    program = "import threading; from shipper.deliver.kafka.kafka_python import _Commit; _Commit(threading.Event().wait).start()"
 
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], timeout=60, check=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shipper.logs import LOGGER, log, set_up
+from shipper.sidecar.log import LOGGER, log, set_up
 
 
 @pytest.fixture(autouse=True)

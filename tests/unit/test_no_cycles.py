@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from shipper.library import load
+from shipper.decode.library import load
+from shipper.decode.parser import Options
 from shipper.model import Chunk, Counts, LogFile
-from shipper.parse import Options
 from shipper.pipeline import Settings, SourcePipeline
 
 FILE = LogFile("/logs/a.log", "0123456789abcdef", "2017-02-14T02:57:19.000000Z")

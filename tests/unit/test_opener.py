@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.tail.opener import default_opener, open_windows, read_at
+from shipper.read.opener import default_opener, open_windows, read_at
 
 
 class Kernel32:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.errors import RunError, UsageError
-from shipper.output import ClosedPipe, Output, open_output
 
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="a device without space")
@@ -168,7 +168,7 @@ def test_full_disk_leaves_no_file(tmp_path: Path) -> None:
     """A limit on the size of files stands for the end of the disk; blocks count as far as they went."""
     program = (
         "import resource, signal, sys\n"
-        "from shipper.output import open_output\n"
+        "from shipper.emit.output import open_output\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "with open_output(sys.argv[1]) as out:\n"

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from shipper.facts import interpret, split_arguments
-from shipper.grok import Pattern
-from shipper.library import data_dir, load
+from shipper.decode.facts import interpret, split_arguments
+from shipper.decode.grok import Pattern
+from shipper.decode.library import data_dir, load
 from shipper.model import User
 
 DEADLINE = 150  # seconds
@@ -156,7 +156,7 @@ ENDINGS = ["", ")", "!", '".', "',", "')"]
 
 MATCH = """
 import json, sys
-from shipper.library import load
+from shipper.decode.library import load
 library = load()
 name, texts = json.load(sys.stdin)
 pattern, = (p for p in (*library.lines, *library.messages) if p.name == name)
@@ -168,7 +168,7 @@ print("done")
 
 SPLIT = """
 import json, sys
-from shipper.facts import interpret, split_arguments
+from shipper.decode.facts import interpret, split_arguments
 for beginning, repeated, times, ending in json.load(sys.stdin):
     print(repr(beginning), repr(repeated), repr(ending), flush=True)
     split_arguments(beginning + repeated * times + ending)
@@ -177,7 +177,7 @@ print("done")
 
 PARSE = """
 import json, sys
-from shipper.library import load
+from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings, SourcePipeline
 encoding, texts = json.load(sys.stdin)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shipper.tail.place import CHECK, MOST_GONE, Place, check_of, place_from, place_from_json, prune
+from shipper.read.position import CHECK, MOST_GONE, Place, check_of, place_from, place_from_json, prune
 
 PLACE = Place("0" * 16, "/log/a", "/log/a.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 

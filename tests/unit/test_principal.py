@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipper.decode.principal import split_principal, user_key
 from shipper.model import User
-from shipper.principal import split_principal, user_key
 
 NAMES = st.text(st.characters(exclude_characters="\\@", exclude_categories=["Cs"]), min_size=1)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.partitioner import DefaultPartitioner
 
-from shipper.sinks.fast_records import FastRecords
-from shipper.sinks.partitioner import RememberingPartitioner
-from shipper.sinks.records import Headers, Records, user_key
+from shipper.deliver.kafka.fast_records import FastRecords
+from shipper.deliver.kafka.partitioner import RememberingPartitioner
+from shipper.deliver.kafka.records import Headers, Records, user_key
 
 BOTH = pytest.mark.parametrize("exact", [False, True])
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from shipper.decode.library import data_dir, load_codes
+from shipper.decode.status_codes import CLASSES, COLUMNS, OUTCOMES, SEVERITIES, UNKNOWN, StatusCodes, read_table
 from shipper.errors import TableError, UsageError
-from shipper.library import data_dir, load_codes
 from shipper.model import Code
-from shipper.status import CLASSES, COLUMNS, OUTCOMES, SEVERITIES, UNKNOWN, StatusCodes, read_table
 
 HEADER = ",".join(COLUMNS)
 CODES = load_codes()

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from shipper.files import open_bytes
-from shipper.identity import identify
+from shipper.read.files import open_bytes
+from shipper.read.identity import identify
 from tests.tail_rig import Rig, line
 
 

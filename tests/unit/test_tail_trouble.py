@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.tail.opener import default_opener
+from shipper.read.opener import default_opener
 from tests.tail_rig import Rig, line
 
 

@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shipper.errors import UsageError
 from shipper.model import Counts
-from shipper.telemetry import BEAT, COUNTERS, GAUGES, Server, VitalsCollector
+from shipper.sidecar.metrics import BEAT, COUNTERS, GAUGES, Server, VitalsCollector
+from shipper.sidecar.vitals import Vitals
 from shipper.testing import FakeClock
 from shipper.times import SECOND
-from shipper.vitals import Vitals
 
 # Alert rules and dashboards are made of these names: to rename one breaks those of others.
 NAMES = """

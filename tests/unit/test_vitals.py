@@ -3,8 +3,8 @@
 import pytest
 
 from shipper.model import Counts
+from shipper.sidecar.vitals import LATENCY_BOUNDS, Histogram, Vitals, conservation
 from shipper.times import SECOND
-from shipper.vitals import LATENCY_BOUNDS, Histogram, Vitals, conservation
 
 
 def test_batches_on_their_way() -> None:

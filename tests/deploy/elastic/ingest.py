@@ -8,7 +8,7 @@ import csv
 import re
 from typing import Any
 
-from shipper.status import SEVERITIES
+from shipper.decode.status_codes import SEVERITIES
 from tests.deploy.tools import ROOT
 
 LINE = "LINE_MFA"

@@ -1,0 +1,300 @@
+"""`mfa-shipper explain`: what a status code or a line of the log means, said as a colleague would. Pure.
+
+A text is the first of these that it can be: a code (`21`), a constant
+(`SUCCESS_PHONE_APP_AUTHENTICATED`), words that rows of the code table hold (`no response`), a line,
+or the message of one. Events are those that `parse` makes of a file of just these lines.
+"""
+
+import io
+import json
+import re
+import unicodedata
+from difflib import get_close_matches
+from typing import Any
+
+import orjson
+import regex
+
+from shipper.commands.codes import describe, table, wrap
+from shipper.decode.exchanges import Exchanges, SourceState
+from shipper.decode.facts import Facts, Library, interpret
+from shipper.decode.grok import Pattern
+from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.parser import Options, Parser
+from shipper.decode.status_codes import StatusCodes
+from shipper.errors import UsageError
+from shipper.model import Chunk, Code, Counts, Document, User
+from shipper.read.files import STDIN
+from shipper.read.identity import identify
+from shipper.times import EPOCH
+
+LOOK_AT = 4096  # characters of a line that the search for its fault looks at
+SHOWN = 300  # characters of a captured value
+BEFORE, BEHIND = 90, 40  # characters around a caret
+
+_QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“", "«": "»"}  # noqa: RUF001  as blogs and chats write them
+_SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are spaces that one cannot see
+_CODE = re.compile(r"(?:(?:status|code|rawCallStatus)\s*[:=]?\s*|#)?([-\u2212\u2013]?[0-9]{1,18})", re.I)
+_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_LIKE_A_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|\{|<Event|.*\|", re.S)
+
+TAGS = {
+    "mfa_orphan": "A line by itself is an orphan: who signs in, and since when, stands in the request line of the same thread, which is not here. In a log that holds that line, parse adds user and exchange, gives a status the outcome of its verdict, and there is no such tag.",
+    "mfa_outcome_conflict": "The verdict and the code disagree; the event follows the verdict and is tagged, for somebody to look.",
+    "mfa_decode_error": "Some bytes are no UTF-8 and were replaced by U+FFFD.",
+}
+KINDS = {
+    "request": "A sign-in begins, and the user is to be asked. The verdict (authResult) and the status (rawCallStatus) follow on the same thread.",
+    "log": "A line in good order that tells of no authentication. It is shipped with event.action log.",
+}
+VERDICTS = {
+    "success": "The verdict: the sign-in succeeded.",
+    "failure": "The verdict: the sign-in failed.",
+    "unknown": "A verdict that is neither 1 (succeeded) nor 0 (failed): the outcome is unknown.",
+}
+
+
+def explain(text: str, library: Library) -> str:
+    """What a code, a constant, words of a description or lines of a log mean.
+
+    Args:
+        text: as typed or pasted; spaces and quotes around it do not count.
+        library: the patterns and codes to go by.
+
+    Raises:
+        UsageError: it is nothing of the kind.
+    """
+    pasted = _unwrap(text)
+    lines = [_unwrap(line) for line in pasted.split("\n") if line.strip(_SPACE)]
+    if not lines:
+        raise UsageError(
+            "there is nothing to explain; give a line of the log in quotes, a status code such as 21, or a word such as fraud"
+        )
+    trimmed = lines != [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]
+    if len(lines) > 1:
+        if any(_LIKE_A_LINE.match(line) or _first_match(library.lines, line) for line in lines):
+            return _of_lines(lines, library, trimmed)
+        return "\n".join(explain(line, library) for line in lines)
+    [line] = lines
+    answer = _of_codes(line, library.codes)
+    if answer:
+        return answer
+    if not _first_match(library.lines, line):
+        found = _first_match(library.messages, line)
+        if found:
+            note = "This is the message of a line, without the line's head; there is no event without one.\n\n"
+            return note + _matched("message", *found) + _meaning(interpret(line, *found, library.codes))
+        if _CONSTANT.fullmatch(line):
+            return _unknown(line, library.codes.result(line, None))
+        if not _LIKE_A_LINE.match(line):
+            raise UsageError(_nothing(line, library.codes))
+    return _of_lines(lines, library, trimmed)
+
+
+def _unwrap(text: str) -> str:
+    """Without spaces around it, nor a pair of quotes that encloses all of it."""
+    text = text.strip(_SPACE)
+    while len(text) > 1 and (text[-1] == _QUOTES.get(text[0]) or (text[0] in "“”" and text[-1] in "“”")):
+        text = text[1:-1].strip(_SPACE)
+    return text
+
+
+def _of_codes(text: str, codes: StatusCodes) -> str | None:
+    """The answer where the text is a code, a constant or words that rows hold."""
+    number = _CODE.fullmatch(text)
+    if number:
+        code = codes.number(int(number[1].replace("\u2212", "-").replace("\u2013", "-")))
+        return describe(code) if code.known else _unknown(number[1], code)
+    folded = text.casefold()
+    rows = [code for code in codes.codes.values() if folded in ((code.constant or "").casefold(), code.description.casefold())]
+    rows = rows or codes.search(text) or codes.search(text.replace("-", " "))
+    if len(rows) == 1:
+        return describe(rows[0])
+    if not rows:
+        return None
+    listed = table(rows, ("code", "description", "class", "outcome", "prompted", "method"))
+    return f"{len(rows)} codes for {_show(text)}:\n\n{listed}\nAll about one of them: mfa-shipper explain {rows[-1].number}\n"
+
+
+def _unknown(name: str, code: Code) -> str:
+    sentence = f"{name} is not in the code table. It is shipped as class unknown, severity medium, and counted; the outcome is that of the verdict."
+    return f"{wrap(sentence)}\n\n{describe(code)}"
+
+
+def _nothing(text: str, codes: StatusCodes) -> str:
+    known = {
+        word
+        for code in codes.codes.values()
+        for word in re.findall(r"[a-z]{3,}", f"{code.description} {code.status_class}".casefold())
+    }
+    near = [match for word in text.casefold().split()[:8] for match in get_close_matches(word, sorted(known), 1, cutoff=0.65)]
+    hint = (
+        f"did you mean {' '.join(near)}?"
+        if near
+        else "try 21, fraud, or a whole line in quotes; mfa-shipper codes lists all codes"
+    )
+    return f"{_short(text, 60)!r} is no status code, no words of one and no line of the log; {hint}"
+
+
+def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
+    """The answer for lines of a log, one after the other; what belongs together is put together."""
+    data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+    file = identify(STDIN, io.BytesIO(data).read, EPOCH, stamp_reader(library.lines))
+    options = Options()
+    parser = Parser(library, options, file, SourceState(Exchanges(options.exchange_timeout)), Counts(), {})
+    events, _ = parser(Chunk(data, 0))
+    parts = []
+    for number, (raw, event) in enumerate(zip(data.split(b"\n"), events, strict=False), 1):
+        document = orjson.loads(event.encode("latin-1"))
+        title = f"Line {number} of {len(lines)}\n\n" if len(lines) > 1 else ""
+        parts.append(title + _of_line(raw.decode("utf-8", "replace"), document, library))
+    note = (
+        "Spaces, quotes or empty lines around the text were left out; a line that really has them is another line.\n\n"
+        if trimmed
+        else ""
+    )
+    return note + "\n".join(parts)
+
+
+def _of_line(line: str, document: Document, library: Library) -> str:
+    found = _first_match(library.lines, line)
+    if document["event"]["kind"] == "pipeline_error":
+        text = f"No pattern matches this line: {document['error']['message']}.\n\n"
+        text += _matched("line", *found) if found else _how_far(library.lines, line)
+        text += "It is shipped all the same, as a pipeline_error with the tag _grokparsefailure.\n"
+    else:
+        text = (
+            _matched("line", *found) if found else "The line is a Windows event; its message is what patterns are tried on.\n\n"
+        )
+        message = document["message"]
+        inner = _first_match(library.messages, message)
+        if inner:
+            text += _matched("message", *inner)
+        elif message:
+            text += "No MESSAGE_ pattern matches the message. How far each of them fits:\n\n" + _how_far(
+                library.messages, message
+            )
+        pattern, captured = inner or (None, {})
+        text += _meaning(interpret(message, pattern, captured, library.codes))
+    text += "".join(f"\n{wrap(TAGS[tag])}\n" for tag in document.get("tags", ()) if tag in TAGS)
+    return f"{text}\nThe event:\n\n{_json(document)}\n"
+
+
+def _meaning(facts: Facts) -> str:
+    """What a message says, in words."""
+    words = [VERDICTS[facts.verdict or "unknown"]] if facts.kind in ("verdict", "result") else []
+    if facts.kind in KINDS:
+        words.append(KINDS[facts.kind])
+    text = "".join(f"{wrap(sentence)}\n" for sentence in words)
+    if facts.code is not None:
+        name = str(facts.code.number if facts.code.number is not None else facts.code.constant or facts.code.description)
+        text += ("\n" if text else "") + (describe(facts.code) if facts.code.known else _unknown(name, facts.code))
+    return text
+
+
+def _first_match(patterns: tuple[Pattern, ...], text: str) -> tuple[Pattern, Document] | None:
+    for pattern in patterns:
+        captured = pattern.match(text)
+        if captured is not None:
+            return pattern, captured
+    return None
+
+
+def _place(pattern: Pattern) -> str:
+    return f"{pattern.name} ({pattern.definition.file}:{pattern.definition.line})"
+
+
+def _matched(what: str, pattern: Pattern, captured: Document) -> str:
+    """Which pattern it was, and what it captured."""
+    fields: dict[str, Any] = {}
+    for field, value in captured.items():
+        if isinstance(value, User):
+            fields |= {f"{field}.{part}": text for part in ("name", "domain", "email") if (text := getattr(value, part))}
+        else:
+            fields[field] = value
+    width = max(map(len, fields), default=0)
+    lines = [f"  {field:<{width}} = {_value(value)}\n" for field, value in fields.items()]
+    return f"{_place(pattern)} matches the {what}:\n\n" + "".join(lines or ["  (it captures nothing)\n"]) + "\n"
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return _show(_short(text, SHOWN)) or "(empty)"
+
+
+def _how_far(patterns: tuple[Pattern, ...], text: str) -> str:
+    """For each pattern where the text stops to fit, the nearest first."""
+    note = f"Only the first {LOOK_AT} of {len(text)} characters were looked at.\n\n" if len(text) > LOOK_AT else ""
+    text = text[:LOOK_AT]
+    reached = sorted(((reach(pattern, text), pattern) for pattern in patterns), key=lambda pair: -pair[0])
+    parts = [_stop(pattern, text, length) for length, pattern in reached if length]
+    nowhere = [f"  {_place(pattern)}\n" for length, pattern in reached if not length]
+    if nowhere:
+        parts.append("Not even the first character fits:\n" + "".join(nowhere))
+    return "".join(f"{part}\n" for part in parts) + note
+
+
+def reach(pattern: Pattern, text: str) -> int:
+    """The length of the longest beginning of `text` that a match could begin with.
+
+    What can begin a match still can when it is cut shorter, hence the halving.
+    """
+    compiled = regex.compile(pattern.source)
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if compiled.fullmatch(text[:middle], partial=True):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def certain(pattern: Pattern, text: str) -> int:
+    """How far the text fits the longest beginning of the pattern that matches at all.
+
+    For a text of which every beginning could go on to a match, since a field takes any text: the
+    fault then stands behind what the fixed parts of the pattern have found.
+    """
+    for cut in range(len(pattern.source), 0, -1):
+        try:
+            found = regex.compile(pattern.source[:cut]).match(text)
+        except regex.error:  # cut in the midst of a group or a class
+            continue
+        if found:
+            return int(found.end())
+    return 0
+
+
+def _stop(pattern: Pattern, text: str, length: int) -> str:
+    """The text up to where it fits, with a caret behind."""
+    if length < len(text):
+        head = f"{_place(pattern)} fits {length} of {len(text)} characters:"
+        why = f"no match can go on with {_show(_short(text[length:], BEHIND))}"
+    else:
+        length = certain(pattern, text)
+        head = f"{_place(pattern)} finds no fault but wants more text; its fixed parts fit {length} of {len(text)} characters:"
+        rest = text[length:]
+        why = f"then comes {_show(_short(rest, BEHIND))}" if rest else "here it ends, and more was expected"
+    left = ("…" if length > BEFORE else "") + _show(text[max(0, length - BEFORE) : length])
+    return f"{head}\n  {left}\n  {' ' * _width(left)}^ {why}\n"
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
+
+
+def _show(text: str) -> str:
+    """The text with its control characters made visible: a log must not command the terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _json(document: Document) -> str:
+    """Indented; controls that JSON lets pass are escaped as well, which changes no value."""
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that the text takes, so that the caret stands right below wide letters."""
+    return sum((2 if unicodedata.east_asian_width(char) in "WF" else 1) for char in text if not unicodedata.combining(char))

@@ -1,0 +1,1 @@
+"""Chunks to events: what a line means."""

@@ -1,0 +1,199 @@
+"""The files that say what lines mean: patterns and status codes, built in or a user's own.
+
+`patterns/` and `schemas/` lie beside the package in a wheel and one folder above it in a checkout
+or an editable install; `data_dir` is the one place that knows.
+"""
+
+from datetime import date, datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import orjson
+import pygrok.pygrok
+
+from shipper.decode.facts import TYPES, Library
+from shipper.decode.grok import Compiler, Definition, Pattern, read_definitions
+from shipper.decode.status_codes import StatusCodes, read_nps_results, read_table
+from shipper.errors import UsageError
+from shipper.times import SyslogTime
+
+# pygrok opens its pattern files, which are UTF-8, in the encoding of the locale, and fails where that is ASCII.
+pygrok.pygrok.open = partial(open, encoding="utf-8")
+
+LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its message
+OPEN_ENDED = ("azure_mfa.", "labels.")
+DECODED = ("user", "azure_mfa.request.arguments", "azure_mfa.auth_result", "azure_mfa.status.", "event.outcome")
+OWN = ("ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset")
+NEEDED = {
+    "user": "principal",
+    "user.target": "principal",
+    "azure_mfa.request.arguments": "arguments",
+    "event.action": "action",
+}
+
+
+class KnownFields:
+    """The fields that `schemas/event.schema.json` gives an event, and any below azure_mfa. or labels."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._types = _leaves(schema["properties"], "")
+        self.names = sorted(self._types)
+
+    def __contains__(self, field: object) -> bool:
+        return (
+            field in self.names or (isinstance(field, str) and field.startswith(OPEN_ENDED)) or field in ("user", "user.target")
+        )
+
+    def check_type(self, field: str, kind: str | None) -> str | None:
+        """Why a pattern cannot capture `field` with the type `kind`, or None if it can."""
+        needed = NEEDED.get(field) or {"integer": "int"}.get(self._types.get(field, ""))
+        if field in OWN:
+            return f"{field} is the shipper's own; capture another field"
+        if needed:
+            return None if kind == needed else f"{field} needs the type {needed}"
+        if kind in NEEDED.values():
+            return f"the type {kind} is for {next(f for f, k in NEEDED.items() if k == kind)}"
+        if self._types.get(field) == "array":
+            return f"{field} is a list, which no pattern can capture"
+        if self._types.get(field) == "object" or any(name.startswith(f"{field}.") for name in self.names):
+            return f"{field} is an object; capture a field below it"
+        if self._types.get(field) == "string" and kind in ("int", "float"):
+            return f"{field} is a text; leave out :{kind}"
+        return None
+
+
+def _leaves(properties: dict[str, Any], path: str) -> dict[str, str]:
+    """The JSON type of each field that holds a value, by its dotted name (enumerations: none)."""
+    found: dict[str, str] = {}
+    for name, schema in properties.items():
+        inner = schema.get("properties")
+        found |= _leaves(inner, f"{path}{name}.") if inner else {path + name: str(schema.get("type", ""))}
+    return found
+
+
+def data_dir(name: str) -> Path:
+    """Where `patterns` or `schemas` lie."""
+    package = Path(__file__).parents[1]
+    beside = package / name
+    return beside if beside.is_dir() else package.parent / name
+
+
+def read_schema(name: str) -> dict[str, Any]:
+    """A JSON Schema of this project, such as `event.schema.json`."""
+    schema: dict[str, Any] = orjson.loads((data_dir("schemas") / name).read_bytes())
+    return schema
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: {what} must be UTF-8; byte {error.start} is not") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {what} {path}: {error.strerror}") from None
+
+
+def load_codes(path: Path | None = None) -> StatusCodes:
+    """The built-in code table, amended by the rows of `path`.
+
+    Raises:
+        TableError: a row is bad; names FILE:LINE.
+        UsageError: the file cannot be read.
+    """
+    builtin = data_dir("schemas") / "status_codes.csv"
+    codes = read_table(_read_text(builtin, "the code table"), str(builtin))
+    if path is not None:
+        codes = read_table(_read_text(path, "the code table"), str(path), base=codes)
+    nps = data_dir("schemas") / "nps_results.csv"
+    return StatusCodes(codes, read_nps_results(_read_text(nps, "the table of NPS results"), codes))
+
+
+def load_definitions(directory: Path) -> list[Definition]:
+    """All definitions of the `*.grok` files of a directory, by file name, then by line.
+
+    Raises:
+        UsageError: there is no such directory, or no grok file in it.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"pattern directory {directory} does not exist")
+    files = sorted(directory.glob("*.grok"))
+    if not files:
+        raise UsageError(f"pattern directory {directory} holds no *.grok file")
+    found: list[Definition] = []
+    for file in files:
+        found += read_definitions(_read_text(file, "the pattern file"), str(file))
+    return found
+
+
+def _check_places(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -> None:
+    """A time stamp comes from the line and from nowhere else, what is decoded from its message."""
+    for pattern in lines:
+        names = [field for _, field, _ in pattern.fields]
+        if "@timestamp" not in names:
+            raise pattern.definition.error(f"{pattern.name} captures no @timestamp, without which a line is not understood")
+        for name in names:
+            if name.startswith(DECODED):
+                what = f"{pattern.name} captures {name}; capture the message here, and {name} in a {MESSAGE} pattern"
+                raise pattern.definition.error(what)
+    for pattern in messages:
+        if "@timestamp" in [field for _, field, _ in pattern.fields]:
+            raise pattern.definition.error(f"{pattern.name} captures @timestamp, which only a {LINE} pattern can")
+
+
+def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
+    """The reader of RFC 3164's time stamps for `YYYY` or `YYYY-MM` and a zone, `Europe/Berlin` or `+01:00`.
+
+    Raises:
+        UsageError: they are not of that form, or the zone is not known here; names the option.
+    """
+    try:
+        first = date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
+    except ValueError:
+        raise UsageError(f"{option}: the year {year!r} must be YYYY, or YYYY-MM for the twelve months from there") from None
+    if zone[:1] in ("+", "-"):
+        try:
+            offset = datetime.strptime(zone, "%z").utcoffset()
+        except ValueError:
+            offset = None
+        if offset is None:
+            raise UsageError(f"{option}: the zone {zone!r} must be a name such as Europe/Berlin, or +HH:MM")
+        return SyslogTime(first, timezone(offset))
+    try:
+        return SyslogTime(first, ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"{option}: the zone {zone!r} is not known; give a name such as Europe/Berlin, or +HH:MM") from None
+
+
+def load(
+    pattern_dirs: tuple[Path, ...] = (),
+    status_codes: Path | None = None,
+    *,
+    syslog: SyslogTime | None = None,
+    every_block: bool = False,
+) -> Library:
+    """Patterns and codes; those of `pattern_dirs` come first and win over built-in ones of the same name.
+
+    `syslog` reads the time stamps of RFC 3164, without which a line of that framing has no time.
+    `every_block` also tries the building blocks that no pattern uses, which a check wants and a run does not need.
+
+    Raises:
+        PatternError, TableError: names FILE:LINE.
+        UsageError: a directory or a file cannot be read.
+    """
+    known = KnownFields(read_schema("event.schema.json"))
+    types = TYPES | {"syslog": syslog or (lambda text: None)}
+    by_name: dict[str, Definition] = {}
+    for directory in (*pattern_dirs, data_dir("patterns")):
+        for definition in load_definitions(directory):
+            by_name.setdefault(definition.name, definition)
+    entries = [d for d in by_name.values() if d.name.startswith((LINE, MESSAGE))]
+    if every_block:
+        for definition in by_name.values():
+            Compiler(by_name, known, known.names, types, known.check_type)([definition])
+    patterns = Compiler(by_name, known, known.names, types, known.check_type)(entries)
+    lines = tuple(p for p in patterns if p.name.startswith(LINE))
+    messages = tuple(p for p in patterns if p.name.startswith(MESSAGE))
+    _check_places(lines, messages)
+    return Library(lines, messages, load_codes(status_codes), builtin=not pattern_dirs)

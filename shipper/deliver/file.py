@@ -1,0 +1,161 @@
+"""A file as a sink: appended to, synced before anything counts as delivered, rotated by size and age. I/O.
+
+A rotated file is renamed to `PATH.20170214T025719Z`, the time of its rotation, with `-2`, `-3` behind
+it where that is taken.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.times import SECOND
+
+TAIL = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """The file, and when it is rotated: at so many bytes, after so many nanoseconds; how many old ones stay."""
+
+    path: str
+    rotate_size: int | None = None
+    rotate_every: int | None = None
+    keep: int | None = None
+
+
+class FileSink:
+    """Appends batches to a file."""
+
+    name = "file"
+    in_flight = 4
+
+    def __init__(self, options: FileOptions, now: Callable[[], float] = time.monotonic) -> None:
+        """`now`: seconds of a clock that only goes forward."""
+        self._options = options
+        self._now = now
+        self._descriptor = -1
+        self._size = 0
+        self._since = 0.0
+        self._taken: list[Batch] = []
+
+    def open(self) -> Mapping[bytes, bytes]:
+        """Open or make the file; a line that was torn by a crash is taken away, it comes again.
+
+        Raises:
+            SinkDown: that is not possible now.
+        """
+        try:
+            self._open()
+        except OSError as error:
+            raise SinkDown(f"cannot open {self._options.path}: {error.strerror}") from None
+        return {}
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self._options.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        status = os.fstat(self._descriptor)
+        self._size, self._since = status.st_size, self._now()
+        end = self._size
+        while end:
+            begin = max(0, end - TAIL)
+            os.lseek(self._descriptor, begin, os.SEEK_SET)
+            at = os.read(self._descriptor, end - begin).rfind(b"\n")
+            if at >= 0:
+                end = begin + at + 1
+                break
+            end = begin
+        if end < self._size:
+            os.ftruncate(self._descriptor, end)
+            self._size = end
+
+    def verify(self) -> str | None:
+        """`open` has tried it."""
+        return None
+
+    def send(self, batch: Batch) -> None:
+        """Append.
+
+        Raises:
+            SinkDown: the disk is full, or the device fails.
+        """
+        try:
+            if self._is_time_to_rotate(len(batch.payload)):
+                self._rotate()
+            rest = memoryview(batch.payload)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise SinkDown(f"cannot write {self._options.path}: {error.strerror}") from None
+        self._size += len(batch.payload)
+        self._taken.append(batch)
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        """Sync, and say so.
+
+        Raises:
+            SinkDown: the device fails.
+        """
+        if not self._taken:
+            return []
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise SinkDown(f"cannot sync {self._options.path}: {error.strerror}") from None
+        receipts = [Receipt(batch.number) for batch in self._taken]
+        self._taken.clear()
+        return receipts
+
+    def _is_time_to_rotate(self, more: int) -> bool:
+        o = self._options
+        if not self._size:
+            return False
+        full = o.rotate_size is not None and self._size + more > o.rotate_size
+        old = o.rotate_every is not None and self._now() - self._since >= o.rotate_every / SECOND
+        return full or old
+
+    def _rotate(self) -> None:
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        path = self._options.path
+        stamp, number = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), 1
+        before = _rotated(path)
+        if before and before[-1][0] >= stamp:  # also when the clock went back: the newest file stays the last one
+            stamp, number = before[-1][0], before[-1][1] + 1
+        os.rename(path, f"{path}.{stamp}" + (f"-{number}" if number > 1 else ""))
+        self._open()
+        if self._options.keep is not None:
+            for old in rotated(path)[: -self._options.keep]:
+                os.unlink(old)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def abandon(self) -> None:
+        """Close; what was written and not reported is written once more."""
+        self._taken.clear()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def close(self, timeout: float) -> None:
+        """Close."""
+        self.abandon()
+
+
+def rotated(path: str) -> list[str]:
+    """The rotated files of a path, the oldest first."""
+    return [one for _, _, one in _rotated(path)]
+
+
+def _rotated(path: str) -> list[tuple[str, int, str]]:
+    """Their time stamps, numbers and paths."""
+    folder, name = os.path.split(os.path.abspath(path))
+    found = []
+    for one in Path(folder).glob(f"{name}.[0-9]*Z*"):
+        stamp, _, number = one.name[len(name) + 1 :].partition("-")
+        if number.isdecimal() or not number:  # else it is not ours
+            found.append((stamp, int(number or 1), str(one)))
+    return sorted(found)

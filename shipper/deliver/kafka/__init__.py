@@ -1,0 +1,1 @@
+"""Kafka as the other side, through either of two clients."""

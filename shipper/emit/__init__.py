@@ -1,0 +1,1 @@
+"""Which events go out, and in which form."""

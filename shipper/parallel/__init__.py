@@ -1,0 +1,1 @@
+"""`parse --workers`: one input on several processes."""

@@ -1,0 +1,160 @@
+"""Cutting the input into pieces for several workers, and finding how far back a piece depends on. I/O."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from shipper.read.files import Read, size_of
+from shipper.read.identity import Input, Source
+from shipper.read.lines import last_newline
+from shipper.times import Clock
+
+MOST = 40 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
+LEAST = 1 << 20
+HEAD_START = 0.1  # the first piece has no past to read and keeps no output, so it is this much larger
+LOOK = 64 << 10  # bytes in which a dated line is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes `start` to `end` of a file, whole lines; `end` None: up to its end, whatever that is by then."""
+
+    input: Input
+    start: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the work.
+
+    Attributes:
+        range: what to read.
+        size: in bytes of the file, for the progress bar.
+        first, last: of its source.
+        past: the ranges before it in its source, the nearest first, as far as they can be read from the middle.
+        known: False where the past cannot be read quickly; such a piece waits for the state before it.
+    """
+
+    range: Range
+    size: int
+    first: bool
+    last: bool
+    past: tuple[Range, ...]
+    known: bool
+
+
+def plan(sources: Sequence[Source], workers: int) -> list[Piece]:
+    """The pieces of all sources, in the order of the output."""
+    pieces: list[Piece] = []
+    for source in sources:
+        ranges: list[tuple[Range, int]] = []
+        past: list[Range] = []
+        known = True
+        of_source: list[tuple[Range, int, tuple[Range, ...], bool]] = []
+        for one in source.inputs:
+            size = size_of(one.path)
+            ranges = [(Range(one, 0, None), 0)] if size is None or one.file.encoding != "utf-8" else _cut(one, size, workers)
+            for part, length in ranges:
+                before = [Range(one, 0, part.start)] if part.start else []
+                of_source.append((part, length, (*before, *past), known or part.start > 0))
+            # The next file begins where this one ends; only a plain one can be read from its middle.
+            known = size is not None and one.file.encoding == "utf-8"
+            past = [Range(one, 0, size), *past] if known else []
+        for number, (part, length, before_it, is_known) in enumerate(of_source):
+            last = number == len(of_source) - 1
+            pieces.append(Piece(part, length, number == 0, last, before_it, is_known))
+    return pieces
+
+
+def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
+    """Ranges of one file that take about the same time, as many as keep all workers busy."""
+    rounds = -(-size // (MOST * workers))
+    number = max(1, min(rounds * workers, size // LEAST))
+    edges = [0]
+    with open(one.path, "rb") as file:
+        for n in range(1, number):
+            file.seek(max(int(size * (n + HEAD_START) / (number + HEAD_START)), edges[-1]))
+            while (block := file.readline(LOOK)) and not block.endswith(b"\n"):
+                pass  # a line may be longer than the memory
+            if file.tell() >= size:
+                break
+            edges.append(file.tell())
+    ranges = [Range(one, a, b) for a, b in pairwise(edges)]
+    return [(r, (r.end or 0) - r.start) for r in ranges] + [(Range(one, edges[-1], None), size - edges[-1])]
+
+
+def read_range(read: Read, part: Range, at: int) -> Read:
+    """Bytes of a range from offset `at` on, by a function that stands there."""
+    left = None if part.end is None else part.end - at
+
+    def reading(size: int) -> bytes:
+        nonlocal left
+        if left is None:
+            return read(size)
+        block = read(min(size, left)) if left else b""
+        left -= len(block)
+        return block
+
+    return reading
+
+
+def warm_up(piece: Piece, span: int) -> list[Range]:
+    """What to read before a piece, oldest first, to know its state: `span` nanoseconds of log time."""
+    ranges: list[Range] = []
+    until: int | None = None
+    for part in piece.past:
+        end = part.end or 0
+        with open(part.input.path, "rb") as file:
+            if until is None:
+                newest = _last_time(file.fileno(), end)
+                until = None if newest is None else newest - span
+            start = _start(file.fileno(), end, until)
+        ranges.insert(0, Range(part.input, start, end))
+        if start > 0:
+            break
+    return ranges
+
+
+def _start(descriptor: int, end: int, until: int | None) -> int:
+    """Where the lines of a file begin that are younger than `until`, roughly, and rather too early."""
+    early, late = 0, end
+    step = 4 * LOOK
+    while until is not None and end - step > 0:
+        time = _first_time(descriptor, end - step, end)
+        if time is not None and time <= until:
+            early = end - step
+            break
+        late, step = end - step, 2 * step
+    while until is not None and late - early > 4 * LOOK:
+        middle = (early + late) // 2
+        time = _first_time(descriptor, middle, end)
+        if time is not None and time <= until:
+            early = middle
+        else:
+            late = middle
+    return early + len(os.pread(descriptor, LOOK, early).partition(b"\n")[0]) + 1 if early else 0
+
+
+def _times(lines: Iterator[bytes]) -> Iterator[int]:
+    clock = Clock()
+    for line in lines:
+        time = clock.read(line[:40].partition(b"|")[0].decode("latin-1"))
+        if time is not None:
+            yield time
+
+
+def _first_time(descriptor: int, start: int, end: int) -> int | None:
+    """The first time stamp behind an offset, if it is near."""
+    block = os.pread(descriptor, min(LOOK, end - start), start)
+    return next(_times(iter(block.split(b"\n")[1:])), None)
+
+
+def _last_time(descriptor: int, end: int) -> int | None:
+    """The last time stamp before an offset, if it is near."""
+    start = max(0, end - LOOK)
+    block = os.pread(descriptor, end - start, start)
+    block = block[: last_newline(block, b"\n") + 1]
+    lines = block.split(b"\n")
+    return next(_times(reversed(lines if start == 0 else lines[1:])), None)

@@ -1,0 +1,282 @@
+"""`parse --workers N`: the pieces of the input on several processes, the same bytes out. I/O.
+
+A piece depends on the lines before it: open exchanges, recent prompts, the newest event time. Each
+worker guesses that state by reading the past from some way back with the output muted, and goes on.
+The guess is never trusted. When its turn comes, the worker is told the state that the piece before
+really ended with; if its guess was another, it does the piece again from the truth. So a wrong guess
+costs time and nothing else.
+
+The turn goes round: piece 0 to worker 0, piece 1 to worker 1, and so on, back to worker 0. Whoever
+has the turn writes to the output itself; the others keep their output in a temporary file that is
+used again for every piece. So memory and disk are bounded, however large the input.
+"""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from shipper.decode.exchanges import Exchanges
+from shipper.emit.output import ClosedPipe, Output
+from shipper.errors import MfaShipperError, RunError
+from shipper.model import Chunk, Counts, ExchangeFields
+from shipper.parallel.shards import Piece, Range, read_range, warm_up
+from shipper.pipeline import Settings, SourcePipeline, read_input
+from shipper.read.files import Read, read_chunks, skip_mark
+
+AVAILABLE = hasattr(os, "fork")
+COPY = 1 << 20
+POLL = 4  # chunks between two looks whether the turn has come
+LOST = "a worker was lost; the output is incomplete"
+
+Advance = Callable[[int, Counts], None]
+Truth = tuple[bool, bytes, dict[str, ExchangeFields]]  # the source goes on; signature; open exchanges
+
+
+class _WrongGuessError(Exception):
+    """The piece did not begin in the state that was guessed; the truth is in the worker."""
+
+
+class _Worker:
+    """One process. `before` and `behind` are the pipes to its neighbours in the ring."""
+
+    def __init__(self, settings: Settings, pieces: Sequence[Piece], stdin: Read | None, out: Output) -> None:
+        self._settings = settings
+        self._pieces = pieces
+        self._stdin = stdin
+        self._out = out
+        self._kept = 0
+        self._has_turn = False
+        self._truth = b""
+
+    def run(self, number: int, workers: int, before: Connection, behind: Connection, parent: Connection) -> None:
+        """Do pieces `number`, `number + workers`, ...; tell the parent of each, and how it ended."""
+        self._before, self._behind, self._parent = before, behind, parent
+        end: Exception | None = None
+        try:
+            with tempfile.TemporaryFile() as spool:
+                self._spool = spool.fileno()
+                for index in range(number, len(self._pieces), workers):
+                    self._piece(index)
+        except (MfaShipperError, ClosedPipe) as error:
+            end = error
+        except EOFError:
+            end = RunError(LOST)
+        except OSError as error:
+            end = RunError(f"a worker failed: {error}")
+        with suppress(EOFError, OSError):  # without a parent there is nobody to tell
+            parent.send(end)
+            parent.recv()  # stay until all are done, so that a process that ends before is a process lost
+
+    def _piece(self, index: int) -> None:
+        piece = self._pieces[index]
+        self._has_turn, self._kept = index == 0, 0
+        pipeline = self._guess(piece) if piece.known or piece.first else None
+        try:
+            if pipeline is None:
+                pipeline = self._wait_for_truth(piece)
+            self._do(piece, pipeline)
+        except _WrongGuessError:
+            self._kept = 0
+            pipeline = self._restore(piece)
+            self._do(piece, pipeline)
+        self._parent.send((piece.size, pipeline.counts))
+        if index + 1 < len(self._pieces):
+            self._pass_on(piece, pipeline)
+
+    def _guess(self, piece: Piece) -> SourcePipeline:
+        """A pipeline in the state that the piece probably begins with."""
+        pipeline = SourcePipeline(self._settings, Counts())
+        rule = self._settings.rule
+        for part in warm_up(piece, rule.window + 7 * rule.exchange_timeout):
+            pipeline.open(part.input.file)
+            for chunk in self._read(part):
+                pipeline(chunk)
+        self._signature = pipeline.signature()
+        self._open = dict(pipeline.state.exchanges.open)
+        self._begin(piece, pipeline)
+        return pipeline
+
+    def _begin(self, piece: Piece, pipeline: SourcePipeline) -> None:
+        """From here on lines and counts are those of the piece."""
+        pipeline.open(piece.range.input.file, pipeline.last_time if piece.range.start else None)
+        pipeline.counts.clear()
+
+    def _do(self, piece: Piece, pipeline: SourcePipeline) -> None:
+        """All of a piece into the output. The turn may come at any time, and is waited for at the end."""
+        failure: RunError | None = None
+        try:
+            for number, chunk in enumerate(self._read(piece.range)):
+                self._write(pipeline(chunk))
+                if not self._has_turn and number % POLL == 0 and self._before.poll():
+                    self._take_turn(piece, pipeline)
+        except RunError as error:
+            failure = error
+        if not self._has_turn:
+            self._take_turn(piece, pipeline)
+        if failure is not None:
+            raise failure
+        if piece.last:
+            self._write(pipeline.close())
+
+    def _read(self, part: Range) -> Iterator[Chunk]:
+        one, settings = part.input, self._settings
+        if part.start or part.end is not None:
+            with open(one.path, "rb", buffering=0) as file:
+                file.seek(part.start)
+                read, at = (file.read, part.start) if part.start else skip_mark(file.read)
+                inside = read_range(read, part, at)
+                yield from read_chunks(inside, at, one.file.encoding, settings.read_size, settings.line_limit)
+            return
+        yield from read_input(settings, one, self._stdin)
+
+    def _write(self, block: bytes) -> None:
+        if self._has_turn:
+            self._out.write(block)
+            return
+        view = memoryview(block)
+        try:
+            while view:
+                done = os.pwrite(self._spool, view, self._kept)
+                self._kept += done
+                view = view[done:]
+        except OSError as error:
+            raise RunError(f"no room for a worker's output in {tempfile.gettempdir()}: {error.strerror}; set TMPDIR") from None
+
+    def _take_turn(self, piece: Piece, pipeline: SourcePipeline) -> None:
+        """Hear the truth about the piece before; give out what was kept, or raise that the guess was wrong."""
+        goes_on, signature, opened = self._hear()
+        if goes_on and not (signature == self._signature and self._reconcile(opened, pipeline)):
+            self._before.send(False)
+            self._truth = self._before.recv_bytes()
+            self._has_turn = True
+            raise _WrongGuessError
+        self._before.send(True)
+        self._has_turn = True
+        at = 0
+        while at < self._kept:
+            block = os.pread(self._spool, min(COPY, self._kept - at), at)
+            self._out.write(block)
+            at += len(block)
+
+    def _reconcile(self, opened: dict[str, ExchangeFields], pipeline: SourcePipeline) -> bool:
+        """True if the exchanges that were really open make no difference to what was done.
+
+        Those that began before the warm-up are missing in the guess. If no line of their thread has
+        come they are just carried along.
+        """
+        missing = {thread: exchange for thread, exchange in opened.items() if thread not in self._open}
+        if len(missing) + len(self._open) != len(opened) or any(opened[t] != e for t, e in self._open.items()):
+            return False
+        if pipeline.touched(missing):
+            return False
+        if missing and len(opened) + pipeline.counts.requests > Exchanges.LIMIT:
+            return False  # then the truth may have given some of them up
+        now = pipeline.state.exchanges.open
+        later = dict(now)
+        now.clear()
+        now.update(missing)  # they waited longest, and stand first
+        now.update(later)
+        return True
+
+    def _wait_for_truth(self, piece: Piece) -> SourcePipeline:
+        """The state before a piece whose past cannot be guessed."""
+        goes_on, _, _ = self._hear()
+        assert goes_on, "only the first piece of a source follows another source"
+        self._before.send(False)
+        self._truth = self._before.recv_bytes()
+        self._has_turn = True
+        return self._restore(piece)
+
+    def _hear(self) -> Truth:
+        truth: Truth = self._before.recv()
+        return truth
+
+    def _restore(self, piece: Piece) -> SourcePipeline:
+        pipeline = SourcePipeline(self._settings, Counts())
+        pipeline.open(piece.range.input.file)
+        pipeline.restore(self._truth)
+        self._begin(piece, pipeline)
+        return pipeline
+
+    def _pass_on(self, piece: Piece, pipeline: SourcePipeline) -> None:
+        """Give the turn to the next worker, with the state if it guessed wrong."""
+        self._behind.send((not piece.last, pipeline.signature(), dict(pipeline.state.exchanges.open)))
+        if not self._behind.recv():
+            self._behind.send_bytes(pipeline.snapshot())
+
+
+def run_workers(
+    settings: Settings, pieces: Sequence[Piece], workers: int, stdin: Read | None, out: Output, advance: Advance
+) -> None:
+    """Do all pieces into `out`, in order.
+
+    Raises:
+        RunError: a file could not be read to its end (what was readable has been given out), or a
+            worker was lost.
+        ClosedPipe: nobody reads the output any more.
+    """
+    workers = min(workers, len(pieces))
+    context = get_context("fork")
+    ring = [context.Pipe() for _ in range(workers)]
+    parents = [context.Pipe() for _ in range(workers)]
+    ends = [end for pair in (*ring, *parents) for end in pair]
+
+    def work(number: int) -> None:
+        mine = ring[number][1], ring[(number + 1) % workers][0], parents[number][1]
+        _close(end for end in ends if end not in mine)  # so that the end of a process is seen at the other end
+        _Worker(settings, pieces, stdin, out).run(number, workers, *mine)
+
+    processes: list[BaseProcess] = []
+    try:
+        # Workers inherit the mask: the parent decides what an interrupt means.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for number in range(workers):
+                started = context.Process(target=work, args=(number,), daemon=True)
+                started.start()
+                processes.append(started)
+        except OSError as error:
+            raise RunError(f"cannot start a worker: {error.strerror}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _close(end for pair in ring for end in pair)
+        _close(mine for _, mine in parents)
+        _attend(processes, [connection for connection, _ in parents], advance)
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join()
+
+
+def _close(connections: Iterable[Connection]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection], advance: Advance) -> None:
+    """Listen until every worker has said that it is done."""
+    working = dict(zip(connections, processes, strict=True))
+    while working:
+        ready = wait([*working, *(process.sentinel for process in working.values())])
+        for connection, process in list(working.items()):
+            if connection not in ready:
+                if process.sentinel in ready and not connection.poll():
+                    process.join()
+                    raise RunError(f"worker {process.pid} was lost (exit status {process.exitcode}); the output is incomplete")
+                continue
+            try:
+                said = connection.recv()
+            except EOFError:
+                raise RunError(LOST) from None
+            if isinstance(said, Exception):
+                raise said
+            if said is None:
+                del working[connection]
+            else:
+                advance(*said)

@@ -1,0 +1,1 @@
+"""Bytes on a disk to chunks of whole lines, and which files make which log."""

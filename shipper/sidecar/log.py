@@ -1,0 +1,56 @@
+"""The shipper's own log: on standard error, text for people or JSON for programs. I/O.
+
+Structured: a sentence, and named values beside it. Secrets never pass.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from shipper.secrets import hide, hide_in
+
+LOGGER = "mfa_shipper"
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def log(level: str, message: str, **fields: Any) -> None:
+    """Say something: a sentence, and values with ECS names where there are any (`__` for the dot)."""
+    logging.getLogger(LOGGER).log(LEVELS[level], message, extra={"fields": {k.replace("__", "."): v for k, v in fields.items()}})
+
+
+def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
+    """Begin: `form` is `text` or `json`; `secrets` are replaced wherever they turn up."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(form == "json", frozenset(secrets)))
+    logger = logging.getLogger(LOGGER)
+    logger.handlers = [handler]
+    logger.setLevel(LEVELS[level])
+    logger.propagate = False
+    # The Kafka client retries, and says so each time; what matters of it comes out as the sink's state.
+    client = logging.getLogger("kafka")
+    client.propagate = False
+    client.handlers = [handler] if level == "debug" else [logging.NullHandler()]
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, as_json: bool, secrets: frozenset[str]) -> None:
+        super().__init__()
+        self._as_json = as_json
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; never a traceback, whose values could hold a secret."""
+        fields = getattr(record, "fields", {})
+        stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        message = record.getMessage()
+        if self._as_json:
+            line = {"@timestamp": stamp, "log.level": record.levelname.lower(), "message": message, "log.logger": record.name}
+            text = json.dumps(hide_in({**line, **fields}, self._secrets), ensure_ascii=False)
+        else:
+            text = f"{stamp} {record.levelname.lower():7} {message}"
+            text += "".join(f" {name}={value}" for name, value in fields.items())
+            text = hide(text, self._secrets)
+        return text.replace("\n", " ")

@@ -1,0 +1,218 @@
+"""The sidecar's loop: read this after `pipeline.py`.
+
+    tail -> Sources (a pipeline a source) -> batch -> delivery -> acks -> checkpoint
+
+One thread, one turn after the other. Nothing is read that the delivery cannot take, so a slow sink
+makes the tail stop and memory stays what it is: the log on the disk is the queue. A place is
+written down only when everything before it has been delivered.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from shipper.deliver.acks import Acks
+from shipper.deliver.batch import Batcher, Group, Limits
+from shipper.deliver.delivery import Delivery
+from shipper.pipeline import Settings
+from shipper.read.position import MOST_GONE, Place, prune
+from shipper.read.tail import Tail
+from shipper.sidecar.vitals import Vitals
+from shipper.sidecar.warm_start import Move, Sources, Warm, records
+from shipper.times import SECOND
+
+READS_A_TURN = 64  # before the sink is asked again; a read is some 16 KiB
+
+
+class Checkpoint(Protocol):
+    """Where places are kept."""
+
+    def save(self, places: Mapping[str, Place], warm: Mapping[str, Warm]) -> str | None:
+        """Write them down for good; a sentence if that was not possible now."""
+
+
+class Sidecar:
+    """Follows the logs and delivers their events until it is told to stop."""
+
+    def __init__(
+        self,
+        tail: Tail,
+        delivery: Delivery,
+        checkpoint: Checkpoint,
+        settings: Settings,
+        *,
+        limits: Limits,
+        places: Mapping[str, Place],
+        warm: Mapping[str, Warm],
+        vitals: Vitals,
+        now: Callable[[], int],
+        wait: Callable[[float], object],
+        poll_interval: int = SECOND // 4,
+        save_interval: int = SECOND,
+    ) -> None:
+        """
+        Args:
+            tail: what is read; it begins at `places`.
+            delivery: where events go.
+            checkpoint: where places go.
+            settings: of the pipelines.
+            limits: of a batch.
+            places: what is delivered, from the last run.
+            warm: by source, where its state can be built again from.
+            vitals: kept up to date.
+            now: nanoseconds of a clock that only goes forward.
+            wait: passes that many seconds, or fewer.
+            poll_interval: nanoseconds between two looks at quiet files.
+            save_interval: nanoseconds between two checkpoints at least.
+        """
+        self.vitals = vitals
+        self._tail = tail
+        self._delivery = delivery
+        self._checkpoint = checkpoint
+        self._batcher: Batcher[Move] = Batcher(limits, 2 if settings.format == "elastic-bulk" else 1)
+        self._full: list[Group[Move]] = []
+        self._acks: Acks[Move] = Acks()
+        self._sources = Sources(settings, vitals.counts, places, warm, tail.replay)
+        self._places = dict(places)
+        self._warm = dict(warm)
+        self._now = now
+        self._wait = wait
+        self._poll_interval = poll_interval
+        self._eager_interval = min(poll_interval, max(SECOND // 100, limits.max_age // 4))
+        self._save_interval = save_interval
+        self._last_read = now() - SECOND
+        self._next_look = self._next_save = now()
+        self._unsaved = False
+        self._idle = False  # nothing to read, as far as the last turn saw
+        self.stopping = False
+
+    def run(self, shutdown_timeout: int) -> bool:
+        """Work until `stopping` is set, then deliver what was read, for `shutdown_timeout` nanoseconds at most.
+
+        Returns:
+            False if something that was read could not be delivered in that time; the next run does it.
+        """
+        while not self.stopping:
+            self.turn()
+        return self.stop(shutdown_timeout)
+
+    def turn(self) -> None:
+        """Look, read, send, collect, save: each as far as it is due."""
+        now = self._now()
+        if now >= self._next_look:
+            self._tail.look()
+            # A log that grows is looked at so often that looking adds little to the age of a line.
+            grows = now - self._last_read < SECOND
+            self._next_look = now + (self._eager_interval if grows else self._poll_interval)
+        self._read()
+        self._send_aged()
+        if self._idle and not self._batcher.waiting and not self._full:
+            self._delivery.flush()
+        self._collect(self._pause())
+        self._save()
+        self._observe()
+
+    def stop(self, timeout: int) -> bool:
+        """Deliver what was read, write the places down, close; see `run`."""
+        deadline = self._now() + timeout
+        while (self._waiting() or self._delivery.outstanding) and self._now() < deadline:
+            self._send_all()
+            if not self._waiting():
+                self._delivery.flush()
+            self._collect(min(0.1, max(0.0, (deadline - self._now()) / SECOND)))
+        delivered = not self._waiting() and not self._delivery.outstanding
+        self._next_save = self._now()
+        self._save()
+        self._delivery.sink.close(max(0.0, (deadline - self._now()) / SECOND))
+        self._tail.close()
+        self._observe()
+        return delivered
+
+    def _read(self) -> None:
+        """Read on as long as the other side takes it."""
+        self._send_full()
+        for _ in range(READS_A_TURN):
+            if self._delivery.awaits_rest:
+                self._send_all()  # or each read would bring a rest of its own, and reading would never wait
+            if self._full:
+                return
+            reading = self._tail.read()
+            self._idle = reading is None
+            if reading is None:
+                return
+            self._last_read = self._now()
+            output, events, move = self._sources.process(reading)
+            self.vitals.bytes_read += len(reading.chunk.data)
+            self._full += self._batcher.add(output, events, move, self._now())
+            self._send_full()
+
+    def _send_aged(self) -> None:
+        due = self._batcher.due
+        if due is not None and due <= self._now():
+            self._send_all()
+
+    def _send_all(self) -> None:
+        """Send what is there, full or not, as far as the delivery takes it."""
+        if not self._full:
+            group = self._batcher.flush()
+            if group is not None:
+                self._full.append(group)
+        self._send_full()
+
+    def _send_full(self) -> None:
+        while self._full and self._delivery.accepts:
+            group = self._full.pop(0)
+            number = self._delivery.hand_over(group.payload, group.events, records(group.moves), whole=group.whole)
+            self._acks.sent(number, group.moves)
+            self.vitals.sent(number, group.events, group.size, self._now())
+
+    def _waiting(self) -> bool:
+        return bool(self._full) or self._batcher.due is not None
+
+    def _pause(self) -> float:
+        """Seconds that may pass before there is something else to do."""
+        now = self._now()
+        if not self._idle and not self._full:
+            return 0.0
+        times = [self._next_look, self._batcher.due, self._delivery.wake, self._next_save if self._unsaved else None]
+        due = min(time for time in times if time is not None)
+        return max(0.0, min(due - now, self._poll_interval) / SECOND)
+
+    def _collect(self, timeout: float) -> None:
+        if not self._delivery.expects_news:
+            if timeout:
+                self._wait(timeout)
+            timeout = 0.0
+        for number in self._delivery.turn(timeout):
+            self.vitals.delivered(number, self._now())
+            for move in self._acks.done(number):
+                self._places[move.key] = move.place
+                self._warm[move.place.source] = move.warm
+                self._unsaved = True
+
+    def _save(self) -> None:
+        now = self._now()
+        if not self._unsaved or now < self._next_save:
+            return
+        self._next_save = now + self._save_interval
+        if len(self._places) > MOST_GONE:
+            self._places = prune(self._places, self._tail.there)
+        trouble = self._checkpoint.save(self._places, self._warm)
+        self._unsaved = trouble is not None
+        self.vitals.saved(trouble, now)
+
+    @property
+    def at_rest(self) -> bool:
+        """True if all that could be read is delivered, and written down."""
+        return self._idle and not self._waiting() and not self._delivery.outstanding and not self._unsaved
+
+    def _observe(self) -> None:
+        v, tail, delivery = self.vitals, self._tail, self._delivery
+        v.beat = self._now()
+        v.events_waiting = self._batcher.waiting + sum(group.events for group in self._full) + v.events_under_way
+        v.dead_letters, v.retries = delivery.refused, delivery.retries
+        v.sink_up, v.sink_reason = delivery.is_up, delivery.reason
+        (v.files_open, v.lag_bytes), v.newest = tail.levels, self._sources.newest
+        v.rotations, v.truncations, v.lost_bytes = tail.rotations, tail.truncations, tail.lost_bytes
+        v.past_lost = len(tail.past_lost)
+        v.memo_entries, v.users = self._sources.sizes
+        v.problems = tail.problems

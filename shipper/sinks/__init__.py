@@ -1,1 +1,0 @@
-"""Where events go: one small protocol, and a module for each kind of sink."""
