@@ -1,6 +1,7 @@
 """The few shapes that travel between the stages. No behaviour beyond small properties. Pure."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -79,18 +80,73 @@ class Exchange(NamedTuple):
 class Completion(NamedTuple):
     """An authentication that has its status: an exchange, or a one-line result (start equals end).
 
-    `position` is the index of the event, in the output of its chunk, that completed it.
-    `newest` is the newest event time of the source by then, in nanoseconds.
+    Times are nanoseconds since 1970 and, beside them, as the log writes them.
+
+    Attributes:
+        position: index of the event that completed it, among the events of its chunk.
+        user: who signs in, None where the log does not say.
+        id: `event.id` of the request, or of the result.
+        newest: the newest event time of the log by then.
     """
 
     position: int
-    exchange: Exchange
+    user: "UserFields | None"
+    id: str
     component: str
+    start: int
+    start_text: str
     end: int
     end_text: str
     code: Code
     success: bool
     newest: int
+
+
+class Origin:
+    """What all events of one shape in one log share; compared by identity.
+
+    Attributes:
+        path: of the log, as its events name it; None for standard input.
+        dataset: `event.dataset`.
+        kind: `event.kind`: `event`, `pipeline_error`, or `alert` for a finding.
+    """
+
+    __slots__ = ("dataset", "kind", "path")
+
+    def __init__(self, path: str | None, dataset: str, kind: str) -> None:
+        self.path = path
+        self.dataset = dataset
+        self.kind = kind
+
+
+class Label(NamedTuple):
+    """What later stages need to know of an event, so that none of them reads its text again.
+
+    Attributes:
+        time: `@timestamp`.
+        id: `event.id`.
+        origin: what it shares with others.
+        key: casefolded `domain\\user` of its user, or the bare name; None where it names none.
+    """
+
+    time: str
+    id: str
+    origin: Origin
+    key: str | None
+
+
+class Block(NamedTuple):
+    """Events on their way out: one entry of `ends` and `labels` an event.
+
+    Attributes:
+        data: what is written, event by event, each with its line end (`elastic-bulk`: two lines an event).
+        ends: where each event ends in `data`.
+        labels: what is known of each.
+    """
+
+    data: bytes
+    ends: Sequence[int]
+    labels: Sequence[Label]
 
 
 @dataclass(slots=True)
@@ -140,7 +196,7 @@ Document = dict[str, Any]
 # quarter of the time. Where a field is wanted by its name, `named` gives the shape with names.
 UserFields = tuple[str, str | None, str | None, str]
 ExchangeFields = tuple[int, str, str, UserFields | None, str, str | None]
-CompletionFields = tuple[int, ExchangeFields, str, int, str, Code, bool, int]
+CompletionFields = tuple[int, UserFields | None, str, str, int, str, int, str, Code, bool, int]
 
 
 def named(exchange: ExchangeFields) -> Exchange:

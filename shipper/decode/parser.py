@@ -282,7 +282,19 @@ class Parser:
     def _complete(self, line: Line, exchange: Exchange, code: Code, outcome: str) -> None:
         component, success = line.head.component or "", outcome == "success"
         self.completions.append(
-            Completion(self.position, exchange, component, line.time, line.stamp, code, success, self.state.newest)
+            Completion(
+                self.position,
+                exchange.user,
+                exchange.id,
+                component,
+                exchange.start,
+                exchange.start_text,
+                line.time,
+                line.stamp,
+                code,
+                success,
+                self.state.newest,
+            )
         )
 
     def _outcome(self, code: Code, verdict: str | None, tags: list[str]) -> Document:

@@ -155,7 +155,7 @@ class FastParser:
                 pair = form.pairs.get((verdict, status)) or form.context.pair(verdict, status)
                 exchange = opens.get(form.thread)
                 if pair is not None and exchange is not None:
-                    start, start_text, event_id, _, shared, _ = exchange
+                    start, start_text, event_id, who, shared, _ = exchange
                     time = whole + int(fraction) * 1000
                     duration = time - start
                     if 0 <= duration <= timeout:
@@ -165,7 +165,9 @@ class FastParser:
                         (v0, v1, v2, v3, v4, v5, v6), (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9), code, success, tally = pair
                         original, original_2 = f"{stamp}{head}|authResult = {verdict}", f"{stamp}{head}|rawCallStatus = {status}"
                         offset_2 = offset + len(original) + gap
-                        complete((len(events), exchange, form.component, time, stamp, code, success, newest))
+                        complete(
+                            (len(events), who, event_id, form.component, start, start_text, time, stamp, code, success, newest)
+                        )
                         add(
                             f"{v0}{stamp}{v1}{prefix}{offset}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}\n"
                             f"{s0}{stamp}{s1}{prefix}{offset_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
@@ -221,8 +223,9 @@ class FastParser:
                         state.newest = time
                     (p0, p1, p2, p3, p4, p5, p6, p7), code, success, tally, escaped_tail = result
                     event_id = f"{prefix}{offset}"
-                    exchange = (time, stamp, event_id, who, shared, None)
-                    general.completions.append((len(events), exchange, form.component, time, stamp, code, success, state.newest))
+                    general.completions.append(
+                        (len(events), who, event_id, form.component, time, stamp, time, stamp, code, success, state.newest)
+                    )
                     tallies.append(tally)
                     escaped = user.replace("\\", "\\\\")
                     message = f"Pfauth {word} for user '{escaped}'. Call status: {escaped_tail}"

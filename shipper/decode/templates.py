@@ -141,7 +141,7 @@ class Context:
         s = self._cut(parser, events[1], [_END, id_3, _START, _END, _DURATION], second, None, [offset_3, request_id])
         if not v or not s:
             return None
-        (code, success), counts = parser.completions[0][5:7], parser.counts
+        (code, success), counts = parser.completions[0][8:10], parser.counts
         tally = Tally(2, code.status_class, not code.known, counts.conflicts > 0)
         pair = Pair(v, s, code, success, tally)
         self.pairs[verdict, status] = pair
@@ -158,7 +158,7 @@ class Context:
         pieces = self._cut(parser, event, [_START, self._ids[0]], line, message, [str(_OFFSETS[0]), _GUID])
         if not pieces or not parser.completions:
             return None
-        (code, success), counts = parser.completions[0][5:7], parser.counts
+        (code, success), counts = parser.completions[0][8:10], parser.counts
         tally = Tally(1, code.status_class, not code.known, counts.conflicts > 0)
         result = Result(pieces, code, success, tally, _json_inside(tail))
         self.results[word, tail] = result

@@ -50,13 +50,13 @@ class LocalDetector:
         found: list[tuple[int, str]] = []
         young, old, window, horizon = self._young, self._old, self.rule.window, self.rule.horizon
         for completion in completions:
-            user = completion[1][3]
+            user = completion[1]
             if user is None:
                 continue
-            newest = completion[7]
+            newest = completion[10]
             if newest >= self._turn:
                 young, old = self._new_generation(newest)
-            if completion[3] < newest - horizon:
+            if completion[6] < newest - horizon:
                 self.counts.late += 1  # takes part in nothing: event time has gone on too far
                 continue
             key = user[3]
@@ -66,13 +66,12 @@ class LocalDetector:
             if seen is None or isinstance(seen, list):
                 # The commonest case by far: nothing near enough to matter. Completions wait as they
                 # are, and become a state when one comes that may have to do with another.
-                if seen is None or completion[1][0] - seen[-1][END] > window:
-                    code = completion[5]
+                if seen is None or completion[4] - seen[-1][END] > window:
+                    code = completion[8]
                     if code[2] != "pending":
                         if code[4] or code[0] == DUPLICATE:
                             seen = seen or []
-                            exchange = completion[1]
-                            seen.append((exchange[2], completion[2], exchange[0], exchange[1], *completion[3:7]))
+                            seen.append(completion[2:10])
                             if not len(seen) % _MANY:
                                 seen = [one for one in seen if one[END] >= newest - horizon]
                         if seen is not None:
@@ -99,13 +98,8 @@ class LocalDetector:
         return state
 
     def _step(self, state: State, completion: CompletionFields, user: UserFields, newest: int) -> list[tuple[int, str]]:
-        position, (start, start_text, event_id, *_), component, *_ = completion
-        step = double_prompt.step(
-            state,
-            authentication(event_id, component, start, start_text, *completion[3:7]),
-            self.rule,
-            newest,
-        )
+        position, component = completion[0], completion[3]
+        step = double_prompt.step(state, authentication(*completion[2:10]), self.rule, newest)
         self.counts.cache_hits += step["cache_hit"]
         self.counts.findings += len(step["findings"])
         return [
