@@ -7,7 +7,7 @@
       -> formats          ecs, splunk-hec, elastic-bulk
       -> the caller writes the block
 
-A `SourcePipeline` is all the state there is of one log: open exchanges, recent prompts, the newest
+A `Pipeline` is all the state there is of one log: open exchanges, recent prompts, the newest
 event time. Event time is the only clock. The same bytes come out whatever the size of the reads.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from shipper.decode.ecs import Envelope
-from shipper.decode.exchanges import Exchanges, SourceState
+from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
@@ -31,7 +31,7 @@ from shipper.emit.filters import ExchangeEvents, pretty, where
 from shipper.emit.formats import FORMATS, Add, Format, json_text
 from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
-from shipper.read.identity import Input, Source
+from shipper.read.identity import Input, Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Settings:
     line_limit: int = LINE_LIMIT
 
 
-class SourcePipeline:
+class Pipeline:
     """From the chunks of one source to blocks of output."""
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
         """`counts` is kept up to date; sources may share it."""
         self.settings = settings
         self.counts = counts
-        self.state = SourceState(Exchanges(settings.options.exchange_timeout))
+        self.state = LogState(Exchanges(settings.options.exchange_timeout))
         self._envelope = Envelope(settings.options.constants)
         self._detector = LocalDetector(settings.rule, self._envelope, self.counts)
         self._facts: dict[str, Facts] = {}
@@ -207,7 +207,7 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
     pipeline holds must not hold the pipeline, because `parse` runs without a collector of cycles.
     """
     s = settings
-    return Parser(s.library, s.options, file, SourceState(Exchanges(s.options.exchange_timeout)), Counts(), {})
+    return Parser(s.library, s.options, file, LogState(Exchanges(s.options.exchange_timeout)), Counts(), {})
 
 
 def _plain(exchange: ExchangeFields) -> list[Any]:
@@ -249,14 +249,14 @@ def _weave(events: list[str], findings: Sequence[tuple[int, str]]) -> list[str]:
     return out + events[at:]
 
 
-def run_source(settings: Settings, source: Source, stdin: Read | None, counts: Counts) -> Iterator[tuple[bytes, int]]:
+def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Counts) -> Iterator[tuple[bytes, int]]:
     """Blocks of output for one source, its files one after the other, each with the bytes of input
     that it took; `counts` is kept up to date.
 
     Raises:
         RunError: a file could not be read to its end; what was readable has been given out.
     """
-    pipeline = SourcePipeline(settings, counts)
+    pipeline = Pipeline(settings, counts)
     for one in source.inputs:
         pipeline.open(one.file)
         for chunk in read_input(settings, one, stdin):

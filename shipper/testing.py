@@ -245,7 +245,7 @@ class LogWriter:
             self.close()
 
     def _shift(self) -> None:
-        """Move rotated files one number up, from the oldest on."""
+        """Advance rotated files one number up, from the oldest on."""
         number = 1
         while any(os.path.exists(f"{self.path}.{number}{end}") for end in ("", ".gz")):
             number += 1

@@ -23,7 +23,7 @@ def minute_of(text: str) -> int | None:
     return ((when.toordinal() - _DAY_0) * 1440 + when.hour * 60 + when.minute) * 60 * SECOND
 
 
-class Clock:
+class StampReader:
     """Reads time stamps; remembers the last seconds, because neighbours in a log share them.
 
     `seconds` maps `2017-02-14T02:57:19` to nanoseconds since 1970 (valid ones only). It is public

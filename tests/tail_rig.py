@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shipper.read.position import Place
+from shipper.read.position import Position
 from shipper.read.tail import Tail
 from shipper.read.tail_input import TailInput
 
@@ -27,13 +27,13 @@ class Rig:
     start: str = "beginning"
     encoding: str = "auto"
     time: float = 100.0
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, Position] = field(default_factory=dict)
     out: list[tuple[str, int, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.begin()
 
-    def begin(self, places: Mapping[str, Place] | None = None) -> None:
+    def begin(self, places: Mapping[str, Position] | None = None) -> None:
         self.places = dict(self.places if places is None else places)
         given = [TailInput(str(self.folder / self.glob), self.start, self.encoding)]
         self.tail = Tail(given, self.places, now=lambda: self.time, **self.options)

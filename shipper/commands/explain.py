@@ -16,7 +16,7 @@ import orjson
 import regex
 
 from shipper.commands.codes import describe, table, wrap
-from shipper.decode.exchanges import Exchanges, SourceState
+from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import stamp_reader
@@ -141,7 +141,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
     file = identify(STDIN, io.BytesIO(data).read, EPOCH, stamp_reader(library.lines))
     options = Options()
-    parser = Parser(library, options, file, SourceState(Exchanges(options.exchange_timeout)), Counts(), {})
+    parser = Parser(library, options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
     events, _ = parser(Chunk(data, 0))
     parts = []
     for number, (raw, event) in enumerate(zip(data.split(b"\n"), events, strict=False), 1):

@@ -13,7 +13,7 @@ from shipper.errors import UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.files import STDIN, Read, size_of
-from shipper.read.identity import Source, open_inputs
+from shipper.read.identity import Log, open_inputs
 
 
 def import_logs(
@@ -58,7 +58,7 @@ def import_logs(
     return counts
 
 
-def _open(output: str | None, sources: Sequence[Source]) -> AbstractContextManager[Output]:
+def _open(output: str | None, sources: Sequence[Log]) -> AbstractContextManager[Output]:
     """The output, unless it would replace a log that is to be read."""
     for one in (one for source in sources for one in source.inputs):
         if output is not None and one.path != STDIN and os.path.exists(output) and os.path.samefile(output, one.path):
@@ -67,7 +67,7 @@ def _open(output: str | None, sources: Sequence[Source]) -> AbstractContextManag
 
 
 def _on_all_cores(
-    settings: Settings, sources: Sequence[Source], workers: int, stdin: Read | None, out: Output, bar: Progress, counts: Counts
+    settings: Settings, sources: Sequence[Log], workers: int, stdin: Read | None, out: Output, bar: Progress, counts: Counts
 ) -> bool:
     """Do the work with several processes; False if there is only one piece of it, or no way to fork."""
     from shipper.parallel.shards import plan

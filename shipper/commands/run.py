@@ -26,7 +26,7 @@ from shipper.detect.double_prompt import Rule
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, UsageError
 from shipper.pipeline import Settings
-from shipper.read.position import Place
+from shipper.read.position import Position
 from shipper.read.tail import Tail
 from shipper.read.tail_input import TailInput
 from shipper.sidecar.assemble import build_sink, dead_letter_box
@@ -35,7 +35,7 @@ from shipper.sidecar.log import log
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.metrics import Server
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Warm, read_records
+from shipper.sidecar.warm_start import WarmStart, read_records
 from shipper.times import SECOND
 
 OTHER_FILES = 64  # descriptors that are no logs: the sink's, the checkpoint's, those of a metrics page
@@ -193,7 +193,7 @@ def _follow(config: Config, sidecar: Sidecar, stop: Event) -> int:
     return 0
 
 
-def _places_in_sink(delivery: Delivery, stop: Event, vitals: Vitals) -> tuple[dict[str, Place], dict[str, Warm]] | None:
+def _places_in_sink(delivery: Delivery, stop: Event, vitals: Vitals) -> tuple[dict[str, Position], dict[str, WarmStart]] | None:
     """The places that the sink keeps, as soon as it can be reached; None if the shipper is told to stop before."""
     while not stop.is_set():
         delivery.turn(0.0)
@@ -210,7 +210,7 @@ def _places_in_sink(delivery: Delivery, stop: Event, vitals: Vitals) -> tuple[di
     return None
 
 
-def _say_what_will_happen(config: Config, sink: str, places: Mapping[str, Place]) -> None:
+def _say_what_will_happen(config: Config, sink: str, places: Mapping[str, Position]) -> None:
     log(
         "info",
         f"mfa-shipper {__version__} starts",

@@ -8,7 +8,7 @@ from typing import Any
 from shipper.commands.run import settings_of
 from shipper.config.sections import Config
 from shipper.deliver.sink import SinkDown
-from shipper.read.position import Place
+from shipper.read.position import Position
 from shipper.sidecar.assemble import build_sink, dead_letters
 from shipper.sidecar.checkpoint import NAME, lock_holder, read_checkpoint
 
@@ -80,7 +80,7 @@ def state(config: Config) -> dict[str, Any]:
     }
 
 
-def _file(key: str, place: Place) -> dict[str, Any]:
+def _file(key: str, place: Position) -> dict[str, Any]:
     """One file: where it stands, and what is behind that."""
     try:
         status = os.stat(place.path)

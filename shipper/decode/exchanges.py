@@ -52,7 +52,7 @@ class Exchanges:
 
 
 @dataclass(slots=True)
-class SourceState:
+class LogState:
     """What the lines of a source have in common: open exchanges and the newest event time."""
 
     exchanges: Exchanges

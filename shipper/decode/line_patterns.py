@@ -21,7 +21,7 @@ STANDARD = (
 )
 
 
-class Form:
+class LinePattern:
     """A LINE_ pattern: where its captures stand, and which of them are not part of every line."""
 
     def __init__(self, pattern: Pattern) -> None:
@@ -39,14 +39,14 @@ class Form:
         return tuple((name, value) for name, value in fields.items() if name not in STANDARD)
 
 
-class WindowsForm:
-    """Lines that are Windows events in JSON or XML; to the parser it looks like a `Form`."""
+class WindowsLine:
+    """Lines that are Windows events in JSON or XML; to the parser it looks like a `LinePattern`."""
 
     has_extra = True
     stamp = None
 
     @property
-    def pattern(self) -> "WindowsForm":
+    def pattern(self) -> "WindowsLine":
         """Itself: what `texts` is asked of."""
         return self
 
@@ -64,14 +64,14 @@ class WindowsForm:
         return (("host.name", event[6]),) if event[6] else ()
 
 
-def forms_of(patterns: Iterable[Pattern]) -> list[Form | WindowsForm]:
+def line_patterns_of(patterns: Iterable[Pattern]) -> list[LinePattern | WindowsLine]:
     """All forms of a line, in the order in which they are tried."""
-    return [*map(Form, patterns), WindowsForm()]
+    return [*map(LinePattern, patterns), WindowsLine()]
 
 
 def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
     """Reads the time stamp of a line in any form; None for a line without one."""
-    forms = forms_of(patterns)
+    forms = line_patterns_of(patterns)
 
     def read(line: str) -> str | None:
         for form in forms:
@@ -84,7 +84,7 @@ def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
     return read
 
 
-class Head:
+class Context:
     """What lines of one level, process, thread and component share."""
 
     __slots__ = ("component", "dataset", "level", "process", "thread")
@@ -109,6 +109,6 @@ class Line(NamedTuple):
     id: str
     stamp: str
     time: int
-    head: Head
+    head: Context
     facts: Facts
     tags: list[str]

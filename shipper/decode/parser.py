@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 
 from shipper.decode.ecs import ACTIONS, MFA, MODULE, Envelope, dataset, put, shared_json, status_fields, user_parts
-from shipper.decode.exchanges import SourceState
+from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Facts, Kind, Library, interpret
-from shipper.decode.line_patterns import Head, Line, forms_of
+from shipper.decode.line_patterns import Context, Line, line_patterns_of
 from shipper.decode.status_codes import SEVERITIES
 from shipper.model import Chunk, Code, Completion, CompletionFields, Counts, Document, Exchange, LogFile, User
 from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
-from shipper.times import SECOND, Clock
+from shipper.times import SECOND, StampReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Parser:
     MEMO_LENGTH = 256  # a longer message comes once
 
     def __init__(
-        self, library: Library, options: Options, file: LogFile, state: SourceState, counts: Counts, facts: dict[str, Facts]
+        self, library: Library, options: Options, file: LogFile, state: LogState, counts: Counts, facts: dict[str, Facts]
     ) -> None:
         """`facts` is the memo of messages; the parsers of a run share it."""
         self.library = library
@@ -60,14 +60,14 @@ class Parser:
         self.file = file
         self.state = state
         self.counts = counts
-        self.clock = Clock()
+        self.clock = StampReader()
         self.last_time = file.time
         self.completions: list[CompletionFields] = []
         self.position = 0
         self._facts = facts
-        self._heads: dict[tuple[str | None, ...], Head] = {}
+        self._heads: dict[tuple[str | None, ...], Context] = {}
         self.threads: set[str] = set()  # whose lines have come
-        self._forms = forms_of(library.lines)
+        self._forms = line_patterns_of(library.lines)
         # Functions, not bound methods: a parser that holds itself stays for ever where no cycles are collected.
         self._kinds: dict[Kind, Callable[[Parser, Line], _Part]] = {
             "request": Parser._request,
@@ -130,8 +130,8 @@ class Parser:
             return self._well_formed(line, request_id, extra)
         return self._unparsed(text, offset, event_id, tags)
 
-    def _head(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> Head:
-        head = Head(level, pid, tid, component)
+    def _head(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> Context:
+        head = Context(level, pid, tid, component)
         if len(self._heads) >= self.MEMO:
             self._heads.clear()
         self._heads[level, pid, tid, component] = head

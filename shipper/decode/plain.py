@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from shipper.decode.parser import Events, Parser
 from shipper.decode.principal import split_principal
-from shipper.decode.templates import Context, Tally, process_json, user_pieces
+from shipper.decode.templates import Tally, Templates, process_json, user_pieces
 from shipper.model import Chunk, ExchangeFields, LogFile, User, UserFields
 
 _STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
@@ -49,12 +49,12 @@ _CONTEXTS = 32  # levels and components; lines of more than that take the genera
 Scratch = Callable[[LogFile], Parser]
 
 
-class _Form:
+class _Thread:
     """What the lines of one level, thread and component share."""
 
     __slots__ = ("component", "context", "pairs", "process", "requests", "thread")
 
-    def __init__(self, match: re.Match[str], context: Context) -> None:
+    def __init__(self, match: re.Match[str], context: Templates) -> None:
         _, pid, tid, self.component = match.groups()
         self.context = context
         self.requests = context.requests
@@ -75,8 +75,8 @@ class FastParser:
         self.general = general
         self._scratch = scratch
         self.threads = general.threads
-        self._forms: dict[str, _Form] = {}
-        self._contexts: dict[tuple[str, str], Context] = {}
+        self._forms: dict[str, _Thread] = {}
+        self._contexts: dict[tuple[str, str], Templates] = {}
         self._domain_user = user_pieces("name", "domain", None)
         self._mail_user = user_pieces("name", "domain", "email")
         self._bare_user = user_pieces("name", None, None)
@@ -254,7 +254,7 @@ class FastParser:
             counts.conflicts += number * tally.conflict
             counts.classes[tally.status_class] += number
 
-    def _form(self, head: str) -> _Form | None:
+    def _form(self, head: str) -> _Thread | None:
         """What is between time and message, not seen yet; None if it is not plain."""
         match = _FORM.fullmatch(head)
         if match is None:
@@ -266,12 +266,12 @@ class FastParser:
         if context is None:
             if len(self._contexts) >= _CONTEXTS:
                 return None
-            context = self._contexts[key] = Context(self._scratch, self.general.file, *key)
-        form = self._forms[head] = _Form(match, context)
+            context = self._contexts[key] = Templates(self._scratch, self.general.file, *key)
+        form = self._forms[head] = _Thread(match, context)
         self.threads.add(form.thread)
         return form
 
-    def _user(self, text: str, form: _Form) -> tuple[User | None, str]:
+    def _user(self, text: str, form: _Thread) -> tuple[User | None, str]:
         """A user of any form, and the JSON text that the lines of the exchange share; no text if it is not plain."""
         user = split_principal(text)
         if user is None:

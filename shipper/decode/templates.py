@@ -94,7 +94,7 @@ def _json_inside(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1]
 
 
-class Context:
+class Templates:
     """The templates of one file, level and component.
 
     Each is made when a line first asks for it, by a parser of its own (`scratch`), so that making one

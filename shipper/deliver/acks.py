@@ -3,24 +3,24 @@
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-Move = TypeVar("Move")
+Advance = TypeVar("Advance")
 
 
-class Acks(Generic[Move]):
+class Acks(Generic[Advance]):
     """Batches on their way, by number, in the order in which they were sent."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[int, tuple[list[Move], bool]] = OrderedDict()
+        self._open: OrderedDict[int, tuple[list[Advance], bool]] = OrderedDict()
 
-    def sent(self, number: int, moves: list[Move]) -> None:
+    def sent(self, number: int, moves: list[Advance]) -> None:
         """A batch is on its way; `moves` is what its end allows to say."""
         self._open[number] = (moves, False)
 
-    def done(self, number: int) -> list[Move]:
+    def done(self, number: int) -> list[Advance]:
         """A batch has ended; returns the moves of all batches before which, and at which, nothing is missing."""
         moves, _ = self._open[number]
         self._open[number] = (moves, True)
-        released: list[Move] = []
+        released: list[Advance] = []
         while self._open:
             first, (moves, ended) = next(iter(self._open.items()))
             if not ended:

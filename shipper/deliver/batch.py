@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from shipper.times import SECOND
 
-Move = TypeVar("Move")
+Advance = TypeVar("Advance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Group(Generic[Move]):
+class OpenBatch(Generic[Advance]):
     """A batch being filled, or filled: lines of output, their events, and the moves that they complete.
 
     `whole`: the last event is the last of its read. `since`: when its first event came.
@@ -32,7 +32,7 @@ class Group(Generic[Move]):
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     events: int = 0
-    moves: list[Move] = field(default_factory=list)
+    moves: list[Advance] = field(default_factory=list)
     whole: bool = True
 
     @property
@@ -41,19 +41,19 @@ class Group(Generic[Move]):
         return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
 
 
-class Batcher(Generic[Move]):
+class Batcher(Generic[Advance]):
     """Groups what the pipelines give out. Times are nanoseconds of any clock that only goes forward."""
 
     def __init__(self, limits: Limits, lines_per_event: int = 1) -> None:
         """`lines_per_event`: 2 for elastic-bulk."""
         self._limits = limits
         self._lines = lines_per_event
-        self._group: Group[Move] | None = None
+        self._group: OpenBatch[Advance] | None = None
 
-    def add(self, output: bytes, events: int, move: Move, now: int) -> list[Group[Move]]:
+    def add(self, output: bytes, events: int, move: Advance, now: int) -> list[OpenBatch[Advance]]:
         """Take the output of one read, all its lines with their ends; returns the batches that are full now."""
-        full: list[Group[Move]] = []
-        group = self._group or Group(now)
+        full: list[OpenBatch[Advance]] = []
+        group = self._group or OpenBatch(now)
         if not self._fits(group, len(output), events):
             if group.events:
                 group, rest = self._fill(group, output, now, full)
@@ -73,13 +73,15 @@ class Batcher(Generic[Move]):
             self._group = None
         return full
 
-    def _fits(self, group: Group[Move], size: int, events: int) -> bool:
+    def _fits(self, group: OpenBatch[Advance], size: int, events: int) -> bool:
         return group.events + events <= self._limits.max_events and group.size + size <= self._limits.max_bytes
 
-    def _is_full(self, group: Group[Move]) -> bool:
+    def _is_full(self, group: OpenBatch[Advance]) -> bool:
         return group.events >= self._limits.max_events or group.size >= self._limits.max_bytes
 
-    def _fill(self, group: Group[Move], output: bytes, now: int, full: list[Group[Move]]) -> tuple[Group[Move], bytes]:
+    def _fill(
+        self, group: OpenBatch[Advance], output: bytes, now: int, full: list[OpenBatch[Advance]]
+    ) -> tuple[OpenBatch[Advance], bytes]:
         """Put into a group what fits, and close it if something is left."""
         at = 0
         while at < len(output):
@@ -96,10 +98,10 @@ class Batcher(Generic[Move]):
         if at < len(output):
             group.whole = at == 0 and group.whole
             full.append(group)
-            group = Group(now)
+            group = OpenBatch(now)
         return group, output[at:]
 
-    def flush(self) -> Group[Move] | None:
+    def flush(self) -> OpenBatch[Advance] | None:
         """What is there, full or not."""
         group, self._group = self._group, None
         return group

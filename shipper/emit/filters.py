@@ -11,7 +11,7 @@ import orjson
 
 from shipper.errors import UsageError
 from shipper.model import Counts, Document
-from shipper.times import Clock
+from shipper.times import StampReader
 
 Keep = Callable[[str], bool]
 
@@ -69,7 +69,7 @@ class ExchangeEvents:
         """`timeout` in nanoseconds."""
         self._timeout = timeout
         self._counts = counts
-        self._clock = Clock()
+        self._clock = StampReader()
         self.waiting: dict[str, list[str]] = {}
 
     def __call__(self, text: str) -> list[str]:

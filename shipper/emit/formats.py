@@ -4,7 +4,7 @@ A format works on the JSON text of an event. The general path begins every docum
 `{"@timestamp":"TIME","event":{"id":"ID","dataset":"DATASET"`, none of which holds a quote, so
 one expression finds them without a look at, or a copy of, the rest.
 
-Sources: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
+LivePipelines: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import orjson
 
-from shipper.times import SECOND, Clock
+from shipper.times import SECOND, StampReader
 
 # The text of an event; the JSON text of the path of its log, None where it is to be looked for in the event, nothing
 # where there is none; and what takes the parts of the output, the last of which ends its line. Parts, because an
@@ -41,7 +41,7 @@ def ecs(*, host: str | None, namespace: str) -> Format:
 
 def splunk_hec(*, host: str | None, namespace: str) -> Format:
     """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds."""
-    clock = Clock()
+    clock = StampReader()
     host_text = f'"host":{json_text(host)},' if host else ""
     last = path = before = between = ""
     wholes: dict[str, str] = {}  # seconds since 1970 of the seconds seen last
@@ -73,7 +73,7 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
         micros = (clock.read(_beginning(text, 0)[0]) or 0) // (SECOND // 1_000_000)
         sign, micros = ("-", -micros) if micros < 0 else ("", micros)
         if not sign:
-            if len(wholes) >= Clock.LIMIT:
+            if len(wholes) >= StampReader.LIMIT:
                 wholes.clear()
             wholes[text[_SECOND]] = str(micros // 1_000_000)
         return f"{sign}{micros // 1_000_000}.{micros % 1_000_000:06d}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from shipper.read.files import Read, size_of
-from shipper.read.identity import Input, Source
+from shipper.read.identity import Input, Log
 from shipper.read.lines import last_newline
-from shipper.times import Clock
+from shipper.times import StampReader
 
 MOST = 40 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
 LEAST = 1 << 20
@@ -26,7 +26,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Shard:
     """A part of the work.
 
     Attributes:
@@ -45,9 +45,9 @@ class Piece:
     known: bool
 
 
-def plan(sources: Sequence[Source], workers: int) -> list[Piece]:
+def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
     """The pieces of all sources, in the order of the output."""
-    pieces: list[Piece] = []
+    pieces: list[Shard] = []
     for source in sources:
         ranges: list[tuple[Range, int]] = []
         past: list[Range] = []
@@ -64,7 +64,7 @@ def plan(sources: Sequence[Source], workers: int) -> list[Piece]:
             past = [Range(one, 0, size), *past] if known else []
         for number, (part, length, before_it, is_known) in enumerate(of_source):
             last = number == len(of_source) - 1
-            pieces.append(Piece(part, length, number == 0, last, before_it, is_known))
+            pieces.append(Shard(part, length, number == 0, last, before_it, is_known))
     return pieces
 
 
@@ -100,7 +100,7 @@ def read_range(read: Read, part: Range, at: int) -> Read:
     return reading
 
 
-def warm_up(piece: Piece, span: int) -> list[Range]:
+def warm_up(piece: Shard, span: int) -> list[Range]:
     """What to read before a piece, oldest first, to know its state: `span` nanoseconds of log time."""
     ranges: list[Range] = []
     until: int | None = None
@@ -138,7 +138,7 @@ def _start(descriptor: int, end: int, until: int | None) -> int:
 
 
 def _times(lines: Iterator[bytes]) -> Iterator[int]:
-    clock = Clock()
+    clock = StampReader()
     for line in lines:
         time = clock.read(line[:40].partition(b"|")[0].decode("latin-1"))
         if time is not None:

@@ -24,8 +24,8 @@ from shipper.decode.exchanges import Exchanges
 from shipper.emit.output import ClosedPipe, Output
 from shipper.errors import MfaShipperError, RunError
 from shipper.model import Chunk, Counts, ExchangeFields
-from shipper.parallel.shards import Piece, Range, read_range, warm_up
-from shipper.pipeline import Settings, SourcePipeline, read_input
+from shipper.parallel.shards import Range, Shard, read_range, warm_up
+from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.read.files import Read, read_chunks, skip_mark
 
 AVAILABLE = hasattr(os, "fork")
@@ -44,7 +44,7 @@ class _WrongGuessError(Exception):
 class _Worker:
     """One process. `before` and `behind` are the pipes to its neighbours in the ring."""
 
-    def __init__(self, settings: Settings, pieces: Sequence[Piece], stdin: Read | None, out: Output) -> None:
+    def __init__(self, settings: Settings, pieces: Sequence[Shard], stdin: Read | None, out: Output) -> None:
         self._settings = settings
         self._pieces = pieces
         self._stdin = stdin
@@ -88,9 +88,9 @@ class _Worker:
         if index + 1 < len(self._pieces):
             self._pass_on(piece, pipeline)
 
-    def _guess(self, piece: Piece) -> SourcePipeline:
+    def _guess(self, piece: Shard) -> Pipeline:
         """A pipeline in the state that the piece probably begins with."""
-        pipeline = SourcePipeline(self._settings, Counts())
+        pipeline = Pipeline(self._settings, Counts())
         rule = self._settings.rule
         for part in warm_up(piece, rule.window + 7 * rule.exchange_timeout):
             pipeline.open(part.input.file)
@@ -101,12 +101,12 @@ class _Worker:
         self._begin(piece, pipeline)
         return pipeline
 
-    def _begin(self, piece: Piece, pipeline: SourcePipeline) -> None:
+    def _begin(self, piece: Shard, pipeline: Pipeline) -> None:
         """From here on lines and counts are those of the piece."""
         pipeline.open(piece.range.input.file, pipeline.last_time if piece.range.start else None)
         pipeline.counts.clear()
 
-    def _do(self, piece: Piece, pipeline: SourcePipeline) -> None:
+    def _do(self, piece: Shard, pipeline: Pipeline) -> None:
         """All of a piece into the output. The turn may come at any time, and is waited for at the end."""
         failure: RunError | None = None
         try:
@@ -147,7 +147,7 @@ class _Worker:
         except OSError as error:
             raise RunError(f"no room for a worker's output in {tempfile.gettempdir()}: {error.strerror}; set TMPDIR") from None
 
-    def _take_turn(self, piece: Piece, pipeline: SourcePipeline) -> None:
+    def _take_turn(self, piece: Shard, pipeline: Pipeline) -> None:
         """Hear the truth about the piece before; give out what was kept, or raise that the guess was wrong."""
         goes_on, signature, opened = self._hear()
         if goes_on and not (signature == self._signature and self._reconcile(opened, pipeline)):
@@ -163,7 +163,7 @@ class _Worker:
             self._out.write(block)
             at += len(block)
 
-    def _reconcile(self, opened: dict[str, ExchangeFields], pipeline: SourcePipeline) -> bool:
+    def _reconcile(self, opened: dict[str, ExchangeFields], pipeline: Pipeline) -> bool:
         """True if the exchanges that were really open make no difference to what was done.
 
         Those that began before the warm-up are missing in the guess. If no line of their thread has
@@ -183,7 +183,7 @@ class _Worker:
         now.update(later)
         return True
 
-    def _wait_for_truth(self, piece: Piece) -> SourcePipeline:
+    def _wait_for_truth(self, piece: Shard) -> Pipeline:
         """The state before a piece whose past cannot be guessed."""
         goes_on, _, _ = self._hear()
         assert goes_on, "only the first piece of a source follows another source"
@@ -196,14 +196,14 @@ class _Worker:
         truth: Truth = self._before.recv()
         return truth
 
-    def _restore(self, piece: Piece) -> SourcePipeline:
-        pipeline = SourcePipeline(self._settings, Counts())
+    def _restore(self, piece: Shard) -> Pipeline:
+        pipeline = Pipeline(self._settings, Counts())
         pipeline.open(piece.range.input.file)
         pipeline.restore(self._truth)
         self._begin(piece, pipeline)
         return pipeline
 
-    def _pass_on(self, piece: Piece, pipeline: SourcePipeline) -> None:
+    def _pass_on(self, piece: Shard, pipeline: Pipeline) -> None:
         """Give the turn to the next worker, with the state if it guessed wrong."""
         self._behind.send((not piece.last, pipeline.signature(), dict(pipeline.state.exchanges.open)))
         if not self._behind.recv():
@@ -211,7 +211,7 @@ class _Worker:
 
 
 def run_workers(
-    settings: Settings, pieces: Sequence[Piece], workers: int, stdin: Read | None, out: Output, advance: Advance
+    settings: Settings, pieces: Sequence[Shard], workers: int, stdin: Read | None, out: Output, advance: Advance
 ) -> None:
     """Do all pieces into `out`, in order.
 

@@ -14,8 +14,8 @@ from shipper.read.files import Read, after, encoding_of
 from shipper.read.identity import HEAD, StampOf, fingerprint, first_stamp
 from shipper.read.lines import last_newline, next_newline
 from shipper.read.opener import Open
-from shipper.read.position import CHECK, Place, check_of
-from shipper.times import Clock, from_seconds
+from shipper.read.position import CHECK, Position, check_of
+from shipper.times import StampReader, from_seconds
 
 SCAN = 256 * 1024  # bytes a step when the end of a very long line is looked for
 
@@ -97,7 +97,7 @@ class Followed:
         name = os.fsencode(self.path).decode("utf-8", "replace")
         self._head_end = end
         self.file = LogFile(name, fingerprint(head, end), time, encoding)
-        self.order = Clock().read(time) or 0, self.modified, self.path  # of two that begin at once, the older one first
+        self.order = StampReader().read(time) or 0, self.modified, self.path  # of two that begin at once, the older one first
         self.offset = skip
         self.before = head[:skip]
         return True
@@ -228,10 +228,10 @@ class Followed:
         """Bytes that are there and not read; 0 for gzip, whose length is not known before its end."""
         return 0 if self.content.packed else max(0, self.size - self.offset)
 
-    def place(self) -> Place:
+    def place(self) -> Position:
         """Where reading it goes on."""
         assert self.file is not None
-        return Place(
+        return Position(
             self.file.fingerprint,
             self.source,
             self.path,

@@ -18,7 +18,7 @@ from shipper.errors import RunError, UsageError
 from shipper.model import LogFile
 from shipper.read.files import STDIN, Read, after, encoding_of, open_bytes, read_chunks
 from shipper.read.lines import next_newline
-from shipper.times import EPOCH, Clock, from_seconds
+from shipper.times import EPOCH, StampReader, from_seconds
 
 HEAD = 64 * 1024
 StampOf = Callable[[str], str | None]  # the time stamp of a line in a form of its own, such as syslog
@@ -35,7 +35,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Log:
     """One log with its rotated files, in the order in which they were written."""
 
     name: str
@@ -54,7 +54,7 @@ def no_other(line: str) -> str | None:
 
 def first_stamp(read: Read, encoding: str, skip: int, stamp_of: StampOf) -> tuple[str | None, int | None]:
     """The first valid time stamp and the offset behind its line, reading on from offset `skip`."""
-    clock = Clock()
+    clock = StampReader()
     newline = "\n".encode(encoding)
     for chunk in read_chunks(read, skip, encoding):
         at = 0
@@ -161,7 +161,7 @@ def fallback_time(path: str, *, deterministic: bool) -> str:
 @contextmanager
 def open_inputs(
     arguments: Iterable[str], *, deterministic: bool = False, stamp_of: StampOf = no_other
-) -> Iterator[tuple[list[Source], Read | None]]:
+) -> Iterator[tuple[list[Log], Read | None]]:
     """The sources that the arguments name, in the order of their first time stamps.
 
     Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
@@ -209,9 +209,9 @@ def _chain(first: Read, second: Read) -> Read:
     return read
 
 
-def _group(inputs: list[Input]) -> list[Source]:
-    clock = Clock()
+def _group(inputs: list[Input]) -> list[Log]:
+    clock = StampReader()
     groups: dict[str, list[Input]] = {}
     for one in sorted(inputs, key=lambda i: (clock.read(i.file.time) or 0, i.path)):
         groups.setdefault(STDIN if one.path == STDIN else source_name(one.path), []).append(one)
-    return [Source(name, tuple(members)) for name, members in groups.items()]
+    return [Log(name, tuple(members)) for name, members in groups.items()]

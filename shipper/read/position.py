@@ -12,7 +12,7 @@ CHECK = 256  # bytes before the offset that are compared before reading goes on 
 MOST_GONE = 1000  # places of files that are not there any more; a share that comes back finds its own among them
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where reading one file goes on.
 
     Attributes:
@@ -44,27 +44,27 @@ class Place(NamedTuple):
         return msgspec.json.encode({name: escaped(value) for name, value in self._asdict().items()})
 
 
-def place_from_json(text: bytes) -> Place:
-    """The place that `Place.to_json` wrote; fields that it does not know are left out.
+def position_from_json(text: bytes) -> Position:
+    """The place that `Position.to_json` wrote; fields that it does not know are left out.
 
     Raises:
         ValueError: it is none (`msgspec.ValidationError` is one).
     """
-    return place_from(msgspec.json.decode(text))
+    return position_from(msgspec.json.decode(text))
 
 
-def place_from(value: object) -> Place:
-    """As `place_from_json`, from the decoded object."""
+def position_from(value: object) -> Position:
+    """As `position_from_json`, from the decoded object."""
     if not isinstance(value, dict):
         raise ValueError("a place is an object")
-    known = {name: value[name] for name in Place._fields if name in value}
-    place = msgspec.convert(known, _Place)
+    known = {name: value[name] for name in Position._fields if name in value}
+    place = msgspec.convert(known, _SavedPosition)
     if place.offset < 0:
         raise ValueError("a place has a negative offset")
-    return Place._make(unescaped(getattr(place, name)) for name in Place._fields)
+    return Position._make(unescaped(getattr(place, name)) for name in Position._fields)
 
 
-class _Place(msgspec.Struct):
+class _SavedPosition(msgspec.Struct):
     fingerprint: str
     source: str
     path: str
@@ -79,7 +79,7 @@ class _Place(msgspec.Struct):
 
 
 def check_of(before: bytes) -> str:
-    """`Place.check` for the bytes before an offset."""
+    """`Position.check` for the bytes before an offset."""
     return hashlib.sha256(before[-CHECK:]).hexdigest()[:16]
 
 
@@ -100,7 +100,7 @@ def unescaped(value: str | int) -> str | int:
     return value
 
 
-def prune(places: Mapping[str, Place], there: Collection[tuple[int, int]]) -> dict[str, Place]:
+def prune(places: Mapping[str, Position], there: Collection[tuple[int, int]]) -> dict[str, Position]:
     """The places without the oldest of files that are gone, so that years of rotation do not add up.
 
     Args:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from shipper.model import Chunk, LogFile
-from shipper.read.position import Place
+from shipper.read.position import Position
 
 
 class Reading(NamedTuple):
@@ -19,7 +19,7 @@ class Reading(NamedTuple):
     key: str
     file: LogFile
     chunk: Chunk
-    place: Place
+    place: Position
 
     @property
     def source(self) -> str:

@@ -7,13 +7,13 @@ backup), or by chance. They are told apart by what stands before the place where
 from collections.abc import Callable, Iterable, Mapping
 
 from shipper.read.followed import Followed
-from shipper.read.position import CHECK, Place
+from shipper.read.position import CHECK, Position
 
 
-class Kin:
+class KnownPositions:
     """All places by key, and which of them a file holds now."""
 
-    def __init__(self, places: Mapping[str, Place]) -> None:
+    def __init__(self, places: Mapping[str, Position]) -> None:
         self.places = dict(places)
         self._began_with = dict(places)
         self._cut_off: dict[str, int] = {}  # places whose file was cut: bytes that were not read by then
@@ -48,7 +48,7 @@ class Kin:
             one.key = self._new_key(one.file.fingerprint)
             self.places[one.key] = one.place()
 
-    def _take(self, one: Followed, key: str, place: Place) -> None:
+    def _take(self, one: Followed, key: str, place: Position) -> None:
         one.key = key
         one.place_was_known = True
         one.go_to(place.offset)
@@ -96,7 +96,7 @@ class Kin:
             one.close()
         return None
 
-    def began_with(self, source: str) -> list[tuple[str, Place]]:
+    def began_with(self, source: str) -> list[tuple[str, Position]]:
         """The places of a source at the start, in the order in which its files were written."""
         own = [(key, place) for key, place in self._began_with.items() if place.source == source]
         return sorted(own, key=lambda item: (item[1].time, item[1].path))

@@ -15,9 +15,9 @@ from shipper.read.files import LINE_LIMIT, READ_SIZE
 from shipper.read.followed import Changed, Followed, follow
 from shipper.read.identity import StampOf, no_other, source_name
 from shipper.read.opener import Open, default_opener
-from shipper.read.position import Place
+from shipper.read.position import Position
 from shipper.read.reading import Reading
-from shipper.read.reunite import Kin
+from shipper.read.reunite import KnownPositions
 from shipper.read.tail_input import CROWDED, TailInput
 
 PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
@@ -29,7 +29,7 @@ class Tail:
     def __init__(
         self,
         inputs: Sequence[TailInput],
-        places: Mapping[str, Place],
+        places: Mapping[str, Position],
         *,
         now: Callable[[], float],
         line_limit: int = LINE_LIMIT,
@@ -59,7 +59,7 @@ class Tail:
         self._reading_of = partial(
             follow, opener or default_opener(), read_size=read_size, line_limit=line_limit, stamp_of=stamp_of
         )
-        self._kin = Kin(places)
+        self._kin = KnownPositions(places)
         self._files: list[Followed] = []
         self._closed: dict[tuple[int, int], tuple[tuple[int, int], str]] = {}  # read to the end: size and time, path
         self._groups: dict[str, list[Followed]] = {}

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from shipper.errors import UsageError
-from shipper.read.position import Place, escaped, place_from, unescaped
-from shipper.sidecar.warm_start import Warm
+from shipper.read.position import Position, escaped, position_from, unescaped
+from shipper.sidecar.warm_start import WarmStart
 
 VERSION = 1
 NAME = "checkpoint.json"
@@ -28,8 +28,8 @@ LOCK = "lock"
 class Stored:
     """What was written down: places by key, where sources start warm, and what was wrong with the files."""
 
-    places: Mapping[str, Place] = field(default_factory=dict)
-    warm: Mapping[str, Warm] = field(default_factory=dict)
+    places: Mapping[str, Position] = field(default_factory=dict)
+    warm: Mapping[str, WarmStart] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -85,7 +85,7 @@ class Checkpoint:
             return f"it cannot be set aside: {error.strerror}"
         return f"set aside as {path}.damaged-{number}"
 
-    def save(self, places: Mapping[str, Place], warm: Mapping[str, Warm]) -> str | None:
+    def save(self, places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> str | None:
         """Write it down for good.
 
         Returns:
@@ -117,7 +117,7 @@ class Checkpoint:
         return None
 
 
-def read_checkpoint(path: str) -> tuple[dict[str, Place], dict[str, Warm]]:
+def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart]]:
     """Places and warm starts of one file.
 
     Raises:
@@ -134,14 +134,14 @@ def read_checkpoint(path: str) -> tuple[dict[str, Place], dict[str, Warm]]:
     if value.get("sum") != _sum(value):
         raise ValueError("its checksum is wrong")
     try:
-        places = {key: place_from(one) for key, one in value["places"].items()}
-        warm = {str(unescaped(source)): Warm(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
+        places = {key: position_from(one) for key, one in value["places"].items()}
+        warm = {str(unescaped(source)): WarmStart(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it is no checkpoint: {error}") from None
     return places, warm
 
 
-def _encode(places: Mapping[str, Place], warm: Mapping[str, Warm]) -> bytes:
+def _encode(places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> bytes:
     value: dict[str, Any] = {
         "version": VERSION,
         "places": {key: msgspec.Raw(place.to_json()) for key, place in places.items()},

@@ -1,6 +1,6 @@
 """The sidecar's loop: read this after `pipeline.py`.
 
-    tail -> Sources (a pipeline a source) -> batch -> delivery -> acks -> checkpoint
+    tail -> LivePipelines (a pipeline a source) -> batch -> delivery -> acks -> checkpoint
 
 One thread, one turn after the other. Nothing is read that the delivery cannot take, so a slow sink
 makes the tail stop and memory stays what it is: the log on the disk is the queue. A place is
@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from shipper.deliver.acks import Acks
-from shipper.deliver.batch import Batcher, Group, Limits
+from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.delivery import Delivery
 from shipper.pipeline import Settings
-from shipper.read.position import MOST_GONE, Place, prune
+from shipper.read.position import MOST_GONE, Position, prune
 from shipper.read.tail import Tail
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Move, Sources, Warm, records
+from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, records
 from shipper.times import SECOND
 
 READS_A_TURN = 64  # before the sink is asked again; a read is some 16 KiB
@@ -26,7 +26,7 @@ READS_A_TURN = 64  # before the sink is asked again; a read is some 16 KiB
 class Checkpoint(Protocol):
     """Where places are kept."""
 
-    def save(self, places: Mapping[str, Place], warm: Mapping[str, Warm]) -> str | None:
+    def save(self, places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> str | None:
         """Write them down for good; a sentence if that was not possible now."""
 
 
@@ -41,8 +41,8 @@ class Sidecar:
         settings: Settings,
         *,
         limits: Limits,
-        places: Mapping[str, Place],
-        warm: Mapping[str, Warm],
+        places: Mapping[str, Position],
+        warm: Mapping[str, WarmStart],
         vitals: Vitals,
         now: Callable[[], int],
         wait: Callable[[float], object],
@@ -68,10 +68,10 @@ class Sidecar:
         self._tail = tail
         self._delivery = delivery
         self._checkpoint = checkpoint
-        self._batcher: Batcher[Move] = Batcher(limits, 2 if settings.format == "elastic-bulk" else 1)
-        self._full: list[Group[Move]] = []
-        self._acks: Acks[Move] = Acks()
-        self._sources = Sources(settings, vitals.counts, places, warm, tail.replay)
+        self._batcher: Batcher[Advance] = Batcher(limits, 2 if settings.format == "elastic-bulk" else 1)
+        self._full: list[OpenBatch[Advance]] = []
+        self._acks: Acks[Advance] = Acks()
+        self._sources = LivePipelines(settings, vitals.counts, places, warm, tail.replay)
         self._places = dict(places)
         self._warm = dict(warm)
         self._now = now

@@ -49,7 +49,7 @@ GAUGES = {
     "lag_seconds": "Time since the newest event that was read, by its own time stamp.",
     "memo_entries": "Messages in the parser's memo.",
     "detector_users": "Users in the detector's memory.",
-    "sources_without_past": "Sources whose recent past could not be read again at the start.",
+    "sources_without_past": "LivePipelines whose recent past could not be read again at the start.",
     "problems": "Files that cannot be read now.",
     "checkpoint_age_seconds": "Time since places were written down last.",
 }

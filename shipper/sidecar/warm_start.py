@@ -10,47 +10,47 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from shipper.model import Counts
-from shipper.pipeline import Settings, SourcePipeline
-from shipper.read.position import Place, place_from_json
+from shipper.pipeline import Pipeline, Settings
+from shipper.read.position import Position, position_from_json
 from shipper.read.reading import Reading
 from shipper.times import BEFORE_ALL
 
 MARKS = 256  # places remembered for a warm start, spread over the horizon
 
 
-class Warm(NamedTuple):
+class WarmStart(NamedTuple):
     """Where a warm start of a source begins: a file's key, and an offset at the start of a line."""
 
     key: str
     offset: int
 
 
-class Move(NamedTuple):
+class Advance(NamedTuple):
     """What can be said when the events of one read are delivered."""
 
     key: str
-    place: Place
-    warm: Warm
+    place: Position
+    warm: WarmStart
 
 
 class _Live:
     """One source: its pipeline, and marks (newest event time before it, where) on the way here."""
 
-    def __init__(self, pipeline: SourcePipeline) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.key = ""
         self.last_times: dict[str, str] = {}
-        self.marks: deque[tuple[int, Warm]] = deque()
+        self.marks: deque[tuple[int, WarmStart]] = deque()
 
 
 Replay = Callable[[str, str, int], Iterable[Reading]]
 
 
-class Sources:
+class LivePipelines:
     """Turns readings into output, source by source."""
 
     def __init__(
-        self, settings: Settings, counts: Counts, places: Mapping[str, Place], warm: Mapping[str, Warm], replay: Replay
+        self, settings: Settings, counts: Counts, places: Mapping[str, Position], warm: Mapping[str, WarmStart], replay: Replay
     ) -> None:
         """
         Args:
@@ -69,28 +69,28 @@ class Sources:
         # A parallel worker needs no more to stand where one worker does (`workers`), for the same reasons.
         self._horizon = settings.rule.window + 7 * settings.rule.exchange_timeout
 
-    def process(self, reading: Reading) -> tuple[bytes, int, Move]:
+    def process(self, reading: Reading) -> tuple[bytes, int, Advance]:
         """The output of a reading, how many events that is, and what to say when they are delivered."""
         live = self._live.get(reading.source) or self._start(reading.source)
         self._turn_to(live, reading)
-        self._mark(live, Warm(reading.key, reading.chunk.offset))
+        self._mark(live, WarmStart(reading.key, reading.chunk.offset))
         c = self._counts
         before = c.events + c.findings - c.findings_filtered
         output = live.pipeline(reading.chunk)
         events = c.events + c.findings - c.findings_filtered - before
         place = reading.place._replace(last_time=live.pipeline.last_time)
-        return output, events, Move(reading.key, place, self._warm_from(live))
+        return output, events, Advance(reading.key, place, self._warm_from(live))
 
     def _start(self, source: str) -> _Live:
-        live = self._live[source] = _Live(SourcePipeline(self._settings, self._counts))
+        live = self._live[source] = _Live(Pipeline(self._settings, self._counts))
         live.last_times = {key: place.last_time for key, place in self._places.items() if place.source == source}
         begin = self._warm.get(source)
         if begin is not None:
             # On counts of its own: these lines were counted when they were shipped.
-            muted = _Live(SourcePipeline(self._settings, Counts()))
+            muted = _Live(Pipeline(self._settings, Counts()))
             for reading in self._replay(source, *begin):
                 self._turn_to(muted, reading)
-                self._mark(muted, Warm(reading.key, reading.chunk.offset))
+                self._mark(muted, WarmStart(reading.key, reading.chunk.offset))
                 muted.pipeline(reading.chunk)
             live.marks = muted.marks
             live.pipeline.restore(muted.pipeline.snapshot())
@@ -104,14 +104,14 @@ class Sources:
             live.key = reading.key
             live.pipeline.open(reading.file, live.last_times.get(reading.key))
 
-    def _mark(self, live: _Live, here: Warm) -> None:
+    def _mark(self, live: _Live, here: WarmStart) -> None:
         newest = live.pipeline.state.newest
         if newest == BEFORE_ALL:
             live.marks.clear()  # lines without a time stamp leave no state
         if not live.marks or newest - live.marks[-1][0] >= self._horizon // MARKS:
             live.marks.append((newest, here))
 
-    def _warm_from(self, live: _Live) -> Warm:
+    def _warm_from(self, live: _Live) -> WarmStart:
         """The latest mark before everything that can still change a result."""
         oldest = live.pipeline.state.newest - self._horizon
         while len(live.marks) > 1 and live.marks[1][0] <= oldest:
@@ -132,7 +132,7 @@ class Sources:
         return sum(memo for memo, _ in sizes), sum(users for _, users in sizes)
 
 
-def records(moves: Iterable[Move]) -> dict[bytes, bytes | None]:
+def records(moves: Iterable[Advance]) -> dict[bytes, bytes | None]:
     """Moves as keys and values, for a sink that stores places."""
     out: dict[bytes, bytes | None] = {}
     for move in moves:
@@ -142,19 +142,19 @@ def records(moves: Iterable[Move]) -> dict[bytes, bytes | None]:
     return out
 
 
-def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Place], dict[str, Warm]]:
+def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], dict[str, WarmStart]]:
     """Places and warm starts from such keys and values.
 
     Raises:
         ValueError: they are not ours.
     """
-    places: dict[str, Place] = {}
-    warm: dict[str, Warm] = {}
+    places: dict[str, Position] = {}
+    warm: dict[str, WarmStart] = {}
     for key, value in stored.items():
         kind, _, name = key.partition(b":")
         if kind == b"place":
-            places[name.decode()] = place_from_json(value)
+            places[name.decode()] = position_from_json(value)
         elif kind == b"warm":
             file_key, _, offset = value.decode().rpartition(" ")
-            warm[name.decode("utf-8", "surrogateescape")] = Warm(file_key, int(offset))
+            warm[name.decode("utf-8", "surrogateescape")] = WarmStart(file_key, int(offset))
     return places, warm

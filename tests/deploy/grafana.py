@@ -122,7 +122,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Memory of the parser", "Messages in its memo, users whom the detector remembers.",
             ((level("memo_entries"), f"memo {HERE}"), (level("detector_users"), f"users {HERE}")),
         ),
-        Panel("Sources without their past", "Since the start; double prompts across it may be missed.", ((level("sources_without_past"), HERE),)),
+        Panel("LivePipelines without their past", "Since the start; double prompts across it may be missed.", ((level("sources_without_past"), HERE),)),
     ),
     "Sign-ins": (
         Panel("Status codes by class", "A minute, of all shippers.", ((f"60 * {by('class', rate('statuses'))}", "{{class}}"),), unit="cpm", width=12, stacked=True),

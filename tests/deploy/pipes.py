@@ -54,7 +54,7 @@ def content(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in ("host", "agent", "log")} | {"log": log}
 
 
-class Place:
+class Position:
     """A test's own directories and ports, and a configuration moved there."""
 
     def __init__(self, folder: Path) -> None:
@@ -194,7 +194,7 @@ def events(texts: list[str]) -> list[dict[str, Any]]:
     return [content(json.loads(text)) for text in texts]
 
 
-def written(place: Place) -> list[str]:
+def written(place: Position) -> list[str]:
     return place.events.read_text(encoding="utf-8").split("\n")[:-1] if place.events.exists() else []
 
 

@@ -23,7 +23,7 @@ from tests.deploy.ops_fields import known, named, unknown
 from tests.deploy.pipes import (
     PIPES,
     SYSLOG_NG,
-    Place,
+    Position,
     Receiver,
     events,
     filters,
@@ -46,15 +46,15 @@ LATER = b"2017-02-14T09:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 112\n"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    one = Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Position]:
+    one = Position(tmp_path)
     one.receiver = Receiver()
     one.port = free_port()
     yield one
     one.receiver.close()
 
 
-def filter_is_started_again(place: Place, daemon: int) -> None:
+def filter_is_started_again(place: Position, daemon: int) -> None:
     """Kill the filter; the daemon starts another, and no line that is written after that is missing."""
     write_lines(place.log, 30)
     first = [one["event"]["original"] for one in parsed(place.log) if one["event"]["kind"] != "alert"]
@@ -74,7 +74,7 @@ def filter_is_started_again(place: Place, daemon: int) -> None:
     assert [one["event"]["original"] for one in events(written(place)[before:])] == more
 
 
-def empty_lines_do_not_arrive(place: Place) -> None:
+def empty_lines_do_not_arrive(place: Position) -> None:
     """As the README says: an empty line is an event of `parse`, but other shippers leave it out."""
     place.log.write_bytes(LATER + b"\n\n" + LATER)
     assert len(parsed(place.log)) == 4
@@ -83,7 +83,7 @@ def empty_lines_do_not_arrive(place: Place) -> None:
     assert [one["event"]["original"] for one in events(written(place))] == [LATER.decode().rstrip()] * 2
 
 
-def windows_line_ends_are_no_part_of_a_line(place: Place) -> None:
+def windows_line_ends_are_no_part_of_a_line(place: Position) -> None:
     whole = place.folder / "whole.log"
     write_lines(whole, 300)
     whole.write_bytes(whole.read_bytes().replace(b"\n", b"\r\n"))
@@ -93,7 +93,7 @@ def windows_line_ends_are_no_part_of_a_line(place: Place) -> None:
     assert [one["event"].get("original") for one in events(written(place))] == wanted
 
 
-def through_the_filter(place: Place) -> list[dict[str, Any]]:
+def through_the_filter(place: Position) -> list[dict[str, Any]]:
     """Wait until the events are written, and at the end of the chain; compare them; then one more line, timed."""
     assert place.receiver
     wanted = parsed(place.log)
@@ -106,7 +106,7 @@ def through_the_filter(place: Place) -> list[dict[str, Any]]:
     return wanted
 
 
-def one_more_comes_soon(place: Place, before: int) -> None:
+def one_more_comes_soon(place: Position, before: int) -> None:
     assert place.receiver
     began = time.monotonic()
     with open(place.log, "ab") as log:
@@ -121,7 +121,7 @@ def one_more_comes_soon(place: Place, before: int) -> None:
 
 
 @pytest.fixture
-def rsyslog(place: Place) -> list[str | Path]:
+def rsyslog(place: Position) -> list[str | Path]:
     program = find("rsyslogd", "apt-get install --no-install-recommends rsyslog")
     place.state.joinpath("rsyslog").mkdir()
     config = place.put("rsyslog.conf", **{"/var/spool/rsyslog": str(place.state / "rsyslog")})
@@ -136,7 +136,7 @@ def test_rsyslog_accepts_the_configuration(rsyslog: list[str | Path]) -> None:
     assert len(done.stderr.splitlines()) == 2, done.stderr  # no warning
 
 
-def test_rsyslog_follows_a_file(place: Place, rsyslog: list[str | Path]) -> None:
+def test_rsyslog_follows_a_file(place: Position, rsyslog: list[str | Path]) -> None:
     write_lines(place.log, LINES)
     with started(place.folder, *rsyslog):
         wanted = through_the_filter(place)
@@ -145,7 +145,7 @@ def test_rsyslog_follows_a_file(place: Place, rsyslog: list[str | Path]) -> None
 
 
 @pytest.mark.parametrize("header", ["<14>Feb 14 02:57:19 mfa01 mfa: ", "<14>1 2017-02-14T02:57:19Z mfa01 mfa - - - "])
-def test_rsyslog_takes_syslog_messages(place: Place, rsyslog: list[str | Path], header: str) -> None:
+def test_rsyslog_takes_syslog_messages(place: Position, rsyslog: list[str | Path], header: str) -> None:
     log = place.folder / "sent.log"
     lines = write_lines(log, LINES)
     wanted = parsed(log)
@@ -156,17 +156,17 @@ def test_rsyslog_takes_syslog_messages(place: Place, rsyslog: list[str | Path], 
         same(events(written(place)), wanted)
 
 
-def test_rsyslog_starts_the_filter_again(place: Place, rsyslog: list[str | Path]) -> None:
+def test_rsyslog_starts_the_filter_again(place: Position, rsyslog: list[str | Path]) -> None:
     with started(place.folder, *rsyslog) as process:
         filter_is_started_again(place, process.pid)
 
 
-def test_rsyslog_drops_empty_lines(place: Place, rsyslog: list[str | Path]) -> None:
+def test_rsyslog_drops_empty_lines(place: Position, rsyslog: list[str | Path]) -> None:
     with started(place.folder, *rsyslog):
         empty_lines_do_not_arrive(place)
 
 
-def test_rsyslog_bears_windows_line_ends(place: Place, rsyslog: list[str | Path]) -> None:
+def test_rsyslog_bears_windows_line_ends(place: Position, rsyslog: list[str | Path]) -> None:
     with started(place.folder, *rsyslog):
         windows_line_ends_are_no_part_of_a_line(place)
 
@@ -186,19 +186,19 @@ def syslog_ng() -> tuple[list[str], dict[str, str]]:
     return [program, f"--module-path={modules}"], {"LD_LIBRARY_PATH": ":".join(map(str, places))}
 
 
-def in_foreground(place: Place, command: list[str], config: Path) -> list[str | Path]:
+def in_foreground(place: Position, command: list[str], config: Path) -> list[str | Path]:
     state = place.state / "syslog-ng"
     return [*command, "-F", "-f", config, "-R", f"{state}.persist", "-p", f"{state}.pid", "-c", f"{state}.ctl", "--no-caps"]
 
 
 @pytest.mark.parametrize("name", ["syslog-ng.conf", "syslog-ng-sidecar.conf"])
-def test_syslog_ng_accepts_the_configuration(place: Place, syslog_ng: tuple[list[str], dict[str, str]], name: str) -> None:
+def test_syslog_ng_accepts_the_configuration(place: Position, syslog_ng: tuple[list[str], dict[str, str]], name: str) -> None:
     command, environment = syslog_ng
     done = run(*command, "-s", "-f", place.put(name), environment=environment)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")  # no warning
 
 
-def test_syslog_ng_follows_a_file(place: Place, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
+def test_syslog_ng_follows_a_file(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
     command, environment = syslog_ng
     write_lines(place.log, LINES)
     place.events.touch()
@@ -207,26 +207,26 @@ def test_syslog_ng_follows_a_file(place: Place, syslog_ng: tuple[list[str], dict
         one_more_comes_soon(place, len(wanted))
 
 
-def test_syslog_ng_starts_the_filter_again(place: Place, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
+def test_syslog_ng_starts_the_filter_again(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
     command, environment = syslog_ng
     place.events.touch()
     with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment) as process:
         filter_is_started_again(place, process.pid)
 
 
-def test_syslog_ng_drops_empty_lines(place: Place, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
+def test_syslog_ng_drops_empty_lines(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
     command, environment = syslog_ng
     with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment):
         empty_lines_do_not_arrive(place)
 
 
-def test_syslog_ng_bears_windows_line_ends(place: Place, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
+def test_syslog_ng_bears_windows_line_ends(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
     command, environment = syslog_ng
     with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment):
         windows_line_ends_are_no_part_of_a_line(place)
 
 
-def test_syslog_ng_takes_syslog_messages(place: Place, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
+def test_syslog_ng_takes_syslog_messages(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
     command, environment = syslog_ng
     log = place.folder / "sent.log"
     lines = write_lines(log, LINES)
@@ -238,7 +238,7 @@ def test_syslog_ng_takes_syslog_messages(place: Place, syslog_ng: tuple[list[str
         same(events(written(place)), wanted)
 
 
-def test_syslog_ng_starts_the_sidecar(place: Place, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
+def test_syslog_ng_starts_the_sidecar(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
     command, environment = syslog_ng
     assert place.receiver
     write_lines(place.log, LINES)
@@ -254,7 +254,7 @@ def test_syslog_ng_starts_the_sidecar(place: Place, syslog_ng: tuple[list[str], 
 # --- Telegraf
 
 
-def test_telegraf_makes_a_metric_of_each_event(place: Place) -> None:
+def test_telegraf_makes_a_metric_of_each_event(place: Position) -> None:
     places = (ROOT / ".cache" / "go" / "bin",)
     program = find("telegraf", "see deploy/pipes/README.md", *places)
     write_lines(place.log, LINES)

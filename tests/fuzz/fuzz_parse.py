@@ -47,7 +47,7 @@ if GUIDED:
         import shipper.decode.plain  # noqa: F401
 
 from shipper.decode.plain import FastParser  # noqa: E402
-from shipper.pipeline import Settings, SourcePipeline  # noqa: E402  behind the import that it would make
+from shipper.pipeline import Pipeline, Settings  # noqa: E402  behind the import that it would make
 
 STEPS = 4000  # that a seeded generator adds to an input
 SAMPLE = 64
@@ -64,7 +64,7 @@ class Log(NamedTuple):
     keep_original: bool
 
 
-class Counted(SourcePipeline):
+class Counted(Pipeline):
     """A pipeline that counts the templates that its fast path asks for."""
 
     templates = 0
@@ -184,7 +184,7 @@ def _count(data: bytes, encoding: str) -> int:
     return ends + (len(data) % 2 == 1 or data[-2:] not in (b"", newline))
 
 
-def _shipped(pipeline: SourcePipeline, chunks: Iterator[Chunk]) -> bytes:
+def _shipped(pipeline: Pipeline, chunks: Iterator[Chunk]) -> bytes:
     return b"".join([*map(pipeline, chunks), pipeline.close()])
 
 

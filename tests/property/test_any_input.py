@@ -23,9 +23,9 @@ from jsonschema import Draft202012Validator
 
 from shipper.decode.library import read_schema
 from shipper.model import Counts, LogFile
-from shipper.pipeline import Settings, SourcePipeline, run_source
+from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import GZIP_MAGIC, LINE_LIMIT, read_chunks
-from shipper.read.identity import HEAD, Input, Source, identify, open_inputs
+from shipper.read.identity import HEAD, Input, Log, identify, open_inputs
 from shipper.times import EPOCH
 from tests.property.logs import library, log_file, logs, mark_length, short_reads
 
@@ -113,7 +113,7 @@ def shipped(
     data: bytes, file: LogFile, sizes: Sequence[int], limit: int = LINE_LIMIT, *, fast: bool = True
 ) -> tuple[bytes, Counts]:
     counts = Counts()
-    pipeline = SourcePipeline(Settings(library=library(), fast=fast), counts)
+    pipeline = Pipeline(Settings(library=library(), fast=fast), counts)
     pipeline.open(file)
     start = mark_length(data)
     reads = read_chunks(short_reads(data[start:], sizes), start, file.encoding, max(sizes), limit)
@@ -205,9 +205,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("any")
 
 
-def without_path(source: Source) -> Source:
+def without_path(source: Log) -> Log:
     inputs = tuple(Input(one.path, replace(one.file, path=None), one.order) for one in source.inputs)
-    return Source(source.name, inputs)
+    return Log(source.name, inputs)
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=SLOW)

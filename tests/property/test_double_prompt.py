@@ -23,7 +23,7 @@ from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
 from shipper.model import Chunk, Counts, LogFile
-from shipper.pipeline import Settings, SourcePipeline
+from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.read.identity import identify
 from tests.property import oracle
@@ -155,7 +155,7 @@ def log_file(data: bytes) -> LogFile:
 
 def ship(how: Settings, *files: bytes) -> bytes:
     """The output for one source."""
-    pipeline = SourcePipeline(how, Counts())
+    pipeline = Pipeline(how, Counts())
     out: list[bytes] = []
     for data in files:
         pipeline.open(log_file(data))
@@ -319,12 +319,12 @@ def test_users_differing_in_case_are_one_user(log: Log, data: st.DataObject) -> 
 def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: bool) -> None:
     data = log.shifted(years * 365 * 86_400 * 1_000_000)
     file, lines, how = log_file(data), chunks(data), log.settings(fast=fast)
-    first = SourcePipeline(how, Counts())
+    first = Pipeline(how, Counts())
     first.open(file)
     for chunk in lines[:at]:
         first(chunk)
     snapshot = first.snapshot()
-    second = SourcePipeline(how, Counts())
+    second = Pipeline(how, Counts())
     second.open(file)
     second.restore(snapshot)
     assert json.loads(second.snapshot()) == json.loads(snapshot)
@@ -340,7 +340,7 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: b
 def test_warm_start_on_the_recent_past_alone(log: Log, at: int, fast: bool) -> None:
     file, lines, how = log_file(log.data), chunks(log.data), log.settings(fast=fast)
     times = [time for time, _ in log.lines]
-    whole = SourcePipeline(how, Counts())
+    whole = Pipeline(how, Counts())
     whole.open(file)
     for chunk in lines[:at]:
         whole(chunk)
@@ -349,7 +349,7 @@ def test_warm_start_on_the_recent_past_alone(log: Log, at: int, fast: bool) -> N
     from_line = next((i for i, time in enumerate(times) if time is not None and time >= from_time), 0)
     if not dated:
         from_line = 0
-    warm = SourcePipeline(how, Counts())
+    warm = Pipeline(how, Counts())
     warm.open(file)
     for chunk in lines[from_line:at]:
         warm(chunk)

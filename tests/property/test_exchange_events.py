@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.model import Chunk, Counts
-from shipper.pipeline import Settings, SourcePipeline
+from shipper.pipeline import Pipeline, Settings
 from tests.property.logs import library, log_file, logs, mark_length
 
 
 def events(log: bytes, how: Settings) -> tuple[list[dict[str, Any]], Counts]:
     counts = Counts()
-    pipeline = SourcePipeline(how, counts)
+    pipeline = Pipeline(how, counts)
     pipeline.open(log_file(log))
     at = mark_length(log)
     output = pipeline(Chunk(log[at:], at)) + pipeline.close()

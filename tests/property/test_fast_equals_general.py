@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from shipper.decode.exchanges import Exchanges, SourceState
+from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import _CONTEXTS, _FORMS, FastParser
 from shipper.decode.templates import LIMIT
 from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, LogFile
-from shipper.pipeline import Settings, SourcePipeline
+from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.times import EPOCH, SECOND
 from tests.fuzz import grammar
@@ -70,7 +70,7 @@ def made(*, fast: bool, keep_original: bool, constants: dict[str, Any], rule: Ru
 def shipped(settings: Settings, data: bytes, sizes: Sequence[int], limit: int) -> tuple[bytes, Counts, bytes]:
     """Output, counts, and what a later line could depend on."""
     counts = Counts()
-    pipeline = SourcePipeline(settings, counts)
+    pipeline = Pipeline(settings, counts)
     file = log_file(data)
     pipeline.open(file)
     start = mark_length(data)
@@ -218,7 +218,7 @@ class TwoPipelines(RuleBasedStateMachine):
     def start(self, options: dict[str, Any]) -> None:
         self.counts = {fast: Counts() for fast in (True, False)}
         self.settings = {fast: made(fast=fast, **options) for fast in (True, False)}
-        self.pipelines = {fast: SourcePipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
+        self.pipelines = {fast: Pipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
         self.now = 0
         self.offset = 0
         self.waiting: list[bytes] = []
@@ -301,7 +301,7 @@ class TwoPipelines(RuleBasedStateMachine):
     def restart(self) -> None:
         """New pipelines go on from each other's snapshots."""
         before = dict(self.pipelines)
-        self.pipelines = {fast: SourcePipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
+        self.pipelines = {fast: Pipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
         self.open_file(before[True].last_time)
         for fast, pipeline in self.pipelines.items():
             pipeline.restore(before[not fast].snapshot())
@@ -351,9 +351,9 @@ def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[
 
     def scratch(file: LogFile) -> Parser:
         templates.append(1)
-        return Parser(library(), options, file, SourceState(Exchanges(options.exchange_timeout)), Counts(), {})
+        return Parser(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
 
-    general = Watched(library(), options, file, SourceState(Exchanges(options.exchange_timeout)), Counts(), {})
+    general = Watched(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
     return FastParser(general, scratch), general, templates
 
 

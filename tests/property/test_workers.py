@@ -37,11 +37,11 @@ from shipper.errors import RunError
 from shipper.model import Counts
 from shipper.parallel import shards as pieces
 from shipper.parallel import workers
-from shipper.parallel.shards import Piece, Range, plan
+from shipper.parallel.shards import Range, Shard, plan
 from shipper.parallel.workers import run_workers
-from shipper.pipeline import Settings, SourcePipeline, run_source
+from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import size_of
-from shipper.read.identity import HEAD, Source, open_inputs
+from shipper.read.identity import HEAD, Log, open_inputs
 from shipper.times import SECOND
 
 # Newer Pythons warn of a fork beside threads; the threads of pytest-xdist touch nothing that a worker uses.
@@ -139,7 +139,7 @@ class Done:
     size: int
 
 
-Plan = Callable[[Sequence[Source]], list[Piece]]
+Plan = Callable[[Sequence[Log]], list[Shard]]
 
 
 def run(out: Path, how: Settings, names: Sequence[str], planned: Plan | None) -> Done:
@@ -293,19 +293,19 @@ def test_any_cut(tmp_path: Path, seed: int, cuts: list[int], jitter: float, rogu
     for line in lines:
         ends.append(ends[-1] + len(line.encode()) + 1)
 
-    def cut_there(sources: Sequence[Source]) -> list[Piece]:
+    def cut_there(sources: Sequence[Log]) -> list[Shard]:
         return cut_at(sources[0], [ends[cut] for cut in cuts])
 
     alike(tmp_path, replace(plain(), per_exchange=per_exchange), [name], cut_there)
 
 
-def cut_at(source: Source, offsets: Sequence[int]) -> list[Piece]:
+def cut_at(source: Log, offsets: Sequence[int]) -> list[Shard]:
     """The pieces of a source of one file between these offsets."""
     [one] = source.inputs
     edges = [0, *offsets]
     ranges = [*(Range(one, a, b) for a, b in pairwise(edges)), Range(one, edges[-1], None)]
     return [
-        Piece(part, 0, part.start == 0, part.end is None, (Range(one, 0, part.start),) if part.start else (), known=True)
+        Shard(part, 0, part.start == 0, part.end is None, (Range(one, 0, part.start),) if part.start else (), known=True)
         for part in ranges
     ]
 
@@ -336,15 +336,15 @@ def test_more_open_exchanges_than_are_kept(tmp_path: Path, monkeypatch: pytest.M
 def test_a_worker_holds_the_state_of_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a collector of cycles, as in the command; what is left of a piece would be left of all."""
     held = os.open(tmp_path / "held", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    alive: weakref.WeakSet[SourcePipeline] = weakref.WeakSet()
+    alive: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
-    class Held(SourcePipeline):
+    class Held(Pipeline):
         def __init__(self, settings: Settings, counts: Counts) -> None:
             super().__init__(settings, counts)
             alive.add(self)
             os.write(held, bytes([len(alive)]))
 
-    monkeypatch.setattr(workers, "SourcePipeline", Held)
+    monkeypatch.setattr(workers, "Pipeline", Held)
     log = make_log(6, 1800)
     names = [write(tmp_path / "a.log.1.gz", log[:100]), write(tmp_path / "a.log", log[100:])]  # a guess, and none
     gc.disable()
@@ -378,12 +378,12 @@ def restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
     path = tmp_path / "restores"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
-    class Counting(SourcePipeline):
+    class Counting(Pipeline):
         def restore(self, snapshot: bytes) -> None:
             os.write(descriptor, b"r")
             super().restore(snapshot)
 
-    monkeypatch.setattr(workers, "SourcePipeline", Counting)
+    monkeypatch.setattr(workers, "Pipeline", Counting)
     yield Restores(path)
     os.close(descriptor)
 

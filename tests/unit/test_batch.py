@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.deliver.acks import Acks
-from shipper.deliver.batch import Batcher, Group, Limits
+from shipper.deliver.batch import Batcher, Limits, OpenBatch
 
 outputs = st.lists(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b"\n", b"") + b"\n"), max_size=9), max_size=30)
 
 
-def run(reads: list[list[bytes]], limits: Limits, lines_per_event: int = 1) -> list[Group[int]]:
+def run(reads: list[list[bytes]], limits: Limits, lines_per_event: int = 1) -> list[OpenBatch[int]]:
     batcher: Batcher[int] = Batcher(limits, lines_per_event)
-    groups: list[Group[int]] = []
+    groups: list[OpenBatch[int]] = []
     for number, events in enumerate(reads):
         groups += batcher.add(b"".join(events), len(events), number, now=number)
     last = batcher.flush()

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from shipper.errors import UsageError
-from shipper.read.position import Place, check_of
+from shipper.read.position import Position, check_of
 from shipper.sidecar.checkpoint import Checkpoint, Lock, lock_holder
-from shipper.sidecar.warm_start import Warm
+from shipper.sidecar.warm_start import WarmStart
 
-PLACE = Place("0" * 16, "/log/a", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
-OLD = {"k": PLACE}, {"/log/a": Warm("k", 0)}
-NEW = {"k": PLACE._replace(offset=9), "l.2": PLACE}, {"/log/\udcff": Warm("k", 5)}  # a name that is not UTF-8
+PLACE = Position("0" * 16, "/log/a", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
+OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
+NEW = {"k": PLACE._replace(offset=9), "l.2": PLACE}, {"/log/\udcff": WarmStart("k", 5)}  # a name that is not UTF-8
 STEPS = ["created", "written", "synced", "kept", "renamed", "settled"]
 
 
@@ -25,7 +25,7 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-def saved(folder: Path, *generations: tuple[dict[str, Place], dict[str, Warm]]) -> Checkpoint:
+def saved(folder: Path, *generations: tuple[dict[str, Position], dict[str, WarmStart]]) -> Checkpoint:
     one = Checkpoint(str(folder))
     for generation in generations:
         assert one.save(*generation) is None

@@ -38,7 +38,7 @@ def events(answer: str) -> list[Any]:
 def piped(text: str, library: Library) -> list[Any]:
     """What `parse --deterministic` makes of the text on standard input."""
     data = text.encode()
-    flow = pipeline.SourcePipeline(pipeline.Settings(library), Counts())
+    flow = pipeline.Pipeline(pipeline.Settings(library), Counts())
     flow.open(identify("-", io.BytesIO(data).read, EPOCH))
     return [orjson.loads(line) for line in flow(Chunk(data, 0)).splitlines()]
 

@@ -10,7 +10,7 @@ from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, LogFile
-from shipper.pipeline import Settings, SourcePipeline
+from shipper.pipeline import Pipeline, Settings
 
 LIBRARY = load()
 LINE = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|authResult = 1"
@@ -53,7 +53,7 @@ PATHS = [
 
 def output(form: str, text: str, path: str | None = "a.log", **settings: Any) -> list[str]:
     """The lines of output for a file with this text."""
-    pipeline = SourcePipeline(Settings(LIBRARY, format=form, **settings), Counts())
+    pipeline = Pipeline(Settings(LIBRARY, format=form, **settings), Counts())
     pipeline.open(LogFile(path, "0123456789abcdef", "1970-01-01T00:00:00.000000Z"))
     lines = pipeline(Chunk(f"{text}\n".encode(), 0)).decode().split("\n")
     assert lines.pop() == ""

@@ -10,7 +10,7 @@ import pytest
 from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.model import Chunk, Counts, LogFile
-from shipper.pipeline import Settings, SourcePipeline
+from shipper.pipeline import Pipeline, Settings
 
 FILE = LogFile("/logs/a.log", "0123456789abcdef", "2017-02-14T02:57:19.000000Z")
 HEAD = "|0|1412|2236|pfrad|"
@@ -55,7 +55,7 @@ def _no_collector() -> Iterator[None]:
     ids=["ecs", "general", "no-original", "splunk-hec", "elastic-bulk", "pretty", "only", "exchange"],
 )
 def test_a_pipeline_that_is_dropped_is_gone(settings: Settings) -> None:
-    pipeline = SourcePipeline(settings, Counts())
+    pipeline = Pipeline(settings, Counts())
     for number in range(2):  # a source of two files
         pipeline.open(replace(FILE, fingerprint=f"{number:016}"))
         pipeline(Chunk(LINES, 0))

@@ -179,10 +179,10 @@ PARSE = """
 import json, sys
 from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
-from shipper.pipeline import Settings, SourcePipeline
+from shipper.pipeline import Settings, Pipeline
 encoding, texts = json.load(sys.stdin)
 counts = Counts()
-pipeline = SourcePipeline(Settings(load(), fast=True), counts)
+pipeline = Pipeline(Settings(load(), fast=True), counts)
 pipeline.open(LogFile("x.log", "0" * 16, "1970-01-01T00:00:00.000000Z", encoding))
 for beginning, repeated, times, ending in texts:
     print(repr(beginning), repr(repeated), repr(ending), flush=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shipper.read.position import CHECK, MOST_GONE, Place, check_of, place_from, place_from_json, prune
+from shipper.read.position import CHECK, MOST_GONE, Position, check_of, position_from, position_from_json, prune
 
-PLACE = Place("0" * 16, "/log/a", "/log/a.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
+PLACE = Position("0" * 16, "/log/a", "/log/a.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ PLACE = Place("0" * 16, "/log/a", "/log/a.log", 1, 2, 3, check_of(b"abc"), "utf-
         PLACE._replace(inode=2**63),
     ],
 )
-def test_to_json_and_back(place: Place) -> None:
-    assert place_from_json(place.to_json()) == place
+def test_to_json_and_back(place: Position) -> None:
+    assert position_from_json(place.to_json()) == place
 
 
 def test_fields_may_come_later_and_go() -> None:
     value = json.loads(PLACE.to_json())
     del value["last_time"], value["size"]
-    assert place_from({**value, "invented_later": 1}) == PLACE._replace(last_time="", size=0)
+    assert position_from({**value, "invented_later": 1}) == PLACE._replace(last_time="", size=0)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_fields_may_come_later_and_go() -> None:
 )
 def test_other_values_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
-        place_from({**json.loads(PLACE.to_json()), **change})
+        position_from({**json.loads(PLACE.to_json()), **change})
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"offset":1}', b"\0"])
 def test_what_is_no_place_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        place_from_json(text)
+        position_from_json(text)
 
 
 def test_only_the_last_bytes_count() -> None:
@@ -49,8 +49,8 @@ def test_only_the_last_bytes_count() -> None:
 
 
 def test_only_old_places_of_files_that_are_gone_are_pruned() -> None:
-    def place(number: int) -> Place:
-        return Place("0" * 16, "Mfa", f"Mfa.log.{number}", 1, number, 7, "0" * 16, "utf-8", f"2017-02-14T02:{number:06}")
+    def place(number: int) -> Position:
+        return Position("0" * 16, "Mfa", f"Mfa.log.{number}", 1, number, 7, "0" * 16, "utf-8", f"2017-02-14T02:{number:06}")
 
     places = {str(number): place(number) for number in range(MOST_GONE + 50)}
 

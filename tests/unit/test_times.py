@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.times import EPOCH, SECOND, Clock, from_seconds, looks_like_time
+from shipper.times import EPOCH, SECOND, StampReader, from_seconds, looks_like_time
 
 EDGES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59))
 ALMOST = st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,10})?[Zz]?\Z")
 
 
 def nanoseconds(text: str) -> int | None:
-    return Clock().read(text)
+    return StampReader().read(text)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_form_of_a_time_stamp_that_names_no_real_instant(text: str) -> None:
     ],
 )
 def test_no_form_of_a_time_stamp(text: str) -> None:
-    clock = Clock()
+    clock = StampReader()
     clock.read("2017-02-14T02:57:19.000000Z")  # the second is remembered now, and must not help
 
     assert not looks_like_time(text)
@@ -120,7 +120,7 @@ def test_no_form_of_a_time_stamp(text: str) -> None:
 @given(EDGES, st.integers(0, 999_999_999), st.integers(0, 9))
 def test_real_instant_is_read_as_what_it_is(when: datetime, fraction: int, digits: int) -> None:
     shown = f".{fraction:09d}"[: digits + 1] if digits else ""
-    clock = Clock()
+    clock = StampReader()
     text = f"{when:%H:%M:%S}"
     text = f"{when.year:04d}-{when.month:02d}-{when.day:02d}T{text}{shown}Z"
     whole = (when.replace(microsecond=0, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
@@ -133,7 +133,7 @@ def test_real_instant_is_read_as_what_it_is(when: datetime, fraction: int, digit
 @given(st.lists(ALMOST | st.text(max_size=30), max_size=20))
 def test_remembered_seconds_change_no_answer(texts: list[str]) -> None:
     """A clock that has read much says the same as a new one, for neighbours of what it has read too."""
-    clock = Clock()
+    clock = StampReader()
     for text in texts:
         for neighbour in (text, text[:19] + ".000000Z", text[:19] + "Z", text[:20] + "00000٣Z", text[:26] + "Z"):
             assert clock.read(neighbour) == nanoseconds(neighbour)
@@ -141,17 +141,17 @@ def test_remembered_seconds_change_no_answer(texts: list[str]) -> None:
 
 
 def test_memory_of_seconds_is_bounded() -> None:
-    clock = Clock()
-    for number in range(3 * Clock.LIMIT):
+    clock = StampReader()
+    for number in range(3 * StampReader.LIMIT):
         assert (
             clock.read(f"2017-02-{1 + number // 86400:02d}T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z")
             is not None
         )
-        assert len(clock.seconds) <= Clock.LIMIT
+        assert len(clock.seconds) <= StampReader.LIMIT
 
 
 def test_only_real_instants_are_remembered() -> None:
-    clock = Clock()
+    clock = StampReader()
     clock.read("2017-02-30T00:00:00.000000Z")
     clock.read("2017-02-28T00:00:00.000000Z")
 
