@@ -478,7 +478,7 @@ def test_window_timeout_and_retries(log: Path, options: list[str], patterns: lis
 def test_an_exchange_timeout_makes_orphans(log: Path) -> None:
     done = parse("--exchange-timeout", "58s", log)
 
-    assert "note: 4 without their request line, 2 exchanges open at the end" in done.error
+    assert "note: 4 without their request line, 1 exchanges given up, 1 exchanges open at the end" in done.error
 
 
 # Patterns and tables of one's own

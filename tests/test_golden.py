@@ -54,7 +54,7 @@ def test_neither_fast_path_nor_read_size_change_a_byte(case: Case, monkeypatch: 
         limit = 90 if "--max-line" in case.options else LINE_LIMIT
         how = Settings(library=library(), fast=fast, read_size=read_size, line_limit=limit)
         with open_inputs(case.files, deterministic=True) as (sources, _):
-            return b"".join(block for source in sources for block, _ in run_source(how, source, None, Counts()))
+            return b"".join(block.data for source in sources for block, _ in run_source(how, source, None, Counts()))
 
     plain = output(fast=False, read_size=READ_SIZE)
     for read_size in (1, 2, 61, 1000, READ_SIZE):

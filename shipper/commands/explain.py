@@ -142,7 +142,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     file = identify(STDIN, io.BytesIO(data).read, EPOCH, stamp_reader(library.lines))
     options = Options()
     parser = Parser(library, options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
-    events, _ = parser(Chunk(data, 0))
+    events = parser(Chunk(data, 0)).texts
     parts = []
     for number, (raw, event) in enumerate(zip(data.split(b"\n"), events, strict=False), 1):
         document = orjson.loads(event.encode("latin-1"))

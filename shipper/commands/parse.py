@@ -49,7 +49,7 @@ def import_logs(
                 done = workers > 1 and _on_all_cores(settings, sources, workers, stdin, out, bar, counts)
                 for source in () if done else sources:
                     for block, size in run_source(settings, source, stdin, counts):
-                        out.write(block)
+                        out.write(block.data)
                         bar.advance(size, counts)
     except ClosedPipe:
         return counts

@@ -25,7 +25,7 @@ def summary(counts: Counts, seconds: float) -> str:
     lines.append(f"  double prompts {c.findings:,}" + (f" (the cache spared {c.cache_hits:,} more)" if c.cache_hits else ""))
     notes = {
         "without their request line": c.orphans,
-        "exchanges given up for a newer request": c.given_up,
+        "exchanges given up": c.given_up,
         "exchanges open at the end": c.open_at_end,
         "status codes unknown": c.unknown_codes,
         "verdicts that disagree with the code": c.conflicts,

@@ -76,7 +76,7 @@ class LivePipelines:
         self._mark(live, WarmStart(reading.key, reading.chunk.offset))
         c = self._counts
         before = c.events + c.findings - c.findings_filtered
-        output = live.pipeline(reading.chunk)
+        output = live.pipeline(reading.chunk).data
         events = c.events + c.findings - c.findings_filtered - before
         place = reading.place._replace(last_time=live.pipeline.last_time)
         return output, events, Advance(reading.key, place, self._warm_from(live))

@@ -317,7 +317,7 @@ class Life:
         with open_inputs([str(folder / "*")]) as (sources, stdin):
             for source in sources:
                 for block, _ in run_source(self.settings, source, stdin, Counts()):
-                    out += [json.loads(line) for line in block.split(b"\n")[:-1]]
+                    out += [json.loads(line) for line in block.data.split(b"\n")[:-1]]
         return out
 
     def fingerprint(self, number: int) -> str:
