@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "shipper"
 # Top to bottom as a line flows: a module imports from its own folder and from those before it.
 FLOORS = [
     "errors",
+    "memo",
     "times",
     "model",
     "secrets",
