@@ -7,7 +7,8 @@ from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefused
 from shipper.errors import RunError
 from shipper.sidecar.assemble import build_sink, dead_letters
-from shipper.sidecar.checkpoint import Checkpoint, Lock
+from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.lock import Lock
 
 DEADLINE = 60.0  # seconds for one letter
 

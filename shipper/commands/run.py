@@ -30,7 +30,8 @@ from shipper.read.position import Position
 from shipper.read.tail import Tail
 from shipper.read.tail_input import TailInput
 from shipper.sidecar.assemble import build_sink, dead_letter_box
-from shipper.sidecar.checkpoint import Checkpoint, Lock
+from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.lock import Lock
 from shipper.sidecar.log import log
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.metrics import Server

@@ -10,7 +10,8 @@ from shipper.config.sections import Config
 from shipper.deliver.sink import SinkDown
 from shipper.read.position import Position
 from shipper.sidecar.assemble import build_sink, dead_letters
-from shipper.sidecar.checkpoint import NAME, lock_holder, read_checkpoint
+from shipper.sidecar.checkpoint import NAME, read_checkpoint
+from shipper.sidecar.lock import lock_holder
 
 
 def plan(config: Config) -> str:
