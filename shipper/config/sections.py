@@ -13,7 +13,6 @@ from shipper.times import SECOND
 MINUTE = 60 * SECOND
 Positive = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(min_length=1)]
-NAMESPACE = r"^[^A-Z\\/*?\"<>| ,#:\-]{1,100}$"
 
 
 class Duration(int):
@@ -24,8 +23,14 @@ class Size(int):
     """Bytes; in the file `1MiB`, or a number of bytes."""
 
 
+class Namespace(str):
+    """The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:"""
+
+    __slots__ = ()
+
+
 class Secret:
-    """A text that is printed nowhere."""
+    """A text that is never printed."""
 
     def __init__(self, value: str) -> None:
         self.value = value
@@ -34,8 +39,8 @@ class Secret:
         return "'***'"
 
 
-def _default(kind: type[int], value: int) -> Any:
-    """A default that the schema leaves out: it cannot be written as the file would."""
+def _default(kind: type[Any], value: Any) -> Any:
+    """A default that the schema leaves out, because msgspec cannot write a value of this type."""
     return msgspec.field(default_factory=lambda: kind(value))
 
 
@@ -74,13 +79,13 @@ class DoublePromptSection(_Section, frozen=True):
 class DataStream(_Section, frozen=True):
     """The namespace of Elastic's data streams, for `elastic-bulk`."""
 
-    namespace: Annotated[str, Meta(pattern=NAMESPACE)] = "default"
+    namespace: Namespace = _default(Namespace, "default")
 
 
 class SyslogSection(_Section, frozen=True):
     """What the time stamps of RFC 3164 leave out: the year (YYYY, or YYYY-MM for the twelve months from there) and the zone."""
 
-    year: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
+    year: Annotated[str, Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
     zone: Name = "UTC"
 
 
