@@ -19,7 +19,7 @@ from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.lock import Lock
 from shipper.sidecar.log import log
 from shipper.sidecar.loop import Sidecar
-from shipper.sidecar.metrics import Server
+from shipper.sidecar.pages import Server
 from shipper.sidecar.vitals import Vitals
 from shipper.sidecar.warm_start import read_records
 from shipper.times import SECOND
@@ -69,7 +69,8 @@ def run(config: Config, secrets: Collection[str] = ()) -> int:
 def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vitals, most_open: int | None) -> int:
     watcher = _SinkLog()
     delivery = build_delivery(config, watcher)
-    watcher.sink = vitals.sink = delivery.sink.name
+    watcher.sink = delivery.sink.name
+    vitals.delivery = delivery
     stop = Event()
     _catch_signals(stop)
     stored = checkpoint.load()
@@ -82,16 +83,16 @@ def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vit
         stored = in_sink if in_sink.places else stored
     _log_start(config, delivery.sink.name, stored)
     loop = build_loop(config, settings, delivery, checkpoint, stored, vitals, wait=stop.wait, most_open=most_open)
-    return _follow(config, loop, stop)
+    return _follow(config, delivery, loop, stop)
 
 
-def _follow(config: Config, sidecar: Sidecar, stop: Event) -> int:
+def _follow(config: Config, delivery: Delivery, sidecar: Sidecar, stop: Event) -> int:
     logged: set[str] = set()
     trouble: str | None = None
     try:
         while not stop.is_set():
             sidecar.turn()
-            problems = set(sidecar.vitals.problems.values())
+            problems = set(sidecar.problems.values())
             for problem in problems - logged:
                 log("warning", problem)
             logged = problems
@@ -104,19 +105,17 @@ def _follow(config: Config, sidecar: Sidecar, stop: Event) -> int:
     except MfaShipperError:
         sidecar.stop(0)
         raise
-    return _end(config, sidecar)
+    return _end(config, delivery, sidecar)
 
 
-def _end(config: Config, sidecar: Sidecar) -> int:
+def _end(config: Config, delivery: Delivery, sidecar: Sidecar) -> int:
     log("info", "stopping: what was read is delivered first", timeout_seconds=config.shutdown_timeout / SECOND)
     try:
         delivered = sidecar.stop(config.shutdown_timeout)
     except ClosedPipe:
         delivered = False
     if not delivered:
-        log(
-            "warning", "not all that was read could be delivered in time; the next run does it", reason=sidecar.vitals.sink_reason
-        )
+        log("warning", "not all that was read could be delivered in time; the next run does it", reason=delivery.reason)
     counts = sidecar.vitals.counts
     log("info", "stopped", lines=counts.lines, events=counts.events, double_prompts=counts.findings)
     return 0
@@ -127,7 +126,6 @@ def _stored_in_sink(delivery: Delivery, stop: Event, vitals: Vitals) -> Stored |
     while not stop.is_set():
         delivery.turn(0.0)
         vitals.beat = time.monotonic_ns()
-        vitals.sink_up, vitals.sink_reason = delivery.is_up, delivery.reason
         if delivery.connected:
             try:
                 return Stored(*read_records(delivery.stored))
