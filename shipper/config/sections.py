@@ -1,4 +1,4 @@
-"""The sections of the configuration file: what may stand in it, and what it means by default. Pure.
+"""The sections of the configuration file: their keys, types and defaults. Pure.
 
 These classes are the reference: `schemas/config.schema.json` is generated from them.
 """
@@ -45,12 +45,12 @@ def _default(kind: type[Any], value: Any) -> Any:
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Every section is strict: a key that it does not know is an error."""
+    """A section; an unknown key in it is an error."""
 
 
 class Input(_Section, frozen=True):
-    """One glob to follow. `start` counts for files without a place that are there at the first look;
-    `encoding` for files without a byte order mark; `exclude` holds globs of files to leave alone."""
+    """One glob to follow. `start` applies to files without a stored position that exist at the first look;
+    `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone."""
 
     path: Name
     start: Literal["beginning", "end"] = "beginning"
@@ -59,7 +59,7 @@ class Input(_Section, frozen=True):
 
 
 class TailSection(_Section, frozen=True):
-    """How files are followed. A file that was rotated away is complete when nothing came for `rotate_wait`;
+    """How files are followed. A file that was rotated away is complete when nothing has come for `rotate_wait`;
     a line longer than `max_line` is cut there."""
 
     poll_interval: Duration = _default(Duration, SECOND // 4)
@@ -90,7 +90,7 @@ class SyslogSection(_Section, frozen=True):
 
 
 class PipelineSection(_Section, frozen=True):
-    """What is made of a line. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
+    """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
     patterns: list[Name] = []
     status_codes: Name | None = None
@@ -105,7 +105,7 @@ class PipelineSection(_Section, frozen=True):
 
 
 class BatchSection(_Section, frozen=True):
-    """When a batch is sent: at so many events, so many bytes, or when its first event is so old."""
+    """When a batch is sent: at this many events or bytes, or when its first event reaches this age."""
 
     max_events: Positive = 2000
     max_bytes: Size = _default(Size, 1 << 20)
@@ -113,7 +113,7 @@ class BatchSection(_Section, frozen=True):
 
 
 class Security(_Section, frozen=True):
-    """How the broker is reached. `cert_file` and `key_file` are the client's own (mTLS)."""
+    """How to connect to the broker. `cert_file` and `key_file` are the client's own (mTLS)."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
@@ -142,8 +142,8 @@ class KafkaSection(_Section, frozen=True):
 
 
 class FileSection(_Section, frozen=True):
-    """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new one begins;
-    `keep`: how many renamed ones stay (null: all)."""
+    """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new file begins;
+    `keep`: how many renamed files stay (null: all)."""
 
     path: Name
     rotate_size: Size | None = None
@@ -176,7 +176,7 @@ class LogSection(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """All of it. One shipper per `state_dir`: it holds the checkpoint and the dead letters."""
+    """The whole configuration. One shipper per `state_dir`, which holds the checkpoint and the dead letters."""
 
     state_dir: Name
     inputs: Annotated[list[Input], Meta(min_length=1)]

@@ -9,7 +9,9 @@ from jsonschema import Draft202012Validator
 
 from shipper.config.load import load_config, schema
 from shipper.config.yaml_file import read_settings
+from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
+from shipper.sidecar.assemble import SINKS
 from shipper.times import SECOND
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +100,12 @@ def test_values_from_outside(tmp_path: Path) -> None:
     config, secrets = load_config(str(tmp_path / "c.yaml"), {"DIR": "/state"})
     assert (config.state_dir, config.pipeline.labels) == ("/state", {"a": "from a file", "b": "${X}"})
     assert secrets == {"/state", "from a file"}
+
+
+def test_every_format_and_sink_can_be_chosen() -> None:
+    output = schema()["$defs"]["OutputSection"]["properties"]
+    assert set(output["format"]["enum"]) == set(FORMATS)
+    assert set(output["type"]["enum"]) == set(SINKS)
 
 
 def test_the_schema_refuses_what_the_program_refuses() -> None:
