@@ -19,6 +19,7 @@ from itertools import accumulate, count
 from operator import add
 from typing import Any
 
+from shipper import __version__
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library
@@ -263,3 +264,23 @@ def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[C
     with open_bytes(one.path) as opened:
         read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
         yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit)
+
+
+def settings(
+    library: Library, rule: Rule, fields: Mapping[str, Any], *, agent: bool = True, keep_original: bool = True, **choices: Any
+) -> Settings:
+    """The settings for what a user chose, on the command line of `parse` or in the configuration of `run`.
+
+    Args:
+        library: patterns and codes.
+        rule: of double prompts.
+        fields: constant fields of every event, such as `host` and `tags`; empty ones are left out.
+        agent: say in every event which version made it, and on which host.
+        keep_original: keep `event.original`.
+        choices: the other fields of `Settings`.
+    """
+    constants = {name: value for name, value in fields.items() if value}
+    host = str(fields.get("host", {}).get("name") or "") or None
+    if agent:
+        constants["agent"] = {**({"name": host} if host else {}), "type": "mfa-shipper", "version": __version__}
+    return Settings(library, Options(keep_original, constants, rule.exchange_timeout), rule, host=host, **choices)

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "shipper"
 FLOORS = [
     "errors",
     "memo",
+    "durable",
     "times",
     "model",
     "secrets",
@@ -107,6 +108,7 @@ def test_no_cycles() -> None:
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_touches_nothing(module: str) -> None:
     assert {name.partition(".")[0] for name in imported(module)} & set(WORLD.split()) == set()
+    assert "durable" not in neighbours(module)
     names = {node.id for node in ast.walk(tree(module)) if isinstance(node, ast.Name)}
     assert names & {"open", "print", "input", "exec", "eval", "__import__"} == set()
 

@@ -106,7 +106,7 @@ def test_the_wheel_works_far_from_the_repository(installed: Path, tmp_path: Path
     assert there.count(b"\n") == LOG.count("\n") + 1
     assert b'"double_prompt"' in there
     assert run(installed / "mfa-shipper", "--version", cwd=tmp_path).split()[-1].decode() == __version__
-    assert run(installed / "mfa-shipper", "check", cwd=tmp_path).endswith(b"all is well\n")
+    assert run(installed / "mfa-shipper", "check", cwd=tmp_path).endswith(b"patterns and status codes OK\n")
     explained = run(installed / "mfa-shipper", "explain", LOG.splitlines()[1], cwd=tmp_path).decode()
     assert f"({installed.parent}/lib/" in explained  # where the pattern stands
     assert str(ROOT) not in explained

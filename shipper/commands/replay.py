@@ -6,8 +6,9 @@ from shipper.config.sections import Config
 from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefused
 from shipper.errors import RunError
-from shipper.sidecar.assemble import build_sink, dead_letters
-from shipper.sidecar.checkpoint import Checkpoint, Lock
+from shipper.sidecar.assemble import build_sink, dead_letter_file
+from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.lock import Lock
 
 DEADLINE = 60.0  # seconds for one letter
 
@@ -21,7 +22,7 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
     """
     Checkpoint(config.state_dir)
     lock = Lock(config.state_dir)
-    letters = DeadLetterFile(path) if path else dead_letters(config)
+    letters = DeadLetterFile(path) if path else dead_letter_file(config)
     sink = build_sink(config)
     kept: list[int] = []
     lines = [line for line, _ in letters.read()]

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from shipper.deliver.sink import Refusal
+from shipper.durable import sync_folder, write_all, write_durably
 from shipper.read.opener import read_at
 
 NAME = "dead_letters.ndjson"
@@ -37,10 +38,10 @@ class DeadLetterFile:
             # What a crash tore gets an end of its own, or it would take the next letter with it.
             torn = before and read_at(descriptor, 1, before - 1) != b"\n"
             try:
-                rest = memoryview(b"\n" + data if torn else data)
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
+                write_all(descriptor, b"\n" + data if torn else data)
                 os.fsync(descriptor)
+                if not before:
+                    sync_folder(self.path)  # the file is new
             except OSError:
                 os.ftruncate(descriptor, before)  # whole letters or none
                 raise
@@ -78,13 +79,7 @@ class DeadLetterFile:
         """
         wanted = set(numbers)
         kept = [letter for number, (_, letter) in enumerate(self.read()) if number in wanted]
-        temporary = f"{self.path}.new"
-        with open(temporary, "wb") as file:
-            for letter in kept:
-                file.write(msgspec.json.encode(letter) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path)
+        write_durably(self.path, b"".join(msgspec.json.encode(letter) + b"\n" for letter in kept))
 
     def count(self) -> int:
         """How many there are."""

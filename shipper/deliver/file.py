@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.durable import sync_folder
 from shipper.times import SECOND
 
 TAIL = 1 << 20
@@ -55,6 +56,7 @@ class FileSink:
 
     def _open(self) -> None:
         self._descriptor = os.open(self._options.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        sync_folder(self._options.path)  # it may be new, and its predecessor renamed
         status = os.fstat(self._descriptor)
         self._size, self._since = status.st_size, self._now()
         end = self._size

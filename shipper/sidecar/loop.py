@@ -65,6 +65,7 @@ class Sidecar:
             save_interval: nanoseconds between two checkpoints at least.
         """
         self.vitals = vitals
+        vitals.delivery, vitals.tail = delivery, tail
         self._tail = tail
         self._delivery = delivery
         self._checkpoint = checkpoint
@@ -201,18 +202,20 @@ class Sidecar:
         self.vitals.saved(trouble, now)
 
     @property
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with files now, by path."""
+        return self._tail.problems
+
+    @property
     def at_rest(self) -> bool:
         """True if all that could be read is delivered, and written down."""
         return self._idle and not self._waiting() and not self._delivery.outstanding and not self._unsaved
 
     def _observe(self) -> None:
-        v, tail, delivery = self.vitals, self._tail, self._delivery
+        """Take down what another thread must not sum up itself."""
+        v = self.vitals
         v.beat = self._now()
         v.events_waiting = self._batcher.waiting + sum(group.events for group in self._full) + v.events_under_way
-        v.dead_letters, v.retries = delivery.refused, delivery.retries
-        v.sink_up, v.sink_reason = delivery.is_up, delivery.reason
-        (v.files_open, v.lag_bytes), v.newest = tail.levels, self._sources.newest
-        v.rotations, v.truncations, v.lost_bytes = tail.rotations, tail.truncations, tail.lost_bytes
-        v.past_lost = len(tail.past_lost)
+        v.files_open, v.lag_bytes = self._tail.levels
+        v.newest = self._sources.newest
         v.memo_entries, v.users = self._sources.sizes
-        v.problems = tail.problems

@@ -273,7 +273,8 @@ class Life:
         assert vitals.counts.lines == vitals.counts.events  # nothing filters and nothing merges here
         assert vitals.events_waiting == 0
         assert vitals.events_delivered == vitals.counts.events + vitals.counts.findings
-        assert vitals.dead_letters <= vitals.events_delivered
+        assert vitals.delivery is not None
+        assert vitals.delivery.refused <= vitals.events_delivered
 
     def verdict(self) -> str:
         """Raises AssertionError where the promise is broken; a line of numbers otherwise."""
