@@ -93,7 +93,7 @@ def client_class(name: str) -> Callable[[KafkaOptions], Client]:
             from shipper.deliver.kafka.confluent import ConfluentClient
         except ImportError:
             raise UsageError(
-                "output.kafka.client: confluent-kafka is not installed; pip install 'mfa-shipper[fast]', or choose kafka-python"
+                "output.kafka.client: confluent-kafka is not installed; pip install 'confluent-kafka>=2.5', or choose kafka-python"
             ) from None
         return ConfluentClient
     from shipper.deliver.kafka.kafka_python import KafkaPythonClient
