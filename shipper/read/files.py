@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from shipper.errors import RunError
 from shipper.model import Chunk
-from shipper.read.lines import last_newline, next_newline
+from shipper.read.lines import LineBuffer, LineRules
 
 READ_SIZE = 16 * 1024  # what comes of it, some 200 KiB, stays in the cache
 LINE_LIMIT = 1024 * 1024
@@ -184,7 +184,7 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Chunks of whole lines; a line longer than `limit` bytes comes alone, cut there.
 
-    The last line may lack its end. If reading fails, what was read before is given out first.
+    The last line may lack its end. If reading fails, what was read before comes first.
 
     Args:
         read: gives up to n bytes, none at the end.
@@ -192,13 +192,13 @@ def read_chunks(
         encoding: decides what a line end is.
         size: bytes a read.
         limit: bytes of a line, without its end.
+
+    Raises:
+        RunError: from `read`.
     """
-    newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
-    unit = len(newline)
-    limit = max(unit, limit // unit * unit)
-    size = max(unit, min(size, limit) // unit * unit)  # so that only a first line can be too long
-    carry = b""
-    skipping = False
+    rules = LineRules(encoding, limit)
+    size = max(rules.unit, rules.whole_characters(min(size, rules.limit)))
+    lines = LineBuffer(rules, offset)
     failure: RunError | None = None
     while True:
         try:
@@ -207,40 +207,12 @@ def read_chunks(
             block, failure = b"", error
         if not block:
             break
-        seen = max(0, len(carry) - unit + 1) // unit * unit
-        data = carry + block
-        if skipping or len(data) > limit:
-            end = next_newline(data, newline, seen)
-            if end < 0 and skipping:
-                offset += len(data) // unit * unit
-                carry = data[len(data) // unit * unit :]
-                continue
-            if skipping:
-                offset, data, skipping = offset + end + unit, data[end + unit :], False
-            elif _length(data, end, carriage_return) > limit:
-                yield Chunk(data[:limit], offset, cut=True)
-                if end < 0:
-                    kept = len(data) // unit * unit
-                    offset, carry, skipping = offset + kept, data[kept:], True
-                    continue
-                offset, data = offset + end + unit, data[end + unit :]
-        end = last_newline(data, newline)
-        if end >= 0:
-            yield Chunk(data[: end + unit], offset)
-            offset, data = offset + end + unit, data[end + unit :]
-        carry = data
-    if carry and not skipping:
-        cut = len(carry) > limit
-        yield Chunk(carry[:limit], offset, cut=cut)
-    if failure:
+        yield from lines.add(block)
+    last = lines.finish()
+    if last is not None:
+        yield last
+    if failure is not None:
         raise failure
-
-
-def _length(data: bytes, end: int, carriage_return: bytes) -> int:
-    """Bytes of the first line, whose end is at `end` (-1: not seen yet, and a CR may still belong to it)."""
-    if end < 0:
-        return (len(data) // len(carriage_return) - 1) * len(carriage_return)
-    return end - len(carriage_return) if data.endswith(carriage_return, 0, end) else end
 
 
 def size_of(path: str) -> int | None:

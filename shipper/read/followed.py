@@ -12,7 +12,7 @@ from shipper.model import Chunk, LogFile
 from shipper.read.content import Content
 from shipper.read.files import Read, after, encoding_of
 from shipper.read.identity import HEAD, StampOf, fingerprint, first_stamp
-from shipper.read.lines import last_newline, next_newline
+from shipper.read.lines import LineRules, last_newline, next_newline
 from shipper.read.opener import Open
 from shipper.read.position import CHECK, Position, check_of
 from shipper.times import StampReader, from_seconds
@@ -98,6 +98,7 @@ class Followed:
         self._head_end = end
         self.file = LogFile(name, fingerprint(head, end), time, encoding)
         self.order = StampReader().read(time) or 0, self.modified, self.path  # of two that begin at once, the older one first
+        self._rules = LineRules(encoding, self._line_limit)
         self.offset = skip
         self.before = head[:skip]
         return True
@@ -126,14 +127,12 @@ class Followed:
 
     def go_to_end(self) -> None:
         """Read on behind the last whole line that is there now."""
-        assert self.file is not None
-        newline = "\n".encode(self.file.encoding)
-        size = self.content.size() // len(newline) * len(newline)
+        size = self._rules.whole_characters(self.content.size())
         while size > self.offset:
             begin = max(self.offset, size - SCAN)
-            end = last_newline(self.content.at(begin, size - begin), newline)
+            end = last_newline(self.content.at(begin, size - begin), self._rules.newline)
             if end >= 0:
-                self.go_to(begin + end + len(newline))
+                self.go_to(begin + end + self._rules.unit)
                 return
             size = begin
 
@@ -146,19 +145,22 @@ class Followed:
         """
         if self._dry == (self.size, self.final):
             return None
-        assert self.file is not None
-        newline = "\n".encode(self.file.encoding)
-        data = self.content.at(self.offset - len(self.before), len(self.before) + self._read_size)
+        data = self.content.at(self.offset - len(self.before), len(self.before) + min(self._read_size, self._rules.limit))
         if data[: len(self.before)] != self.before or not self._begins_as_it_did():
             raise Changed  # since the last look
         data = data[len(self.before) :]
-        end = last_newline(data, newline)
-        if end < 0 and data:
-            return self._long_line(newline, len(data))
-        if end < 0:
+        taken = self._rules.whole(data)
+        if taken is not None:
+            return self._take(Chunk(data[: taken.size], self.offset), self.offset + taken.size)
+        behind = self._end_of_line(len(data)) if data else None
+        if behind is None:
             self._dry = self.size, self.final
             return None
-        return self._take(Chunk(data[: end + len(newline)], self.offset), self.offset + end + len(newline))
+        data = self.content.at(self.offset, min(behind - self.offset, self._rules.longest))
+        taken = self._rules.whole(data, final=True)
+        if taken is None:
+            raise Changed
+        return self._take(Chunk(data[: taken.size], self.offset, taken.cut), behind)
 
     @property
     def unchanged(self) -> bool:
@@ -173,35 +175,20 @@ class Followed:
         assert self.file is not None
         return fingerprint(self.content.at(0, HEAD), self._head_end) == self.file.fingerprint
 
-    def _long_line(self, newline: bytes, seen: int) -> Chunk | None:
-        """A line whose end is not in the first `seen` bytes: far away, or not written yet."""
-        unit = len(newline)
-        at = max(self._scanned, self.offset + seen // unit * unit)
+    def _end_of_line(self, seen: int) -> int | None:
+        """Where the line after the next begins; None while the end of the next one, which is not among its first
+        `seen` bytes, is not written."""
+        at = max(self._scanned, self.offset + self._rules.whole_characters(seen))
         while True:
             data = self.content.at(at, SCAN)
-            end = next_newline(data, newline)
+            end = next_newline(data, self._rules.newline)
             if end >= 0:
-                return self._line(at + end, at + end + unit, newline)
-            at += len(data) // unit * unit
+                return at + end + self._rules.unit
             if len(data) < SCAN:
                 break
-        self._scanned = at
-        if self.final:
-            return self._line(at + len(data) % unit, at + len(data) % unit, newline)
-        self._dry = self.size, self.final
-        return None
-
-    def _line(self, end: int, behind: int, newline: bytes) -> Chunk:
-        """The one line up to `end`, cut if it is too long; `behind` is where the next one begins."""
-        unit = len(newline)
-        limit = max(unit, self._line_limit // unit * unit)
-        carriage_return = "\r".encode("utf-8" if unit == 1 else self.file.encoding if self.file else "utf-8")
-        length = end - self.offset
-        if behind > end and length >= unit and self.content.at(end - unit, unit) == carriage_return:
-            length -= unit
-        if length > limit:
-            return self._take(Chunk(self.content.at(self.offset, limit), self.offset, cut=True), behind)
-        return self._take(Chunk(self.content.at(self.offset, behind - self.offset), self.offset), behind)
+            at += SCAN
+        self._scanned = at + self._rules.whole_characters(len(data))
+        return at + len(data) if self.final else None
 
     def _take(self, chunk: Chunk, behind: int) -> Chunk:
         whole = chunk.offset + len(chunk.data) == behind

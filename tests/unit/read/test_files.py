@@ -1,4 +1,4 @@
-"""Reading a log: lines and offsets whatever the reads, and gzip to its last readable byte."""
+"""Reading a file: byte order marks, gzip to its last readable byte, errors, standard input."""
 
 import gzip
 import os
@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shipper.errors import RunError
 from shipper.model import Chunk
@@ -24,58 +22,6 @@ from shipper.read.files import (
     size_of,
     skip_mark,
 )
-from shipper.read.lines import last_newline, next_newline
-
-ENCODINGS = ["utf-8", "utf-16-le", "utf-16-be"]
-# In UTF-16, U+0A00 and U+0D00 hold the bytes of LF and CR; U+0A0D and U+0D0A those of both.
-PIECES = ["\n", "\r", "\r\n", "a", "bc", "é", "👤", "\u0a00", "\u0d00", "\u0a0d", "\u0d0a", "\u000b", "\u2028", "\x00", "|"]
-TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
-Line = tuple[int, bytes, bool]  # offset, the line without its end, whether it was cut
-
-
-def model(data: bytes, encoding: str, limit: int, offset: int) -> list[Line]:
-    """The lines of a whole file, read off the contract: an LF ends a line, and one CR before it belongs to the end."""
-    unit = len("\n".encode(encoding))
-    units = [data[at : at + unit] for at in range(0, len(data), unit)]
-    lines: list[Line] = []
-    start = 0
-    for at, character in enumerate([*units, b""]):
-        ended = character == "\n".encode(encoding)
-        if not ended and character:
-            continue
-        if not ended and start == at:
-            break
-        stop = at - 1 if ended and at > start and units[at - 1] == "\r".encode(encoding) else at
-        line = b"".join(units[start:stop])
-        most = max(unit, limit // unit * unit)
-        lines.append((offset + start * unit, line[:most], len(line) > most))
-        start = at + 1
-    return lines
-
-
-def lines_of(chunks: list[Chunk], encoding: str) -> list[Line]:
-    """The lines of chunks, and a check that chunks are what `Chunk` says."""
-    newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
-    unit = len(newline)
-    lines: list[Line] = []
-    for number, (data, offset, cut) in enumerate(chunks):
-        if cut:
-            lines.append((offset, data, True))
-            continue
-        assert data
-        at = 0
-        while at < len(data):
-            stop = at
-            while stop < len(data) and data[stop : stop + unit] != newline:
-                stop += unit
-            ended = stop < len(data)
-            assert ended or number == len(chunks) - 1
-            line = data[at:stop]
-            lines.append(
-                (offset + at, line[:-unit] if ended and line.endswith(carriage_return) and len(line) % unit == 0 else line, False)
-            )
-            at = stop + unit
-    return lines
 
 
 def reader(data: bytes, sizes: list[int] | None = None) -> Read:
@@ -94,151 +40,29 @@ def reader(data: bytes, sizes: list[int] | None = None) -> Read:
     return read
 
 
-def chunks(data: bytes, encoding: str = "utf-8", size: int = 65536, limit: int = 1024, offset: int = 0) -> list[Line]:
-    return lines_of(list(read_chunks(reader(data), offset, encoding, size, limit)), encoding)
-
-
-# Lines and offsets
-
-
-@given(
-    TEXTS,
-    st.sampled_from(ENCODINGS),
-    st.integers(1, 40),
-    st.integers(1, 16),
-    st.lists(st.integers(1, 9), max_size=5),
-    st.binary(max_size=1),
-)
-def test_any_read_size_gives_the_lines_of_the_model(
-    text: str, encoding: str, size: int, limit: int, sizes: list[int], tail: bytes
-) -> None:
-    """For every encoding, with lines too long, and with half a character at the end."""
-    data = text.encode(encoding) + tail
-    read = reader(data, sizes)
-
-    assert lines_of(list(read_chunks(read, 3, encoding, size, limit)), encoding) == model(data, encoding, limit, 3)
-
-
-@given(
-    st.lists(st.sampled_from([b"\n", b"\r", b"\x00", b"\x0a\x00", b"\x00\x0a", b"\x0d\x00", b"\xff", b"a"]), max_size=30).map(
-        b"".join
-    )
-)
-def test_bytes_that_are_no_text_give_the_lines_of_the_model(data: bytes) -> None:
-    for encoding in ENCODINGS:
-        for limit in (2, 6, 100):
-            assert lines_of(list(read_chunks(reader(data, [1, 3]), 0, encoding, 5, limit)), encoding) == model(
-                data, encoding, limit, 0
-            )
-
-
-@given(TEXTS, st.sampled_from(ENCODINGS), st.integers(1, 16))
-def test_lines_that_fit_come_back_as_the_bytes_that_were_read(text: str, encoding: str, size: int) -> None:
-    data = text.encode(encoding)
-
-    assert b"".join(chunk.data for chunk in read_chunks(reader(data), 0, encoding, size, 1000)) == data
-
-
-def test_empty_file_has_no_line() -> None:
-    assert list(read_chunks(reader(b""))) == []
-
-
-def test_last_line_may_lack_its_end() -> None:
-    assert chunks(b"a\nb") == [(0, b"a", False), (2, b"b", False)]
-    assert chunks(b"a\nb\r") == [(0, b"a", False), (2, b"b\r", False)]
-
-
-def test_empty_line_is_a_line() -> None:
-    assert chunks(b"\n\r\n\n") == [(0, b"", False), (1, b"", False), (3, b"", False)]
-
-
-def test_one_cr_belongs_to_the_line_end_and_others_to_the_line() -> None:
-    assert chunks(b"a\r\r\nb\rc\r\n") == [(0, b"a\r", False), (4, b"b\rc", False)]
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
-@pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 1000])
-def test_line_of_exactly_the_limit_is_whole_and_one_byte_more_is_cut(end: bytes, size: int) -> None:
-    assert chunks(b"12345678" + end, size=size, limit=8) == [(0, b"12345678", False)]
-    assert chunks(b"123456789" + end, size=size, limit=8) == [(0, b"12345678", True)]
-
-
-@pytest.mark.parametrize("size", [1, 3, 8, 9, 1000])
-def test_cr_behind_the_limit_counts_unless_a_line_end_follows(size: int) -> None:
-    assert chunks(b"12345678\r\n", size=size, limit=8) == [(0, b"12345678", False)]
-    assert chunks(b"12345678\r", size=size, limit=8) == [(0, b"12345678", True)]
-    assert chunks(b"12345678\r\r\n", size=size, limit=8) == [(0, b"12345678", True)]
-    assert chunks(b"12345678\rx\n", size=size, limit=8) == [(0, b"12345678", True)]
-
-
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_character_with_the_byte_of_a_cr_is_no_cr(encoding: str) -> None:
-    assert chunks("abc\u0d00\n".encode(encoding), encoding, limit=6) == [(0, "abc".encode(encoding), True)]
-    assert chunks("abc\r\n".encode(encoding), encoding, limit=6) == [(0, "abc".encode(encoding), False)]
-
-
-@pytest.mark.parametrize("size", [1, 2, 5, 8, 64, 1000])
-def test_rest_of_a_long_line_is_skipped_and_the_next_line_is_whole(size: int) -> None:
-    assert chunks(b"ok\n" + b"x" * 100 + b"\nnext\n", size=size, limit=8) == [
-        (0, b"ok", False),
-        (3, b"xxxxxxxx", True),
-        (104, b"next", False),
-    ]
-
-
-@pytest.mark.parametrize("size", [1, 5, 8, 1000])
-def test_long_lines_may_follow_each_other_and_end_the_file(size: int) -> None:
-    data = b"x" * 20 + b"\n" + b"y" * 20 + b"\r\n" + b"z" * 20
-
-    assert chunks(data, size=size, limit=8) == [(0, b"x" * 8, True), (21, b"y" * 8, True), (43, b"z" * 8, True)]
-
-
-def test_memory_is_bounded_by_the_limit_for_a_file_of_one_line() -> None:
-    asked: list[int] = []
-    left = 200
-
-    def read(size: int) -> bytes:
-        nonlocal left
-        asked.append(size)
-        left -= 1
-        return b"x" * size if left else b""
-
-    assert [(c.offset, len(c.data), c.cut) for c in read_chunks(read, size=1 << 20, limit=4096)] == [(0, 4096, True)]
-    assert max(asked) <= 4096
-
-
-def test_limit_of_utf_16_is_whole_characters() -> None:
-    assert chunks("abcdef\n".encode("utf-16-le"), "utf-16-le", limit=5) == [(0, "ab".encode("utf-16-le"), True)]
+def collect(chunks: Iterator[Chunk]) -> tuple[list[Chunk], str]:
+    """All chunks that come before an error, and the error (empty for none)."""
+    seen: list[Chunk] = []
+    try:
+        for chunk in chunks:
+            seen.append(chunk)  # noqa: PERF402  one by one, so that it holds what came before an error
+    except RunError as error:
+        return seen, str(error)
+    return seen, ""
 
 
 def test_what_was_read_before_a_failure_comes_first() -> None:
-    def read(size: int) -> bytes:
-        return parts.pop(0) if parts else fail()
-
-    def fail() -> bytes:
-        raise RunError("the device fails")
-
     parts = [b"one\ntw", b"o\nthree"]
-    seen: list[Chunk] = []
-    with pytest.raises(RunError, match="the device fails"):
-        collect(read_chunks(read), seen)
-    assert lines_of(seen, "utf-8") == [(0, b"one", False), (4, b"two", False), (8, b"three", False)]
 
+    def read(size: int) -> bytes:
+        if not parts:
+            raise RunError("the device fails")
+        return parts.pop(0)
 
-def collect(chunks: Iterator[Chunk], seen: list[Chunk]) -> None:
-    """Append to `seen` one by one, so that it holds what came before an error."""
-    for chunk in chunks:
-        seen.append(chunk)  # noqa: PERF402
-
-
-@given(st.binary(max_size=30), st.sampled_from(["\n".encode(e) for e in ENCODINGS]), st.integers(0, 15))
-def test_newlines_are_found_on_character_boundaries(data: bytes, newline: bytes, start: int) -> None:
-    unit = len(newline)
-    start *= unit
-    found = [at for at in range(0, len(data), unit) if data[at : at + unit] == newline]
-
-    assert last_newline(data, newline) == (found[-1] if found else -1)
-    assert next_newline(data, newline, start) == next((at for at in found if at >= start), -1)
+    assert collect(read_chunks(read)) == (
+        [Chunk(b"one\n", 0), Chunk(b"two\n", 4), Chunk(b"three", 8)],
+        "the device fails",
+    )
 
 
 # Byte order marks
@@ -391,12 +215,10 @@ def test_error_of_a_damaged_file_is_told_again_when_asked_again(write: Callable[
 
 
 def test_lines_of_a_truncated_gzip_are_shipped_before_the_error(write: Callable[[bytes], Path]) -> None:
-    path = write(gzip.compress(b"one\ntwo\nthr")[:-8])
-    seen: list[Chunk] = []
-
-    with open_bytes(str(path)) as read, pytest.raises(RunError, match="ends too early"):
-        collect(read_chunks(read), seen)
-    assert lines_of(seen, "utf-8") == [(0, b"one", False), (4, b"two", False), (8, b"thr", False)]
+    with open_bytes(str(write(gzip.compress(b"one\ntwo\nthr")[:-8]))) as read:
+        chunks, error = collect(read_chunks(read))
+    assert chunks == [Chunk(b"one\ntwo\n", 0), Chunk(b"thr", 8)]
+    assert "ends too early" in error
 
 
 # Files that cannot be read

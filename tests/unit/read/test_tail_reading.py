@@ -88,7 +88,7 @@ def test_a_given_encoding_without_mark(make: Callable[..., Rig]) -> None:
     assert next(iter(rig.places.values())).encoding == "utf-16-le"
 
 
-@pytest.mark.parametrize("read_size", [16, 50, 100])
+@pytest.mark.parametrize("read_size", [16, 50, 100, 16384])
 def test_a_line_over_the_limit_is_cut_when_its_end_is_there(make: Callable[..., Rig], read_size: int) -> None:
     rig = make(options={"line_limit": 100, "read_size": read_size})
     rig.append("a.log", line(1) + b"z" * 5000)
