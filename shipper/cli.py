@@ -22,6 +22,7 @@ from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
+from shipper.model import Counts
 from shipper.pipeline import Settings
 from shipper.secrets import hide, hide_in
 
@@ -78,12 +79,12 @@ def command() -> None:
 @CODES
 def parse(
     files: tuple[str, ...], output: str | None, workers: str, show_progress: bool | None, quiet: bool, **options: Any
-) -> None:
+) -> Counts:
     """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
     from shipper.commands.parse import import_logs
 
     settings = _settings(**options)
-    import_logs(
+    return import_logs(
         settings,
         files,
         output,

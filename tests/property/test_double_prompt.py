@@ -9,25 +9,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from io import BytesIO
-from typing import Any
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shipper.decode.facts import Library
-from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.read.identity import identify
-from tests.property import oracle
-from tests.property.oracle import SECOND
+from tests.support import oracle
+from tests.support.findings import findings
+from tests.support.logs import library
+from tests.support.oracle import SECOND
 
 US = 1000
 MINUTE = 60 * SECOND
@@ -80,11 +77,6 @@ class Log:
             fast=fast,
             read_size=read_size,
         )
-
-
-@cache
-def library() -> Library:
-    return load()
 
 
 @st.composite
@@ -170,28 +162,6 @@ def chunks(data: bytes) -> list[Chunk]:
     for line in data.splitlines(keepends=True):
         found.append(Chunk(line, offset))
         offset += len(line)
-    return found
-
-
-def findings(output: bytes) -> list[oracle.Finding]:
-    """The findings among the events, in the form of the oracle."""
-    found: list[oracle.Finding] = []
-    line = -1
-    for text in output.splitlines():
-        event: dict[str, Any] = orjson.loads(text)
-        if event["event"]["kind"] != "alert":
-            line += 1
-            continue
-        about = event["event"]
-        fields = {
-            "id": about["id"],
-            "timestamp": event["@timestamp"],
-            "start": about["start"],
-            "end": about["end"],
-            "duration": about["duration"],
-            **event["azure_mfa"]["double_prompt"],
-        }
-        found.append(oracle.Finding(line, fields))
     return found
 
 

@@ -27,7 +27,7 @@ from shipper.read.files import read_chunks
 from shipper.times import EPOCH, SECOND
 from tests.fuzz import grammar
 from tests.fuzz.grammar import TIMEOUT, Values
-from tests.property.logs import library, log_file, logs, mark_length, short_reads
+from tests.support.logs import library, log_file, logs, mark_length, short_reads
 
 CONSTANTS: tuple[dict[str, Any], ...] = (
     {},
