@@ -99,12 +99,14 @@ def test_ids_are_unique(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", OF_THE_RULE)
-def test_findings_are_those_of_the_oracle(case: Case) -> None:
+def test_findings_and_their_counts_are_those_of_the_oracle(case: Case) -> None:
     options = case.options
     window = int(options[options.index("--window") + 1].removesuffix("s")) if "--window" in options else 60
     files = [(case.directory / name).read_bytes() for name in case.files]
     expected = oracle.find(files, window=window * SECOND, timeout=600 * SECOND, retries="--include-retries" in options)
-    assert findings(case.expected.read_bytes()) == expected
+    counts = json.loads(case.counts.read_bytes())
+    found = findings(case.expected.read_bytes())
+    assert oracle.Found(found, counts.get("late", 0), counts.get("cache_hits", 0)) == expected
 
 
 @pytest.mark.parametrize("name", ["article-ascii", "dp-text-message"])
