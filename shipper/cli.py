@@ -18,6 +18,7 @@ from shipper.config.units import duration, namespace, size
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
+from shipper.model import Counts
 from shipper.secrets import hide, hide_in
 
 
@@ -95,11 +96,11 @@ def command() -> None:
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
 @PATTERNS
 @CODES
-def parse(**options: Any) -> None:
+def parse(**options: Any) -> Counts:
     """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
     from shipper.commands.parse import ParseOptions, import_logs
 
-    import_logs(ParseOptions(**options))
+    return import_logs(ParseOptions(**options))
 
 
 @command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code

@@ -88,7 +88,7 @@ def worker_count(text: str) -> int:
     return int(text)
 
 
-def import_logs(options: ParseOptions) -> None:
+def import_logs(options: ParseOptions) -> Counts:
     """Parse the files into the output.
 
     Raises:
@@ -113,9 +113,10 @@ def import_logs(options: ParseOptions) -> None:
                         out.write(block.data)
                         bar.advance(size, counts)
     except ClosedPipe:
-        return
+        return counts
     if not options.quiet:
         print(summary(counts, time.monotonic() - began), file=sys.stderr)
+    return counts
 
 
 def _total(logs: Sequence[Log]) -> int | None:

@@ -27,7 +27,7 @@ from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import GZIP_MAGIC, LINE_LIMIT, read_chunks
 from shipper.read.identity import HEAD, Input, Log, identify, open_inputs
 from shipper.times import EPOCH
-from tests.property.logs import library, log_file, logs, mark_length, short_reads
+from tests.support.logs import library, log_file, logs, mark_length, short_reads
 
 Event = dict[str, Any]
 

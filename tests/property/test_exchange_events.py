@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
-from tests.property.logs import library, log_file, logs, mark_length
+from tests.support.logs import library, log_file, logs, mark_length
 
 
 def events(log: bytes, how: Settings) -> tuple[list[dict[str, Any]], Counts]:

@@ -29,7 +29,7 @@ from shipper.read.files import read_chunks
 from shipper.times import EPOCH, SECOND
 from tests.fuzz import grammar
 from tests.fuzz.grammar import TIMEOUT, Values
-from tests.property.logs import entries, library, log_file, logs, mark_length, short_reads
+from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads
 
 CONSTANTS: tuple[dict[str, Any], ...] = (
     {},

@@ -60,6 +60,7 @@ class Exchange:
     method: str = ""
     prompted: bool = False
     pending: bool = False
+    cached: bool = False
     answered: bool = False
     second_of_a_finding: bool = False
 
@@ -82,6 +83,19 @@ class Finding:
 
     line: int
     fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class Found:
+    """What a source holds, and what is counted of it.
+
+    `late`: authentications of known users that came beyond the horizon; `cache_hits`: those that the cache
+    spared a second prompt.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    late: int = 0
+    cache_hits: int = 0
 
 
 def nanoseconds(text: str) -> int | None:
@@ -123,13 +137,14 @@ def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | 
         exchange.method = row["method"]
         exchange.prompted = row["prompted"] == "true"
         exchange.pending = row["class"] == "pending"
+        exchange.cached = row["class"] == "cached"
         exchange.outcome = row["outcome"]
     if exchange.verdict is not None:
         exchange.outcome = {1: "success", 0: "failure"}.get(exchange.verdict, "unknown")
 
 
-def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = False) -> list[Finding]:
-    """The findings of one source.
+def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = False) -> Found:
+    """The findings of one source, and the sums.
 
     Args:
         files: the bytes of its files, in the order in which they are read.
@@ -141,7 +156,7 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
     open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     known: list[Exchange] = []  # complete exchanges that are no answers, in the order in which they were completed
     busy: list[Exchange] = []  # those that ended with 101
-    findings: list[Finding] = []
+    found = Found()
     newest = -(10**30)
     index = -1
     for data in files:
@@ -175,14 +190,18 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
                 row = row or next((r for r in ROWS if r["description"] == result[4]), None)
                 completed = Exchange(identity, user_key(result[2]), component, time, stamp, int(result[1] == "succeeded"))
                 complete(completed, time, stamp, row, row["code"] if row else "")
-            if completed is None or completed.user is None or completed.end < newest - horizon:
+            if completed is None or completed.user is None:
+                continue
+            if completed.end < newest - horizon:
+                found.late += 1
                 continue
             remembered = [e for e in known if e.end >= newest - horizon]
             if completed.code == "101":
                 busy.append(completed)
             new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
-            findings += [Finding(index, fields) for fields in new]
-    return findings
+            found.findings += [Finding(index, fields) for fields in new]
+            found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
+    return found
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -241,6 +260,12 @@ def consequences(
             pairs.append((this, later))
             later.second_of_a_finding = True
     return [describe(a, b, same, busy, forgotten_before, window, timeout, retries) for a, b in pairs]
+
+
+def is_second_prompt_spared(new: Exchange, remembered: list[Exchange], window: int) -> bool:
+    """True if a prompt in the place of this cache hit would have been the second of a sequential pair."""
+    same = [e for e in remembered if (e.user, e.component) == (new.user, new.component)]
+    return any(e.success and 0 <= new.start - e.end <= window for e in same)
 
 
 def pattern(first: Exchange, second: Exchange, window: int, retries: bool) -> str | None:
