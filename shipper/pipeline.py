@@ -15,8 +15,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate, count
-from operator import add
+from itertools import accumulate
 from typing import Any
 
 from shipper import __version__
@@ -236,8 +235,7 @@ def _weave(texts: list[str], labels: list[Label], findings: Sequence[Finding]) -
 
 def _block(texts: list[str], labels: list[Label], wrap: Format | None) -> Block:
     if wrap is None:
-        data = "\n".join([*texts, ""]).encode("latin-1") if texts else b""
-        return Block(data, list(map(add, accumulate(map(len, texts)), count(1))), labels)
+        return Block("".join(texts).encode("latin-1"), list(accumulate(map(len, texts))), labels)
     parts: list[str] = []
     for text, label in zip(texts, labels, strict=True):
         parts += wrap(text, label)

@@ -50,10 +50,11 @@ def take_half(
     general.last_time, state.newest = stamp, newest
     event_id = f"{general.file.fingerprint}-{offset}"
     line = f"{head}|authResult = {verdict}" if verdict else f"{head}|rawCallStatus = {status}"
+    pieces, origin = half.event
     original = line if general.options.keep_original else ""
     gaps = [stamp, event_id, *(() if verdict else (start_text, stamp, str(time - start)))]
-    general.texts.append(weave(half.event.pieces, [*gaps, original, shared, str(offset), request_id]))
-    general.labels.append((stamp, event_id, half.event.origin, who and who[3]))
+    general.texts.append(weave(pieces, [*gaps, original, shared, str(offset), request_id]))
+    general.labels.append((stamp, event_id, origin, who and who[3]))
     general.counts.add(half.counts)
     if verdict:
         state.exchanges.open[key] = (start, start_text, request_id, who, shared, half.outcome)

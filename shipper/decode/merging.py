@@ -32,8 +32,8 @@ class Event:
 
     @property
     def text(self) -> str:
-        """The event as JSON, characters for bytes."""
-        return self._text or orjson.dumps(self._document).decode("latin-1")
+        """The event as JSON with its line end, characters for bytes."""
+        return self._text or orjson.dumps(self._document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
 
 
 class Held:

@@ -42,7 +42,7 @@ class Options:
 class Events(NamedTuple):
     """What comes of a chunk: the JSON text and the label of each event, in order, and the authentications completed in it.
 
-    The characters of a text are the bytes of the output (UTF-8 read as latin-1), so that plain parts
+    Each text has its line end. Its characters are the bytes of the output (UTF-8 read as latin-1), so that plain parts
     of a line pass through without another encoding.
     """
 
@@ -197,7 +197,7 @@ class Parser:
         """Give an event out, or to the merger."""
         merger = self.state.merger
         if merger is None:
-            self.texts.append(orjson.dumps(document).decode("latin-1"))
+            self.texts.append(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"))
             self.labels.append(label)
             return
         event = merger.take(Event(document, "", label), time)

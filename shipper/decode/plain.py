@@ -144,9 +144,8 @@ class FastParser:
                     if merger is None:
                         pair = thread.templates.pairs.get((verdict, status)) or thread.templates.pair(verdict, status)
                         if pair:
-                            ((v0, v1, v2, v3, v4, v5, v6), v_origin), ((s0, s1, s2, s3, s4, s5, s6, s7, s8, s9), s_origin), *_ = (
-                                pair
-                            )
+                            (v0, v1, v2, v3, v4, v5, v6), v_origin, pieces, s_origin, _, _, _ = pair
+                            s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 = pieces
                             key, id_1, id_2 = who and who[3], f"{prefix}{offset}", f"{prefix}{offset_2}"
                             add(f"{v0}{stamp}{v1}{id_1}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}")
                             tag((stamp, id_1, v_origin, key))
@@ -157,25 +156,11 @@ class FastParser:
                     else:
                         pair = self._merged(thread, exchange, verdict, status, stamp, time, (original, original_2), offset_2)
                     if pair:
-                        _, _, code, success, tally = pair
                         general.last_time = stamp
-                        complete(
-                            (
-                                len(texts) - 1,
-                                who,
-                                event_id,
-                                thread.component,
-                                start,
-                                start_text,
-                                time,
-                                stamp,
-                                code,
-                                success,
-                                newest,
-                            )
-                        )
+                        at, component, code, success = len(texts) - 1, thread.component, pair[4], pair[5]
+                        complete((at, who, event_id, component, start, start_text, time, stamp, code, success, newest))
                         del opens[thread.key]
-                        tell(tally)
+                        tell(pair[6])
                         offset = offset_2 + len(original_2) + gap
                         continue
             state.newest = newest
@@ -233,7 +218,7 @@ class FastParser:
             return None
         del merger.held[request_id]
         merger.merged += 2
-        (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11), origin = pair.status
+        (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11), origin = pair[:2]
         event_id = f"{general.file.fingerprint}-{offset}"
         first, second, third = held.original, originals[0][:keep], originals[1][:keep]
         general.texts.append(
@@ -260,7 +245,7 @@ class FastParser:
                         self._give_out(time)
                     general.last_time = stamp
                     state.newest = max(state.newest, time)
-                    ((p0, p1, p2, p3, p4, p5, p6, p7), origin), code, success, tally, escaped_tail = result
+                    (p0, p1, p2, p3, p4, p5, p6, p7), origin, code, success, tally, escaped_tail = result
                     event_id = f"{prefix}{offset}"
                     general.completions.append(
                         (len(texts), who, event_id, thread.component, time, stamp, time, stamp, code, success, state.newest)

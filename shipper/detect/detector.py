@@ -105,7 +105,7 @@ class LocalDetector:
         return [
             (
                 position,
-                orjson.dumps(self.document(finding, User(*user), component)).decode("latin-1"),
+                orjson.dumps(self.document(finding, User(*user), component), option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"),
                 _label(finding, component, user),
             )
             for finding in step["findings"]

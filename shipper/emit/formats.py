@@ -1,6 +1,6 @@
 """Output formats: what stands around an event. Pure.
 
-A format is given the JSON text of an event and its label, and returns three parts: what stands before
+A format is given the JSON text of an event, line end included, and its label, and returns three parts: what stands before
 the event, the event, and what stands behind it, the line end included. Parts, because an event is
 long and copying it costs more than anything else here.
 
@@ -24,7 +24,7 @@ SOURCETYPE = "azure:mfa:ecs"
 
 def ecs(*, host: str | None, namespace: str) -> Format:
     """One ECS document a line."""
-    return lambda text, label: ("", text, "\n")
+    return lambda text, label: ("", text, "")
 
 
 def splunk_hec(*, host: str | None, namespace: str) -> Format:
@@ -41,7 +41,7 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
         if here != last:  # neighbours have both in common
             stamp, path = last = here
             before = f'{{"time":{epoch(stamp)},{host_text}{sources[path]}"sourcetype":"{SOURCETYPE}","event":'
-        return before, text, "}\n"
+        return before, text[:-1], "}\n"
 
     def epoch(stamp: str) -> str:
         # As text: a float of this size keeps no more than microseconds, and rounds the last one.
@@ -61,7 +61,7 @@ def elastic_bulk(*, host: str | None, namespace: str) -> Format:
     actions: Memo[str, str] = Memo(partial(_action, namespace), 1024)
 
     def wrap(text: str, label: Label) -> Parts:
-        return f'{actions[label[2].dataset]}{label[1]}"}}}}\n', text, "\n"
+        return f'{actions[label[2].dataset]}{label[1]}"}}}}\n', text, ""
 
     return wrap
 
