@@ -31,7 +31,7 @@ from shipper.emit.filters import ExchangeEvents, pretty, where
 from shipper.emit.formats import FORMATS, Add, Format, json_text
 from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
-from shipper.read.identity import Input, Log
+from shipper.read.inputs import Input, Log
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ from shipper.detect.double_prompt import Rule
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, UsageError
 from shipper.pipeline import Settings
+from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.position import Position
 from shipper.read.tail import Tail
-from shipper.read.tail_input import TailInput
 from shipper.sidecar.assemble import build_sink, dead_letter_box
 from shipper.sidecar.checkpoint import Checkpoint, Lock
 from shipper.sidecar.log import log
@@ -136,12 +136,14 @@ def _work(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vi
     tail = Tail(
         inputs,
         places,
+        TailOptions(
+            line_limit=config.tail.max_line,
+            read_size=config.tail.read_size,
+            rotate_wait=config.tail.rotate_wait / SECOND,
+            stamp_of=stamp_reader(settings.library.lines),
+            most_open=most_open,
+        ),
         now=time.monotonic,
-        line_limit=config.tail.max_line,
-        read_size=config.tail.read_size,
-        rotate_wait=config.tail.rotate_wait / SECOND,
-        stamp_of=stamp_reader(settings.library.lines),
-        most_open=most_open,
     )
     batch = config.output.batch
     sidecar = Sidecar(

@@ -22,6 +22,7 @@ STDIN = "-"
 Read = Callable[[int], bytes]
 
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+LONGEST_MARK = 3  # bytes of a byte order mark
 
 
 def encoding_of(head: bytes) -> tuple[str, int]:
@@ -32,14 +33,17 @@ def encoding_of(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
+def read_fully(read: Read, size: int) -> bytes:
+    """`size` bytes, in as many reads as that takes; fewer only at the end."""
+    data = b""
+    while len(data) < size and (block := read(size - len(data))):
+        data += block
+    return data
+
+
 def skip_mark(read: Read) -> tuple[Read, int]:
     """Read past a byte order mark, if there is one; the second value is its length."""
-    head = b""
-    while len(head) < 3:
-        more = read(3 - len(head))
-        if not more:
-            break
-        head += more
+    head = read_fully(read, LONGEST_MARK)
     _, length = encoding_of(head)
     return after(head[length:], read), length
 
@@ -98,12 +102,7 @@ def _maybe_gzip(read: Read, name: str) -> Read:
     def reading(size: int) -> bytes:
         nonlocal chosen
         if chosen is None:
-            head = b""
-            while len(head) < len(GZIP_MAGIC):
-                more = read(len(GZIP_MAGIC) - len(head))
-                if not more:
-                    break
-                head += more
+            head = read_fully(read, len(GZIP_MAGIC))
             chosen = after(head, read)
             if head == GZIP_MAGIC:
                 chosen = gunzip(chosen, name)

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, Settings
-from shipper.read.position import Position, position_from_json
-from shipper.read.reading import Reading
+from shipper.read.position import Position, Reading, position_from_json
 from shipper.times import BEFORE_ALL
 
 MARKS = 256  # places remembered for a warm start, spread over the horizon
@@ -78,7 +77,7 @@ class LivePipelines:
         before = c.events + c.findings - c.findings_filtered
         output = live.pipeline(reading.chunk)
         events = c.events + c.findings - c.findings_filtered - before
-        place = reading.place._replace(last_time=live.pipeline.last_time)
+        place = reading.position._replace(last_time=live.pipeline.last_time)
         return output, events, Advance(reading.key, place, self._warm_from(live))
 
     def _start(self, source: str) -> _Live:

@@ -62,9 +62,9 @@ def test_who_a_file_is_agrees_with_parse(rig: Rig, content: bytes) -> None:
     path = str(rig.path("a.log"))
     with open_bytes(path) as read:
         file = identify(path, read, "")
-    (place,) = rig.places.values()
-    assert (place.fingerprint, place.time, place.encoding) == (file.fingerprint, file.time, file.encoding)
-    assert place.offset == place.size == len(content)
+    (position,) = rig.positions.values()
+    assert (position.fingerprint, position.time, position.encoding) == (file.fingerprint, file.time, file.encoding)
+    assert position.offset == position.size == len(content)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -85,7 +85,7 @@ def test_a_given_encoding_without_mark(make: Callable[..., Rig]) -> None:
     rig = make(encoding="utf-16-le")
     rig.append("a.log", line(1).decode().encode("utf-16-le"))
     assert rig.step() == line(1).decode().encode("utf-16-le")
-    assert next(iter(rig.places.values())).encoding == "utf-16-le"
+    assert next(iter(rig.positions.values())).encoding == "utf-16-le"
 
 
 @pytest.mark.parametrize("read_size", [16, 50, 100, 16384])
@@ -171,14 +171,14 @@ def test_lag_counts_what_is_not_read(rig: Rig) -> None:
 def test_replay_gives_the_past_up_to_where_read_goes_on(rig: Rig) -> None:
     rig.append("a.log", line(1) + line(2))
     rig.step()
-    key = next(iter(rig.places))
+    key = next(iter(rig.positions))
     rig.path("a.log").rename(rig.path("a.log.1"))
     rig.append("a.log", line(3))
     rig.step()
     rig.restart()
     rig.append("a.log", line(4))
     rig.tail.look()
-    source = rig.places[key].source
+    source = rig.positions[key].source
     past = list(rig.tail.replay(source, key, len(line(1))))
     assert b"".join(one.chunk.data for one in past) == line(2) + line(3)
     assert source not in rig.tail.past_lost
@@ -188,12 +188,12 @@ def test_replay_gives_the_past_up_to_where_read_goes_on(rig: Rig) -> None:
 def test_replay_of_a_past_that_is_gone(rig: Rig) -> None:
     rig.append("a.log", line(1) + line(2))
     rig.step()
-    key = next(iter(rig.places))
+    key = next(iter(rig.positions))
     rig.path("a.log").unlink()
     rig.append("a.log", line(3))
     rig.step()
     rig.restart()
     rig.tail.look()
-    source = rig.places[key].source
+    source = rig.positions[key].source
     assert b"".join(one.chunk.data for one in rig.tail.replay(source, key, 0)) == line(3)
     assert source in rig.tail.past_lost
