@@ -88,6 +88,9 @@ class Followed:
         """
         if self.file is not None or self._looked_at == (self.size, self.final):
             return self.file is not None
+        if not self.content.packed:  # a compressor makes its file before it writes to it
+            self.content = open_content(self._descriptor, self.path)
+            self.rotated |= self.content.packed
         about = describe(self._reader(), self._encoding, self._options.stamp_of)
         self._looked_at = self.size, self.final
         if not about.head or not (about.ended or len(about.head) == FINGERPRINT_SPAN or self.final):
