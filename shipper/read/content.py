@@ -7,7 +7,7 @@ is kept for a while, and a step further back starts again from the beginning.
 import os
 
 from shipper.errors import RunError
-from shipper.read.files import GZIP_MAGIC, Read, gunzip
+from shipper.read.files import GZIP_MAGIC, Gunzip, sequential
 from shipper.read.opener import read_at
 
 BLOCK = 64 * 1024  # bytes to decompress at a time
@@ -87,17 +87,12 @@ class GzipContent:
             self._restart()
 
     def _restart(self) -> None:
-        self._packed_offset = 0
         self._begin = 0  # offset of the first byte in `_kept`
         self._kept = bytearray()
         self._ended = False
         self.trouble: str | None = None
-        self._read: Read = gunzip(self._read_packed, self._name)
-
-    def _read_packed(self, size: int) -> bytes:
-        data = read_at(self._descriptor, size, self._packed_offset)
-        self._packed_offset += len(data)
-        return data
+        descriptor = self._descriptor  # alone, so that the reader does not refer back to this object
+        self._read = Gunzip(sequential(lambda offset, size: read_at(descriptor, size, offset)), self._name)
 
     def _unpack(self) -> None:
         try:

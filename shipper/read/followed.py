@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from shipper.model import Chunk, LogFile
 from shipper.read.content import open_content
-from shipper.read.files import Read
+from shipper.read.files import sequential
 from shipper.read.identity import FINGERPRINT_SPAN, describe, fingerprint, time_of_change
 from shipper.read.inputs import TailOptions, file_id
 from shipper.read.lines import LineRules, last_newline, next_newline
@@ -91,7 +91,7 @@ class Followed:
         if not self.content.packed:  # a compressor makes its file before it writes to it
             self.content = open_content(self._descriptor, self.path)
             self.rotated |= self.content.packed
-        about = describe(self._reader(), self._encoding, self._options.stamp_of)
+        about = describe(sequential(self.content.at), self._encoding, self._options.stamp_of)
         self._looked_at = self.size, self.final
         if not about.head or not (about.ended or len(about.head) == FINGERPRINT_SPAN or self.final):
             return False
@@ -103,17 +103,6 @@ class Followed:
         self.offset = about.start
         self._before = about.head[: about.start]
         return True
-
-    def _reader(self) -> Read:
-        offset = 0
-
-        def read(size: int) -> bytes:
-            nonlocal offset
-            data = self.content.at(offset, size)
-            offset += len(data)
-            return data
-
-        return read
 
     def status(self) -> os.stat_result:
         """What the system says of the open file, wherever it is now."""
