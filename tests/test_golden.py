@@ -14,7 +14,7 @@ import pytest
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.files import LINE_LIMIT, READ_SIZE
-from shipper.read.identity import open_inputs
+from shipper.read.inputs import open_inputs
 from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.golden_cases import Case, cases, documents, sums

@@ -18,7 +18,7 @@ from shipper.errors import UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
 from shipper.read.files import STDIN, Read, size_of
-from shipper.read.identity import Log, open_inputs
+from shipper.read.inputs import Log, open_inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ from shipper.deliver.sink import Sink
 from shipper.detect.double_prompt import Rule
 from shipper.errors import UsageError
 from shipper.pipeline import Settings
+from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
-from shipper.read.tail_input import TailInput
 from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.vitals import Vitals
@@ -195,12 +195,14 @@ def build_loop(
     tail = Tail(
         inputs,
         stored.places,
+        TailOptions(
+            line_limit=settings.line_limit,
+            read_size=read_size(limits, settings.read_size),
+            rotate_wait=config.tail.rotate_wait / SECOND,
+            stamp_of=stamp_reader(settings.library.lines),
+            most_open=most_open,
+        ),
         now=time.monotonic,
-        line_limit=settings.line_limit,
-        read_size=read_size(limits, settings.read_size),
-        rotate_wait=config.tail.rotate_wait / SECOND,
-        stamp_of=stamp_reader(settings.library.lines),
-        most_open=most_open,
     )
     return Sidecar(
         tail,

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from shipper.model import Block, Counts
 from shipper.pipeline import Pipeline, Settings
-from shipper.read.position import Position, position_from_json
-from shipper.read.reading import Reading
+from shipper.read.position import Position, Reading, position_from_json
 from shipper.times import BEFORE_ALL
 
 MARKS = 256  # positions remembered for a warm start, spread over the horizon
@@ -83,8 +82,8 @@ class LivePipelines:
         self._turn_to(live, reading)
         self._mark(live, reading)
         block = live.pipeline(reading.chunk)
-        place = reading.place._replace(last_time=live.pipeline.last_time)
-        return block, Advance(reading.key, place, self._warm_from(live))
+        position = reading.position._replace(last_time=live.pipeline.last_time)
+        return block, Advance(reading.key, position, self._warm_from(live))
 
     def _start(self, source: str) -> _Live:
         live = self._live[source] = _Live(Pipeline(self._settings, self._counts))
@@ -115,10 +114,10 @@ class LivePipelines:
             marks.clear()  # lines without a time stamp leave no state
         # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
         # younger file would skip it.
-        while marks and marks[-1].first_time > reading.place.time:
+        while marks and marks[-1].first_time > reading.position.time:
             marks.pop()
         if not marks or newest - marks[-1].newest >= self._horizon // MARKS:
-            marks.append(_Mark(newest, reading.place.time, WarmStart(reading.key, reading.chunk.offset)))
+            marks.append(_Mark(newest, reading.position.time, WarmStart(reading.key, reading.chunk.offset)))
 
     def _warm_from(self, live: _Live) -> WarmStart:
         """The latest mark before everything that can still change a result."""

@@ -31,9 +31,8 @@ from shipper.deliver.sink import Batch, Receipt, Refusal
 from shipper.detect.double_prompt import Rule
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
-from shipper.read.identity import open_inputs
+from shipper.read.inputs import TailInput, TailOptions, open_inputs
 from shipper.read.tail import PATIENCE, Tail
-from shipper.read.tail_input import TailInput
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.vitals import Vitals, conservation
@@ -162,8 +161,7 @@ class Life:
         self.tail = Tail(
             [TailInput(str(self.folder / "logs" / "Mfa*.log*"))],
             places,
-            read_size=self.settings.read_size,
-            rotate_wait=ROTATE_WAIT,
+            TailOptions(read_size=self.settings.read_size, rotate_wait=ROTATE_WAIT),
             now=lambda: self.clock() / SECOND,
         )
         self.sidecar = Sidecar(

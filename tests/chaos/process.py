@@ -15,7 +15,7 @@ import yaml
 from shipper.decode.library import load
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
-from shipper.read.identity import open_inputs
+from shipper.read.inputs import open_inputs
 
 DEADLINE = 90.0  # seconds for anything to happen
 

@@ -25,7 +25,8 @@ from shipper.decode.library import read_schema
 from shipper.model import Counts, LogFile
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import GZIP_MAGIC, LINE_LIMIT, read_chunks
-from shipper.read.identity import HEAD, Input, Log, identify, open_inputs
+from shipper.read.identity import FINGERPRINT_SPAN, identify
+from shipper.read.inputs import Input, Log, open_inputs
 from shipper.times import EPOCH
 from tests.support.logs import library, log_file, logs, mark_length, short_reads
 
@@ -248,7 +249,9 @@ def test_every_event_is_of_the_schema(data: bytes) -> None:
         assert list(validator.iter_errors(orjson.loads(event))) == []
 
 
-@pytest.mark.parametrize("length", [HEAD - 60, HEAD - 1, HEAD, HEAD + 1, 3 * HEAD])
+@pytest.mark.parametrize(
+    "length", [FINGERPRINT_SPAN - 60, FINGERPRINT_SPAN - 1, FINGERPRINT_SPAN, FINGERPRINT_SPAN + 1, 3 * FINGERPRINT_SPAN]
+)
 @pytest.mark.parametrize("dated", [True, False])
 def test_who_a_file_is_that_begins_with_undated_lines(length: int, dated: bool) -> None:
     undated = (b"x" * 99 + b"\n") * (length // 100) + b"y" * (length % 100 - 1) + b"\n"

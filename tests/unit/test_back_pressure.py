@@ -12,8 +12,8 @@ from shipper.deliver.batch import Limits
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.pipeline import Settings
+from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
-from shipper.read.tail_input import TailInput
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.vitals import Vitals, conservation
@@ -49,7 +49,7 @@ def sidecar(folder: Path, sink: MemorySink, limits: Limits, read_size: int, cloc
     log = b"".join(b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|line %05d\n" % n for n in range(LINES))
     (folder / "Mfa.log").write_bytes(log)
     delivery = Delivery(sink, Deaf(), Deaf(), run="r", now=clock, random=random.Random(1).random)
-    tail = Tail([TailInput(str(folder / "Mfa.log"))], {}, now=lambda: clock() / SECOND, read_size=read_size)
+    tail = Tail([TailInput(str(folder / "Mfa.log"))], {}, TailOptions(read_size=read_size), now=lambda: clock() / SECOND)
     yield Sidecar(
         tail,
         delivery,

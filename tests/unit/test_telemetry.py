@@ -14,8 +14,8 @@ from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import UsageError
 from shipper.model import Counts
+from shipper.read.inputs import TailInput
 from shipper.read.tail import Tail
-from shipper.read.tail_input import TailInput
 from shipper.sidecar.metrics import METRICS, Scrape, VitalsCollector
 from shipper.sidecar.pages import BEAT, Server
 from shipper.sidecar.vitals import Vitals

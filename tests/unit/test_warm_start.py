@@ -3,8 +3,7 @@
 from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings
-from shipper.read.position import Position
-from shipper.read.reading import Reading
+from shipper.read.position import Position, Reading
 from shipper.sidecar.warm_start import LivePipelines, WarmStart
 
 

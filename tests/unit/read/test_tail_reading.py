@@ -62,9 +62,9 @@ def test_who_a_file_is_agrees_with_parse(rig: Rig, content: bytes) -> None:
     path = str(rig.path("a.log"))
     with open_bytes(path) as read:
         file = identify(path, read, "")
-    (place,) = rig.places.values()
-    assert (place.fingerprint, place.time, place.encoding) == (file.fingerprint, file.time, file.encoding)
-    assert place.offset == place.size == len(content)
+    (position,) = rig.positions.values()
+    assert (position.fingerprint, position.time, position.encoding) == (file.fingerprint, file.time, file.encoding)
+    assert position.offset == position.size == len(content)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -81,11 +81,21 @@ def test_utf16(make: Callable[..., Rig], encoding: str) -> None:
     assert rig.settle() == b""
 
 
+def test_half_a_character_that_looks_like_a_line_end_is_none(rig: Rig) -> None:
+    data = ("\ufeff" + line(1).decode().rstrip("\n") + "\u0a41\u4100\n").encode("utf-16-le")
+    at = data.index(b"\x41\x0a\x00\x41") + 3
+    rig.append("a.log", data[:at])  # the last two bytes are those of LF, but on an odd offset
+    assert rig.step() == b""
+    rig.append("a.log", data[at:])
+    assert rig.step() == data[2:]
+    assert rig.tail.truncations == 0
+
+
 def test_a_given_encoding_without_mark(make: Callable[..., Rig]) -> None:
     rig = make(encoding="utf-16-le")
     rig.append("a.log", line(1).decode().encode("utf-16-le"))
     assert rig.step() == line(1).decode().encode("utf-16-le")
-    assert next(iter(rig.places.values())).encoding == "utf-16-le"
+    assert next(iter(rig.positions.values())).encoding == "utf-16-le"
 
 
 @pytest.mark.parametrize("read_size", [16, 50, 100, 16384])
@@ -111,6 +121,28 @@ def test_gzip_is_known_by_its_first_bytes(rig: Rig) -> None:
     rig.path("a.log").write_bytes(gzip.compress(line(1)) + gzip.compress(line(2) + b"end"))
     assert rig.step() + rig.settle() == line(1) + line(2) + b"end"
     assert rig.settle() == b""
+
+
+@pytest.mark.parametrize("known_as", ["empty", "one byte"])
+def test_gzip_is_known_when_its_first_bytes_come_late(rig: Rig, known_as: str) -> None:
+    """The compressor makes the file before it writes to it; what the search finds then is no plain file."""
+    rig.append("a.log.1", line(1))
+    assert rig.step() == line(1)
+    rig.append("a.log.1", line(2))
+    rig.path("a.log.1.gz").write_bytes(b"" if known_as == "empty" else b"\x1f")
+    assert rig.step() == line(2)
+    rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1) + line(2) + line(3)))
+    rig.path("a.log.1").unlink()
+    assert rig.settle() == line(3)
+    assert rig.tail.problems == {}
+
+
+def test_a_large_gzip_whose_first_bytes_come_late_is_no_garbage(rig: Rig) -> None:
+    text = b"".join(line(n % 60, os.urandom(60).hex()) for n in range(2000))
+    rig.path("a.log.1.gz").write_bytes(b"")
+    assert rig.step() == b""
+    rig.path("a.log.1.gz").write_bytes(gzip.compress(text))
+    assert rig.settle() == text
 
 
 def test_a_truncated_gzip_ships_what_is_readable_and_says_so(rig: Rig) -> None:
@@ -171,14 +203,14 @@ def test_lag_counts_what_is_not_read(rig: Rig) -> None:
 def test_replay_gives_the_past_up_to_where_read_goes_on(rig: Rig) -> None:
     rig.append("a.log", line(1) + line(2))
     rig.step()
-    key = next(iter(rig.places))
+    key = next(iter(rig.positions))
     rig.path("a.log").rename(rig.path("a.log.1"))
     rig.append("a.log", line(3))
     rig.step()
     rig.restart()
     rig.append("a.log", line(4))
     rig.tail.look()
-    source = rig.places[key].source
+    source = rig.positions[key].source
     past = list(rig.tail.replay(source, key, len(line(1))))
     assert b"".join(one.chunk.data for one in past) == line(2) + line(3)
     assert source not in rig.tail.past_lost
@@ -188,12 +220,12 @@ def test_replay_gives_the_past_up_to_where_read_goes_on(rig: Rig) -> None:
 def test_replay_of_a_past_that_is_gone(rig: Rig) -> None:
     rig.append("a.log", line(1) + line(2))
     rig.step()
-    key = next(iter(rig.places))
+    key = next(iter(rig.positions))
     rig.path("a.log").unlink()
     rig.append("a.log", line(3))
     rig.step()
     rig.restart()
     rig.tail.look()
-    source = rig.places[key].source
+    source = rig.positions[key].source
     assert b"".join(one.chunk.data for one in rig.tail.replay(source, key, 0)) == line(3)
     assert source in rig.tail.past_lost
