@@ -19,11 +19,22 @@ $(READY): pyproject.toml
 demo: $(READY) ## Parse an example log and show the double prompt in it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deploy/examples/demo.sh
 
-test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+PYTEST := -m pytest -n 2 --dist worksteal -q
+
+test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run all tests, or with PYTHONS="3.11 3.12 3.13" on each of these
+	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) $(TESTS))
+
+.PRECIOUS: .cache/python-%/.ready
+.cache/python-%/.ready: pyproject.toml
+	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd:) python$* -m venv $(@D) # pyenv hides most of its versions
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+test-%: .cache/python-%/.ready
+	$(<D)/bin/python $(PYTEST) $(TESTS)
 
 coverage: $(READY) ## Run the tests of the pure folders, and fail where they leave a branch out
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q --cov --cov-report=term-missing tests/unit tests/test_golden.py
+	$(BIN)/python $(PYTEST) --cov --cov-report=term-missing tests/unit tests/test_golden.py
 
 lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check .
