@@ -89,6 +89,9 @@ def _security_faults(security: Security) -> list[Fault]:
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the file."""
     described = msgspec.json.schema(Config, schema_hook=_describe)
+    for section in described["$defs"].values():
+        if "description" in section:  # a docstring, whose indentation Python 3.13 takes away
+            section["description"] = " ".join(section["description"].split())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mfa-shipper configuration",
