@@ -33,14 +33,22 @@ class Advance(NamedTuple):
     warm: WarmStart
 
 
+class _Mark(NamedTuple):
+    """Where a read began: the newest event time before it, and the time of the first line of its file."""
+
+    newest: int
+    first_time: str
+    here: WarmStart
+
+
 class _Live:
-    """One log: its pipeline, and marks (the newest event time before a read, where that read began)."""
+    """One log: its pipeline, and marks on the way, in the order in which `Replay` would pass them."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.key = ""
         self.last_times: dict[str, str] = {}
-        self.marks: deque[tuple[int, WarmStart]] = deque()
+        self.marks: deque[_Mark] = deque()
 
 
 Replay = Callable[[str, str, int], Iterable[Reading]]
@@ -73,7 +81,7 @@ class LivePipelines:
         """The events of a reading, and the advance to release when they are delivered."""
         live = self._live.get(reading.source) or self._start(reading.source)
         self._turn_to(live, reading)
-        self._mark(live, WarmStart(reading.key, reading.chunk.offset))
+        self._mark(live, reading)
         block = live.pipeline(reading.chunk)
         place = reading.place._replace(last_time=live.pipeline.last_time)
         return block, Advance(reading.key, place, self._warm_from(live))
@@ -87,7 +95,7 @@ class LivePipelines:
             muted = _Live(Pipeline(self._settings, Counts()))
             for reading in self._replay(source, *begin):
                 self._turn_to(muted, reading)
-                self._mark(muted, WarmStart(reading.key, reading.chunk.offset))
+                self._mark(muted, reading)
                 muted.pipeline(reading.chunk)
             live.marks = muted.marks
             live.pipeline.restore(muted.pipeline.snapshot())
@@ -101,19 +109,23 @@ class LivePipelines:
             live.key = reading.key
             live.pipeline.open(reading.file, live.last_times.get(reading.key))
 
-    def _mark(self, live: _Live, here: WarmStart) -> None:
-        newest = live.pipeline.state.newest
+    def _mark(self, live: _Live, reading: Reading) -> None:
+        newest, marks = live.pipeline.state.newest, live.marks
         if newest == BEFORE_ALL:
-            live.marks.clear()  # lines without a time stamp leave no state
-        if not live.marks or newest - live.marks[-1][0] >= self._horizon // MARKS:
-            live.marks.append((newest, here))
+            marks.clear()  # lines without a time stamp leave no state
+        # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
+        # younger file would skip it.
+        while marks and marks[-1].first_time > reading.place.time:
+            marks.pop()
+        if not marks or newest - marks[-1].newest >= self._horizon // MARKS:
+            marks.append(_Mark(newest, reading.place.time, WarmStart(reading.key, reading.chunk.offset)))
 
     def _warm_from(self, live: _Live) -> WarmStart:
         """The latest mark before everything that can still change a result."""
         oldest = live.pipeline.state.newest - self._horizon
-        while len(live.marks) > 1 and live.marks[1][0] <= oldest:
+        while len(live.marks) > 1 and live.marks[1].newest <= oldest:
             live.marks.popleft()
-        return live.marks[0][1]
+        return live.marks[0].here
 
     @property
     def newest(self) -> int | None:
