@@ -80,12 +80,10 @@ def neighbours(module: str) -> set[str]:
 
 
 def documented(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    """Public functions and classes, and the public methods of these."""
+    """Public functions and classes. Methods are exempt: a Protocol may document them."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield node
-            if isinstance(node, ast.ClassDef):
-                yield from documented(node.body)
 
 
 def floor(module: str) -> int:

@@ -105,7 +105,8 @@ class PipelineSection(_Section, frozen=True):
 
 
 class BatchSection(_Section, frozen=True):
-    """When a batch is sent: at this many events or bytes, or when its first event reaches this age."""
+    """When a batch is sent: after the read that brings it to this many events or bytes, or at this age of its first
+    event. These limits are soft, because a batch ends with a whole read; small limits make reads smaller, down to 1 KiB."""
 
     max_events: Positive = 2000
     max_bytes: Size = _default(Size, 1 << 20)

@@ -11,7 +11,7 @@ from shipper.durable import rename_durably
 from shipper.errors import RunError, UsageError
 
 
-class ClosedPipe(Exception):  # noqa: N818  an event, not an error: the reader has seen enough
+class ClosedPipe(Exception):
     """The reader of standard output went away."""
 
 

@@ -20,7 +20,7 @@ from shipper.times import StampReader, from_seconds
 SCAN = 256 * 1024  # bytes a step when the end of a very long line is looked for
 
 
-class Changed(Exception):  # noqa: N818  an observation, not an error
+class Changed(Exception):
     """The bytes before the offset are not what they were: the file was cut and written anew."""
 
 

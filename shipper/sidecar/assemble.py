@@ -14,13 +14,11 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
-import orjson
-
 from shipper import pipeline
 from shipper.config.sections import Config
 from shipper.decode.library import load, syslog_time
 from shipper.decode.line_patterns import stamp_reader
-from shipper.deliver.batch import Limits
+from shipper.deliver.batch import Limits, read_size
 from shipper.deliver.dead_letters import NAME, DeadLetterFile
 from shipper.deliver.delivery import Delivery, Watcher
 from shipper.deliver.kafka.client import Client, KafkaOptions
@@ -131,14 +129,7 @@ def kafka_options(config: Config) -> KafkaOptions:
         ca_file,
         cert_file,
         key_file,
-        exact_keys=bool(config.pipeline.patterns) or _names_a_user(config),
     )
-
-
-def _names_a_user(config: Config) -> bool:
-    """True if a constant field could be taken for the user of an event."""
-    pipeline = config.pipeline
-    return b'"user"' in orjson.dumps([pipeline.host, pipeline.labels, pipeline.observer])
 
 
 SINKS: dict[str, Callable[[Config], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
@@ -199,23 +190,24 @@ def build_loop(
         TailInput(os.path.expanduser(section.path), section.start, section.encoding, tuple(section.exclude))
         for section in config.inputs
     ]
+    batch = config.output.batch
+    limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
     tail = Tail(
         inputs,
         stored.places,
         now=time.monotonic,
         line_limit=settings.line_limit,
-        read_size=settings.read_size,
+        read_size=read_size(limits, settings.read_size),
         rotate_wait=config.tail.rotate_wait / SECOND,
         stamp_of=stamp_reader(settings.library.lines),
         most_open=most_open,
     )
-    batch = config.output.batch
     return Sidecar(
         tail,
         delivery,
         checkpoint,
         settings,
-        limits=Limits(batch.max_events, batch.max_bytes, batch.max_age),
+        limits=limits,
         places=stored.places,
         warm=stored.warm,
         vitals=vitals,

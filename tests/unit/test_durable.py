@@ -17,6 +17,7 @@ from shipper.durable import sync_folder, write_durably
 from shipper.emit.output import open_output
 from shipper.errors import RunError
 from shipper.sidecar.checkpoint import Checkpoint
+from shipper.testing import block
 
 
 class Recorder:
@@ -103,6 +104,10 @@ def test_a_device_that_fails_is_one(recorder: Recorder, tmp_path: Path) -> None:
 # Who writes durably
 
 
+def refused(*lines: bytes) -> tuple[Refusal, ...]:
+    return Batch(1, (block(*lines),)).refusals(dict.fromkeys(range(len(lines)), "x"))
+
+
 def test_the_checkpoint(recorder: Recorder, tmp_path: Path) -> None:
     assert Checkpoint(str(tmp_path)).save({}, {}) is None
     assert recorder.calls == ["sync checkpoint.json.new", "rename checkpoint.json", "sync ."]
@@ -110,15 +115,15 @@ def test_the_checkpoint(recorder: Recorder, tmp_path: Path) -> None:
 
 def test_a_new_file_of_dead_letters(recorder: Recorder, tmp_path: Path) -> None:
     letters = DeadLetterFile(str(tmp_path / "letters"))
-    letters.add((Refusal(b"1", "x"),))
+    letters.add(refused(b"1"))
     assert recorder.calls == ["sync letters", "sync ."]
-    letters.add((Refusal(b"2", "x"),))
+    letters.add(refused(b"2"))
     assert recorder.calls[2:] == ["sync letters"]
 
 
 def test_dead_letters_that_were_delivered(recorder: Recorder, tmp_path: Path) -> None:
     letters = DeadLetterFile(str(tmp_path / "letters"))
-    letters.add((Refusal(b"1", "x"), Refusal(b"2", "x")))
+    letters.add(refused(b"1", b"2"))
     recorder.calls.clear()
     letters.keep_only([1])
     assert recorder.calls == ["sync letters.new", "rename letters", "sync ."]
@@ -130,7 +135,7 @@ def test_the_output_file_of_the_sidecar(recorder: Recorder, tmp_path: Path) -> N
     assert recorder.calls == ["sync ."]
     for number in (1, 2):
         recorder.calls.clear()
-        sink.send(Batch(number, b"line\n", 1))
+        sink.send(Batch(number, (block(b"line"),)))
         sink.poll(0)
     sink.close(0)
     assert recorder.calls[0] == "sync out"
