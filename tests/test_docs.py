@@ -289,7 +289,7 @@ def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -
     (tmp_path / "annotated.yaml").write_text(ANNOTATED.read_text(encoding="utf-8"), encoding="utf-8")
     known = set(keys(schema()))
     default, shown = (
-        msgspec.to_builtins(load_config(str(tmp_path / f"{name}.yaml"), {})[0], enc_hook=int) for name in ("least", "annotated")
+        msgspec.to_builtins(load_config(str(tmp_path / f"{name}.yaml"), {})[0], enc_hook=str) for name in ("least", "annotated")
     )
     lines = ANNOTATED.read_text(encoding="utf-8").splitlines()
     where = read_settings(str(ANNOTATED), {})
