@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, tzinfo
 from shipper.memo import Memo
 
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
+_SCALE: list[int] = [10 ** (9 - digits) for digits in range(10)]  # nanoseconds in a fraction of so many digits
 _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
@@ -48,28 +49,14 @@ class StampReader:
 
     def read(self, text: str) -> int | None:
         """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
-        second = self.seconds.get(text[:19])
-        digits = text[20:26]
-        if (
-            second is not None
-            and len(text) == 27
-            and text[19] == "."
-            and text[26] == "Z"
-            and text.isascii()
-            and digits.isdecimal()
-        ):
-            return second + int(digits) * 1000
-        return self._read(text)
-
-    def _read(self, text: str) -> int | None:
         match = _STAMP.fullmatch(text)
         if match is None:
             return None
         whole, fraction = match.groups()
         second = self.seconds[whole]
-        if second is None:
-            return None
-        return second + (int(fraction.ljust(9, "0")) if fraction else 0)
+        if second is None or fraction is None:
+            return second
+        return second + int(fraction) * _SCALE[len(fraction)]
 
 
 _RFC_3339 = re.compile(

@@ -48,7 +48,7 @@ class Exchanges:
 
     def verdict(self, thread: Thread, exchange: Exchange, outcome: str) -> None:
         """Note the verdict of an open exchange."""
-        self.open[thread] = exchange._replace(verdict=outcome)
+        self.open[thread] = Exchange._make((*exchange[:5], outcome))
 
     def close(self, thread: Thread) -> None:
         """Close the exchange of a thread: its status has come."""

@@ -1,40 +1,26 @@
 """What each kind of line adds to its event, and what it does to the exchange of its thread. Pure."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START, shared_json, status_fields
+from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START, shared_json
 from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Kind
 from shipper.decode.line_patterns import Line
-from shipper.decode.status_codes import SEVERITIES
-from shipper.model import Code, Counts, Document, Exchange, User
+from shipper.model import Counts, Document, Exchange, User
 
-_CONTRADICTION = {"success", "failure"}
+SURE = ("success", "failure")
 
-
-class Part(NamedTuple):
-    """What a kind of line says.
-
-    Attributes:
-        event: the fields below `event`, up to `event.module`.
-        azure: the fields below `azure_mfa`.
-        user: who signs in.
-        completed: the authentication that this line completes.
-    """
-
-    event: Document
-    azure: Document
-    user: User | None
-    completed: Exchange | None = None
+# What a kind of line says: the fields below `event`, up to `event.module`; those below `azure_mfa`; who signs in; the
+# authentication that it completes. A plain tuple, as `Line` is.
+Part = tuple[Document, Document, User | None, Exchange | None]
 
 
 def _request(line: Line, state: LogState, counts: Counts) -> Part:
     counts.requests += 1
-    facts, context = line.facts, line.context
+    _, _, event_id, stamp, time, context, facts, _ = line
     thread = facts.correlation or context.thread
     event: Document = {
-        "id": line.id,
+        "id": event_id,
         "dataset": context.dataset,
         "kind": "event",
         "category": AUTHENTICATION,
@@ -43,20 +29,21 @@ def _request(line: Line, state: LogState, counts: Counts) -> Part:
         "outcome": "unknown",
         "module": MODULE,
     }
-    azure: Document = {"request": {"arguments": list(facts.arguments)}} if facts.arguments else {}
-    azure["exchange"] = {"id": line.id}
+    azure: Document = {"request": {"arguments": facts.arguments}} if facts.arguments else {}
+    azure["exchange"] = {"id": event_id}
     if thread is not None:
-        exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, context.process))
+        exchange = Exchange(time, stamp, event_id, facts.user, shared_json(facts.user, context.process))
         counts.given_up += state.exchanges.request(thread, exchange)
-    return Part(event, azure, facts.user)
+    return event, azure, facts.user, None
 
 
 def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
     counts.verdicts += 1
-    facts, thread = line.facts, line.context.thread
+    _, _, event_id, _, time, context, facts, tags = line
+    thread = context.thread
     event: Document = {
-        "id": line.id,
-        "dataset": line.context.dataset,
+        "id": event_id,
+        "dataset": context.dataset,
         "kind": "event",
         "category": AUTHENTICATION,
         "type": INFO,
@@ -65,50 +52,48 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
         "module": MODULE,
     }
     azure: Document = {"auth_result": facts.auth_result}
-    exchange = state.exchanges.belonging(thread, line.time, state.newest)
+    exchange = state.exchanges.belonging(thread, time, state.newest)
     if thread is None or exchange is None:
-        _orphan(line, counts)
-        return Part(event, azure, None)
+        _orphan(tags, counts)
+        return event, azure, None, None
     state.exchanges.verdict(thread, exchange, facts.verdict or "unknown")
     azure["exchange"] = {"id": exchange.id}
-    return Part(event, azure, exchange.user)
+    return event, azure, exchange.user, None
 
 
 def _status(line: Line, state: LogState, counts: Counts) -> Part:
     counts.statuses += 1
-    facts, code = line.facts, line.facts.code
-    thread = facts.correlation or line.context.thread
-    assert code is not None
-    exchange = state.exchanges.belonging(thread, line.time, state.newest)
+    _, _, _, stamp, time, context, facts, tags = line
+    thread = facts.correlation or context.thread
+    exchange = state.exchanges.belonging(thread, time, state.newest)
     verdict = facts.verdict or (exchange.verdict if exchange else None)
-    event = _decided(line, counts, END, "mfa-status", code, verdict)
-    azure: Document = {"status": status_fields(code)}
+    event = _decided(line, counts, END, "mfa-status", verdict)
+    azure: Document = {"status": facts.status}
     if thread is None or exchange is None:
-        _orphan(line, counts)
+        _orphan(tags, counts)
         event["module"] = MODULE
-        return Part(event, azure, facts.user)
+        return event, azure, facts.user, None
     event["start"] = exchange.start_text
-    event["end"] = line.stamp
-    event["duration"] = line.time - exchange.start
+    event["end"] = stamp
+    event["duration"] = time - exchange.start
     event["module"] = MODULE
     azure["exchange"] = {"id": exchange.id}
     state.exchanges.close(thread)
-    return Part(event, azure, exchange.user or facts.user, exchange)
+    return event, azure, exchange.user or facts.user, exchange
 
 
 def _result(line: Line, state: LogState, counts: Counts) -> Part:
     counts.results += 1
-    facts, code = line.facts, line.facts.code
-    assert code is not None
-    event = _decided(line, counts, INFO, "mfa-result", code, facts.verdict)
+    _, _, event_id, stamp, time, _, facts, _ = line
+    event = _decided(line, counts, INFO, "mfa-result", facts.verdict)
     event["module"] = MODULE
-    return Part(event, {"status": status_fields(code)}, facts.user, Exchange(line.time, line.stamp, line.id, facts.user, ""))
+    return event, {"status": facts.status}, facts.user, Exchange(time, stamp, event_id, facts.user, "")
 
 
 def _log(line: Line, state: LogState, counts: Counts) -> Part:
     counts.logs += 1
-    facts = line.facts
-    event: Document = {"id": line.id, "dataset": line.context.dataset, "kind": "event"}
+    _, _, event_id, _, _, context, facts, _ = line
+    event: Document = {"id": event_id, "dataset": context.dataset, "kind": "event"}
     if facts.action is None:
         event["action"] = "log"
     else:
@@ -116,7 +101,7 @@ def _log(line: Line, state: LogState, counts: Counts) -> Part:
         event["action"] = facts.action
         event["outcome"] = facts.verdict or outcome
     event["module"] = MODULE
-    return Part(event, {}, facts.user)
+    return event, {}, facts.user, None
 
 
 KINDS: dict[Kind, Callable[[Line, LogState, Counts], Part]] = {
@@ -128,29 +113,29 @@ KINDS: dict[Kind, Callable[[Line, LogState, Counts], Part]] = {
 }
 
 
-def _decided(line: Line, counts: Counts, types: list[str], action: str, code: Code, verdict: str | None) -> Document:
+def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict: str | None) -> Document:
     """The event of a status or result: what its code and the verdict say together."""
+    _, _, event_id, _, _, context, facts, tags = line
+    code = facts.code
+    assert code is not None
     counts.classes[code.status_class] += 1
     counts.unknown_codes += not code.known
-    if {verdict, code.outcome} == _CONTRADICTION:
+    outcome = code.outcome
+    if verdict != outcome and verdict in SURE and outcome in SURE:
         counts.conflicts += 1
-        line.tags.append("mfa_outcome_conflict")
-    event: Document = {
-        "id": line.id,
-        "dataset": line.context.dataset,
+        tags.append("mfa_outcome_conflict")
+    return {
+        "id": event_id,
+        "dataset": context.dataset,
         "kind": "event",
         "category": AUTHENTICATION,
         "type": types,
         "action": action,
-        "outcome": verdict or code.outcome,
+        "outcome": verdict or outcome,
+        **facts.decided,
     }
-    if code.number is not None:
-        event["code"] = str(code.number)
-    event["reason"] = code.description
-    event["severity"] = SEVERITIES[code.severity]
-    return event
 
 
-def _orphan(line: Line, counts: Counts) -> None:
+def _orphan(tags: list[str], counts: Counts) -> None:
     counts.orphans += 1
-    line.tags.append("mfa_orphan")
+    tags.append("mfa_orphan")

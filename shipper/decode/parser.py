@@ -73,7 +73,9 @@ class Parser:
         self.completions: list[CompletionFields] = []
         self._facts = facts
         self._line_patterns = line_patterns_of(library.lines)
+        self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
         self._envelope = Envelope(options.constants)
+        self._keep_original = options.keep_original
         self._file = None if file.path is None else {"path": file.path}
         path = file.path
         self._origins: Memo[str, Origin] = Memo(lambda dataset: Origin(path, dataset, "event"), 1024)
@@ -83,9 +85,22 @@ class Parser:
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         self.begin()
-        for line, offset, ended in split(chunk, self.file.encoding):
-            self.raw(line, offset, ended=ended, cut=chunk.cut)
+        if chunk.data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in chunk.data:
+            self._ascii(chunk)
+        else:
+            for line, offset, ended in split(chunk, self.file.encoding):
+                self.raw(line, offset, ended=ended, cut=chunk.cut)
         return self.end()
+
+    def _ascii(self, chunk: Chunk) -> None:
+        """Take the lines of a chunk that need no decoding of their own."""
+        lines = chunk.data.decode("ascii").split("\n")
+        if not lines[-1]:
+            del lines[-1]
+        offset = chunk.offset
+        for text in lines:
+            self.line(text, offset, [])
+            offset += len(text) + 1
 
     def begin(self) -> None:
         """Start a chunk."""
@@ -133,7 +148,7 @@ class Parser:
         message = message or ""
         facts = self._facts.get(message) or self._facts_of(message)
         context = self._contexts[level, pid, tid, component]
-        line = tuple.__new__(Line, (text, offset, event_id, stamp, time, context, facts, tags))
+        line = text, offset, event_id, stamp, time, context, facts, tags
         event, azure, user, completed = KINDS[facts.kind](line, state, self.counts)
         if completed is not None:
             self._complete(line, completed, event["outcome"])
@@ -141,17 +156,18 @@ class Parser:
         extra = (*form.others(found), *facts.extra) if form.has_extra else facts.extra
         if extra:
             _put_extra(document, extra)
-        self._add(self._envelope.close(document, tags), (stamp, event_id, self._origins[context.dataset], user and user[3]), time)
+        label = (stamp, event_id, self._origins[context.dataset], user and user[3])
+        self._add(self._envelope.close(document, tags), label, time)
         return True
 
     def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
         """The event of a well-formed line, without the fields that not every such line has."""
-        context, facts = line.context, line.facts
+        text, offset, _, stamp, _, context, facts, _ = line
         if context.component:
             event["provider"] = context.component
-        if self.options.keep_original:
-            event["original"] = line.text
-        document: Document = {"@timestamp": line.stamp, "event": event, "message": facts.message}
+        if self._keep_original:
+            event["original"] = text
+        document: Document = {"@timestamp": stamp, "event": event, "message": facts.message}
         if user is not None:
             document["user"], document["related"] = user_parts(user)
         if facts.target is not None:
@@ -160,7 +176,7 @@ class Parser:
             document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
         if context.process is not None:
             document["process"] = context.process
-        document["log"] = self._log(context.level, line.offset)
+        document["log"] = self._log(context.level, offset)
         if request_id is not None:
             azure.setdefault("request", {})["id"] = request_id
         if azure:
@@ -219,27 +235,27 @@ class Parser:
 
     def interpret(self, message: str) -> Facts:
         """The facts of a message: those of the first pattern that matches."""
-        for pattern in self.library.messages:
-            captured = pattern.match(message)
-            if captured is not None:
-                return interpret(message, pattern, captured, self.library.codes)
+        for fullmatch, pattern in self._message_patterns:
+            found = fullmatch(message)
+            if found is not None:
+                return interpret(message, pattern, pattern.captured(found), self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
     def _complete(self, line: Line, exchange: Exchange, outcome: str) -> None:
         """Note an authentication that the next event completes."""
-        code = line.facts.code
-        assert code is not None
+        _, _, _, stamp, time, context, facts, _ = line
+        assert facts.code is not None
         self.completions.append(
             (
                 len(self.texts),
                 exchange.user,
                 exchange.id,
-                line.context.component or "",
+                context.component or "",
                 exchange.start,
                 exchange.start_text,
-                line.time,
-                line.stamp,
-                code,
+                time,
+                stamp,
+                facts.code,
                 outcome == "success",
                 self.state.newest,
             )

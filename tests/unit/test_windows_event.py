@@ -74,7 +74,9 @@ def test_fields_that_hold_no_text_are_left_out() -> None:
 def test_fields_of_winlogbeat() -> None:
     log = {"provider_name": "AuthZ", "computer_name": "nps01", "process": {"pid": 12, "thread": {"id": 34}}}
     line = {"@timestamp": "2024-03-05T10:11:12.500Z", "log": {"level": "Error"}, "message": "hello", "winlog": log}
-    assert read_event(json.dumps(line)) == WindowsEvent("2024-03-05T10:11:12.500Z", "error", "12", "34", "AuthZ", "hello", "nps01")
+    assert read_event(json.dumps(line)) == WindowsEvent(
+        "2024-03-05T10:11:12.500Z", "error", "12", "34", "AuthZ", "hello", "nps01"
+    )
 
 
 def test_fields_of_xml() -> None:
