@@ -124,7 +124,7 @@ def expected(generations: list[bytearray], folder: Path) -> dict[str, dict[str, 
         if content:
             (everything / f"Mfa.log.{number}").write_bytes(content)
     with open_inputs([str(everything / "*")]) as (sources, stdin):
-        blocks = (block for source in sources for block, _ in run_source(Settings(load()), source, stdin, Counts()))
+        blocks = (block.data for source in sources for block, _ in run_source(Settings(load()), source, stdin, Counts()))
         return {one["event"]["id"]: one for one in documents(b"".join(blocks).splitlines())}
 
 

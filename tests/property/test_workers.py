@@ -158,7 +158,7 @@ def run(out: Path, how: Settings, names: Sequence[str], planned: Plan | None) ->
             if planned is None:
                 for source in sources:
                     for block, size in run_source(how, source, stdin, counts):
-                        output.write(block)
+                        output.write(block.data)
                         sizes.append(size)
             else:
                 cut = planned(sources)
