@@ -126,7 +126,7 @@ def test_a_file_that_may_not_be_read_is_told_and_read_later(tmp_path: Path) -> N
     closed.chmod(0)
     shipper.start()
     until(lambda: len(came(tmp_path)) == 10, "the file that it may read")
-    until(lambda: "MfaA.log cannot be read: Permission denied" in shipper.said(), "it says which one it may not")
+    until(lambda: "MfaA.log: Permission denied; will retry" in shipper.said(), "it says which one it may not")
     closed.chmod(0o600)
     until(lambda: len(came(tmp_path)) == 20, "the other file")
     # A log that is open already is read on, whatever becomes of its permissions.

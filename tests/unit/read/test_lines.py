@@ -204,6 +204,13 @@ def test_searching_begins_where_it_is_told(data: bytes, newline: bytes, start: i
         assert found == (whole + start if whole >= 0 else -1)
 
 
+def test_searching_backwards_stops_where_it_is_told() -> None:
+    data = b"\n\0x\n\0y"  # a line end, and its bytes on an odd offset
+
+    assert last_newline(data, b"\n\0", 2) == -1
+    assert last_newline(data, b"\n\0") == 0
+
+
 @given(TEXTS, st.sampled_from(ENCODINGS), st.integers(0, 1000))
 def test_lines_of_a_chunk(text: str, encoding: str, offset: int) -> None:
     data = text.encode(encoding)
@@ -314,9 +321,9 @@ def test_a_long_line_in_small_reads_takes_the_time_of_its_length(data: str, size
 # A file that is followed: the same lines
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
-    TEXTS,
+    st.lists(st.sampled_from([*PIECES, "x" * 30, "山" * 40]), max_size=20).map("".join),
     st.sampled_from(ENCODINGS),
     st.integers(16, 100),
     st.integers(16, 100),

@@ -81,6 +81,15 @@ def test_utf16(make: Callable[..., Rig], encoding: str) -> None:
     assert rig.settle() == b""
 
 
+def test_a_long_utf16_line_may_stop_inside_a_character(make: Callable[..., Rig]) -> None:
+    rig = make(options={"read_size": 16})
+    first, long = ("\ufeff" + line(1).decode()).encode("utf-16-le"), ("x" * 100 + "\n").encode("utf-16-le")
+    rig.append("a.log", first + long[:151])
+    assert rig.step() == first[2:]
+    rig.append("a.log", long[151:])
+    assert rig.step() == long
+
+
 def test_half_a_character_that_looks_like_a_line_end_is_none(rig: Rig) -> None:
     data = ("\ufeff" + line(1).decode().rstrip("\n") + "\u0a41\u4100\n").encode("utf-16-le")
     at = data.index(b"\x41\x0a\x00\x41") + 3
