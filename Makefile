@@ -40,10 +40,10 @@ bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minut
 	$(BIN)/python -m tests.bench.sidecar
 
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
-	$(BIN)/python -m tests.real.kafka
+	$(BIN)/python -m tests.support.kafka
 
 kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka
-	$(BIN)/python -m tests.real.kafka --consume mfa-events
+	$(BIN)/python -m tests.support.kafka --consume mfa-events
 
 chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
 	$(BIN)/python -m tests.chaos.kill

@@ -15,8 +15,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.bench.generate import Recipe, generate
 from tests.deploy.tools import DEPLOY, ROOT, missing
+from tests.support.generate import Recipe, generate
 
 PIPES = DEPLOY / "pipes"
 SYSLOG_NG = ROOT / ".cache" / "syslog-ng"  # unpacked, as Debian's package cannot be beside rsyslog's

@@ -15,8 +15,8 @@ from urllib.request import urlopen
 
 import yaml
 
-from tests.chaos.process import Shipper, configuration, until
 from tests.deploy.tools import DEPLOY, ROOT, tool
+from tests.support.process import Shipper, configuration, until
 
 HINT = "apt-get install --no-install-recommends prometheus"
 FOLDER = DEPLOY / "prometheus"

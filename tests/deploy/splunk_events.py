@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.bench.generate import Recipe, generate
 from tests.deploy.splunk_app import ECS, Event, search_time
 from tests.deploy.tools import ROOT
+from tests.support.generate import Recipe, generate
 
 GOLDEN = ROOT / "tests" / "golden"
 

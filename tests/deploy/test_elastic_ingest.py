@@ -16,7 +16,7 @@ from tests.deploy.elastic.loaded import install
 from tests.deploy.elastic.schema import fields
 from tests.deploy.elastic.templates import NAME, PIPELINE
 from tests.deploy.tools import ROOT
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]
 THREAD = re.compile(r"^([^|]*\|[^|]*\|[0-9]+\|)[0-9]{1,18}(\|)")

@@ -14,7 +14,7 @@ from tests.deploy.elastic.loaded import install, load, week
 from tests.deploy.elastic.panels import Panel, panels, rows, search
 from tests.deploy.elastic.render import pictures
 from tests.deploy.elastic.schema import fields
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]
 every_panel = pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.id)

@@ -15,7 +15,7 @@ from tests.deploy.elastic.schema import fields
 from tests.deploy.elastic.templates import NAME
 from tests.deploy.test_elastic_ingest import golden_lines
 from tests.deploy.tools import DEPLOY, ROOT
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 PRODUCTS = {"elastic": "ELASTICSEARCH", "opensearch": "OPENSEARCH"}
 every_product = pytest.mark.parametrize("product", PRODUCTS)

@@ -15,7 +15,7 @@ from tests.deploy.elastic.schema import ecs_types, event_schema, fields
 from tests.deploy.elastic.templates import NAME, requests
 from tests.deploy.elastic.whole import everything
 from tests.deploy.tools import DEPLOY, ROOT
-from tests.real.opensearch import OpenSearch, Refused
+from tests.support.opensearch import OpenSearch, Refused
 
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/expected.ndjson"))
 

@@ -18,7 +18,6 @@ import pytest
 import yaml
 
 from shipper.config.load import load_config
-from tests.chaos.process import until
 from tests.deploy.ops_fields import known, named, unknown
 from tests.deploy.pipes import (
     PIPES,
@@ -39,6 +38,7 @@ from tests.deploy.pipes import (
 )
 from tests.deploy.prometheus import free_port
 from tests.deploy.tools import ROOT
+from tests.support.process import until
 
 LINES = 3000
 SOON = 3.0  # seconds from a line in the log to its event at the end of the chain

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from shipper.decode.status_codes import CLASSES
-from tests.chaos.process import until
 from tests.deploy import grafana
 from tests.deploy.ops_fields import SCHEMA, named, unknown
 from tests.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, keep_writing, running
 from tests.deploy.tools import run, tool
+from tests.support.process import until
 
 RULES = yaml.safe_load((FOLDER / "rules.yml").read_text(encoding="utf-8"))
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULES["groups"] for rule in group["rules"]}

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.bench.generate import Recipe, generate
 from tests.deploy import sigma_fields
 from tests.deploy.sigma_rules import SIGMA
 from tests.deploy.sigma_run import run_eql
 from tests.deploy.tools import ROOT
+from tests.support.generate import Recipe, generate
 
 Document = dict[str, Any]
 Pair = tuple[str, str]

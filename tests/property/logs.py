@@ -13,7 +13,7 @@ from shipper.model import LogFile
 from shipper.read.files import Read, encoding_of
 from shipper.read.identity import identify
 from shipper.times import EPOCH
-from tests.fuzz import grammar
+from tests.support import grammar
 
 
 @cache

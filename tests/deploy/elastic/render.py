@@ -15,7 +15,7 @@ from tests.deploy.elastic.loaded import install, load, week
 from tests.deploy.elastic.panels import Panel, Row, panels, rows, search
 from tests.deploy.elastic.words import INTRO, TEXT, TITLE, description
 from tests.deploy.tools import DEPLOY, ROOT
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 HOURS = 3  # of one bar
 COLUMN, LINE, GAP, TOP = 26, 21, 8, 64

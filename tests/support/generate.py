@@ -1,6 +1,6 @@
 """Makes the logs that are measured: the same recipe and seed give the same bytes.
 
-    python -m tests.bench.generate mfa.log --lines 3000000
+    python -m tests.support.generate mfa.log --lines 3000000
 
 Authentications arrive as a Poisson process, `RATE` a second. In a RADIUS log (`pfrad`) each takes a
 thread of a pool, writes its request at once and its verdict and status when the user has answered,

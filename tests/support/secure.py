@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from cryptography.hazmat.primitives import serialization
 
-from tests.real.kafka import Broker
+from tests.support.kafka import Broker
 
 USERS = {"admin": "admin-secret", "shipper": "shipper-secret", "stranger": "stranger-secret"}
 MECHANISM = "SCRAM-SHA-512"

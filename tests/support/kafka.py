@@ -1,4 +1,4 @@
-"""A real Apache Kafka from Maven's jars, for tests and for people: `python -m tests.real.kafka`.
+"""A real Apache Kafka from Maven's jars, for tests and for people: `python -m tests.support.kafka`.
 
 One process is broker and controller (KRaft). It listens on 127.0.0.1 only.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.real.jars import Unavailable, class_path, free_port
+from tests.support.jars import Unavailable, class_path, free_port
 
 __all__ = ["Broker", "Seen", "Unavailable", "create_topic", "free_port", "read_topic"]
 
@@ -26,7 +26,7 @@ LONG_RUN = ("java", "-Xmx512m")  # with the compiler that a Kafka has in real li
 
 def jars() -> str:
     """The class path of Kafka; raises Unavailable."""
-    return class_path("kafka", Path(__file__).with_name("pom.xml"))
+    return class_path("kafka", Path(__file__).with_name("kafka.pom.xml"))
 
 
 class Broker:

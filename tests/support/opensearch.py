@@ -1,4 +1,4 @@
-"""A real OpenSearch from Maven's jars, for tests and for people: `python -m tests.real.opensearch`.
+"""A real OpenSearch from Maven's jars, for tests and for people: `python -m tests.support.opensearch`.
 
 One process, one node, 127.0.0.1 only, no security plug-in: for tests, never for data.
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.real.jars import Unavailable, class_path, free_port
+from tests.support.jars import Unavailable, class_path, free_port
 
 HERE = Path(__file__).parent
 JAVA = ("java", "-Xms512m", "-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1")

@@ -4,7 +4,7 @@ import base64
 import secrets
 from pathlib import Path
 
-from tests.real.kafka import Broker, free_port
+from tests.support.kafka import Broker, free_port
 
 SIZE = 3
 
