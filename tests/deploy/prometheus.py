@@ -3,7 +3,6 @@
 import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -147,8 +146,11 @@ def sample() -> list[str]:
     return [*codes, *example, "no pattern matches this", "nor this"]
 
 
-def keep_writing(sidecar: Sidecar, seconds: float) -> None:
-    """One copy of the sample a second: rates need movement."""
-    for _ in range(round(seconds)):
+def write_until_rates_move(sidecar: Sidecar, server: Prometheus) -> None:
+    """A copy of the sample between any two scrapes, until four of them have seen more lines than the one before."""
+
+    def moving() -> bool:
         sidecar.write(sample())
-        time.sleep(1)
+        return (server.value("changes(mfa_shipper_lines_read_total[5m])") or 0) >= 4
+
+    until(moving, "the counter of lines has grown in four scrapes", every=1.0)

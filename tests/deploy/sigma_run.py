@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.deploy.sigma_rules import library
+from deploy.generate.sigma.rules import library
 
 Document = dict[str, Any]
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)  # of the time stamps that the engine wants, in 100 ns

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.elastic import read_back, words
-from tests.deploy.elastic.panels import Panel, panels
-from tests.deploy.elastic.schema import fields
-from tests.deploy.elastic.templates import STREAMS
+from deploy.generate.elastic import words
+from deploy.generate.elastic.panels import Panel, panels
+from deploy.generate.elastic.templates import STREAMS
+from deploy.generate.schema import fields
+from tests.deploy.elastic import read_back
 
 FILES = (read_back.KIBANA, read_back.OPENSEARCH)
 SHAPES = {

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from deploy.generate.elastic.ingest import KEPT, LINE, MESSAGES, TARGETS, fields_of, script
+from deploy.generate.elastic.templates import NAME, PIPELINE
+from deploy.generate.schema import fields
 from tests.deploy import corpus
-from tests.deploy.elastic.ingest import KEPT, LINE, MESSAGES, SCRIPT, TARGETS, fields_of
 from tests.deploy.elastic.loaded import install
-from tests.deploy.elastic.schema import fields
-from tests.deploy.elastic.templates import NAME, PIPELINE
 from tests.deploy.tools import ROOT
 from tests.support.opensearch import OpenSearch
 
@@ -158,7 +158,7 @@ def test_fields_are_in_the_schema() -> None:
     assert captured <= known
     assert captured <= set(TARGETS) | KEPT
     assert set(TARGETS) <= captured, "a target that no pattern captures"
-    for parent, name in re.findall(r"\b(?:ctx\.)?(event|user|related|log)\.([a-z]+) =", SCRIPT):
+    for parent, name in re.findall(r"\b(?:ctx\.)?(event|user|related|log)\.([a-z]+) =", script()):
         assert f"{parent}.{name}" in known
-    for name in re.findall(r"\bown\.([a-z_]+) =", SCRIPT):
+    for name in re.findall(r"\bown\.([a-z_]+) =", script()):
         assert any(field.startswith(f"azure_mfa.{name}") for field in known), name

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.generate.elastic.package import DASHBOARD, FLEET_VIEW, STREAMS
+from deploy.generate.elastic.panels import Panel
+from deploy.generate.elastic.templates import NAME, PIPELINE
+from deploy.generate.schema import ecs_types, fields
 from tests.deploy.elastic import read_back
-from tests.deploy.elastic.package import DASHBOARD, FLEET_VIEW, STREAMS
-from tests.deploy.elastic.panels import Panel
-from tests.deploy.elastic.schema import ecs_types, fields
-from tests.deploy.elastic.templates import NAME, PIPELINE
 from tests.deploy.tools import DEPLOY
 
 PACKAGE = DEPLOY / "elastic" / "package"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy.generate.elastic.panels import panels
+from deploy.generate.elastic.templates import NAME
+from deploy.generate.schema import fields
 from tests.deploy import corpus
 from tests.deploy.elastic.loaded import install, week
-from tests.deploy.elastic.panels import panels
-from tests.deploy.elastic.schema import fields
-from tests.deploy.elastic.templates import NAME
 from tests.deploy.test_elastic_ingest import golden_lines
 from tests.deploy.tools import DEPLOY, ROOT
 from tests.support.opensearch import OpenSearch

@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from deploy.generate.elastic.templates import NAME, requests
+from deploy.generate.schema import ecs_types, event_schema, fields
 from tests.deploy.elastic.loaded import body, bulk, install
-from tests.deploy.elastic.schema import ecs_types, event_schema, fields
-from tests.deploy.elastic.templates import NAME, requests
 from tests.deploy.elastic.whole import everything
-from tests.deploy.tools import DEPLOY, ROOT
+from tests.deploy.tools import ROOT
 from tests.support.opensearch import OpenSearch, Refused
 
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/expected.ndjson"))
@@ -148,13 +148,3 @@ def test_a_field_that_the_schema_lacks_is_refused(node: OpenSearch, path: tuple[
     inner["renamed"] = "x"
     with pytest.raises(Refused, match="strict_dynamic_mapping_exception"):
         node.ask("PUT", f"/logs-{NAME}.full-full/_create/renamed-{'-'.join(path)}", event)
-
-
-def test_committed_files_are_what_the_schema_gives() -> None:
-    from tests.deploy.elastic.__main__ import files
-
-    stale = [str(path.relative_to(ROOT)) for path, content in files().items() if path.read_bytes() != content]
-    assert stale == [], "run python -m tests.deploy.elastic"
-    places = [DEPLOY / "elastic" / "api", DEPLOY / "opensearch" / "api", DEPLOY / "elastic" / "package"]
-    there = {path for place in places for path in place.rglob("*") if path.is_file()}
-    assert there - set(files()) == set()

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy import sigma_events
-from tests.deploy.sigma_rules import SIGMA, Rule, rules
+from deploy.generate.sigma import events as sigma_events
+from deploy.generate.sigma.rules import SIGMA, Rule, rules
 from tests.deploy.tools import missing
 
 RULES = rules()

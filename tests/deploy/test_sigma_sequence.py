@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.deploy import sigma_fields
-from tests.deploy.sigma_rules import SIGMA
+from deploy.generate.schema import known_names
+from deploy.generate.sigma.rules import SIGMA
+from tests.deploy import named_fields
 from tests.deploy.sigma_run import run_eql
 from tests.deploy.tools import ROOT
 from tests.support.generate import Recipe, generate
@@ -144,5 +145,5 @@ def test_a_user_in_other_letters_is_the_same_user_to_the_shipper() -> None:
 
 def test_the_queries_name_fields_that_exist() -> None:
     for path in FOLDER.glob("*.eql"):
-        assert sigma_fields.in_query(path.read_text(encoding="utf-8"))
-        assert sigma_fields.in_query(path.read_text(encoding="utf-8")) <= sigma_fields.known()
+        assert named_fields.in_query(path.read_text(encoding="utf-8"))
+        assert named_fields.in_query(path.read_text(encoding="utf-8")) <= known_names()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.elastic.panels import Bucket, Metric, Panel
+from deploy.generate.elastic.panels import Bucket, Metric, Panel
 from tests.deploy.tools import DEPLOY
 
 Object = dict[str, Any]
