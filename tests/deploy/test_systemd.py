@@ -1,19 +1,16 @@
 """The systemd unit, by systemd's own checkers."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.deploy.tools import DEPLOY, run, tool
 
-UNIT = Path(__file__).parents[1] / "deploy" / "systemd" / "mfa-shipper.service"
-
-pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+UNIT = DEPLOY / "systemd" / "mfa-shipper.service"
 
 
-def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False)
+def analyze(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return run(tool("systemd-analyze", "apt-get install --no-install-recommends systemd"), *arguments)
 
 
 def test_the_unit_is_sound() -> None:
