@@ -4,7 +4,6 @@ The queries of the Sigma rules need pySigma: `make deploy-check` compares them.
 """
 
 import re
-import shutil
 import zlib
 from pathlib import Path
 
@@ -23,9 +22,8 @@ def test_generated_files_are_fresh(name: str) -> None:
 
 def test_what_is_stale_is_noticed_and_written_anew(tmp_path: Path) -> None:
     """A changed file, a missing one, and one that nothing makes any more."""
-    shutil.copytree(DEPLOY / "elastic", tmp_path / "elastic")
-    shutil.copytree(DEPLOY / "opensearch", tmp_path / "opensearch")
     elastic = GENERATORS["elastic"]
+    assert write(elastic, tmp_path) == stale(elastic, tmp_path / "empty")
     assert stale(elastic, tmp_path) == []
 
     changed, missing = "elastic/api/_ilm/policy/azure_mfa.json", "opensearch/install.sh"
@@ -42,7 +40,7 @@ def test_what_is_stale_is_noticed_and_written_anew(tmp_path: Path) -> None:
 
 def test_an_icon_is_stale_by_its_pixels_only(tmp_path: Path) -> None:
     """Another version of zlib packs the same pixels differently."""
-    shutil.copytree(DEPLOY / "splunk", tmp_path / "splunk")
+    write(GENERATORS["splunk"], tmp_path)
     name = "splunk/TA-mfa-shipper/static/appIcon.png"
     icon = (tmp_path / name).read_bytes()
     length = int.from_bytes(icon[33:37], "big")  # of the pixels, behind 8 bytes

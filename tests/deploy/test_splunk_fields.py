@@ -87,6 +87,29 @@ def test_transforms_and_lookups_exist_with_their_columns(sourcetype: str) -> Non
 
 
 @pytest.mark.parametrize("sourcetype", [ECS, RAW])
+def test_events_have_the_fields_of_cim(sourcetype: str) -> None:
+    wanted = {
+        "action",
+        "app",
+        "authentication_method",
+        "dest",
+        "dest_nt_domain",
+        "reason",
+        "severity",
+        "signature",
+        "signature_id",
+    }
+    assert wanted | {"src", "user", "vendor_product"} <= app.made_fields(sourcetype)
+
+
+def test_a_code_and_a_constant_look_up_the_same() -> None:
+    """An event has one or the other."""
+    by_name = dict(zip(settings(RAW, "LOOKUP"), app.lookups(RAW), strict=True))
+    fields_of = {name: {*wanted.values(), *added.values()} for name, (_, wanted, added) in by_name.items()}
+    assert fields_of["mfa_code"] == fields_of["mfa_constant"]
+
+
+@pytest.mark.parametrize("sourcetype", [ECS, RAW])
 def test_actions_are_those_of_cim(sourcetype: str) -> None:
     text = settings(sourcetype, "EVAL")["action"]
     compared = {value for _, value in comparisons(text)}
