@@ -90,7 +90,7 @@ class Prometheus:
     def query(self, expression: str) -> dict[str, float]:
         """The values of an expression now, by the labels of their series."""
         series = self._api("query", query=expression)["result"]
-        return {json.dumps(one["metric"], sort_keys=True): float(one["value"][1]) for one in series}
+        return {json.dumps(sample["metric"], sort_keys=True): float(sample["value"][1]) for sample in series}
 
     def value(self, expression: str) -> float | None:
         """The only value."""
@@ -100,7 +100,7 @@ class Prometheus:
 
     def alerts(self, state: str) -> set[str]:
         """The names of the alerts in a state: pending or firing."""
-        return {one["labels"]["alertname"] for one in self._api("alerts")["alerts"] if one["state"] == state}
+        return {alert["labels"]["alertname"] for alert in self._api("alerts")["alerts"] if alert["state"] == state}
 
     def rules(self) -> list[dict[str, Any]]:
         return [rule for group in self._api("rules")["groups"] for rule in group["rules"]]

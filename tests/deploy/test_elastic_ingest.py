@@ -58,7 +58,7 @@ def ingested(node: OpenSearch, lines: list[str]) -> list[Event]:
     for start in range(0, len(lines), PAGE):
         documents = [{"_source": {"message": line, "@timestamp": "2001-01-01T00:00:00Z"}} for line in lines[start : start + PAGE]]
         answer = node.ask("POST", f"/_ingest/pipeline/{PIPELINE}/_simulate", {"docs": documents})
-        found += [one["doc"]["_source"] for one in answer["docs"]]
+        found += [answered["doc"]["_source"] for answered in answer["docs"]]
     return found
 
 
@@ -76,8 +76,8 @@ def comparable(event: Event) -> Event:
         found.pop("error.message"), found.pop("@timestamp")
     for name in ("source.ip", "related.ip"):
         if name in found:
-            one = found[name][0] if isinstance(found[name], list) else found[name]
-            found[name] = str(ipaddress.ip_address(one))
+            address = found[name][0] if isinstance(found[name], list) else found[name]
+            found[name] = str(ipaddress.ip_address(address))
     found["conflict"] = "mfa_outcome_conflict" in event.get("tags", [])
     return found
 

@@ -73,7 +73,7 @@ def test_numbers_are_those_of_the_events(panel: Panel, loaded: Week) -> None:
         assert values == pytest.approx(wanted, rel=1e-9), keys
 
 
-@pytest.mark.parametrize("panel", [one for one in panels() if one.id not in ABOUT_LINES], ids=lambda panel: panel.id)
+@pytest.mark.parametrize("panel", [panel for panel in panels() if panel.id not in ABOUT_LINES], ids=lambda panel: panel.id)
 def test_one_event_an_authentication_shows_the_same(panel: Panel, loaded: Week) -> None:
     assert loaded.shown(panel, "merged") == loaded.shown(panel)
 

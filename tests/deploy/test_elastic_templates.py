@@ -49,7 +49,7 @@ def leaves(properties: dict[str, Any], path: str = "") -> Iterator[str]:
 def mapped(node: OpenSearch, index: str) -> set[str]:
     """All fields that the indices of a pattern have."""
     answer = node.ask("GET", f"/{index}/_mapping")
-    return {name for one in answer.values() for name in leaves(one["mappings"]["properties"])}
+    return {name for index in answer.values() for name in leaves(index["mappings"]["properties"])}
 
 
 def test_install_puts_every_file(opensearch: OpenSearch) -> None:
@@ -73,7 +73,7 @@ def test_the_templates_for_elastic_differ_only_where_the_products_do(node: OpenS
             continue
         if path.endswith("@mappings"):
             stream = content["template"]["mappings"]["properties"]["data_stream"]["properties"]
-            assert {one.pop("type") for one in stream.values()} == {"constant_keyword"}
+            assert {field.pop("type") for field in stream.values()} == {"constant_keyword"}
             stream.update({name: {"type": "keyword"} for name in stream})
             assert content == requests("opensearch")[path]
         if path.endswith("@settings"):
@@ -89,7 +89,7 @@ def test_policies_name_states_and_phases_that_exist() -> None:
     states = requests("opensearch")[f"_plugins/_ism/policies/{NAME}"]["policy"]
     names = {state["name"] for state in states["states"]}
     assert states["default_state"] in names
-    assert all(one["state_name"] in names for state in states["states"] for one in state["transitions"])
+    assert all(transition["state_name"] in names for state in states["states"] for transition in state["transitions"])
     assert set(requests("elastic")[f"_ilm/policy/{NAME}"]["policy"]["phases"]) <= {"hot", "warm", "cold", "frozen", "delete"}
 
 

@@ -46,20 +46,20 @@ def promtool(*arguments: str | Path, stdin: str | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    one = Sidecar(tmp_path_factory.mktemp("sidecar") / "one")
-    one.start()
-    yield one
-    one.shipper.kill()
+    started = Sidecar(tmp_path_factory.mktemp("sidecar") / "one")
+    started.start()
+    yield started
+    started.shipper.kill()
 
 
 @pytest.fixture(scope="module")
 def server(sidecar: Sidecar, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """It has seen the sidecar without a line, and then with lines for some seconds."""
-    with running(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{sidecar.port}") as one:
-        write_until_rates_move(sidecar, one)
-        until(lambda: one.value("mfa_shipper_lines_read_total") == sidecar.lines, "all lines are counted")
-        until(lambda: one.value("mfa_shipper_events_waiting") == 0, "all events are delivered")
-        yield one
+    with running(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{sidecar.port}") as prometheus:
+        write_until_rates_move(sidecar, prometheus)
+        until(lambda: prometheus.value("mfa_shipper_lines_read_total") == sidecar.lines, "all lines are counted")
+        until(lambda: prometheus.value("mfa_shipper_events_waiting") == 0, "all events are delivered")
+        yield prometheus
 
 
 # --- by promtool
@@ -80,7 +80,7 @@ def test_every_alert_is_tested_both_ways() -> None:
     fires: dict[str, set[bool]] = {}
     for name in TESTS:
         for case in yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))["tests"]:
-            series = {json.dumps(one["series"]).partition("instance")[2].split('"')[1] for one in case["input_series"]}
+            series = {json.dumps(given["series"]).partition("instance")[2].split('"')[1] for given in case["input_series"]}
             for check in case["alert_rule_test"]:
                 fires.setdefault(check["alertname"], set()).add(bool(check["exp_alerts"]))
                 if len(check["exp_alerts"]) < len(series):  # an instance beside it stays quiet
@@ -111,7 +111,7 @@ def test_the_tests_notice_a_broken_alert(alert: str, tmp_path: Path) -> None:
         rules = {"groups": [{"name": "broken", "rules": [broken]}]}
         (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
         tried = [run(tool("promtool", HINT), "test", "rules", path) for path in sorted(tmp_path.glob("*_test.yml"))]
-        assert any("FAILED" in one.stdout + one.stderr for one in tried), f"{what}: {broken['expr']}"
+        assert any("FAILED" in done.stdout + done.stderr for done in tried), f"{what}: {broken['expr']}"
 
 
 def test_metrics_of_a_real_sidecar_follow_the_conventions(sidecar: Sidecar) -> None:

@@ -121,7 +121,7 @@ def test_a_field_that_is_no_more_is_noticed() -> None:
 def test_eql_hits_exactly_the_positive_events(stem: str) -> None:
     documents = sigma_events.stored(stem)
     hits = sigma_run.run_eql((SIGMA / "eql" / f"{stem}.eql").read_text(encoding="utf-8"), documents)
-    assert [hit for hit in hits if len({one["labels"]["case"] for one in hit}) > 1] == []
+    assert [hit for hit in hits if len({event["labels"]["case"] for event in hit}) > 1] == []
     completed = sorted(hit[-1]["event"]["id"] for hit in hits)
     assert completed == sorted(document["event"]["id"] for document in documents if document["labels"]["hit"])
 

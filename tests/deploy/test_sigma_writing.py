@@ -33,7 +33,7 @@ def event(
 
 
 def hits(query: str, documents: list[Document]) -> list[list[str]]:
-    return [[one["event"]["id"] for one in hit] for hit in sigma_run.run_eql(query, documents)]
+    return [[event["event"]["id"] for event in hit] for hit in sigma_run.run_eql(query, documents)]
 
 
 def test_each_language_has_its_examples() -> None:

@@ -125,7 +125,7 @@ def expected(generations: list[bytearray], folder: Path) -> dict[str, dict[str, 
             (everything / f"Mfa.log.{number}").write_bytes(content)
     with open_inputs([str(everything / "*")]) as (sources, stdin):
         blocks = (block for source in sources for block, _ in run_source(Settings(load()), source, stdin, Counts()))
-        return {one["event"]["id"]: one for one in documents(b"".join(blocks).splitlines())}
+        return {event["event"]["id"]: event for event in documents(b"".join(blocks).splitlines())}
 
 
 def documents(lines: list[bytes]) -> Iterator[dict[str, Any]]:
@@ -148,10 +148,10 @@ class Verdict:
         self.wanted = len(wanted)
         seen: dict[str, int] = {}
         self.wrong = 0
-        for one in documents(came):
-            identity = one["event"]["id"]
+        for event in documents(came):
+            identity = event["event"]["id"]
             seen[identity] = seen.get(identity, 0) + 1
-            self.wrong += identity not in wanted or content(one) != content(wanted[identity])
+            self.wrong += identity not in wanted or content(event) != content(wanted[identity])
         self.lost = len(wanted.keys() - seen.keys())
         self.repeats = sum(seen.values()) - len(seen)
 
