@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools clean
+.PHONY: help demo test coverage mutants lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,18 +16,32 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## Parse an example log and show the double prompt in it
+demo: $(READY) ## Set up .venv, parse an example log, show the double prompt in it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deploy/examples/demo.sh
 
-test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+PYTEST := -m pytest -n 2 --dist worksteal -q
+
+test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run all tests, or with PYTHONS="3.11 3.12 3.13" on each of these
+	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) $(TESTS))
+
+.PRECIOUS: .cache/python-%/.ready
+.cache/python-%/.ready: pyproject.toml
+	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd:) python$* -m venv $(@D) # pyenv hides most of its versions
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+test-%: .cache/python-%/.ready
+	$(<D)/bin/python $(PYTEST) $(TESTS)
+
+coverage: $(READY) ## Run the tests of the pure folders, and fail where they leave a branch out
+	$(BIN)/python $(PYTEST) --cov --cov-report=term-missing tests/unit tests/test_golden.py
 
 lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint test ## Format and lint, types, all tests: what must pass before a commit
+check: lint coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
 
 format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff format .
@@ -48,6 +62,10 @@ kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kaf
 chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
 	$(BIN)/python -m tests.chaos.kill
 
+mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 3 minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
+	$(BIN)/python -m tests.mutants
+
 fuzz: $(READY) ## Fuzz the parser with ten million lines, about 15 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_parse.py --lines 10000000
@@ -63,7 +81,7 @@ $(SPLUNK)/.ready: # an environment of its own: Splunk's tools pin versions that 
 	$(SPLUNK)/bin/python -m pip install --quiet --disable-pip-version-check splunk-appinspect==4.3.1 splunk-packaging-toolkit==1.2.8
 	@touch $@
 
-deploy-files: $(READY)-deploy ## Make the generated files of deploy/ anew
+deploy-files: $(READY)-deploy ## Make the generated files of deploy/ and schemas/ anew
 	$(BIN)/python -m deploy.generate
 
 TOOLS := $(CURDIR)/.cache
@@ -81,6 +99,6 @@ deploy-tools: ## Install what the tests and deploy-check run: Debian packages an
 deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy
 
-clean: ## Remove the environment and all caches
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
+clean: ## Remove .venv and all caches
+	rm -rf $(VENV) .cache mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,8 @@ MFA Server writes UTC as ISO 8601 with `Z` and six fraction digits; 0 to 9 are a
 import re
 from datetime import UTC, date, datetime, tzinfo
 
+from shipper.memo import Memo
+
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
 _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
@@ -26,32 +28,23 @@ def minute_of(text: str) -> int | None:
 class StampReader:
     """Reads time stamps; remembers the last seconds, because neighbours in a log share them.
 
-    `seconds` maps `2017-02-14T02:57:19` to nanoseconds since 1970 (valid ones only). It is public
-    for the fast path, and bounded.
+    `seconds` maps `2017-02-14T02:57:19` (the form is checked already) to nanoseconds since 1970, or None
+    if that is no real instant. It is public for the fast path, and bounded. A leap second (`:60`) is
+    refused: neither Python nor Elasticsearch can hold one.
     """
 
     LIMIT = 4096
 
     def __init__(self) -> None:
-        self.seconds: dict[str, int] = {}
-        self._minutes: dict[str, int | None] = {}
+        minutes = Memo(minute_of, self.LIMIT)
 
-    def second(self, text: str) -> int | None:
-        """Nanoseconds since 1970 of `2017-02-14T02:57:19` (the form is checked already), or None if that is no real
-        instant. A leap second (`:60`) is refused: neither Python nor Elasticsearch can hold one.
-        """
-        minute = text[:16]
-        if minute not in self._minutes:
-            if len(self._minutes) >= self.LIMIT:
-                self._minutes.clear()
-            self._minutes[minute] = minute_of(minute)
-        start, seconds = self._minutes[minute], int(text[17:])
-        if start is None or seconds > 59:
-            return None
-        if len(self.seconds) >= self.LIMIT:
-            self.seconds.clear()
-        self.seconds[text] = start + seconds * SECOND
-        return start + seconds * SECOND
+        def second_of(text: str) -> int | None:
+            if not text:
+                return None
+            start, seconds = minutes[text[:16]], int(text[17:])
+            return None if start is None or seconds > 59 else start + seconds * SECOND
+
+        self.seconds = Memo(second_of, self.LIMIT)
 
     def read(self, text: str) -> int | None:
         """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
@@ -73,11 +66,9 @@ class StampReader:
         if match is None:
             return None
         whole, fraction = match.groups()
-        second = self.seconds.get(whole)
+        second = self.seconds[whole]
         if second is None:
-            second = self.second(whole)
-            if second is None:
-                return None
+            return None
         return second + (int(fraction.ljust(9, "0")) if fraction else 0)
 
 

@@ -1,4 +1,4 @@
-"""The generated files of `deploy/` are those that `make deploy-files` makes; `deploy/README.md` names what is there.
+"""The generated files of `deploy/` and `schemas/` are those that `make deploy-files` makes; `deploy/README.md` names what is there.
 
 The queries of the Sigma rules need pySigma: `make deploy-check` compares them.
 """
@@ -26,8 +26,8 @@ def test_what_is_stale_is_noticed_and_written_anew(tmp_path: Path) -> None:
     assert write(elastic, tmp_path) == stale(elastic, tmp_path / "empty")
     assert stale(elastic, tmp_path) == []
 
-    changed, missing = "elastic/api/_ilm/policy/azure_mfa.json", "opensearch/install.sh"
-    old = "elastic/api/_index_template/old.json"
+    changed, missing = "deploy/elastic/api/_ilm/policy/azure_mfa.json", "deploy/opensearch/install.sh"
+    old = "deploy/elastic/api/_index_template/old.json"
     (tmp_path / changed).write_bytes((tmp_path / changed).read_bytes().replace(b"400d", b"40d"))
     (tmp_path / missing).unlink()
     (tmp_path / old).write_text("{}", encoding="utf-8")
@@ -41,7 +41,7 @@ def test_what_is_stale_is_noticed_and_written_anew(tmp_path: Path) -> None:
 def test_an_icon_is_stale_by_its_pixels_only(tmp_path: Path) -> None:
     """Another version of zlib packs the same pixels differently."""
     write(GENERATORS["splunk"], tmp_path)
-    name = "splunk/TA-mfa-shipper/static/appIcon.png"
+    name = "deploy/splunk/TA-mfa-shipper/static/appIcon.png"
     icon = (tmp_path / name).read_bytes()
     length = int.from_bytes(icon[33:37], "big")  # of the pixels, behind 8 bytes
     unpacked = zlib.compress(zlib.decompress(icon[41 : 41 + length]), 0)

@@ -5,29 +5,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.generate import elastic, field_reference, grafana, sigma, splunk
-from deploy.generate.places import DEPLOY
-from deploy.generate.sigma import events
+import msgspec
 
-Files = dict[str, bytes]  # path below deploy/, content
+from deploy.generate import elastic, field_reference, grafana, sigma, splunk
+from deploy.generate.places import ROOT
+from deploy.generate.sigma import events
+from shipper.config.load import schema
+
+Files = dict[str, bytes]  # path below the folder of its generator, content
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """What makes a part of `deploy/`.
+    """What makes some of the files of a folder.
 
     Attributes:
         files: makes them all.
-        owned: globs below `deploy/`; a file there that the generator does not make is left over from an earlier one.
+        owned: globs below the folder; a file there that the generator does not make is left over from an earlier one.
         needs_pysigma: its backends must be installed (the extra `deploy`).
     """
 
     files: Callable[[], Files]
     owned: tuple[str, ...] = ()
     needs_pysigma: bool = False
+    folder: str = "deploy"
+
+
+def _configuration_schema() -> Files:
+    text = msgspec.json.format(msgspec.json.encode(schema()), indent=2) + b"\n"
+    return {"config.schema.json": text}
 
 
 GENERATORS = {
+    "configuration schema": Generator(_configuration_schema, folder="schemas"),
     "elastic": Generator(elastic.files, ("elastic/api/**/*", "elastic/package/**/*", "opensearch/api/**/*")),
     "field reference": Generator(field_reference.files),
     "grafana": Generator(grafana.files),
@@ -39,34 +49,35 @@ GENERATORS = {
 }
 
 
-def stale(generator: Generator, root: Path = DEPLOY) -> list[str]:
-    """The files that are missing, differ, or should not be there any more."""
-    files = generator.files()
-    return sorted(_different(files, root) + _left_over(generator, files, root))
+def stale(generator: Generator, root: Path = ROOT) -> list[str]:
+    """The paths below `root` of files that are missing, differ, or should not be there any more."""
+    different, left_over = _compared(generator, root)
+    return _names([*different, *left_over], root)
 
 
-def write(generator: Generator, root: Path = DEPLOY) -> list[str]:
+def write(generator: Generator, root: Path = ROOT) -> list[str]:
     """Bring the files on the disk up to date; returns the paths of those that were stale."""
-    files = generator.files()
-    different, left_over = _different(files, root), _left_over(generator, files, root)
-    for name in different:
-        path = root / name
+    different, left_over = _compared(generator, root)
+    for path, content in different.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files[name])
+        path.write_bytes(content)
         if path.suffix == ".sh":
             path.chmod(0o755)
-    for name in left_over:
-        (root / name).unlink()
-    return sorted(different + left_over)
+    for path in left_over:
+        path.unlink()
+    return _names([*different, *left_over], root)
 
 
-def _different(files: Files, root: Path) -> list[str]:
-    return [name for name, content in files.items() if not _holds(root / name, content)]
+def _compared(generator: Generator, root: Path) -> tuple[dict[Path, bytes], set[Path]]:
+    """The files to write with their content, and those to remove."""
+    folder = root / generator.folder
+    files = {folder / name: content for name, content in generator.files().items()}
+    there = {path for pattern in generator.owned for path in folder.glob(pattern) if path.is_file()}
+    return {path: content for path, content in files.items() if not _holds(path, content)}, there - files.keys()
 
 
-def _left_over(generator: Generator, files: Files, root: Path) -> list[str]:
-    there = {path for pattern in generator.owned for path in root.glob(pattern) if path.is_file()}
-    return [name for path in there if (name := path.relative_to(root).as_posix()) not in files]
+def _names(paths: list[Path], root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in paths)
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -11,11 +11,8 @@ from shipper.model import Code, Document, User
 ECS_VERSION = "8.17.0"
 MODULE = "azure_mfa"
 LEVELS = {"0": "info", "i": "info", "e": "error"}
-# What the lines of an authentication by MFA are.
-MFA = {
-    kind: {"category": ["authentication"], "type": [name], "action": f"mfa-{kind}"}
-    for kind, name in {"request": "start", "verdict": "info", "status": "end", "result": "info"}.items()
-}
+AUTHENTICATION = ["authentication"]  # `event.category`
+START, INFO, END = ["start"], ["info"], ["end"]  # `event.type` of a request, of a verdict or result, of a status
 
 _DATASETS = {
     "pfrad": "radius",

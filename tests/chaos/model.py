@@ -31,9 +31,8 @@ from shipper.deliver.sink import Batch, Receipt, Refusal
 from shipper.detect.double_prompt import Rule
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
-from shipper.read.identity import open_inputs
+from shipper.read.inputs import TailInput, TailOptions, open_inputs
 from shipper.read.tail import PATIENCE, Tail
-from shipper.read.tail_input import TailInput
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.vitals import Vitals, conservation
@@ -162,8 +161,7 @@ class Life:
         self.tail = Tail(
             [TailInput(str(self.folder / "logs" / "Mfa*.log*"))],
             places,
-            read_size=self.settings.read_size,
-            rotate_wait=ROTATE_WAIT,
+            TailOptions(read_size=self.settings.read_size, rotate_wait=ROTATE_WAIT),
             now=lambda: self.clock() / SECOND,
         )
         self.sidecar = Sidecar(
@@ -273,7 +271,8 @@ class Life:
         assert vitals.counts.lines == vitals.counts.events  # nothing filters and nothing merges here
         assert vitals.events_waiting == 0
         assert vitals.events_delivered == vitals.counts.events + vitals.counts.findings
-        assert vitals.dead_letters <= vitals.events_delivered
+        assert vitals.delivery is not None
+        assert vitals.delivery.refused <= vitals.events_delivered
 
     def verdict(self) -> str:
         """Raises AssertionError where the promise is broken; a line of numbers otherwise."""
@@ -317,7 +316,7 @@ class Life:
         with open_inputs([str(folder / "*")]) as (sources, stdin):
             for source in sources:
                 for block, _ in run_source(self.settings, source, stdin, Counts()):
-                    out += [json.loads(line) for line in block.split(b"\n")[:-1]]
+                    out += [json.loads(line) for line in block.data.split(b"\n")[:-1]]
         return out
 
     def fingerprint(self, number: int) -> str:

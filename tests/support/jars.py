@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache"
 
 
-class Unavailable(Exception):  # noqa: N818  a state of the machine
+class Unavailable(Exception):
     """Java, Maven or the jars are not to be had."""
 
 

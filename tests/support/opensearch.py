@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 JAVA = ("java", "-Xms512m", "-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
 
 
-class Refused(AssertionError):  # noqa: N818  an answer
+class Refused(AssertionError):
     """The server answered with an error; the text is its reason."""
 
 

@@ -15,7 +15,7 @@ import yaml
 from shipper.decode.library import load
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
-from shipper.read.identity import open_inputs
+from shipper.read.inputs import open_inputs
 
 DEADLINE = 90.0  # seconds for anything to happen
 
@@ -124,7 +124,7 @@ def expected(generations: list[bytearray], folder: Path) -> dict[str, dict[str, 
         if content:
             (everything / f"Mfa.log.{number}").write_bytes(content)
     with open_inputs([str(everything / "*")]) as (sources, stdin):
-        blocks = (block for source in sources for block, _ in run_source(Settings(load()), source, stdin, Counts()))
+        blocks = (block.data for source in sources for block, _ in run_source(Settings(load()), source, stdin, Counts()))
         return {event["event"]["id"]: event for event in documents(b"".join(blocks).splitlines())}
 
 

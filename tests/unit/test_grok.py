@@ -280,6 +280,17 @@ def test_bad_expression_of_one_pattern_is_not_blamed_on_another() -> None:
         Compiler(definitions, KNOWN, KNOWN.names, TYPES)(list(definitions.values()))
 
 
+def test_bad_expressions_that_only_together_make_a_good_one_are_bad() -> None:
+    definitions = {d.name: d for d in read_definitions("MESSAGE_A (a\nMESSAGE_B b)", "own.grok")}
+
+    with pytest.raises(PatternError, match=r"^own\.grok:1: bad expression of MESSAGE_A: "):
+        Compiler(definitions, KNOWN, KNOWN.names, TYPES)(list(definitions.values()))
+
+
+def test_bad_expression_of_pygrok_is_blamed_on_the_pattern_that_uses_it() -> None:
+    assert fault("MESSAGE_X %{WORD:message} %{SHOREWALL}").startswith("own.grok:1: bad expression of MESSAGE_X: ")
+
+
 def test_misspelt_field_has_a_hint() -> None:
     assert fault("\nMESSAGE_X %{INT:[process][pidd]:int}") == (
         "own.grok:2: %{INT:[process][pidd]:int}: no event has a field process.pidd; did you mean process.pid?"
@@ -427,6 +438,15 @@ def test_error_of_a_file_names_its_path(tmp_path: Path) -> None:
 
     assert str(caught.value).startswith(f"{tmp_path / 'own.grok'}:2: ")
     assert caught.value.exit_status == 2
+
+
+def test_every_block_of_a_directory_can_be_tried(tmp_path: Path) -> None:
+    directory = write(tmp_path / "own", mine="UNUSED (a\n")
+
+    assert load((directory,)).lines
+    with pytest.raises(PatternError, match=r"mine\.grok:1: bad expression of UNUSED: "):
+        load((directory,), every_block=True)
+    assert load(every_block=True).builtin
 
 
 def test_missing_directory(tmp_path: Path) -> None:
