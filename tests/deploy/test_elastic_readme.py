@@ -13,7 +13,6 @@ from deploy.generate.elastic.templates import NAME
 from deploy.generate.schema import fields
 from tests.deploy import corpus
 from tests.deploy.elastic.loaded import install, week
-from tests.deploy.test_elastic_ingest import golden_lines
 from tests.deploy.tools import DEPLOY, ROOT
 from tests.support.opensearch import OpenSearch
 
@@ -82,7 +81,6 @@ def test_numbers_are_todays(tmp_path: Path) -> None:
     text = readme("elastic")
     assert f"{len(week(tmp_path)):,} events of a made-up week" in text
     assert f"each of the {len(panels())} panels" in text
-    assert f"{len(golden_lines())} golden lines" in text
 
 
 @every_product
