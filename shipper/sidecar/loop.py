@@ -8,26 +8,20 @@ position only when everything before it has been delivered.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from shipper.deliver.acks import Acks
 from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.delivery import Delivery
 from shipper.pipeline import Settings
-from shipper.read.position import MOST_GONE, Position, prune
+from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
+from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, records
+from shipper.sidecar.warm_start import Advance, LivePipelines, records
 from shipper.times import SECOND
 
+SAVE_INTERVAL = SECOND  # between two checkpoints, at least
 READS_A_TURN = 64  # before the sink is asked again; a read is some 16 KiB
-
-
-class Checkpoint(Protocol):
-    """Where positions are kept."""
-
-    def save(self, places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> str | None:
-        """Write them durably; returns a sentence if that was not possible now."""
 
 
 class Sidecar:
@@ -39,30 +33,26 @@ class Sidecar:
         delivery: Delivery,
         checkpoint: Checkpoint,
         settings: Settings,
+        stored: Stored,
         *,
         limits: Limits,
-        places: Mapping[str, Position],
-        warm: Mapping[str, WarmStart],
         vitals: Vitals,
         now: Callable[[], int],
         wait: Callable[[float], object],
         poll_interval: int = SECOND // 4,
-        save_interval: int = SECOND,
     ) -> None:
         """
         Args:
-            tail: reads the logs; it begins at `places`.
+            tail: reads the logs, from the stored positions on.
             delivery: takes the events.
             checkpoint: takes the positions.
             settings: of the pipelines.
+            stored: what the last run delivered.
             limits: of a batch.
-            places: what the last run delivered, by file key.
-            warm: by log, where to read from to rebuild its state.
             vitals: kept up to date.
             now: nanoseconds of a monotonic clock.
             wait: waits for that many seconds, or fewer.
             poll_interval: nanoseconds between two looks at quiet files.
-            save_interval: nanoseconds between two checkpoints, at least.
         """
         self.vitals = vitals
         vitals.delivery, vitals.tail = delivery, tail
@@ -72,14 +62,13 @@ class Sidecar:
         self._batcher: Batcher[Advance] = Batcher(limits)
         self._full: OpenBatch[Advance] | None = None  # closed, and not yet taken by the delivery
         self._acks: Acks[Advance] = Acks()
-        self._sources = LivePipelines(settings, vitals.counts, places, warm, tail.replay)
-        self._places = dict(places)
-        self._warm = dict(warm)
+        self._sources = LivePipelines(settings, vitals.counts, stored.places, stored.warm, tail.replay)
+        self._places = dict(stored.places)
+        self._warm = dict(stored.warm)
         self._now = now
         self._wait = wait
         self._poll_interval = poll_interval
         self._eager_interval = min(poll_interval, max(SECOND // 100, limits.max_age // 4))
-        self._save_interval = save_interval
         self._last_read = now() - SECOND
         self._next_look = self._next_save = now()
         self._unsaved = False
@@ -189,7 +178,7 @@ class Sidecar:
         now = self._now()
         if not self._unsaved or now < self._next_save:
             return
-        self._next_save = now + self._save_interval
+        self._next_save = now + SAVE_INTERVAL
         if len(self._places) > MOST_GONE:
             self._places = prune(self._places, self._tail.there)
         trouble = self._checkpoint.save(self._places, self._warm)

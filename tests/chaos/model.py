@@ -33,7 +33,7 @@ from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import TailInput, TailOptions, open_inputs
 from shipper.read.tail import PATIENCE, Tail
-from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.vitals import Vitals, conservation
 from shipper.sidecar.warm_start import read_records
@@ -150,17 +150,16 @@ class Life:
         self.number += 1
         checkpoint = Checkpoint(str(self.folder / "state"), step=self.steps)
         stored = checkpoint.load()
-        places, warm = dict(stored.places), dict(stored.warm)
         delivery = Delivery(self.sink, self.letters, Silent(), run=f"run{self.number}", now=self.clock, random=self.random.random)
         if self.exactly_once:
             while not delivery.connected:
                 delivery.turn(0)
                 self.clock.wait(1)
             if delivery.stored:
-                places, warm = read_records(delivery.stored)
+                stored = Stored(*read_records(delivery.stored))
         self.tail = Tail(
             [TailInput(str(self.folder / "logs" / "Mfa*.log*"))],
-            places,
+            stored.places,
             TailOptions(read_size=self.settings.read_size, rotate_wait=ROTATE_WAIT),
             now=lambda: self.clock() / SECOND,
         )
@@ -169,9 +168,8 @@ class Life:
             delivery,
             checkpoint,
             self.settings,
+            stored,
             limits=self.limits,
-            places=places,
-            warm=warm,
             vitals=Vitals(),
             now=self.clock,
             wait=self.clock.wait,

@@ -14,7 +14,7 @@ from shipper.deliver.sink import Refusal, SinkDown
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
-from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.vitals import Vitals, conservation
 from shipper.testing import FakeClock, MemorySink
@@ -55,9 +55,8 @@ def sidecar(folder: Path, sink: MemorySink, limits: Limits, read_size: int, cloc
         delivery,
         Checkpoint(str(folder / "state")),
         Settings(load(), read_size=read_size),
+        Stored(),
         limits=limits,
-        places={},
-        warm={},
         vitals=Vitals(),
         now=clock,
         wait=clock.wait,
