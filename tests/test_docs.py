@@ -23,8 +23,8 @@ from shipper.config.load import load_config, schema
 from shipper.config.yaml_file import dotted, read_settings
 from shipper.sidecar.metrics import VitalsCollector
 from shipper.sidecar.vitals import Vitals
-from tests.chaos.process import until
-from tests.real.kafka import Broker, free_port, read_topic
+from tests.support.kafka import Broker, free_port, read_topic
+from tests.support.process import until
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "deploy" / "docs"

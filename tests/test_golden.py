@@ -29,7 +29,7 @@ VALIDATOR = jsonschema.Draft202012Validator(
     json.loads((HERE.parent / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
 )
 
-with (HERE / "ecs_fields.csv").open(encoding="utf-8", newline="") as _file:
+with (HERE.parent / "deploy" / "generate" / "ecs_fields.csv").open(encoding="utf-8", newline="") as _file:
     FIELDS = {row["field"]: row for row in csv.DictReader(_file)}
 OWN = ("azure_mfa.", "labels.", "log.offset")  # log.offset is Filebeat's name
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
@@ -153,7 +153,7 @@ def ecs_fault(path: str, value: Any) -> str | None:
         return None
     field = FIELDS.get(path)
     if field is None:
-        return "not in ECS, or not in tests/ecs_fields.csv"
+        return "not in ECS, or not in deploy/generate/ecs_fields.csv"
     if path == "event.original" and isinstance(value, list):
         value = value[0]  # of an exchange: its lines
     if isinstance(value, list) != bool(field["array"]):

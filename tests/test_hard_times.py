@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.process import Shipper, Verdict, configuration, expected, numbered, until
+from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
 LOG = EXAMPLE.read_bytes()

@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.chaos.process import Shipper, configuration, until
-from tests.real.kafka import free_port
+from tests.support.kafka import free_port
+from tests.support.process import Shipper, configuration, until
 
 ROOT = Path(__file__).parent.parent
 LOG = (ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()

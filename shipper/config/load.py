@@ -192,7 +192,3 @@ def _choices(path: Path) -> list[str]:
     kind = _type_at(path)
     inner = [str(value) for member in get_args(kind) for value in get_args(member) if isinstance(value, str)]
     return inner or [str(value) for value in get_args(kind)]
-
-
-if __name__ == "__main__":
-    print(msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode())

@@ -39,7 +39,7 @@ from shipper.sidecar.vitals import Vitals, conservation
 from shipper.sidecar.warm_start import read_records
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
-from tests.bench.generate import Recipe, generate
+from tests.support.generate import Recipe, generate
 
 ROTATE_WAIT = 1.0
 HARMLESS = ("append", "append", "append", "append", "partial", "rename", "rename", "copytruncate", "compress", "turns", "turns")

@@ -16,7 +16,7 @@ from shipper.deliver.sink import Batch, Receipt, Sink, joined
 from shipper.deliver.stdout import StdoutSink
 from shipper.sidecar.assemble import client_class
 from shipper.testing import MemorySink
-from tests.real.kafka import Broker, create_topic, read_topic
+from tests.support.kafka import Broker, create_topic, read_topic
 
 KINDS = [
     "memory",

@@ -36,7 +36,7 @@ from shipper.model import Chunk, Counts, LogFile
 from shipper.read.files import READ_SIZE, read_chunks
 from shipper.read.identity import identify
 from shipper.times import EPOCH
-from tests.fuzz import grammar
+from tests.support import grammar
 
 GUIDED = importlib.util.find_spec("atheris") is not None and "--random" not in sys.argv
 if GUIDED:

@@ -1,6 +1,6 @@
 """The fast path changes no byte: held against the general path over plain lines and near misses of them.
 
-What makes a near miss is in `tests/fuzz/grammar.py`. Fuzzing (`tests/fuzz/fuzz_parse.py`) does the
+What makes a near miss is in `tests/support/grammar.py`. Fuzzing (`tests/fuzz/fuzz_parse.py`) does the
 same by the million; here hypothesis shrinks what it finds, and options, reads and formats vary too.
 """
 
@@ -27,8 +27,8 @@ from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.times import EPOCH, SECOND
-from tests.fuzz import grammar
-from tests.fuzz.grammar import TIMEOUT, Values
+from tests.support import grammar
+from tests.support.grammar import TIMEOUT, Values
 from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads
 
 CONSTANTS: tuple[dict[str, Any], ...] = (

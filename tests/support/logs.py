@@ -14,7 +14,7 @@ from shipper.model import Block, LogFile
 from shipper.read.files import Read, encoding_of
 from shipper.read.identity import identify
 from shipper.times import EPOCH
-from tests.fuzz import grammar
+from tests.support import grammar
 
 
 def entries(block: Block) -> list[tuple[Any, ...]]:
