@@ -5,6 +5,7 @@ So a field that the general path gains is in the templates by itself. Pure.
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
@@ -39,8 +40,9 @@ _VERDICTS = {"success": 1, "failure": 0, "unknown": 2}  # a number for each outc
 Pieces = tuple[str, ...]
 
 
-class Tally(NamedTuple):
-    """What a template counts for each use: `lines` is 2 for a verdict with its status, 1 for a result."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """What a template counts for each use: `lines` is 2 for a verdict with its status, 1 for a result. Counted by identity."""
 
     lines: int
     status_class: str
@@ -164,7 +166,7 @@ class Templates:
         s = self._cut(parser, 2, [_END, id_3, _START, _END, _DURATION], [lines[2]], [], [offset_3, request_id])
         if not v or not s:
             return None
-        pair = (*v, *s, *self._decided(parser))
+        pair = (*v, *s, *self._decided(parser, 2))
         self.pairs[verdict, status] = pair
         return pair
 
@@ -178,7 +180,7 @@ class Templates:
         template = self._cut(parser, 0, [_END, event_id, _START, _END, _DURATION], lines, [], [offset, self._ids[0]])
         if not template:
             return None
-        pair = (*template, *template, *self._decided(parser))
+        pair = (*template, *template, *self._decided(parser, 2))
         self.merged[tail, verdict, status] = pair
         return pair
 
@@ -233,8 +235,7 @@ class Templates:
         template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), _GUID])
         if not template or not parser.completions:
             return None
-        code, success, tally = self._decided(parser)
-        result = (*template, code, success, tally._replace(lines=1), _json_inside(tail))
+        result = (*template, *self._decided(parser, 1), _json_inside(tail))
         self.results[word, tail] = result
         return result
 
@@ -256,10 +257,10 @@ class Templates:
         self._left -= 1
         return self._scratch(self._file) if self._left >= 0 else None
 
-    def _decided(self, parser: Parser) -> tuple[Code, bool, Tally]:
-        """What completes with the last line that a parser took."""
+    def _decided(self, parser: Parser, lines: int) -> tuple[Code, bool, Tally]:
+        """What completes with the last of so many lines that a parser took."""
         code, success = parser.completions[0][8:10]
-        return code, success, Tally(2, code.status_class, not code.known, parser.counts.conflicts > 0)
+        return code, success, Tally(lines, code.status_class, not code.known, parser.counts.conflicts > 0)
 
     def _cut(
         self, parser: Parser, index: int, before: list[str], lines: list[str], messages: list[str], behind: list[str]
