@@ -22,14 +22,14 @@ from shipper import __version__
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library
-from shipper.decode.merging import Event, Held, Merger
+from shipper.decode.merging import Merger
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect.detector import LocalDetector
 from shipper.detect.double_prompt import Rule
 from shipper.emit.filters import where
 from shipper.emit.formats import FORMATS, Format, pretty
-from shipper.model import Block, Chunk, Counts, Exchange, ExchangeFields, Label, LogFile, Origin, User
+from shipper.model import Block, Chunk, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.read.inputs import Input, Log
 
@@ -132,12 +132,13 @@ class Pipeline:
 
         Not by orjson: a time stamp of the year 9999 in nanoseconds is more than 64 bits.
         """
+        self.counts.given_up += self.state.exchanges.expire(self.state.newest)  # they can change nothing
         state = {
             "newest": self.state.newest,
             "last_time": self.last_time,
-            "open": [[thread, _plain(exchange)] for thread, exchange in self.state.exchanges.open.items()],
+            "open": self.state.exchanges.snapshot(),
             "users": self._detector.snapshot(self.state.newest),
-            "held": _held_as_json(self.state.merger) if self.state.merger else [],
+            "held": self.state.merger.snapshot() if self.state.merger else [],
         }
         return json.dumps(state).encode()
 
@@ -146,13 +147,10 @@ class Pipeline:
         state: Mapping[str, Any] = json.loads(snapshot)
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
-        self.state.exchanges.open.clear()
-        for thread, (start, start_text, event_id, user, shared_json, verdict) in state["open"]:
-            exchange = Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
-            self.state.exchanges.open[thread] = exchange
+        self.state.exchanges.restore(state["open"])
         self._detector.restore(state["users"], state["newest"])
         if self.state.merger:
-            self.state.merger.held = {held_id: _held_from_json(start, events) for held_id, start, events in state["held"]}
+            self.state.merger.restore(state["held"])
 
     def signature(self) -> bytes:
         """A digest of the state: equal bytes, equal state."""
@@ -179,36 +177,6 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
     """
     s = settings
     return Parser(s.library, s.options, file, LogState(Exchanges(s.options.exchange_timeout)), Counts(), {})
-
-
-def _plain(exchange: ExchangeFields) -> list[Any]:
-    start, start_text, event_id, user, shared_json, verdict = exchange
-    return [start, start_text, event_id, list(user) if user else None, shared_json, verdict]
-
-
-def _held_as_json(merger: Merger) -> list[Any]:
-    return [
-        [
-            held_id,
-            held.start,
-            [[event.text, *event.label[:2], *_origin_as_json(event.label[2]), event.label[3]] for event in held.events],
-        ]
-        for held_id, held in merger.held.items()
-    ]
-
-
-def _origin_as_json(origin: Origin) -> tuple[str | None, str, str]:
-    return origin.path, origin.dataset, origin.kind
-
-
-def _held_from_json(start: int, events: list[list[Any]]) -> Held:
-    made = [
-        Event(None, text, (stamp, event_id, Origin(path, dataset, kind), key))
-        for text, stamp, event_id, path, dataset, kind, key in events
-    ]
-    held = Held(start, made[0])
-    held.events = made
-    return held
 
 
 def _format(settings: Settings) -> Format | None:

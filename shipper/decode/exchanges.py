@@ -6,10 +6,12 @@ An exchange is given up when its thread opens another, or when the newest event 
 more than twice the timeout after its request. So what is open is a function of the recent past.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from shipper.decode.merging import Merger
-from shipper.model import Exchange, ExchangeFields, named
+from shipper.model import Exchange, ExchangeFields, User, named
 from shipper.times import BEFORE_ALL
 
 Thread = str  # COMPONENT|PID|TID: a text, because its hash is computed once
@@ -69,6 +71,19 @@ class Exchanges:
             del self.open[first[0]]
             expired += 1
         return expired
+
+    def snapshot(self) -> list[Any]:
+        """The open exchanges as a JSON value."""
+        return [
+            [thread, *exchange[:3], exchange[3] and list(exchange[3]), *exchange[4:]] for thread, exchange in self.open.items()
+        ]
+
+    def restore(self, snapshot: Iterable[Any]) -> None:
+        """Go on from a snapshot."""
+        self.open = {
+            thread: Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
+            for thread, start, start_text, event_id, user, shared_json, verdict in snapshot
+        }
 
 
 @dataclass(slots=True)

@@ -5,11 +5,12 @@ list of their lines. Requests and verdicts are held back until their status come
 longer get one (event time has passed the timeout, or the log ends) go out as they are, so no line is lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import orjson
 
-from shipper.model import Document, Label
+from shipper.model import Document, Label, Origin
 
 
 class Event:
@@ -108,6 +109,27 @@ class Merger:
         events = [event for held in self.held.values() for event in held.events]
         self.held.clear()
         return events
+
+    def snapshot(self) -> list[Any]:
+        """What is held as a JSON value."""
+        return [[held_id, held.start, [_as_json(event) for event in held.events]] for held_id, held in self.held.items()]
+
+    def restore(self, snapshot: Iterable[Any]) -> None:
+        """Go on from a snapshot."""
+        self.held.clear()
+        for held_id, start, events in snapshot:
+            request, *verdicts = [_from_json(*event) for event in events]
+            held = self.held[held_id] = Held(start, request)
+            held.events += verdicts
+
+
+def _as_json(event: Event) -> list[Any]:
+    time, event_id, origin, key = event.label
+    return [event.text, time, event_id, origin.path, origin.dataset, origin.kind, key]
+
+
+def _from_json(text: str, time: str, event_id: str, path: str | None, dataset: str, kind: str, key: str | None) -> Event:
+    return Event(None, text, (time, event_id, Origin(path, dataset, kind), key))
 
 
 def together(earlier: Document, later: Document) -> Document:
