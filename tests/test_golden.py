@@ -22,6 +22,7 @@ from tests.support.logs import library
 from tests.support.oracle import SECOND
 
 HERE = Path(__file__).parent
+OF_AN_AUTHENTICATION = ("mfa-request", "mfa-verdict", "mfa-status", "mfa-result")
 CASES = [pytest.param(case, id=case.name) for case in cases()]
 OF_THE_RULE = [pytest.param(case, id=case.name) for case in cases() if case.name.startswith("dp-")]
 
@@ -96,6 +97,16 @@ def test_events_are_valid(case: Case) -> None:
 def test_ids_are_unique(case: Case) -> None:
     ids = [event["event"]["id"] for event in documents(case.expected.read_bytes())]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_what_completes_an_authentication_says_its_outcome(case: Case) -> None:
+    says = [event for event in documents(case.expected.read_bytes()) if event["event"].get("outcome") in ("success", "failure")]
+    own = [event for event in says if event["event"]["action"] in OF_AN_AUTHENTICATION]
+    assert {event["event"]["action"] for event in own} <= {"mfa-status", "mfa-result"}
+    assert all(event["azure_mfa"]["status"]["class"] != "pending" for event in own)
+    exchanges = [event["azure_mfa"]["exchange"]["id"] for event in own if "exchange" in event["azure_mfa"]]
+    assert len(exchanges) == len(set(exchanges))
 
 
 @pytest.mark.parametrize("case", OF_THE_RULE)

@@ -45,12 +45,13 @@ TAGS = {
 }
 KINDS = {
     "request": "A sign-in begins, and the user is to be asked. The verdict (authResult) and the status (rawCallStatus) follow on the same thread.",
+    "verdict": "event.outcome is unknown here: the status behind it says the outcome, so that a sign-in counts once.",
     "log": "A well-formed line that is not an authentication. It is shipped with event.action log.",
 }
 VERDICTS = {
     "success": "The verdict: the sign-in succeeded.",
     "failure": "The verdict: the sign-in failed.",
-    "unknown": "A verdict that is neither 1 (succeeded) nor 0 (failed): the outcome is unknown.",
+    "unknown": "A verdict that is neither 1 (succeeded) nor 0 (failed).",
 }
 
 

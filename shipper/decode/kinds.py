@@ -1,4 +1,8 @@
-"""What each kind of line adds to its event, and what it does to the exchange of its thread. Pure."""
+"""What each kind of line adds to its event, and what it does to the exchange of its thread. Pure.
+
+Who counts successes and failures counts each authentication once: only the line that completes it
+says either. A request and a verdict do not, nor does a code that waits for a second step.
+"""
 
 from collections.abc import Callable
 
@@ -6,6 +10,7 @@ from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START
 from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Kind
 from shipper.decode.line_patterns import Line
+from shipper.decode.status_codes import PENDING, UNKNOWN
 from shipper.model import Counts, Document, Exchange, User
 
 SURE = ("success", "failure")
@@ -26,7 +31,7 @@ def _request(line: Line, state: LogState, counts: Counts) -> Part:
         "category": AUTHENTICATION,
         "type": START,
         "action": "mfa-request",
-        "outcome": "unknown",
+        "outcome": UNKNOWN,
         "module": MODULE,
     }
     azure: Document = {"request": {"arguments": facts.arguments}} if facts.arguments else {}
@@ -48,7 +53,7 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
         "category": AUTHENTICATION,
         "type": INFO,
         "action": "mfa-verdict",
-        "outcome": facts.verdict,
+        "outcome": UNKNOWN,
         "module": MODULE,
     }
     azure: Document = {"auth_result": facts.auth_result}
@@ -56,7 +61,7 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
     if thread is None or exchange is None:
         _orphan(tags, counts)
         return event, azure, None, None
-    state.exchanges.verdict(thread, exchange, facts.verdict or "unknown")
+    state.exchanges.verdict(thread, exchange, facts.verdict or UNKNOWN)
     azure["exchange"] = {"id": exchange.id}
     return event, azure, exchange.user, None
 
@@ -131,7 +136,7 @@ def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict:
         "category": AUTHENTICATION,
         "type": types,
         "action": action,
-        "outcome": verdict or outcome,
+        "outcome": UNKNOWN if code.status_class == PENDING else verdict or outcome,
         **facts.decided,
     }
 

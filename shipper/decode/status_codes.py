@@ -38,6 +38,7 @@ CLASSES = {
 SEVERITIES = {"informational": 10, "low": 21, "medium": 47, "high": 73, "critical": 99}
 OUTCOMES = ("success", "failure", "unknown")
 UNKNOWN = "unknown"
+PENDING = "pending"  # the class of a code that waits for a second step
 
 
 class StatusCodes:
