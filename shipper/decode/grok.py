@@ -10,11 +10,13 @@ and an unknown name is a bare KeyError. So the adapter
 3. lets pygrok expand, then anchors the result and drops the groups that nobody named.
 """
 
+import io
 import re
 import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -22,6 +24,9 @@ import pygrok.pygrok as pygrok_module
 from pygrok import Grok
 
 from shipper.errors import PatternError
+
+# pygrok opens its own pattern files, which are UTF-8, in the encoding of the locale: it fails where that is ASCII.
+pygrok_module.open = partial(io.open, encoding="utf-8")
 
 Convert = Callable[[str], Any]
 
@@ -62,7 +67,7 @@ class Pattern:
     """
 
     definition: Definition
-    source: str
+    expression: str
     regex: _Regex
     fields: tuple[tuple[str, str, Convert | None], ...]
     pick: Callable[..., tuple[str | None, ...]]

@@ -7,22 +7,17 @@ or an editable install; `data_dir` is the one place that knows.
 import csv
 import io
 from datetime import date, datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
-import pygrok.pygrok
 
 from shipper.decode.facts import TYPES, Library
 from shipper.decode.grok import Compiler, Definition, Pattern, read_definitions
 from shipper.decode.status_codes import StatusCodes, read_nps_results, read_table
 from shipper.errors import UsageError
 from shipper.times import SyslogTime
-
-# pygrok opens its pattern files, which are UTF-8, in the encoding of the locale, and fails where that is ASCII.
-pygrok.pygrok.open = partial(open, encoding="utf-8")
 
 LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its message
 OPEN_ENDED = ("azure_mfa.", "labels.")

@@ -16,11 +16,11 @@ from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.kinds import KINDS
-from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of
+from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of, why_unparsed
 from shipper.decode.merging import Event
 from shipper.memo import Memo
 from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
-from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
+from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split
 from shipper.times import SECOND, StampReader
 
 

@@ -135,7 +135,7 @@ def test_only_what_has_a_field_is_captured() -> None:
 
 def test_plain_groups_cost_nothing() -> None:
     assert compile_text("MESSAGE_X (a(b)(?:c))\\(%{WORD}").regex.groupindex == {}
-    assert compile_text("MESSAGE_X (a(b)(?:c))\\(%{WORD}").source == "(?:a(?:b)(?:c))\\((?:\\b\\w+\\b)"
+    assert compile_text("MESSAGE_X (a(b)(?:c))\\(%{WORD}").expression == "(?:a(?:b)(?:c))\\((?:\\b\\w+\\b)"
 
 
 def test_group_that_took_no_part_leaves_its_field_out() -> None:
@@ -214,7 +214,7 @@ def test_back_reference_means_its_group(expression: str) -> None:
 
 
 def test_escaped_backslash_before_a_digit_is_no_back_reference() -> None:
-    assert compile_text("MESSAGE_X (a)\\\\1").source == "(?:a)\\\\1"
+    assert compile_text("MESSAGE_X (a)\\\\1").expression == "(?:a)\\\\1"
     assert match("(a)\\\\1", "a\\1") == {}
 
 
