@@ -1,7 +1,7 @@
-"""What each kind of line adds to its event, and what it does to the exchange of its thread. Pure.
+"""For each kind of line: the fields it gives its event, and its effect on the exchange of its thread. Pure.
 
-Who counts successes and failures counts each authentication once: only the line that completes it
-says either. A request and a verdict do not, nor does a code that waits for a second step.
+Only the event that completes an authentication says success or failure, so that counting either counts each
+authentication once. A request, a verdict and a status that waits for a second step say unknown.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from shipper.decode.line_patterns import Line
 from shipper.decode.status_codes import PENDING, UNKNOWN
 from shipper.model import Counts, Document, Exchange, User
 
-SURE = ("success", "failure")
+CONCLUSIVE = ("success", "failure")
 
-# What a kind of line says: the fields below `event`, up to `event.module`; those below `azure_mfa`; who signs in; the
-# authentication that it completes. A plain tuple, as `Line` is.
+# What a kind of line contributes: the fields below `event`, down to `event.module`; the fields below `azure_mfa`; the user;
+# the authentication that the line completes. A plain tuple, like `Line`.
 Part = tuple[Document, Document, User | None, Exchange | None]
 
 
@@ -119,14 +119,14 @@ KINDS: dict[Kind, Callable[[Line, LogState, Counts], Part]] = {
 
 
 def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict: str | None) -> Document:
-    """The event of a status or result: what its code and the verdict say together."""
+    """The `event` object of a status or result, from its code and the verdict; counts and tags a conflict of the two."""
     _, _, event_id, _, _, context, facts, tags = line
     code = facts.code
     assert code is not None
     counts.classes[code.status_class] += 1
     counts.unknown_codes += not code.known
     outcome = code.outcome
-    if verdict != outcome and verdict in SURE and outcome in SURE:
+    if verdict != outcome and verdict in CONCLUSIVE and outcome in CONCLUSIVE:
         counts.conflicts += 1
         tags.append("mfa_outcome_conflict")
     return {
