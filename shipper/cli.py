@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from shipper import __version__
-from shipper.config.units import duration, namespace, size
+from shipper.config.units import duration, moment, namespace, size
+from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
@@ -44,6 +45,7 @@ PATTERNS = click.option(
     help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
 )  # fmt: skip
 DURATION = Converted("duration", duration)
+MOMENT = Converted("time", moment)
 CODES = click.option(
     "--status-codes", type=click.Path(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
 )
@@ -67,10 +69,18 @@ def command() -> None:
 @click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
-@click.option("--only", type=click.Choice(["double_prompt"]), help="Only these events.")
+@click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")
 @click.option(
-    "--where", "conditions", multiple=True, metavar="FIELD=VALUE", help="Only events with this field. Repeatable: all must hold."
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Only events with this field; * and ? stand for any characters and for one. Repeatable: all must hold.",
 )
+@click.option(
+    "--since", type=MOMENT, metavar="TIME", help="Only events of this time or later (UTC without a zone; a date is its start)."
+)
+@click.option("--until", type=MOMENT, metavar="TIME", help="Only events before this time.")
 @click.option("--pretty", is_flag=True, help="Indented, for reading.")
 @click.option(
     "--events",

@@ -27,7 +27,7 @@ from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect.detector import LocalDetector
 from shipper.detect.double_prompt import Rule
-from shipper.emit.filters import where
+from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.model import Block, Chunk, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
@@ -40,8 +40,8 @@ Finding = tuple[int, str, Label]  # the index of the event that it stands behind
 class Settings:
     """All that decides what comes out, resolved once at the start.
 
-    `only_findings`, `conditions` and `per_exchange` are the user's `--only double_prompt`,
-    `--where` and `--events exchange`. `fast` may be switched off to compare; it changes no byte.
+    `only_findings`, `conditions`, `since`, `until` and `per_exchange` are the user's `--only findings`,
+    `--where`, `--since`, `--until` (see `selection`) and `--events exchange`. `fast` may be switched off to compare; it changes no byte.
     """
 
     library: Library
@@ -53,6 +53,8 @@ class Settings:
     pretty: bool = False
     only_findings: bool = False
     conditions: tuple[str, ...] = ()
+    since: str | None = None
+    until: str | None = None
     per_exchange: bool = False
     fast: bool = True
     read_size: int = READ_SIZE
@@ -71,7 +73,7 @@ class Pipeline:
         self.state = LogState(Exchanges(timeout), Merger(timeout) if merges else None)
         self._detector = LocalDetector(settings.rule, Envelope(settings.options.constants), self.counts)
         self._facts: dict[str, Facts] = {}
-        self._keep = where(settings.conditions) if settings.conditions else None
+        self._keep = selection(settings.conditions, settings.since, settings.until)
         self._wrap = _format(settings)
         self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
 

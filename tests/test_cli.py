@@ -333,6 +333,7 @@ def test_the_summary_stands_on_standard_error(log: Path) -> None:
         ["--where", "user.name=bob"],
         ["--where", "event.kind=nothing"],
         ["--only", "double_prompt"],
+        ["--since", "2017-02-14T02:57:30", "--until", "2017-02-14T02:58"],
         ["--only", "double_prompt", "--where", "user.name=ann"],
         ["--events", "exchange"],
         ["--events", "exchange", "--where", "event.outcome=success"],
@@ -378,7 +379,9 @@ def test_no_original(log: Path, lines: list[Event]) -> None:
         (["related.user=ann@example.com"], 6),
         (["user.name=bob", "event.action=mfa-status"], 4),
         (["user.name=bob", "user.name=ann"], 0),
-        (["user.name.first=bob"], 0),
+        (["user.name=B?B"], 13),
+        (["user.name=*b", "event.code=2*"], 4),
+        (["related.user=*@EXAMPLE.com"], 6),
         (["message=authResult = 0"], 1),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -388,6 +391,38 @@ def test_where(log: Path, lines: list[Event], conditions: list[str], number: int
 
     assert len(found) == number
     assert all(event in lines for event in found)
+
+
+def test_only_findings_are_those_of_all_detectors(log: Path, lines: list[Event]) -> None:
+    assert parse("-q", "--only", "findings", log).events == [event for event in lines if event["event"]["kind"] == "alert"]
+
+
+def test_a_span_of_time(log: Path, lines: list[Event]) -> None:
+    times = sorted({event["@timestamp"] for event in lines})
+    since, until = times[len(times) // 3], times[-2]
+
+    found = parse("-q", "--since", since, "--until", until, log).events
+
+    assert found == [event for event in lines if since <= event["@timestamp"] < until]
+    assert 0 < len(found) < len(lines)
+    assert any("user" in event for event in found if event["event"].get("action") == "mfa-status")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--where", "event.outcom=x"], "--where event.outcom=x: there is no field event.outcom; did you mean event.outcome?"),
+        (["--since", "today"], "'today' is no date or time"),
+        (["--since", "2017-02-14", "--until", "2017-02-14T00:00Z"], "--since must be before --until"),
+    ],
+    ids=" ".join,
+)
+def test_a_filter_that_lets_nothing_through_is_refused(log: Path, options: list[str], said: str) -> None:
+    done = call("parse", *options, log)
+
+    assert (done.status, done.events) == (2, [])
+    assert said in done.error
+    assert done.error.count("\n") == 1
 
 
 def test_only_double_prompts(log: Path, lines: list[Event]) -> None:

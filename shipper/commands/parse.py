@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.commands.progress import Progress, progress, summary
-from shipper.decode.library import load, syslog_time
+from shipper.decode.facts import Library
+from shipper.decode.library import event_fields, load, syslog_time
 from shipper.decode.line_patterns import stamp_reader
+from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule
+from shipper.emit.filters import check_field
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.errors import UsageError
 from shipper.model import Counts
@@ -36,6 +39,8 @@ class ParseOptions:
     workers: str
     only: str | None
     conditions: tuple[str, ...]
+    since: str | None
+    until: str | None
     pretty: bool
     events: str
     syslog_year: str | None
@@ -52,15 +57,13 @@ def settings_of(options: ParseOptions) -> Settings:
     """The settings of the pipelines.
 
     Raises:
-        UsageError: patterns, code table or time zone are wrong.
+        UsageError: patterns, code table, time zone or filters are wrong.
     """
     year, zone = options.syslog_year, options.syslog_zone
+    syslog = None if year is None else syslog_time(year, zone, "--syslog-year")
+    library = load(options.pattern_dirs, options.status_codes, syslog=syslog)
     return settings(
-        load(
-            options.pattern_dirs,
-            options.status_codes,
-            syslog=None if year is None else syslog_time(year, zone, "--syslog-year"),
-        ),
+        library,
         Rule(options.window, options.exchange_timeout, options.include_retries),
         {} if options.deterministic else {"host": {"name": socket.gethostname()}},
         agent=not options.deterministic,
@@ -69,10 +72,24 @@ def settings_of(options: ParseOptions) -> Settings:
         namespace=options.namespace,
         pretty=options.pretty,
         only_findings=options.only is not None,
-        conditions=options.conditions,
+        conditions=_conditions(options, library),
+        since=options.since,
+        until=options.until,
         per_exchange=options.events == "exchange",
         line_limit=options.max_line,
     )
+
+
+def _conditions(options: ParseOptions, library: Library) -> tuple[str, ...]:
+    """What `--where` and a detector's name in `--only` ask for, once they and the span of time can be met."""
+    if options.conditions:
+        fields = event_fields(library)
+        for condition in options.conditions:
+            check_field(condition, fields)
+    if options.since is not None and options.until is not None and options.since >= options.until:
+        raise UsageError("--since must be before --until, or no event is left")
+    one_detector = options.only in DETECTORS and len(DETECTORS) > 1
+    return (*options.conditions, f"event.action={options.only}") if one_detector else options.conditions
 
 
 def worker_count(text: str) -> int:

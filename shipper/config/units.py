@@ -3,7 +3,9 @@
 Each rule is checked here and nowhere else; the ValueError says what was expected.
 """
 
-from shipper.times import SECOND
+import re
+
+from shipper.times import SECOND, to_utc
 
 _TIMES = {"us": 1000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 _SIZES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 1000, "mb": 1000_000, "gb": 1000_000_000}
@@ -52,6 +54,32 @@ def size(text: str, least: int = 16, most: int = 1 << 30) -> int:
     ):
         raise ValueError(f"{text!r} is not a size from {least} to {_size_text(most)}; write 1MiB or 65536")
     return int(number) * unit
+
+
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(\.[0-9]{1,9})?)? ?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+
+
+def moment(text: str) -> str:
+    """A date or time of ISO 8601 as a text that sorts as its time does: UTC, without Z and without zeros at the end of
+    its fraction. A date is its first moment; without a zone it is UTC.
+
+    Raises:
+        ValueError: not a date or time.
+    """
+    match = _MOMENT.fullmatch(text.strip())
+    day, minute, second, fraction, zone = match.groups() if match else ("", "", "", "", "")
+    if zone and len(zone) == 5:
+        zone = f"{zone[:3]}:{zone[3:]}"
+    stamp = to_utc(f"{day}T{minute or '00:00'}{second or ':00'}{fraction or ''}{zone or 'Z'}")
+    if stamp is None:
+        raise ValueError(
+            f"{text!r} is no date or time; write 2017-02-14, 2017-02-14T02:57 or 2017-02-14T02:57:19.5+01:00 (without a zone: UTC)"
+        )
+    whole, _, digits = stamp[:-1].partition(".")
+    return f"{whole}.{digits}".rstrip("0").rstrip(".") if digits else whole
 
 
 def _size_text(value: int) -> str:

@@ -72,6 +72,13 @@ def _leaves(properties: dict[str, Any], path: str) -> dict[str, str]:
     return types
 
 
+def event_fields(library: Library) -> set[str]:
+    """The dotted names of all fields that an event can have: those of the schema, and those that a pattern captures."""
+    captured = {field for pattern in (*library.lines, *library.messages) for _, field, _ in pattern.fields}
+    leaves = _leaves(read_schema("event.schema.json")["properties"], "")
+    return (captured - {"user", "user.target"}) | {name for name, kind in leaves.items() if kind != "object"}
+
+
 def data_dir(name: str) -> Path:
     """The folder `patterns` or `schemas` of this installation."""
     package = Path(__file__).parents[1]

@@ -1,7 +1,9 @@
-"""`--where FIELD=VALUE`: selects the events that the user wants. Pure."""
+"""Selects the events that the user wants: `--where FIELD=VALUE`, `--since`, `--until`. Pure."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import difflib
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -9,26 +11,83 @@ from shipper.errors import UsageError
 from shipper.model import VARIES, Label, Origin
 
 Keep = Callable[[str, Label], bool]
-Condition = tuple[list[str], str]
+
+OPEN_ENDED = ("host.", "labels.", "observer.")  # below these the configuration sets what it likes
 _REMEMBERED = 8192
+_AFTER_ALL = ":"  # as text, behind every time stamp: the character after 9
 
 
-def where(conditions: Sequence[str]) -> Keep:
-    """A function that takes the text and label of an event and returns True if every `FIELD=VALUE` holds.
+class Condition(NamedTuple):
+    """One `FIELD=VALUE`.
 
-    FIELD is a dotted name such as `user.name`. VALUE is compared with the field as text (`true`, `21` and
-    so on, as in JSON), or with each member of a list. An event is only parsed if the sample of its origin
-    does not decide.
+    Attributes:
+        field: its dotted name, such as `user.name`.
+        path: the same in parts.
+        fits: returns True for a text of the field that VALUE allows.
+    """
+
+    field: str
+    path: tuple[str, ...]
+    fits: Callable[[str], bool]
+
+
+def condition(text: str) -> Condition:
+    """The condition of a `--where`.
+
+    Raises:
+        UsageError: it is not of the form FIELD=VALUE.
+    """
+    field, equals, value = text.partition("=")
+    if not equals or not field:
+        raise UsageError(f"--where {text}: expected FIELD=VALUE, for example event.code=21")
+    return Condition(field, tuple(field.split(".")), _fits(value, fold=field.startswith("user.") or field == "related.user"))
+
+
+def check_field(text: str, fields: Collection[str]) -> None:
+    """Check the field of a `--where` against the names of all fields that an event can have.
+
+    Raises:
+        UsageError: there is no such field; it names the nearest one.
+    """
+    field = condition(text).field
+    if field in fields or (field.startswith(OPEN_ENDED) and not field.endswith(".")):
+        return
+    written = field.casefold()
+    inside = [name for name in fields if name.startswith(f"{written}.")]
+    ends = [name for name in fields if name.endswith(f".{written}")]
+    nearest = difflib.get_close_matches(written, sorted(inside or ends or fields), 1, 0.0)
+    raise UsageError(f"--where {text}: there is no field {field}; did you mean {nearest[0]}?")
+
+
+def selection(conditions: Sequence[str], since: str | None = None, until: str | None = None) -> Keep | None:
+    """A function that takes the text and label of an event and returns True if the user wants it; None if all are wanted.
+
+    Args:
+        conditions: `FIELD=VALUE`, all of which hold. VALUE is compared with the field as text (`true`, `21`
+            and so on, as in JSON), or with each member of a list; see `_fits`.
+        since, until: the first time, and the first time no more, as `config.units.moment` writes them.
 
     Raises:
         UsageError: a condition is not of that form.
     """
-    wanted: list[Condition] = []
-    for condition in conditions:
-        field, equals, value = condition.partition("=")
-        if not equals or not field:
-            raise UsageError(f"--where {condition}: expected FIELD=VALUE, for example event.code=21")
-        wanted.append((field.split("."), value))
+    tests: list[Keep] = []
+    if since is not None or until is not None:
+        tests.append(_between(since or "", until or _AFTER_ALL))
+    if conditions:
+        tests.append(_where(list(map(condition, conditions))))
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    between, where = tests
+    return lambda text, label: between(text, label) and where(text, label)
+
+
+def _between(since: str, until: str) -> Keep:
+    """Whether `@timestamp` is in a span. As text: without its Z a time stamp sorts as the time that it names."""
+    return lambda text, label: since <= label[0][:-1] < until
+
+
+def _where(wanted: Sequence[Condition]) -> Keep:
+    """Whether all conditions hold. An event is only parsed if the sample of its origin does not decide."""
     decided: dict[Origin, bool | None] = {}
 
     def keep(text: str, label: Label) -> bool:
@@ -48,11 +107,11 @@ def where(conditions: Sequence[str]) -> Keep:
 
 def _all_hold(document: Any, wanted: Sequence[Condition]) -> bool | None:
     """True if all conditions hold; None if that differs between the events that share a sample."""
-    answers = [_holds(document, path, value) for path, value in wanted]
+    answers = [_holds(document, path, fits) for _, path, fits in wanted]
     return False if False in answers else None if None in answers else True
 
 
-def _holds(document: Any, path: list[str], value: str) -> bool | None:
+def _holds(document: Any, path: Sequence[str], fits: Callable[[str], bool]) -> bool | None:
     for name in path:
         if document is VARIES:
             return None
@@ -61,7 +120,7 @@ def _holds(document: Any, path: list[str], value: str) -> bool | None:
         document = document[name]
     if _varies(document):
         return None
-    return any(_text(member) == value for member in (document if isinstance(document, list) else [document]))
+    return any(fits(_text(member)) for member in (document if isinstance(document, list) else [document]))
 
 
 def _varies(value: Any) -> bool:
@@ -70,3 +129,26 @@ def _varies(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _fits(value: str, *, fold: bool) -> Callable[[str], bool]:
+    """Compares texts with `value`, in which `*` stands for any characters and `?` for one; with `fold`, capitals or not.
+
+    Folded as the detectors fold a user, so that what they take for one person is one person here.
+    """
+    value = value.casefold() if fold else value
+    if "*" in value or "?" in value:
+        matches = re.compile(_expression(value), re.DOTALL).fullmatch
+        return (lambda text: matches(text.casefold()) is not None) if fold else (lambda text: matches(text) is not None)
+    return (lambda text: text.casefold() == value) if fold else (lambda text: text == value)
+
+
+def _expression(glob: str) -> str:
+    """The regular expression of a glob. Each part between two `*` is taken where it stands first, and never looked for
+    again, so that the time stays linear in the length of the text.
+    """
+    first, *rest = ("".join("." if sign == "?" else re.escape(sign) for sign in part) for part in glob.split("*"))
+    if not rest:
+        return first
+    *middle, last = rest
+    return first + "".join(f"(?>.*?{part})" for part in middle if part) + f".*{last}"

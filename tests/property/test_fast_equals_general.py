@@ -58,7 +58,8 @@ SETTINGS = st.fixed_dictionaries(
         "host": st.sampled_from((None, 'mfa "01"')),
         "only_findings": st.sampled_from((False, False, False, True)),
         "per_exchange": st.sampled_from((False, False, False, True)),
-        "conditions": st.sampled_from(((), (), (), ("event.code=21",), ("event.kind=event",))),
+        "conditions": st.sampled_from(((), (), (), ("event.code=2?",), ("event.kind=event",), ("user.name=*A*",))),
+        "since": st.sampled_from((None, None, None, "2017-02-14T02:57:20.5")),
         "pretty": st.sampled_from((False, False, False, True)),
     }
 )

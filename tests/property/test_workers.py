@@ -234,7 +234,7 @@ SHAPES: dict[str, Callable[[Settings], Settings]] = {
     "pretty": lambda how: replace(how, pretty=True),
     "exchange": lambda how: replace(how, per_exchange=True),
     "exchange-bulk-where": lambda how: replace(how, per_exchange=True, format="elastic-bulk", conditions=("user.name=bob",)),
-    "where": lambda how: replace(how, conditions=("event.outcome=success", "user.name=bob")),
+    "where": lambda how: replace(how, conditions=("event.outcome=success", "user.name=B*")),
     "only": lambda how: replace(how, only_findings=True),
     "general-path": lambda how: replace(how, fast=False),
     "no-original": lambda how: replace(how, options=Options(keep_original=False, exchange_timeout=TIMEOUT)),
