@@ -109,30 +109,25 @@ class Origin:
         path: of the log, as its events name it; None for standard input.
         dataset: `event.dataset`.
         kind: `event.kind`: `event`, `pipeline_error`, or `alert` for a finding.
+        sample: an event of this shape, with `VARIES` for what is not the same in all of them; None if none is known.
     """
 
-    __slots__ = ("dataset", "kind", "path")
+    __slots__ = ("dataset", "kind", "path", "sample")
 
-    def __init__(self, path: str | None, dataset: str, kind: str) -> None:
+    def __init__(self, path: str | None, dataset: str, kind: str, sample: dict[str, Any] | None = None) -> None:
         self.path = path
         self.dataset = dataset
         self.kind = kind
+        self.sample = sample
 
 
-class Label(NamedTuple):
-    """What later stages need to know of an event, so that none of them reads its text again.
+VARIES: Any = object()
 
-    Attributes:
-        time: `@timestamp`.
-        id: `event.id`.
-        origin: what it shares with others.
-        key: casefolded `domain\\user` of its user, or the bare name; None where it names none.
-    """
 
-    time: str
-    id: str
-    origin: Origin
-    key: str | None
+# What later stages need to know of an event, so that none of them reads its text again: `@timestamp`, `event.id`,
+# what it shares with others, and the casefolded `domain\user` of its user (the bare name; None where it names none).
+# A plain tuple, because one is made for each event: unpack it as `time, event_id, origin, key`.
+Label = tuple[str, str, Origin, str | None]
 
 
 class Block(NamedTuple):

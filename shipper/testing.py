@@ -11,9 +11,9 @@ import shutil
 import zlib
 from collections import deque
 from collections.abc import Mapping
-from itertools import islice
 
-from shipper.deliver.sink import Batch, Receipt, Refusal, SinkDown, TransactionRefused
+from shipper.deliver.sink import Batch, Receipt, SinkDown, TransactionRefused, joined
+from shipper.model import Block, Label, Origin
 from shipper.times import SECOND
 
 
@@ -32,10 +32,17 @@ class FakeClock:
         self.time += max(1, round(seconds * SECOND))
 
 
+def block(*lines: bytes) -> Block:
+    """A block of these lines, as if each were an event of one file."""
+    origin = Origin("Mfa.log", "azure_mfa.radius", "event")
+    labels: list[Label] = [("2017-02-14T02:57:19Z", f"0123456789abcdef-{n}", origin, None) for n in range(len(lines))]
+    return joined(zip(lines, labels, strict=True))
+
+
 class MemorySink:
     """Keeps what it gets in `lines`; every batch is delivered at the next poll.
 
-    With `stores_places` it also keeps places, as a sink with transactions does.
+    With `stores_places` it also keeps positions, as a sink with transactions does.
     """
 
     name = "memory"
@@ -53,34 +60,28 @@ class MemorySink:
         return dict(self.places) if self.stores_places else {}
 
     def verify(self) -> str | None:
-        """Nobody to ask."""
         return None
 
     def send(self, batch: Batch) -> None:
         """Take a batch."""
-        assert len(self._taken) < self.in_flight or not self._taken[-1].whole, "more batches than in_flight allows"
+        assert len(self._taken) < self.in_flight, "more batches than in_flight allows"
         self._taken.append(batch)
 
     def poll(self, timeout: float) -> list[Receipt]:
         """Deliver all that was taken."""
         receipts = []
-        while self._taken and (not self.stores_places or any(batch.whole for batch in self._taken)):
-            receipts.append(self._deliver(self._taken.popleft()))
+        while self._taken:
+            receipts.append(self._deliver(self._taken.popleft(), {}))
         return receipts
 
-    def _deliver(self, batch: Batch, refused: tuple[Refusal, ...] = ()) -> Receipt:
-        unwanted = [refusal.line for refusal in refused]
-        for line in batch.payload.split(b"\n")[:-1]:
-            if line in unwanted:
-                unwanted.remove(line)
-            else:
-                self.lines.append(line)
+    def _deliver(self, batch: Batch, refused: Mapping[int, str]) -> Receipt:
+        self.lines += batch.without(refused).lines()
         for key, value in batch.places:
             if value is None:
                 self.places.pop(key, None)
             else:
                 self.places[key] = value
-        return Receipt(batch.number, refused)
+        return Receipt(batch.number, batch.refusals(refused))
 
     def flush(self) -> None:
         """Nothing is ever held back; counted."""
@@ -124,7 +125,6 @@ class FlakySink(MemorySink):
         return super().open()
 
     def verify(self) -> str | None:
-        """Nobody to ask."""
         return None
 
     def send(self, batch: Batch) -> None:
@@ -147,33 +147,29 @@ class FlakySink(MemorySink):
                 self._deliver_part(self._taken.popleft())
                 raise SinkDown("the fake sink fails in the middle of a batch")
             batch = self._taken.popleft()
-            receipts.append(self._deliver(batch, self._refusals(batch)))
+            receipts.append(self._deliver(batch, self._disliked(batch)))
         if self._fault(0.3):
             raise SinkDown("the fake sink loses its receipts")
         return receipts
 
     def _commit(self) -> list[Receipt]:
-        """All or nothing: a transaction over everything taken that ends with a whole batch."""
-        count = max((n for n, batch in enumerate(self._taken, 1) if batch.whole), default=0)
-        refused = {batch.number: self._refusals(batch) for batch in islice(self._taken, count)}
+        """All or nothing: one transaction over everything taken."""
+        refused = {batch.number: batch.refusals(self._disliked(batch)) for batch in self._taken}
         if any(refused.values()):
             raise TransactionRefused({number: refusals for number, refusals in refused.items() if refusals})
-        receipts = [self._deliver(self._taken.popleft()) for _ in range(count)]
+        receipts = super().poll(0.0)
         if receipts and self._fault(0.5):
             raise SinkDown("the fake sink commits and does not say so")
         return receipts
 
     def _deliver_part(self, batch: Batch) -> None:
-        lines = [line for line in batch.payload.split(b"\n")[:-1] if not self._dislikes(line)]
+        lines = batch.without(self._disliked(batch)).lines()
         self.lines += lines[: self._random.randint(0, len(lines))]
 
-    def _refusals(self, batch: Batch) -> tuple[Refusal, ...]:
-        """The same lines each time, as a record that is too large stays too large."""
-        lines = batch.payload.split(b"\n")[:-1]
-        return tuple(Refusal(line, "the fake sink does not like it") for line in lines if self._dislikes(line))
-
-    def _dislikes(self, line: bytes) -> bool:
-        return zlib.crc32(line, self._seed) % 1000 < self._refuse * 1000
+    def _disliked(self, batch: Batch) -> dict[int, str]:
+        """Reasons by index: the same lines each time, as a record that is too large stays too large."""
+        hashes = enumerate(zlib.crc32(line, self._seed) for line in batch.lines())
+        return {index: "the fake sink does not like it" for index, value in hashes if value % 1000 < self._refuse * 1000}
 
 
 class LogWriter:

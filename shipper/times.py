@@ -6,7 +6,10 @@ MFA Server writes UTC as ISO 8601 with `Z` and six fraction digits; 0 to 9 are a
 import re
 from datetime import UTC, date, datetime, tzinfo
 
+from shipper.memo import Memo
+
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
+_SCALE: list[int] = [10 ** (9 - digits) for digits in range(10)]  # nanoseconds in a fraction of so many digits
 _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
@@ -26,59 +29,34 @@ def minute_of(text: str) -> int | None:
 class StampReader:
     """Reads time stamps; remembers the last seconds, because neighbours in a log share them.
 
-    `seconds` maps `2017-02-14T02:57:19` to nanoseconds since 1970 (valid ones only). It is public
-    for the fast path, and bounded.
+    `seconds` maps `2017-02-14T02:57:19` (the form is checked already) to nanoseconds since 1970, or None
+    if that is no real instant. It is public for the fast path, and bounded. A leap second (`:60`) is
+    refused: neither Python nor Elasticsearch can hold one.
     """
 
     LIMIT = 4096
 
     def __init__(self) -> None:
-        self.seconds: dict[str, int] = {}
-        self._minutes: dict[str, int | None] = {}
+        minutes = Memo(minute_of, self.LIMIT)
 
-    def second(self, text: str) -> int | None:
-        """Nanoseconds since 1970 of `2017-02-14T02:57:19` (the form is checked already), or None if that is no real
-        instant. A leap second (`:60`) is refused: neither Python nor Elasticsearch can hold one.
-        """
-        minute = text[:16]
-        if minute not in self._minutes:
-            if len(self._minutes) >= self.LIMIT:
-                self._minutes.clear()
-            self._minutes[minute] = minute_of(minute)
-        start, seconds = self._minutes[minute], int(text[17:])
-        if start is None or seconds > 59:
-            return None
-        if len(self.seconds) >= self.LIMIT:
-            self.seconds.clear()
-        self.seconds[text] = start + seconds * SECOND
-        return start + seconds * SECOND
+        def second_of(text: str) -> int | None:
+            if not text:
+                return None
+            start, seconds = minutes[text[:16]], int(text[17:])
+            return None if start is None or seconds > 59 else start + seconds * SECOND
+
+        self.seconds = Memo(second_of, self.LIMIT)
 
     def read(self, text: str) -> int | None:
         """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
-        second = self.seconds.get(text[:19])
-        digits = text[20:26]
-        if (
-            second is not None
-            and len(text) == 27
-            and text[19] == "."
-            and text[26] == "Z"
-            and text.isascii()
-            and digits.isdecimal()
-        ):
-            return second + int(digits) * 1000
-        return self._read(text)
-
-    def _read(self, text: str) -> int | None:
         match = _STAMP.fullmatch(text)
         if match is None:
             return None
         whole, fraction = match.groups()
-        second = self.seconds.get(whole)
-        if second is None:
-            second = self.second(whole)
-            if second is None:
-                return None
-        return second + (int(fraction.ljust(9, "0")) if fraction else 0)
+        second = self.seconds[whole]
+        if second is None or fraction is None:
+            return second
+        return second + int(fraction) * _SCALE[len(fraction)]
 
 
 _RFC_3339 = re.compile(

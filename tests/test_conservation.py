@@ -7,8 +7,8 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from shipper.sidecar.checkpoint import read_checkpoint
-from tests.chaos.process import Shipper, Verdict, configuration, expected, until
-from tests.real.kafka import free_port
+from tests.support.kafka import free_port
+from tests.support.process import Shipper, Verdict, configuration, expected, until
 
 LOG = (Path(__file__).parents[1] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()
 NUMBERED = b"".join(b"2017-02-14T03:57:19.234778Z|0|1412|6452|pfrad|line %d\n" % n for n in range(15_000))

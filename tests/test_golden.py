@@ -14,7 +14,7 @@ import pytest
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.files import LINE_LIMIT, READ_SIZE
-from shipper.read.identity import open_inputs
+from shipper.read.inputs import open_inputs
 from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.golden_cases import Case, cases, documents, sums
@@ -29,7 +29,7 @@ VALIDATOR = jsonschema.Draft202012Validator(
     json.loads((HERE.parent / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
 )
 
-with (HERE / "ecs_fields.csv").open(encoding="utf-8", newline="") as _file:
+with (HERE.parent / "deploy" / "generate" / "ecs_fields.csv").open(encoding="utf-8", newline="") as _file:
     FIELDS = {row["field"]: row for row in csv.DictReader(_file)}
 OWN = ("azure_mfa.", "labels.", "log.offset")  # log.offset is Filebeat's name
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
@@ -71,7 +71,7 @@ def test_neither_fast_path_nor_read_size_change_a_byte_or_a_count(case: Case, mo
         how = Settings(library=library(), fast=fast, read_size=read_size, line_limit=limit)
         counts = Counts()
         with open_inputs(case.files, deterministic=True) as (sources, _):
-            return b"".join(block for source in sources for block, _ in run_source(how, source, None, counts)), counts
+            return b"".join(block.data for source in sources for block, _ in run_source(how, source, None, counts)), counts
 
     plain = parsed(fast=False, read_size=READ_SIZE)
     for read_size in (1, 2, 61, 1000, READ_SIZE):
@@ -153,7 +153,7 @@ def ecs_fault(path: str, value: Any) -> str | None:
         return None
     field = FIELDS.get(path)
     if field is None:
-        return "not in ECS, or not in tests/ecs_fields.csv"
+        return "not in ECS, or not in deploy/generate/ecs_fields.csv"
     if path == "event.original" and isinstance(value, list):
         value = value[0]  # of an exchange: its lines
     if isinstance(value, list) != bool(field["array"]):

@@ -1,4 +1,4 @@
-"""The sections of the configuration file: what may stand in it, and what it means by default. Pure.
+"""The sections of the configuration file: their keys, types and defaults. Pure.
 
 These classes are the reference: `schemas/config.schema.json` is generated from them.
 """
@@ -13,7 +13,6 @@ from shipper.times import SECOND
 MINUTE = 60 * SECOND
 Positive = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(min_length=1)]
-NAMESPACE = r"^[^A-Z\\/*?\"<>| ,#:\-]{1,100}$"
 
 
 class Duration(int):
@@ -24,8 +23,14 @@ class Size(int):
     """Bytes; in the file `1MiB`, or a number of bytes."""
 
 
+class Namespace(str):
+    """The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:"""
+
+    __slots__ = ()
+
+
 class Secret:
-    """A text that is printed nowhere."""
+    """A text that is never printed."""
 
     def __init__(self, value: str) -> None:
         self.value = value
@@ -34,18 +39,18 @@ class Secret:
         return "'***'"
 
 
-def _default(kind: type[int], value: int) -> Any:
-    """A default that the schema leaves out: it cannot be written as the file would."""
+def _default(kind: type[Any], value: Any) -> Any:
+    """A default that the schema leaves out, because msgspec cannot write a value of this type."""
     return msgspec.field(default_factory=lambda: kind(value))
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Every section is strict: a key that it does not know is an error."""
+    """A section; an unknown key in it is an error."""
 
 
 class Input(_Section, frozen=True):
-    """One glob to follow. `start` counts for files without a place that are there at the first look;
-    `encoding` for files without a byte order mark; `exclude` holds globs of files to leave alone."""
+    """One glob to follow. `start` applies to files without a stored position that exist at the first look;
+    `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone."""
 
     path: Name
     start: Literal["beginning", "end"] = "beginning"
@@ -54,7 +59,7 @@ class Input(_Section, frozen=True):
 
 
 class TailSection(_Section, frozen=True):
-    """How files are followed. A file that was rotated away is complete when nothing came for `rotate_wait`;
+    """How files are followed. A file that was rotated away is complete when nothing has come for `rotate_wait`;
     a line longer than `max_line` is cut there."""
 
     poll_interval: Duration = _default(Duration, SECOND // 4)
@@ -74,18 +79,18 @@ class DoublePromptSection(_Section, frozen=True):
 class DataStream(_Section, frozen=True):
     """The namespace of Elastic's data streams, for `elastic-bulk`."""
 
-    namespace: Annotated[str, Meta(pattern=NAMESPACE)] = "default"
+    namespace: Namespace = _default(Namespace, "default")
 
 
 class SyslogSection(_Section, frozen=True):
     """What the time stamps of RFC 3164 leave out: the year (YYYY, or YYYY-MM for the twelve months from there) and the zone."""
 
-    year: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
+    year: Annotated[str, Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
     zone: Name = "UTC"
 
 
 class PipelineSection(_Section, frozen=True):
-    """What is made of a line. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
+    """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
     patterns: list[Name] = []
     status_codes: Name | None = None
@@ -100,7 +105,8 @@ class PipelineSection(_Section, frozen=True):
 
 
 class BatchSection(_Section, frozen=True):
-    """When a batch is sent: at so many events, so many bytes, or when its first event is so old."""
+    """When a batch is sent: after the read that brings it to this many events or bytes, or at this age of its first
+    event. These limits are soft, because a batch ends with a whole read; small limits make reads smaller, down to 1 KiB."""
 
     max_events: Positive = 2000
     max_bytes: Size = _default(Size, 1 << 20)
@@ -108,7 +114,7 @@ class BatchSection(_Section, frozen=True):
 
 
 class Security(_Section, frozen=True):
-    """How the broker is reached. `cert_file` and `key_file` are the client's own (mTLS)."""
+    """How to connect to the broker. `cert_file` and `key_file` are the client's own (mTLS)."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
@@ -137,8 +143,8 @@ class KafkaSection(_Section, frozen=True):
 
 
 class FileSection(_Section, frozen=True):
-    """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new one begins;
-    `keep`: how many renamed ones stay (null: all)."""
+    """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new file begins;
+    `keep`: how many renamed files stay (null: all)."""
 
     path: Name
     rotate_size: Size | None = None
@@ -171,7 +177,7 @@ class LogSection(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """All of it. One shipper per `state_dir`: it holds the checkpoint and the dead letters."""
+    """The whole configuration. One shipper per `state_dir`, which holds the checkpoint and the dead letters."""
 
     state_dir: Name
     inputs: Annotated[list[Input], Meta(min_length=1)]

@@ -1,21 +1,18 @@
 """What every ECS document of ours shares: version, data set names, constant fields. Pure."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from shipper.decode.status_codes import SEVERITIES
 from shipper.model import Code, Document, User
 
 ECS_VERSION = "8.17.0"
 MODULE = "azure_mfa"
 LEVELS = {"0": "info", "i": "info", "e": "error"}
-# What the lines of an authentication by MFA are.
-MFA = {
-    kind: {"category": ["authentication"], "type": [name], "action": f"mfa-{kind}"}
-    for kind, name in {"request": "start", "verdict": "info", "status": "end", "result": "info"}.items()
-}
+AUTHENTICATION = ["authentication"]  # `event.category`
+START, INFO, END = ["start"], ["info"], ["end"]  # `event.type` of a request, of a verdict or result, of a status
 
 _DATASETS = {
     "pfrad": "radius",
@@ -89,9 +86,8 @@ def user_parts(user: User) -> tuple[Document, Document]:
     return mine, {"user": [user.name, user.email]}
 
 
-@lru_cache(1024)
 def status_fields(code: Code) -> Document:
-    """`azure_mfa.status` of a row of the code table; shared, so not to be changed."""
+    """`azure_mfa.status` of a row of the code table."""
     fields = {
         "code": code.number,
         "description": code.description,
@@ -102,6 +98,12 @@ def status_fields(code: Code) -> Document:
         "constant": code.constant,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def decided_fields(code: Code) -> Document:
+    """`event.code`, `event.reason` and `event.severity` of a row of the code table."""
+    number: Document = {} if code.number is None else {"code": str(code.number)}
+    return {**number, "reason": code.description, "severity": SEVERITIES[code.severity]}
 
 
 def shared_json(user: User | None, process: Document | None) -> str:

@@ -2,18 +2,23 @@
 
 A request opens an exchange on its thread; a verdict or status belongs to it when it comes at most
 `timeout` after it and not before it; the status closes it. Threads interleave and are used again.
+An exchange is given up when its thread opens another, or when the newest event time of the log is
+more than twice the timeout after its request. So what is open is a function of the recent past.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
-from shipper.model import Exchange, ExchangeFields, named
+from shipper.decode.merging import Merger
+from shipper.model import Exchange, ExchangeFields, User, named
 from shipper.times import BEFORE_ALL
 
 Thread = str  # COMPONENT|PID|TID: a text, because its hash is computed once
 
 
 class Exchanges:
-    """The open exchanges of one source, by thread.
+    """The open exchanges of one log, by thread.
 
     `open` is public for the fast path. It is bounded: where more than `LIMIT` threads wait for a
     status, the exchange that waited longest is given up.
@@ -24,6 +29,7 @@ class Exchanges:
     def __init__(self, timeout: int) -> None:
         """`timeout` in nanoseconds."""
         self.timeout = timeout
+        self.patience = 2 * timeout
         self.open: dict[Thread, ExchangeFields] = {}
 
     def request(self, thread: Thread, exchange: Exchange) -> int:
@@ -35,25 +41,55 @@ class Exchanges:
         self.open[thread] = exchange
         return int(given_up)
 
-    def belonging(self, thread: Thread | None, time: int) -> Exchange | None:
+    def belonging(self, thread: Thread | None, time: int, newest: int) -> Exchange | None:
         """The open exchange that a verdict or status of this thread and time belongs to."""
         exchange = self.open.get(thread) if thread is not None else None
-        if exchange is not None and 0 <= time - exchange[0] <= self.timeout:
+        if exchange is not None and 0 <= time - exchange[0] <= self.timeout and newest - exchange[0] <= self.patience:
             return named(exchange)
         return None
 
     def verdict(self, thread: Thread, exchange: Exchange, outcome: str) -> None:
         """Note the verdict of an open exchange."""
-        self.open[thread] = exchange._replace(verdict=outcome)
+        self.open[thread] = Exchange._make((*exchange[:5], outcome))
 
     def close(self, thread: Thread) -> None:
-        """The status has come."""
+        """Close the exchange of a thread: its status has come."""
         del self.open[thread]
+
+    def expire(self, newest: int) -> int:
+        """Drop every exchange whose patience is over; returns how many. Until then `belonging` passes over them."""
+        oldest = newest - self.patience
+        expired = [thread for thread, exchange in self.open.items() if exchange[0] < oldest]
+        for thread in expired:
+            del self.open[thread]
+        return len(expired)
+
+    def expire_first(self, newest: int) -> int:
+        """The same for those that stand first, which are nearly always the oldest: cheap enough for every chunk."""
+        oldest, expired = newest - self.patience, 0
+        while self.open and (first := next(iter(self.open.items())))[1][0] < oldest:
+            del self.open[first[0]]
+            expired += 1
+        return expired
+
+    def snapshot(self) -> list[Any]:
+        """The open exchanges as a JSON value."""
+        return [
+            [thread, *exchange[:3], exchange[3] and list(exchange[3]), *exchange[4:]] for thread, exchange in self.open.items()
+        ]
+
+    def restore(self, snapshot: Iterable[Any]) -> None:
+        """Go on from a snapshot."""
+        self.open = {
+            thread: Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
+            for thread, start, start_text, event_id, user, shared_json, verdict in snapshot
+        }
 
 
 @dataclass(slots=True)
 class LogState:
-    """What the lines of a source have in common: open exchanges and the newest event time."""
+    """What the lines of a log have in common: open exchanges, the newest event time, and events held back to be merged."""
 
     exchanges: Exchanges
-    newest: int = BEFORE_ALL
+    merger: Merger | None = None
+    newest: int = field(default=BEFORE_ALL)

@@ -11,11 +11,11 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
-from shipper.decode.ecs import ACTION_WORDS
+from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
 from shipper.decode.status_codes import StatusCodes
@@ -31,7 +31,7 @@ _ARGUMENT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Facts:
     """A message, decoded.
 
@@ -47,6 +47,8 @@ class Facts:
         action: `event.action` of a line that is no authentication by MFA.
         target: whose record was changed.
         correlation: what ties a request to its status where no thread does (NPS extension).
+        decided: with a code, what it says below `event`.
+        status: with a code, what it says below `azure_mfa.status`; shared by all events of the code, so not to be changed.
     """
 
     kind: Kind
@@ -60,6 +62,12 @@ class Facts:
     action: str | None = None
     target: User | None = None
     correlation: str | None = None
+    decided: Document = field(init=False)
+    status: Document = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.code is not None:
+            self.decided, self.status = decided_fields(self.code), status_fields(self.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +139,11 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
     if pattern is None:
         return Facts("log", message)
     rest = dict(captured)
-    user = rest.pop("user", None) or _named_user(rest)
+    user = rest.pop("user", None)
     arguments = rest.pop("azure_mfa.request.arguments", None)
+    if arguments is not None and not rest:  # by far the most messages that were not seen before
+        return Facts("request", message, user, arguments)
+    user = user or _named_user(rest)
     result = rest.pop("azure_mfa.auth_result", None)
     number = rest.pop("azure_mfa.status.code", None)
     constant = rest.pop("azure_mfa.status.constant", None)

@@ -72,23 +72,18 @@ class Pattern:
         """The name in the grok file, such as MESSAGE_PFRAD_STATUS."""
         return self.definition.name
 
-    def texts(self, text: str) -> tuple[str | None, ...] | None:
-        """The captured texts in the order of `fields`, or None if the text does not match as a whole."""
-        found = self.regex.fullmatch(text)
-        return None if found is None else self.pick((*found.groups(), None))
-
     def match(self, text: str) -> dict[str, Any] | None:
         """Captured fields by ECS name (dotted), or None if the text does not match as a whole.
 
         A group that took no part, or whose conversion says None, is left out.
         """
-        texts = self.texts(text)
-        return None if texts is None else self.convert(texts)
+        found = self.regex.fullmatch(text)
+        return None if found is None else self.captured(found)
 
-    def convert(self, texts: tuple[str | None, ...]) -> dict[str, Any]:
-        """The fields that `texts` are."""
+    def captured(self, found: "re.Match[str]") -> dict[str, Any]:
+        """The fields of a match of `regex`."""
         captured = {}
-        for (_, field, convert), value in zip(self.fields, texts, strict=True):
+        for (_, field, convert), value in zip(self.fields, self.pick((*found.groups(), None)), strict=True):
             converted = value if value is None or convert is None else convert(value)
             if converted is not None:
                 captured[field] = converted

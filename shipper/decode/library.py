@@ -4,6 +4,8 @@
 or an editable install; `data_dir` is the one place that knows.
 """
 
+import csv
+import io
 from datetime import date, datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -108,6 +110,13 @@ def load_codes(path: Path | None = None) -> StatusCodes:
         codes = read_table(_read_text(path, "the code table"), str(path), base=codes)
     nps = data_dir("schemas") / "nps_results.csv"
     return StatusCodes(codes, read_nps_results(_read_text(nps, "the table of NPS results"), codes))
+
+
+def load_advice() -> dict[tuple[str, int | None], str]:
+    """What an administrator should check, by class and code; the code is None for advice about a whole class."""
+    text = _read_text(data_dir("schemas") / "advice.csv", "the table of advice")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return {(row["class"], int(row["code"]) if row["code"] else None): row["advice"] for row in rows}
 
 
 def load_definitions(directory: Path) -> list[Definition]:

@@ -1,13 +1,13 @@
 """The head of a line: where a LINE_ pattern captures it, and what it says. Pure."""
 
+import re
 from collections.abc import Callable, Iterable
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset
 from shipper.decode.facts import Facts, whole_number
-from shipper.decode.grok import Pattern
-from shipper.decode.windows_event import read_event
+from shipper.decode.grok import Convert, Pattern
+from shipper.decode.windows_event import WindowsEvent, read_event
 from shipper.model import Document
 
 STANDARD = (
@@ -22,63 +22,87 @@ STANDARD = (
 
 
 class LinePattern:
-    """A LINE_ pattern: where its captures stand, and which of them are not part of every line."""
+    """A LINE_ pattern: what it captures, in the order of `STANDARD`, and the fields that not every line has."""
 
     def __init__(self, pattern: Pattern) -> None:
         names = [field for _, field, _ in pattern.fields]
-        self.pattern = pattern
-        # An index of -1 is the None that the caller puts behind the texts.
-        self.pick = itemgetter(*(names.index(name) if name in names else -1 for name in STANDARD))
+        self._pattern = pattern
         self.has_extra = not set(names) <= set(STANDARD)
         # Where another standard writes the time, it is turned into ours.
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
+        self.find = pattern.regex.fullmatch
+        self.standard = _pick(pattern, names)
 
-    def others(self, texts: tuple[str | None, ...]) -> tuple[tuple[str, Any], ...]:
+    def others(self, found: "re.Match[str]") -> tuple[tuple[str, Any], ...]:
         """The fields that not every line has."""
-        fields = self.pattern.convert(texts)
+        fields = self._pattern.captured(found)
         return tuple((name, value) for name, value in fields.items() if name not in STANDARD)
+
+
+def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tuple[str | None, ...]]:
+    """What a match of a pattern captured, in the order of `STANDARD`, None for what it does not capture."""
+    if tuple(names) == STANDARD and isinstance(pattern.regex, re.Pattern) and pattern.regex.groups == len(STANDARD):
+        return re.Match.groups  # the commonest pattern captures just these
+    groups = [pattern.regex.groupindex[pattern.fields[names.index(name)][0]] if name in names else None for name in STANDARD]
+
+    def pick(found: "re.Match[str]") -> tuple[str | None, ...]:
+        texts = found.groups()
+        return tuple(None if group is None else texts[group - 1] for group in groups)
+
+    return pick
 
 
 class WindowsLine:
     """Lines that are Windows events in JSON or XML; to the parser it looks like a `LinePattern`."""
 
     has_extra = True
-    stamp = None
+    stamp: Convert | None = None
 
-    @property
-    def pattern(self) -> "WindowsLine":
-        """Itself: what `texts` is asked of."""
-        return self
-
-    def texts(self, line: str) -> tuple[str | None, ...] | None:
-        """What `read_event` finds."""
+    def find(self, line: str) -> WindowsEvent | None:
+        """The event of a line, None for any other line."""
         return read_event(line) if line[:1] in ("{", "<") else None
 
-    def pick(self, event: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    def standard(self, event: WindowsEvent) -> tuple[str | None, ...]:
         """The texts in the order of `STANDARD`."""
-        stamp, level, pid, tid, provider, message, _, _ = event
+        stamp, level, pid, tid, provider, message, _ = event
         return stamp, level, pid, tid, provider, None, message
 
-    def others(self, event: tuple[str | None, ...]) -> tuple[tuple[str, Any], ...]:
+    def others(self, event: WindowsEvent) -> tuple[tuple[str, Any], ...]:
         """The computer's name."""
-        return (("host.name", event[6]),) if event[6] else ()
+        return (("host.name", event.host),) if event.host else ()
 
 
-def line_patterns_of(patterns: Iterable[Pattern]) -> list[LinePattern | WindowsLine]:
-    """All forms of a line, in the order in which they are tried."""
+class LineForm(Protocol):
+    """A form that lines have. `find` gives what the other methods are asked about, None for a line of another form."""
+
+    has_extra: bool
+    stamp: Convert | None
+
+    @property
+    def find(self) -> Callable[[str], Any]: ...
+
+    @property
+    def standard(self) -> Callable[[Any], tuple[str | None, ...]]: ...
+
+    @property
+    def others(self) -> Callable[[Any], tuple[tuple[str, Any], ...]]: ...
+
+
+def line_patterns_of(patterns: Iterable[Pattern]) -> list[LineForm]:
+    """All patterns of a line, in the order in which they are tried."""
     return [*map(LinePattern, patterns), WindowsLine()]
 
 
 def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
     """Reads the time stamp of a line in any form; None for a line without one."""
-    forms = line_patterns_of(patterns)
+    line_patterns = line_patterns_of(patterns)
 
     def read(line: str) -> str | None:
-        for form in forms:
-            texts = form.pattern.texts(line)
-            if texts is not None:
-                stamp = form.pick((*texts, None))[0]
-                return form.stamp(stamp) if form.stamp is not None and stamp is not None else stamp
+        for pattern in line_patterns:
+            found = pattern.find(line)
+            if found is not None:
+                stamp = pattern.standard(found)[0]
+                return pattern.stamp(stamp) if pattern.stamp is not None and stamp is not None else stamp
         return None
 
     return read
@@ -101,14 +125,6 @@ class Context:
             self.process = {**(self.process or {}), "thread": {"id": thread}}
 
 
-class Line(NamedTuple):
-    """A well-formed line on its way to its event; times in nanoseconds."""
-
-    text: str
-    offset: int
-    id: str
-    stamp: str
-    time: int
-    head: Context
-    facts: Facts
-    tags: list[str]
+# A well-formed line on its way to its event: text, offset, id, time stamp, the same in nanoseconds, context, facts, tags.
+# A plain tuple, which is unpacked where it is needed: reading five fields by name would cost more than making it.
+Line = tuple[str, int, str, str, int, Context, Facts, list[str]]

@@ -20,7 +20,7 @@ _LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "inf
 _SPACE = "{http://schemas.microsoft.com/win/2004/08/events/event}"
 
 
-class Event(NamedTuple):
+class WindowsEvent(NamedTuple):
     """What a line of an export says: the texts of a line's head, its message and the computer's name."""
 
     stamp: str
@@ -32,7 +32,7 @@ class Event(NamedTuple):
     host: str | None
 
 
-def read_event(line: str) -> Event | None:
+def read_event(line: str) -> WindowsEvent | None:
     """The event of a line, or None if it is none, or has no time or no message."""
     if len(line) > LONGEST:
         return None
@@ -43,7 +43,7 @@ def read_event(line: str) -> Event | None:
     return None
 
 
-def _from_json(line: str) -> Event | None:
+def _from_json(line: str) -> WindowsEvent | None:
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -65,7 +65,7 @@ def _from_json(line: str) -> Event | None:
     )  # fmt: skip
 
 
-def _from_xml(line: str) -> Event | None:
+def _from_xml(line: str) -> WindowsEvent | None:
     try:
         root = ElementTree.fromstring(line)  # noqa: S314  no document type: nothing is expanded
     except ElementTree.ParseError:
@@ -89,13 +89,13 @@ def _from_xml(line: str) -> Event | None:
     )  # fmt: skip
 
 
-def _event(time: Any, level: Any, pid: Any, tid: Any, provider: Any, message: Any, host: Any) -> Event | None:
+def _event(time: Any, level: Any, pid: Any, tid: Any, provider: Any, message: Any, host: Any) -> WindowsEvent | None:
     stamp = _stamp(time)
     if stamp is None or not isinstance(message, str) or not message:
         return None
     name = _text(level)
     level = None if name is None else _LEVELS.get(name.lower(), name.lower())
-    return Event(stamp, level, _text(pid), _text(tid), _text(provider), message, _text(host))
+    return WindowsEvent(stamp, level, _text(pid), _text(tid), _text(provider), message, _text(host))
 
 
 def _stamp(time: Any) -> str | None:

@@ -15,7 +15,7 @@ from shipper.decode.ecs import MODULE, Envelope, dataset, user_parts
 from shipper.detect import double_prompt
 from shipper.detect import finding as evidence
 from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
-from shipper.model import Code, CompletionFields, Counts, Document, User, UserFields
+from shipper.model import Code, CompletionFields, Counts, Document, Label, Origin, User, UserFields
 from shipper.times import BEFORE_ALL
 
 SEVERITY = 21
@@ -45,9 +45,9 @@ class LocalDetector:
         self._old: dict[str, _Seen] = {}
         self._turn = BEFORE_ALL  # when the generations change
 
-    def __call__(self, completions: list[CompletionFields]) -> list[tuple[int, str]]:
+    def __call__(self, completions: list[CompletionFields]) -> list[tuple[int, str, Label]]:
         """The findings of a chunk: position of the event that each stands behind, and its JSON text."""
-        found: list[tuple[int, str]] = []
+        found: list[tuple[int, str, Label]] = []
         young, old, window, horizon = self._young, self._old, self.rule.window, self.rule.horizon
         for completion in completions:
             user = completion[1]
@@ -97,13 +97,17 @@ class LocalDetector:
             double_prompt.admit(state, authentication(*one))
         return state
 
-    def _step(self, state: State, completion: CompletionFields, user: UserFields, newest: int) -> list[tuple[int, str]]:
+    def _step(self, state: State, completion: CompletionFields, user: UserFields, newest: int) -> list[tuple[int, str, Label]]:
         position, component = completion[0], completion[3]
         step = double_prompt.step(state, authentication(*completion[2:10]), self.rule, newest)
         self.counts.cache_hits += step["cache_hit"]
         self.counts.findings += len(step["findings"])
         return [
-            (position, orjson.dumps(self.document(finding, User(*user), component)).decode("latin-1"))
+            (
+                position,
+                orjson.dumps(self.document(finding, User(*user), component), option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"),
+                _label(finding, component, user),
+            )
             for finding in step["findings"]
         ]
 
@@ -179,6 +183,11 @@ class LocalDetector:
             "rule": {"name": "double_prompt", "ruleset": "mfa-shipper", "version": double_prompt.RULE_VERSION},
         }
         return self._envelope.close(document)
+
+
+def _label(finding: Finding, component: str, user: UserFields) -> Label:
+    second = finding["second"]
+    return second["end_text"], f"{second['id']}-dp", Origin(None, dataset(component), "alert"), user[3]
 
 
 def authentication(

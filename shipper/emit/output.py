@@ -5,12 +5,13 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from shipper.durable import rename_durably
 from shipper.errors import RunError, UsageError
 
 
-class ClosedPipe(Exception):  # noqa: N818  an event, not an error: the reader has seen enough
+class ClosedPipe(Exception):
     """The reader of standard output went away."""
 
 
@@ -75,7 +76,8 @@ def open_output(path: str | None) -> Iterator[Output]:
             _settle(descriptor, temporary, path)
     except BaseException:
         if temporary is not None:
-            os.unlink(temporary)
+            with suppress(FileNotFoundError):  # it has its name already if only the folder could not be synced
+                os.unlink(temporary)
         raise
     finally:
         os.close(descriptor)
@@ -84,6 +86,6 @@ def open_output(path: str | None) -> Iterator[Output]:
 def _settle(descriptor: int, temporary: str, path: str) -> None:
     try:
         os.fsync(descriptor)
-        os.replace(temporary, os.path.realpath(path))
+        rename_durably(temporary, os.path.realpath(path))
     except OSError as error:
         raise RunError(f"cannot finish {path}: {error.strerror}") from None

@@ -20,7 +20,6 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from shipper.decode.exchanges import Exchanges
 from shipper.emit.output import ClosedPipe, Output
 from shipper.errors import MfaShipperError, RunError
 from shipper.model import Chunk, Counts, ExchangeFields
@@ -111,7 +110,7 @@ class _Worker:
         failure: RunError | None = None
         try:
             for number, chunk in enumerate(self._read(piece.range)):
-                self._write(pipeline(chunk))
+                self._write(pipeline(chunk).data)
                 if not self._has_turn and number % POLL == 0 and self._before.poll():
                     self._take_turn(piece, pipeline)
         except RunError as error:
@@ -121,7 +120,7 @@ class _Worker:
         if failure is not None:
             raise failure
         if piece.last:
-            self._write(pipeline.close())
+            self._write(pipeline.close().data)
 
     def _read(self, part: Range) -> Iterator[Chunk]:
         one, settings = part.input, self._settings
@@ -172,10 +171,8 @@ class _Worker:
         missing = {thread: exchange for thread, exchange in opened.items() if thread not in self._open}
         if len(missing) + len(self._open) != len(opened) or any(opened[t] != e for t, e in self._open.items()):
             return False
-        if pipeline.touched(missing):
+        if missing:
             return False
-        if missing and len(opened) + pipeline.counts.requests > Exchanges.LIMIT:
-            return False  # then the truth may have given some of them up
         now = pipeline.state.exchanges.open
         later = dict(now)
         now.clear()

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from tests.bench import table
 from tests.bench.cases import PARSE, Measured, chosen, recipes
-from tests.bench.generate import generate
 from tests.bench.measure import FailedError, first_byte, run
 from tests.bench.table import Row
+from tests.support.generate import generate
 
 PEAKS = {  # row: options and logs, each of which grows from the one before
     "peak memory": ((), ("radius", "long")),

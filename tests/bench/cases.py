@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.generate import Recipe
 from tests.bench.measure import FailedError, Sample, run
+from tests.support.generate import Recipe
 
 SHIPPER = (sys.executable, "-m", "shipper")
 PARSE = (*SHIPPER, "parse", "--deterministic", "-q", "--no-progress")

@@ -23,11 +23,11 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from tests.bench import table
-from tests.bench.generate import Recipe, generate
 from tests.bench.measure import run
 from tests.bench.table import Row
-from tests.chaos.process import Shipper, configuration, until
-from tests.real.kafka import LONG_RUN, Broker, Unavailable, create_topic
+from tests.support.generate import Recipe, generate
+from tests.support.kafka import LONG_RUN, Broker, Unavailable, create_topic
+from tests.support.process import Shipper, configuration, until
 
 MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
 TICK = os.sysconf("SC_CLK_TCK")

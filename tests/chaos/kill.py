@@ -17,10 +17,10 @@ from pathlib import Path
 
 from shipper.sidecar.checkpoint import read_checkpoint
 from shipper.testing import LogWriter
-from tests.bench.generate import Recipe, generate
-from tests.chaos.process import Shipper, Verdict, configuration, expected, until
 from tests.chaos.server import Arrivals, Server
-from tests.real.kafka import Broker, Unavailable, create_topic, read_topic
+from tests.support.generate import Recipe, generate
+from tests.support.kafka import Broker, Unavailable, create_topic, read_topic
+from tests.support.process import Shipper, Verdict, configuration, expected, until
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import random
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from shipper.testing import LogWriter
-from tests.chaos.process import until
+from tests.support.process import until
 
 INSTANT = 27  # characters of a time stamp
 

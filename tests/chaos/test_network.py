@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.generate import Recipe, generate
 from tests.chaos.kill import delivered
-from tests.chaos.process import Shipper, Verdict, configuration, expected, until
 from tests.chaos.proxy import Proxy
 from tests.chaos.server import Arrivals, Server
-from tests.real.cluster import Cluster
-from tests.real.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
+from tests.support.cluster import Cluster
+from tests.support.generate import Recipe, generate
+from tests.support.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
+from tests.support.process import Shipper, Verdict, configuration, expected, until
 
 MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
 

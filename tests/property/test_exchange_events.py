@@ -17,7 +17,7 @@ def events(log: bytes, how: Settings) -> tuple[list[dict[str, Any]], Counts]:
     pipeline = Pipeline(how, counts)
     pipeline.open(log_file(log))
     at = mark_length(log)
-    output = pipeline(Chunk(log[at:], at)) + pipeline.close()
+    output = pipeline(Chunk(log[at:], at)).data + pipeline.close().data
     return [orjson.loads(line) for line in output.splitlines()], counts
 
 

@@ -41,7 +41,8 @@ from shipper.parallel.shards import Range, Shard, plan
 from shipper.parallel.workers import run_workers
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import size_of
-from shipper.read.identity import HEAD, Log, open_inputs
+from shipper.read.identity import FINGERPRINT_SPAN
+from shipper.read.inputs import Log, open_inputs
 from shipper.times import SECOND
 
 # Newer Pythons warn of a fork beside threads; the threads of pytest-xdist touch nothing that a worker uses.
@@ -157,7 +158,7 @@ def run(out: Path, how: Settings, names: Sequence[str], planned: Plan | None) ->
             if planned is None:
                 for source in sources:
                     for block, size in run_source(how, source, stdin, counts):
-                        output.write(block)
+                        output.write(block.data)
                         sizes.append(size)
             else:
                 cut = planned(sources)
@@ -618,7 +619,8 @@ def stuck(tmp_path: Path) -> Iterator[Command]:
     file = write(tmp_path / "a.log", make_log(3, 50))
     command = Command("--workers", "2", file, "-")
     data = "".join(line + "\n" for line in make_log(4, 1000, start=1000)).encode()
-    assert HEAD < len(data) < HEAD + PIPE  # what the command reads before it begins, and what waits in the pipe
+    # What the command reads before it begins, and what waits in the pipe.
+    assert FINGERPRINT_SPAN < len(data) < FINGERPRINT_SPAN + PIPE
     command.feed(data)
     until(lambda: len(children(command.process.pid)) == 2, "for two workers")
     yield command

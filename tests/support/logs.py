@@ -4,16 +4,27 @@ from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
 from itertools import cycle
+from typing import Any
 
 from hypothesis import strategies as st
 
 from shipper.decode.facts import Library
 from shipper.decode.library import load
-from shipper.model import LogFile
+from shipper.model import Block, LogFile
 from shipper.read.files import Read, encoding_of
 from shipper.read.identity import identify
 from shipper.times import EPOCH
-from tests.fuzz import grammar
+from tests.support import grammar
+
+
+def entries(block: Block) -> list[tuple[Any, ...]]:
+    """The events of a block, each with what its label says: blocks with equal entries are equal."""
+    begins = [0, *block.ends[:-1]] if block.ends else []
+    assert list(block.ends[-1:]) == ([len(block.data)] if block.data else [])
+    return [
+        (block.data[begin:end], time, event_id, origin.path, origin.dataset, origin.kind, key)
+        for begin, end, (time, event_id, origin, key) in zip(begins, block.ends, block.labels, strict=True)
+    ]
 
 
 @cache

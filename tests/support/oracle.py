@@ -179,9 +179,9 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
             completed: Exchange | None = None
             if request := REQUEST.fullmatch(message):
                 open_exchanges[thread] = Exchange(identity, user_key(request[1]), component, time, stamp)
-            elif (verdict := VERDICT.fullmatch(message)) and belongs(open_exchanges.get(thread), time, timeout):
+            elif (verdict := VERDICT.fullmatch(message)) and belongs(open_exchanges.get(thread), time, newest, timeout):
                 open_exchanges[thread].verdict = int(verdict[1])
-            elif (status := STATUS.fullmatch(message)) and belongs(open_exchanges.get(thread), time, timeout):
+            elif (status := STATUS.fullmatch(message)) and belongs(open_exchanges.get(thread), time, newest, timeout):
                 completed = open_exchanges.pop(thread)
                 row = next((r for r in ROWS if r["code"] == status[1]), None)
                 complete(completed, time, stamp, row, status[1])
@@ -221,8 +221,9 @@ def fingerprint_of(data: bytes) -> str:
     return hashlib.sha256(data[: min(end, 64 * 1024)]).hexdigest()[:16]
 
 
-def belongs(exchange: Exchange | None, time: int, timeout: int) -> bool:
-    return exchange is not None and exchange.start <= time <= exchange.start + timeout
+def belongs(exchange: Exchange | None, time: int, newest: int, timeout: int) -> bool:
+    """An exchange is given up once the newest event time is more than twice the timeout after its request."""
+    return exchange is not None and exchange.start <= time <= exchange.start + timeout and newest <= exchange.start + 2 * timeout
 
 
 def consequences(

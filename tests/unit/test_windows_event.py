@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shipper.decode.windows_event import LONGEST, Event, read_event
+from shipper.decode.windows_event import LONGEST, WindowsEvent, read_event
 
 XML = (
     '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event"><System><Provider Name="AuthZ"/>{system}'
@@ -15,11 +15,11 @@ TIME = '<TimeCreated SystemTime="2024-03-05T10:11:12.5Z"/>'
 MESSAGE = "<RenderingInfo><Message>hello</Message></RenderingInfo>"
 
 
-def from_json(**fields: Any) -> Event | None:
+def from_json(**fields: Any) -> WindowsEvent | None:
     return read_event(json.dumps({"TimeCreated": "2024-03-05T10:11:12Z", "Message": "hello", **fields}))
 
 
-def from_xml(system: str, rest: str) -> Event | None:
+def from_xml(system: str, rest: str) -> WindowsEvent | None:
     return read_event(XML.format(system=system, rest=rest))
 
 
@@ -63,18 +63,20 @@ def test_event_without_a_message_is_none(message: object) -> None:
 
 def test_fields_of_json() -> None:
     event = from_json(LevelDisplayName="Warning", ProcessId=12, ThreadId=0, ProviderName="AuthZ", MachineName="nps01")
-    assert event == Event("2024-03-05T10:11:12Z", "warning", "12", "0", "AuthZ", "hello", "nps01")
+    assert event == WindowsEvent("2024-03-05T10:11:12Z", "warning", "12", "0", "AuthZ", "hello", "nps01")
 
 
 def test_fields_that_hold_no_text_are_left_out() -> None:
     event = from_json(LevelDisplayName=[], Level=None, ProcessId="", ThreadId={"id": 5}, ProviderName=None, MachineName=["nps01"])
-    assert event == Event("2024-03-05T10:11:12Z", None, None, None, None, "hello", None)
+    assert event == WindowsEvent("2024-03-05T10:11:12Z", None, None, None, None, "hello", None)
 
 
 def test_fields_of_winlogbeat() -> None:
     log = {"provider_name": "AuthZ", "computer_name": "nps01", "process": {"pid": 12, "thread": {"id": 34}}}
     line = {"@timestamp": "2024-03-05T10:11:12.500Z", "log": {"level": "Error"}, "message": "hello", "winlog": log}
-    assert read_event(json.dumps(line)) == Event("2024-03-05T10:11:12.500Z", "error", "12", "34", "AuthZ", "hello", "nps01")
+    assert read_event(json.dumps(line)) == WindowsEvent(
+        "2024-03-05T10:11:12.500Z", "error", "12", "34", "AuthZ", "hello", "nps01"
+    )
 
 
 def test_fields_of_xml() -> None:
