@@ -57,6 +57,8 @@ class ConfluentClient:
         self._trouble = ""  # the last error that concerns no record
 
     def _on_error(self, error: KafkaError) -> None:
+        if self._trouble and error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            return  # it follows the error that says why
         self._trouble = self._options.without_secrets(error.str())
 
     def _down(self, error: KafkaError) -> Exception:
