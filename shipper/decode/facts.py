@@ -1,10 +1,10 @@
-"""What one message says: grok fields turned into Facts, by table and by type. Pure.
+"""What a message means: its captured fields turned into `Facts`. Pure.
 
-A line is what it captured, not what its pattern is called: `azure_mfa.auth_result` makes a verdict,
-`azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
-`azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` a status and
-`azure_mfa.nps.state` a request. So a pattern of your own gets the full treatment when it captures the
-same fields.
+The captured fields decide what kind of line this is, not the name of the pattern: `azure_mfa.auth_result`
+makes a verdict, `azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
+`azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` makes a status and
+`azure_mfa.nps.state` a request. So a user's own pattern gets the full treatment if it captures the same
+fields.
 """
 
 import ipaddress
@@ -24,8 +24,8 @@ from shipper.times import to_utc
 
 Kind = Literal["request", "verdict", "status", "result", "log"]
 
-_QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  the quotes that copies of a log hold
-_MOST_ARGUMENTS = 32  # the service writes two; a bound keeps the time linear on a hostile line
+_QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  quotes found in copies of a log
+_MOST_ARGUMENTS = 32  # the service writes two; the limit keeps the time linear on a hostile line
 _ARGUMENT = re.compile(
     rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S
 )
@@ -33,22 +33,23 @@ _ARGUMENT = re.compile(
 
 @dataclass(slots=True, eq=False)
 class Facts:
-    """A message, decoded.
+    """A decoded message.
 
     Attributes:
-        kind: which of the five lines it is.
+        kind: which of the five kinds of line this is.
         message: the text.
-        user: who, on a request or a result.
-        arguments: of a request, after the user; opaque.
-        auth_result: of a verdict.
-        verdict: `success`, `failure` or `unknown`; of a verdict, and of the word of a result.
-        code: the row of the table, of a status or a result.
+        user: the user that the message names.
+        arguments: of a request, the arguments after the user; nobody has documented their meaning.
+        auth_result: the number of a verdict.
+        verdict: `success`, `failure` or `unknown`, from a verdict or from the word of a result.
+        code: of a status or result, the row of the code table.
         extra: other captured fields by dotted ECS name.
-        action: `event.action` of a line that is no authentication by MFA.
-        target: whose record was changed.
-        correlation: what ties a request to its status where no thread does (NPS extension).
-        decided: with a code, what it says below `event`.
-        status: with a code, what it says below `azure_mfa.status`; shared by all events of the code, so not to be changed.
+        action: `event.action` of a line that is no MFA authentication.
+        target: the user whose record was changed.
+        correlation: the id that ties a status to its request where no thread does (NPS extension).
+        decided: the fields that `code` sets below `event`; unset without a code.
+        status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
+            this object: copy it before you change it.
     """
 
     kind: Kind
@@ -72,9 +73,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """What lines mean: patterns in the order in which they are tried, and the code table.
+    """All that is needed to decode lines: the patterns, in the order in which they are tried, and the code table.
 
-    `builtin` is False when a user's pattern takes part: then only the general path knows the answer.
+    `builtin` is False if a user added patterns: the fast path knows only the built-in ones.
     """
 
     lines: tuple[Pattern, ...]
@@ -84,15 +85,15 @@ class Library:
 
 
 def split_arguments(text: str) -> tuple[str, ...]:
-    """`, '', 1` as `("", "1")`: the texts after the user, without their quotes; 32 at most."""
-    found = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
-    return tuple(match[1] or (match[2] or "").strip() for match in found)
+    """The arguments that follow the user, without quotes, 32 at most: `, '', 1` gives `("", "1")`."""
+    matches = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
+    return tuple(match[1] or (match[2] or "").strip() for match in matches)
 
 
 def whole_number(text: str) -> int | None:
-    """A number that JSON readers can hold (64 bits); the length is checked first, because Python refuses long ones."""
+    """The integer in `text`; None if it is none, or needs more than 64 bits, which JSON readers cannot hold."""
     try:
-        number = int(text) if len(text) <= 40 else None
+        number = int(text) if len(text) <= 40 else None  # int() takes quadratic time
     except ValueError:
         return None
     return number if number is not None and -(1 << 63) <= number < 1 << 63 else None
@@ -112,7 +113,7 @@ def _address(text: str) -> str | None:
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return f"::ffff:{mapped}" if mapped else str(address)  # the same on every version of Python
+    return f"::ffff:{mapped}" if mapped else str(address)  # str() of a mapped address depends on Python's version
 
 
 TYPES: dict[str, Callable[[str], Any] | None] = {
@@ -135,13 +136,13 @@ TYPES: dict[str, Callable[[str], Any] | None] = {
 
 
 def interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
-    """The facts of a message that `pattern` matched (or none did) with the fields `captured`."""
+    """The facts of a message. `pattern` is the pattern that matched, None if none did; `captured` are its fields."""
     if pattern is None:
         return Facts("log", message)
     rest = dict(captured)
     user = rest.pop("user", None)
     arguments = rest.pop("azure_mfa.request.arguments", None)
-    if arguments is not None and not rest:  # by far the most messages that were not seen before
+    if arguments is not None and not rest:  # by far the commonest case: other messages repeat, and are remembered
         return Facts("request", message, user, arguments)
     user = user or _named_user(rest)
     result = rest.pop("azure_mfa.auth_result", None)
@@ -173,6 +174,6 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
 
 
 def _named_user(fields: Document) -> User | None:
-    """The user where a pattern captured name, domain and e-mail address one by one."""
+    """The user of a pattern that captures name, domain and e-mail address as separate fields."""
     name, domain, email = (fields.pop(f"user.{part}", None) for part in ("name", "domain", "email"))
     return User(name, domain or None, email or None, user_key(name, domain)) if name else None
