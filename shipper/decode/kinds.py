@@ -137,7 +137,7 @@ def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict:
         "type": types,
         "action": action,
         "outcome": UNKNOWN if code.status_class == PENDING else verdict or outcome,
-        **facts.decided,
+        **(facts.decided or {}),
     }
 
 
