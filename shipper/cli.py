@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from shipper import __version__
-from shipper.config.units import duration, moment, namespace, size
+from shipper.config.units import duration, moment, name, namespace, size
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
@@ -44,6 +44,7 @@ PATTERNS = click.option(
     "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
     help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
 )  # fmt: skip
+NAME = Converted("name", name)
 DURATION = Converted("duration", duration)
 MOMENT = Converted("time", moment)
 CODES = click.option(
@@ -67,6 +68,7 @@ def command() -> None:
     "--exchange-timeout", type=DURATION, default="10m", show_default=True, help="How long a request waits for its status."
 )
 @click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
+@click.option("--host", type=NAME, help="Name of the server that wrote the logs, for host.name.")
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
 @click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")

@@ -29,12 +29,14 @@ class LogFile:
         fingerprint: 16 hex digits, the first part of every `event.id` (see `read/identity.py`).
         time: the time stamp of events before the first line that has one.
         encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
+        host: the name of the server that writes it, if the configuration says.
     """
 
     path: str | None
     fingerprint: str
     time: str
     encoding: str = "utf-8"
+    host: str | None = None
 
 
 class User(NamedTuple):
@@ -118,16 +120,20 @@ class Origin:
         path: `log.file.path` of the events; None for standard input.
         dataset: `event.dataset`.
         kind: `event.kind`: `event`, `pipeline_error`, or `alert` for a finding.
+        host: `host.name` of the events, if their file or their lines name it; None if it is that of the run.
         sample: an event of this shape with `VARIES` for values that differ between events; None if there is no sample.
     """
 
-    __slots__ = ("dataset", "kind", "path", "sample")
+    __slots__ = ("dataset", "host", "kind", "path", "sample")
 
-    def __init__(self, path: str | None, dataset: str, kind: str, sample: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: str | None, dataset: str, kind: str, sample: dict[str, Any] | None = None, host: str | None = None
+    ) -> None:
         self.path = path
         self.dataset = dataset
         self.kind = kind
         self.sample = sample
+        self.host = host
 
 
 VARIES: Any = object()  # stands in a sample for a value that differs between events

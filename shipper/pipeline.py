@@ -18,6 +18,8 @@ from functools import partial
 from itertools import accumulate
 from typing import Any
 
+import orjson
+
 from shipper import __version__
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges, LogState
@@ -29,7 +31,7 @@ from shipper.detect.detector import LocalDetector
 from shipper.detect.double_prompt import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
-from shipper.model import Block, Chunk, Counts, Label, LogFile
+from shipper.model import Block, Chunk, Counts, Label, LogFile, Origin
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.read.inputs import Input, Log
 
@@ -91,7 +93,8 @@ class Pipeline:
     def __call__(self, chunk: Chunk) -> Block:
         """The events of a chunk, and the findings that it completes."""
         texts, labels, completions = self.parser(chunk)
-        return self._emit(texts, labels, self._detector(completions))
+        findings = self._detector(completions)
+        return self._emit(texts, labels, [_with_host(finding, labels[finding[0]][2].host) for finding in findings])
 
     def close(self) -> Block:
         """The end of the log: what waits for more lines is counted, and what was held back goes out."""
@@ -189,6 +192,16 @@ def _format(settings: Settings) -> Format | None:
     return None if settings.format == "ecs" else wrap
 
 
+def _with_host(finding: Finding, host: str | None) -> Finding:
+    """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
+    if host is None:
+        return finding
+    position, text, (time, event_id, origin, key) = finding
+    document = {**orjson.loads(text.encode("latin-1")), "host": {"name": host}}
+    text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
+    return position, text, (time, event_id, Origin(origin.path, origin.dataset, origin.kind, host=host), key)
+
+
 def _weave(texts: list[str], labels: list[Label], findings: Sequence[Finding]) -> tuple[list[str], list[Label]]:
     """The events with each finding behind the event that completed it."""
     woven_texts: list[str] = []
@@ -235,7 +248,14 @@ def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[C
 
 
 def settings(
-    library: Library, rule: Rule, fields: Mapping[str, Any], *, agent: bool = True, keep_original: bool = True, **choices: Any
+    library: Library,
+    rule: Rule,
+    fields: Mapping[str, Any],
+    *,
+    server: str | None = None,
+    agent: bool = True,
+    keep_original: bool = True,
+    **choices: Any,
 ) -> Settings:
     """The settings for what a user chose, on the command line of `parse` or in the configuration of `run`.
 
@@ -243,6 +263,7 @@ def settings(
         library: patterns and codes.
         rule: of double prompts.
         fields: constant fields of every event, such as `host` and `tags`; empty ones are left out.
+        server: `host.name` of every event, whatever `fields` or the lines say.
         agent: say in every event which version made it, and on which host.
         keep_original: keep `event.original`.
         choices: the other fields of `Settings`.
@@ -251,4 +272,7 @@ def settings(
     host = str(fields.get("host", {}).get("name") or "") or None
     if agent:
         constants["agent"] = {**({"name": host} if host else {}), "type": "mfa-shipper", "version": __version__}
-    return Settings(library, Options(keep_original, constants, rule.exchange_timeout), rule, host=host, **choices)
+    if server is not None:
+        constants["host"] = {"name": server}
+    options = Options(keep_original, constants, rule.exchange_timeout, own_host=server is None)
+    return Settings(library, options, rule, host=server or host, **choices)

@@ -297,7 +297,7 @@ def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -
 
     assert {dotted(path) for path, _ in leaves(where.values, known)} == known
     by_default = dict(leaves(default, known))
-    differ = {dotted(path): lines[where.lines[path] - 1] for path, value in leaves(shown, known) if value != by_default[path]}
+    differ = {dotted(path): lines[where.lines[path] - 1] for path, value in leaves(shown, known) if value != by_default.get(path)}
     assert {key for key, line in differ.items() if "Default: " not in line} == needed
 
 
@@ -305,7 +305,7 @@ def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -
 def test_settings_that_are_named_exist(page: Path) -> None:
     known = set(keys(schema()))
     sections = {name.rpartition(".")[0] for name in known}
-    known |= {name.replace("[0]", "[]") for name in known} | sections | {"pipeline.host.name"}
+    known |= {name.replace("[0]", "[]") for name in known | sections} | sections | {"pipeline.host.name"}
     named = re.findall(r"`((?:inputs|pipeline|tail|output|metrics|log)[.\[][\w.\[\]]+)(?:: [^`]+)?`", TEXT[page])
     fields = {"log.offset", "log.file.path"}
 

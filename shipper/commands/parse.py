@@ -35,6 +35,7 @@ class ParseOptions:
     window: int
     exchange_timeout: int
     include_retries: bool
+    host: str | None
     deterministic: bool
     workers: str
     only: str | None
@@ -66,6 +67,7 @@ def settings_of(options: ParseOptions) -> Settings:
         library,
         Rule(options.window, options.exchange_timeout, options.include_retries),
         {} if options.deterministic else {"host": {"name": socket.gethostname()}},
+        server=options.host,
         agent=not options.deterministic,
         keep_original=not options.no_original,
         format=options.format,

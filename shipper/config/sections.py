@@ -48,14 +48,22 @@ class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     """A section; an unknown key in it is an error."""
 
 
+class InputHost(_Section, frozen=True):
+    """The server that writes the logs of an input."""
+
+    name: Name
+
+
 class Input(_Section, frozen=True):
     """One glob to follow. `start` applies to files without a stored position that exist at the first look;
-    `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone."""
+    `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone; `host` becomes
+    `host.name` of the events, whatever `pipeline.host` or their lines say."""
 
     path: Name
     start: Literal["beginning", "end"] = "beginning"
     encoding: Literal["auto", "utf-8", "utf-16-le", "utf-16-be"] = "auto"
     exclude: list[Name] = []
+    host: InputHost | None = None
 
 
 class TailSection(_Section, frozen=True):

@@ -86,6 +86,17 @@ def _size_text(value: int) -> str:
     return f"{value >> 30}GiB" if value % (1 << 30) == 0 else str(value)
 
 
+def name(text: str) -> str:
+    """A text that names something.
+
+    Raises:
+        ValueError: there is nothing in it.
+    """
+    if not text.strip():
+        raise ValueError("it may not be empty")
+    return text
+
+
 def namespace(text: str) -> str:
     """The namespace of a data stream, as Elasticsearch accepts it.
 

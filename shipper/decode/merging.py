@@ -130,11 +130,13 @@ class Merger:
 
 def _as_json(event: Event) -> list[Any]:
     time, event_id, origin, key = event.label
-    return [event.text, time, event_id, origin.path, origin.dataset, origin.kind, key]
+    return [event.text, time, event_id, origin.path, origin.dataset, origin.kind, origin.host, key]
 
 
-def _from_json(text: str, time: str, event_id: str, path: str | None, dataset: str, kind: str, key: str | None) -> Event:
-    return Event(None, text, (time, event_id, Origin(path, dataset, kind), key))
+def _from_json(
+    text: str, time: str, event_id: str, path: str | None, dataset: str, kind: str, host: str | None, key: str | None
+) -> Event:
+    return Event(None, text, (time, event_id, Origin(path, dataset, kind, host=host), key))
 
 
 def merge_azure(earlier: Document, later: Document) -> Document:

@@ -31,12 +31,14 @@ class Options:
     Attributes:
         keep_original: put `event.original` on every event, not only on lines that no pattern matches.
         constants: fields that every event carries, such as host, agent, labels; `tags` come before a line's own.
+        own_host: a line whose head names the server that wrote it has that name as `host.name`, not that of `constants`.
         exchange_timeout: nanoseconds that a status may come after its request.
     """
 
     keep_original: bool = True
     constants: Mapping[str, Any] = field(default_factory=dict)
     exchange_timeout: int = 600 * SECOND
+    own_host: bool = True
 
 
 class Events(NamedTuple):
@@ -74,12 +76,14 @@ class Parser:
         self._facts = facts
         self._line_patterns = line_patterns_of(library.lines)
         self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
-        self._envelope = Envelope(options.constants)
+        self._own_host = options.own_host and file.host is None
+        given = {} if file.host is None else {"host": {"name": file.host}}
+        self._envelope = Envelope({**options.constants, **given})
         self._keep_original = options.keep_original
         self._file = None if file.path is None else {"path": file.path}
         path = file.path
-        self._origins: Memo[str, Origin] = Memo(lambda dataset: Origin(path, dataset, "event"), 1024)
-        self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error")
+        self._origins: Memo[tuple[str, str | None], Origin] = Memo(lambda key: Origin(path, key[0], "event", host=key[1]), 1024)
+        self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error", host=file.host)
         self._contexts: Memo[tuple[str | None, ...], Context] = Memo(lambda key: Context(*key), self.MEMO)
 
     def __call__(self, chunk: Chunk) -> Events:
@@ -156,8 +160,13 @@ class Parser:
         extra = (*form.others(found), *facts.extra) if form.has_extra else facts.extra
         if extra:
             _put_extra(document, extra)
-        label = (stamp, event_id, self._origins[context.dataset], user and user[3])
-        self._add(self._envelope.close(document, tags), label, time)
+        own_host = _host_of(document) if form.has_extra and self._own_host else None
+        self._envelope.close(document, tags)
+        if own_host is not None:
+            document["host"] = own_host
+        host = own_host["name"] if own_host else self.file.host
+        label = (stamp, event_id, self._origins[context.dataset, host], user and user[3])
+        self._add(document, label, time)
         return True
 
     def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
@@ -267,6 +276,13 @@ class Parser:
             log["file"] = self._file
         log["offset"] = offset
         return log
+
+
+def _host_of(document: Document) -> Document | None:
+    """`host` of a line whose head names the server that wrote it (a Windows event, or syslog); None for any other line."""
+    host: Document = document.get("host", {})
+    name = host.get("name") or document["log"].get("syslog", {}).get("hostname")
+    return None if name is None else {**host, "name": name}
 
 
 def _put_extra(document: Document, extra: Sequence[tuple[str, Any]]) -> None:

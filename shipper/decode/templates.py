@@ -288,5 +288,5 @@ class Templates:
         at = len(before) + 1
         gaps = () if keeps else ("",) * len(lines)
         sample = _sample(orjson.loads(event.encode("latin-1")))
-        origin = Origin(label[2].path, label[2].dataset, label[2].kind, sample)
+        origin = Origin(label[2].path, label[2].dataset, label[2].kind, sample, label[2].host)
         return (*pieces[:at], *gaps, *pieces[at:]), origin

@@ -31,17 +31,17 @@ def ecs(*, host: str | None, namespace: str) -> Format:
 def splunk_hec(*, host: str | None, namespace: str) -> Format:
     """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds."""
     seconds = StampReader().seconds
-    host_text = f'"host":{json_text(host)},' if host else ""
+    hosts: Memo[str | None, str] = Memo(lambda name: f'"host":{json_text(name)},' if name else "", 1024)
     sources: Memo[str | None, str] = Memo(lambda path: f'"source":{json_text(path)},' if path is not None else "", 1024)
-    last: tuple[str, str | None] = "", None
+    last: tuple[str, str | None, str | None] = "", None, None
     before = ""
 
     def wrap(text: str, label: Label) -> Parts:
         nonlocal last, before
-        current = label[0], label[2].path
-        if current != last:  # neighbouring events often share both
-            stamp, path = last = current
-            before = f'{{"time":{epoch(stamp)},{host_text}{sources[path]}"sourcetype":"{SOURCETYPE}","event":'
+        current = label[0], label[2].path, label[2].host
+        if current != last:  # neighbouring events often share all three
+            stamp, path, own_host = last = current
+            before = f'{{"time":{epoch(stamp)},{hosts[own_host or host]}{sources[path]}"sourcetype":"{SOURCETYPE}","event":'
         return before, text[:-1], "}\n"
 
     def epoch(stamp: str) -> str:

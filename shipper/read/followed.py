@@ -7,6 +7,7 @@ file that was truncated and rewritten is noticed even if it is longer than befor
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from shipper.model import Chunk, LogFile
 from shipper.read.content import open_content
@@ -37,6 +38,7 @@ class Followed:
         rotated: it was rotated away, or is packed as only rotated files are.
         gone: it is no longer at its path.
         final: nothing more is written to it: it was rotated away and has been quiet since.
+        host: the server that writes it, if the configuration says.
         from_end: reading begins behind the last line that is there now, unless a position is known.
         key: its name among the positions; empty until it is identified, and while it is only a copy of another file.
         file: what its events share; None until it is identified.
@@ -62,6 +64,7 @@ class Followed:
         self.gone = False
         self.final = False
         self.from_end = False
+        self.host: str | None = None
         self._descriptor = descriptor
         self._encoding = encoding
         self._options = options
@@ -95,7 +98,7 @@ class Followed:
         self._looked_at = self.size, self.final
         if not about.head or not (about.ended or len(about.head) == FINGERPRINT_SPAN or self.final):
             return False
-        self.file = about.log_file(self.path, time_of_change(self.status()))
+        self.file = replace(about.log_file(self.path, time_of_change(self.status())), host=self.host)
         self._first_dated_end = about.end
         self._rules = LineRules(about.encoding, self._options.line_limit)
         # Of two files that begin at the same time, the one written to earlier comes first.

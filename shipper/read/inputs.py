@@ -171,12 +171,14 @@ class TailInput:
         start: `beginning` or `end`, for files that are there at the first look and whose position is not known.
         encoding: `auto`, or that of a log without a byte order mark.
         exclude: globs of files that are not read although `path` matches them.
+        host: the name of the server that writes these logs; None if the configuration does not say.
     """
 
     path: str
     start: str = "beginning"
     encoding: str = "auto"
     exclude: tuple[str, ...] = ()
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

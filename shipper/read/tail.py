@@ -177,6 +177,7 @@ class Tail:
             self.problems[match.path] = cannot_read(match.path, error)
             return
         self.problems.pop(match.path, None)
+        file.host = match.given.host
         file.from_end = match.given.start == "end" and self._first_look
         self._files.append(file)
 

@@ -187,7 +187,13 @@ def build_loop(
 ) -> Sidecar:
     """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
     inputs = [
-        TailInput(os.path.expanduser(section.path), section.start, section.encoding, tuple(section.exclude))
+        TailInput(
+            os.path.expanduser(section.path),
+            section.start,
+            section.encoding,
+            tuple(section.exclude),
+            None if section.host is None else section.host.name,
+        )
         for section in config.inputs
     ]
     batch = config.output.batch
