@@ -72,11 +72,23 @@ def to_utc(text: str) -> str | None:
     if match is None:
         return None
     day, time, fraction, offset = match.groups()
+    second = _UTC_SECONDS[f"{day}T{time}{offset or ''}"]
+    return None if second is None else f"{second}{fraction or ''}Z"
+
+
+def _utc_second(text: str) -> str | None:
+    """A second such as `2018-03-07T19:20:20+01:00` in UTC, without its zone; None if it is no real instant."""
+    second, offset = text[:19], text[19:]
+    if not offset:
+        return second if minute_of(second) is not None and second[17:] < "60" else None
     try:
-        instant = datetime.fromisoformat(f"{day}T{time}{offset or '+00:00'}").astimezone(UTC)
+        instant = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return f"{instant:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + (fraction or "") + "Z"
+    return f"{instant:%Y-%m-%dT%H:%M:%S}".rjust(19, "0")
+
+
+_UTC_SECONDS = Memo(_utc_second, 4096)  # neighbours in a log share them
 
 
 class SyslogTime:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from shipper.decode.status_codes import SEVERITIES
+from shipper.memo import Memo
 from shipper.model import Code, Document, User
 
 ECS_VERSION = "8.17.0"
@@ -116,9 +117,17 @@ def shared_json(user: User | None, process: Document | None) -> str:
     return orjson.dumps(shared)[1:-1].decode("latin-1") + "," if shared else ""
 
 
+def _path_of(name: str) -> tuple[list[str], str]:
+    *parents, last = name.split(".")
+    return parents, last
+
+
+_PATHS = Memo(_path_of, 1024)
+
+
 def put(document: Document, name: str, value: Any) -> None:
     """Set a field by its dotted name, creating the objects above it; a value that is in the way is replaced."""
-    *parents, last = name.split(".")
+    parents, last = _PATHS[name]
     target = document
     for parent in parents:
         inner = target.setdefault(parent, {})

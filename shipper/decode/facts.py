@@ -11,7 +11,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
 from shipper.decode.status_codes import StatusCodes
+from shipper.memo import Memo
 from shipper.model import Code, Document, User
 from shipper.times import to_utc
 
@@ -29,6 +30,9 @@ _MOST_ARGUMENTS = 32  # the service writes two; the limit keeps the time linear 
 _ARGUMENT = re.compile(
     rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S
 )
+
+
+_DECIDED, _STATUSES = Memo(decided_fields, 1024), Memo(status_fields, 1024)
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +51,7 @@ class Facts:
         action: `event.action` of a line that is no MFA authentication.
         target: the user whose record was changed.
         correlation: the id that ties a status to its request where no thread does (NPS extension).
-        decided: the fields that `code` sets below `event`; unset without a code.
+        decided: the fields that `code` sets below `event`.
         status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
             this object: copy it before you change it.
     """
@@ -63,12 +67,8 @@ class Facts:
     action: str | None = None
     target: User | None = None
     correlation: str | None = None
-    decided: Document = field(init=False)
-    status: Document = field(init=False)
-
-    def __post_init__(self) -> None:
-        if self.code is not None:
-            self.decided, self.status = decided_fields(self.code), status_fields(self.code)
+    decided: Document | None = None
+    status: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,16 @@ class Library:
 
 
 def split_arguments(text: str) -> tuple[str, ...]:
-    """The arguments that follow the user, without quotes, 32 at most: `, '', 1` gives `("", "1")`."""
-    matches = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
-    return tuple(match[1] or (match[2] or "").strip() for match in matches)
+    """`, '', 1` as `("", "1")`: the texts after the user, without their quotes; 32 at most."""
+    return _SHORT_ARGUMENTS[text] if len(text) <= 64 else _split_arguments(text)
+
+
+def _split_arguments(text: str) -> tuple[str, ...]:
+    found = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
+    return tuple(match[1] or (match[2] or "").strip() for match in found)
+
+
+_SHORT_ARGUMENTS = Memo(_split_arguments, 1024)  # a log has few that differ
 
 
 def whole_number(text: str) -> int | None:
@@ -139,41 +146,59 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
     """The facts of a message. `pattern` is the pattern that matched, None if none did; `captured` are its fields."""
     if pattern is None:
         return Facts("log", message)
-    rest = dict(captured)
-    user = rest.pop("user", None)
-    arguments = rest.pop("azure_mfa.request.arguments", None)
-    if arguments is not None and not rest:  # by far the commonest case: other messages repeat, and are remembered
+    get = captured.get
+    user, arguments = get("user"), get("azure_mfa.request.arguments")
+    if arguments is not None and len(captured) == 1 + (user is not None):  # by far the most messages that were not seen before
         return Facts("request", message, user, arguments)
-    user = user or _named_user(rest)
-    result = rest.pop("azure_mfa.auth_result", None)
-    number = rest.pop("azure_mfa.status.code", None)
-    constant = rest.pop("azure_mfa.status.constant", None)
-    description = rest.pop("azure_mfa.status.description", None)
-    verdict = rest.pop("event.outcome", None)
-    action, target = rest.pop("event.action", None), rest.pop("user.target", None)
-    nps = rest.get("azure_mfa.nps.result")
-    extra = tuple(rest.items())
-    if nps is not None or "azure_mfa.nps.state" in rest:
-        correlation = str(rest.get("azure_mfa.request.id", "")).lower() or None
+    decoded = _DECODED if user else _DECODED_BY_PART
+    user = user or _named_user(captured)
+    extra = tuple([field for field in captured.items() if field[0] not in decoded])
+    verdict, nps = get("event.outcome"), get("azure_mfa.nps.result")
+    if nps is not None or "azure_mfa.nps.state" in captured:
+        correlation = str(get("azure_mfa.request.id", "")).lower() or None
         if nps is None:
             return Facts("request", message, user=user, extra=extra, correlation=correlation)
-        return Facts("status", message, user=user, verdict=verdict, code=codes.nps(nps), extra=extra, correlation=correlation)
+        return _coded(Facts("status", message, user, verdict=verdict, extra=extra, correlation=correlation), codes.nps(nps))
+    action, target = get("event.action"), get("user.target")
+    result, number = get("azure_mfa.auth_result"), get("azure_mfa.status.code")
+    constant, description = get("azure_mfa.status.constant"), get("azure_mfa.status.description")
     if action is not None:
         return Facts("log", message, user=user, verdict=verdict, extra=extra, action=action, target=target)
     if number is not None:
-        return Facts("status", message, code=codes.number(number), extra=extra)
+        return _coded(Facts("status", message, extra=extra), codes.number(number))
     if result is not None:
         verdict = {1: "success", 0: "failure"}.get(result, "unknown")
         return Facts("verdict", message, auth_result=result, verdict=verdict, extra=extra)
     if constant is not None or description is not None:
-        code = codes.result(constant, description)
-        return Facts("result", message, user=user, verdict=verdict, code=code, extra=extra)
+        return _coded(Facts("result", message, user, verdict=verdict, extra=extra), codes.result(constant, description))
     if arguments is not None:
         return Facts("request", message, user=user, arguments=arguments, extra=extra)
     return Facts("log", message, user=user, extra=extra)
 
 
+def _coded(facts: Facts, code: Code) -> Facts:
+    facts.code, facts.decided, facts.status = code, _DECIDED[code], _STATUSES[code]
+    return facts
+
+
 def _named_user(fields: Document) -> User | None:
-    """The user of a pattern that captures name, domain and e-mail address as separate fields."""
-    name, domain, email = (fields.pop(f"user.{part}", None) for part in ("name", "domain", "email"))
+    """The user where a pattern captured name, domain and e-mail address one by one."""
+    name, domain, email = (fields.get(f"user.{part}") for part in ("name", "domain", "email"))
     return User(name, domain or None, email or None, user_key(name, domain)) if name else None
+
+
+# Fields that are not shipped as they were captured.
+_DECODED = frozenset(
+    {
+        "user",
+        "user.target",
+        "event.action",
+        "event.outcome",
+        "azure_mfa.request.arguments",
+        "azure_mfa.auth_result",
+        "azure_mfa.status.code",
+        "azure_mfa.status.constant",
+        "azure_mfa.status.description",
+    }
+)
+_DECODED_BY_PART = _DECODED | {"user.name", "user.domain", "user.email"}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset
@@ -27,29 +28,28 @@ class LinePattern:
 
     def __init__(self, pattern: Pattern) -> None:
         names = [field for _, field, _ in pattern.fields]
-        self._pattern = pattern
-        self.has_extra = not set(names) <= set(STANDARD)
+        self._others = [
+            (pattern.regex.groupindex[group], field, convert) for group, field, convert in pattern.fields if field not in STANDARD
+        ]
+        self.has_extra = bool(self._others)
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
         self.find = pattern.regex.fullmatch
         self.standard = _pick(pattern, names)
 
     def others(self, found: "re.Match[str]") -> tuple[tuple[str, Any], ...]:
         """The captured fields that are not in `STANDARD`."""
-        fields = self._pattern.captured(found)
-        return tuple((name, value) for name, value in fields.items() if name not in STANDARD)
+        texts = ((field, found[group], convert) for group, field, convert in self._others)
+        values = [(field, text if convert is None or text is None else convert(text)) for field, text, convert in texts]
+        return tuple({field: value for field, value in values if value is not None}.items())
 
 
 def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tuple[str | None, ...]]:
     """The function `LineForm.standard` for a pattern that captures the fields `names`."""
     if tuple(names) == STANDARD and isinstance(pattern.regex, re.Pattern) and pattern.regex.groups == len(STANDARD):
         return re.Match.groups  # LINE_MFA, by far the commonest, captures exactly these
-    groups = [pattern.regex.groupindex[pattern.fields[names.index(name)][0]] if name in names else None for name in STANDARD]
-
-    def pick(found: "re.Match[str]") -> tuple[str | None, ...]:
-        texts = found.groups()
-        return tuple(None if group is None else texts[group - 1] for group in groups)
-
-    return pick
+    groups = [pattern.regex.groupindex[pattern.fields[names.index(name)][0]] if name in names else 0 for name in STANDARD]
+    pick = itemgetter(*groups)
+    return lambda found: pick((None, *found.groups()))
 
 
 class WindowsLine:

@@ -47,6 +47,13 @@ _RESULTS = re.compile(
     r"|[^\n]*\n"
 ).findall
 
+_KNOWN = (
+    b"|Calling pfAuthUser('",
+    b"|rawCallStatus = ",
+    b"|authResult = ",
+    b"|Pfauth ",
+)  # a chunk without them has no plain line
+
 Scratch = Callable[[LogFile], Parser]
 
 
@@ -73,6 +80,8 @@ class FastParser:
             data = data.replace(b"\r\n", b"\n")
         if chunk.cut or general.file.encoding != "utf-8" or self._crowded(data):
             return general(chunk)
+        if b"Z|" not in data:
+            return general(chunk)  # syslog, Windows events: no plain line in sight
         text = data.decode("latin-1")
         if text and not text.endswith("\n"):
             text += "\n"

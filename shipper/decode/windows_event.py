@@ -5,7 +5,6 @@ Supported are the JSON of `Get-WinEvent | ConvertTo-Json -Compress` and of Winlo
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -57,7 +56,7 @@ def _from_json(line: str) -> WindowsEvent | None:
             log.get("provider_name"), document.get("message"), log.get("computer_name"),
         )  # fmt: skip
     time = document.get("TimeCreated")
-    if isinstance(time, Mapping):  # with a calculated property, as some scripts write it
+    if isinstance(time, dict):  # with a calculated property, as some scripts write it
         time = time.get("value") or time.get("DateTime")
     return _event(
         time, document.get("LevelDisplayName") or document.get("Level"), document.get("ProcessId"), document.get("ThreadId"),
@@ -111,9 +110,11 @@ def _stamp(time: Any) -> str | None:
         return None
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None or value == "" or isinstance(value, (Mapping, list)) else str(value)
+    if isinstance(value, str):
+        return value or None
+    return None if value is None or isinstance(value, dict | list) else str(value)
