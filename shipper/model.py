@@ -151,7 +151,11 @@ class Block(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """What was seen, counted a chunk at a time; the summary and the metrics read it."""
+    """What was seen, counted a chunk at a time; the summary and the metrics read it.
+
+    `findings` is of all detectors. `classes` counts status codes by class, `detected` what detectors count,
+    by the names of their `Total`s.
+    """
 
     lines: int = 0
     events: int = 0
@@ -172,22 +176,26 @@ class Counts:
     conflicts: int = 0
     decode_errors: int = 0
     too_long: int = 0
-    cache_hits: int = 0
     late: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    detected: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
         """Back to nothing, in place."""
         for name in self.__slots__:
-            setattr(self, name, Counter() if name == "classes" else 0)
+            setattr(self, name, Counter() if name in _BY_NAME else 0)
 
     def add(self, other: "Counts") -> None:
         """Add another worker's or source's counts to these."""
         for name in self.__slots__:
-            if name == "classes":
-                self.classes.update(other.classes)
+            mine, more = getattr(self, name), getattr(other, name)
+            if name in _BY_NAME:
+                mine.update(more)
             else:
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+                setattr(self, name, mine + more)
+
+
+_BY_NAME = {"classes", "detected"}
 
 
 Document = dict[str, Any]

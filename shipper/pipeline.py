@@ -25,8 +25,10 @@ from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
-from shipper.detect.detector import LocalDetector
-from shipper.detect.double_prompt import Rule
+from shipper.detect import default_rules
+from shipper.detect.detector import Detectors
+from shipper.detect.finding import Found
+from shipper.detect.protocol import Rule
 from shipper.emit.filters import ExchangeEvents, pretty, where
 from shipper.emit.formats import FORMATS, Add, Format, json_text
 from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
@@ -44,7 +46,7 @@ class Settings:
 
     library: Library
     options: Options = field(default_factory=Options)
-    rule: Rule = field(default_factory=Rule)
+    detectors: Mapping[str, Rule] = field(default_factory=default_rules)
     format: str = "ecs"
     host: str | None = None
     namespace: str = "default"
@@ -66,7 +68,7 @@ class Pipeline:
         self.counts = counts
         self.state = LogState(Exchanges(settings.options.exchange_timeout))
         self._envelope = Envelope(settings.options.constants)
-        self._detector = LocalDetector(settings.rule, self._envelope, self.counts)
+        self._detectors = Detectors(settings.detectors, self._envelope, self.counts)
         self._facts: dict[str, Facts] = {}
         self._keep = where(settings.conditions) if settings.conditions else None
         self._exchanges = ExchangeEvents(settings.options.exchange_timeout, self.counts) if settings.per_exchange else None
@@ -91,13 +93,13 @@ class Pipeline:
         """The output for a chunk."""
         before = self.counts.lines
         events, completions = self.parser(chunk)
-        findings = self._detector(completions)
+        findings = self._detectors(completions)
         if self._selects:
             return self._block(self._select(events, findings))
         self.counts.events += self.counts.lines - before
         return self._block(events, findings, self._source)
 
-    def _block(self, events: list[str], findings: Sequence[tuple[int, str]] = (), source: str | None = None) -> bytes:
+    def _block(self, events: list[str], findings: Sequence[Found] = (), source: str | None = None) -> bytes:
         """The output for events of `source`, each finding behind the event that completed it."""
         wrap = self._wrap
         if wrap is None:
@@ -105,16 +107,16 @@ class Pipeline:
             return "\n".join([*events, ""]).encode("latin-1") if events else b""
         parts: list[str] = []
         add, at = parts.append, 0
-        for position, text in findings:
-            for event in events[at : position + 1]:
+        for found in findings:
+            for event in events[at : found.position + 1]:
                 wrap(event, source, add)
-            wrap(text, None, add)
-            at = position + 1
+            wrap(found.text, None, add)
+            at = found.position + 1
         for event in events[at:]:
             wrap(event, source, add)
         return "".join(parts).encode("latin-1")
 
-    def _select(self, events: list[str], findings: list[tuple[int, str]]) -> list[str]:
+    def _select(self, events: list[str], findings: list[Found]) -> list[str]:
         """The events that the user wants, findings in their places."""
         at = 0
         out: list[str] = []
@@ -124,9 +126,9 @@ class Pipeline:
                     out += self._wanted(text)
             else:
                 self.counts.filtered += 1 + event.count("\n")
-            while at < len(findings) and findings[at][0] == position:
-                if self._keep is None or self._keep(findings[at][1]):
-                    out.append(findings[at][1])
+            while at < len(findings) and findings[at].position == position:
+                if self._keep is None or self._keep(findings[at].text):
+                    out.append(findings[at].text)
                 else:
                     self.counts.findings_filtered += 1
                 at += 1
@@ -159,7 +161,7 @@ class Pipeline:
             "newest": self.state.newest,
             "last_time": self.last_time,
             "open": [[thread, _plain(exchange)] for thread, exchange in self.state.exchanges.open.items()],
-            "users": self._detector.snapshot(self.state.newest),
+            "detectors": self._detectors.snapshot(self.state.newest),
             "waiting": self._exchanges.waiting if self._exchanges else {},
         }
         return json.dumps(state).encode()
@@ -173,14 +175,14 @@ class Pipeline:
         for thread, (start, start_text, event_id, user, shared_json, verdict) in state["open"]:
             exchange = Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
             self.state.exchanges.open[thread] = exchange
-        self._detector.restore(state["users"], state["newest"])
+        self._detectors.restore(state["detectors"], state["newest"])
         if self._exchanges:
             self._exchanges.waiting = state["waiting"]
 
     def signature(self) -> bytes:
         """A digest of the snapshot but for the open exchanges, quicker to make: equal bytes, equal state."""
         waiting = self._exchanges.waiting if self._exchanges else {}
-        state = [self.state.newest, self.last_time, self._detector.signature(self.state.newest), waiting]
+        state = [self.state.newest, self.last_time, self._detectors.signature(self.state.newest), waiting]
         return hashlib.sha256(json.dumps(state).encode()).digest()
 
     @property
@@ -194,7 +196,7 @@ class Pipeline:
     @property
     def sizes(self) -> tuple[int, int]:
         """How many messages are in the memo, and how many users in the detector."""
-        return len(self._facts), self._detector.size
+        return len(self._facts), self._detectors.size
 
     @property
     def last_time(self) -> str:
@@ -238,14 +240,14 @@ def _pretty(wrap: Format, text: str, source: str | None, add: Add) -> None:
     add("\n")
 
 
-def _weave(events: list[str], findings: Sequence[tuple[int, str]]) -> list[str]:
+def _weave(events: list[str], findings: Sequence[Found]) -> list[str]:
     """The events with each finding behind the event that completed it."""
     out: list[str] = []
     at = 0
-    for position, text in findings:
-        out += events[at : position + 1]
-        out.append(text)
-        at = position + 1
+    for found in findings:
+        out += events[at : found.position + 1]
+        out.append(found.text)
+        at = found.position + 1
     return out + events[at:]
 
 

@@ -1,58 +1,65 @@
-"""A double_prompt finding in words and in fields. Pure."""
+"""A finding on its way out: the ECS event of it, whichever detector found it. Pure."""
 
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 
-from shipper.detect.double_prompt import Finding, Rule
-from shipper.times import SECOND
-
-MS = 1_000_000
-
-
-def describe(finding: Finding, user: str) -> str:
-    """The finding as a sentence for a person."""
-    first, second = finding["first"], finding["second"]
-    gap = second["start"] - first["end"]
-    if finding["pattern"] == "concurrent":
-        return (
-            f"{user} was asked twice: a second prompt began {_seconds(-gap)} before the first one was over. "
-            "The client did not wait for the answer; a longer RADIUS timeout helps."
-        )
-    if finding["pattern"] == "retry":
-        return f"{user} was asked again {_seconds(gap)} after a prompt that ended without success."
-    return (
-        f"{user} was asked twice: a second prompt began {_seconds(gap)} after the first one had succeeded. "
-        f"Caching for {cache_seconds(finding)} s would have spared it."
-    )
+from shipper.decode.ecs import MODULE, dataset, user_parts
+from shipper.detect.protocol import Alert, AnyDetector
+from shipper.model import Document, User
 
 
-def _seconds(duration: int) -> str:
-    return f"{duration / SECOND:.1f} s"
+class Found(NamedTuple):
+    """A finding as a chunk of events takes it.
+
+    Attributes:
+        position: index of the event that it stands behind, among the events of its chunk.
+        text: its JSON text; the characters are the bytes of the output.
+        time: `@timestamp`.
+        id: `event.id`.
+        dataset: `event.dataset`.
+        key: of its user, casefolded.
+    """
+
+    position: int
+    text: str
+    time: str
+    id: str
+    dataset: str
+    key: str
 
 
-def cache_seconds(finding: Finding) -> int:
-    """The smallest whole number of cache seconds, at least 1, that would have spared the second prompt."""
-    gap = finding["second"]["start"] - finding["first"]["end"]
-    return max(1, -(-gap // SECOND))
-
-
-def fields(finding: Finding, rule: Rule) -> dict[str, Any]:
-    """The fields `azure_mfa.double_prompt.*` of the event."""
-    first, second = finding["first"], finding["second"]
-    found: dict[str, Any] = {
-        "pattern": finding["pattern"],
-        "gap_ms": (second["start"] - first["end"]) // MS,
-        "window_ms": rule.window // MS,
-        "count": finding["count"],
-        "already_in_progress": finding["already_in_progress"],
+def event(detector: AnyDetector, alert: Alert, user: User, component: str) -> Document:
+    """The event of a finding, without the constants that every event of a run carries."""
+    user_fields, related = user_parts(user)
+    document: Document = {
+        "@timestamp": alert.end,
+        "event": {
+            "id": alert.id,
+            "dataset": _dataset(component),
+            "kind": "alert",
+            "category": ["authentication"],
+            "type": ["info"],
+            "action": detector.name,
+            "module": MODULE,
+            "provider": component,
+            "severity": alert.severity,
+            "start": alert.start,
+            "end": alert.end,
+            "duration": alert.duration,
+        },
+        "message": alert.message,
+        "user": user_fields,
+        "related": related,
+        "azure_mfa": {detector.name: alert.fields},
+        "rule": {"name": detector.name, "ruleset": "mfa-shipper", "version": detector.version},
     }
-    if finding["pattern"] == "sequential":
-        found["cache_seconds"] = cache_seconds(finding)
-    for name, prompt in (("first", first), ("second", second)):
-        found[name] = {
-            "id": prompt["id"],
-            "start": prompt["start_text"],
-            "end": prompt["end_text"],
-            "code": prompt["code"],
-            "method": prompt["method"],
-        }
-    return found
+    document.update(alert.more)
+    return document
+
+
+_dataset = lru_cache(256)(dataset)
+
+
+def shown(user: User) -> str:
+    """A user as people write it."""
+    return user.email or (f"{user.domain}\\{user.name}" if user.domain else user.name)
