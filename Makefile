@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-check deploy-tools clean
+.PHONY: help demo test coverage mutants lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,37 +16,55 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-demo: $(READY) ## Parse an example log and show the double prompt in it
+demo: $(READY) ## Set up .venv, parse an example log, show the double prompt in it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deploy/examples/demo.sh
 
-test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+PYTEST := -m pytest -n 2 --dist worksteal -q
+
+test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run all tests, or with PYTHONS="3.11 3.12 3.13" on each of these
+	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) $(TESTS))
+
+.PRECIOUS: .cache/python-%/.ready
+.cache/python-%/.ready: pyproject.toml
+	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd:) python$* -m venv $(@D) # pyenv hides most of its versions
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+test-%: .cache/python-%/.ready
+	$(<D)/bin/python $(PYTEST) $(TESTS)
+
+coverage: $(READY) ## Run the tests of the pure folders, and fail where they leave a branch out
+	$(BIN)/python $(PYTEST) --cov --cov-report=term-missing tests/unit tests/test_golden.py
 
 lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint test ## Format and lint, types, all tests: what must pass before a commit
+check: lint coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
 
 format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure the speed against a plain loop, about 15 minutes
+bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 minutes
 	$(BIN)/python -m tests.bench
 
 bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes
 	$(BIN)/python -m tests.bench.sidecar
 
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
-	$(BIN)/python -m tests.real.kafka
+	$(BIN)/python -m tests.support.kafka
 
 kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka
-	$(BIN)/python -m tests.real.kafka --consume mfa-events
+	$(BIN)/python -m tests.support.kafka --consume mfa-events
 
 chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
 	$(BIN)/python -m tests.chaos.kill
+
+mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 3 minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
+	$(BIN)/python -m tests.mutants
 
 fuzz: $(READY) ## Fuzz the parser with ten million lines, about 15 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
@@ -56,25 +74,31 @@ SPLUNK := .cache/splunk
 
 $(READY)-deploy: $(READY) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,deploy]'
-	$(PYTHON) -m venv $(SPLUNK) # its tools pin versions that others do not bear
+	@touch $@
+
+$(SPLUNK)/.ready: # an environment of its own: Splunk's tools pin versions that conflict with others
+	$(PYTHON) -m venv $(SPLUNK)
 	$(SPLUNK)/bin/python -m pip install --quiet --disable-pip-version-check splunk-appinspect==4.3.1 splunk-packaging-toolkit==1.2.8
 	@touch $@
+
+deploy-files: $(READY)-deploy ## Make the generated files of deploy/ and schemas/ anew
+	$(BIN)/python -m deploy.generate
 
 TOOLS := $(CURDIR)/.cache
 SYSLOG_NG := $(TOOLS)/syslog-ng
 
-deploy-tools: ## Install the Debian packages and the Telegraf that deploy-check runs (needs root and Go)
+deploy-tools: ## Install what the tests and deploy-check run: Debian packages and Telegraf (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog openjdk-17-jdk-headless maven curl
-	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would turn rsyslog out
+	apt-get install -qq --no-install-recommends prometheus rsyslog systemd openjdk-17-jdk-headless maven curl
+	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would remove rsyslog
 	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
 	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
 	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
 		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 
-deploy-check: $(READY)-deploy ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
+deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy
 
-clean: ## Remove the environment and all caches
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
+clean: ## Remove .venv and all caches
+	rm -rf $(VENV) .cache mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

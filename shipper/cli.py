@@ -1,4 +1,4 @@
-"""The command `mfa-shipper`: options in, exit status out. The only place that knows the world.
+"""The command `mfa-shipper`: options in, exit status out. What a command does is in `commands/`.
 
 Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT.
 """
@@ -6,29 +6,45 @@ Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT.
 import contextlib
 import gc
 import os
-import socket
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from shipper import __version__
-from shipper.config.click_types import Duration, Size, workers_of
-from shipper.decode.library import load, load_codes, syslog_time
-from shipper.decode.parser import Options
-from shipper.detect.double_prompt import Rule
+from shipper.config.units import detectors, duration, namespace, size
+from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
-from shipper.pipeline import Settings
+from shipper.model import Counts
 from shipper.secrets import hide, hide_in
+
+
+class Converted(click.ParamType[Any]):
+    """The type of an option whose text is converted by a function; the message of its ValueError is shown."""
+
+    def __init__(self, name: str, function: Callable[[str], Any]) -> None:
+        """`name` stands for the value in the help."""
+        self.name = name
+        self._function = function
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._function(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
 
 PATTERNS = click.option(
     "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
     help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
 )  # fmt: skip
+DURATION = Converted("duration", duration)
 CODES = click.option(
     "--status-codes", type=click.Path(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
 )
@@ -42,19 +58,20 @@ def command() -> None:
 
 @command.command()
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
-@click.option(
-    "--format", "format_name", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output."
-)
+@click.option("--format", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
 @click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
 @click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
-@click.option("--window", type=Duration(), default="60s", show_default=True, help="How soon a second prompt is a double prompt.")
+@click.option("--window", type=DURATION, default="60s", show_default=True, help="How soon a second prompt is a double prompt.")
 @click.option(
-    "--exchange-timeout", type=Duration(), default="10m", show_default=True, help="How long a request waits for its status."
+    "--exchange-timeout", type=DURATION, default="10m", show_default=True, help="How long a request waits for its status."
 )
 @click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
-@click.option("--only", type=click.Choice(["double_prompt"]), help="Only these events.")
+@click.option("--only", type=click.Choice(list(DETECTORS)), help="Only these events.")
+@click.option(
+    "--detect", type=Converted("names", detectors), metavar="NAME[,NAME]", help="The detectors to run. By default all of them."
+)
 @click.option(
     "--where", "conditions", multiple=True, metavar="FIELD=VALUE", help="Only events with this field. Repeatable: all must hold."
 )
@@ -64,34 +81,29 @@ def command() -> None:
     type=click.Choice(["line", "exchange"]),
     default="line",
     show_default=True,
-    help="An event a line, or one a complete exchange.",
+    help="One event per line, or one per complete exchange.",
 )
 @click.option("--syslog-year", metavar="YYYY[-MM]", help="Year of RFC 3164 time stamps: the twelve months from there.")
 @click.option("--syslog-zone", default="UTC", show_default=True, metavar="ZONE", help="Their zone: Europe/Berlin or +01:00.")
-@click.option("--namespace", default="default", show_default=True, help="Data stream namespace of elastic-bulk.")
-@click.option("--max-line", type=Size(), default="1MiB", show_default=True, help="A longer line is cut there.")
+@click.option(
+    "--namespace",
+    type=Converted("text", namespace),
+    default="default",
+    show_default=True,
+    help="Data stream namespace of elastic-bulk.",
+)
+@click.option("--max-line", type=Converted("size", size), default="1MiB", show_default=True, help="A longer line is cut there.")
 @click.option(
     "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
 @PATTERNS
 @CODES
-def parse(
-    files: tuple[str, ...], output: str | None, workers: str, show_progress: bool | None, quiet: bool, **options: Any
-) -> None:
+def parse(**options: Any) -> Counts:
     """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
-    from shipper.commands.parse import import_logs
+    from shipper.commands.parse import ParseOptions, import_logs
 
-    settings = _settings(**options)
-    import_logs(
-        settings,
-        files,
-        output,
-        workers=workers_of(workers),
-        deterministic=options["deterministic"],
-        show_progress=show_progress,
-        quiet=quiet,
-    )
+    return import_logs(ParseOptions(**options))
 
 
 @command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
@@ -99,7 +111,7 @@ def parse(
 @PATTERNS
 @CODES
 def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Say what a log line, a status code, a constant or words of a description mean.
+    """Explain a log line, a status code, a constant or words of a description.
 
     \b
       mfa-shipper explain 21
@@ -107,10 +119,11 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
 
-    Of a line: the patterns that match, what they capture, what it means, the event; where none
+    For a line: the patterns that match, the fields they capture, the meaning, the event; if none
     matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
     """
     from shipper.commands.explain import explain as answer
+    from shipper.decode.library import load
 
     text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
     _print(answer(text, load(pattern_dirs, status_codes)))
@@ -123,12 +136,13 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="csv can be given to --status-codes again.",
+    help="The csv can be passed to --status-codes.",
 )
 @CODES
 def codes(form: str, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
     from shipper.commands.codes import render
+    from shipper.decode.library import load_codes
 
     _print(render(load_codes(status_codes), form))
 
@@ -141,16 +155,16 @@ CONFIG = click.option(
 @command.command()
 @CONFIG
 def run(config_file: str) -> int:
-    """The sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
-    from shipper.commands import run as sidecar
+    """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
+    from shipper.commands.run import run as follow
     from shipper.config.load import load_config
     from shipper.sidecar.log import set_up
 
-    gc.enable()  # the Kafka clients leave cycles behind, and this process lives for years
+    gc.enable()  # the Kafka clients make reference cycles, and this process lives for years
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return sidecar.run(config, secrets)
+        return follow(config, secrets)
 
 
 @command.command()
@@ -158,32 +172,22 @@ def run(config_file: str) -> int:
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
 @CODES
-def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> int:
-    """Validate patterns and the code table, your own and the built-in ones; with --config what run would do."""
-    if config_file:
-        from shipper.commands import status as state_report
-        from shipper.config.load import load_config
+def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> None:
+    """Validate patterns and the code table, your own and the built-in ones; with --config show what run would do."""
+    from shipper.commands.check import check_tables, connect, plan
+    from shipper.config.load import load_config
 
+    if config_file:
         config, secrets = load_config(config_file, os.environ)
         with _hiding(secrets):
-            _print(hide(state_report.plan(config), secrets) + "\n")
-            if reach and (reason := state_report.connect(config)):
-                raise RunError(f"{config.output.type}: {reason}")
-        _print("the output accepts us\nall is well\n" if reach else "all is well\n")
-        return 0
-    if reach:
+            _print(hide(plan(config), secrets) + "\n")
+            if reach:
+                connect(config)
+        _print("output reachable\nconfiguration OK\n" if reach else "configuration OK\n")
+    elif reach:
         raise UsageError("--connect needs --config FILE")
-    library = load(pattern_dirs, status_codes, every_block=True)
-    own = sum(Path(p.definition.file).parent in pattern_dirs for p in (*library.lines, *library.messages))
-    parts = [
-        f"patterns: {len(library.lines)} for lines, {len(library.messages)} for messages"
-        + (f", {own} of them yours" if own else ""),
-        f"status codes: {len(library.codes.codes)}",
-    ]
-    if not library.builtin:
-        parts.append("note: with patterns of your own every line takes the general path, at about a quarter of the speed")
-    _print("\n".join([*parts, "all is well"]) + "\n")
-    return 0
+    else:
+        _print(check_tables(pattern_dirs, status_codes) + "\npatterns and status codes OK\n")
 
 
 @command.command()
@@ -192,25 +196,23 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
 )
 def status(config_file: str, form: str) -> None:
-    """How far a sidecar is: files, positions, lag, dead letters; running or not."""
+    """Show the progress of a sidecar: running or not, files, positions, lag, dead letters."""
     import json
 
-    from shipper.commands import status as state_report
+    from shipper.commands.status import state, state_text
     from shipper.config.load import load_config
 
     config, secrets = load_config(config_file, os.environ)
-    try:
-        value = hide_in(state_report.state(config), secrets)
-    except (OSError, ValueError) as error:
-        raise RunError(hide(f"the checkpoint in {config.state_dir} cannot be read: {error}", secrets)) from None
-    _print((json.dumps(value, indent=2) if form == "json" else state_report.state_text(value)) + "\n")
+    with _hiding(secrets):
+        value = hide_in(state(config), secrets)
+    _print((json.dumps(value, indent=2) if form == "json" else state_text(value)) + "\n")
 
 
 @command.command()
 @CONFIG
 @click.argument("letters", required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:
-    """Send dead letters again (those of state_dir, or a file), and take away what was delivered."""
+    """Send dead letters again (those of state_dir, or of a file), and remove those that are delivered."""
     from shipper.commands.replay import replay as send
     from shipper.config.load import load_config
 
@@ -222,14 +224,14 @@ def replay(config_file: str, letters: str | None) -> int:
         with _hiding(secrets):
             delivered, kept = send(config, letters)
     except ClosedPipe:
-        return 0  # the reader has seen enough; what it did not take stays
+        return 0  # the reader has gone; letters that it did not take are kept
     _print(f"{delivered} delivered, {kept} refused again and kept\n")
     return 1 if kept else 0
 
 
 @contextlib.contextmanager
 def _hiding(secrets: Collection[str]) -> Iterator[None]:
-    """No error says a secret."""
+    """Hide the secrets in every error that is raised inside."""
     try:
         yield
     except MfaShipperError as error:
@@ -240,63 +242,16 @@ def _hiding(secrets: Collection[str]) -> Iterator[None]:
 
 
 def _print(text: str) -> None:
-    """Print in UTF-8 whatever the locale; a reader that has seen enough is no error."""
+    """Print as UTF-8 in any locale; a closed pipe is no error."""
     with contextlib.suppress(ClosedPipe), open_output(None) as out:
         out.write(text.encode("utf-8", "replace"))
 
 
-def _settings(
-    *,
-    format_name: str,
-    no_original: bool,
-    window: int,
-    exchange_timeout: int,
-    include_retries: bool,
-    deterministic: bool,
-    only: str | None,
-    conditions: tuple[str, ...],
-    pretty: bool,
-    events: str,
-    syslog_year: str | None,
-    syslog_zone: str,
-    namespace: str,
-    max_line: int,
-    pattern_dirs: tuple[Path, ...],
-    status_codes: Path | None,
-) -> Settings:
-    host = None if deterministic else socket.gethostname()
-    constants: dict[str, Any] = {}
-    if host:
-        constants["host"] = {"name": host}
-        constants["agent"] = {"name": host, "type": "mfa-shipper", "version": __version__}
-    if namespace != namespace.lower() or not namespace or set(namespace) & set('\\/*?"<>| ,#:-') or len(namespace) > 100:
-        raise UsageError(
-            f'--namespace {namespace}: a data stream namespace is lower case, without -, spaces or any of \\/*?"<>|,#:'
-        )
-    return Settings(
-        library=load(
-            pattern_dirs,
-            status_codes,
-            syslog=None if syslog_year is None else syslog_time(syslog_year, syslog_zone, "--syslog-year"),
-        ),
-        options=Options(keep_original=not no_original, constants=constants, exchange_timeout=exchange_timeout),
-        rule=Rule(window, exchange_timeout, include_retries),
-        format=format_name,
-        host=host,
-        namespace=namespace,
-        pretty=pretty,
-        only_findings=only is not None,
-        conditions=conditions,
-        per_exchange=events == "exchange",
-        line_limit=max_line,
-    )
-
-
 def main() -> None:
-    """Run the command; errors become one sentence and an exit status."""
-    # Long runs make few cycles and many short-lived objects: the collector would only look at them in vain.
+    """Run the command; an error is shown as one sentence and sets the exit status."""
+    # Parsing creates many short-lived objects but no cycles, so the garbage collector would only cost time.
     gc.disable()
-    if sys.stderr is None:  # closed by the caller; print would go to standard output instead
+    if sys.stderr is None:  # closed by the caller; print would fall back to standard output
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         status = command.main(standalone_mode=False)

@@ -1,4 +1,4 @@
-"""Every error that a user can meet, in one tree.
+"""All errors that the command reports to its user, in one tree.
 
 MfaShipperError            anything below; its text is one sentence for a person
 ├── UsageError             wrong command line, file, pattern or table: exit status 2
@@ -25,20 +25,20 @@ class PatternError(UsageError):
 
     Args:
         file: path of the grok file, as the user gave it.
-        line: 1-based line number; 0 where the error belongs to no line.
-        what: the fault and the mend, in one sentence.
+        line: line number, from 1; 0 if the error is not in a line.
+        fault: what is wrong and how to fix it, in one sentence.
     """
 
-    def __init__(self, file: str, line: int, what: str) -> None:
-        super().__init__(f"{file}:{line}: {what}" if line else f"{file}: {what}")
+    def __init__(self, file: str, line: int, fault: str) -> None:
+        super().__init__(f"{file}:{line}: {fault}" if line else f"{file}: {fault}")
 
 
 class TableError(UsageError):
-    """A status code table is wrong; arguments as in `PatternError`."""
+    """A status code table is wrong; arguments are those of `PatternError`, with a line number of at least 1."""
 
-    def __init__(self, file: str, line: int, what: str) -> None:
-        super().__init__(f"{file}:{line}: {what}")
+    def __init__(self, file: str, line: int, fault: str) -> None:
+        super().__init__(f"{file}:{line}: {fault}")
 
 
 class RunError(MfaShipperError):
-    """The work began and could not be finished (disk full, damaged input, lost worker)."""
+    """The command started but could not finish: disk full, damaged input, lost worker."""

@@ -1,47 +1,47 @@
 """The flow, from bytes to bytes. Read this file first.
 
-    files.read_chunks     bytes of whole lines, one read at a time
-      -> parse (fast)     one ECS event a line; authentications completed on the way
-      -> detect           double_prompt findings, each behind the line that completed it
-      -> filters          what the user wants to see
-      -> formats          ecs, splunk-hec, elastic-bulk
-      -> the caller writes the block
+    read/     bytes of whole lines, a chunk at a time
+      -> decode/   one ECS event a line (or an exchange); authentications completed on the way
+      -> detect/   findings, each behind the event that completed it
+      -> emit/     what the user wants to see, in the format that the user wants
+      -> a `Block`, which the caller writes or delivers
 
-A `Pipeline` is all the state there is of one log: open exchanges, recent prompts, the newest
-event time. Event time is the only clock. The same bytes come out whatever the size of the reads.
+A `Pipeline` is all the state there is of one log: open exchanges, recent prompts, the newest event
+time. Event time is the only clock. The same bytes come out whatever the size of the reads.
 """
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
-import orjson
-
+from shipper import __version__
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library
+from shipper.decode.merging import Merger
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.detector import Detectors
 from shipper.detect.finding import Found
 from shipper.detect.protocol import Rule
-from shipper.emit.filters import ExchangeEvents, pretty, where
-from shipper.emit.formats import FORMATS, Add, Format, json_text
-from shipper.model import Chunk, Counts, Exchange, ExchangeFields, LogFile, User
+from shipper.emit.filters import where
+from shipper.emit.formats import FORMATS, Format, pretty
+from shipper.model import Block, Chunk, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
-from shipper.read.identity import Input, Log
+from shipper.read.inputs import Input, Log
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that decides what comes out, resolved once at the start.
 
-    `only_findings`, `conditions` and `per_exchange` are the user's `--only double_prompt`,
-    `--where` and `--events exchange`. `fast` may be switched off to compare; it changes no byte.
+    `detectors` are those that run, with their parameters. `only_findings`, `conditions` and `per_exchange`
+    are the user's `--only`, `--where` and `--events exchange`. `fast` may be switched off to compare; it
+    changes no byte.
     """
 
     library: Library
@@ -58,30 +58,34 @@ class Settings:
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
 
+    @property
+    def warm_up(self) -> int:
+        """Nanoseconds. Reading a log from a line on, before which all lines are older than this by the newest event
+        time, leads to the state that reading all of it leads to."""
+        open_exchanges = Exchanges(self.options.exchange_timeout).patience
+        return max([open_exchanges, *(rule.warm_up for rule in self.detectors.values())])
+
 
 class Pipeline:
-    """From the chunks of one source to blocks of output."""
+    """From the chunks of one log to blocks of output."""
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
-        """`counts` is kept up to date; sources may share it."""
+        """`counts` is kept up to date; logs may share it."""
         self.settings = settings
         self.counts = counts
-        self.state = LogState(Exchanges(settings.options.exchange_timeout))
-        self._envelope = Envelope(settings.options.constants)
-        self._detectors = Detectors(settings.detectors, self._envelope, self.counts)
+        merges = settings.per_exchange and not settings.only_findings
+        timeout = settings.options.exchange_timeout
+        self.state = LogState(Exchanges(timeout), Merger(timeout) if merges else None)
+        self._detectors = Detectors(settings.detectors, Envelope(settings.options.constants), self.counts)
         self._facts: dict[str, Facts] = {}
         self._keep = where(settings.conditions) if settings.conditions else None
-        self._exchanges = ExchangeEvents(settings.options.exchange_timeout, self.counts) if settings.per_exchange else None
         self._wrap = _format(settings)
-        self._source: str | None = None
-        self._selects = settings.only_findings or settings.per_exchange or self._keep is not None
         self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
 
     def open(self, file: LogFile, last_time: str | None = None) -> None:
         """The chunks to come are of this file; `last_time` where they do not begin with its first line."""
         general = self._general(file)
         general.last_time = last_time or file.time
-        self._source = _source(self.settings, file)
         fast = self.settings.fast and self.settings.library.builtin
         self.parser = FastParser(general, partial(_scratch, self.settings)) if fast else general
 
@@ -89,113 +93,79 @@ class Pipeline:
         s = self.settings
         return Parser(s.library, s.options, file, self.state, self.counts, self._facts)
 
-    def __call__(self, chunk: Chunk) -> bytes:
-        """The output for a chunk."""
-        before = self.counts.lines
-        events, completions = self.parser(chunk)
-        findings = self._detectors(completions)
-        if self._selects:
-            return self._block(self._select(events, findings))
-        self.counts.events += self.counts.lines - before
-        return self._block(events, findings, self._source)
+    def __call__(self, chunk: Chunk) -> Block:
+        """The events of a chunk, and the findings that it completes."""
+        texts, labels, completions = self.parser(chunk)
+        return self._emit(texts, labels, self._detectors(completions))
 
-    def _block(self, events: list[str], findings: Sequence[Found] = (), source: str | None = None) -> bytes:
-        """The output for events of `source`, each finding behind the event that completed it."""
-        wrap = self._wrap
-        if wrap is None:
-            events = _weave(events, findings) if findings else events
-            return "\n".join([*events, ""]).encode("latin-1") if events else b""
-        parts: list[str] = []
-        add, at = parts.append, 0
-        for found in findings:
-            for event in events[at : found.position + 1]:
-                wrap(event, source, add)
-            wrap(found.text, None, add)
-            at = found.position + 1
-        for event in events[at:]:
-            wrap(event, source, add)
-        return "".join(parts).encode("latin-1")
-
-    def _select(self, events: list[str], findings: list[Found]) -> list[str]:
-        """The events that the user wants, findings in their places."""
-        at = 0
-        out: list[str] = []
-        for position, event in enumerate(events):
-            if not self.settings.only_findings:
-                for text in event.split("\n"):
-                    out += self._wanted(text)
-            else:
-                self.counts.filtered += 1 + event.count("\n")
-            while at < len(findings) and findings[at].position == position:
-                if self._keep is None or self._keep(findings[at].text):
-                    out.append(findings[at].text)
-                else:
-                    self.counts.findings_filtered += 1
-                at += 1
-        return out
-
-    def _wanted(self, text: str) -> list[str]:
-        texts = [text] if self._exchanges is None else self._exchanges(text)
-        kept = texts if self._keep is None else [one for one in texts if self._keep(one)]
-        self.counts.filtered += len(texts) - len(kept)
-        self.counts.events += len(kept)
-        return kept
-
-    def close(self) -> bytes:
-        """The end of the source: what waits for more lines is counted, and given out where it was held back."""
+    def close(self) -> Block:
+        """The end of the log: what waits for more lines is counted, and what was held back goes out."""
+        self.counts.given_up += self.state.exchanges.expire(self.state.newest)
         self.counts.open_at_end += len(self.state.exchanges.open)
-        if self._exchanges is None:
-            return b""
-        waiting = self._exchanges.close()
-        events = waiting if self._keep is None else [text for text in waiting if self._keep(text)]
-        self.counts.filtered += len(waiting) - len(events)
-        self.counts.events += len(events)
-        return self._block(events)
+        events = self.state.merger.close() if self.state.merger else []
+        return self._emit([event.text for event in events], [event.label for event in events], [])
+
+    def _emit(self, texts: list[str], labels: list[Label], findings: list[Found]) -> Block:
+        """What the user wants of the events and findings, as a block."""
+        if self.state.merger:
+            self.counts.merged += self.state.merger.merged
+            self.state.merger.merged = 0
+        if self.settings.only_findings:
+            self.counts.filtered += len(texts)
+            texts, labels = [text for _, text, _ in findings], [label for _, _, label in findings]
+        else:
+            self.counts.events += len(texts)
+            if findings:
+                texts, labels = _weave(texts, labels, findings)
+        if self._keep is not None:
+            texts, labels = self._filter(texts, labels)
+        return _block(texts, labels, self._wrap)
+
+    def _filter(self, texts: list[str], labels: list[Label]) -> tuple[list[str], list[Label]]:
+        assert self._keep is not None
+        kept: list[tuple[str, Label]] = []
+        for entry in zip(texts, labels, strict=True):
+            if self._keep(*entry):
+                kept.append(entry)
+            elif entry[1][2].kind == "alert":
+                self.counts.findings_filtered += 1
+            else:
+                self.counts.events -= 1
+                self.counts.filtered += 1
+        return [text for text, _ in kept], [label for _, label in kept]
 
     def snapshot(self) -> bytes:
         """All that a later line can depend on, as JSON; `restore` goes on from it.
 
         Not by orjson: a time stamp of the year 9999 in nanoseconds is more than 64 bits.
         """
+        self.counts.given_up += self.state.exchanges.expire(self.state.newest)  # they can change nothing
         state = {
             "newest": self.state.newest,
             "last_time": self.last_time,
-            "open": [[thread, _plain(exchange)] for thread, exchange in self.state.exchanges.open.items()],
+            "open": self.state.exchanges.snapshot(),
             "detectors": self._detectors.snapshot(self.state.newest),
-            "waiting": self._exchanges.waiting if self._exchanges else {},
+            "held": self.state.merger.snapshot() if self.state.merger else [],
         }
-        return json.dumps(state).encode()
+        return json.dumps(state, sort_keys=True).encode()
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot; call `open` first, for the file that comes next."""
         state: Mapping[str, Any] = json.loads(snapshot)
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
-        self.state.exchanges.open.clear()
-        for thread, (start, start_text, event_id, user, shared_json, verdict) in state["open"]:
-            exchange = Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
-            self.state.exchanges.open[thread] = exchange
+        self.state.exchanges.restore(state["open"])
         self._detectors.restore(state["detectors"], state["newest"])
-        if self._exchanges:
-            self._exchanges.waiting = state["waiting"]
-
-    def signature(self) -> bytes:
-        """A digest of the snapshot but for the open exchanges, quicker to make: equal bytes, equal state."""
-        waiting = self._exchanges.waiting if self._exchanges else {}
-        state = [self.state.newest, self.last_time, self._detectors.signature(self.state.newest), waiting]
-        return hashlib.sha256(json.dumps(state).encode()).digest()
+        if self.state.merger:
+            self.state.merger.restore(state["held"])
 
     @property
     def _general_parser(self) -> Parser:
         return self.parser.general if isinstance(self.parser, FastParser) else self.parser
 
-    def touched(self, threads: Iterable[str]) -> bool:
-        """True if a line since `open` was, or may have been, of one of these threads (see `Parser.threads`)."""
-        return any(thread in self.parser.threads for thread in threads)
-
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many messages are in the memo, and how many users in the detector."""
+        """How many messages are in the memo, and how many users in the detectors."""
         return len(self._facts), self._detectors.size
 
     @property
@@ -212,46 +182,38 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
     return Parser(s.library, s.options, file, LogState(Exchanges(s.options.exchange_timeout)), Counts(), {})
 
 
-def _plain(exchange: ExchangeFields) -> list[Any]:
-    start, start_text, event_id, user, shared_json, verdict = exchange
-    return [start, start_text, event_id, list(user) if user else None, shared_json, verdict]
-
-
 def _format(settings: Settings) -> Format | None:
-    """What is done to the text of each event; None for nothing."""
+    """What is done to each event; None for nothing but a line end."""
     wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace)
     if settings.pretty:
-        return partial(_pretty, wrap)
+        return pretty(wrap)
     return None if settings.format == "ecs" else wrap
 
 
-def _source(settings: Settings, file: LogFile) -> str | None:
-    """What a format may take for the path in the events of a file; None where a user's fields may stand in its place."""
-    constants = orjson.dumps(dict(settings.options.constants))
-    if not settings.library.builtin or b'"log"' in constants or b'"file"' in constants:
-        return None
-    return "" if file.path is None else json_text(file.path)
-
-
-def _pretty(wrap: Format, text: str, source: str | None, add: Add) -> None:
-    parts: list[str] = []
-    wrap(text, source, parts.append)
-    add(pretty("".join(parts)[:-1]))
-    add("\n")
-
-
-def _weave(events: list[str], findings: Sequence[Found]) -> list[str]:
+def _weave(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
     """The events with each finding behind the event that completed it."""
-    out: list[str] = []
+    woven_texts: list[str] = []
+    woven_labels: list[Label] = []
     at = 0
-    for found in findings:
-        out += events[at : found.position + 1]
-        out.append(found.text)
-        at = found.position + 1
-    return out + events[at:]
+    for position, text, label in findings:
+        woven_texts += texts[at : position + 1]
+        woven_labels += labels[at : position + 1]
+        woven_texts.append(text)
+        woven_labels.append(label)
+        at = position + 1
+    return woven_texts + texts[at:], woven_labels + labels[at:]
 
 
-def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Counts) -> Iterator[tuple[bytes, int]]:
+def _block(texts: list[str], labels: list[Label], wrap: Format | None) -> Block:
+    if wrap is None:
+        return Block("".join(texts).encode("latin-1"), list(accumulate(map(len, texts))), labels)
+    parts: list[str] = []
+    for text, label in zip(texts, labels, strict=True):
+        parts += wrap(text, label)
+    return Block("".join(parts).encode("latin-1"), list(accumulate(map(len, parts)))[2::3], labels)
+
+
+def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Counts) -> Iterator[tuple[Block, int]]:
     """Blocks of output for one source, its files one after the other, each with the bytes of input
     that it took; `counts` is kept up to date.
 
@@ -271,3 +233,31 @@ def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[C
     with open_bytes(one.path) as opened:
         read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
         yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit)
+
+
+def settings(
+    library: Library,
+    detectors: Mapping[str, Rule],
+    fields: Mapping[str, Any],
+    *,
+    exchange_timeout: int = Options().exchange_timeout,
+    agent: bool = True,
+    keep_original: bool = True,
+    **choices: Any,
+) -> Settings:
+    """The settings for what a user chose, on the command line of `parse` or in the configuration of `run`.
+
+    Args:
+        library: patterns and codes.
+        detectors: those that run, with their parameters.
+        fields: constant fields of every event, such as `host` and `tags`; empty ones are left out.
+        exchange_timeout: how long a request waits for its status, in nanoseconds.
+        agent: say in every event which version made it, and on which host.
+        keep_original: keep `event.original`.
+        choices: the other fields of `Settings`.
+    """
+    constants = {name: value for name, value in fields.items() if value}
+    host = str(fields.get("host", {}).get("name") or "") or None
+    if agent:
+        constants["agent"] = {**({"name": host} if host else {}), "type": "mfa-shipper", "version": __version__}
+    return Settings(library, Options(keep_original, constants, exchange_timeout), detectors, host=host, **choices)

@@ -1,4 +1,4 @@
-"""Secrets in texts: replaced by `***` in each form in which a text may hold them. Pure."""
+"""Replaces secrets in texts by `***`, also where they are escaped. Pure."""
 
 import json
 from collections.abc import Collection
@@ -8,7 +8,7 @@ HIDDEN = "***"
 
 
 def hide(text: str, secrets: Collection[str]) -> str:
-    """The text without the secrets."""
+    """The text with every secret replaced by `***`."""
     forms = {form for secret in secrets for form in _forms(secret) if form}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, HIDDEN)
@@ -16,17 +16,17 @@ def hide(text: str, secrets: Collection[str]) -> str:
 
 
 def hide_in(value: Any, secrets: Collection[str]) -> Any:
-    """A value for JSON without the secrets in its texts; numbers stay, so that it stays JSON."""
+    """A JSON value with the secrets in its strings replaced; numbers are kept, so that it stays JSON."""
     if isinstance(value, dict):
-        return {key: hide_in(one, secrets) for key, one in value.items()}
+        return {key: hide_in(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [hide_in(one, secrets) for one in value]
+        return [hide_in(item, secrets) for item in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     return hide(str(value), secrets)
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """As it is, as Python shows a text or bytes, as JSON writes it."""
-    shown = repr(secret.encode("utf-8", "surrogateescape"))[2:-1]
-    return secret, repr(secret)[1:-1], shown, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
+    """A secret as it is, as Python escapes it in a string or in bytes, and as JSON escapes it."""
+    in_bytes = repr(secret.encode("utf-8", "surrogateescape"))[2:-1]
+    return secret, repr(secret)[1:-1], in_bytes, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.process import Shipper
-from tests.real.kafka import Broker, start_or_skip
+from tests.support.kafka import Broker, start_or_skip
+from tests.support.process import Shipper
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Writes the expected output of golden cases anew: `python -m tests.golden_update CASE...`, or `--all`.
+"""Writes the expected output and counts of golden cases anew: `python -m tests.golden_update CASE...`, or `--all`.
 
 It takes what the program writes now for right, and shows what changed. So read every line of that
 against the contract before you commit it; `git diff --word-diff=color tests/golden` helps.
@@ -6,8 +6,10 @@ against the contract before you commit it; `git diff --word-diff=color tests/gol
 
 import argparse
 import difflib
+import json
+from pathlib import Path
 
-from tests.golden_cases import Case, cases
+from tests.support.golden_cases import Case, cases, sums
 
 
 def main() -> None:
@@ -27,11 +29,16 @@ def main() -> None:
 
 def update(case: Case) -> None:
     """Rewrite one case."""
-    before = case.expected.read_bytes() if case.expected.exists() else b""
-    after = case.output()
-    case.expected.write_bytes(after)
+    output, counts = case.parse()
+    _write(case.expected, output)
+    _write(case.counts, (json.dumps(sums(counts), indent=2, sort_keys=True) + "\n").encode())
+
+
+def _write(file: Path, after: bytes) -> None:
+    before = file.read_bytes() if file.exists() else b""
+    file.write_bytes(after)
     if before != after:
-        print(f"=== {case.name}")
+        print(f"=== {file.parent.name}/{file.name}")
         old, new = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
         print("\n".join(difflib.unified_diff(old, new, "before", "after", lineterm="", n=0)))
 

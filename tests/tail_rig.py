@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.position import Position
 from shipper.read.tail import Tail
-from shipper.read.tail_input import TailInput
 
 DAY = "2017-02-14T02:57:{:02d}.000000Z|0|1|2|pfrad|{}\n"
 
@@ -27,16 +27,16 @@ class Rig:
     start: str = "beginning"
     encoding: str = "auto"
     time: float = 100.0
-    places: dict[str, Position] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
     out: list[tuple[str, int, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.begin()
 
-    def begin(self, places: Mapping[str, Position] | None = None) -> None:
-        self.places = dict(self.places if places is None else places)
+    def begin(self, positions: Mapping[str, Position] | None = None) -> None:
+        self.positions = dict(self.positions if positions is None else positions)
         given = [TailInput(str(self.folder / self.glob), self.start, self.encoding)]
-        self.tail = Tail(given, self.places, now=lambda: self.time, **self.options)
+        self.tail = Tail(given, self.positions, TailOptions(**self.options), now=lambda: self.time)
 
     def restart(self) -> None:
         self.tail.close()
@@ -48,10 +48,10 @@ class Rig:
         self.tail.look()
         got = []
         while (reading := self.tail.read()) is not None:
-            assert reading.place.offset > reading.chunk.offset
-            assert reading.place.fingerprint == reading.file.fingerprint == reading.key[:16]
+            assert reading.position.offset > reading.chunk.offset
+            assert reading.position.fingerprint == reading.file.fingerprint == reading.key[:16]
             self.out.append((reading.key, reading.chunk.offset, reading.chunk.data))
-            self.places[reading.key] = reading.place
+            self.positions[reading.key] = reading.position
             got.append(reading.chunk.data)
         return b"".join(got)
 

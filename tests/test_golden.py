@@ -1,4 +1,4 @@
-"""Every golden case gives its expected bytes, and every event in them is a valid ECS document."""
+"""Every golden case gives its expected bytes and counts, and every event in them is a valid ECS document."""
 
 import csv
 import ipaddress
@@ -11,14 +11,16 @@ from typing import Any
 import jsonschema
 import pytest
 
+from shipper.detect import DETECTORS
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.files import LINE_LIMIT, READ_SIZE
-from shipper.read.identity import open_inputs
-from tests.golden_cases import Case, cases, documents
-from tests.property import oracle
-from tests.property.oracle import SECOND
-from tests.property.test_double_prompt import findings, library
+from shipper.read.inputs import open_inputs
+from tests.support import oracle
+from tests.support.findings import findings
+from tests.support.golden_cases import Case, cases, documents, sums
+from tests.support.logs import library
+from tests.support.oracle import SECOND
 
 HERE = Path(__file__).parent
 CASES = [pytest.param(case, id=case.name) for case in cases()]
@@ -28,7 +30,7 @@ VALIDATOR = jsonschema.Draft202012Validator(
     json.loads((HERE.parent / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
 )
 
-with (HERE / "ecs_fields.csv").open(encoding="utf-8", newline="") as _file:
+with (HERE.parent / "deploy" / "generate" / "ecs_fields.csv").open(encoding="utf-8", newline="") as _file:
     FIELDS = {row["field"]: row for row in csv.DictReader(_file)}
 OWN = ("azure_mfa.", "labels.", "log.offset")  # log.offset is Filebeat's name
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
@@ -38,28 +40,45 @@ ALLOWED = {
     "event.type": {"start", "end", "info", "user", "change", "creation", "deletion"},
     "event.outcome": {"success", "failure", "unknown"},
 }
+TOTALS = [total.name for detector in DETECTORS.values() for total in (detector.found, *detector.totals)]
 EXPECTED_TYPES = {"authentication": {"start", "end", "info"}, "iam": {"user", "change", "creation", "deletion"}}  # by ECS
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_output_is_as_expected(case: Case) -> None:
-    assert case.output() == case.expected.read_bytes()
+def test_output_and_counts_are_as_expected(case: Case) -> None:
+    output, counts = case.parse()
+    assert output == case.expected.read_bytes()
+    assert sums(counts) == json.loads(case.counts.read_bytes())
+    assert counts.lines == counts.events + counts.filtered + counts.merged
+    assert len(list(documents(output))) == counts.events + counts.findings - counts.findings_filtered
+
+
+@pytest.mark.parametrize("name", ["article-curly", "gzip", "format-splunk-hec", "dp-out-of-order", "line-too-long"])
+def test_the_command_writes_the_same_to_standard_output(name: str) -> None:
+    case = Case(name)
+    assert case.standard_output() == case.expected.read_bytes()
+
+
+@pytest.mark.parametrize("name", [*(name for name in Counts.__slots__ if name != "detected"), *TOTALS])
+def test_every_count_is_more_than_zero_in_some_case(name: str) -> None:
+    assert any(name in json.loads(case.counts.read_bytes()) for case in cases())
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_neither_fast_path_nor_read_size_change_a_byte(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_fast_path_nor_read_size_change_a_byte_or_a_count(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(case.directory)
 
-    def output(*, fast: bool, read_size: int) -> bytes:
+    def parsed(*, fast: bool, read_size: int) -> tuple[bytes, Counts]:
         limit = 90 if "--max-line" in case.options else LINE_LIMIT
         how = Settings(library=library(), fast=fast, read_size=read_size, line_limit=limit)
+        counts = Counts()
         with open_inputs(case.files, deterministic=True) as (sources, _):
-            return b"".join(block for source in sources for block, _ in run_source(how, source, None, Counts()))
+            return b"".join(block.data for source in sources for block, _ in run_source(how, source, None, counts)), counts
 
-    plain = output(fast=False, read_size=READ_SIZE)
+    plain = parsed(fast=False, read_size=READ_SIZE)
     for read_size in (1, 2, 61, 1000, READ_SIZE):
         for fast in (False, True):
-            assert output(fast=fast, read_size=read_size) == plain, (fast, read_size)
+            assert parsed(fast=fast, read_size=read_size) == plain, (fast, read_size)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -82,12 +101,14 @@ def test_ids_are_unique(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", OF_THE_RULE)
-def test_findings_are_those_of_the_oracle(case: Case) -> None:
+def test_findings_and_their_counts_are_those_of_the_oracle(case: Case) -> None:
     options = case.options
     window = int(options[options.index("--window") + 1].removesuffix("s")) if "--window" in options else 60
     files = [(case.directory / name).read_bytes() for name in case.files]
     expected = oracle.find(files, window=window * SECOND, timeout=600 * SECOND, retries="--include-retries" in options)
-    assert findings(case.expected.read_bytes()) == expected
+    counts = json.loads(case.counts.read_bytes())
+    found = findings(case.expected.read_bytes())
+    assert oracle.Found(found, counts.get("late", 0), counts.get("cache_hits", 0)) == expected
 
 
 @pytest.mark.parametrize("name", ["article-ascii", "dp-text-message"])
@@ -134,7 +155,7 @@ def ecs_fault(path: str, value: Any) -> str | None:
         return None
     field = FIELDS.get(path)
     if field is None:
-        return "not in ECS, or not in tests/ecs_fields.csv"
+        return "not in ECS, or not in deploy/generate/ecs_fields.csv"
     if path == "event.original" and isinstance(value, list):
         value = value[0]  # of an exchange: its lines
     if isinstance(value, list) != bool(field["array"]):

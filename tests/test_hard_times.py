@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.process import Shipper, Verdict, configuration, expected, numbered, until
+from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
 LOG = EXAMPLE.read_bytes()
@@ -76,7 +76,7 @@ def test_a_full_state_directory_does_not_stop_delivery(small_disk: Path, tmp_pat
     verdict = Verdict(came(tmp_path), expected([bytearray(numbered(0, 20))], tmp_path))
     assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 10)
     shipper.start()
-    until(lambda: shipper.said().count("a place is known") == 2, "it goes on from its place")
+    until(lambda: shipper.said().count("continuing path=") == 2, "it goes on from its place")
     assert shipper.terminate() == 0
     assert len(came(tmp_path)) == 30
 
@@ -126,7 +126,7 @@ def test_a_file_that_may_not_be_read_is_told_and_read_later(tmp_path: Path) -> N
     closed.chmod(0)
     shipper.start()
     until(lambda: len(came(tmp_path)) == 10, "the file that it may read")
-    until(lambda: "MfaA.log cannot be read: Permission denied" in shipper.said(), "it says which one it may not")
+    until(lambda: "MfaA.log: Permission denied; will retry" in shipper.said(), "it says which one it may not")
     closed.chmod(0o600)
     until(lambda: len(came(tmp_path)) == 20, "the other file")
     # A log that is open already is read on, whatever becomes of its permissions.
@@ -152,7 +152,7 @@ def test_a_folder_that_disappears_and_returns(tmp_path: Path) -> None:
     began = len(shipper.said())
     shipper.kill()
     shipper.start()
-    until(lambda: "a place is known" in shipper.said()[began:], "it starts without its folder")
+    until(lambda: "continuing path=" in shipper.said()[began:], "it starts without its folder")
     (tmp_path / "back").rename(logs)
     until(lambda: len(came(tmp_path)) >= 21, "what came while the folder was away")
     logs.rename(tmp_path / "gone")

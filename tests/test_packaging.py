@@ -1,6 +1,7 @@
-"""What is installed is what is here: wheel and sdist carry patterns and tables, and a wheel works far from the repository."""
+"""What is installed is what is here: wheel and sdist carry patterns and tables, and the README's way to install works."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -35,7 +36,7 @@ no line of a log
 class Built:
     """The two archives, by the names of their members (the sdist's without its folder)."""
 
-    wheel: Path
+    sdist: Path
     in_wheel: dict[str, bytes]
     in_sdist: dict[str, bytes]
 
@@ -61,17 +62,23 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         for member in archive.getmembers():
             file = archive.extractfile(member)
             in_sdist[member.name.partition("/")[2]] = file.read() if file else b""
-    return Built(wheel, in_wheel, in_sdist)
+    return Built(sdist, in_wheel, in_sdist)
 
 
 @pytest.fixture(scope="module")
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands of an empty environment into which the wheel was installed."""
-    folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python")
-    run(*pip, "install", "--quiet", built.wheel, cwd=folder)
-    return folder / "bin"
+    """The folder of commands after the lines of the README's section Install, typed in an unpacked sdist."""
+    home = tmp_path_factory.mktemp("home")
+    with tarfile.open(built.sdist) as archive:
+        archive.extractall(home, filter="data")
+    [checkout] = home.iterdir()
+    section = (checkout / "README.md").read_text(encoding="utf-8").split("## Install")[1]
+    lines = re.findall(r"^\$ (.*)$", section.split("```")[1], re.M)
+    assert [line.split()[-2] for line in lines] == ["venv", "install", "~/mfa-shipper/bin/mfa-shipper"]
+    python = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for line in lines:
+        run("sh", "-c", line, cwd=checkout, HOME=str(home), PATH=python, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    return home / "mfa-shipper" / "bin"
 
 
 def test_the_sdist_carries_everything(built: Built) -> None:
@@ -94,7 +101,7 @@ def test_the_wheel_carries_the_package_with_its_data_and_nothing_else(built: Bui
     assert f"{info}licenses/LICENSE" in built.in_wheel
 
 
-def test_the_wheel_works_far_from_the_repository(installed: Path, tmp_path: Path) -> None:
+def test_what_the_readme_installs_works_far_from_the_repository(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "Radius.log").write_text(LOG)
     assert ROOT not in tmp_path.parents
     arguments = ("parse", "--deterministic", "-q", "Radius.log")
@@ -106,7 +113,7 @@ def test_the_wheel_works_far_from_the_repository(installed: Path, tmp_path: Path
     assert there.count(b"\n") == LOG.count("\n") + 1
     assert b'"double_prompt"' in there
     assert run(installed / "mfa-shipper", "--version", cwd=tmp_path).split()[-1].decode() == __version__
-    assert run(installed / "mfa-shipper", "check", cwd=tmp_path).endswith(b"all is well\n")
+    assert run(installed / "mfa-shipper", "check", cwd=tmp_path).endswith(b"patterns and status codes OK\n")
     explained = run(installed / "mfa-shipper", "explain", LOG.splitlines()[1], cwd=tmp_path).decode()
     assert f"({installed.parent}/lib/" in explained  # where the pattern stands
     assert str(ROOT) not in explained

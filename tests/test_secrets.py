@@ -15,8 +15,8 @@ import yaml
 
 from shipper.config.load import load_config
 from shipper.secrets import hide, hide_in
-from tests.chaos.process import until
-from tests.real.kafka import free_port
+from tests.support.kafka import free_port
+from tests.support.process import until
 
 # A part that stays as it is in any notation, among characters that do not.
 MARK = "s3cr3t"

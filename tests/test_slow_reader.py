@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.process import Shipper, Verdict, configuration, expected, numbered, until
+from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
 
 
 def full_pipe(shipper: Shipper) -> tuple["subprocess.Popen[bytes]", int]:

@@ -1,19 +1,18 @@
 #!/bin/sh
-# What mfa-shipper makes of a log, in three commands.
+# What mfa-shipper makes of a log, in four commands; `make demo` runs them.
 set -e
 log=deploy/examples/MultiFactorAuthRadiusSvc.log
-say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
+show() {
+    printf '\n\033[1m# %s\n$ %s\033[0m\n' "$1" "$2"
+    sh -c "$2"
+}
 
-say "head -3 $log    # one authentication, as MFA Server writes it"
-head -3 $log
-
-say "mfa-shipper parse $log --where event.code=21 --pretty | head -60    # the same, decoded"
-mfa-shipper parse $log --where event.code=21 --pretty --quiet | head -60
-
-say "mfa-shipper parse $log --only double_prompt    # who was asked twice"
-mfa-shipper parse $log --only double_prompt --quiet |
-    python3 -c 'import json, sys
-for line in sys.stdin: print(json.loads(line)["message"])'
-
-say "mfa-shipper parse $log > /dev/null    # the sums"
-mfa-shipper parse $log > /dev/null
+show "One sign-in, as MFA Server writes it:" \
+    "head -3 $log"
+show "Its last line, decoded and tied to its user:" \
+    "mfa-shipper parse $log --where log.offset=151 --pretty --quiet --deterministic"
+show "Who was asked twice:" \
+    "mfa-shipper parse $log --only double_prompt --pretty --quiet | grep -E '\"(@timestamp|message)\"'"
+show "The sums of the log:" \
+    "mfa-shipper parse $log > /dev/null"
+printf '\nThe command is .venv/bin/mfa-shipper; ". .venv/bin/activate" makes it plain mfa-shipper. README.md goes on from here.\n'

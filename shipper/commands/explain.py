@@ -1,8 +1,8 @@
-"""`mfa-shipper explain`: what a status code or a line of the log means, said as a colleague would. Pure.
+"""`explain`: what a status code or a line of the log means, in plain words. Pure.
 
-A text is the first of these that it can be: a code (`21`), a constant
+A text is taken as the first of these that fits: a code (`21`), a constant
 (`SUCCESS_PHONE_APP_AUTHENTICATED`), words that rows of the code table hold (`no response`), a line,
-or the message of one. Events are those that `parse` makes of a file of just these lines.
+or the message of one. Events are those that `parse` makes of a file with just these lines.
 """
 
 import io
@@ -28,12 +28,12 @@ from shipper.read.files import STDIN
 from shipper.read.identity import identify
 from shipper.times import EPOCH
 
-LOOK_AT = 4096  # characters of a line that the search for its fault looks at
+LOOK_AT = 4096  # characters of a line that are searched for its fault
 SHOWN = 300  # characters of a captured value
 BEFORE, BEHIND = 90, 40  # characters around a caret
 
 _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“", "«": "»"}  # noqa: RUF001  as blogs and chats write them
-_SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are spaces that one cannot see
+_SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are invisible spaces
 _CODE = re.compile(r"(?:(?:status|code|rawCallStatus)\s*[:=]?\s*|#)?([-\u2212\u2013]?[0-9]{1,18})", re.I)
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _LIKE_A_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|\{|<Event|.*\|", re.S)
@@ -45,7 +45,7 @@ TAGS = {
 }
 KINDS = {
     "request": "A sign-in begins, and the user is to be asked. The verdict (authResult) and the status (rawCallStatus) follow on the same thread.",
-    "log": "A line in good order that tells of no authentication. It is shipped with event.action log.",
+    "log": "A well-formed line that is not an authentication. It is shipped with event.action log.",
 }
 VERDICTS = {
     "success": "The verdict: the sign-in succeeded.",
@@ -58,11 +58,11 @@ def explain(text: str, library: Library) -> str:
     """What a code, a constant, words of a description or lines of a log mean.
 
     Args:
-        text: as typed or pasted; spaces and quotes around it do not count.
+        text: as typed or pasted; spaces and quotes around it are ignored.
         library: the patterns and codes to go by.
 
     Raises:
-        UsageError: it is nothing of the kind.
+        UsageError: the text is none of these.
     """
     pasted = _unwrap(text)
     lines = [_unwrap(line) for line in pasted.split("\n") if line.strip(_SPACE)]
@@ -92,7 +92,7 @@ def explain(text: str, library: Library) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """Without spaces around it, nor a pair of quotes that encloses all of it."""
+    """The text without spaces around it, and without a pair of quotes that encloses all of it."""
     text = text.strip(_SPACE)
     while len(text) > 1 and (text[-1] == _QUOTES.get(text[0]) or (text[0] in "“”" and text[-1] in "“”")):
         text = text[1:-1].strip(_SPACE)
@@ -100,7 +100,7 @@ def _unwrap(text: str) -> str:
 
 
 def _of_codes(text: str, codes: StatusCodes) -> str | None:
-    """The answer where the text is a code, a constant or words that rows hold."""
+    """The answer if the text is a code, a constant or words of the code table, else None."""
     number = _CODE.fullmatch(text)
     if number:
         code = codes.number(int(number[1].replace("\u2212", "-").replace("\u2013", "-")))
@@ -137,12 +137,12 @@ def _nothing(text: str, codes: StatusCodes) -> str:
 
 
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
-    """The answer for lines of a log, one after the other; what belongs together is put together."""
+    """The answer for lines of a log, parsed together so that the lines of an exchange find each other."""
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
     file = identify(STDIN, io.BytesIO(data).read, EPOCH, stamp_reader(library.lines))
     options = Options()
     parser = Parser(library, options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
-    events, _ = parser(Chunk(data, 0))
+    events = parser(Chunk(data, 0)).texts
     parts = []
     for number, (raw, event) in enumerate(zip(data.split(b"\n"), events, strict=False), 1):
         document = orjson.loads(event.encode("latin-1"))
@@ -181,7 +181,7 @@ def _of_line(line: str, document: Document, library: Library) -> str:
 
 
 def _meaning(facts: Facts) -> str:
-    """What a message says, in words."""
+    """The facts of a message in words."""
     words = [VERDICTS[facts.verdict or "unknown"]] if facts.kind in ("verdict", "result") else []
     if facts.kind in KINDS:
         words.append(KINDS[facts.kind])
@@ -200,12 +200,12 @@ def _first_match(patterns: tuple[Pattern, ...], text: str) -> tuple[Pattern, Doc
     return None
 
 
-def _place(pattern: Pattern) -> str:
+def _definition(pattern: Pattern) -> str:
     return f"{pattern.name} ({pattern.definition.file}:{pattern.definition.line})"
 
 
-def _matched(what: str, pattern: Pattern, captured: Document) -> str:
-    """Which pattern it was, and what it captured."""
+def _matched(part: str, pattern: Pattern, captured: Document) -> str:
+    """Which pattern matches `line` or `message`, and what it captures."""
     fields: dict[str, Any] = {}
     for field, value in captured.items():
         if isinstance(value, User):
@@ -214,7 +214,7 @@ def _matched(what: str, pattern: Pattern, captured: Document) -> str:
             fields[field] = value
     width = max(map(len, fields), default=0)
     lines = [f"  {field:<{width}} = {_value(value)}\n" for field, value in fields.items()]
-    return f"{_place(pattern)} matches the {what}:\n\n" + "".join(lines or ["  (it captures nothing)\n"]) + "\n"
+    return f"{_definition(pattern)} matches the {part}:\n\n" + "".join(lines or ["  (it captures nothing)\n"]) + "\n"
 
 
 def _value(value: Any) -> str:
@@ -223,23 +223,23 @@ def _value(value: Any) -> str:
 
 
 def _how_far(patterns: tuple[Pattern, ...], text: str) -> str:
-    """For each pattern where the text stops to fit, the nearest first."""
+    """For each pattern how far the text fits, the nearest pattern first."""
     note = f"Only the first {LOOK_AT} of {len(text)} characters were looked at.\n\n" if len(text) > LOOK_AT else ""
     text = text[:LOOK_AT]
     reached = sorted(((reach(pattern, text), pattern) for pattern in patterns), key=lambda pair: -pair[0])
     parts = [_stop(pattern, text, length) for length, pattern in reached if length]
-    nowhere = [f"  {_place(pattern)}\n" for length, pattern in reached if not length]
+    nowhere = [f"  {_definition(pattern)}\n" for length, pattern in reached if not length]
     if nowhere:
         parts.append("Not even the first character fits:\n" + "".join(nowhere))
     return "".join(f"{part}\n" for part in parts) + note
 
 
 def reach(pattern: Pattern, text: str) -> int:
-    """The length of the longest beginning of `text` that a match could begin with.
+    """The length of the longest beginning of `text` that could begin a match.
 
-    What can begin a match still can when it is cut shorter, hence the halving.
+    If some text can begin a match, so can every shorter beginning of it: hence a binary search.
     """
-    compiled = regex.compile(pattern.source)
+    compiled = regex.compile(pattern.expression)
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -253,13 +253,13 @@ def reach(pattern: Pattern, text: str) -> int:
 def certain(pattern: Pattern, text: str) -> int:
     """How far the text fits the longest beginning of the pattern that matches at all.
 
-    For a text of which every beginning could go on to a match, since a field takes any text: the
-    fault then stands behind what the fixed parts of the pattern have found.
+    For texts where `reach` finds no fault because a field takes any text: the fault is then behind
+    the last fixed part of the pattern that matched.
     """
-    for cut in range(len(pattern.source), 0, -1):
+    for cut in range(len(pattern.expression), 0, -1):
         try:
-            found = regex.compile(pattern.source[:cut]).match(text)
-        except regex.error:  # cut in the midst of a group or a class
+            found = regex.compile(pattern.expression[:cut]).match(text)
+        except regex.error:  # cut within a group or a class
             continue
         if found:
             return int(found.end())
@@ -267,13 +267,15 @@ def certain(pattern: Pattern, text: str) -> int:
 
 
 def _stop(pattern: Pattern, text: str, length: int) -> str:
-    """The text up to where it fits, with a caret behind."""
+    """The text as far as it fits, with a caret behind it."""
     if length < len(text):
-        head = f"{_place(pattern)} fits {length} of {len(text)} characters:"
+        head = f"{_definition(pattern)} fits {length} of {len(text)} characters:"
         why = f"no match can go on with {_show(_short(text[length:], BEHIND))}"
     else:
         length = certain(pattern, text)
-        head = f"{_place(pattern)} finds no fault but wants more text; its fixed parts fit {length} of {len(text)} characters:"
+        head = (
+            f"{_definition(pattern)} finds no fault but wants more text; its fixed parts fit {length} of {len(text)} characters:"
+        )
         rest = text[length:]
         why = f"then comes {_show(_short(rest, BEHIND))}" if rest else "here it ends, and more was expected"
     left = ("…" if length > BEFORE else "") + _show(text[max(0, length - BEFORE) : length])
@@ -285,16 +287,16 @@ def _short(text: str, length: int) -> str:
 
 
 def _show(text: str) -> str:
-    """The text with its control characters made visible: a log must not command the terminal."""
+    """The text with its control characters escaped, so that a log cannot send commands to the terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _json(document: Document) -> str:
-    """Indented; controls that JSON lets pass are escaped as well, which changes no value."""
+    """Indented JSON; control characters that JSON allows are escaped too, which changes no value."""
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal that the text takes, so that the caret stands right below wide letters."""
+    """Columns that the text takes on a terminal, where wide letters take two."""
     return sum((2 if unicodedata.east_asian_width(char) in "WF" else 1) for char in text if not unicodedata.combining(char))

@@ -1,85 +1,172 @@
-"""`parse`: files in, a stream of events out, with summary and progress. I/O."""
+"""`parse`: log files become a stream of events, with a summary and a progress bar. I/O."""
 
 import os
+import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
 
 from shipper.commands.progress import Progress, progress, summary
+from shipper.decode.library import load, syslog_time
 from shipper.decode.line_patterns import stamp_reader
+from shipper.detect import DETECTORS, rules_for
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.errors import UsageError
 from shipper.model import Counts
-from shipper.pipeline import Settings, run_source
+from shipper.pipeline import Settings, run_source, settings
 from shipper.read.files import STDIN, Read, size_of
-from shipper.read.identity import Log, open_inputs
+from shipper.read.inputs import Log, open_inputs
 
 
-def import_logs(
-    settings: Settings,
-    arguments: Sequence[str],
-    output: str | None,
-    *,
-    workers: int = 1,
-    deterministic: bool = False,
-    show_progress: bool | None = None,
-    quiet: bool = True,
-) -> Counts:
-    """Parse the files that `arguments` name into `output` (None: standard output).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseOptions:
+    """The options of the command, under the names that they have there; durations in nanoseconds, sizes in bytes."""
+
+    files: tuple[str, ...]
+    format: str
+    output: str | None
+    no_original: bool
+    window: int
+    exchange_timeout: int
+    include_retries: bool
+    deterministic: bool
+    workers: str
+    only: str | None
+    detect: tuple[str, ...] | None
+    conditions: tuple[str, ...]
+    pretty: bool
+    events: str
+    syslog_year: str | None
+    syslog_zone: str
+    namespace: str
+    max_line: int
+    show_progress: bool | None
+    quiet: bool
+    pattern_dirs: tuple[Path, ...]
+    status_codes: Path | None
+
+
+def settings_of(options: ParseOptions) -> Settings:
+    """The settings of the pipelines.
 
     Raises:
-        UsageError: a file is missing or not readable, or the output would take its place; nothing
-            has been written then.
+        UsageError: patterns, code table or time zone are wrong.
+    """
+    year, zone = options.syslog_year, options.syslog_zone
+    return settings(
+        load(
+            options.pattern_dirs,
+            options.status_codes,
+            syslog=None if year is None else syslog_time(year, zone, "--syslog-year"),
+        ),
+        rules_for(
+            _detectors(options),
+            options.exchange_timeout,
+            {"double_prompt": {"window": options.window, "include_retries": options.include_retries}},
+        ),
+        {} if options.deterministic else {"host": {"name": socket.gethostname()}},
+        exchange_timeout=options.exchange_timeout,
+        agent=not options.deterministic,
+        keep_original=not options.no_original,
+        format=options.format,
+        namespace=options.namespace,
+        pretty=options.pretty,
+        only_findings=options.only is not None,
+        conditions=options.conditions,
+        per_exchange=options.events == "exchange",
+        line_limit=options.max_line,
+    )
+
+
+def _detectors(options: ParseOptions) -> Collection[str]:
+    chosen = DETECTORS if options.detect is None else options.detect
+    if options.only is None:
+        return chosen
+    if options.only not in chosen:
+        raise UsageError(f"--only {options.only}: --detect leaves it out")
+    return [options.only]
+
+
+def worker_count(text: str) -> int:
+    """How many processes `--workers` asks for.
+
+    Raises:
+        UsageError: neither a number from 1 to 256 nor `auto`.
+    """
+    if text == "auto":
+        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= 256:
+        raise UsageError(f"--workers {text}: expected a number from 1 to 256, or auto")
+    return int(text)
+
+
+def import_logs(options: ParseOptions) -> Counts:
+    """Parse the files into the output.
+
+    Raises:
+        UsageError: an option is wrong, a file is missing or not readable, or the output would replace it;
+            nothing has been written then.
         RunError: reading or writing failed on the way, or a worker was lost.
     """
+    settings = settings_of(options)
+    workers = worker_count(options.workers)
+    stamp_of = stamp_reader(settings.library.lines)
     counts = Counts()
     began = time.monotonic()
     try:
         with (
-            open_inputs(arguments, deterministic=deterministic, stamp_of=stamp_reader(settings.library.lines)) as (
-                sources,
-                stdin,
-            ),
-            _open(output, sources) as out,
+            open_inputs(options.files, deterministic=options.deterministic, stamp_of=stamp_of) as (logs, stdin),
+            _open(options.output, logs) as out,
+            progress(_total(logs), show=options.show_progress) as bar,
         ):
-            sizes = [size_of(one.path) for source in sources for one in source.inputs]
-            total = None if None in sizes else sum(size or 0 for size in sizes)
-            with progress(total, show=show_progress) as bar:
-                done = workers > 1 and _on_all_cores(settings, sources, workers, stdin, out, bar, counts)
-                for source in () if done else sources:
-                    for block, size in run_source(settings, source, stdin, counts):
-                        out.write(block)
+            if workers < 2 or not _on_all_cores(settings, logs, workers, stdin, out, bar, counts):
+                for log in logs:
+                    for block, size in run_source(settings, log, stdin, counts):
+                        out.write(block.data)
                         bar.advance(size, counts)
     except ClosedPipe:
         return counts
-    if not quiet:
-        print(summary(counts, time.monotonic() - began), file=sys.stderr)
+    if not options.quiet:
+        print(summary(counts, time.monotonic() - began, settings.detectors), file=sys.stderr)
     return counts
 
 
-def _open(output: str | None, sources: Sequence[Log]) -> AbstractContextManager[Output]:
+def _total(logs: Sequence[Log]) -> int | None:
+    """The bytes of all files; None if one of them has no size."""
+    total = 0
+    for file in (file for log in logs for file in log.inputs):
+        size = size_of(file.path)
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+def _open(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
     """The output, unless it would replace a log that is to be read."""
-    for one in (one for source in sources for one in source.inputs):
-        if output is not None and one.path != STDIN and os.path.exists(output) and os.path.samefile(output, one.path):
+    for file in (file for log in logs for file in log.inputs):
+        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.path):
             raise UsageError(f"--output {output} is one of the logs to read; give another name")
     return open_output(output)
 
 
 def _on_all_cores(
-    settings: Settings, sources: Sequence[Log], workers: int, stdin: Read | None, out: Output, bar: Progress, counts: Counts
+    settings: Settings, logs: Sequence[Log], workers: int, stdin: Read | None, out: Output, bar: Progress, counts: Counts
 ) -> bool:
-    """Do the work with several processes; False if there is only one piece of it, or no way to fork."""
+    """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
     from shipper.parallel.shards import plan
     from shipper.parallel.workers import AVAILABLE, run_workers
 
-    pieces = plan(sources, workers)
-    if len(pieces) < 2 or not AVAILABLE:
+    shards = plan(logs, workers)
+    if len(shards) < 2 or not AVAILABLE:
         return False
 
     def advance(size: int, more: Counts) -> None:
         counts.add(more)
         bar.advance(size, counts)
 
-    run_workers(settings, pieces, workers, stdin, out, advance)
+    run_workers(settings, shards, workers, stdin, out, advance)
     return True

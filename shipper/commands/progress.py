@@ -1,16 +1,18 @@
-"""What `parse` says on standard error: the bar while it works, the sums when it is done. I/O."""
+"""What `parse` shows on standard error: a bar while it works, the sums when it is done. I/O."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from shipper.detect import DETECTORS
+from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
 
 EVERY = 0.1  # seconds between two drawings of the bar
 
 
-def summary(counts: Counts, seconds: float) -> str:
-    """The sums of a run, a few lines for a person."""
+def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
+    """The sums of a run, a few lines for a person; `detectors` are the names of those that ran."""
     c = counts
     shown = c.events + c.findings - c.findings_filtered
     lines = [
@@ -22,10 +24,10 @@ def summary(counts: Counts, seconds: float) -> str:
     ]
     if c.classes:
         lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
-    lines.append(f"  double prompts {c.findings:,}" + (f" (the cache spared {c.cache_hits:,} more)" if c.cache_hits else ""))
+    lines += [f"  {_detected(DETECTORS[name], counts)}" for name in detectors]
     notes = {
         "without their request line": c.orphans,
-        "exchanges given up for a newer request": c.given_up,
+        "exchanges given up": c.given_up,
         "exchanges open at the end": c.open_at_end,
         "status codes unknown": c.unknown_codes,
         "verdicts that disagree with the code": c.conflicts,
@@ -33,17 +35,26 @@ def summary(counts: Counts, seconds: float) -> str:
         "lines too long": c.too_long,
         "prompts too old for the newest event time (did the clock jump?)": c.late,
     }
-    seen = [f"{number:,} {what}" for what, number in notes.items() if number]
+    seen = [f"{number:,} {note}" for note, number in notes.items() if number]
     if seen:
         lines.append("  note: " + ", ".join(seen))
     return "\n".join(lines)
 
 
+def _detected(detector: AnyDetector, counts: Counts) -> str:
+    found, *others = [
+        total.phrase.format(f"{counts.detected[total.name]:,}")
+        for total in (detector.found, *detector.totals)
+        if total is detector.found or counts.detected[total.name]
+    ]
+    return f"{found} ({', '.join(others)})" if others else found
+
+
 class Progress:
-    """Told after every block how far the work is; draws nothing."""
+    """Is told the progress after every block; draws nothing."""
 
     def advance(self, bytes_read: int, counts: Counts) -> None:
-        """`bytes_read` more bytes of the input are done."""
+        """Another `bytes_read` bytes of the input are done."""
 
 
 class _Bar(Progress):
@@ -58,7 +69,7 @@ class _Bar(Progress):
             TextColumn("{task.fields[rate]} lines/s"),
             TimeRemainingColumn(compact=True),
         )
-        # Without a thread of its own: workers are forked while the bar is shown.
+        # No refreshing thread: workers are forked while the bar is shown.
         self._bar = RichProgress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
         self._task = self._bar.add_task("", total=total, lines="0", rate="-")
         self._bar.start()
@@ -78,9 +89,9 @@ class _Bar(Progress):
 
 @contextmanager
 def progress(total: int | None, *, show: bool | None) -> Iterator[Progress]:
-    """A bar over `total` input bytes (None: not known), on standard error.
+    """A bar over `total` input bytes (None: not known) on standard error.
 
-    `show` None: only if that is a terminal.
+    `show` None means: if standard error is a terminal.
     """
     if not (sys.stderr.isatty() if show is None else show):
         yield Progress()

@@ -1,104 +1,61 @@
-"""`check --config` and `status`: what would run, and how far it is. I/O."""
+"""`status`: how far a sidecar has come, read from its state directory. I/O."""
 
-import glob
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from shipper.commands.run import settings_of
 from shipper.config.sections import Config
-from shipper.deliver.sink import SinkDown
+from shipper.errors import RunError
 from shipper.read.position import Position
-from shipper.sidecar.assemble import build_sink, dead_letters
-from shipper.sidecar.checkpoint import NAME, lock_holder, read_checkpoint
-
-
-def plan(config: Config) -> str:
-    """What `run` would do, on one screen.
-
-    Raises:
-        UsageError: patterns, code table or sink cannot be used.
-    """
-    settings = settings_of(config)
-    lines = [f"state      {config.state_dir}"]
-    for one in config.inputs:
-        found = len(glob.glob(os.path.expanduser(one.path), recursive=True))
-        lines.append(f"input      {one.path} ({found or 'no'} file{'' if found == 1 else 's'} now), from the {one.start}")
-    rule = settings.rule
-    lines.append(
-        f"pipeline   {len(settings.library.lines)} patterns for lines, {len(settings.library.messages)} for messages, "
-        f"{len(settings.library.codes.codes)} status codes; double prompts within {rule.window / 1e9:g} s"
-    )
-    out = config.output
-    build_sink(config)
-    lines.append(f"output     {_target(config)}, format {out.format}, one event per {out.events}")
-    batch = out.batch
-    lines.append(f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s")
-    lines.append(f"metrics    {config.metrics.listen or 'off'}")
-    return "\n".join(lines)
-
-
-def _target(config: Config) -> str:
-    out = config.output
-    if out.type == "file" and out.file:
-        return f"file {out.file.path}"
-    if out.type == "kafka" and out.kafka:
-        kafka = out.kafka
-        how = "exactly once" if kafka.exactly_once else "at least once"
-        servers = ", ".join(kafka.bootstrap_servers)
-        return f"kafka {kafka.topic} on {servers} ({kafka.security.protocol}, {kafka.client}, {how})"
-    return out.type
-
-
-def connect(config: Config) -> str | None:
-    """Reach the other side; None if it accepts us, else why not, in one sentence."""
-    sink = build_sink(config)
-    try:
-        sink.open()
-        return sink.verify()
-    except SinkDown as error:
-        return str(error)
-    finally:
-        sink.abandon()
+from shipper.sidecar.assemble import dead_letter_file
+from shipper.sidecar.checkpoint import NAME, read_checkpoint
+from shipper.sidecar.lock import lock_holder
 
 
 def state(config: Config) -> dict[str, Any]:
     """Files, positions, lag and dead letters of a state directory.
 
     Raises:
-        OSError, ValueError: the checkpoint cannot be read.
+        RunError: the checkpoint or the dead letters cannot be read.
     """
     try:
-        places, _ = read_checkpoint(os.path.join(config.state_dir, NAME))
+        positions, _ = read_checkpoint(os.path.join(config.state_dir, NAME))
     except FileNotFoundError:
-        places = {}
+        positions = {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"the checkpoint in {config.state_dir} cannot be read: {error}") from None
+    by_path = sorted(positions.items(), key=lambda item: item[1].path)
     return {
         "state_dir": config.state_dir,
         "running": lock_holder(config.state_dir),
-        "files": [_file(key, place) for key, place in sorted(places.items(), key=lambda item: item[1].path)],
-        "dead_letters": dead_letters(config).count(),
+        "files": [_file(key, position) for key, position in by_path],
+        "dead_letters": dead_letter_file(config).count(),
     }
 
 
-def _file(key: str, place: Position) -> dict[str, Any]:
-    """One file: where it stands, and what is behind that."""
+def _file(key: str, position: Position) -> dict[str, Any]:
+    """How far a file is delivered, and how many bytes are left; None where that is not known."""
     try:
-        status = os.stat(place.path)
+        status = os.stat(position.path)
     except OSError:
-        return {"key": key, "path": place.path, "offset": place.offset, "lag_bytes": None, "there": False}
-    same = (status.st_dev, status.st_ino) == (place.device, place.inode) and not place.path.endswith(".gz")
-    lag = max(0, status.st_size - place.offset) if same else None
-    return {"key": key, "path": place.path, "offset": place.offset, "lag_bytes": lag, "there": True}
+        return {"key": key, "path": position.path, "offset": position.offset, "lag_bytes": None, "there": False}
+    same = (status.st_dev, status.st_ino) == (position.device, position.inode) and not position.path.endswith(".gz")
+    lag = max(0, status.st_size - position.offset) if same else None
+    return {"key": key, "path": position.path, "offset": position.offset, "lag_bytes": lag, "there": True}
 
 
 def state_text(value: Mapping[str, Any]) -> str:
-    """The same for a person."""
+    """The result of `state` for a person."""
     running = value["running"]
     lines = [f"{value['state_dir']}: " + ("no shipper is running" if running is None else f"mfa-shipper runs with pid {running}")]
-    for one in value["files"]:
-        lag = "gone" if not one["there"] else "lag unknown" if one["lag_bytes"] is None else f"{one['lag_bytes']:,} bytes behind"
-        lines.append(f"  {one['path']}: {one['offset']:,} bytes delivered, {lag}")
+    for file in value["files"]:
+        lag = "gone" if not file["there"] else _lag(file["lag_bytes"])
+        lines.append(f"  {file['path']}: {file['offset']:,} bytes delivered, {lag}")
     if not value["files"]:
         lines.append("  nothing has been delivered yet")
     lines.append(f"dead letters: {value['dead_letters']:,}")
     return "\n".join(lines)
+
+
+def _lag(size: int | None) -> str:
+    return "lag unknown" if size is None else f"{size:,} bytes behind"

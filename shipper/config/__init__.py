@@ -1,1 +1,1 @@
-"""The configuration file: what may stand in it, and reading it."""
+"""The configuration file: its keys, and how it is read."""

@@ -1,19 +1,20 @@
-"""The sections of the configuration file: what may stand in it, and what it means by default. Pure.
+"""The sections of the configuration file: their keys, types and defaults. Pure.
 
 These classes are the reference: `schemas/config.schema.json` is generated from them.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
+from shipper.detect.protocol import AnyDetector, Nanoseconds
 from shipper.times import SECOND
 
-MINUTE = 60 * SECOND
 Positive = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(min_length=1)]
-NAMESPACE = r"^[^A-Z\\/*?\"<>| ,#:\-]{1,100}$"
 
 
 class Duration(int):
@@ -24,8 +25,14 @@ class Size(int):
     """Bytes; in the file `1MiB`, or a number of bytes."""
 
 
+class Namespace(str):
+    """The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:"""
+
+    __slots__ = ()
+
+
 class Secret:
-    """A text that is printed nowhere."""
+    """A text that is never printed."""
 
     def __init__(self, value: str) -> None:
         self.value = value
@@ -34,18 +41,18 @@ class Secret:
         return "'***'"
 
 
-def _default(kind: type[int], value: int) -> Any:
-    """A default that the schema leaves out: it cannot be written as the file would."""
+def _default(kind: type[Any], value: Any) -> Any:
+    """A default that the schema leaves out, because msgspec cannot write a value of this type."""
     return msgspec.field(default_factory=lambda: kind(value))
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Every section is strict: a key that it does not know is an error."""
+    """A section; an unknown key in it is an error."""
 
 
 class Input(_Section, frozen=True):
-    """One glob to follow. `start` counts for files without a place that are there at the first look;
-    `encoding` for files without a byte order mark; `exclude` holds globs of files to leave alone."""
+    """One glob to follow. `start` applies to files without a stored position that exist at the first look;
+    `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone."""
 
     path: Name
     start: Literal["beginning", "end"] = "beginning"
@@ -54,7 +61,7 @@ class Input(_Section, frozen=True):
 
 
 class TailSection(_Section, frozen=True):
-    """How files are followed. A file that was rotated away is complete when nothing came for `rotate_wait`;
+    """How files are followed. A file that was rotated away is complete when nothing has come for `rotate_wait`;
     a line longer than `max_line` is cut there."""
 
     poll_interval: Duration = _default(Duration, SECOND // 4)
@@ -63,35 +70,27 @@ class TailSection(_Section, frozen=True):
     read_size: Size = _default(Size, 16 << 10)
 
 
-class DoublePromptSection(_Section, frozen=True):
-    """The rule: how soon a second prompt is a double prompt, and how long a request waits for its status."""
-
-    window: Duration = _default(Duration, MINUTE)
-    exchange_timeout: Duration = _default(Duration, 10 * MINUTE)
-    include_retries: bool = False
-
-
 class DataStream(_Section, frozen=True):
     """The namespace of Elastic's data streams, for `elastic-bulk`."""
 
-    namespace: Annotated[str, Meta(pattern=NAMESPACE)] = "default"
+    namespace: Namespace = _default(Namespace, "default")
 
 
 class SyslogSection(_Section, frozen=True):
     """What the time stamps of RFC 3164 leave out: the year (YYYY, or YYYY-MM for the twelve months from there) and the zone."""
 
-    year: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
+    year: Annotated[str, Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
     zone: Name = "UTC"
 
 
 class PipelineSection(_Section, frozen=True):
-    """What is made of a line. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
+    """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
+    detectors: list[str] = []
     patterns: list[Name] = []
     status_codes: Name | None = None
     keep_original: bool = True
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
-    double_prompt: DoublePromptSection = msgspec.field(default_factory=DoublePromptSection)
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}
     tags: list[Name] = []
@@ -100,7 +99,8 @@ class PipelineSection(_Section, frozen=True):
 
 
 class BatchSection(_Section, frozen=True):
-    """When a batch is sent: at so many events, so many bytes, or when its first event is so old."""
+    """When a batch is sent: after the read that brings it to this many events or bytes, or at this age of its first
+    event. These limits are soft, because a batch ends with a whole read; small limits make reads smaller, down to 1 KiB."""
 
     max_events: Positive = 2000
     max_bytes: Size = _default(Size, 1 << 20)
@@ -108,7 +108,7 @@ class BatchSection(_Section, frozen=True):
 
 
 class Security(_Section, frozen=True):
-    """How the broker is reached. `cert_file` and `key_file` are the client's own (mTLS)."""
+    """How to connect to the broker. `cert_file` and `key_file` are the client's own (mTLS)."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
@@ -137,8 +137,8 @@ class KafkaSection(_Section, frozen=True):
 
 
 class FileSection(_Section, frozen=True):
-    """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new one begins;
-    `keep`: how many renamed ones stay (null: all)."""
+    """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new file begins;
+    `keep`: how many renamed files stay (null: all)."""
 
     path: Name
     rotate_size: Size | None = None
@@ -171,7 +171,7 @@ class LogSection(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """All of it. One shipper per `state_dir`: it holds the checkpoint and the dead letters."""
+    """The whole configuration. One shipper per `state_dir`, which holds the checkpoint and the dead letters."""
 
     state_dir: Name
     inputs: Annotated[list[Input], Meta(min_length=1)]
@@ -181,3 +181,50 @@ class Config(_Section, frozen=True):
     shutdown_timeout: Duration = _default(Duration, 10 * SECOND)
     metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
     log: LogSection = msgspec.field(default_factory=LogSection)
+
+
+def config_type() -> type[Config]:
+    """`Config` as the file is checked against it: each registered detector adds a section of its parameters to `pipeline`."""
+    names: Any = Literal[tuple(DETECTORS)]
+    sections = {name: _detector_section(detector) for name, detector in DETECTORS.items()}
+    keys: list[_Key] = [("detectors", list[names], msgspec.field(default_factory=lambda: list(DETECTORS)))]
+    keys += [(name, section, msgspec.field(default_factory=section)) for name, section in sections.items()]
+    pipeline = _with_keys(PipelineSection, "PipelineSection", keys, PipelineSection.__doc__)
+    return _with_keys(
+        Config, "Config", [("pipeline", pipeline, msgspec.field(default_factory=pipeline))], Config.__doc__
+    )
+
+
+def options_of(pipeline: PipelineSection) -> dict[str, dict[str, Any]]:
+    """The parameters of the detectors, by detector; durations in nanoseconds."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in DETECTORS:
+        values = msgspec.structs.asdict(getattr(pipeline, name))
+        found[name] = {key: int(value) if isinstance(value, Duration) else value for key, value in values.items()}
+    return found
+
+
+_Key = tuple[str, Any, Any]  # its name, type and default
+_SectionType = TypeVar("_SectionType", bound=_Section)
+
+
+def _detector_section(detector: AnyDetector) -> type[_Section]:
+    """The section of a detector. The exchange timeout is the log's, and stands in that of double_prompt."""
+    types, defaults = get_type_hints(detector.rule, include_extras=True), detector.rule()
+    keys: list[_Key] = []
+    for name in option_names(detector.name):
+        if name == EXCHANGE_TIMEOUT and detector.name != "double_prompt":
+            continue
+        default = getattr(defaults, name)
+        is_duration = types[name] == Nanoseconds
+        keys.append((name, Duration, _default(Duration, default)) if is_duration else (name, types[name], default))
+    title = "".join(word.capitalize() for word in detector.name.split("_"))
+    return _with_keys(_Section, f"{title}Section", keys, detector.rule.__doc__)
+
+
+def _with_keys(base: type[_SectionType], name: str, keys: Sequence[_Key], doc: str | None) -> type[_SectionType]:
+    section = msgspec.defstruct(
+        name, keys, bases=(base,), namespace={"__doc__": doc}, module=__name__,
+        frozen=True, kw_only=True, forbid_unknown_fields=True,
+    )  # fmt: skip
+    return cast("type[_SectionType]", section)

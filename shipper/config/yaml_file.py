@@ -1,7 +1,7 @@
-"""A YAML file as plain values: where each key stands, and what comes from outside it. I/O.
+"""Reads a YAML file into plain values, with the line of each key. I/O.
 
 `${NAME}` takes a value from the environment, `${file:/run/secrets/x}` the first line of a file, and
-`$${X}` stands for `${X}`. What came from outside is a secret: it is known here so that it is printed nowhere.
+`$${X}` stands for `${X}`. Every value taken from outside counts as a secret and is never printed.
 """
 
 import os
@@ -17,21 +17,21 @@ from shipper.secrets import hide
 
 Path = tuple[str | int, ...]
 
-_OUTSIDE = re.compile(r"\$\$(\{[^}]*\})|\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*))\}")
+_REFERENCE = re.compile(r"\$\$(\{[^}]*\})|\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*))\}")
 
 _TOKEN = re.compile("\ue000([0-9]+)\ue001")
 
 
 @dataclass(slots=True)
 class SettingsFile:
-    """What a file says.
+    """The content of a file.
 
     Attributes:
         name: the path, for messages.
-        values: its content, with `${...}` replaced.
+        values: the content, with `${...}` replaced.
         lines: the 1-based line of each key path.
-        secrets: the values that came from outside.
-        errors: what is wrong so far, a sentence each.
+        secrets: the values that came from the environment or from files.
+        errors: the mistakes found so far, a sentence each.
     """
 
     name: str
@@ -40,12 +40,12 @@ class SettingsFile:
     secrets: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
 
-    def at(self, path: Path, what: str) -> str:
-        """A sentence about a key path, with file and line as far as they are known, and no secret in it."""
-        what = hide(what, self.secrets)
+    def at(self, path: Path, message: str) -> str:
+        """`FILE:LINE: KEY.PATH: message`, with the line as far as it is known and the secrets hidden."""
+        message = hide(message, self.secrets)
         line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 0)
-        where = f"{self.name}:{line}" if line else self.name
-        return f"{where}: {dotted(path)}: {what}" if path else f"{where}: {what}"
+        place = f"{self.name}:{line}" if line else self.name
+        return f"{place}: {dotted(path)}: {message}" if path else f"{place}: {message}"
 
 
 def dotted(path: Path) -> str:
@@ -60,7 +60,7 @@ def read_settings(name: str, environ: Mapping[str, str]) -> SettingsFile:
     """Read a YAML file.
 
     Raises:
-        UsageError: it cannot be read, or is no YAML mapping.
+        UsageError: the file cannot be read, or holds no YAML mapping.
     """
     try:
         with open(name, encoding="utf-8-sig") as file:
@@ -71,36 +71,45 @@ def read_settings(name: str, environ: Mapping[str, str]) -> SettingsFile:
         raise UsageError(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     settings = SettingsFile(name)
     # Before YAML sees it: in {a: ${B}} the braces would be YAML's own.
-    outside: list[re.Match[str]] = []
+    references: list[re.Match[str]] = []
 
     def take(match: re.Match[str]) -> str:
-        outside.append(match)
-        return f"\ue000{len(outside) - 1}\ue001"
+        references.append(match)
+        return f"\ue000{len(references) - 1}\ue001"
 
-    text = _OUTSIDE.sub(take, text)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _lines(node, (), settings)
-        value = yaml.safe_load(text)
+        value = _load(_REFERENCE.sub(take, text), settings)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}" if mark else name
-        raise UsageError(f"{where}: this is not YAML: {error.problem or error.context}") from None
+        place = f"{name}:{mark.line + 1}" if mark else name
+        raise UsageError(f"{place}: this is not YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{name}: this is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{name}: a mapping was expected, such as 'state_dir: /var/lib/mfa-shipper'")
-    settings.values = _fill(value, (), settings, _Outside(outside, environ))
+    settings.values = _fill(value, (), settings, _References(references, environ))
     return settings
 
 
 @dataclass(frozen=True, slots=True)
-class _Outside:
-    """What was written as `${...}`, by number, and the environment."""
+class _References:
+    """The `${...}` of a file, by number, and the environment that they refer to."""
 
     matches: list[re.Match[str]]
     environ: Mapping[str, str]
+
+
+def _load(text: str, settings: SettingsFile) -> Any:
+    """The values of a YAML text; notes the line of each key and keys that stand twice."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _lines(node, (), settings)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _lines(node: yaml.Node, path: Path, settings: SettingsFile) -> None:
@@ -122,20 +131,20 @@ def _lines(node: yaml.Node, path: Path, settings: SettingsFile) -> None:
             _lines(value, (*path, number), settings)
 
 
-def _fill(value: Any, path: Path, settings: SettingsFile, outside: _Outside) -> Any:
+def _fill(value: Any, path: Path, settings: SettingsFile, references: _References) -> Any:
     if isinstance(value, dict):
-        return {str(key): _fill(one, (*path, str(key)), settings, outside) for key, one in value.items()}
+        return {str(key): _fill(item, (*path, str(key)), settings, references) for key, item in value.items()}
     if isinstance(value, list):
-        return [_fill(one, (*path, number), settings, outside) for number, one in enumerate(value)]
+        return [_fill(item, (*path, number), settings, references) for number, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 
     def fetch(token: re.Match[str]) -> str:
-        literal, file, variable = outside.matches[int(token[1])].groups()
+        literal, file, variable = references.matches[int(token[1])].groups()
         if literal is not None:
             return f"${literal}"
         try:
-            found = _first_line(file) if file else outside.environ[variable]
+            found = _first_line(file) if file else references.environ[variable]
         except KeyError:
             settings.errors.append(settings.at(path, f"the environment variable {variable} is not set"))
             return ""

@@ -1,10 +1,10 @@
-"""What one message says: grok fields turned into Facts, by table and by type. Pure.
+"""What a message means: its captured fields turned into `Facts`. Pure.
 
-A line is what it captured, not what its pattern is called: `azure_mfa.auth_result` makes a verdict,
-`azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
-`azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` a status and
-`azure_mfa.nps.state` a request. So a pattern of your own gets the full treatment when it captures the
-same fields.
+The captured fields decide what kind of line this is, not the name of the pattern: `azure_mfa.auth_result`
+makes a verdict, `azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
+`azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` makes a status and
+`azure_mfa.nps.state` a request. So a user's own pattern gets the full treatment if it captures the same
+fields.
 """
 
 import ipaddress
@@ -15,38 +15,45 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from shipper.decode.ecs import ACTION_WORDS
+from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
 from shipper.decode.status_codes import StatusCodes
+from shipper.memo import Memo
 from shipper.model import Code, Document, User
 from shipper.times import to_utc
 
 Kind = Literal["request", "verdict", "status", "result", "log"]
 
-_QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  the quotes that copies of a log hold
-_MOST_ARGUMENTS = 32  # the service writes two; a bound keeps the time linear on a hostile line
+_QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  quotes found in copies of a log
+_MOST_ARGUMENTS = 32  # the service writes two; the limit keeps the time linear on a hostile line
 _ARGUMENT = re.compile(
     rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S
 )
 
 
-@dataclass(frozen=True, slots=True)
+_DECIDED, _STATUSES = Memo(decided_fields, 1024), Memo(status_fields, 1024)
+
+
+@dataclass(slots=True, eq=False)
 class Facts:
-    """A message, decoded.
+    """A decoded message.
 
     Attributes:
-        kind: which of the five lines it is.
+        kind: which of the five kinds of line this is.
         message: the text.
-        user: who, on a request or a result.
-        arguments: of a request, after the user; opaque.
-        auth_result: of a verdict.
-        verdict: `success`, `failure` or `unknown`; of a verdict, and of the word of a result.
-        code: the row of the table, of a status or a result.
+        user: the user that the message names.
+        arguments: of a request, the arguments after the user; nobody has documented their meaning.
+        auth_result: the number of a verdict.
+        verdict: `success`, `failure` or `unknown`, from a verdict or from the word of a result.
+        code: of a status or result, the row of the code table.
         extra: other captured fields by dotted ECS name.
-        action: `event.action` of a line that is no authentication by MFA.
-        target: whose record was changed.
-        correlation: what ties a request to its status where no thread does (NPS extension).
+        action: `event.action` of a line that is no MFA authentication.
+        target: the user whose record was changed.
+        correlation: the id that ties a status to its request where no thread does (NPS extension).
+        decided: the fields that `code` sets below `event`.
+        status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
+            this object: copy it before you change it.
     """
 
     kind: Kind
@@ -60,13 +67,15 @@ class Facts:
     action: str | None = None
     target: User | None = None
     correlation: str | None = None
+    decided: Document | None = None
+    status: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """What lines mean: patterns in the order in which they are tried, and the code table.
+    """All that is needed to decode lines: the patterns, in the order in which they are tried, and the code table.
 
-    `builtin` is False when a user's pattern takes part: then only the general path knows the answer.
+    `builtin` is False if a user added patterns: the fast path knows only the built-in ones.
     """
 
     lines: tuple[Pattern, ...]
@@ -77,14 +86,21 @@ class Library:
 
 def split_arguments(text: str) -> tuple[str, ...]:
     """`, '', 1` as `("", "1")`: the texts after the user, without their quotes; 32 at most."""
+    return _SHORT_ARGUMENTS[text] if len(text) <= 64 else _split_arguments(text)
+
+
+def _split_arguments(text: str) -> tuple[str, ...]:
     found = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
     return tuple(match[1] or (match[2] or "").strip() for match in found)
 
 
+_SHORT_ARGUMENTS = Memo(_split_arguments, 1024)  # a log has few that differ
+
+
 def whole_number(text: str) -> int | None:
-    """A number that JSON readers can hold (64 bits); the length is checked first, because Python refuses long ones."""
+    """The integer in `text`; None if it is none, or needs more than 64 bits, which JSON readers cannot hold."""
     try:
-        number = int(text) if len(text) <= 40 else None
+        number = int(text) if len(text) <= 40 else None  # int() takes quadratic time
     except ValueError:
         return None
     return number if number is not None and -(1 << 63) <= number < 1 << 63 else None
@@ -104,7 +120,7 @@ def _address(text: str) -> str | None:
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return f"::ffff:{mapped}" if mapped else str(address)  # the same on every version of Python
+    return f"::ffff:{mapped}" if mapped else str(address)  # str() of a mapped address depends on Python's version
 
 
 TYPES: dict[str, Callable[[str], Any] | None] = {
@@ -127,41 +143,62 @@ TYPES: dict[str, Callable[[str], Any] | None] = {
 
 
 def interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
-    """The facts of a message that `pattern` matched (or none did) with the fields `captured`."""
+    """The facts of a message. `pattern` is the pattern that matched, None if none did; `captured` are its fields."""
     if pattern is None:
         return Facts("log", message)
-    rest = dict(captured)
-    user = rest.pop("user", None) or _named_user(rest)
-    arguments = rest.pop("azure_mfa.request.arguments", None)
-    result = rest.pop("azure_mfa.auth_result", None)
-    number = rest.pop("azure_mfa.status.code", None)
-    constant = rest.pop("azure_mfa.status.constant", None)
-    description = rest.pop("azure_mfa.status.description", None)
-    verdict = rest.pop("event.outcome", None)
-    action, target = rest.pop("event.action", None), rest.pop("user.target", None)
-    nps = rest.get("azure_mfa.nps.result")
-    extra = tuple(rest.items())
-    if nps is not None or "azure_mfa.nps.state" in rest:
-        correlation = str(rest.get("azure_mfa.request.id", "")).lower() or None
+    get = captured.get
+    user, arguments = get("user"), get("azure_mfa.request.arguments")
+    if arguments is not None and len(captured) == 1 + (user is not None):  # by far the most messages that were not seen before
+        return Facts("request", message, user, arguments)
+    decoded = _DECODED if user else _DECODED_BY_PART
+    user = user or _named_user(captured)
+    extra = tuple([field for field in captured.items() if field[0] not in decoded])
+    verdict, nps = get("event.outcome"), get("azure_mfa.nps.result")
+    if nps is not None or "azure_mfa.nps.state" in captured:
+        correlation = str(get("azure_mfa.request.id", "")).lower() or None
         if nps is None:
             return Facts("request", message, user=user, extra=extra, correlation=correlation)
-        return Facts("status", message, user=user, verdict=verdict, code=codes.nps(nps), extra=extra, correlation=correlation)
+        return _coded(Facts("status", message, user, verdict=verdict, extra=extra, correlation=correlation), codes.nps(nps))
+    action, target = get("event.action"), get("user.target")
+    result, number = get("azure_mfa.auth_result"), get("azure_mfa.status.code")
+    constant, description = get("azure_mfa.status.constant"), get("azure_mfa.status.description")
     if action is not None:
         return Facts("log", message, user=user, verdict=verdict, extra=extra, action=action, target=target)
     if number is not None:
-        return Facts("status", message, code=codes.number(number), extra=extra)
+        return _coded(Facts("status", message, extra=extra), codes.number(number))
     if result is not None:
         verdict = {1: "success", 0: "failure"}.get(result, "unknown")
         return Facts("verdict", message, auth_result=result, verdict=verdict, extra=extra)
     if constant is not None or description is not None:
-        code = codes.result(constant, description)
-        return Facts("result", message, user=user, verdict=verdict, code=code, extra=extra)
+        return _coded(Facts("result", message, user, verdict=verdict, extra=extra), codes.result(constant, description))
     if arguments is not None:
         return Facts("request", message, user=user, arguments=arguments, extra=extra)
     return Facts("log", message, user=user, extra=extra)
 
 
+def _coded(facts: Facts, code: Code) -> Facts:
+    facts.code, facts.decided, facts.status = code, _DECIDED[code], _STATUSES[code]
+    return facts
+
+
 def _named_user(fields: Document) -> User | None:
     """The user where a pattern captured name, domain and e-mail address one by one."""
-    name, domain, email = (fields.pop(f"user.{part}", None) for part in ("name", "domain", "email"))
+    name, domain, email = (fields.get(f"user.{part}") for part in ("name", "domain", "email"))
     return User(name, domain or None, email or None, user_key(name, domain)) if name else None
+
+
+# Fields that are not shipped as they were captured.
+_DECODED = frozenset(
+    {
+        "user",
+        "user.target",
+        "event.action",
+        "event.outcome",
+        "azure_mfa.request.arguments",
+        "azure_mfa.auth_result",
+        "azure_mfa.status.code",
+        "azure_mfa.status.constant",
+        "azure_mfa.status.description",
+    }
+)
+_DECODED_BY_PART = _DECODED | {"user.name", "user.domain", "user.email"}

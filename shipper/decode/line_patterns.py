@@ -1,14 +1,16 @@
-"""The head of a line: where a LINE_ pattern captures it, and what it says. Pure."""
+"""The forms of a line: how each is split into its head and its message, and why a line has none of them. Pure."""
 
+import re
 from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset
 from shipper.decode.facts import Facts, whole_number
-from shipper.decode.grok import Pattern
-from shipper.decode.windows_event import read_event
+from shipper.decode.grok import Convert, Pattern
+from shipper.decode.windows_event import WindowsEvent, read_event
 from shipper.model import Document
+from shipper.times import looks_like_syslog, looks_like_time
 
 STANDARD = (
     "@timestamp",
@@ -22,70 +24,119 @@ STANDARD = (
 
 
 class LinePattern:
-    """A LINE_ pattern: where its captures stand, and which of them are not part of every line."""
+    """A LINE_ pattern as a `LineForm`."""
 
     def __init__(self, pattern: Pattern) -> None:
         names = [field for _, field, _ in pattern.fields]
-        self.pattern = pattern
-        # An index of -1 is the None that the caller puts behind the texts.
-        self.pick = itemgetter(*(names.index(name) if name in names else -1 for name in STANDARD))
-        self.has_extra = not set(names) <= set(STANDARD)
-        # Where another standard writes the time, it is turned into ours.
+        self._others = [
+            (pattern.regex.groupindex[group], field, convert) for group, field, convert in pattern.fields if field not in STANDARD
+        ]
+        self.has_extra = bool(self._others)
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
+        self.find = pattern.regex.fullmatch
+        self.standard = _pick(pattern, names)
 
-    def others(self, texts: tuple[str | None, ...]) -> tuple[tuple[str, Any], ...]:
-        """The fields that not every line has."""
-        fields = self.pattern.convert(texts)
-        return tuple((name, value) for name, value in fields.items() if name not in STANDARD)
+    def others(self, found: "re.Match[str]") -> tuple[tuple[str, Any], ...]:
+        """The captured fields that are not in `STANDARD`."""
+        texts = ((field, found[group], convert) for group, field, convert in self._others)
+        values = [(field, text if convert is None or text is None else convert(text)) for field, text, convert in texts]
+        return tuple({field: value for field, value in values if value is not None}.items())
+
+
+def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tuple[str | None, ...]]:
+    """The function `LineForm.standard` for a pattern that captures the fields `names`."""
+    if tuple(names) == STANDARD and isinstance(pattern.regex, re.Pattern) and pattern.regex.groups == len(STANDARD):
+        return re.Match.groups  # LINE_MFA, by far the commonest, captures exactly these
+    groups = [pattern.regex.groupindex[pattern.fields[names.index(name)][0]] if name in names else 0 for name in STANDARD]
+    pick = itemgetter(*groups)
+    return lambda found: pick((None, *found.groups()))
 
 
 class WindowsLine:
-    """Lines that are Windows events in JSON or XML; to the parser it looks like a `LinePattern`."""
+    """Windows events as JSON or XML."""
 
     has_extra = True
-    stamp = None
+    stamp: Convert | None = None
 
-    @property
-    def pattern(self) -> "WindowsLine":
-        """Itself: what `texts` is asked of."""
-        return self
-
-    def texts(self, line: str) -> tuple[str | None, ...] | None:
-        """What `read_event` finds."""
+    def find(self, line: str) -> WindowsEvent | None:
+        """The event of a line, or None for any other line."""
         return read_event(line) if line[:1] in ("{", "<") else None
 
-    def pick(self, event: tuple[str | None, ...]) -> tuple[str | None, ...]:
-        """The texts in the order of `STANDARD`."""
-        stamp, level, pid, tid, provider, message, _, _ = event
+    def standard(self, event: WindowsEvent) -> tuple[str | None, ...]:
+        """The texts of the event in the order of `STANDARD`."""
+        stamp, level, pid, tid, provider, message, _ = event
         return stamp, level, pid, tid, provider, None, message
 
-    def others(self, event: tuple[str | None, ...]) -> tuple[tuple[str, Any], ...]:
+    def others(self, event: WindowsEvent) -> tuple[tuple[str, Any], ...]:
         """The computer's name."""
-        return (("host.name", event[6]),) if event[6] else ()
+        return (("host.name", event.host),) if event.host else ()
 
 
-def line_patterns_of(patterns: Iterable[Pattern]) -> list[LinePattern | WindowsLine]:
-    """All forms of a line, in the order in which they are tried."""
+class LineForm(Protocol):
+    """One form of line.
+
+    Attributes:
+        has_extra: True if `others` can return anything.
+        stamp: turns the time stamp of another standard into the log's own; None if there is nothing to convert.
+        find: takes a line; returns a match for the other two, or None for a line of another form.
+        standard: takes a match; returns the texts of the fields of `STANDARD`, None for each that is missing.
+        others: takes a match; returns the other fields that it captured.
+    """
+
+    has_extra: bool
+    stamp: Convert | None
+
+    @property
+    def find(self) -> Callable[[str], Any]: ...
+
+    @property
+    def standard(self) -> Callable[[Any], tuple[str | None, ...]]: ...
+
+    @property
+    def others(self) -> Callable[[Any], tuple[tuple[str, Any], ...]]: ...
+
+
+def line_patterns_of(patterns: Iterable[Pattern]) -> list[LineForm]:
+    """All forms of a line in the order in which they are tried: LINE_ patterns, then Windows events."""
     return [*map(LinePattern, patterns), WindowsLine()]
 
 
 def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
-    """Reads the time stamp of a line in any form; None for a line without one."""
-    forms = line_patterns_of(patterns)
+    """A function that returns the time stamp of a line of any form, or None if the line has none."""
+    line_patterns = line_patterns_of(patterns)
 
     def read(line: str) -> str | None:
-        for form in forms:
-            texts = form.pattern.texts(line)
-            if texts is not None:
-                stamp = form.pick((*texts, None))[0]
-                return form.stamp(stamp) if form.stamp is not None and stamp is not None else stamp
+        for pattern in line_patterns:
+            found = pattern.find(line)
+            if found is not None:
+                stamp = pattern.standard(found)[0]
+                return pattern.stamp(stamp) if pattern.stamp is not None and stamp is not None else stamp
         return None
 
     return read
 
 
+def why_unparsed(text: str, stamp: str, time: int | None) -> str:
+    """The reason why no pattern matched a line, as a sentence for `error.message`.
+
+    Args:
+        text: the line.
+        stamp: its text before the first `|`.
+        time: `stamp` in nanoseconds since 1970, None if it names no real instant.
+    """
+    if not text:
+        return "the line is empty"
+    if time is not None:
+        return "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected"
+    if looks_like_syslog(text):
+        return "a syslog time stamp names no year, or this is no day of that year: see --syslog-year (pipeline.syslog)"
+    if looks_like_time(stamp):
+        return f"the time stamp {stamp} names no real instant"
+    return "the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |"
+
+
 class Context:
-    """What lines of one level, process, thread and component share."""
+    """Values shared by all lines of the same level, process, thread and component."""
 
     __slots__ = ("component", "dataset", "level", "process", "thread")
 
@@ -101,14 +152,6 @@ class Context:
             self.process = {**(self.process or {}), "thread": {"id": thread}}
 
 
-class Line(NamedTuple):
-    """A well-formed line on its way to its event; times in nanoseconds."""
-
-    text: str
-    offset: int
-    id: str
-    stamp: str
-    time: int
-    head: Context
-    facts: Facts
-    tags: list[str]
+# A well-formed line: text, offset, event id, time stamp, the same in nanoseconds, context, facts, tags.
+# A plain tuple that is unpacked where it is needed: reading five fields by name costs more than building it.
+Line = tuple[str, int, str, str, int, Context, Facts, list[str]]

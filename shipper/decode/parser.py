@@ -2,35 +2,36 @@
 
     line -> grok (LINE_*) -> facts of its message -> exchange of its thread -> document
 
-There is one meaning of a line, and it is here; `fast.py` only repeats it quicker. Messages that
-were seen before have their facts in a memo. The order of fields is the order of `_document`:
-`event.id`, `event.dataset` and `@timestamp` stand first, where the formats look for them.
+What a line means is decided here; `plain.py` only gets to the same events faster. The facts of recent
+messages are remembered.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from shipper.decode.ecs import ACTIONS, MFA, MODULE, Envelope, dataset, put, shared_json, status_fields, user_parts
+from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.exchanges import LogState
-from shipper.decode.facts import Facts, Kind, Library, interpret
-from shipper.decode.line_patterns import Context, Line, line_patterns_of
-from shipper.decode.status_codes import SEVERITIES
-from shipper.model import Chunk, Code, Completion, CompletionFields, Counts, Document, Exchange, LogFile, User
-from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
+from shipper.decode.facts import Facts, Library, interpret
+from shipper.decode.kinds import KINDS
+from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of, why_unparsed
+from shipper.decode.merging import Event
+from shipper.memo import Memo
+from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
+from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split
 from shipper.times import SECOND, StampReader
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user may choose about documents.
+    """What users can configure about events.
 
     Attributes:
-        keep_original: `event.original` on every event, not only where no pattern matched.
+        keep_original: put `event.original` on every event, not only on lines that no pattern matches.
         constants: fields that every event carries, such as host, agent, labels; `tags` come before a line's own.
-        exchange_timeout: nanoseconds from a request to its status at most.
+        exchange_timeout: nanoseconds that a status may come after its request.
     """
 
     keep_original: bool = True
@@ -38,123 +39,166 @@ class Options:
     exchange_timeout: int = 600 * SECOND
 
 
-Events = tuple[list[str], list[CompletionFields]]
+class Events(NamedTuple):
+    """The result of a chunk: the text and the label of each event, in order, and the authentications completed in it.
+
+    A text is the JSON of one event with its line end. Its characters are the bytes of the output (UTF-8 read as
+    latin-1), so that the plain parts of a line need no encoding.
+    """
+
+    texts: list[str]
+    labels: list[Label]
+    completions: list[CompletionFields]
 
 
 class Parser:
-    """Turns the chunks of one file into events, in order.
-
-    Events are JSON texts whose characters are the bytes of the output (UTF-8 read as latin-1), so
-    that plain parts of a line pass through without another encoding.
-    """
+    """Turns the chunks of one file into events, in order."""
 
     MEMO = 24_576  # messages remembered
-    MEMO_LENGTH = 256  # a longer message comes once
+    MEMO_LENGTH = 256  # characters; longer messages hardly ever repeat
 
     def __init__(
         self, library: Library, options: Options, file: LogFile, state: LogState, counts: Counts, facts: dict[str, Facts]
     ) -> None:
-        """`facts` is the memo of messages; the parsers of a run share it."""
+        """`facts` remembers the facts of messages; all parsers of a run share it."""
         self.library = library
         self.options = options
         self.file = file
         self.state = state
         self.counts = counts
-        self.clock = StampReader()
+        self.stamps = StampReader()
         self.last_time = file.time
+        self.texts: list[str] = []
+        self.labels: list[Label] = []
         self.completions: list[CompletionFields] = []
-        self.position = 0
         self._facts = facts
-        self._heads: dict[tuple[str | None, ...], Context] = {}
-        self.threads: set[str] = set()  # whose lines have come
-        self._forms = line_patterns_of(library.lines)
-        # Functions, not bound methods: a parser that holds itself stays for ever where no cycles are collected.
-        self._kinds: dict[Kind, Callable[[Parser, Line], _Part]] = {
-            "request": Parser._request,
-            "verdict": Parser._verdict,
-            "status": Parser._status,
-            "result": Parser._result,
-            "log": Parser._other,
-        }
+        self._line_patterns = line_patterns_of(library.lines)
+        self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
         self._envelope = Envelope(options.constants)
+        self._keep_original = options.keep_original
         self._file = None if file.path is None else {"path": file.path}
+        path = file.path
+        self._origins: Memo[str, Origin] = Memo(lambda dataset: Origin(path, dataset, "event"), 1024)
+        self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error")
+        self._contexts: Memo[tuple[str | None, ...], Context] = Memo(lambda key: Context(*key), self.MEMO)
 
     def __call__(self, chunk: Chunk) -> Events:
-        """The events of a chunk, and the authentications completed in it (their positions count events)."""
+        """The events of a chunk."""
         self.begin()
-        events = [self.raw(line, offset, ended=ended, cut=chunk.cut) for line, offset, ended in split(chunk, self.file.encoding)]
-        return events, self.completions
+        if chunk.data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in chunk.data:
+            self._ascii(chunk)
+        else:
+            for line, offset, ended in split(chunk, self.file.encoding):
+                self.raw(line, offset, ended=ended, cut=chunk.cut)
+        return self.end()
+
+    def _ascii(self, chunk: Chunk) -> None:
+        """Take the lines of a chunk of ASCII text: one decoding for all of them."""
+        lines = chunk.data.decode("ascii").split("\n")
+        if not lines[-1]:
+            del lines[-1]
+        offset = chunk.offset
+        for text in lines:
+            self.line(text, offset, [])
+            offset += len(text) + 1
 
     def begin(self) -> None:
-        """Start a chunk: completions are counted from its first event."""
-        self.completions = []
-        self.position = 0
+        """Start a chunk."""
+        self.texts, self.labels, self.completions = [], [], []
 
-    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> str:
-        """The event of a line given as bytes without its LF; `ended` says whether it had one."""
+    def end(self) -> Events:
+        """Finish a chunk; returns the result of the lines since `begin`."""
+        self.counts.given_up += self.state.exchanges.expire_first(self.state.newest)
+        return Events(self.texts, self.labels, self.completions)
+
+    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
+        """Take a line as bytes without its LF. `ended`: it had one; `cut`: the line is too long and went on."""
         text, tags = decode(line, self.file.encoding, ended=ended, cut=cut)
         if tags:
             self.counts.decode_errors += DECODE_ERROR in tags
             self.counts.too_long += TOO_LONG in tags
-        return self.line(text, offset, tags)
+        self.line(text, offset, tags)
 
-    def line(self, text: str, offset: int, tags: list[str]) -> str:
-        """The event of a decoded line."""
-        document = self._read(text, offset, tags)
+    def line(self, text: str, offset: int, tags: list[str]) -> None:
+        """Take a decoded line."""
         self.counts.lines += 1
-        self.position += 1
-        return orjson.dumps(document).decode("latin-1")
-
-    def _read(self, text: str, offset: int, tags: list[str]) -> Document:
         event_id = f"{self.file.fingerprint}-{offset}"
-        for form in self._forms:
-            texts = form.pattern.texts(text)
-            if texts is None:
-                continue
-            stamp, level, pid, tid, component, request_id, message = form.pick((*texts, None))
-            if form.stamp is not None:
-                stamp = form.stamp(stamp or "")
-            time = self.clock.read(stamp or "")
-            if stamp is None or time is None:
+        for pattern in self._line_patterns:
+            found = pattern.find(text)
+            if found is not None and self._well_formed(pattern, found, text, offset, event_id, tags):
+                return
+            if found is not None:
                 break
-            self.last_time = stamp
-            if time > self.state.newest:
-                self.state.newest = time
-            head = self._heads.get((level, pid, tid, component)) or self._head(level, pid, tid, component)
-            message = message or ""
-            facts = self._facts.get(message) or self._facts_of(message)
-            line = tuple.__new__(Line, (text, offset, event_id, stamp, time, head, facts, tags))
-            extra = form.others(texts) if form.has_extra else facts.extra
-            if form.has_extra and facts.extra:
-                extra = (*extra, *facts.extra)
-            return self._well_formed(line, request_id, extra)
-        return self._unparsed(text, offset, event_id, tags)
+        self._unparsed(text, offset, event_id, tags)
 
-    def _head(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> Context:
-        head = Context(level, pid, tid, component)
-        if len(self._heads) >= self.MEMO:
-            self._heads.clear()
-        self._heads[level, pid, tid, component] = head
-        if head.thread is not None:
-            self.threads.add(head.thread)
-        return head
-
-    def _seen(self, stamp: str, time: int) -> None:
+    def _well_formed(self, form: LineForm, found: Any, text: str, offset: int, event_id: str, tags: list[str]) -> bool:
+        """Take a line that `form` matched; False if its time stamp names no real instant, and nothing was done."""
+        stamp, level, pid, tid, component, request_id, message = form.standard(found)
+        if form.stamp is not None:
+            stamp = form.stamp(stamp or "")
+        time = self.stamps.read(stamp or "")
+        if stamp is None or time is None:
+            return False
+        state = self.state
         self.last_time = stamp
-        self.state.newest = max(self.state.newest, time)
+        if time > state.newest:
+            state.newest = time
+        if state.merger is not None:
+            self._emit(state.merger.overdue(time))
+        message = message or ""
+        facts = self._facts.get(message) or self._facts_of(message)
+        context = self._contexts[level, pid, tid, component]
+        line = text, offset, event_id, stamp, time, context, facts, tags
+        event, azure, user, completed = KINDS[facts.kind](line, state, self.counts)
+        if completed is not None:
+            self._complete(line, completed, event["outcome"])
+        document = self._document(line, event, azure, user, request_id)
+        extra = (*form.others(found), *facts.extra) if form.has_extra else facts.extra
+        if extra:
+            _put_extra(document, extra)
+        label = (stamp, event_id, self._origins[context.dataset], user and user[3])
+        self._add(self._envelope.close(document, tags), label, time)
+        return True
 
-    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str]) -> Document:
-        """A line that no pattern matches is an event all the same."""
+    def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
+        """The event of a well-formed line, without the fields that only its own pattern captures."""
+        text, offset, _, stamp, _, context, facts, _ = line
+        if context.component:
+            event["provider"] = context.component
+        if self._keep_original:
+            event["original"] = text
+        document: Document = {"@timestamp": stamp, "event": event, "message": facts.message}
+        if user is not None:
+            document["user"], document["related"] = user_parts(user)
+        if facts.target is not None:
+            target, related = user_parts(facts.target)
+            document.setdefault("user", {})["target"] = target
+            document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
+        if context.process is not None:
+            document["process"] = context.process
+        document["log"] = self._log(context.level, offset)
+        if request_id is not None:
+            azure.setdefault("request", {})["id"] = request_id
+        if azure:
+            document["azure_mfa"] = azure
+        return document
+
+    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str]) -> None:
+        """Take a line that no pattern matches: its event says why, so that no line disappears."""
         self.counts.unparsed += 1
         stamp = text.partition("|")[0]
-        time = self.clock.read(stamp)
+        time = self.stamps.read(stamp)
         if time is not None:
-            self._seen(stamp, time)
+            self.last_time = stamp
+            self.state.newest = max(self.state.newest, time)
+        now = time if time is not None else self.stamps.read(self.last_time) or 0
+        if self.state.merger is not None:
+            self._emit(self.state.merger.overdue(now))
         document: Document = {
             "@timestamp": self.last_time,
             "event": {
                 "id": event_id,
-                "dataset": dataset("unparsed"),
+                "dataset": self._unparsed_origin.dataset,
                 "kind": "pipeline_error",
                 "module": MODULE,
                 "original": text,
@@ -162,38 +206,24 @@ class Parser:
             "log": self._log(None, offset),
             "error": {"message": why_unparsed(text, stamp, time)},
         }
-        return self._envelope.close(document, ["_grokparsefailure", *tags])
+        label = (self.last_time, event_id, self._unparsed_origin, None)
+        self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label, now)
 
-    def _well_formed(self, line: Line, request_id: str | None, extra: Sequence[tuple[str, Any]]) -> Document:
-        facts, head = line.facts, line.head
-        # Each kind says what it adds to the event, what stands below azure_mfa, and who signs in.
-        more, azure, user = self._kinds[facts.kind](self, line)
-        event: Document = {"id": line.id, "dataset": head.dataset, "kind": "event", **more, "module": MODULE}
-        if head.component:
-            event["provider"] = head.component
-        if self.options.keep_original:
-            event["original"] = line.text
-        document: Document = {"@timestamp": line.stamp, "event": event, "message": facts.message}
-        if user is not None:
-            document["user"], document["related"] = user_parts(user)
-        if facts.target is not None:
-            whose, related = user_parts(facts.target)
-            document.setdefault("user", {})["target"] = whose
-            document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
-        if head.process is not None:
-            document["process"] = head.process
-        document["log"] = self._log(head.level, line.offset)
-        if request_id is not None:
-            azure.setdefault("request", {})["id"] = request_id
-        if azure:
-            document["azure_mfa"] = azure
-        if extra:
-            for name, value in extra:
-                put(document, name, value)
-            address = document.get("source", {}).get("ip")
-            if address:
-                document.setdefault("related", {})["ip"] = [address]
-        return self._envelope.close(document, line.tags)
+    def _add(self, document: Document, label: Label, time: int) -> None:
+        """Emit an event, or hand it to the merger."""
+        merger = self.state.merger
+        if merger is None:
+            self.texts.append(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"))
+            self.labels.append(label)
+            return
+        event = merger.take(Event(document, "", label), time)
+        if event is not None:
+            self._emit((event,))
+
+    def _emit(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.texts.append(event.text)
+            self.labels.append(event.label)
 
     def _facts_of(self, message: str) -> Facts:
         facts = self.interpret(message)
@@ -204,116 +234,32 @@ class Parser:
         return facts
 
     def interpret(self, message: str) -> Facts:
-        """The facts of a message: those of the first pattern that matches."""
-        for pattern in self.library.messages:
-            captured = pattern.match(message)
-            if captured is not None:
-                return interpret(message, pattern, captured, self.library.codes)
+        """The facts of a message according to the first pattern that matches it."""
+        for fullmatch, pattern in self._message_patterns:
+            found = fullmatch(message)
+            if found is not None:
+                return interpret(message, pattern, pattern.captured(found), self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
-    def _other(self, line: Line) -> "_Part":
-        self.counts.logs += 1
-        facts = line.facts
-        if facts.action is None:
-            return {"action": "log"}, {}, facts.user
-        category, types, outcome = ACTIONS[facts.action]
-        return {"category": category, "type": types, "action": facts.action, "outcome": facts.verdict or outcome}, {}, facts.user
-
-    def _request(self, line: Line) -> "_Part":
-        self.counts.requests += 1
-        facts, thread = line.facts, self._thread(line)
-        azure: Document = {"request": {"arguments": list(facts.arguments)}} if facts.arguments else {}
-        azure["exchange"] = {"id": line.id}
-        if thread is not None:
-            exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, line.head.process))
-            self.counts.given_up += self.state.exchanges.request(thread, exchange)
-        return {**MFA["request"], "outcome": "unknown"}, azure, facts.user
-
-    def _thread(self, line: Line) -> str | None:
-        """What ties a line to its exchange."""
-        correlation = line.facts.correlation
-        if correlation is None:
-            return line.head.thread
-        self.threads.add(correlation)
-        return correlation
-
-    def _verdict(self, line: Line) -> "_Part":
-        self.counts.verdicts += 1
-        facts, thread = line.facts, line.head.thread
-        more: Document = {**MFA["verdict"], "outcome": facts.verdict}
-        azure: Document = {"auth_result": facts.auth_result}
-        exchange = self.state.exchanges.belonging(thread, line.time)
-        if thread is None or exchange is None:
-            self._orphan(line.tags)
-            return more, azure, None
-        self.state.exchanges.verdict(thread, exchange, facts.verdict or "unknown")
-        azure["exchange"] = {"id": exchange.id}
-        return more, azure, exchange.user
-
-    def _status(self, line: Line) -> "_Part":
-        facts, thread = line.facts, self._thread(line)
-        code = facts.code
-        assert code is not None
-        self.counts.statuses += 1
-        exchange = self.state.exchanges.belonging(thread, line.time)
-        verdict = facts.verdict or (exchange.verdict if exchange else None)
-        more: Document = {**MFA["status"], **self._outcome(code, verdict, line.tags)}
-        azure: Document = {"status": status_fields(code).copy()}
-        if thread is None or exchange is None:
-            self._orphan(line.tags)
-            return more, azure, facts.user
-        more["start"] = exchange.start_text
-        more["end"] = line.stamp
-        more["duration"] = line.time - exchange.start
-        azure["exchange"] = {"id": exchange.id}
-        self.state.exchanges.close(thread)
-        self._complete(line, exchange, code, more["outcome"])
-        return more, azure, exchange.user or facts.user
-
-    def _result(self, line: Line) -> "_Part":
-        facts = line.facts
+    def _complete(self, line: Line, exchange: Exchange, outcome: str) -> None:
+        """Record the authentication that the next event completes."""
+        _, _, _, stamp, time, context, facts, _ = line
         assert facts.code is not None
-        self.counts.results += 1
-        more: Document = {**MFA["result"], **self._outcome(facts.code, facts.verdict, line.tags)}
-        exchange = Exchange(line.time, line.stamp, line.id, facts.user, shared_json(facts.user, line.head.process))
-        self._complete(line, exchange, facts.code, more["outcome"])
-        return more, {"status": status_fields(facts.code).copy()}, facts.user
-
-    def _complete(self, line: Line, exchange: Exchange, code: Code, outcome: str) -> None:
-        component, success = line.head.component or "", outcome == "success"
         self.completions.append(
-            Completion(
-                self.position,
+            (
+                len(self.texts),
                 exchange.user,
                 exchange.id,
-                component,
+                context.component or "",
                 exchange.start,
                 exchange.start_text,
-                line.time,
-                line.stamp,
-                code,
-                success,
+                time,
+                stamp,
+                facts.code,
+                outcome == "success",
                 self.state.newest,
             )
         )
-
-    def _outcome(self, code: Code, verdict: str | None, tags: list[str]) -> Document:
-        """What a status code and a verdict say together."""
-        self.counts.classes[code.status_class] += 1
-        self.counts.unknown_codes += not code.known
-        if {verdict, code.outcome} == _CONTRADICTION:
-            self.counts.conflicts += 1
-            tags.append("mfa_outcome_conflict")
-        said: Document = {"outcome": verdict or code.outcome}
-        if code.number is not None:
-            said["code"] = str(code.number)
-        said["reason"] = code.description
-        said["severity"] = SEVERITIES[code.severity]
-        return said
-
-    def _orphan(self, tags: list[str]) -> None:
-        self.counts.orphans += 1
-        tags.append("mfa_orphan")
 
     def _log(self, level: str | None, offset: int) -> Document:
         log: Document = {} if level is None else {"level": level}
@@ -323,5 +269,13 @@ class Parser:
         return log
 
 
-_Part = tuple[Document, Document, User | None]
-_CONTRADICTION = {"success", "failure"}
+def _put_extra(document: Document, extra: Sequence[tuple[str, Any]]) -> None:
+    """Set the fields that only this line's pattern captured."""
+    azure = document.get("azure_mfa")
+    if azure and "status" in azure:
+        azure["status"] = azure["status"].copy()  # all events of this code share it
+    for name, value in extra:
+        put(document, name, value)
+    address = document.get("source", {}).get("ip")
+    if address:
+        document.setdefault("related", {})["ip"] = [address]

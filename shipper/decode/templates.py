@@ -1,42 +1,50 @@
-"""Templates of the fast path: events that the general path made of marked lines, cut at the marks.
+"""Templates of the fast path: events that the general path made from marked lines, cut at the marks. Pure.
 
-So a field that the general path gains, or a format that changes, is in the templates by itself. Pure.
+A field that is added to the general path is therefore in the templates too.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import orjson
 
 from shipper.decode.ecs import shared_json
+from shipper.decode.merging import Merger
 from shipper.decode.parser import Parser
 from shipper.decode.principal import user_key
-from shipper.model import Code, LogFile, User
+from shipper.model import VARIES, Code, Counts, LogFile, Origin, User
 
 CALL = "|Calling pfAuthUser('"
 VERDICT = "|authResult = "
 STATUS = "|rawCallStatus = "
-RESULT = "|Pfauth "
 
-LIMIT = 512  # templates that a context makes; making one costs as much as some lines of the general path
+LIMIT = 512  # templates for one level and component; to make one costs as much as a few lines on the general path
 
-# Marks: values that are valid where they stand, and stand nowhere else.
+# Marks: valid values that appear nowhere else in an event.
 _START, _END, _DURATION = "1987-06-05T04:03:02.100000Z", "1987-06-05T04:03:03.223344Z", "1123344000"
 _OFFSETS = (770000000000000001, 770000000000000002, 770000000000000003)
 _PID, _TID = "880000000000000001", "880000000000000002"
 _NAME, _GUID = "mark-7-user-7-mark", "7a7a7a7a-7b7b-7c7c-7d7d-7e7e7e7e7e7e"
 _USER = shared_json(User(_NAME, None, None, user_key(_NAME, None)), None)
+_MARKS = (_START, _END, _DURATION, *map(str, _OFFSETS), _PID, _TID, _NAME, _GUID)
 
 _TAIL = re.compile(r"'(?:, (?:'[A-Za-z0-9._:-]*'|[A-Za-z0-9._:-]+)){0,8}\)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _RESULT_TAIL = re.compile(r'[A-Z][A-Z0-9_]{0,127} - "[A-Za-z0-9 #+.-]{1,99}"\.')
 
+_VERDICTS = {"success": 1, "failure": 0, "unknown": 2}  # an authResult for each outcome
+
 Pieces = tuple[str, ...]
 
 
-class Tally(NamedTuple):
-    """What a template counts for each use: `lines` is 2 for a verdict with its status, 1 for a result."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """What each use of a template adds to the counts; compared by identity, which is cheap to count.
+
+    `lines` is 2 for a verdict with its status, 1 for a result.
+    """
 
     lines: int
     status_class: str
@@ -44,28 +52,34 @@ class Tally(NamedTuple):
     conflict: bool
 
 
-class Pair(NamedTuple):
-    """A verdict and its status."""
+# Plain tuples, because they are unpacked for every event, which takes twice as long with named tuples.
+# An event with gaps: the text between the gaps, and what all events made from it share.
+Template = tuple[Pieces, Origin]
+# A verdict and its status: pieces and origin of each; then code, success and tally of the completed authentication.
+Pair = tuple[Pieces, Origin, Pieces, Origin, Code, bool, Tally]
+# A one-line result: pieces, origin, code, success, tally, and the text after `Call status: `, escaped for JSON.
+Result = tuple[Pieces, Origin, Code, bool, Tally, str]
 
-    verdict: Pieces
-    status: Pieces
-    code: Code
+
+class Half(NamedTuple):
+    """A verdict without its status, or a status without its verdict, of an open exchange.
+
+    Attributes:
+        event: the template of the line's event.
+        counts: what one such line adds to the counts.
+        outcome: of a verdict: the outcome that the exchange has from now on.
+        code, success: of a status: how the authentication ended.
+    """
+
+    event: Template
+    counts: Counts
+    outcome: str | None
+    code: Code | None
     success: bool
-    tally: Tally
-
-
-class Result(NamedTuple):
-    """A one-line result; `tail` is the text behind `Call status: ` as JSON has it."""
-
-    pieces: Pieces
-    code: Code
-    success: bool
-    tally: Tally
-    tail: str
 
 
 def user_pieces(name: str, domain: str | None, email: str | None) -> Pieces:
-    """The user fields of an event around name, domain and e-mail address, where there are any."""
+    """The JSON text of a user's fields, cut at name, domain and e-mail address; None for a part that the user lacks."""
     values = [value and f"mark-{value}" for value in (name, domain, email)]
     text = shared_json(User(values[0] or "", values[1], values[2], ""), None)
     marks = [value for value in values if value]
@@ -75,7 +89,7 @@ def user_pieces(name: str, domain: str | None, email: str | None) -> Pieces:
 
 
 def cut(text: str, marks: Sequence[str]) -> Pieces | None:
-    """The text between the marks, which stand in this order; None if one is missing."""
+    """The text before, between and after the marks, which must appear in this order; None if a mark is missing."""
     pieces = []
     for mark in marks:
         piece, found, text = text.partition(mark)
@@ -85,8 +99,13 @@ def cut(text: str, marks: Sequence[str]) -> Pieces | None:
     return (*pieces, text)
 
 
+def weave(pieces: Pieces, values: Sequence[str]) -> str:
+    """The pieces joined, with a value in each gap."""
+    return "".join([part for pair in zip(pieces, values, strict=False) for part in pair]) + pieces[-1]
+
+
 def process_json(pid: str, tid: str) -> str:
-    """The process fields of an event with a comma behind."""
+    """The process fields of an event as JSON members with a trailing comma."""
     return orjson.dumps({"process": {"pid": int(pid), "thread": {"id": int(tid)}}})[1:-1].decode() + ","
 
 
@@ -94,13 +113,20 @@ def _json_inside(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1]
 
 
+def _sample(value: Any) -> Any:
+    """A marked event with `VARIES` for every value that differs between the events of its template."""
+    if isinstance(value, dict):
+        return {name: VARIES if name in ("user", "related") else _sample(inner) for name, inner in value.items()}
+    text = str(value)
+    return VARIES if any(mark in text for mark in _MARKS) else value
+
+
 class Templates:
     """The templates of one file, level and component.
 
-    Each is made when a line first asks for it, by a parser of its own (`scratch`), so that making one
-    changes nothing in the log's state. A text that is not plain gets no template, and none gets one
-    when there are `LIMIT`: a log that writes something new in every line takes neither memory nor time
-    for templates that are used once.
+    A template is made when a line first needs it, by a new parser (`scratch`), so that the state of the
+    log does not change. There is none for a text that is not plain, nor for any further text once `LIMIT`
+    are made: a log with new text in every line must not cost memory and time for templates used once.
     """
 
     def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile, level: str, component: str) -> None:
@@ -108,77 +134,159 @@ class Templates:
         self._file = file
         self._head = f"|{level}|{_PID}|{_TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in _OFFSETS]
-        self.requests: dict[str, Pieces] = {}
+        self.requests: dict[str, Template] = {}
         self.pairs: dict[tuple[str, str], Pair] = {}
+        self.merged: dict[tuple[str, str, str], Pair] = {}
         self.results: dict[tuple[str, str], Result] = {}
+        self._verdicts: dict[str, Half] = {}
+        self._statuses: dict[tuple[str | None, str], Half] = {}
         self._left = LIMIT
 
-    def request(self, tail: str) -> Pieces | None:
-        """The template of requests whose user is followed by `tail`, which begins with the quote."""
+    def request(self, tail: str) -> Template | None:
+        """The template of requests whose user is followed by `tail`, from the closing quote on; None if there is none."""
         parser = self._parser() if _TAIL.fullmatch(tail) else None
         if parser is None:
             return None
         line = f"{_START}{self._head}{CALL}{_NAME}{tail}"
-        event = parser.line(line, _OFFSETS[0], [])
+        parser.line(line, _OFFSETS[0], [])
         offset, event_id = str(_OFFSETS[0]), self._ids[0]
         message = line[len(_START + self._head) + 1 :]
-        pieces = self._cut(parser, event, [_START, event_id], line, message, [offset, event_id])
-        if pieces:
-            self.requests[tail] = pieces
-        return pieces
+        template = self._cut(parser, 0, [_START, event_id], [line], [message], [offset, event_id])
+        if template:
+            self.requests[tail] = template
+        return template
 
     def pair(self, verdict: str, status: str) -> Pair | None:
-        """The template of a verdict and the status behind it with these numbers."""
-        parser = self._parser() if _INTEGER.fullmatch(verdict) and _INTEGER.fullmatch(status) else None
+        """The templates of a verdict and the status right after it, by their numbers; None if there are none."""
+        parser, lines = self._exchange("', '', 1)", verdict, status)
         if parser is None:
             return None
-        first, second = f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}{STATUS}{status}"
-        parser.line(f"{_START}{self._head}{CALL}{_NAME}', '', 1)", _OFFSETS[0], [])
-        events = parser.line(first, _OFFSETS[1], []), parser.line(second, _OFFSETS[2], [])
-        request_id, id_2, id_3 = self._ids
-        offset_2, offset_3 = map(str, _OFFSETS[1:])
-        v = self._cut(parser, events[0], [_END, id_2], first, None, [offset_2, request_id])
-        s = self._cut(parser, events[1], [_END, id_3, _START, _END, _DURATION], second, None, [offset_3, request_id])
+        _, id_2, id_3 = self._ids
+        _, offset_2, offset_3 = map(str, _OFFSETS)
+        request_id = self._ids[0]
+        v = self._cut(parser, 1, [_END, id_2], [lines[1]], [], [offset_2, request_id])
+        s = self._cut(parser, 2, [_END, id_3, _START, _END, _DURATION], [lines[2]], [], [offset_3, request_id])
         if not v or not s:
             return None
-        (code, success), counts = parser.completions[0][8:10], parser.counts
-        tally = Tally(2, code.status_class, not code.known, counts.conflicts > 0)
-        pair = Pair(v, s, code, success, tally)
+        pair = (*v, *s, *self._decided(parser, 2))
         self.pairs[verdict, status] = pair
         return pair
 
+    def merge(self, tail: str, verdict: str, status: str) -> Pair | None:
+        """The template of the event that a request, a verdict and a status are merged into; None if there is none.
+
+        A `Pair` like those of `pair`, with the merged event as both halves.
+        """
+        parser, lines = self._exchange(tail, verdict, status, merged=True) if _TAIL.fullmatch(tail) else (None, [])
+        if parser is None:
+            return None
+        event_id, offset = self._ids[2], str(_OFFSETS[2])
+        template = self._cut(parser, 0, [_END, event_id, _START, _END, _DURATION], lines, [], [offset, self._ids[0]])
+        if not template:
+            return None
+        pair = (*template, *template, *self._decided(parser, 2))
+        self.merged[tail, verdict, status] = pair
+        return pair
+
+    def verdict(self, verdict: str) -> Half | None:
+        """The template of a verdict with this number whose status does not follow at once; None if there is none."""
+        if verdict in self._verdicts:
+            return self._verdicts[verdict]
+        parser = self._parser() if _INTEGER.fullmatch(verdict) else None
+        if parser is None:
+            return None
+        half = self._half(parser, [f"{VERDICT}{verdict}"], [_END, self._ids[1]])
+        if half:
+            self._verdicts[verdict] = half
+        return half
+
+    def status(self, outcome: str | None, status: str) -> Half | None:
+        """The template of a status with this number in an exchange whose verdict was `outcome` (None: no verdict yet)."""
+        if (outcome, status) in self._statuses:
+            return self._statuses[outcome, status]
+        parser = self._parser() if _INTEGER.fullmatch(status) else None
+        if parser is None:
+            return None
+        verdicts = [f"{VERDICT}{_VERDICTS[outcome]}"] if outcome else []
+        half = self._half(parser, [*verdicts, f"{STATUS}{status}"], [_END, self._ids[1 + len(verdicts)], _START, _END, _DURATION])
+        if half:
+            self._statuses[outcome, status] = half
+        return half
+
+    def _half(self, parser: Parser, messages: list[str], before: list[str]) -> Half | None:
+        """The template of the last of these messages, which follow a request."""
+        lines = [f"{_START}{self._head}{CALL}{_NAME}', '', 1)", *(f"{_END}{self._head}{message}" for message in messages)]
+        for line, offset in zip(lines, _OFFSETS, strict=False):
+            parser.counts.clear()
+            parser.line(line, offset, [])
+        template = self._cut(parser, len(messages), before, lines[-1:], [], [str(_OFFSETS[len(messages)]), self._ids[0]])
+        if not template:
+            return None
+        if not parser.completions:
+            exchange = next(iter(parser.state.exchanges.open.values()))
+            return Half(template, parser.counts, exchange[5], None, False)
+        code, success = parser.completions[0][8:10]
+        return Half(template, parser.counts, None, code, success)
+
     def result(self, word: str, tail: str) -> Result | None:
-        """The template of a one-line result: its word, and what follows `Call status: `."""
+        """The template of a one-line result with this word and the text after `Call status: `; None if there is none."""
         parser = self._parser() if word in ("succeeded", "failed") and _RESULT_TAIL.fullmatch(tail) else None
         if parser is None:
             return None
         message = f"Pfauth {word} for user '{_NAME}'. Call status: {tail}"
         line = f"{_START}{self._head}|{_GUID}|{message}"
-        event = parser.line(line, _OFFSETS[0], [])
-        pieces = self._cut(parser, event, [_START, self._ids[0]], line, message, [str(_OFFSETS[0]), _GUID])
-        if not pieces or not parser.completions:
+        parser.line(line, _OFFSETS[0], [])
+        template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), _GUID])
+        if not template or not parser.completions:
             return None
-        (code, success), counts = parser.completions[0][8:10], parser.counts
-        tally = Tally(1, code.status_class, not code.known, counts.conflicts > 0)
-        result = Result(pieces, code, success, tally, _json_inside(tail))
+        result = (*template, *self._decided(parser, 1), _json_inside(tail))
         self.results[word, tail] = result
         return result
 
+    def _exchange(self, tail: str, verdict: str, status: str, *, merged: bool = False) -> tuple[Parser | None, list[str]]:
+        """A parser that has taken a marked exchange, and its three lines; None instead of a parser if they are not plain."""
+        parser = self._parser() if _INTEGER.fullmatch(verdict) and _INTEGER.fullmatch(status) else None
+        if parser is None:
+            return None, []
+        if merged:
+            parser.state.merger = Merger(parser.options.exchange_timeout)
+        lines = [f"{_START}{self._head}{CALL}{_NAME}{tail}"]
+        lines += [f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}{STATUS}{status}"]
+        for line, offset in zip(lines, _OFFSETS, strict=True):
+            parser.line(line, offset, [])
+        return parser, lines
+
     def _parser(self) -> Parser | None:
-        """A parser for one more template, or None when there are enough."""
+        """A parser for another template, or None if `LIMIT` are made."""
         self._left -= 1
         return self._scratch(self._file) if self._left >= 0 else None
 
+    def _decided(self, parser: Parser, lines: int) -> tuple[Code, bool, Tally]:
+        """Code, success and tally of the authentication that a parser has completed in so many lines."""
+        code, success = parser.completions[0][8:10]
+        return code, success, Tally(lines, code.status_class, not code.known, parser.counts.conflicts > 0)
+
     def _cut(
-        self, parser: Parser, event: str, before: list[str], line: str, message: str | None, behind: list[str]
-    ) -> Pieces | None:
-        """Cut at the marks in front of the original line, the line, its message, the user with the
-        process, and the marks behind. Without the original line there is an empty piece for it."""
+        self, parser: Parser, index: int, before: list[str], lines: list[str], messages: list[str], behind: list[str]
+    ) -> Template | None:
+        """Cut the event number `index` of a parser; None if that fails.
+
+        Args:
+            parser: has taken the marked lines.
+            index: of the event among the parser's.
+            before: the marks before the original lines.
+            lines: the original lines; if the user does not want them, there is an empty piece for each.
+            messages: the text of `message`, if it varies.
+            behind: the marks after the user and the process.
+        """
         keeps = parser.options.keep_original
-        user = _USER + process_json(_PID, _TID)
-        texts = [_json_inside(line)] * keeps + ([_json_inside(message)] if message is not None else [])
-        pieces = cut(event, [*before, *texts, user, *behind])
+        texts = [_json_inside(line) for line in (*(lines if keeps else ()), *messages)]
+        event, label = parser.texts[index], parser.labels[index]
+        pieces = cut(event, [*before, *texts, _USER + process_json(_PID, _TID), *behind])
         if pieces is None or any(str(offset) in piece for offset in _OFFSETS for piece in pieces):
             return None
         at = len(before) + 1
-        return pieces if keeps else (*pieces[:at], "", *pieces[at:])
+        gaps = () if keeps else ("",) * len(lines)
+        sample = _sample(orjson.loads(event.encode("latin-1")))
+        origin = Origin(label[2].path, label[2].dataset, label[2].kind, sample)
+        return (*pieces[:at], *gaps, *pieces[at:]), origin

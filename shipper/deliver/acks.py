@@ -1,4 +1,4 @@
-"""Acknowledgements: batches end in any order, the place in the log moves over the gap-free prefix only. Pure."""
+"""Acknowledgements: batches may end in any order, positions are released in the order of the log. Pure."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -7,26 +7,26 @@ Advance = TypeVar("Advance")
 
 
 class Acks(Generic[Advance]):
-    """Batches on their way, by number, in the order in which they were sent."""
+    """Batches that were sent and are not yet released, by number."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[int, tuple[list[Advance], bool]] = OrderedDict()
 
-    def sent(self, number: int, moves: list[Advance]) -> None:
-        """A batch is on its way; `moves` is what its end allows to say."""
-        self._open[number] = (moves, False)
+    def sent(self, number: int, advances: list[Advance]) -> None:
+        """Record a batch as sent. `advances` are released once it and all earlier ones are done."""
+        self._open[number] = (advances, False)
 
     def done(self, number: int) -> list[Advance]:
-        """A batch has ended; returns the moves of all batches before which, and at which, nothing is missing."""
-        moves, _ = self._open[number]
-        self._open[number] = (moves, True)
+        """Record a batch as delivered; returns the advances that nothing undelivered precedes any more."""
+        advances, _ = self._open[number]
+        self._open[number] = (advances, True)
         released: list[Advance] = []
         while self._open:
-            first, (moves, ended) = next(iter(self._open.items()))
-            if not ended:
+            first, (advances, is_done) = next(iter(self._open.items()))
+            if not is_done:
                 break
             del self._open[first]
-            released += moves
+            released += advances
         return released
 
     def __len__(self) -> int:

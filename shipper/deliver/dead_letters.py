@@ -1,6 +1,6 @@
-"""Records that the other side will never take: kept in `state_dir/dead_letters.ndjson`, one object a line. I/O.
+"""Events that the other side will never take: kept in `state_dir/dead_letters.ndjson`, one JSON object a line. I/O.
 
-`replay` sends them again and takes away only those that were delivered.
+`replay` sends them again and removes only those that were delivered.
 """
 
 import base64
@@ -11,7 +11,10 @@ from typing import Any
 
 import msgspec
 
+from shipper.decode.principal import user_key
 from shipper.deliver.sink import Refusal
+from shipper.durable import sync_folder, write_all, write_durably
+from shipper.model import Label, Origin
 from shipper.read.opener import read_at
 
 NAME = "dead_letters.ndjson"
@@ -25,22 +28,22 @@ class DeadLetterFile:
         self._time = time
 
     def add(self, refusals: tuple[Refusal, ...]) -> None:
-        """Keep them, on the disk when this returns.
+        """Append a letter for each refusal; they are on the disk when this returns.
 
         Raises:
-            OSError: that is not possible now.
+            OSError: not now; the file is as it was.
         """
-        data = b"".join(encode_letter(one, self.now()) + b"\n" for one in refusals)
+        data = b"".join(encode_letter(refusal, self.now()) + b"\n" for refusal in refusals)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
         try:
             before = os.fstat(descriptor).st_size
-            # What a crash tore gets an end of its own, or it would take the next letter with it.
+            # End a line that a crash tore first, or it would swallow the next letter.
             torn = before and read_at(descriptor, 1, before - 1) != b"\n"
             try:
-                rest = memoryview(b"\n" + data if torn else data)
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
+                write_all(descriptor, b"\n" + data if torn else data)
                 os.fsync(descriptor)
+                if not before:
+                    sync_folder(self.path)  # the file is new
             except OSError:
                 os.ftruncate(descriptor, before)  # whole letters or none
                 raise
@@ -48,14 +51,14 @@ class DeadLetterFile:
             os.close(descriptor)
 
     def now(self) -> str:
-        """The time of a letter that is written now."""
+        """The time as letters write it."""
         return self._time().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def read(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """Each letter: the line that was refused, and the letter. A torn last line, of a crash, is left out.
+        """The line that was refused and its letter, one after the other. Lines that a crash tore are left out.
 
         Raises:
-            OSError: the file cannot be read; not if there is none.
+            OSError: the file cannot be read; a missing file is no error.
         """
         try:
             file = open(self.path, "rb")  # noqa: SIM115
@@ -74,36 +77,40 @@ class DeadLetterFile:
         """Keep the letters with these numbers, counted from 0 as `read` gives them.
 
         Raises:
-            OSError: that is not possible now; all of them are still there then.
+            OSError: not now; all letters are still there.
         """
         wanted = set(numbers)
         kept = [letter for number, (_, letter) in enumerate(self.read()) if number in wanted]
-        temporary = f"{self.path}.new"
-        with open(temporary, "wb") as file:
-            for letter in kept:
-                file.write(msgspec.json.encode(letter) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path)
+        write_durably(self.path, b"".join(msgspec.json.encode(letter) + b"\n" for letter in kept))
 
     def count(self) -> int:
-        """How many there are."""
+        """How many letters there are."""
         return sum(1 for _ in self.read())
 
 
-def encode_letter(one: Refusal, now: str) -> bytes:
-    """A letter as JSON: time, reason, the event's id and place, and the line as it was refused."""
-    letter: dict[str, Any] = {"time": now, "reason": one.reason}
+def encode_letter(refusal: Refusal, now: str) -> bytes:
+    """A letter as JSON: when and why, id and position of the event, and the event as it was refused."""
+    _, event_id, origin, _ = refusal.label
+    letter: dict[str, Any] = {"time": now, "reason": refusal.reason, "id": event_id}
+    if origin.kind != "alert":  # a finding stands at no place in the log
+        if origin.path is not None:
+            letter["path"] = origin.path
+        letter["offset"] = int(event_id.rpartition("-")[2])
     try:
-        event = msgspec.json.decode(one.line)
-        event = event.get("event", event) if "sourcetype" in event else event  # splunk-hec wraps it
-        letter["id"] = event["event"]["id"]
-        letter["path"] = event.get("log", {}).get("file", {}).get("path")
-        letter["offset"] = event.get("log", {}).get("offset")
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
-        pass
-    try:
-        letter["line"] = one.line.decode()
+        letter["line"] = refusal.line.decode()
     except UnicodeDecodeError:
-        letter["line_base64"] = base64.b64encode(one.line).decode()
-    return msgspec.json.encode({key: value for key, value in letter.items() if value is not None})
+        letter["line_base64"] = base64.b64encode(refusal.line).decode()
+    return msgspec.json.encode(letter)
+
+
+def label_of(line: bytes) -> Label:
+    """The label of an event as it was sent, read from its JSON; an empty label if the line is no event of ours."""
+    try:
+        document = msgspec.json.decode(line)
+        document = document["event"] if "sourcetype" in document else document  # splunk-hec
+        event, user, log = document["event"], document.get("user", {}), document.get("log", {})
+        origin = Origin(log.get("file", {}).get("path"), event["dataset"], event["kind"])
+        key = user_key(user["name"], user.get("domain")) if "name" in user else None
+        return document["@timestamp"], event["id"], origin, key
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return "", "", Origin(None, "", ""), None

@@ -1,28 +1,29 @@
-"""Delivery: batches go to the sink until it has them, whatever happens there. Core; time and chance are given to it.
+"""Delivery: hands batches to the sink until they are delivered. Core; time and chance are passed in.
 
 All retry policy is here. A sink that is down is opened again after a pause that doubles up to a
-limit, with jitter, for ever; whatever was in flight is then sent again, in order, under the same
-numbers. Records that the other side will never take go to the dead letters first, and only then
-count as done.
+limit, with jitter, for ever; whatever was in flight is then sent again, in order and under the same
+numbers. Events that the other side will never take go to the dead letters first, and only then count
+as done.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from shipper.deliver.sink import Batch, Receipt, Refusal, Sink, SinkDown, TransactionRefused
+from shipper.model import Block
 from shipper.times import SECOND
 
 FIRST_PAUSE = SECOND // 4
 LONGEST_PAUSE = 30 * SECOND
-BATCH_KEY = b"batch"  # the number of the last batch of a transaction, among its places
+BATCH_KEY = b"batch"  # among the places of a transaction: the number of its last batch
 
 
 class DeadLetters(Protocol):
-    """Where refused records are kept."""
+    """Where refused events are kept."""
 
     def add(self, refusals: tuple[Refusal, ...]) -> None:
-        """Keep them, safe when this returns.
+        """Keep them; they are safe when this returns.
 
         Raises:
             OSError, SinkDown: not kept.
@@ -39,7 +40,7 @@ class Watcher(Protocol):
         """The sink accepts again, or for the first time."""
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
-        """Records went to the dead letters."""
+        """Events went to the dead letters."""
 
 
 class Delivery:
@@ -58,10 +59,10 @@ class Delivery:
         """
         Args:
             sink: the other side.
-            dead_letters: for records that it refuses.
+            dead_letters: keeps the events that the sink refuses.
             watcher: is told of changes.
-            run: identifies this process among those that ever wrote to the sink.
-            now: nanoseconds of a clock that only goes forward.
+            run: identifies this process among all that ever wrote to the sink.
+            now: nanoseconds of a monotonic clock.
             random: 0 to 1, for the jitter.
         """
         self.sink = sink
@@ -71,11 +72,11 @@ class Delivery:
         self._now = now
         self._random = random
         self._batches: OrderedDict[int, Batch] = OrderedDict()
-        self._receipts: list[int] = []
+        self._done_numbers: list[int] = []  # not yet returned by `turn`
         self._sent = 0  # the number of the last batch that the sink has got since it was opened
         self._number = 0
         self._pause = FIRST_PAUSE
-        self._again = now()
+        self._next_attempt = now()
         self._connected = False
         self.is_up = False
         self.reason = "not connected yet"
@@ -86,19 +87,11 @@ class Delivery:
     @property
     def accepts(self) -> bool:
         """True while another batch may be handed over; a sink that is down still gets its first few."""
-        if len(self._batches) < self.sink.in_flight:
-            return True
-        # The rest of a read always goes on: a transaction must not end before it.
-        return not self._batches[self._number].whole if self._number in self._batches else False
+        return len(self._batches) < self.sink.in_flight
 
     @property
-    def awaits_rest(self) -> bool:
-        """True if it takes nothing but the rest of a read whose first part it has."""
-        return self.accepts and len(self._batches) >= self.sink.in_flight
-
-    @property
-    def expects_news(self) -> bool:
-        """True while `turn` has something to wait for."""
+    def awaits_receipts(self) -> bool:
+        """True while `turn` can wait for receipts."""
         return self._connected and bool(self._batches)
 
     @property
@@ -111,37 +104,35 @@ class Delivery:
         """Batches handed over and not done."""
         return len(self._batches)
 
-    @property
-    def events(self) -> int:
-        """Events handed over and not done."""
-        return sum(batch.events for batch in self._batches.values())
-
-    def hand_over(self, payload: bytes, events: int, places: Mapping[bytes, bytes | None], *, whole: bool) -> int:
+    def hand_over(self, blocks: Sequence[Block], places: Mapping[bytes, bytes | None]) -> int:
         """Take a batch to deliver; returns its number. Call it only while `accepts`."""
         self._number += 1
-        marks = {**places, BATCH_KEY: f"{self._run}:{self._number}".encode()}
-        self._batches[self._number] = Batch(self._number, payload, events, tuple(marks.items()), whole)
+        marked = {**places, BATCH_KEY: f"{self._run}:{self._number}".encode()}
+        self._batches[self._number] = Batch(self._number, tuple(blocks), tuple(marked.items()))
         if self._connected:
             self._try(self._send_all)
         return self._number
 
     def turn(self, timeout: float) -> list[int]:
-        """One round: connect if it is time to, send, collect. Waits for news up to `timeout` seconds
-        while it is connected; returns the numbers of the batches that are done now."""
-        if not self._connected and self._now() >= self._again:
+        """Connect if that is due, send, and collect receipts, for which it waits up to `timeout` seconds.
+
+        Returns:
+            The numbers of the batches that are done now.
+        """
+        if not self._connected and self._now() >= self._next_attempt:
             self._try(self._open)
         if self._connected:
             self._try(lambda: self._collect(timeout))
-        done, self._receipts = self._receipts, []
+        done, self._done_numbers = self._done_numbers, []
         return done
 
     @property
     def wake(self) -> int | None:
-        """When the next attempt to connect is due; None while there is a connection."""
-        return None if self._connected else self._again
+        """When the next attempt to connect is due; None while connected."""
+        return None if self._connected else self._next_attempt
 
     def flush(self) -> None:
-        """Nothing follows for now."""
+        """Tell the sink that no batch follows for now."""
         if self._connected and self._batches:
             self._try(self.sink.flush)
 
@@ -153,7 +144,7 @@ class Delivery:
         except SinkDown as error:
             self._fail(str(error))
         except OSError as error:
-            # The dead letters cannot be kept: nothing may count as delivered before that works again.
+            # The dead letters cannot be kept: nothing may count as delivered until they can.
             self._fail(_cannot_keep(error))
 
     def _fail(self, reason: str) -> None:
@@ -162,21 +153,21 @@ class Delivery:
         if self.is_up or reason != self.reason:
             self._watcher.down(reason)
         self._connected, self.is_up, self.reason = False, False, reason
-        self._again = self._now() + round(self._pause * (0.5 + self._random() / 2))
+        self._next_attempt = self._now() + round(self._pause * (0.5 + self._random() / 2))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self.retries += 1
 
     def _leave_out(self, refused: Mapping[int, tuple[Refusal, ...]]) -> None:
-        """Keep what a transaction could not take, and have the rest sent again at once."""
+        """Keep what a transaction could not take as dead letters, and have the rest sent again at once."""
         try:
             for number, refusals in refused.items():
                 self._keep(refusals)
-                self._batches[number] = _without(self._batches[number], refusals)
+                self._batches[number] = self._batches[number].without({refusal.index for refusal in refusals})
         except (OSError, SinkDown) as error:
             self._fail(_cannot_keep(error) if isinstance(error, OSError) else str(error))
             return
         self.sink.abandon()
-        self._sent, self._connected, self._again = 0, False, self._now()
+        self._sent, self._connected, self._next_attempt = 0, False, self._now()
 
     def _keep(self, refusals: tuple[Refusal, ...]) -> None:
         self._dead_letters.add(refusals)
@@ -189,19 +180,19 @@ class Delivery:
             self._done(number)
         self._connected = True
         if not self._batches:
-            self._works()
+            self._mark_up()
         self._send_all()
 
-    def _works(self) -> None:
-        """A connection alone does not count while something waits: it is up when it takes a batch."""
+    def _mark_up(self) -> None:
+        """The sink counts as up once it has taken a batch, or while none is waiting; a connection alone proves little."""
         if not self.is_up:
             self.is_up, self.reason = True, ""
             self._watcher.up()
 
     def _committed(self) -> list[int]:
-        """Batches whose transaction was committed although its end was not seen."""
-        run, _, number = self.stored.get(BATCH_KEY, b"").decode("latin-1").rpartition(":")
-        return [one for one in self._batches if run == self._run and one <= int(number)]
+        """Batches whose transaction was committed although we did not see it succeed."""
+        run, _, last = self.stored.get(BATCH_KEY, b"").decode("latin-1").rpartition(":")
+        return [number for number in self._batches if run == self._run and number <= int(last)]
 
     def _send_all(self) -> None:
         for number, batch in list(self._batches.items()):
@@ -216,26 +207,13 @@ class Delivery:
     def _receive(self, receipt: Receipt) -> None:
         if receipt.refused:
             self._keep(receipt.refused)
-        self._pause = FIRST_PAUSE  # the next trouble starts with a short pause
-        self._works()
+        self._pause = FIRST_PAUSE  # the next failure starts with a short pause
+        self._mark_up()
         self._done(receipt.number)
 
     def _done(self, number: int) -> None:
         del self._batches[number]
-        self._receipts.append(number)
-
-
-def _without(batch: Batch, refusals: tuple[Refusal, ...]) -> Batch:
-    """The batch but for these lines."""
-    unwanted = [refusal.line for refusal in refusals]
-    kept = []
-    for line in batch.payload.split(b"\n")[:-1]:
-        if line in unwanted:
-            unwanted.remove(line)
-        else:
-            kept.append(line)
-    payload = b"\n".join([*kept, b""]) if kept else b""
-    return batch._replace(payload=payload, events=batch.events - len(refusals))
+        self._done_numbers.append(number)
 
 
 def _cannot_keep(error: OSError) -> str:

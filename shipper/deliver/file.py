@@ -1,7 +1,7 @@
 """A file as a sink: appended to, synced before anything counts as delivered, rotated by size and age. I/O.
 
-A rotated file is renamed to `PATH.20170214T025719Z`, the time of its rotation, with `-2`, `-3` behind
-it where that is taken.
+A rotated file is renamed to `PATH.20170214T025719Z`, the time of its rotation, with `-2`, `-3` ...
+appended where that name is taken.
 """
 
 import os
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.durable import sync_folder
 from shipper.times import SECOND
 
 TAIL = 1 << 20
@@ -18,7 +19,7 @@ TAIL = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The file, and when it is rotated: at so many bytes, after so many nanoseconds; how many old ones stay."""
+    """The file; when it is rotated, in bytes and nanoseconds; how many rotated files are kept."""
 
     path: str
     rotate_size: int | None = None
@@ -33,19 +34,19 @@ class FileSink:
     in_flight = 4
 
     def __init__(self, options: FileOptions, now: Callable[[], float] = time.monotonic) -> None:
-        """`now`: seconds of a clock that only goes forward."""
+        """`now`: seconds of a monotonic clock."""
         self._options = options
         self._now = now
         self._descriptor = -1
         self._size = 0
         self._since = 0.0
-        self._taken: list[Batch] = []
+        self._unsynced: list[int] = []  # numbers of the batches that are written
 
     def open(self) -> Mapping[bytes, bytes]:
-        """Open or make the file; a line that was torn by a crash is taken away, it comes again.
+        """Open or create the file, and remove a line that a crash tore: it is sent again.
 
         Raises:
-            SinkDown: that is not possible now.
+            SinkDown: not possible now.
         """
         try:
             self._open()
@@ -55,6 +56,7 @@ class FileSink:
 
     def _open(self) -> None:
         self._descriptor = os.open(self._options.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        sync_folder(self._options.path)  # it may be new, and its predecessor renamed
         status = os.fstat(self._descriptor)
         self._size, self._since = status.st_size, self._now()
         end = self._size
@@ -71,8 +73,7 @@ class FileSink:
             self._size = end
 
     def verify(self) -> str | None:
-        """`open` has tried it."""
-        return None
+        return None  # `open` has tried
 
     def send(self, batch: Batch) -> None:
         """Append.
@@ -80,39 +81,40 @@ class FileSink:
         Raises:
             SinkDown: the disk is full, or the device fails.
         """
+        data = batch.data
         try:
-            if self._is_time_to_rotate(len(batch.payload)):
+            if self._is_time_to_rotate(len(data)):
                 self._rotate()
-            rest = memoryview(batch.payload)
+            rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
             raise SinkDown(f"cannot write {self._options.path}: {error.strerror}") from None
-        self._size += len(batch.payload)
-        self._taken.append(batch)
+        self._size += len(data)
+        self._unsynced.append(batch.number)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Sync, and say so.
+        """Sync.
 
         Raises:
             SinkDown: the device fails.
         """
-        if not self._taken:
+        if not self._unsynced:
             return []
         try:
             os.fsync(self._descriptor)
         except OSError as error:
             raise SinkDown(f"cannot sync {self._options.path}: {error.strerror}") from None
-        receipts = [Receipt(batch.number) for batch in self._taken]
-        self._taken.clear()
+        receipts = [Receipt(number) for number in self._unsynced]
+        self._unsynced.clear()
         return receipts
 
     def _is_time_to_rotate(self, more: int) -> bool:
-        o = self._options
+        size, every = self._options.rotate_size, self._options.rotate_every
         if not self._size:
             return False
-        full = o.rotate_size is not None and self._size + more > o.rotate_size
-        old = o.rotate_every is not None and self._now() - self._since >= o.rotate_every / SECOND
+        full = size is not None and self._size + more > size
+        old = every is not None and self._now() - self._since >= every / SECOND
         return full or old
 
     def _rotate(self) -> None:
@@ -121,9 +123,9 @@ class FileSink:
         self._descriptor = -1
         path = self._options.path
         stamp, number = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), 1
-        before = _rotated(path)
-        if before and before[-1][0] >= stamp:  # also when the clock went back: the newest file stays the last one
-            stamp, number = before[-1][0], before[-1][1] + 1
+        earlier = _rotated(path)
+        if earlier and earlier[-1][0] >= stamp:  # also when the clock went back: names stay in the order of rotation
+            stamp, number = earlier[-1][0], earlier[-1][1] + 1
         os.rename(path, f"{path}.{stamp}" + (f"-{number}" if number > 1 else ""))
         self._open()
         if self._options.keep is not None:
@@ -134,28 +136,27 @@ class FileSink:
         """Nothing is held back."""
 
     def abandon(self) -> None:
-        """Close; what was written and not reported is written once more."""
-        self._taken.clear()
+        """Close. What was written and not reported will be written again."""
+        self._unsynced.clear()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def close(self, timeout: float) -> None:
-        """Close."""
         self.abandon()
 
 
 def rotated(path: str) -> list[str]:
     """The rotated files of a path, the oldest first."""
-    return [one for _, _, one in _rotated(path)]
+    return [file for _, _, file in _rotated(path)]
 
 
 def _rotated(path: str) -> list[tuple[str, int, str]]:
-    """Their time stamps, numbers and paths."""
+    """Time stamps, numbers and paths of the rotated files, the oldest first."""
     folder, name = os.path.split(os.path.abspath(path))
     found = []
-    for one in Path(folder).glob(f"{name}.[0-9]*Z*"):
-        stamp, _, number = one.name[len(name) + 1 :].partition("-")
-        if number.isdecimal() or not number:  # else it is not ours
-            found.append((stamp, int(number or 1), str(one)))
+    for file in Path(folder).glob(f"{name}.[0-9]*Z*"):
+        stamp, _, number = file.name[len(name) + 1 :].partition("-")
+        if number.isdecimal() or not number:  # else it is no file of ours
+            found.append((stamp, int(number or 1), str(file)))
     return sorted(found)

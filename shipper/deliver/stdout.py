@@ -1,11 +1,12 @@
 """Standard output as a sink: for pipes into other programs. I/O.
 
-A slow reader stops the log being read, not the loop: what the pipe does not take at once waits here.
-A batch is delivered when the pipe has taken all of it; nobody can say more of a pipe.
+A slow reader stops the reading of logs, not the loop: what the pipe does not take at once waits here.
+A batch counts as delivered when the pipe has taken all of it; a pipe confirms nothing more.
 """
 
 import os
 import select
+import stat
 import sys
 from collections import deque
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from shipper.errors import UsageError
 
 
 class StdoutSink:
-    """Writes batches to a descriptor."""
+    """Writes batches to a file descriptor."""
 
     name = "stdout"
     in_flight = 4
@@ -32,27 +33,25 @@ class StdoutSink:
                 raise UsageError("standard output is closed; redirect it or choose another output.type")
             descriptor = sys.stdout.fileno()
         self._descriptor = descriptor
-        self._taken: deque[Batch] = deque()
-        self._rest = memoryview(b"")
+        self._unwritten: deque[Batch] = deque()  # the first of them in part
+        self._rest = memoryview(b"")  # of the first
         self._receipts: list[Receipt] = []
 
     def open(self) -> Mapping[bytes, bytes]:
-        """Nothing to do: it is there, or the process would not be."""
         return {}
 
     def verify(self) -> str | None:
-        """Nobody to ask."""
         return None
 
     def send(self, batch: Batch) -> None:
-        """Write as much as goes without waiting."""
-        self._taken.append(batch)
-        if len(self._taken) == 1:
-            self._rest = memoryview(batch.payload)
+        """Write as much as possible without waiting."""
+        self._unwritten.append(batch)
+        if len(self._unwritten) == 1:
+            self._rest = memoryview(batch.data)
         self._write(0.0)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Write on, waiting up to `timeout` seconds for the reader.
+        """Write more, waiting up to `timeout` seconds for the reader.
 
         Raises:
             ClosedPipe: the reader is gone.
@@ -62,15 +61,15 @@ class StdoutSink:
         return receipts
 
     def _write(self, timeout: float) -> None:
-        while self._taken:
+        while self._unwritten:
             if self._rest:
                 if not self._ready(timeout):
                     return
                 timeout = 0.0
                 self._write_some()
             if not self._rest:
-                self._receipts.append(Receipt(self._taken.popleft().number))
-                self._rest = memoryview(self._taken[0].payload if self._taken else b"")
+                self._receipts.append(Receipt(self._unwritten.popleft().number))
+                self._rest = memoryview(self._unwritten[0].data if self._unwritten else b"")
 
     def _ready(self, timeout: float) -> bool:
         try:
@@ -80,7 +79,7 @@ class StdoutSink:
 
     def _write_some(self) -> None:
         try:
-            # No more than a pipe is sure to take at once when it is writable (POSIX: PIPE_BUF).
+            # A pipe that is writable takes this much without blocking (POSIX: PIPE_BUF).
             written = os.write(self._descriptor, self._rest[: select.PIPE_BUF] if _is_pipe(self._descriptor) else self._rest)
         except BlockingIOError:
             return
@@ -94,17 +93,15 @@ class StdoutSink:
         """Nothing is held back."""
 
     def abandon(self) -> None:
-        """Begin again with whole lines: what was written of the batch at hand is written once more."""
-        self._taken.clear()
+        """Forget all batches. One that was written in part will be written again from its beginning."""
+        self._unwritten.clear()
         self._receipts.clear()
         self._rest = memoryview(b"")
 
     def close(self, timeout: float) -> None:
-        """It stays open, as it was found."""
+        """Standard output is not ours to close."""
 
 
 def _is_pipe(descriptor: int) -> bool:
-    import stat
-
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)

@@ -49,11 +49,14 @@ Pattern = Literal["sequential", "concurrent", "retry"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How soon a second prompt is a double prompt, and how long a request waits for its status."""
+    """The rule: how soon a second prompt is a double prompt, and how long a request waits for its status."""
 
     window: Nanoseconds = 60 * SECOND
     exchange_timeout: Nanoseconds = 600 * SECOND
     include_retries: bool = False
+
+    def __str__(self) -> str:
+        return f"double prompts within {self.window / SECOND:g} s"
 
     @property
     def horizon(self) -> int:
@@ -242,7 +245,7 @@ def _side(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-DETECTOR = Detector(
+DOUBLE_PROMPT = Detector(
     name="double_prompt",
     version="1",
     rule=Rule,

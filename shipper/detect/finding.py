@@ -1,41 +1,33 @@
-"""A finding on its way out: the ECS event of it, whichever detector found it. Pure."""
+"""A finding on its way out: its ECS event, whichever detector found it. Pure."""
 
 from functools import lru_cache
-from typing import NamedTuple
 
-from shipper.decode.ecs import MODULE, dataset, user_parts
+import orjson
+
+from shipper.decode.ecs import MODULE, Envelope, dataset, user_parts
 from shipper.detect.protocol import Alert, AnyDetector
-from shipper.model import Document, User
+from shipper.model import CompletionFields, Document, Label, Origin, User
+
+Found = tuple[int, str, Label]
+"""A finding among the events of a chunk: the index of the event that it stands behind, its text with its line end, its label."""
 
 
-class Found(NamedTuple):
-    """A finding as a chunk of events takes it.
-
-    Attributes:
-        position: index of the event that it stands behind, among the events of its chunk.
-        text: its JSON text; the characters are the bytes of the output.
-        time: `@timestamp`.
-        id: `event.id`.
-        dataset: `event.dataset`.
-        key: of its user, casefolded.
-    """
-
-    position: int
-    text: str
-    time: str
-    id: str
-    dataset: str
-    key: str
+def found(detector: AnyDetector, alert: Alert, user: User, completion: CompletionFields, envelope: Envelope) -> Found:
+    """The finding that a completion led to; `envelope` adds the fields that every event carries."""
+    component = completion[3]
+    document = envelope.close(event(detector, alert, user, component))
+    text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
+    return completion[0], text, (alert.end, alert.id, _origin(component), user.key)
 
 
 def event(detector: AnyDetector, alert: Alert, user: User, component: str) -> Document:
-    """The event of a finding, without the constants that every event of a run carries."""
+    """The event of a finding, without the fields that every event carries."""
     user_fields, related = user_parts(user)
     document: Document = {
         "@timestamp": alert.end,
         "event": {
             "id": alert.id,
-            "dataset": _dataset(component),
+            "dataset": _origin(component).dataset,
             "kind": "alert",
             "category": ["authentication"],
             "type": ["info"],
@@ -57,7 +49,9 @@ def event(detector: AnyDetector, alert: Alert, user: User, component: str) -> Do
     return document
 
 
-_dataset = lru_cache(256)(dataset)
+@lru_cache(256)
+def _origin(component: str) -> Origin:
+    return Origin(None, dataset(component), "alert")
 
 
 def shown(user: User) -> str:

@@ -121,7 +121,7 @@ class Detector(Generic[R, S, F]):
 
     name: str
     version: str
-    rule: Callable[..., R]
+    rule: type[R]
     found: Total
     empty: Callable[[], S]
     step: Callable[[S, CompletionFields, R], Step[F]]

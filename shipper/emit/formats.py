@@ -1,134 +1,93 @@
-"""Output formats: what a line of output looks like around an ECS document. Pure.
+"""Output formats: the text that each puts around an event. Pure.
 
-A format works on the JSON text of an event. The general path begins every document with
-`{"@timestamp":"TIME","event":{"id":"ID","dataset":"DATASET"`, none of which holds a quote, so
-one expression finds them without a look at, or a copy of, the rest.
+A format takes the JSON text of an event, with its line end, and its label. It returns three parts that
+are written one after the other: the text before the event, the event, and the text after it; the last
+of them ends with a line end. Parts, because events are long and copying one costs more than anything
+else here.
 
-LivePipelines: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
+Sources: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
 """
 
-import re
 from collections.abc import Callable
+from functools import partial
 
 import orjson
 
+from shipper.memo import Memo
+from shipper.model import Label
 from shipper.times import SECOND, StampReader
 
-# The text of an event; the JSON text of the path of its log, None where it is to be looked for in the event, nothing
-# where there is none; and what takes the parts of the output, the last of which ends its line. Parts, because an
-# event is long: to copy it costs more than all else. A verdict and its status may come as one text of two lines.
-Add = Callable[[str], object]
-Format = Callable[[str, str | None, Add], None]
+Parts = tuple[str, str, str]
+Format = Callable[[str, Label], Parts]
 
 SOURCETYPE = "azure:mfa:ecs"
 
-_BEGINNING = re.compile(r'\{"@timestamp":"([^"]*)","event":\{"id":"([^"]*)","dataset":"([^"]*)"')
-_STAMP, _SECOND, _FRACTION = slice(15, 42), slice(15, 34), slice(35, 41)  # where a time stamp of six digits stands
-_ID = '","event":{"id":"'  # behind it
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')  # of JSON, with its quotes
-_PATH = '"file":{"path":'
-
 
 def ecs(*, host: str | None, namespace: str) -> Format:
-    """One ECS document a line."""
-
-    def wrap(text: str, source: str | None, add: Add) -> None:
-        add(text)
-        add("\n")
-
-    return wrap
+    """One ECS document per line."""
+    return lambda text, label: ("", text, "")
 
 
 def splunk_hec(*, host: str | None, namespace: str) -> Format:
     """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds."""
-    clock = StampReader()
+    seconds = StampReader().seconds
     host_text = f'"host":{json_text(host)},' if host else ""
-    last = path = before = between = ""
-    wholes: dict[str, str] = {}  # seconds since 1970 of the seconds seen last
+    sources: Memo[str | None, str] = Memo(lambda path: f'"source":{json_text(path)},' if path is not None else "", 1024)
+    last: tuple[str, str | None] = "", None
+    before = ""
 
-    def wrap(text: str, source: str | None, add: Add) -> None:
-        nonlocal last, path, before, between
-        if source is None:
-            source = _path_of(text)
-        # Neighbours have much in common. Time stamps with more digits differ in what `time` does not keep.
-        if text[_STAMP] != last or source != path:
-            last, path = text[_STAMP], source
-            of_path = f'"source":{path},' if path else ""
-            before = f'{{"time":{seconds(text)},{host_text}{of_path}"sourcetype":"{SOURCETYPE}","event":'
-            between = f"}}\n{before}"
-        add(before)
-        second = text.find("\n") + 1
-        if second:
-            add(text[: second - 1])
-            add(between)
-            text = text[second:]
-        add(text)
-        add("}\n")
+    def wrap(text: str, label: Label) -> Parts:
+        nonlocal last, before
+        current = label[0], label[2].path
+        if current != last:  # neighbouring events often share both
+            stamp, path = last = current
+            before = f'{{"time":{epoch(stamp)},{host_text}{sources[path]}"sourcetype":"{SOURCETYPE}","event":'
+        return before, text[:-1], "}\n"
 
-    def seconds(text: str) -> str:
-        # As text: a float of this size keeps no more than microseconds, and rounds the last one.
-        whole = wholes.get(text[_SECOND])
-        if whole is not None and text.startswith('Z"', _STAMP.stop - 1):
-            return f"{whole}.{text[_FRACTION]}"
-        micros = (clock.read(_beginning(text, 0)[0]) or 0) // (SECOND // 1_000_000)
-        sign, micros = ("-", -micros) if micros < 0 else ("", micros)
-        if not sign:
-            if len(wholes) >= StampReader.LIMIT:
-                wholes.clear()
-            wholes[text[_SECOND]] = str(micros // 1_000_000)
-        return f"{sign}{micros // 1_000_000}.{micros % 1_000_000:06d}"
+    def epoch(stamp: str) -> str:
+        # As text, because a float of this size has just enough digits for microseconds and may round the last.
+        whole = (seconds[stamp[:19]] or 0) // SECOND
+        micros = stamp[20:26].rstrip("Z").ljust(6, "0") if stamp[19:20] == "." else "000000"
+        if whole < 0 and micros != "000000":
+            total = -(whole * 1_000_000 + int(micros))
+            return f"-{total // 1_000_000}.{total % 1_000_000:06d}"
+        return f"{whole}.{micros}"
 
     return wrap
 
 
 def elastic_bulk(*, host: str | None, namespace: str) -> Format:
-    """Two lines a document, a body for `_bulk`. `create` with the event's id makes a repeat harmless:
-    it answers 409 and changes nothing."""
-    behind_id = index = ""  # of the event before
+    """The body of a `_bulk` request: two lines per document.
 
-    def action(text: str, at: int) -> str:
-        nonlocal behind_id, index
-        if text.startswith(_ID, at + _STAMP.stop):
-            start = at + _STAMP.stop + len(_ID)
-            end = text.find('"', start)
-            if behind_id and text.startswith(behind_id, end):
-                return f'{index}{text[start:end]}"}}}}\n'
-        _, event_id, data_set = _beginning(text, at)
-        behind_id = f'","dataset":"{data_set}"'
-        index = f'{{"create":{{"_index":"logs-{data_set}-{namespace}","_id":"'
-        return f'{index}{event_id}"}}}}\n'
+    `create` with the event's id makes a repeat harmless: Elasticsearch answers 409 and changes nothing.
+    """
+    actions: Memo[str, str] = Memo(partial(_action, namespace), 1024)
 
-    def wrap(text: str, source: str | None, add: Add) -> None:
-        add(action(text, 0))
-        second = text.find("\n") + 1
-        if second:
-            add(text[:second])
-            add(action(text, second))
-            text = text[second:]
-        add(text)
-        add("\n")
+    def wrap(text: str, label: Label) -> Parts:
+        return f'{actions[label[2].dataset]}{label[1]}"}}}}\n', text, ""
 
     return wrap
+
+
+def _action(namespace: str, dataset: str) -> str:
+    """The action line of a data set, up to the event's id."""
+    return f'{{"create":{{"_index":{json_text(f"logs-{dataset}-{namespace}")},"_id":"'
 
 
 FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
 
 
+def pretty(wrap: Format) -> Format:
+    """The format `wrap`, indented for reading."""
+
+    def indented(text: str, label: Label) -> Parts:
+        lines = "".join(wrap(text, label)).encode("latin-1").splitlines()
+        documents = b"\n".join(orjson.dumps(orjson.loads(line), option=orjson.OPT_INDENT_2) for line in lines)
+        return "", documents.decode("latin-1"), "\n"
+
+    return indented
+
+
 def json_text(text: str) -> str:
-    """A string as it stands in the text of an event."""
+    """A string as JSON, one character for each byte, like the text of an event."""
     return orjson.dumps(text).decode("latin-1")
-
-
-def _path_of(text: str) -> str:
-    """The JSON text of the path of the log that an event names; nothing if it names none."""
-    at = text.find(_PATH)
-    found = _STRING.match(text, at + len(_PATH)) if at >= 0 else None
-    return found[0] if found else ""
-
-
-def _beginning(text: str, at: int) -> tuple[str, str, str]:
-    """Time stamp, id and data set of an event that begins at `at`."""
-    match = _BEGINNING.match(text, at)
-    assert match is not None, "every document begins with them"
-    stamp, event_id, data_set = match.groups()
-    return stamp, event_id, data_set

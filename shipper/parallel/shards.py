@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from shipper.read.files import Read, size_of
-from shipper.read.identity import Input, Log
+from shipper.read.inputs import Input, Log
 from shipper.read.lines import last_newline
 from shipper.times import StampReader
 

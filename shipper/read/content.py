@@ -1,29 +1,28 @@
 """The decompressed bytes of an open file, at any offset. I/O.
 
 A plain file is read where it is asked to. A gzip file can only be read forwards: what was read last
-stays for a while, and a step further back begins again.
+is kept for a while, and a step further back starts again from the beginning.
 """
 
 import os
 
 from shipper.errors import RunError
-from shipper.read.files import GZIP_MAGIC, gunzip
+from shipper.read.files import GZIP_MAGIC, Gunzip, sequential
 from shipper.read.opener import read_at
 
-BLOCK = 64 * 1024
-BEHIND = 4 * 1024 * 1024  # bytes of a gzip file kept behind the place that was read last
+BLOCK = 64 * 1024  # bytes to decompress at a time
+BEHIND = 4 * 1024 * 1024  # decompressed bytes kept before the offset that was read last
 
 
-class Content:
-    """What stands in an open file."""
+class PlainContent:
+    """A file whose bytes are the log's."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
-        """`name` is for messages."""
-        self.descriptor = descriptor
-        self.name = name
-        self.packed = read_at(descriptor, len(GZIP_MAGIC), 0) == GZIP_MAGIC
-        self.trouble: str | None = None  # why a gzip file cannot be read to its end
-        self._restart()
+    packed = False
+    complete = False
+    trouble: str | None = None
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def at(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset`, fewer only at the end.
@@ -31,8 +30,37 @@ class Content:
         Raises:
             OSError: the device fails.
         """
-        if not self.packed:
-            return read_at(self.descriptor, size, offset)
+        return read_at(self._descriptor, size, offset)
+
+    def size(self) -> int:
+        """Bytes of the file."""
+        return os.fstat(self._descriptor).st_size
+
+    def retry(self) -> None:
+        """A plain file is read anew each time."""
+
+
+class GzipContent:
+    """A file that holds the log compressed.
+
+    Attributes:
+        trouble: why it cannot be read to its end; None if it can, or if that is not known yet.
+    """
+
+    packed = True
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        """`name` is for messages."""
+        self._descriptor = descriptor
+        self._name = name
+        self._restart()
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Up to `size` decompressed bytes from `offset`, fewer only at the end of what can be decompressed.
+
+        Raises:
+            OSError: the device fails.
+        """
         if offset < self._begin:
             self._restart()
         while self._begin + len(self._kept) < offset + size and not self._ended:
@@ -45,33 +73,26 @@ class Content:
         return bytes(self._kept[start : start + size])
 
     def size(self) -> int:
-        """Bytes of a plain file; of a gzip file, those that are known by now."""
-        if self.packed:
-            return self._begin + len(self._kept)
-        return os.fstat(self.descriptor).st_size
+        """Decompressed bytes, as far as they are known."""
+        return self._begin + len(self._kept)
 
     @property
     def complete(self) -> bool:
-        """True if no byte can follow those that `at` gave: a gzip file read to its end."""
-        return self.packed and self._ended
+        """True if no byte can follow those that `at` gave."""
+        return self._ended
 
     def retry(self) -> None:
-        """A gzip file that ended too early has grown."""
-        if self.packed and self.trouble:
+        """The file has grown: if it ended too early before, it may not now."""
+        if self.trouble:
             self._restart()
 
     def _restart(self) -> None:
-        self._packed_offset = 0
-        self._begin = 0
+        self._begin = 0  # offset of the first byte in `_kept`
         self._kept = bytearray()
         self._ended = False
-        self.trouble = None
-        self._read = gunzip(self._read_packed, self.name)
-
-    def _read_packed(self, size: int) -> bytes:
-        data = read_at(self.descriptor, size, self._packed_offset)
-        self._packed_offset += len(data)
-        return data
+        self.trouble: str | None = None
+        descriptor = self._descriptor  # alone, so that the reader does not refer back to this object
+        self._read = Gunzip(sequential(lambda offset, size: read_at(descriptor, size, offset)), self._name)
 
     def _unpack(self) -> None:
         try:
@@ -80,3 +101,17 @@ class Content:
             block, self.trouble = b"", str(error)
         self._kept += block
         self._ended = not block
+
+
+Content = PlainContent | GzipContent
+
+
+def open_content(descriptor: int, name: str) -> Content:
+    """The content of an open file. gzip is recognized by its first two bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if read_at(descriptor, len(GZIP_MAGIC), 0) == GZIP_MAGIC:
+        return GzipContent(descriptor, name)
+    return PlainContent(descriptor)

@@ -1,4 +1,4 @@
-"""Reading a log: plain, gzip or standard input, as chunks of whole lines. I/O.
+"""Reading a file from its beginning: plain, gzip or standard input, as chunks of whole lines. I/O.
 
 Memory is bounded by the read size and the line limit, whatever the file holds.
 """
@@ -12,16 +12,18 @@ from contextlib import contextmanager
 
 from shipper.errors import RunError
 from shipper.model import Chunk
-from shipper.read.lines import last_newline, next_newline
+from shipper.read.lines import LineBuffer, LineRules
 
-READ_SIZE = 16 * 1024  # what comes of it, some 200 KiB, stays in the cache
-LINE_LIMIT = 1024 * 1024
+READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
+LINE_LIMIT = 1024 * 1024  # bytes
 GZIP_MAGIC = b"\x1f\x8b"
 STDIN = "-"
 
 Read = Callable[[int], bytes]
+"""Returns up to that many of the next bytes; fewer at any time, none only at the end."""
 
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+LONGEST_MARK = 3  # bytes of a byte order mark
 
 
 def encoding_of(head: bytes) -> tuple[str, int]:
@@ -32,27 +34,30 @@ def encoding_of(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
+def read_fully(read: Read, size: int) -> bytes:
+    """`size` bytes, in as many reads as that takes; fewer only at the end."""
+    data = b""
+    while len(data) < size and (block := read(size - len(data))):
+        data += block
+    return data
+
+
 def skip_mark(read: Read) -> tuple[Read, int]:
     """Read past a byte order mark, if there is one; the second value is its length."""
-    head = b""
-    while len(head) < 3:
-        more = read(3 - len(head))
-        if not more:
-            break
-        head += more
+    head = read_fully(read, LONGEST_MARK)
     _, length = encoding_of(head)
     return after(head[length:], read), length
 
 
 @contextmanager
 def open_bytes(path: str) -> Iterator[Read]:
-    """A function that reads the decompressed bytes of a file (`-`: standard input).
+    """Open a file (`-`: standard input) to read its decompressed bytes.
 
     gzip is recognized by its first two bytes, not by the name.
 
     Raises:
-        RunError: from the read function; the file is damaged or the device fails. What was readable
-            has been returned by then.
+        RunError: it cannot be opened. From the function returned: the file is damaged or the device
+            fails; what was readable has been returned by then.
     """
     if path == STDIN:
         name = "standard input"
@@ -69,7 +74,7 @@ def open_bytes(path: str) -> Iterator[Read]:
 
 
 def _blocking(descriptor: int) -> Read:
-    """Reads a descriptor that may not block, as one end of a pipe can be set by the other program."""
+    """Reads a descriptor, waiting for data even if it is set not to block: the program at the other end may have done that."""
 
     def read(size: int) -> bytes:
         while True:
@@ -92,28 +97,23 @@ def _guarded(read: Read, name: str) -> Read:
 
 
 def _maybe_gzip(read: Read, name: str) -> Read:
-    """The same bytes, decompressed if they begin with gzip's magic number. Reads nothing before it is asked to."""
+    """The same bytes, decompressed if they begin with gzip's magic number. Making the function reads nothing."""
     chosen: Read | None = None
 
     def reading(size: int) -> bytes:
         nonlocal chosen
         if chosen is None:
-            head = b""
-            while len(head) < len(GZIP_MAGIC):
-                more = read(len(GZIP_MAGIC) - len(head))
-                if not more:
-                    break
-                head += more
+            head = read_fully(read, len(GZIP_MAGIC))
             chosen = after(head, read)
             if head == GZIP_MAGIC:
-                chosen = gunzip(chosen, name)
+                chosen = Gunzip(chosen, name)
         return chosen(size)
 
     return reading
 
 
 def after(head: bytes, read: Read) -> Read:
-    """A read function that gives `head` first."""
+    """A read function that returns `head` first."""
     rest = head
 
     def reading(size: int) -> bytes:
@@ -126,46 +126,73 @@ def after(head: bytes, read: Read) -> Read:
     return reading
 
 
-def gunzip(read: Read, name: str) -> Read:
-    """Decompress a gzip stream of one or more members, giving out all that is readable before an error."""
-    member = zlib.decompressobj(31)
-    waiting = b""
-    ended = False  # between two members, where the file may end
-    position = 0
-    failure: RunError | None = None
+def sequential(at: Callable[[int, int], bytes]) -> Read:
+    """A read function that begins at the first byte, from one that takes an offset and a size."""
+    offset = 0
 
     def reading(size: int) -> bytes:
-        nonlocal member, waiting, ended, position, failure
-        while True:
-            if failure:
-                raise failure
-            if not waiting:
-                waiting = read(READ_SIZE)
-                position += len(waiting)
-                if not waiting and ended:
-                    return b""
-            if ended:
-                waiting = waiting.lstrip(b"\0")  # padding behind a member, as tape tools leave it
-                if not waiting:
-                    continue
-                member, ended = zlib.decompressobj(31), False
-            before = member.copy()
-            try:
-                data = member.decompress(waiting, size)
-            except zlib.error as error:
-                failure = RunError(f"{name}: damaged gzip data before compressed byte {position}: {error}")
-                data = _salvage(before, waiting)
-                if data:
-                    return data
-                continue
-            if not data and not waiting and not member.eof:
-                raise RunError(f"{name}: the gzip file ends too early, after {position} compressed bytes")
-            waiting = member.unused_data if member.eof else member.unconsumed_tail
-            ended = member.eof
-            if data:
-                return data
+        nonlocal offset
+        data = at(offset, size)
+        offset += len(data)
+        return data
 
     return reading
+
+
+class Gunzip:
+    """Decompresses a gzip file of one or more members, giving out all that is readable before an error. It is a `Read`.
+
+    Ours, because the standard library's reader keeps to itself what it has read of a damaged member.
+    """
+
+    def __init__(self, read: Read, name: str) -> None:
+        """`name` is for messages."""
+        self._read = read
+        self._name = name
+        self._member = zlib.decompressobj(31)
+        self._between = False  # behind a member, where the file may end
+        self._waiting = b""  # read, and not decompressed yet
+        self._position = 0
+        self._failure: RunError | None = None
+
+    def __call__(self, size: int) -> bytes:
+        """Up to `size` decompressed bytes; none at the end. More only once, where the data is damaged.
+
+        Raises:
+            RunError: the data is damaged, or ends inside a member.
+        """
+        while self._failure is None:
+            if not self._fill():
+                return b""
+            data = self._decompress(size)
+            if data:
+                return data
+        raise self._failure
+
+    def _fill(self) -> bool:
+        """Have bytes of a member to decompress; False where the file ends behind one."""
+        while True:
+            if not self._waiting:
+                self._waiting = self._read(READ_SIZE)
+                self._position += len(self._waiting)
+            if not self._waiting or not self._between:
+                return bool(self._waiting) or not self._between
+            self._waiting = self._waiting.lstrip(b"\0")  # padding behind a member, as tape tools leave it
+            if self._waiting:
+                self._member, self._between = zlib.decompressobj(31), False
+
+    def _decompress(self, size: int) -> bytes:
+        before = self._member.copy()
+        try:
+            data = self._member.decompress(self._waiting, size)
+        except zlib.error as error:
+            self._failure = RunError(f"{self._name}: damaged gzip data before compressed byte {self._position}: {error}")
+            return _salvage(before, self._waiting)
+        if not data and not self._waiting and not self._member.eof:
+            raise RunError(f"{self._name}: the gzip file ends too early, after {self._position} compressed bytes")
+        self._between = self._member.eof
+        self._waiting = self._member.unused_data if self._between else self._member.unconsumed_tail
+        return data
 
 
 def _salvage(member: "zlib._Decompress", damaged: bytes) -> bytes:
@@ -184,7 +211,7 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Chunks of whole lines; a line longer than `limit` bytes comes alone, cut there.
 
-    The last line may lack its end. If reading fails, what was read before is given out first.
+    The last line may lack its end. If reading fails, what was read before comes first.
 
     Args:
         read: gives up to n bytes, none at the end.
@@ -192,13 +219,13 @@ def read_chunks(
         encoding: decides what a line end is.
         size: bytes a read.
         limit: bytes of a line, without its end.
+
+    Raises:
+        RunError: from `read`.
     """
-    newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
-    unit = len(newline)
-    limit = max(unit, limit // unit * unit)
-    size = max(unit, min(size, limit) // unit * unit)  # so that only a first line can be too long
-    carry = b""
-    skipping = False
+    rules = LineRules(encoding, limit)
+    size = max(rules.unit, rules.whole_characters(min(size, rules.limit)))
+    lines = LineBuffer(rules, offset)
     failure: RunError | None = None
     while True:
         try:
@@ -207,40 +234,12 @@ def read_chunks(
             block, failure = b"", error
         if not block:
             break
-        seen = max(0, len(carry) - unit + 1) // unit * unit
-        data = carry + block
-        if skipping or len(data) > limit:
-            end = next_newline(data, newline, seen)
-            if end < 0 and skipping:
-                offset += len(data) // unit * unit
-                carry = data[len(data) // unit * unit :]
-                continue
-            if skipping:
-                offset, data, skipping = offset + end + unit, data[end + unit :], False
-            elif _length(data, end, carriage_return) > limit:
-                yield Chunk(data[:limit], offset, cut=True)
-                if end < 0:
-                    kept = len(data) // unit * unit
-                    offset, carry, skipping = offset + kept, data[kept:], True
-                    continue
-                offset, data = offset + end + unit, data[end + unit :]
-        end = last_newline(data, newline)
-        if end >= 0:
-            yield Chunk(data[: end + unit], offset)
-            offset, data = offset + end + unit, data[end + unit :]
-        carry = data
-    if carry and not skipping:
-        cut = len(carry) > limit
-        yield Chunk(carry[:limit], offset, cut=cut)
-    if failure:
+        yield from lines.add(block)
+    last = lines.finish()
+    if last is not None:
+        yield last
+    if failure is not None:
         raise failure
-
-
-def _length(data: bytes, end: int, carriage_return: bytes) -> int:
-    """Bytes of the first line, whose end is at `end` (-1: not seen yet, and a CR may still belong to it)."""
-    if end < 0:
-        return (len(data) // len(carriage_return) - 1) * len(carriage_return)
-    return end - len(carriage_return) if data.endswith(carriage_return, 0, end) else end
 
 
 def size_of(path: str) -> int | None:

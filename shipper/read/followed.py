@@ -1,76 +1,84 @@
-"""One file that is followed: who it is, and the next whole lines of it. I/O.
+"""One file that is followed: who it is, and its next whole lines. I/O.
 
-Reading keeps nothing between two calls but an offset: an incomplete last line is read again when
-it has grown. Each read takes the bytes before the offset with it and compares them, so a file that
-was cut and written anew under our hands is noticed even when it is longer than before.
+Between two calls reading keeps nothing but an offset: an incomplete last line is read again when it
+has grown. Each read includes the bytes before the offset and compares them with what they were, so a
+file that was truncated and rewritten is noticed even if it is longer than before.
 """
 
 import os
 from collections.abc import Iterator
 
 from shipper.model import Chunk, LogFile
-from shipper.read.content import Content
-from shipper.read.files import Read, after, encoding_of
-from shipper.read.identity import HEAD, StampOf, fingerprint, first_stamp
-from shipper.read.lines import last_newline, next_newline
-from shipper.read.opener import Open
+from shipper.read.content import open_content
+from shipper.read.files import sequential
+from shipper.read.identity import FINGERPRINT_SPAN, describe, fingerprint, time_of_change
+from shipper.read.inputs import TailOptions, file_id
+from shipper.read.lines import LineRules, last_newline, next_newline
 from shipper.read.position import CHECK, Position, check_of
-from shipper.times import StampReader, from_seconds
+from shipper.times import StampReader
 
-SCAN = 256 * 1024  # bytes a step when the end of a very long line is looked for
+SCAN = 256 * 1024  # bytes a read while the end of a very long line is searched
 
 
-class Changed(Exception):  # noqa: N818  an observation, not an error
-    """The bytes before the offset are not what they were: the file was cut and written anew."""
+class Changed(Exception):
+    """The bytes before the offset are not what they were: the file was truncated and rewritten."""
 
 
 class Followed:
     """An open file.
 
     Attributes:
-        key: its name among the places; empty until it is identified, and while it is but a copy of another.
+        path: where it is now, or was last.
+        source: the log that it belongs to.
+        id: device and inode.
+        content: its decompressed bytes.
+        size, modified: as `stat` said last, in bytes and nanoseconds.
+        quiet_since: when its size last changed, in seconds of the tail's clock.
+        rotated: it was rotated away, or is packed as only rotated files are.
+        gone: it is no longer at its path.
         final: nothing more is written to it: it was rotated away and has been quiet since.
+        from_end: reading begins behind the last line that is there now, unless a position is known.
+        key: its name among the positions; empty until it is identified, and while it is only a copy of another file.
+        file: what its events share; None until it is identified.
+        resumed: reading goes on from a known position.
+        offset: where its next line begins.
+        order: sorts the files of a log by age.
     """
 
-    def __init__(
-        self,
-        path: str,
-        descriptor: int,
-        source: str,
-        encoding: str,
-        read_size: int,
-        line_limit: int,
-        stamp_of: StampOf,
-        now: float,
-    ) -> None:
+    def __init__(self, path: str, descriptor: int, source: str, encoding: str, options: TailOptions, now: float) -> None:
+        """
+        Raises:
+            OSError: it cannot be read.
+        """
         status = os.fstat(descriptor)
         self.path = path
         self.source = source
-        self.device, self.inode = status.st_dev, status.st_ino
-        self.content = Content(descriptor, path)
-        self.size = status.st_size  # as on the disk
+        self.id = file_id(status)
+        self.content = open_content(descriptor, path)
+        self.size = status.st_size
         self.modified = status.st_mtime_ns
         self.quiet_since = now
         self.rotated = self.content.packed
         self.gone = False
         self.final = False
-        self.from_end = False  # begin behind the last line that is there now, unless its place is known
-        self._asked_encoding = encoding
-        self._read_size, self._line_limit, self._stamp_of = read_size, line_limit, stamp_of
+        self.from_end = False
+        self._descriptor = descriptor
+        self._encoding = encoding
+        self._options = options
         self.start_over()
 
     def start_over(self) -> None:
-        """It is another log from now on, from its first byte."""
+        """Forget who it is: from now on it is another log, from its first byte."""
         self.key = ""
         self.file: LogFile | None = None
-        self.place_was_known = False
+        self.resumed = False
         self.offset = 0
-        self.before = b""
         self.order: tuple[int, int, str] = (0, 0, "")
-        self._head_end: int | None = None
-        self._scanned = 0
-        self._looked_at: tuple[int, bool] | None = None
-        self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line
+        self._before = b""  # what was read last before `offset`, `CHECK` bytes or fewer
+        self._first_dated_end: int | None = None
+        self._scanned = 0  # there is no line end between `offset` and here
+        self._looked_at: tuple[int, bool] | None = None  # the size at which it could not be identified, and `final`
+        self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line, and `final`
 
     def identify(self) -> bool:
         """Find out who it is, as soon as that can be known; True once it is.
@@ -78,62 +86,51 @@ class Followed:
         Raises:
             OSError: it cannot be read.
         """
-        size = self.size
-        if self.file is not None or self._looked_at == (size, self.final):
+        if self.file is not None or self._looked_at == (self.size, self.final):
             return self.file is not None
-        head = self.content.at(0, HEAD)
-        self._looked_at = size, self.final
-        if not head:
+        if not self.content.packed:  # a compressor makes its file before it writes to it
+            self.content = open_content(self._descriptor, self.path)
+            self.rotated |= self.content.packed
+        about = describe(sequential(self.content.at), self._encoding, self._options.stamp_of)
+        self._looked_at = self.size, self.final
+        if not about.head or not (about.ended or len(about.head) == FINGERPRINT_SPAN or self.final):
             return False
-        encoding, skip = encoding_of(head) if self._asked_encoding == "auto" else (self._asked_encoding, encoding_of(head)[1])
-        if skip and encoding_of(head)[0] != encoding:
-            skip = 0
-        stamp, end = first_stamp(after(head[skip:], self._reader(len(head))), encoding, skip, self._stamp_of)
-        newline = "\n".encode(encoding)
-        complete = end is not None and self.content.at(end - len(newline), len(newline)) == newline
-        if not (complete or len(head) == HEAD or self.final):
-            return False
-        time = stamp or from_seconds(os.fstat(self.content.descriptor).st_mtime_ns // 1000 / 1e6)
-        name = os.fsencode(self.path).decode("utf-8", "replace")
-        self._head_end = end
-        self.file = LogFile(name, fingerprint(head, end), time, encoding)
-        self.order = StampReader().read(time) or 0, self.modified, self.path  # of two that begin at once, the older one first
-        self.offset = skip
-        self.before = head[:skip]
+        self.file = about.log_file(self.path, time_of_change(self.status()))
+        self._first_dated_end = about.end
+        self._rules = LineRules(about.encoding, self._options.line_limit)
+        # Of two files that begin at the same time, the one written to earlier comes first.
+        self.order = StampReader().read(self.file.time) or 0, self.modified, self.path
+        self.offset = about.start
+        self._before = about.head[: about.start]
         return True
 
-    def _reader(self, offset: int) -> Read:
-        def read(size: int) -> bytes:
-            nonlocal offset
-            data = self.content.at(offset, size)
-            offset += len(data)
-            return data
+    def status(self) -> os.stat_result:
+        """What the system says of the open file, wherever it is now."""
+        return os.fstat(self._descriptor)
 
-        return read
+    def matches(self, position: Position) -> bool:
+        """True if the bytes before this position are there and are those that were read."""
+        before = self._bytes_before(position.offset)
+        return len(before) == min(CHECK, position.offset) and check_of(before) == position.check
 
-    def matches(self, offset: int, check: str) -> bool:
-        """True if the bytes before this offset are there and are those of `check`."""
+    def _bytes_before(self, offset: int) -> bytes:
         begin = max(0, offset - CHECK)
-        before = self.content.at(begin, offset - begin)
-        return len(before) == offset - begin and check_of(before) == check
+        return self.content.at(begin, offset - begin)
 
     def go_to(self, offset: int) -> None:
         """Read on from this offset."""
-        begin = max(0, offset - CHECK)
         self.offset = self._scanned = offset
-        self.before = self.content.at(begin, offset - begin)
+        self._before = self._bytes_before(offset)
         self._dry = None
 
     def go_to_end(self) -> None:
         """Read on behind the last whole line that is there now."""
-        assert self.file is not None
-        newline = "\n".encode(self.file.encoding)
-        size = self.content.size() // len(newline) * len(newline)
+        size = self._rules.whole_characters(self.content.size())
         while size > self.offset:
             begin = max(self.offset, size - SCAN)
-            end = last_newline(self.content.at(begin, size - begin), newline)
+            end = last_newline(self.content.at(begin, size - begin), self._rules.newline)
             if end >= 0:
-                self.go_to(begin + end + len(newline))
+                self.go_to(begin + end + self._rules.unit)
                 return
             size = begin
 
@@ -146,108 +143,103 @@ class Followed:
         """
         if self._dry == (self.size, self.final):
             return None
-        assert self.file is not None
-        newline = "\n".encode(self.file.encoding)
-        data = self.content.at(self.offset - len(self.before), len(self.before) + self._read_size)
-        if data[: len(self.before)] != self.before or not self._begins_as_it_did():
+        # No longer than the limit, so that none of the lines in it can be too long.
+        size = min(self._options.read_size, self._rules.limit)
+        data = self.content.at(self.offset - len(self._before), len(self._before) + size)
+        if data[: len(self._before)] != self._before or not self._begins_as_it_did():
             raise Changed  # since the last look
-        data = data[len(self.before) :]
-        end = last_newline(data, newline)
-        if end < 0 and data:
-            return self._long_line(newline, len(data))
-        if end < 0:
+        data = data[len(self._before) :]
+        taken = self._rules.whole(data)
+        if taken is not None:
+            return self._take(Chunk(data[: taken.size], self.offset), self.offset + taken.size)
+        behind = self._end_of_line(len(data)) if data else None
+        if behind is None:
             self._dry = self.size, self.final
             return None
-        return self._take(Chunk(data[: end + len(newline)], self.offset), self.offset + end + len(newline))
+        data = self.content.at(self.offset, min(behind - self.offset, self._rules.longest))
+        taken = self._rules.whole(data, final=True)
+        if taken is None:
+            raise Changed
+        return self._take(Chunk(data[: taken.size], self.offset, taken.cut), behind)
 
-    @property
-    def unchanged(self) -> bool:
-        """False if what was read is no longer there: the file was cut and written anew."""
-        there = self.content.at(self.offset - len(self.before), len(self.before))
-        return there == self.before and self._begins_as_it_did()
-
-    def _begins_as_it_did(self) -> bool:
-        """False if there is so little before the offset that only the first line can tell, and it is another."""
-        if self.offset >= CHECK:
-            return True
-        assert self.file is not None
-        return fingerprint(self.content.at(0, HEAD), self._head_end) == self.file.fingerprint
-
-    def _long_line(self, newline: bytes, seen: int) -> Chunk | None:
-        """A line whose end is not in the first `seen` bytes: far away, or not written yet."""
-        unit = len(newline)
-        at = max(self._scanned, self.offset + seen // unit * unit)
+    def _end_of_line(self, seen: int) -> int | None:
+        """Where the line at `offset` ends, which is not in its first `seen` bytes; None while its end is not written."""
+        at = max(self._scanned, self.offset + self._rules.whole_characters(seen))
         while True:
             data = self.content.at(at, SCAN)
-            end = next_newline(data, newline)
+            end = next_newline(data, self._rules.newline)
             if end >= 0:
-                return self._line(at + end, at + end + unit, newline)
-            at += len(data) // unit * unit
+                return at + end + self._rules.unit
             if len(data) < SCAN:
                 break
-        self._scanned = at
-        if self.final:
-            return self._line(at + len(data) % unit, at + len(data) % unit, newline)
-        self._dry = self.size, self.final
-        return None
-
-    def _line(self, end: int, behind: int, newline: bytes) -> Chunk:
-        """The one line up to `end`, cut if it is too long; `behind` is where the next one begins."""
-        unit = len(newline)
-        limit = max(unit, self._line_limit // unit * unit)
-        carriage_return = "\r".encode("utf-8" if unit == 1 else self.file.encoding if self.file else "utf-8")
-        length = end - self.offset
-        if behind > end and length >= unit and self.content.at(end - unit, unit) == carriage_return:
-            length -= unit
-        if length > limit:
-            return self._take(Chunk(self.content.at(self.offset, limit), self.offset, cut=True), behind)
-        return self._take(Chunk(self.content.at(self.offset, behind - self.offset), self.offset), behind)
+            at += SCAN
+        self._scanned = at + self._rules.whole_characters(len(data))
+        return at + len(data) if self.final else None
 
     def _take(self, chunk: Chunk, behind: int) -> Chunk:
-        whole = chunk.offset + len(chunk.data) == behind
-        if whole and len(chunk.data) >= CHECK:
-            self.before = chunk.data[-CHECK:]
+        """Go on behind a chunk, and behind what was cut off."""
+        if chunk.offset + len(chunk.data) == behind and len(chunk.data) >= CHECK:
+            self._before = chunk.data[-CHECK:]
         else:
-            begin = max(0, behind - CHECK)
-            self.before = self.content.at(begin, behind - begin)
+            self._before = self._bytes_before(behind)
         self.offset = self._scanned = behind
         return chunk
 
     @property
+    def unchanged(self) -> bool:
+        """False if what was read is no longer there: the file was truncated and rewritten.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        there = self.content.at(self.offset - len(self._before), len(self._before))
+        return there == self._before and self._begins_as_it_did()
+
+    def _begins_as_it_did(self) -> bool:
+        """False if so little was read that only the first line can tell, and that is another one now."""
+        if self.offset >= CHECK:
+            return True
+        assert self.file is not None
+        return fingerprint(self.content.at(0, FINGERPRINT_SPAN), self._first_dated_end) == self.file.fingerprint
+
+    @property
     def at_end(self) -> bool:
-        """True if there was no whole line to read when it was last tried, and nothing came since."""
+        """True if the last attempt to read found no whole line, and nothing has been written since."""
         return self._dry == (self.size, self.final)
 
     @property
     def has_rest(self) -> bool:
         """True if bytes of an incomplete line are there."""
-        return (self.content.size() if self.content.packed else self.size) > self.offset
+        return self._known_size > self.offset
 
     @property
     def lag(self) -> int:
         """Bytes that are there and not read; 0 for gzip, whose length is not known before its end."""
         return 0 if self.content.packed else max(0, self.size - self.offset)
 
-    def place(self) -> Position:
-        """Where reading it goes on."""
+    @property
+    def _known_size(self) -> int:
+        return self.content.size() if self.content.packed else self.size
+
+    def position(self) -> Position:
+        """Where reading goes on."""
         assert self.file is not None
         return Position(
-            self.file.fingerprint,
-            self.source,
-            self.path,
-            self.device,
-            self.inode,
-            self.offset,
-            check_of(self.before),
-            self.file.encoding,
-            self.file.time,
-            "",
-            self.content.size() if self.content.packed else self.size,
+            fingerprint=self.file.fingerprint,
+            source=self.source,
+            path=self.path,
+            device=self.id[0],
+            inode=self.id[1],
+            offset=self.offset,
+            check=check_of(self._before),
+            encoding=self.file.encoding,
+            time=self.file.time,
+            size=self._known_size,
         )
 
     def between(self, begin: int, end: int) -> Iterator[Chunk]:
         """The whole lines from one offset to another, once more."""
-        kept = self.offset, self.before, self._scanned, self._dry, self.final
+        kept = self.offset, self._before, self._scanned, self._dry, self.final
         try:
             self.go_to(begin)
             self.final = True  # what was shipped once is a line, ended or not
@@ -258,24 +250,29 @@ class Followed:
                 surplus = self.offset - end
                 yield chunk if surplus <= 0 else chunk._replace(data=chunk.data[: max(0, len(chunk.data) - surplus)])
         finally:
-            self.offset, self.before, self._scanned, self._dry, self.final = kept
+            self.offset, self._before, self._scanned, self._dry, self.final = kept
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self.content.descriptor)
+        """Close the descriptor."""
+        os.close(self._descriptor)
 
 
-def follow(
-    opener: Open, path: str, source: str, encoding: str, *, read_size: int, line_limit: int, stamp_of: StampOf, now: float
-) -> Followed:
+def follow(path: str, source: str, encoding: str, options: TailOptions, now: float) -> Followed:
     """Open a file to follow it.
 
+    Args:
+        path: the file.
+        source: the log that it belongs to.
+        encoding: `auto`, or that of a file without a byte order mark.
+        options: how it is read.
+        now: seconds of the tail's clock.
+
     Raises:
-        OSError: it cannot be opened, or not be read.
+        OSError: it cannot be opened or read.
     """
-    descriptor = opener(path)
+    descriptor = options.opener(path)
     try:
-        return Followed(path, descriptor, source, encoding, read_size, line_limit, stamp_of, now)
+        return Followed(path, descriptor, source, encoding, options, now)
     except OSError:
         os.close(descriptor)
         raise

@@ -1,32 +1,157 @@
-"""Lines out of bytes: where they end, how they decode, and why one is no line of MFA Server. Pure.
+"""Whole lines out of bytes: where they end, where they are cut, how they decode. Pure.
 
-A line ends with LF; one CR before it belongs to the line end, any other CR to the line.
+A line ends with LF. One CR before the LF belongs to the line end, any other CR to the line. A line
+of more than `limit` bytes, its end not counted, is cut there and the rest of it is skipped.
+
+Everything that reads a log uses these operations:
+
+    LineRules.whole    what can be taken from bytes that begin with a line
+    LineBuffer         the same for a stream: `add` bytes, get chunks; `finish` gives a last line without end
+    next_newline, last_newline
+                       the search for a line end, on character boundaries
+    split, decode      the lines of a chunk, and their text
+
+Goals:
+
+- The lines are the same however the bytes were read.
+- Memory: the buffer holds at most the limit and what was added last; of a line that was cut, nothing.
+- Time: bytes are searched and copied a fixed number of times, so that neither a line of a gigabyte nor
+  one that arrives byte by byte costs more than its length. That is what `searched` is for: bytes at
+  the beginning that are known to hold no line end.
 """
 
 import codecs
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from shipper.model import Chunk
-from shipper.times import looks_like_syslog, looks_like_time
 
 DECODE_ERROR = "mfa_decode_error"
 TOO_LONG = "mfa_line_too_long"
 
 
-def last_newline(data: bytes, newline: bytes) -> int:
-    """Where the last line end of `data` begins, on a character boundary; -1 if there is none."""
-    at = data.rfind(newline)
+def last_newline(data: bytes | bytearray, newline: bytes, start: int = 0) -> int:
+    """Where the last line end at or after `start` begins, on a character boundary; -1 if there is none."""
+    at = data.rfind(newline, start)
     while at > 0 and len(newline) == 2 and at % 2:
-        at = data.rfind(newline, 0, at + 1)
+        at = data.rfind(newline, start, at + 1)
     return at
 
 
-def next_newline(data: bytes, newline: bytes, start: int = 0) -> int:
+def next_newline(data: bytes | bytearray, newline: bytes, start: int = 0) -> int:
     """Where the first line end at or after `start` begins, on a character boundary; -1 if there is none."""
     at = data.find(newline, start)
     while at >= 0 and len(newline) == 2 and at % 2:
         at = data.find(newline, at + 1)
     return at
+
+
+class Taken(NamedTuple):
+    """What can be taken from bytes that begin with a line.
+
+    Attributes:
+        size: how many of them make a chunk.
+        behind: how many come before the next line; None if that is not known yet: a line was cut, its end is to come.
+        cut: the chunk is the beginning of a single line that is longer than the limit.
+    """
+
+    size: int
+    behind: int | None
+    cut: bool = False
+
+
+class LineRules:
+    """How the lines of one file end, and how long they may be.
+
+    Attributes:
+        newline: the bytes of LF in the encoding of the file.
+        unit: bytes of a character: 1, or 2 in UTF-16, where a line end must stand on an even offset.
+        limit: bytes of a line without its end, a multiple of `unit`.
+        longest: bytes of a line that is not cut, CR and LF included.
+    """
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        self.newline = "\n".encode(encoding)
+        self._carriage_return = "\r".encode(encoding)
+        self.unit = len(self.newline)
+        self.limit = max(self.unit, self.whole_characters(limit))
+        self.longest = self.limit + 2 * self.unit
+
+    def whole_characters(self, size: int) -> int:
+        """`size` without the bytes of an incomplete character."""
+        return size // self.unit * self.unit
+
+    def whole(self, data: bytes | bytearray, searched: int = 0, *, final: bool = False) -> Taken | None:
+        """All whole lines of `data`, or the beginning of its first line if that is too long; None if it is neither yet.
+
+        Args:
+            data: begins with a line. At most `limit` bytes follow those searched, so no line but the first can be too long.
+            searched: bytes known to hold no line end, a multiple of `unit`.
+            final: nothing follows `data`: what stands behind the last line end is a line as well.
+        """
+        if len(data) > self.limit:
+            end = next_newline(data, self.newline, searched)
+            if self._length(data, end, final=final) > self.limit:
+                return Taken(self.limit, None if end < 0 else end + self.unit, cut=True)
+        if final:
+            return Taken(len(data), len(data)) if data else None
+        end = last_newline(data, self.newline, searched)
+        return None if end < 0 else Taken(end + self.unit, end + self.unit)
+
+    def _length(self, data: bytes | bytearray, end: int, *, final: bool) -> int:
+        """Bytes of the first line, at least. `end` is where its LF begins, -1 if that was not seen: then a
+        CR at the end of `data` may still belong to it."""
+        if end < 0:
+            return len(data) if final else self.whole_characters(len(data)) - self.unit
+        return end - self.unit if data.endswith(self._carriage_return, 0, end) else end
+
+
+class LineBuffer:
+    """Puts the lines of a stream together from the pieces in which they arrive."""
+
+    def __init__(self, rules: LineRules, offset: int) -> None:
+        """`offset` is that of the first byte of the stream in its file."""
+        self._rules = rules
+        self._data = bytearray()
+        self._offset = offset  # of the first byte of `_data`
+        self._searched = 0
+        self._skipping = False  # `_data` begins inside a line that was cut
+
+    def add(self, data: bytes) -> list[Chunk]:
+        """The next bytes, `rules.limit` at most; the chunks that they complete: a line that is too long comes alone."""
+        self._data += data
+        if self._skipping and not self._skip():
+            return []
+        chunks: list[Chunk] = []
+        while (taken := self._rules.whole(self._data, self._searched)) is not None:
+            chunks.append(self._chunk(taken))
+            if taken.behind is None:
+                self._skipping = True
+                self._drop(self._rules.whole_characters(len(self._data)))
+                return chunks
+            self._drop(taken.behind)
+        self._searched = self._rules.whole_characters(len(self._data))
+        return chunks
+
+    def finish(self) -> Chunk | None:
+        """The stream ends here: its last line, if that has no end of its own."""
+        taken = None if self._skipping else self._rules.whole(self._data, self._searched, final=True)
+        return None if taken is None else self._chunk(taken)
+
+    def _chunk(self, taken: Taken) -> Chunk:
+        return Chunk(bytes(self._data[: taken.size]), self._offset, taken.cut)
+
+    def _skip(self) -> bool:
+        """Drop the rest of a line that was cut, as far as it is here; True once that was all of it."""
+        end = next_newline(self._data, self._rules.newline)
+        self._skipping = end < 0
+        self._drop(self._rules.whole_characters(len(self._data)) if end < 0 else end + self._rules.unit)
+        return not self._skipping
+
+    def _drop(self, size: int) -> None:
+        del self._data[:size]
+        self._offset += size
+        self._searched = 0
 
 
 def split(chunk: Chunk, encoding: str) -> Iterator[tuple[bytes, int, bool]]:
@@ -54,19 +179,6 @@ def decode(line: bytes, encoding: str, *, ended: bool, cut: bool = False) -> tup
     except UnicodeDecodeError:
         tags.append(DECODE_ERROR)
         return line.decode(encoding, "replace"), tags
-
-
-def why_unparsed(text: str, stamp: str, time: int | None) -> str:
-    """Why no pattern matched a line, in a sentence."""
-    if not text:
-        return "the line is empty"
-    if time is not None:
-        return "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected"
-    if looks_like_syslog(text):
-        return "a syslog time stamp names no year, or this is no day of that year: see --syslog-year (pipeline.syslog)"
-    if looks_like_time(stamp):
-        return f"the time stamp {stamp} names no real instant"
-    return "the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |"
 
 
 def _whole_characters(line: bytes, encoding: str) -> bytes:

@@ -1,7 +1,7 @@
 """Opening a log so that its writer can still rename and delete it. I/O.
 
-POSIX has no other way. On Windows a file that Python opens cannot be renamed, which would hurt the
-very server that is watched; so there it is opened by `CreateFileW` with all sharing allowed
+POSIX always allows that. On Windows a file that Python has opened cannot be renamed, which would harm
+the very server that is being watched, so it is opened with `CreateFileW` and all sharing allowed
 (Microsoft, "CreateFileW function", dwShareMode).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 Open = Callable[[str], int]
-"""A file descriptor for reading from a path; raises OSError."""
+"""Opens a path for reading and returns the descriptor; raises OSError."""
 
 GENERIC_READ = 0x80000000
 FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE = 1, 2, 4
@@ -21,18 +21,21 @@ NO_HANDLE = (None, -1, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)  # INVALID_HANDLE_VALUE, 
 
 
 def open_posix(path: str) -> int:
-    """As anywhere but on Windows. Never waits, not even for a pipe's other end."""
+    """Open a file on any system but Windows. Never blocks, not even on a pipe that nobody writes to."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def open_windows(path: str, kernel32: Any, to_descriptor: Callable[[int, int], int], error: Callable[[], OSError]) -> int:
-    """By `CreateFileW`.
+    """Open a file on Windows, with all sharing allowed.
 
     Args:
         path: the file.
         kernel32: the library, `ctypes.WinDLL("kernel32")`.
         to_descriptor: `msvcrt.open_osfhandle`.
-        error: the error of the last call.
+        error: returns the error of the last call.
+
+    Raises:
+        OSError: it cannot be opened.
     """
     share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
     handle = kernel32.CreateFileW(path, GENERIC_READ, share, None, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, None)
@@ -46,7 +49,7 @@ def open_windows(path: str, kernel32: Any, to_descriptor: Callable[[int, int], i
 
 
 def default_opener() -> Open:
-    """The one for this system."""
+    """The opener for this system."""
     if sys.platform == "win32":
         import ctypes
         import msvcrt

@@ -1,4 +1,7 @@
-"""A place: how far one file is, and enough of it to know that file again under another name. Pure."""
+"""How far a file has been read, and enough about it to recognize it under another name. Pure.
+
+The checkpoint and the state topic call positions `places`; those names are part of their formats.
+"""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -6,25 +9,25 @@ from typing import NamedTuple
 
 import msgspec
 
+from shipper.model import Chunk, LogFile
+
 CHECK = 256  # bytes before the offset that are compared before reading goes on from there
-
-
-MOST_GONE = 1000  # places of files that are not there any more; a share that comes back finds its own among them
+MOST_GONE = 1000  # positions kept of files that no longer exist; a share that comes back finds its own among them
 
 
 class Position(NamedTuple):
     """Where reading one file goes on.
 
     Attributes:
-        fingerprint: of the first dated line, 16 hex digits (see `identity`).
-        source: the log that the file belongs to, as `identity.source_name` has it.
-        path: where it was last seen.
-        device, inode: where it was last seen, as a hint; a copy, or a share that comes back, has others.
-        offset: bytes of the decompressed file before which all is done.
+        fingerprint: of the file, 16 hex digits (see `identity`).
+        source: the log that the file belongs to (see `inputs.source_name`).
+        path: where the file was last seen.
+        device, inode: where it was last seen, as a hint: a copy has others, and so has a share that comes back.
+        offset: in bytes of the decompressed file; everything before it is done.
         check: 16 hex digits of the SHA-256 of the `CHECK` bytes (or fewer) before `offset`.
         encoding, time: of its `LogFile`.
         last_time: the time stamp that an undated line at `offset` takes.
-        size: bytes of the decompressed file when it was last seen; 0 if that is not known.
+        size: bytes of the decompressed file when it was last seen; 0 if not known.
     """
 
     fingerprint: str
@@ -40,28 +43,28 @@ class Position(NamedTuple):
     size: int = 0
 
     def to_json(self) -> bytes:
-        """An object; names that are not UTF-8 survive."""
+        """A JSON object. Names that are not UTF-8 survive."""
         return msgspec.json.encode({name: escaped(value) for name, value in self._asdict().items()})
 
 
 def position_from_json(text: bytes) -> Position:
-    """The place that `Position.to_json` wrote; fields that it does not know are left out.
+    """The position that `Position.to_json` wrote; unknown fields are ignored.
 
     Raises:
-        ValueError: it is none (`msgspec.ValidationError` is one).
+        ValueError: the text is no position (`msgspec.ValidationError` is a ValueError).
     """
     return position_from(msgspec.json.decode(text))
 
 
 def position_from(value: object) -> Position:
-    """As `position_from_json`, from the decoded object."""
+    """Like `position_from_json`, from the decoded object."""
     if not isinstance(value, dict):
-        raise ValueError("a place is an object")
+        raise ValueError("a position must be an object")
     known = {name: value[name] for name in Position._fields if name in value}
-    place = msgspec.convert(known, _SavedPosition)
-    if place.offset < 0:
-        raise ValueError("a place has a negative offset")
-    return Position._make(unescaped(getattr(place, name)) for name in Position._fields)
+    saved = msgspec.convert(known, _SavedPosition)
+    if saved.offset < 0:
+        raise ValueError("a position has a negative offset")
+    return Position._make(unescaped(getattr(saved, name)) for name in Position._fields)
 
 
 class _SavedPosition(msgspec.Struct):
@@ -84,7 +87,8 @@ def check_of(before: bytes) -> str:
 
 
 def escaped(value: str | int) -> str | int:
-    """File names of Linux are bytes; those that are no text travel as latin-1 behind a NUL, which no name has."""
+    """A value as JSON can hold it: file names are bytes on Linux, and one that is not UTF-8 is written as latin-1 behind a
+    NUL, which no name contains."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -94,19 +98,40 @@ def escaped(value: str | int) -> str | int:
 
 
 def unescaped(value: str | int) -> str | int:
-    """The same back."""
+    """The inverse of `escaped`."""
     if isinstance(value, str) and value.startswith("\0"):
         return value[1:].encode("latin-1").decode("utf-8", "surrogateescape")
     return value
 
 
-def prune(places: Mapping[str, Position], there: Collection[tuple[int, int]]) -> dict[str, Position]:
-    """The places without the oldest of files that are gone, so that years of rotation do not add up.
+def prune(positions: Mapping[str, Position], there: Collection[tuple[int, int]]) -> dict[str, Position]:
+    """The positions without the oldest of files that no longer exist, so that years of rotation do not add up.
 
     Args:
-        places: by key.
-        there: device and inode of each file that is there.
+        positions: by key.
+        there: device and inode of each file that exists.
     """
-    gone = sorted((place.time, key) for key, place in places.items() if (place.device, place.inode) not in there)
+    gone = sorted((position.time, key) for key, position in positions.items() if (position.device, position.inode) not in there)
     old = {key for _, key in gone[:-MOST_GONE]}
-    return {key: place for key, place in places.items() if key not in old}
+    return {key: position for key, position in positions.items() if key not in old}
+
+
+class Reading(NamedTuple):
+    """Whole lines from one file, as the tail hands them out.
+
+    Attributes:
+        key: names the file among all of the same fingerprint: `FINGERPRINT`, `FINGERPRINT.2`, ...
+        file: what its events share.
+        chunk: the lines.
+        position: behind them.
+    """
+
+    key: str
+    file: LogFile
+    chunk: Chunk
+    position: Position
+
+    @property
+    def source(self) -> str:
+        """The log that the file belongs to."""
+        return self.position.source

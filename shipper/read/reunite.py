@@ -1,7 +1,7 @@
-"""Which file is which: places and files of the same fingerprint. I/O only through the files given.
+"""Which saved position a file continues. I/O only through the files given.
 
 Two files begin with the same line when one is a copy of the other (copytruncate, gzip at work, a
-backup), or by chance. They are told apart by what stands before the place where reading goes on.
+backup), or by chance. The bytes before the position where reading goes on tell them apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,109 +11,136 @@ from shipper.read.position import CHECK, Position
 
 
 class KnownPositions:
-    """All places by key, and which of them a file holds now."""
+    """All positions by key. A key belongs to one file at a time: the one that carries it in `Followed.key`.
 
-    def __init__(self, places: Mapping[str, Position]) -> None:
-        self.places = dict(places)
-        self._began_with = dict(places)
-        self._cut_off: dict[str, int] = {}  # places whose file was cut: bytes that were not read by then
+    Attributes:
+        positions: by key. That of a file that is open is the one at which it was claimed.
+    """
+
+    def __init__(self, positions: Mapping[str, Position]) -> None:
+        """`positions` are those of the last run."""
+        self.positions = dict(positions)
+        self._at_start = dict(positions)
+        self._cut_off: dict[str, int] = {}  # by key of a file that was truncated: bytes that were not read by then
         self._recovered = 0
 
-    def claim(self, one: Followed, files: Iterable[Followed], *, quiet: bool) -> None:
-        """Say who an identified file is: one that goes on from a place, or a new log. A copy of a file
-        that is being followed stays without a key and waits; `quiet`: it did not change for a while.
+    def claim(self, file: Followed, files: Iterable[Followed], *, quiet: bool) -> None:
+        """Give an identified file the key of the position it continues, or a new one if it is a new log.
+
+        It gets none yet, and waits, while it is a copy of a file that is being followed, or may still
+        become a copy of one that was.
+
+        Args:
+            file: identified, and without a key.
+            files: all files that are open.
+            quiet: it has not changed for a while.
 
         Raises:
             OSError: it cannot be read.
         """
-        assert one.file is not None
+        assert file.file is not None
         holders = {other.key: other for other in files if other.key}
-        mine = [key for key, place in self.places.items() if place.fingerprint == one.file.fingerprint]
-        mine.sort(key=lambda key: (self.places[key].inode != one.inode, key))
         unclear = False
-        for key in mine:
-            holder, place = holders.get(key), self.places[key]
+        for key in self._candidates(file):
+            holder, position = holders.get(key), self.positions[key]
             if holder is None:
-                if one.matches(place.offset, place.check):
-                    self._take(one, key, place)
+                if file.matches(position):
+                    self._resume(file, key, position)
                     return
-                unclear |= one.size < place.offset and not quiet and not one.rotated
-            elif _copies(one, holder):
-                if _outlives(one, holder):
-                    place = self.places[key] = holder.place()
+                unclear |= file.size < position.offset and not quiet and not file.rotated
+            elif _copies(file, holder):
+                if _replaces(file, holder):
+                    position = self.positions[key] = holder.position()
                     holder.start_over()
-                    self._take(one, key, place)
+                    self._resume(file, key, position)
                 return
         if not unclear:
-            one.key = self._new_key(one.file.fingerprint)
-            self.places[one.key] = one.place()
+            file.key = self._new_key(file.file.fingerprint)
+            self.positions[file.key] = file.position()
 
-    def _take(self, one: Followed, key: str, place: Position) -> None:
-        one.key = key
-        one.place_was_known = True
-        one.go_to(place.offset)
+    def _candidates(self, file: Followed) -> list[str]:
+        """Keys of the file's fingerprint, first those last seen under its inode."""
+        assert file.file is not None
+        keys = [key for key, position in self.positions.items() if position.fingerprint == file.file.fingerprint]
+        return sorted(keys, key=lambda key: (self.positions[key].inode != file.id[1], key))
+
+    def _resume(self, file: Followed, key: str, position: Position) -> None:
+        file.key = key
+        file.resumed = True
+        file.go_to(position.offset)
         self._recovered += self._cut_off.pop(key, 0)
 
     def _new_key(self, fingerprint: str) -> str:
         number, key = 1, fingerprint
-        while key in self.places:
+        while key in self.positions:
             number += 1
             key = f"{fingerprint}.{number}"
         return key
 
-    def leave(self, one: Followed, lost: int) -> None:
-        """A file is no longer what it was, or closed: its place is free for whoever has its bytes."""
-        if one.key:
-            self.places[one.key] = one.place()
+    def release(self, file: Followed, lost: int) -> None:
+        """Free the position of a file that is closed or truncated, for whichever file has its bytes.
+
+        Args:
+            file: as it is before it starts over.
+            lost: bytes of it that were not read and are gone, as far as anybody knows.
+        """
+        if file.key:
+            self.positions[file.key] = file.position()
             if lost:
-                self._cut_off[one.key] = lost
+                self._cut_off[file.key] = lost
 
     def take_recovered(self) -> int:
         """Bytes that seemed lost and were found in a copy, since the last call."""
         recovered, self._recovered = self._recovered, 0
         return recovered
 
-    def is_at(self, one: Followed, key: str) -> bool:
-        """True if an identified file holds what stands before the place of a key."""
-        place = self.places[key]
-        return one.file is not None and one.file.fingerprint == place.fingerprint and one.matches(place.offset, place.check)
+    def find(self, key: str, paths: Iterable[str], follow: Callable[[str, str], Followed]) -> Followed | None:
+        """Open the file of a key again to read its past; None if it is nowhere.
 
-    def find(self, key: str, paths: Iterable[str], opened: Callable[[str, str], Followed]) -> Followed | None:
-        """The file of a key, opened once more to read its past; it is at its last path, or at one of these."""
-        place = self.places[key]
-        for path in [place.path, *paths]:
+        Args:
+            key: of its position, whose path is tried first.
+            paths: where it may be as well.
+            follow: opens a path as a file of a source; raises OSError.
+        """
+        position = self.positions[key]
+        for path in [position.path, *paths]:
             try:
-                one = opened(path, place.source)
+                file = follow(path, position.source)
             except OSError:
                 continue
-            one.final = True
+            file.final = True
             try:
-                if one.identify() and self.is_at(one, key):
-                    one.key = key
-                    return one
+                if file.identify() and _continues(file, position):
+                    file.key = key
+                    return file
             except OSError:
                 pass
-            one.close()
+            file.close()
         return None
 
-    def began_with(self, source: str) -> list[tuple[str, Position]]:
-        """The places of a source at the start, in the order in which its files were written."""
-        own = [(key, place) for key, place in self._began_with.items() if place.source == source]
+    def at_start(self, source: str) -> list[tuple[str, Position]]:
+        """The positions of a source when this run began, in the order in which its files were written."""
+        own = [(key, position) for key, position in self._at_start.items() if position.source == source]
         return sorted(own, key=lambda item: (item[1].time, item[1].path))
 
 
-def _copies(one: Followed, holder: Followed) -> bool:
-    """True if `one` holds what was read of `holder`, or as much of it as has been copied by now."""
-    end = holder.offset if one.content.packed else min(holder.offset, one.size)
+def _continues(file: Followed, position: Position) -> bool:
+    """True if an identified file holds what stands before a position."""
+    return file.file is not None and file.file.fingerprint == position.fingerprint and file.matches(position)
+
+
+def _copies(file: Followed, holder: Followed) -> bool:
+    """True if `file` holds what was read of `holder`, or as much of it as has been copied by now."""
+    end = holder.offset if file.content.packed else min(holder.offset, file.size)
     begin = max(0, end - CHECK)
-    mine = one.content.at(begin, end - begin)
-    if len(mine) < end - begin and one.content.complete and not one.content.trouble:
+    copied = file.content.at(begin, end - begin)
+    if len(copied) < end - begin and file.content.complete and not file.content.trouble:
         return False
-    return mine == holder.content.at(begin, len(mine))
+    return copied == holder.content.at(begin, len(copied))
 
 
-def _outlives(one: Followed, holder: Followed) -> bool:
-    """True if the copy is to go on in place of `holder`, which is gone, or at its end and shorter."""
+def _replaces(file: Followed, holder: Followed) -> bool:
+    """True if a copy is to be read on in place of `holder`, which is gone, or at its end and shorter."""
     if holder.gone:
-        return one.content.packed or one.size >= holder.size
-    return holder.at_end and not one.content.packed and not holder.content.packed and one.size > holder.size
+        return file.content.packed or file.size >= holder.size
+    return holder.at_end and not file.content.packed and not holder.content.packed and file.size > holder.size

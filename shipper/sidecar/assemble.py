@@ -1,20 +1,66 @@
-"""From the configuration to a sink: the registry of kinds. I/O."""
+"""Builds the parts of a running shipper from its configuration: settings, sink, dead letters, tail, loop. I/O.
+
+This is the only place that knows which key of the configuration goes where. In the order of `run`:
+settings, delivery (with its sink and dead letters), and when the positions are known the loop with its tail.
+"""
 
 import hashlib
 import os
+import random
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from secrets import token_hex
 
-import orjson
-
-from shipper.config.sections import Config
+from shipper import pipeline
+from shipper.config.sections import Config, options_of
+from shipper.decode.library import load, syslog_time
+from shipper.decode.line_patterns import stamp_reader
+from shipper.deliver.batch import Limits, read_size
 from shipper.deliver.dead_letters import NAME, DeadLetterFile
+from shipper.deliver.delivery import Delivery, Watcher
 from shipper.deliver.kafka.client import Client, KafkaOptions
 from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic, options_for
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Sink
+from shipper.detect import rules_for
 from shipper.errors import UsageError
+from shipper.pipeline import Settings
+from shipper.read.inputs import TailInput, TailOptions
+from shipper.read.tail import Tail
+from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.vitals import Vitals
+from shipper.times import SECOND
+
+
+def settings_of(config: Config) -> Settings:
+    """The settings of the pipelines.
+
+    Raises:
+        UsageError: patterns, code table or time zone are wrong.
+    """
+    section = config.pipeline
+    syslog, options = section.syslog, options_of(section)
+    timeout = options["double_prompt"]["exchange_timeout"]
+    return pipeline.settings(
+        load(
+            tuple(Path(folder).expanduser() for folder in section.patterns),
+            None if section.status_codes is None else Path(section.status_codes).expanduser(),
+            syslog=None if syslog.year is None else syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+        ),
+        rules_for(section.detectors, timeout, options),
+        {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
+        exchange_timeout=timeout,
+        keep_original=section.keep_original,
+        format=config.output.format,
+        namespace=section.data_stream.namespace,
+        per_exchange=config.output.events == "exchange",
+        read_size=config.tail.read_size,
+        line_limit=config.tail.max_line,
+    )
 
 
 def _stdout(config: Config) -> Sink:
@@ -37,17 +83,17 @@ def _kafka(config: Config) -> Sink:
 
 
 def client_class(name: str) -> Callable[[KafkaOptions], Client]:
-    """The client of a name; imported late, because that takes its time.
+    """The Kafka client of a name, imported only now because importing takes up to half a second.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: the client is not installed.
     """
     if name == "confluent-kafka":
         try:
             from shipper.deliver.kafka.confluent import ConfluentClient
         except ImportError:
             raise UsageError(
-                "output.kafka.client: confluent-kafka is not installed; pip install 'mfa-shipper[fast]', or choose kafka-python"
+                "output.kafka.client: confluent-kafka is not installed; pip install 'confluent-kafka>=2.5', or choose kafka-python"
             ) from None
         return ConfluentClient
     from shipper.deliver.kafka.kafka_python import KafkaPythonClient
@@ -56,12 +102,12 @@ def client_class(name: str) -> Callable[[KafkaOptions], Client]:
 
 
 def transactional_id(state_dir: str) -> str:
-    """An id for a state directory of this machine, the same in every run."""
+    """The default transactional id: the same in every run with a state directory on a machine, and nowhere else."""
     return f"mfa-shipper-{hashlib.sha256(f'{socket.gethostname()}:{state_dir}'.encode()).hexdigest()[:16]}"
 
 
 def kafka_options(config: Config) -> KafkaOptions:
-    """What a Kafka client is told."""
+    """The options of a Kafka client."""
     section = config.output.kafka
     assert section is not None
     security = section.security
@@ -85,14 +131,7 @@ def kafka_options(config: Config) -> KafkaOptions:
         ca_file,
         cert_file,
         key_file,
-        exact_keys=bool(config.pipeline.patterns) or _names_a_user(config),
     )
-
-
-def _names_a_user(config: Config) -> bool:
-    """True if the fields that every event gets hold one that could be taken for the user."""
-    pipeline = config.pipeline
-    return b'"user"' in orjson.dumps([pipeline.host, pipeline.labels, pipeline.observer])
 
 
 SINKS: dict[str, Callable[[Config], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
@@ -102,14 +141,14 @@ def build_sink(config: Config) -> Sink:
     """The sink of `output.type`; nothing is connected yet.
 
     Raises:
-        UsageError: it cannot be used here.
+        UsageError: the sink cannot be used here.
     """
     return SINKS[config.output.type](config)
 
 
-def dead_letter_box(config: Config) -> DeadLetterFile | DeadLetterTopic:
+def dead_letters(config: Config) -> DeadLetterFile | DeadLetterTopic:
     """Where records go that the sink refuses: to `dead_letter_topic`, or to the state directory."""
-    file = dead_letters(config)
+    file = dead_letter_file(config)
     section = config.output.kafka if config.output.type == "kafka" else None
     if section is None or section.dead_letter_topic is None:
         return file
@@ -117,6 +156,65 @@ def dead_letter_box(config: Config) -> DeadLetterFile | DeadLetterTopic:
     return DeadLetterTopic(section.dead_letter_topic, partial(client_class(options.client), options), file)
 
 
-def dead_letters(config: Config) -> DeadLetterFile:
+def dead_letter_file(config: Config) -> DeadLetterFile:
     """The dead letters of the state directory."""
     return DeadLetterFile(os.path.join(config.state_dir, NAME))
+
+
+def build_delivery(config: Config, watcher: Watcher) -> Delivery:
+    """The sink with its dead letters; nothing is connected yet.
+
+    Raises:
+        UsageError: the sink cannot be used here.
+    """
+    sink = build_sink(config)
+    return Delivery(sink, dead_letters(config), watcher, run=token_hex(8), now=time.monotonic_ns, random=random.random)
+
+
+def stores_positions(config: Config) -> bool:
+    """True if the sink keeps the positions, in one transaction with the events."""
+    return config.output.type == "kafka" and config.output.kafka is not None and config.output.kafka.exactly_once
+
+
+def build_loop(
+    config: Config,
+    settings: Settings,
+    delivery: Delivery,
+    checkpoint: Checkpoint,
+    stored: Stored,
+    vitals: Vitals,
+    *,
+    wait: Callable[[float], object],
+    most_open: int | None,
+) -> Sidecar:
+    """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
+    inputs = [
+        TailInput(os.path.expanduser(section.path), section.start, section.encoding, tuple(section.exclude))
+        for section in config.inputs
+    ]
+    batch = config.output.batch
+    limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
+    tail = Tail(
+        inputs,
+        stored.places,
+        TailOptions(
+            line_limit=settings.line_limit,
+            read_size=read_size(limits, settings.read_size),
+            rotate_wait=config.tail.rotate_wait / SECOND,
+            stamp_of=stamp_reader(settings.library.lines),
+            most_open=most_open,
+        ),
+        now=time.monotonic,
+    )
+    return Sidecar(
+        tail,
+        delivery,
+        checkpoint,
+        settings,
+        stored,
+        limits=limits,
+        vitals=vitals,
+        now=time.monotonic_ns,
+        wait=wait,
+        poll_interval=config.tail.poll_interval,
+    )

@@ -1,6 +1,6 @@
 """The shipper's own log: on standard error, text for people or JSON for programs. I/O.
 
-Structured: a sentence, and named values beside it. Secrets never pass.
+An entry is a sentence with named values beside it. Secrets are replaced wherever they appear.
 """
 
 import json
@@ -17,19 +17,20 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def log(level: str, message: str, **fields: Any) -> None:
-    """Say something: a sentence, and values with ECS names where there are any (`__` for the dot)."""
-    logging.getLogger(LOGGER).log(LEVELS[level], message, extra={"fields": {k.replace("__", "."): v for k, v in fields.items()}})
+    """Log a sentence and named values; in ECS names, `__` stands for the dot."""
+    named = {name.replace("__", "."): value for name, value in fields.items()}
+    logging.getLogger(LOGGER).log(LEVELS[level], message, extra={"fields": named})
 
 
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
-    """Begin: `form` is `text` or `json`; `secrets` are replaced wherever they turn up."""
+    """Start logging; `form` is `text` or `json`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(form == "json", frozenset(secrets)))
     logger = logging.getLogger(LOGGER)
     logger.handlers = [handler]
     logger.setLevel(LEVELS[level])
     logger.propagate = False
-    # The Kafka client retries, and says so each time; what matters of it comes out as the sink's state.
+    # The Kafka client logs each of its retries; what matters of them is logged as the state of the sink.
     client = logging.getLogger("kafka")
     client.propagate = False
     client.handlers = [handler] if level == "debug" else [logging.NullHandler()]
@@ -42,7 +43,7 @@ class _Formatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; never a traceback, whose values could hold a secret."""
+        """One line, never with a traceback, whose values could hold a secret."""
         fields = getattr(record, "fields", {})
         stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         message = record.getMessage()

@@ -1,33 +1,27 @@
 """The sidecar's loop: read this after `pipeline.py`.
 
-    tail -> LivePipelines (a pipeline a source) -> batch -> delivery -> acks -> checkpoint
+    tail -> LivePipelines (a pipeline a log) -> batch -> delivery -> acks -> checkpoint
 
 One thread, one turn after the other. Nothing is read that the delivery cannot take, so a slow sink
-makes the tail stop and memory stays what it is: the log on the disk is the queue. A place is
-written down only when everything before it has been delivered.
+stops the tail and memory does not grow: the log on the disk is the queue. The checkpoint gets a
+position only when everything before it has been delivered.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from shipper.deliver.acks import Acks
 from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.delivery import Delivery
 from shipper.pipeline import Settings
-from shipper.read.position import MOST_GONE, Position, prune
+from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
+from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, records
+from shipper.sidecar.warm_start import Advance, LivePipelines, records
 from shipper.times import SECOND
 
+SAVE_INTERVAL = SECOND  # between two checkpoints, at least
 READS_A_TURN = 64  # before the sink is asked again; a read is some 16 KiB
-
-
-class Checkpoint(Protocol):
-    """Where places are kept."""
-
-    def save(self, places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> str | None:
-        """Write them down for good; a sentence if that was not possible now."""
 
 
 class Sidecar:
@@ -39,57 +33,53 @@ class Sidecar:
         delivery: Delivery,
         checkpoint: Checkpoint,
         settings: Settings,
+        stored: Stored,
         *,
         limits: Limits,
-        places: Mapping[str, Position],
-        warm: Mapping[str, WarmStart],
         vitals: Vitals,
         now: Callable[[], int],
         wait: Callable[[float], object],
         poll_interval: int = SECOND // 4,
-        save_interval: int = SECOND,
     ) -> None:
         """
         Args:
-            tail: what is read; it begins at `places`.
-            delivery: where events go.
-            checkpoint: where places go.
+            tail: reads the logs, from the stored positions on.
+            delivery: takes the events.
+            checkpoint: takes the positions.
             settings: of the pipelines.
+            stored: what the last run delivered.
             limits: of a batch.
-            places: what is delivered, from the last run.
-            warm: by source, where its state can be built again from.
             vitals: kept up to date.
-            now: nanoseconds of a clock that only goes forward.
-            wait: passes that many seconds, or fewer.
+            now: nanoseconds of a monotonic clock.
+            wait: waits for that many seconds, or fewer.
             poll_interval: nanoseconds between two looks at quiet files.
-            save_interval: nanoseconds between two checkpoints at least.
         """
         self.vitals = vitals
+        vitals.delivery, vitals.tail = delivery, tail
         self._tail = tail
         self._delivery = delivery
         self._checkpoint = checkpoint
-        self._batcher: Batcher[Advance] = Batcher(limits, 2 if settings.format == "elastic-bulk" else 1)
-        self._full: list[OpenBatch[Advance]] = []
+        self._batcher: Batcher[Advance] = Batcher(limits)
+        self._full: OpenBatch[Advance] | None = None  # closed, and not yet taken by the delivery
         self._acks: Acks[Advance] = Acks()
-        self._sources = LivePipelines(settings, vitals.counts, places, warm, tail.replay)
-        self._places = dict(places)
-        self._warm = dict(warm)
+        self._sources = LivePipelines(settings, vitals.counts, stored.places, stored.warm, tail.replay)
+        self._places = dict(stored.places)
+        self._warm = dict(stored.warm)
         self._now = now
         self._wait = wait
         self._poll_interval = poll_interval
         self._eager_interval = min(poll_interval, max(SECOND // 100, limits.max_age // 4))
-        self._save_interval = save_interval
         self._last_read = now() - SECOND
         self._next_look = self._next_save = now()
         self._unsaved = False
-        self._idle = False  # nothing to read, as far as the last turn saw
+        self._idle = False  # the last read found nothing
         self.stopping = False
 
     def run(self, shutdown_timeout: int) -> bool:
         """Work until `stopping` is set, then deliver what was read, for `shutdown_timeout` nanoseconds at most.
 
         Returns:
-            False if something that was read could not be delivered in that time; the next run does it.
+            False if not all that was read could be delivered in that time; the next run delivers it.
         """
         while not self.stopping:
             self.turn()
@@ -100,7 +90,7 @@ class Sidecar:
         now = self._now()
         if now >= self._next_look:
             self._tail.look()
-            # A log that grows is looked at so often that looking adds little to the age of a line.
+            # A log that grows is looked at so often that this adds little to the delay of a line.
             grows = now - self._last_read < SECOND
             self._next_look = now + (self._eager_interval if grows else self._poll_interval)
         self._read()
@@ -112,7 +102,7 @@ class Sidecar:
         self._observe()
 
     def stop(self, timeout: int) -> bool:
-        """Deliver what was read, write the places down, close; see `run`."""
+        """Deliver what was read, save the positions, close; see `run`."""
         deadline = self._now() + timeout
         while (self._waiting() or self._delivery.outstanding) and self._now() < deadline:
             self._send_all()
@@ -128,11 +118,9 @@ class Sidecar:
         return delivered
 
     def _read(self) -> None:
-        """Read on as long as the other side takes it."""
+        """Read as long as the delivery takes what comes of it."""
         self._send_full()
         for _ in range(READS_A_TURN):
-            if self._delivery.awaits_rest:
-                self._send_all()  # or each read would bring a rest of its own, and reading would never wait
             if self._full:
                 return
             reading = self._tail.read()
@@ -140,9 +128,9 @@ class Sidecar:
             if reading is None:
                 return
             self._last_read = self._now()
-            output, events, move = self._sources.process(reading)
+            block, advance = self._sources.process(reading)
             self.vitals.bytes_read += len(reading.chunk.data)
-            self._full += self._batcher.add(output, events, move, self._now())
+            self._full = self._batcher.add(block, advance, self._now())
             self._send_full()
 
     def _send_aged(self) -> None:
@@ -151,22 +139,19 @@ class Sidecar:
             self._send_all()
 
     def _send_all(self) -> None:
-        """Send what is there, full or not, as far as the delivery takes it."""
-        if not self._full:
-            group = self._batcher.flush()
-            if group is not None:
-                self._full.append(group)
+        """Send what was read, in a full batch or not, as far as the delivery takes it."""
+        self._full = self._full or self._batcher.flush()
         self._send_full()
 
     def _send_full(self) -> None:
-        while self._full and self._delivery.accepts:
-            group = self._full.pop(0)
-            number = self._delivery.hand_over(group.payload, group.events, records(group.moves), whole=group.whole)
-            self._acks.sent(number, group.moves)
-            self.vitals.sent(number, group.events, group.size, self._now())
+        if self._full and self._delivery.accepts:
+            batch, self._full = self._full, None
+            number = self._delivery.hand_over(batch.blocks, records(batch.advances))
+            self._acks.sent(number, batch.advances)
+            self.vitals.sent(number, batch.events, batch.size, self._now())
 
     def _waiting(self) -> bool:
-        return bool(self._full) or self._batcher.due is not None
+        return self._full is not None or self._batcher.due is not None
 
     def _pause(self) -> float:
         """Seconds that may pass before there is something else to do."""
@@ -178,22 +163,22 @@ class Sidecar:
         return max(0.0, min(due - now, self._poll_interval) / SECOND)
 
     def _collect(self, timeout: float) -> None:
-        if not self._delivery.expects_news:
+        if not self._delivery.awaits_receipts:
             if timeout:
                 self._wait(timeout)
             timeout = 0.0
         for number in self._delivery.turn(timeout):
             self.vitals.delivered(number, self._now())
-            for move in self._acks.done(number):
-                self._places[move.key] = move.place
-                self._warm[move.place.source] = move.warm
+            for key, place, warm in self._acks.done(number):
+                self._places[key] = place
+                self._warm[place.source] = warm
                 self._unsaved = True
 
     def _save(self) -> None:
         now = self._now()
         if not self._unsaved or now < self._next_save:
             return
-        self._next_save = now + self._save_interval
+        self._next_save = now + SAVE_INTERVAL
         if len(self._places) > MOST_GONE:
             self._places = prune(self._places, self._tail.there)
         trouble = self._checkpoint.save(self._places, self._warm)
@@ -201,18 +186,20 @@ class Sidecar:
         self.vitals.saved(trouble, now)
 
     @property
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with files now, by path."""
+        return self._tail.problems
+
+    @property
     def at_rest(self) -> bool:
-        """True if all that could be read is delivered, and written down."""
+        """True if all that could be read is delivered, and the checkpoint says so."""
         return self._idle and not self._waiting() and not self._delivery.outstanding and not self._unsaved
 
     def _observe(self) -> None:
-        v, tail, delivery = self.vitals, self._tail, self._delivery
+        """Take down what another thread must not sum up itself."""
+        v = self.vitals
         v.beat = self._now()
-        v.events_waiting = self._batcher.waiting + sum(group.events for group in self._full) + v.events_under_way
-        v.dead_letters, v.retries = delivery.refused, delivery.retries
-        v.sink_up, v.sink_reason = delivery.is_up, delivery.reason
-        (v.files_open, v.lag_bytes), v.newest = tail.levels, self._sources.newest
-        v.rotations, v.truncations, v.lost_bytes = tail.rotations, tail.truncations, tail.lost_bytes
-        v.past_lost = len(tail.past_lost)
+        v.events_waiting = self._batcher.waiting + (self._full.events if self._full else 0) + v.events_under_way
+        v.files_open, v.lag_bytes = self._tail.levels
+        v.newest = self._sources.newest
         v.memo_entries, v.users = self._sources.sizes
-        v.problems = tail.problems

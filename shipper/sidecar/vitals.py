@@ -1,9 +1,14 @@
-"""The numbers of a running shipper: filled by the loop, shown by metrics, health and status. Pure."""
+"""The numbers of a running shipper, for metrics and health.
+
+What pipelines, tail and delivery count themselves is read from them; here is only what the loop alone knows.
+"""
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
+from shipper.deliver.delivery import Delivery
 from shipper.model import Counts
+from shipper.read.tail import Tail
 from shipper.times import SECOND
 
 LATENCY_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
@@ -11,63 +16,67 @@ LATENCY_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0) 
 
 @dataclass(slots=True)
 class Histogram:
-    """How often a duration fell below each of `LATENCY_BOUNDS`, the last place above all of them."""
+    """How many durations fell into each bucket; its upper bound is that of `LATENCY_BOUNDS`, the last one has none."""
 
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
     sum: float = 0.0
 
     def observe(self, seconds: float) -> None:
-        """Count one."""
+        """Count a duration."""
         self.buckets[bisect_left(LATENCY_BOUNDS, seconds)] += 1
         self.sum += seconds
 
 
 @dataclass(slots=True)
 class Vitals:
-    """What the shipper did and how it is. Times are nanoseconds of the loop's clock.
+    """How a shipper is. Written by the loop's thread and read by that of the metrics page.
 
-    `counts` says what was read: lines, events by kind and class. The rest says what became of it:
-    an event is waiting (in no batch yet, or in a batch that is not acknowledged), delivered, or dead.
+    Attributes:
+        counts: what the pipelines counted.
+        delivery, tail: the parts themselves, as soon as there are any; only their plain numbers may be
+            read from another thread, so the loop takes down here what must be summed up.
+        bytes_read: of the logs, decompressed.
+        batches, bytes_sent, events_delivered: of batches that are acknowledged. Events include dead letters.
+        events_waiting: events that are read and not acknowledged.
+        latency: seconds from sending a batch to its acknowledgement.
+        files_open, lag_bytes: open logs, and the bytes in them that are not read yet.
+        newest: the newest event time, nanoseconds since 1970.
+        memo_entries, users: in the memory of all pipelines.
+        saved_at: when the checkpoint was last written, in nanoseconds of the loop's clock.
+        save_trouble: why it cannot be written now.
+        beat: when the loop last finished a turn, in nanoseconds of its clock.
     """
 
     counts: Counts = field(default_factory=Counts)
+    delivery: Delivery | None = None
+    tail: Tail | None = None
     bytes_read: int = 0
     batches: int = 0
     bytes_sent: int = 0
     events_delivered: int = 0
     events_waiting: int = 0
-    dead_letters: int = 0
-    retries: int = 0
-    sink: str = ""
-    sink_up: bool = False
-    sink_reason: str = "not connected yet"
     latency: Histogram = field(default_factory=Histogram)
     files_open: int = 0
     lag_bytes: int = 0
-    newest: int | None = None  # newest event time, nanoseconds since 1970
-    rotations: int = 0
-    truncations: int = 0
-    lost_bytes: int = 0
-    past_lost: int = 0
+    newest: int | None = None
     memo_entries: int = 0
     users: int = 0
-    problems: dict[str, str] = field(default_factory=dict)
     saved_at: int | None = None
     save_trouble: str | None = None
     beat: int = 0
-    _under_way: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    _under_way: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # events, size, time sent
 
     def sent(self, number: int, events: int, size: int, now: int) -> None:
-        """A batch is on its way."""
+        """A batch was sent."""
         self._under_way[number] = events, size, now
 
     @property
     def events_under_way(self) -> int:
-        """Events of the batches that are not acknowledged."""
+        """Events of batches that are sent and not acknowledged."""
         return sum(events for events, _, _ in self._under_way.values())
 
     def delivered(self, number: int, now: int) -> None:
-        """A batch is acknowledged."""
+        """A batch was acknowledged."""
         events, size, since = self._under_way.pop(number)
         self.batches += 1
         self.bytes_sent += size
@@ -75,17 +84,17 @@ class Vitals:
         self.latency.observe((now - since) / SECOND)
 
     def saved(self, trouble: str | None, now: int) -> None:
-        """A checkpoint was written, or could not be."""
+        """The checkpoint was written, or could not be: then `trouble` says why."""
         self.save_trouble = trouble
         if trouble is None:
             self.saved_at = now
 
 
 def conservation(vitals: Vitals) -> str | None:
-    """None if every line that was read is accounted for; else what does not add up.
+    """None if every line that was read is accounted for between two turns of the loop, else what is wrong.
 
     lines = events + filtered + merged + held back, and events + findings = delivered + waiting.
-    Dead letters are among the delivered: their batch is done. Holds whenever the loop is between two turns.
+    Dead letters are among the delivered: their batch is done.
     """
     c = vitals.counts
     if c.lines < c.events + c.filtered + c.merged:

@@ -1,53 +1,60 @@
-"""The pipelines of a running shipper, one a source: warm start, and how far back the next one must read. Edge.
+"""The pipelines of a running shipper, one a log: warm start, and how far back the next one must read. Edge.
 
-State needs no store of its own: it is a function of the log's recent past. Beside the place up to
-which everything is delivered stands `warm`, an earlier place of the same source from which reading
-again, with the output thrown away, leads to the same state.
+State needs no store of its own: it follows from the log's recent past. Beside the position up to which
+everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, such that
+reading from there, with the output thrown away, leads to the same state.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from shipper.model import Counts
+from shipper.model import Block, Counts
 from shipper.pipeline import Pipeline, Settings
-from shipper.read.position import Position, position_from_json
-from shipper.read.reading import Reading
+from shipper.read.position import Position, Reading, position_from_json
 from shipper.times import BEFORE_ALL
 
-MARKS = 256  # places remembered for a warm start, spread over the horizon
+MARKS = 256  # positions remembered for a warm start, spread over the warm-up
 
 
 class WarmStart(NamedTuple):
-    """Where a warm start of a source begins: a file's key, and an offset at the start of a line."""
+    """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line."""
 
     key: str
     offset: int
 
 
 class Advance(NamedTuple):
-    """What can be said when the events of one read are delivered."""
+    """What the checkpoint learns when the events of a read are delivered: the position behind them, by file key."""
 
     key: str
     place: Position
     warm: WarmStart
 
 
+class _Mark(NamedTuple):
+    """Where a read began: the newest event time before it, and the time of the first line of its file."""
+
+    newest: int
+    first_time: str
+    here: WarmStart
+
+
 class _Live:
-    """One source: its pipeline, and marks (newest event time before it, where) on the way here."""
+    """One log: its pipeline, and marks on the way, in the order in which `Replay` would pass them."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.key = ""
         self.last_times: dict[str, str] = {}
-        self.marks: deque[tuple[int, WarmStart]] = deque()
+        self.marks: deque[_Mark] = deque()
 
 
 Replay = Callable[[str, str, int], Iterable[Reading]]
 
 
 class LivePipelines:
-    """Turns readings into output, source by source."""
+    """Turns readings into events, log by log."""
 
     def __init__(
         self, settings: Settings, counts: Counts, places: Mapping[str, Position], warm: Mapping[str, WarmStart], replay: Replay
@@ -55,10 +62,10 @@ class LivePipelines:
         """
         Args:
             settings: of every pipeline.
-            counts: kept up to date with what is read, without what a warm start reads again.
-            places: what is delivered, by key, from the last run.
-            warm: by source.
-            replay: the chunks of a source from a place on, up to where reading goes on (`Tail.replay`).
+            counts: kept up to date with what is read; what a warm start reads again does not count.
+            places: what the last run delivered, by file key.
+            warm: by log.
+            replay: reads a log again from a position to where reading goes on (`Tail.replay`).
         """
         self._settings = settings
         self._counts = counts
@@ -66,61 +73,61 @@ class LivePipelines:
         self._warm = warm
         self._replay = replay
         self._live: dict[str, _Live] = {}
-        # A parallel worker needs no more to stand where one worker does (`workers`), for the same reasons.
-        self._horizon = settings.rule.window + 7 * settings.rule.exchange_timeout
+        self._warm_up = settings.warm_up
 
-    def process(self, reading: Reading) -> tuple[bytes, int, Advance]:
-        """The output of a reading, how many events that is, and what to say when they are delivered."""
+    def process(self, reading: Reading) -> tuple[Block, Advance]:
+        """The events of a reading, and the advance to release when they are delivered."""
         live = self._live.get(reading.source) or self._start(reading.source)
         self._turn_to(live, reading)
-        self._mark(live, WarmStart(reading.key, reading.chunk.offset))
-        c = self._counts
-        before = c.events + c.findings - c.findings_filtered
-        output = live.pipeline(reading.chunk)
-        events = c.events + c.findings - c.findings_filtered - before
-        place = reading.place._replace(last_time=live.pipeline.last_time)
-        return output, events, Advance(reading.key, place, self._warm_from(live))
+        self._mark(live, reading)
+        block = live.pipeline(reading.chunk)
+        position = reading.position._replace(last_time=live.pipeline.last_time)
+        return block, Advance(reading.key, position, self._warm_from(live))
 
     def _start(self, source: str) -> _Live:
         live = self._live[source] = _Live(Pipeline(self._settings, self._counts))
         live.last_times = {key: place.last_time for key, place in self._places.items() if place.source == source}
         begin = self._warm.get(source)
         if begin is not None:
-            # On counts of its own: these lines were counted when they were shipped.
+            # With counts of its own: these lines were counted when they were shipped.
             muted = _Live(Pipeline(self._settings, Counts()))
             for reading in self._replay(source, *begin):
                 self._turn_to(muted, reading)
-                self._mark(muted, WarmStart(reading.key, reading.chunk.offset))
+                self._mark(muted, reading)
                 muted.pipeline(reading.chunk)
             live.marks = muted.marks
             live.pipeline.restore(muted.pipeline.snapshot())
         return live
 
     def _turn_to(self, live: _Live, reading: Reading) -> None:
-        """Have the pipeline read the file of this reading."""
+        """Tell the pipeline which file the reading is from."""
         if live.key != reading.key:
             if live.key:
                 live.last_times[live.key] = live.pipeline.last_time
             live.key = reading.key
             live.pipeline.open(reading.file, live.last_times.get(reading.key))
 
-    def _mark(self, live: _Live, here: WarmStart) -> None:
-        newest = live.pipeline.state.newest
+    def _mark(self, live: _Live, reading: Reading) -> None:
+        newest, marks = live.pipeline.state.newest, live.marks
         if newest == BEFORE_ALL:
-            live.marks.clear()  # lines without a time stamp leave no state
-        if not live.marks or newest - live.marks[-1][0] >= self._horizon // MARKS:
-            live.marks.append((newest, here))
+            marks.clear()  # lines without a time stamp leave no state
+        # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
+        # younger file would skip it.
+        while marks and marks[-1].first_time > reading.position.time:
+            marks.pop()
+        if not marks or newest - marks[-1].newest >= self._warm_up // MARKS:
+            marks.append(_Mark(newest, reading.position.time, WarmStart(reading.key, reading.chunk.offset)))
 
     def _warm_from(self, live: _Live) -> WarmStart:
         """The latest mark before everything that can still change a result."""
-        oldest = live.pipeline.state.newest - self._horizon
-        while len(live.marks) > 1 and live.marks[1][0] <= oldest:
+        oldest = live.pipeline.state.newest - self._warm_up
+        while len(live.marks) > 1 and live.marks[1].newest < oldest:
             live.marks.popleft()
-        return live.marks[0][1]
+        return live.marks[0].here
 
     @property
     def newest(self) -> int | None:
-        """The newest event time of all sources, in nanoseconds; None before the first."""
+        """The newest event time of all logs, in nanoseconds; None before the first."""
         times = [live.pipeline.state.newest for live in self._live.values()]
         newest = max(times, default=BEFORE_ALL)
         return None if newest == BEFORE_ALL else newest
@@ -132,21 +139,20 @@ class LivePipelines:
         return sum(memo for memo, _ in sizes), sum(users for _, users in sizes)
 
 
-def records(moves: Iterable[Advance]) -> dict[bytes, bytes | None]:
-    """Moves as keys and values, for a sink that stores places."""
-    out: dict[bytes, bytes | None] = {}
-    for move in moves:
-        source = move.place.source.encode("utf-8", "surrogateescape")
-        out[b"place:" + move.key.encode()] = move.place.to_json()
-        out[b"warm:" + source] = f"{move.warm.key} {move.warm.offset}".encode()
-    return out
+def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
+    """Advances as keys and values, for a sink that stores positions."""
+    stored: dict[bytes, bytes | None] = {}
+    for key, place, warm in advances:
+        stored[b"place:" + key.encode()] = place.to_json()
+        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = f"{warm.key} {warm.offset}".encode()
+    return stored
 
 
 def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], dict[str, WarmStart]]:
-    """Places and warm starts from such keys and values.
+    """Positions and warm starts from such keys and values.
 
     Raises:
-        ValueError: they are not ours.
+        ValueError: the values are not ours.
     """
     places: dict[str, Position] = {}
     warm: dict[str, WarmStart] = {}

@@ -28,19 +28,17 @@ from shipper.decode.parser import Options
 from shipper.deliver.batch import Limits
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Batch, Receipt, Refusal
-from shipper.detect.double_prompt import Rule
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
-from shipper.read.identity import open_inputs
+from shipper.read.inputs import TailInput, TailOptions, open_inputs
 from shipper.read.tail import PATIENCE, Tail
-from shipper.read.tail_input import TailInput
-from shipper.sidecar.checkpoint import Checkpoint
+from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.vitals import Vitals, conservation
 from shipper.sidecar.warm_start import read_records
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
-from tests.bench.generate import Recipe, generate
+from tests.support.generate import Recipe, generate
 
 ROTATE_WAIT = 1.0
 HARMLESS = ("append", "append", "append", "append", "partial", "rename", "rename", "copytruncate", "compress", "turns", "turns")
@@ -129,7 +127,7 @@ class Life:
         self.log = log
         self.folder = folder
         (folder / "logs").mkdir()
-        self.settings = Settings(library(), Options(), Rule(), read_size=self.random.choice((512, 2048, 16384)))
+        self.settings = Settings(library(), Options(), read_size=self.random.choice((512, 2048, 16384)))
         self.limits = Limits(self.random.choice((1, 7, 50, 2000)), self.random.choice((900, 20_000, 1 << 20)), SECOND)
         self.exactly_once = self.random.random() < 0.4
         self.harmful = self.random.random() < 0.3
@@ -151,19 +149,17 @@ class Life:
         self.number += 1
         checkpoint = Checkpoint(str(self.folder / "state"), step=self.steps)
         stored = checkpoint.load()
-        places, warm = dict(stored.places), dict(stored.warm)
         delivery = Delivery(self.sink, self.letters, Silent(), run=f"run{self.number}", now=self.clock, random=self.random.random)
         if self.exactly_once:
             while not delivery.connected:
                 delivery.turn(0)
                 self.clock.wait(1)
             if delivery.stored:
-                places, warm = read_records(delivery.stored)
+                stored = Stored(*read_records(delivery.stored))
         self.tail = Tail(
             [TailInput(str(self.folder / "logs" / "Mfa*.log*"))],
-            places,
-            read_size=self.settings.read_size,
-            rotate_wait=ROTATE_WAIT,
+            stored.places,
+            TailOptions(read_size=self.settings.read_size, rotate_wait=ROTATE_WAIT),
             now=lambda: self.clock() / SECOND,
         )
         self.sidecar = Sidecar(
@@ -171,9 +167,8 @@ class Life:
             delivery,
             checkpoint,
             self.settings,
+            stored,
             limits=self.limits,
-            places=places,
-            warm=warm,
             vitals=Vitals(),
             now=self.clock,
             wait=self.clock.wait,
@@ -273,7 +268,8 @@ class Life:
         assert vitals.counts.lines == vitals.counts.events  # nothing filters and nothing merges here
         assert vitals.events_waiting == 0
         assert vitals.events_delivered == vitals.counts.events + vitals.counts.findings
-        assert vitals.dead_letters <= vitals.events_delivered
+        assert vitals.delivery is not None
+        assert vitals.delivery.refused <= vitals.events_delivered
 
     def verdict(self) -> str:
         """Raises AssertionError where the promise is broken; a line of numbers otherwise."""
@@ -317,7 +313,7 @@ class Life:
         with open_inputs([str(folder / "*")]) as (sources, stdin):
             for source in sources:
                 for block, _ in run_source(self.settings, source, stdin, Counts()):
-                    out += [json.loads(line) for line in block.split(b"\n")[:-1]]
+                    out += [json.loads(line) for line in block.data.split(b"\n")[:-1]]
         return out
 
     def fingerprint(self, number: int) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.kill import Plan, run
-from tests.real.kafka import Broker
+from tests.support.kafka import Broker
 
 
 @pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from shipper.deliver.dead_letters import label_of
 from shipper.deliver.file import FileOptions, FileSink
 from shipper.deliver.kafka.client import KafkaOptions
 from shipper.deliver.kafka.sink import KafkaSink
-from shipper.deliver.sink import Batch, Receipt, Sink
+from shipper.deliver.sink import Batch, Receipt, Sink, joined
 from shipper.deliver.stdout import StdoutSink
 from shipper.sidecar.assemble import client_class
 from shipper.testing import MemorySink
-from tests.real.kafka import Broker, create_topic, read_topic
+from tests.support.kafka import Broker, create_topic, read_topic
 
 KINDS = [
     "memory",
@@ -40,9 +41,10 @@ class Case:
         self.sink, self.delivered, self.stores_places = sink, delivered, stores_places
         sink.open()
 
-    def send(self, number: int, *lines: bytes, whole: bool = True) -> None:
-        payload = b"".join(one + b"\n" for one in lines)
-        self.sink.send(Batch(number, payload, len(lines), ((b"place:x", b"%d" % number),), whole))
+    def send(self, number: int, *lines: bytes) -> None:
+        """Send a batch of two blocks."""
+        events = [(line, label_of(line)) for line in lines]
+        self.sink.send(Batch(number, (joined(events[:1]), joined(events[1:])), ((b"place:x", b"%d" % number),)))
 
     def receipts(self, count: int, deadline: float = 40.0) -> list[Receipt]:
         """Poll until so many receipts have come."""
@@ -116,14 +118,13 @@ def test_takes_as_many_as_it_says(case: Case) -> None:
     assert len(case.delivered()) == case.sink.in_flight
 
 
-def test_a_transaction_ends_with_a_whole_read_and_remembers_its_place(case: Case) -> None:
+def test_a_transaction_remembers_the_positions_of_its_last_batch(case: Case) -> None:
     if not case.stores_places:
-        pytest.skip("this sink keeps no places")
-    case.send(1, line(1), whole=False)
-    case.sink.flush()
-    assert case.sink.poll(0.3) == []
+        pytest.skip("this sink stores no positions")
+    case.send(1, line(1))
     case.send(2, line(2))
     assert len(case.receipts(2)) == 2
+    case.send(3, line(3))
     case.sink.abandon()
     assert case.sink.open()[b"place:x"] == b"2"
 
@@ -134,5 +135,5 @@ def test_a_record_that_is_too_large_is_refused(case: Case) -> None:
     huge = line(1, secrets.token_hex(1 << 20))
     case.send(1, line(2), huge, line(3))
     (receipt,) = case.receipts(1)
-    assert [refusal.line for refusal in receipt.refused] == [huge]
+    assert [(refusal.index, refusal.line) for refusal in receipt.refused] == [(1, huge)]
     assert case.delivered() == [line(2), line(3)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.tools import SAID, missing
-from tests.real.jars import Unavailable
-from tests.real.opensearch import OpenSearch
+from tests.support.jars import Unavailable
+from tests.support.opensearch import OpenSearch
 
 
 @pytest.fixture(scope="session")

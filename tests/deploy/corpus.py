@@ -64,7 +64,7 @@ class Week:
 
     def exchange(self, at: float, user: str, code: int, verdict: int | None, seconds: float) -> float:
         """Three lines of a thread that is free; returns when it ended."""
-        thread = self.rnd.choice([one for one, until in self.free.items() if until < at])
+        thread = self.rnd.choice([thread for thread, busy in self.free.items() if busy < at])
         end = at + seconds
         self.free[thread] = end
         lines = self.lines[RADIUS]
@@ -76,7 +76,7 @@ class Week:
 
     def usual(self, at: float, user: str) -> float:
         """Somebody signs in to the VPN."""
-        code = self.rnd.choices(list(USUAL), [one[0] for one in USUAL.values()])[0]
+        code = self.rnd.choices(list(USUAL), [usual[0] for usual in USUAL.values()])[0]
         _, verdict, least, most = USUAL[code]
         return self.exchange(at, user, code, verdict, self.rnd.uniform(least, most))
 
@@ -88,7 +88,7 @@ class Week:
 
     def site(self, at: float, user: str, constant: str) -> None:
         """A one-line result of a web site's sign-in."""
-        code = next(one for one in table() if one["constant"] == constant)
+        code = next(row for row in table() if row["constant"] == constant)
         guid = f"{self.rnd.getrandbits(128):032x}"
         word = "succeeded" if code["outcome"] == "success" else "failed"
         place = f" from 10.1.{self.rnd.randrange(4)}.{self.rnd.randrange(1, 40)}" if self.rnd.random() < 0.8 else ""
@@ -105,7 +105,7 @@ class Week:
     def extension(self, at: float, user: str, result: str, seconds: float) -> float:
         """A challenge of the NPS extension and what became of it; returns when it ended."""
         guid = f"{self.rnd.getrandbits(128):032x}"
-        call, state = (f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}" for one in (guid, guid[::-1]))
+        call, state = (f"{half[:8]}-{half[8:12]}-{half[12:16]}-{half[16:20]}-{half[20:]}" for half in (guid, guid[::-1]))
         head = f"{{stamp}} NPS Extension for Azure MFA:  CID: {call} :"
         self.lines[NPS].append((at, f"{head} Challenge requested in Authentication Ext for User {user} with state {state}"))
         word = "Accepted" if result == "Success" else "Rejected"

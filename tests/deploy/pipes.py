@@ -8,15 +8,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.bench.generate import Recipe, generate
 from tests.deploy.tools import DEPLOY, ROOT, missing
+from tests.support.generate import Recipe, generate
 
 PIPES = DEPLOY / "pipes"
 SYSLOG_NG = ROOT / ".cache" / "syslog-ng"  # unpacked, as Debian's package cannot be beside rsyslog's
@@ -60,8 +59,8 @@ class Position:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.logs, self.out, self.state = folder / "logs", folder / "out", folder / "state"
-        for one in (self.logs, self.out, self.state):
-            one.mkdir()
+        for directory in (self.logs, self.out, self.state):
+            directory.mkdir()
         self.log = self.logs / "MultiFactorAuthRadiusSvc.log"
         self.events = self.out / "events.ndjson"
         self.command = folder / "mfa-shipper"
@@ -142,16 +141,18 @@ def find(name: str, hint: str, *places: Path) -> str:
 def started(
     folder: Path, *command: str | Path, environment: Mapping[str, str] | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A program in the foreground, ended by SIGTERM."""
+    """A program in the foreground, ended by SIGTERM. When the test fails, the report has what the program said."""
     with open(folder / "program.log", "ab") as log:
         process = subprocess.Popen(
             [str(part) for part in command], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env={**os.environ, **(environment or {})},
         )  # fmt: skip
     try:
-        time.sleep(0.1)
-        assert process.poll() is None, (folder / "program.log").read_text(encoding="utf-8", errors="replace")
         yield process
+        assert process.poll() is None, "the program ended by itself"
+    except AssertionError as error:
+        error.add_note((folder / "program.log").read_text(encoding="utf-8", errors="replace"))
+        raise
     finally:
         process.terminate()
         try:
@@ -171,11 +172,11 @@ def run(*command: str | Path, environment: dict[str, str] | None = None) -> "sub
 def filters(of: int) -> list[int]:
     """The process ids of the filters that a daemon runs, also where a shell is between them."""
     parents = {}
-    for one in Path("/proc").glob("[0-9]*/stat"):
+    for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parents[int(one.parent.name)] = int(one.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+            parents[int(status.parent.name)] = int(status.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
 
     def below(process: int) -> list[int]:
         return [deep for child, parent in parents.items() if parent == process for deep in (child, *below(child))]
@@ -200,6 +201,6 @@ def written(place: Position) -> list[str]:
 
 def same(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
     """All events, in order; a difference is shown at its first place."""
-    for number, (one, other) in enumerate(zip(got, wanted, strict=False)):
-        assert one == other, f"event {number}"
+    for number, (event, expected) in enumerate(zip(got, wanted, strict=False)):
+        assert event == expected, f"event {number}"
     assert len(got) == len(wanted)

@@ -3,7 +3,6 @@
 import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,8 +14,8 @@ from urllib.request import urlopen
 
 import yaml
 
-from tests.chaos.process import Shipper, configuration, until
 from tests.deploy.tools import DEPLOY, ROOT, tool
+from tests.support.process import Shipper, configuration, until
 
 HINT = "apt-get install --no-install-recommends prometheus"
 FOLDER = DEPLOY / "prometheus"
@@ -91,7 +90,7 @@ class Prometheus:
     def query(self, expression: str) -> dict[str, float]:
         """The values of an expression now, by the labels of their series."""
         series = self._api("query", query=expression)["result"]
-        return {json.dumps(one["metric"], sort_keys=True): float(one["value"][1]) for one in series}
+        return {json.dumps(sample["metric"], sort_keys=True): float(sample["value"][1]) for sample in series}
 
     def value(self, expression: str) -> float | None:
         """The only value."""
@@ -101,7 +100,7 @@ class Prometheus:
 
     def alerts(self, state: str) -> set[str]:
         """The names of the alerts in a state: pending or firing."""
-        return {one["labels"]["alertname"] for one in self._api("alerts")["alerts"] if one["state"] == state}
+        return {alert["labels"]["alertname"] for alert in self._api("alerts")["alerts"] if alert["state"] == state}
 
     def rules(self) -> list[dict[str, Any]]:
         return [rule for group in self._api("rules")["groups"] for rule in group["rules"]]
@@ -147,8 +146,11 @@ def sample() -> list[str]:
     return [*codes, *example, "no pattern matches this", "nor this"]
 
 
-def keep_writing(sidecar: Sidecar, seconds: float) -> None:
-    """One copy of the sample a second: rates need movement."""
-    for _ in range(round(seconds)):
+def write_until_rates_move(sidecar: Sidecar, server: Prometheus) -> None:
+    """A copy of the sample between any two scrapes, until four of them have seen more lines than the one before."""
+
+    def moving() -> bool:
         sidecar.write(sample())
-        time.sleep(1)
+        return (server.value("changes(mfa_shipper_lines_read_total[5m])") or 0) >= 4
+
+    until(moving, "the counter of lines has grown in four scrapes", every=1.0)

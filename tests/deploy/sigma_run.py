@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.deploy.sigma_rules import library
+from deploy.generate.sigma.rules import library
 
 Document = dict[str, Any]
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)  # of the time stamps that the engine wants, in 100 ns
@@ -24,9 +24,11 @@ def run_eql(query: str, documents: list[Document]) -> list[list[Document]]:
     eql, event = library("eql"), library("eql.events").Event
     engine, hits = eql.PythonEngine({"flatten": False}), []
     engine.add_query(parse_eql(query))
-    engine.add_output_hook(lambda result: hits.append([one.data["_document"] for one in result.events]))
+    engine.add_output_hook(lambda result: hits.append([event.data["_document"] for event in result.events]))
     ordered = sorted(documents, key=lambda document: document["@timestamp"])
-    engine.stream_events([event(_kind(one), _ticks(one), _scalars(one) | {"_document": one}) for one in ordered])
+    engine.stream_events(
+        [event(_kind(document), _ticks(document), _scalars(document) | {"_document": document}) for document in ordered]
+    )
     engine.finalize()
     return hits
 
@@ -63,5 +65,5 @@ def _ticks(document: Document) -> int:
 def _scalars(value: Any) -> Any:
     """Lists of one as Elasticsearch sees them, which knows no difference between a value and a list of it."""
     if isinstance(value, dict):
-        return {name: _scalars(one) for name, one in value.items()}
+        return {name: _scalars(inner) for name, inner in value.items()}
     return _scalars(value[0]) if isinstance(value, list) and len(value) == 1 else value

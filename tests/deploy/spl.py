@@ -1,33 +1,42 @@
-"""Pipelines of SPL: which fields each command reads and leaves, and, for the commands our dashboard uses, rows.
+"""Which fields a Splunk search reads, followed from command to command.
 
-`check` walks a whole search with the fields that exist and refuses one that does not. `run` computes the
-result from rows. Both know the commands in COMMANDS and STATIC and refuse any other, so that a search is
-never waved through. Written from the documented behaviour; no Splunk runs here.
+Written from Splunk's documentation: no parser of SPL can be had outside of Splunk. What the check does not know it
+refuses (a command, a function, a bracket too many), so that no search passes because it was not understood.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import Any
 
-from tests.deploy import spl_eval, spl_search
-from tests.deploy.spl_aggregate import TRANSFORMING, aggregate, outputs
-from tests.deploy.spl_eval import Node, SplError, number
-from tests.deploy.spl_text import options, pieces, subsearches, words
+from tests.deploy.spl_text import SplError, expression_fields, options, pieces, search_fields, subsearches, words
 
 Fields = frozenset[str]
-Rows = list[dict[str, Any]]
 
+TRANSFORMING = {"stats", "eventstats", "streamstats", "chart", "timechart"}
 JOINING = {"append", "appendcols", "join", "multisearch", "union"}  # add what their subsearches leave
 INDEXED = frozenset(("_time", "index", "host", "source", "sourcetype"))  # all that tstats sees of our events
+SPLIT = re.compile(r"\s+(BY|OVER)\s+", re.IGNORECASE)
+# function, function(field), function(eval(expression)); AS name. Brackets in brackets, three deep.
+COUNT = re.compile(
+    r"""[\s,]*(\w+)(?:\(((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*)\))?(?:\s+AS\s+("[^"]+"|[^\s,]+))?""", re.IGNORECASE
+)
+OPTION = re.compile(
+    r'(?:^|\s)(?:span|limit|useother|usenull|cont|bins|aligntime|time_window|window|current|global|showperc|showcount)="?[^\s"]+"?'
+)
+_COUNTING = (
+    "c count dc distinct_count estdc sum avg mean median mode stdev range min max first last earliest latest earliest_time "
+    "latest_time list values rate sparkline p50 p95 p99 perc50 perc95"
+)
+COUNTING = set(_COUNTING.split())
 
 
 def commands(search: str) -> list[tuple[str, str]]:
-    """The commands of a search and what stands behind each; the first may leave out `search`."""
+    """The commands of a search, each with the text behind it; the first may leave out `search`."""
+    text = search.strip()
     found = []
-    for place, piece in enumerate(pieces(search.strip().removeprefix("|") if search.strip().startswith("|") else search, "|")):
+    for number, piece in enumerate(pieces(text.removeprefix("|"), "|")):
         name, rest = (*piece.split(None, 1), "", "")[:2]
-        if place == 0 and not search.strip().startswith("|") and name != "search":
+        if number == 0 and not text.startswith("|") and name != "search":
             name, rest = "search", piece
         if not name:
             raise SplError(f"an empty command in: {search}")
@@ -36,11 +45,15 @@ def commands(search: str) -> list[tuple[str, str]]:
 
 
 def check(search: str, there: Iterable[str]) -> Fields:
-    """The fields after the last command; a field that does not exist where it is read is an error."""
+    """The fields after the last command.
+
+    Raises:
+        SplError: A command reads a field that does not exist there, or is not understood.
+    """
     fields = frozenset(there)
     for name, rest in commands(search):
         inner, rest = subsearches(rest)
-        added = frozenset[str]().union(*(check(one, there) for one in inner))  # a subsearch begins anew
+        added = frozenset[str]().union(*(check(subsearch, there) for subsearch in inner))  # a subsearch begins anew
         try:
             fields = _step(name, rest, fields)
         except SplError as error:
@@ -52,20 +65,53 @@ def check(search: str, there: Iterable[str]) -> Fields:
 
 def _step(name: str, rest: str, fields: Fields) -> Fields:
     if name in TRANSFORMING:
-        read, made = outputs(name, rest)
+        read, made = _counted(name, rest)
         _need(read, fields)
         return frozenset(made) | (fields if name in ("eventstats", "streamstats") else frozenset())
-    if name in STATIC:
-        return STATIC[name](rest, fields)
-    raise SplError(f"{name} is no command that the check knows: add it to STATIC in tests/deploy/spl.py")
+    if name in COMMANDS:
+        return COMMANDS[name](rest, fields)
+    raise SplError(f"the check does not know the command {name}: add it to COMMANDS in tests/deploy/spl.py")
 
 
 def _need(read: Iterable[str], fields: Fields) -> None:
-    if "*" in fields:  # behind a chart, whose columns are values
+    if "*" in fields:  # after a chart, whose columns are values
         return
-    missing = sorted(one for one in read if not any(fnmatchcase(field, one.replace("{}", "[{]}")) for field in fields))
+    missing = sorted(name for name in read if not any(fnmatchcase(field, name.replace("{}", "[{]}")) for field in fields))
     if missing:
         raise SplError(f"no such field here: {', '.join(missing)}")
+
+
+def _counted(name: str, rest: str) -> tuple[set[str], set[str]]:
+    """The fields that a counting command reads, and those that it leaves."""
+    head, *split = SPLIT.split(" " + OPTION.sub(" ", " " + rest))
+    groups: dict[str, list[str]] = {"OVER": [], "BY": []}
+    for keyword, text in zip(split[::2], split[1::2], strict=True):
+        groups[keyword.upper()] = words(OPTION.sub(" ", " " + text))
+    over, by = groups["OVER"], groups["BY"]
+    columns = dict(_columns(head))
+    read = {*over, *by}.union(*columns.values())
+    if name == "timechart":
+        return read | {"_time"}, {"_time", "*"} if by else {"_time", *columns}
+    if name == "chart":
+        first = over or by[:1]
+        return read, {*first, "*"} if (over and by) or len(by) > 1 else {*first, *columns}
+    return read, {*by, *columns}
+
+
+def _columns(text: str) -> Iterator[tuple[str, set[str]]]:
+    """Each column of a counting command by its name, with the fields that it is counted from."""
+    at, found = 0, 0
+    while text[at:].strip(" ,\n\t"):
+        match = COUNT.match(text, at)
+        if match is None or match[1] not in COUNTING:
+            raise SplError(f"no such function of stats: {match[1] if match else text[at:]}")
+        at, found = match.end(), found + 1
+        inside, name = (match[2] or "").strip(), (match[3] or "").strip('"')
+        expression = re.fullmatch(r"eval\((.*)\)", inside, re.DOTALL)
+        read = expression_fields(expression[1]) if expression else set(filter(None, [inside.strip("'\"")]))
+        yield name or (f"{match[1]}({inside})" if inside else match[1]), read
+    if not found:
+        raise SplError("nothing to count")
 
 
 def _reads(names: Callable[[str], Iterable[str]]) -> Callable[[str, Fields], Fields]:
@@ -78,67 +124,50 @@ def _reads(names: Callable[[str], Iterable[str]]) -> Callable[[str, Fields], Fie
     return step
 
 
-def assignments(rest: str) -> list[tuple[str, Node]]:
-    """The fields that `eval` makes, in order: a later one may read an earlier one."""
-    found = []
+def _eval(rest: str, fields: Fields) -> Fields:
+    """A later assignment may read what an earlier one made."""
     for piece in pieces(rest, ","):
         name, equals, expression = piece.partition("=")
         if not equals or not re.fullmatch(r'[\w.{}@]+|"[^"]+"', name.strip()):
             raise SplError(f"not an assignment: {piece}")
-        found.append((name.strip().strip('"'), spl_eval.parse(expression)))
-    return found
-
-
-def _eval(rest: str, fields: Fields) -> Fields:
-    for name, node in assignments(rest):
-        _need(node.fields(), fields)
-        fields |= {name}
+        _need(expression_fields(expression), fields)
+        fields |= {name.strip().strip('"')}
     return fields
 
 
-def renamings(rest: str) -> list[tuple[str, str]]:
-    """Pairs of old and new name, either with a star."""
-    found = words(rest)
-    if len(found) % 3 or any(word.upper() != "AS" for word in found[1::3]):
-        raise SplError("rename needs OLD AS NEW")
-    return list(zip(found[::3], found[2::3], strict=True))
-
-
-def renamed(name: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """What a field is called after `rename`."""
-    for old, new in pairs:
-        if match := re.fullmatch(re.escape(old).replace(r"\*", "(.*)"), name):
-            return new.replace("*", match[1]) if "*" in old else new
-    return name
-
-
 def _rename(rest: str, fields: Fields) -> Fields:
-    pairs = renamings(rest)
-    _need((old for old, _ in pairs), fields)
-    return frozenset(renamed(field, pairs) for field in fields)
+    names = words(rest)
+    if len(names) % 3 or any(word.upper() != "AS" for word in names[1::3]):
+        raise SplError("rename needs OLD AS NEW")
+    _need(names[::3], fields)
+    return frozenset(_renamed(field, names[::3], names[2::3]) for field in fields)
+
+
+def _renamed(field: str, old_names: list[str], new_names: list[str]) -> str:
+    """What a field is called after `rename`; either name may have a star."""
+    for old, new in zip(old_names, new_names, strict=True):
+        if match := re.fullmatch(re.escape(old).replace(r"\*", "(.*)"), field):
+            return new.replace("*", match[1]) if "*" in old else new
+    return field
 
 
 def _table(rest: str, fields: Fields) -> Fields:
     wanted = words(rest)
     _need(wanted, fields)
-    return frozenset(one for one in fields if any(fnmatchcase(one, name) for name in wanted)) | frozenset(wanted)
+    return frozenset(field for field in fields if any(fnmatchcase(field, name) for name in wanted)) | frozenset(wanted)
 
 
 def _fields(rest: str, fields: Fields) -> Fields:
-    signs = [word for word in words(rest) if word in "+-"]
     wanted = [word for word in words(rest) if word not in "+-"]
-    _need(wanted, fields)
-    if "-" in signs:
-        return frozenset(one for one in fields if not any(fnmatchcase(one, name) for name in wanted))
-    return _table(" ".join(wanted), fields) | (fields & {"_time", "_raw"})
+    kept = _table(" ".join(wanted), fields)
+    return fields - kept if "-" in words(rest) else kept | (fields & {"_time", "_raw"})
 
 
-def sort_keys(rest: str) -> tuple[int, list[tuple[str, bool]]]:
-    """How many rows (0 is all), and the fields with True for downwards."""
-    found = re.sub(r"(^|[\s,])([+-])\s*(?=[\w(])", r"\1\2", rest).replace(",", " ").split()
-    limit = int(found.pop(0)) if found and found[0].isdigit() else 10_000
-    keys = [(re.sub(r"^(?:num|str|auto|ip)\((.*)\)$", r"\1", word.lstrip("+-")), word.startswith("-")) for word in found]
-    return limit, [(name.strip('"'), down) for name, down in keys if name not in ("d", "desc")]
+def _sort_keys(rest: str) -> list[str]:
+    keys = re.sub(r"(^|[\s,])[+-]\s*(?=[\w(])", r"\1", rest).replace(",", " ").split()
+    if keys and keys[0].isdigit():  # how many rows
+        del keys[0]
+    return [re.sub(r"^(?:num|str|auto|ip)\((.*)\)$", r"\1", key).strip('"') for key in keys if key not in ("d", "desc")]
 
 
 def _accum(rest: str, fields: Fields) -> Fields:
@@ -147,25 +176,14 @@ def _accum(rest: str, fields: Fields) -> Fields:
     return fields | {new[-1] if new else name}
 
 
-def _made_by_rex(rest: str, fields: Fields) -> Fields:
+def _rex(rest: str, fields: Fields) -> Fields:
     _need([options(rest).get("field", "_raw")], fields)
     return fields | frozenset(re.findall(r"\(\?P?<([A-Za-z_]\w*)>", rest))
-
-
-def _lookup(rest: str, fields: Fields) -> Fields:
-    given, output, added = re.fullmatch(r"\S+\s+(.*?)(?:\s+(OUTPUT|OUTPUTNEW)\s+(.*))?", rest).groups()  # type: ignore[union-attr]
-    names = words(re.sub(r"\S+\s+AS\s+", "", given, flags=re.IGNORECASE))
-    _need(names, fields)
-    return fields | frozenset(words(re.sub(r"\S+\s+AS\s+", "", added, flags=re.IGNORECASE)) if output else ())
 
 
 def _plain(rest: str) -> list[str]:
     """Names behind the options and a count."""
     return [word for word in words(re.sub(r'\w+=("[^"]*"|\S+)', "", rest)) if not word.isdigit()]
-
-
-def _fillnull(rest: str) -> list[str]:
-    return _plain(rest)
 
 
 def _bin(rest: str, fields: Fields) -> Fields:
@@ -181,8 +199,8 @@ def _transaction(rest: str, fields: Fields) -> Fields:
 
 def _tstats(rest: str, fields: Fields) -> Fields:
     counted, where, by = re.fullmatch(r"(.*?)(?:\s+WHERE\s+(.*?))?(\s+BY\s+.*)?", rest, re.DOTALL | re.IGNORECASE).groups()  # type: ignore[union-attr]
-    read, made = outputs("stats", counted + (by or ""))
-    _need([*read, *spl_search.parse(where or "").fields()], INDEXED)
+    read, made = _counted("stats", counted + (by or ""))
+    _need(read | search_fields(where or ""), INDEXED)
     return frozenset(made)
 
 
@@ -190,88 +208,22 @@ def _same(rest: str, fields: Fields) -> Fields:
     return fields
 
 
-STATIC: dict[str, Callable[[str, Fields], Fields]] = {
-    "search": _reads(lambda rest: spl_search.parse(rest).fields()),
-    "where": _reads(lambda rest: spl_eval.parse(rest).fields()),
+COMMANDS: dict[str, Callable[[str, Fields], Fields]] = {
+    **dict.fromkeys(["head", "append", "appendcols", "multisearch", "union"], _same),
+    "search": _reads(search_fields),
+    "where": _reads(expression_fields),
     "eval": _eval,
     "rename": _rename,
     "table": _table,
     "fields": _fields,
-    "sort": _reads(lambda rest: [name for name, _ in sort_keys(rest)[1]]),
-    "head": _same,
-    "tail": _same,
-    "reverse": _same,
+    "sort": _reads(_sort_keys),
     "accum": _accum,
     "bin": _bin,
-    "bucket": _bin,
-    "fillnull": _reads(_fillnull),
+    "fillnull": _reads(_plain),
     "dedup": _reads(lambda rest: _plain(rest.split("sortby")[0])),
     "convert": _reads(lambda rest: re.findall(r"\w+\(([^)]*)\)", rest)),
-    "rex": _made_by_rex,
-    "regex": _reads(lambda rest: re.findall(r'^([\w.{}]+)\s*!?=\s*"', rest)),
-    "lookup": _lookup,
+    "rex": _rex,
     "transaction": _transaction,
-    "mvexpand": _reads(lambda rest: _plain(rest)[:1]),
-    "append": _same,
-    "appendcols": _same,
-    "multisearch": _same,
-    "union": _same,
-    "tstats": _tstats,
     "join": _reads(_plain),
-    "makeresults": lambda rest, fields: fields | {"_time"},
-    "collect": _same,
-    "sendalert": _same,
+    "tstats": _tstats,
 }
-
-
-def run(search: str, rows: Sequence[dict[str, Any]], span: float = 86_400) -> Rows:
-    """The result of a search on events; `span` is the width of a column of timechart in seconds."""
-    result = [dict(row) for row in rows]
-    for name, rest in commands(search):
-        result = aggregate(name, rest, result, span) if name in TRANSFORMING else _run(name, rest, result)
-    return result
-
-
-def _run(name: str, rest: str, rows: Rows) -> Rows:
-    if name == "search":
-        term = spl_search.parse(rest)
-        return [row for row in rows if spl_search.holds(term, row)]
-    if name == "where":
-        node = spl_eval.parse(rest)
-        return [row for row in rows if spl_eval.evaluate(node, row) is True]
-    if name == "eval":
-        for field, node in assignments(rest):
-            rows = [row | {field: spl_eval.evaluate(node, row)} for row in rows]
-        return [{key: value for key, value in row.items() if value is not None} for row in rows]
-    if name == "rename":
-        pairs = renamings(rest)
-        return [{renamed(key, pairs): value for key, value in row.items()} for row in rows]
-    if name == "table":
-        return [{key: row[key] for key in words(rest) if key in row} for row in rows]
-    if name == "sort":
-        limit, keys = sort_keys(rest)
-        for key, down in reversed(keys):
-            rows = sorted(rows, key=lambda row: _order(row.get(key)), reverse=down)
-        return rows[:limit] if limit else rows
-    if name == "accum":
-        return _running_sums(words(rest), rows)
-    if name == "fillnull":
-        value = options(rest).get("value", "0")
-        return [dict.fromkeys(_fillnull(rest), value) | row for row in rows]
-    if name == "convert":
-        return rows  # how a time is written is not looked at
-    raise SplError(f"{name} is not run here")
-
-
-def _order(value: Any) -> tuple[int, float, str]:
-    """Numbers before texts, what is missing first."""
-    as_number = number(value)
-    return (0, 0, "") if value is None else (1, as_number, "") if as_number is not None else (2, 0, str(value))
-
-
-def _running_sums(names: list[str], rows: Rows) -> Rows:
-    total, result = 0, []
-    for row in rows:
-        total += row[names[0]]
-        result.append(row | {names[-1]: total})
-    return result

@@ -1,12 +1,9 @@
-"""The add-on as Splunk reads it: its .conf files, macros, and what its props make of an event.
-
-Search time in Splunk's documented order: EXTRACT, REPORT, KV_MODE=json, FIELDALIAS, EVAL (side by side),
-LOOKUP. This is a model of Splunk, made to find our mistakes; it is not Splunk.
-"""
+"""The add-on as it is written: its .conf files, its searches with their macros filled in, and the fields that exist."""
 
 import csv
 import json
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,20 +11,26 @@ from typing import Any
 
 import regex
 
-from tests.deploy import spl_eval
-from tests.deploy.spl_eval import SplError
-from tests.deploy.splunk_generate import ADD_ON as ADD_ON
-from tests.deploy.tools import ROOT
+from deploy.generate.places import DEPLOY, ROOT
+from deploy.generate.schema import event_schema, leaves
+from deploy.generate.splunk import ADD_ON as BELOW_DEPLOY
+from tests.deploy.spl_text import SplError
 
+ADD_ON = DEPLOY / BELOW_DEPLOY
 ECS, RAW = "azure:mfa:ecs", "azure:mfa:radius"
+VIEWS = ADD_ON / "default" / "data" / "ui" / "views"
+GOLDEN = ROOT / "tests" / "golden"
+DASHBOARD = VIEWS / "mfa_authentications.xml"
+CIM_ACTIONS = {"success", "failure", "pending", "error", "unknown", "created", "deleted", "modified"}
 DEFAULT_FIELDS = frozenset(
     ("_time", "_raw", "_indextime", "index", "host", "source", "sourcetype", "eventtype", "tag", "linecount", "splunk_server")
 )
 MACRO = re.compile(r"`(?:comment\()?([^`(]+)(?:\(([^`]*)\))?`")
 ALIAS = re.compile(r'("[^"]+"|\S+)\s+(?:AS|ASNEW)\s+("[^"]+"|\S+)', re.IGNORECASE)
+TOKEN = re.compile(r"\$([\w.]+)(?:\|(\w))?\$")
+TOKENS = {"dataset": "*", "seconds": "30", "who_domain": "dom", "who_name": "anna"}  # what the inputs of the dashboard may hold
 
 Stanzas = dict[str, dict[str, str]]
-Event = dict[str, Any]
 
 
 def conf(path: Path) -> Stanzas:
@@ -69,30 +72,61 @@ def default(name: str) -> Stanzas:
     return conf(ADD_ON / "default" / f"{name}.conf")
 
 
-def expand(search: str, depth: int = 0) -> str:
-    """A search with its macros replaced by their definitions."""
+def expand(search: str, macros: Stanzas | None = None, depth: int = 0) -> str:
+    """A search with its macros replaced by their definitions, by default those of the add-on."""
+    known = default("macros") if macros is None else macros
     if depth > 9:
         raise SplError(f"macros without end: {search}")
 
     def definition(match: re.Match[str]) -> str:
-        given = [one.strip() for one in match[2].split(",")] if match[2] else []
+        given = [argument.strip() for argument in match[2].split(",")] if match[2] else []
         name = f"{match[1]}({len(given)})" if given else match[1]
-        stanza = default("macros").get(name)
+        stanza = known.get(name)
         if stanza is None:
             raise SplError(f"no such macro: {name}")
+        arguments = [argument.strip() for argument in stanza.get("args", "").split(",") if argument.strip()]
+        if len(arguments) != len(given):
+            raise SplError(f"the macro {name} has {len(arguments)} arguments")
         text = stanza["definition"]
-        for argument, value in zip(filter(None, stanza.get("args", "").split(",")), given, strict=True):
-            text = text.replace(f"${argument.strip()}$", value)
-        return expand(text, depth + 1)
+        for argument, value in zip(arguments, given, strict=True):
+            text = text.replace(f"${argument}$", value)
+        if left := TOKEN.search(text):
+            raise SplError(f"the macro {name} has no argument {left[1]}")
+        return expand(text, known, depth + 1)
 
     return MACRO.sub(definition, search)
+
+
+def panels(view: Path = DASHBOARD) -> dict[str, str]:
+    """The query of each panel of a dashboard, as written, by the panel's id."""
+    found = {}
+    for panel in ET.parse(view).getroot().iter("panel"):
+        queries = [query.text or "" for query in panel.iter("query")]
+        assert len(queries) == 1, panel.get("id")
+        assert panel.get("id") not in found, panel.get("id")
+        found[panel.get("id") or ""] = queries[0]
+    return found
+
+
+def filled(query: str) -> str:
+    """The query of a panel with values for its tokens and macros, as Splunk would run it."""
+
+    def value(match: re.Match[str]) -> str:
+        text = TOKENS[match[1]]
+        return f'"{text}"' if match[2] == "s" else text
+
+    return expand(TOKEN.sub(value, query))
+
+
+def saved() -> dict[str, str]:
+    """The search of each saved search by its name."""
+    return {name: stanza["search"] for name, stanza in default("savedsearches").items() if name != "default"}
 
 
 @cache
 def schema_fields() -> frozenset[str]:
     """The fields of an event by Splunk's names for JSON: a.b below an object, a{} for an array."""
-    schema = json.loads((ROOT / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
-    return frozenset(_leaves(schema, ""))
+    return frozenset(_leaves(event_schema(), ""))
 
 
 def _leaves(schema: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -105,15 +139,38 @@ def _leaves(schema: Mapping[str, Any], name: str) -> Iterator[str]:
         yield name
 
 
+@cache
+def possible_values() -> dict[str, set[str]]:
+    """The values of each field that has only certain ones, in the words of Splunk."""
+    found: dict[str, set[str]] = {"action": CIM_ACTIONS, "sourcetype": {ECS, RAW}}
+    for name, schema in leaves(event_schema()["properties"]):
+        item = schema.get("items", schema)
+        values = item.get(
+            "enum", [item["const"]] if "const" in item else ["true", "false"] if item.get("type") == "boolean" else []
+        )
+        if values:
+            found[f"{name}{{}}" if "items" in schema else name] = set(map(str, values))
+    with open(ROOT / "schemas" / "status_codes.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return found | {f"azure_mfa.status.{name}": {row[name] for row in rows} for name in ("class", "method", "constant")}
+
+
+@cache
+def golden_documents() -> tuple[dict[str, Any], ...]:
+    """The events of the golden cases in the format ecs."""
+    cases = (path.read_text(encoding="utf-8").split("\n") for path in sorted(GOLDEN.glob("*/expected.ndjson")))
+    return tuple(json.loads(line) for lines in cases for line in lines if line.startswith('{"@timestamp"'))
+
+
 def settings(sourcetype: str, kind: str) -> dict[str, str]:
     """The settings KIND-name of a source type, in the order of their names, which is Splunk's order."""
     stanza = default("props")[sourcetype]
-    return {key: stanza[key] for key in sorted(stanza) if key.startswith(kind + "-")}
+    return {key.removeprefix(f"{kind}-"): stanza[key] for key in sorted(stanza) if key.startswith(kind + "-")}
 
 
 @cache
 def aliases(sourcetype: str) -> dict[str, str]:
-    """New name by old name and the other way round would not do: one old name may have several new ones."""
+    """The old name of each alias; an old name may have several new ones."""
     found: dict[str, str] = {}
     for text in settings(sourcetype, "FIELDALIAS").values():
         pairs = ALIAS.findall(text)
@@ -124,14 +181,8 @@ def aliases(sourcetype: str) -> dict[str, str]:
 
 
 @cache
-def evals(sourcetype: str) -> dict[str, spl_eval.Node]:
-    """The tree of every EVAL-name."""
-    return {key.removeprefix("EVAL-"): spl_eval.parse(text) for key, text in settings(sourcetype, "EVAL").items()}
-
-
-@cache
 def extractions(sourcetype: str) -> list[tuple["regex.Pattern[str]", str]]:
-    """The regular expressions and the field that each reads."""
+    """The regular expressions, and the field that each reads."""
     found = []
     for text in settings(sourcetype, "EXTRACT").values():
         pattern, _, field = text.rpartition(" in ") if re.search(r" in \w+$", text) else (text, "", "_raw")
@@ -143,22 +194,31 @@ def extractions(sourcetype: str) -> list[tuple["regex.Pattern[str]", str]]:
     return found
 
 
+def extracted(line: str) -> dict[str, str]:
+    """What the regular expressions take out of a raw line, one after the other; the first to make a field wins."""
+    event = {"_raw": line}
+    for pattern, source in extractions(RAW):
+        if match := pattern.search(event.get(source, "")):
+            event = {name: value for name, value in match.groupdict().items() if value is not None} | event
+    return event
+
+
 @cache
-def lookups(sourcetype: str) -> list[tuple[str, dict[str, str], dict[str, str], bool]]:
-    """Definition, {column: field} to match, {column: field} to add, and whether to keep what is there."""
+def lookups(sourcetype: str) -> list[tuple[str, dict[str, str], dict[str, str]]]:
+    """Definition, {column: field} to match, {column: field} to add."""
     found = []
     for text in settings(sourcetype, "LOOKUP").values():
         name, rest = text.split(None, 1)
-        match = re.fullmatch(r"(.*?)\s+(OUTPUT|OUTPUTNEW)\s+(.*)", rest)
+        match = re.fullmatch(r"(.*?)\s+(?:OUTPUT|OUTPUTNEW)\s+(.*)", rest)
         if match is None:
             raise SplError(f"a lookup without OUTPUT: {text}")
-        found.append((name, _columns(match[1]), _columns(match[3]), match[2] == "OUTPUTNEW"))
+        found.append((name, _columns(match[1]), _columns(match[2])))
     return found
 
 
 def _columns(text: str) -> dict[str, str]:
-    words = re.sub(r"(\S+)\s+AS\s+(\S+)", r"\1=\2", text, flags=re.IGNORECASE).replace(",", " ").split()
-    return {word.partition("=")[0]: word.partition("=")[2] or word for word in words}
+    names = re.sub(r"(\S+)\s+AS\s+(\S+)", r"\1=\2", text, flags=re.IGNORECASE).replace(",", " ").split()
+    return {name.partition("=")[0]: name.partition("=")[2] or name for name in names}
 
 
 @cache
@@ -170,10 +230,10 @@ def table(definition: str) -> list[dict[str, str]]:
 
 def made_fields(sourcetype: str) -> frozenset[str]:
     """What the props make: extracted, aliased, calculated, looked up."""
-    made = set(aliases(sourcetype)) | set(evals(sourcetype))
+    made = set(aliases(sourcetype)) | set(settings(sourcetype, "EVAL"))
     for pattern, _ in extractions(sourcetype):
         made |= set(pattern.groupindex)
-    for _, _, added, _ in lookups(sourcetype):
+    for _, _, added in lookups(sourcetype):
         made |= set(added.values())
     return frozenset(made)
 
@@ -184,30 +244,6 @@ def fields(sourcetype: str) -> frozenset[str]:
     return DEFAULT_FIELDS | own | made_fields(sourcetype)
 
 
-def search_time(sourcetype: str, raw: str, host: str = "mfa01") -> Event:
-    """The fields of an event as a search sees them."""
-    event: Event = {"_raw": raw, "host": host, "sourcetype": sourcetype}
-    for pattern, source in extractions(sourcetype):
-        if match := pattern.search(event.get(source) or ""):
-            event |= {name: value for name, value in match.groupdict().items() if value is not None and name not in event}
-    if default("props")[sourcetype].get("KV_MODE") == "json":
-        event |= _flat(json.loads(raw), "")
-    event |= {new: event[old] for new, old in aliases(sourcetype).items() if old in event}
-    made = {name: spl_eval.evaluate(node, event) for name, node in evals(sourcetype).items()}
-    event |= {name: value for name, value in made.items() if value is not None}
-    for definition, wanted, added, keep in lookups(sourcetype):
-        key = {column: event.get(field) for column, field in wanted.items()}
-        row = None if None in key.values() else next((row for row in table(definition) if key.items() <= row.items()), {})
-        for column, field in added.items() if row else ():
-            if row and row[column] and not (keep and field in event):
-                event[field] = row[column]
-    return event
-
-
-def _flat(value: Any, name: str) -> Event:
-    """JSON as KV_MODE=json names it; booleans are texts in Splunk."""
-    if isinstance(value, dict):
-        return {key: one for below, inner in value.items() for key, one in _flat(inner, f"{name}.{below}".lstrip(".")).items()}
-    if isinstance(value, list):
-        return {f"{name}{{}}": value}
-    return {name: spl_eval.text_of(value) if isinstance(value, bool) else value}
+def existing(search: str) -> frozenset[str]:
+    """The fields of the events that a search is about."""
+    return fields(RAW if RAW in search else ECS)

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.elastic import read_back, words
-from tests.deploy.elastic.panels import Panel, panels
-from tests.deploy.elastic.schema import fields
-from tests.deploy.elastic.templates import STREAMS
+from deploy.generate.elastic import words
+from deploy.generate.elastic.panels import Panel, panels
+from deploy.generate.elastic.templates import STREAMS
+from deploy.generate.schema import fields
+from tests.deploy.elastic import read_back
 
 FILES = (read_back.KIBANA, read_back.OPENSEARCH)
 SHAPES = {
@@ -53,15 +54,15 @@ def texts(value: Any, name: str = "") -> Iterator[Any]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_reference_leads_to_an_object_of_the_file(path: Any) -> None:
     found = read_back.objects(path)
-    known = {(one["type"], one["id"]) for one in found}
+    known = {(saved["type"], saved["id"]) for saved in found}
     assert len(known) == len(found)
-    for one in found:
-        names = [reference["name"] for reference in one["references"]]
+    for saved in found:
+        names = [reference["name"] for reference in saved["references"]]
         assert len(names) == len(set(names))
-        assert {(reference["type"], reference["id"]) for reference in one["references"]} <= known
-        for parsed in texts(one["attributes"]):
+        assert {(reference["type"], reference["id"]) for reference in saved["references"]} <= known
+        for parsed in texts(saved["attributes"]):
             for used in [*named(parsed, "indexRefName"), *named(parsed, "panelRefName"), *named(parsed, "indexPatternRefName")]:
-                assert used in names, (one["id"], used)
+                assert used in names, (saved["id"], used)
 
 
 def named(value: Any, name: str) -> Iterator[str]:
@@ -76,7 +77,7 @@ def named(value: Any, name: str) -> Iterator[str]:
 
 
 def test_columns_that_lens_shows_exist() -> None:
-    board = next(one for one in read_back.objects(read_back.KIBANA) if one["type"] == "dashboard")
+    board = next(saved for saved in read_back.objects(read_back.KIBANA) if saved["type"] == "dashboard")
     references = {reference["name"] for reference in board["references"]}
     for shown in json.loads(board["attributes"]["panelsJSON"]):
         if shown["type"] != "lens":
@@ -104,16 +105,16 @@ def accessors(value: Any, name: str = "") -> Iterator[str]:
 
 
 def test_aggregations_are_numbered_once() -> None:
-    for one in read_back.objects(read_back.OPENSEARCH):
-        if one["type"] == "visualization":
-            aggs = json.loads(one["attributes"]["visState"])["aggs"]
+    for saved in read_back.objects(read_back.OPENSEARCH):
+        if saved["type"] == "visualization":
+            aggs = json.loads(saved["attributes"]["visState"])["aggs"]
             assert len({agg["id"] for agg in aggs}) == len(aggs)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_panels_stand_where_the_table_says(path: Any) -> None:
-    board = next(one for one in read_back.objects(path) if one["type"] == "dashboard")
-    places = {one["panelIndex"]: one["gridData"] for one in json.loads(board["attributes"]["panelsJSON"])}
+    board = next(saved for saved in read_back.objects(path) if saved["type"] == "dashboard")
+    places = {panel["panelIndex"]: panel["gridData"] for panel in json.loads(board["attributes"]["panelsJSON"])}
     for panel in panels():
         place = places[panel.id]
         assert (place["x"], place["y"], place["w"], place["h"], place["i"]) == (*panel.place, panel.id)
@@ -122,7 +123,7 @@ def test_panels_stand_where_the_table_says(path: Any) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_the_data_view_is_that_of_the_templates(path: Any) -> None:
-    view = next(one for one in read_back.objects(path) if one["type"] == "index-pattern")
+    view = next(saved for saved in read_back.objects(path) if saved["type"] == "index-pattern")
     assert view["attributes"]["title"] == STREAMS
     assert set(json.loads(view["attributes"]["fieldFormatMap"])) == set(words.DURATIONS)
 
@@ -131,7 +132,7 @@ def test_the_data_view_is_that_of_the_templates(path: Any) -> None:
 def test_fields_are_in_the_schema(path: Any) -> None:
     """Whatever stands where a field stands, in either file."""
     known = {field.name for field in fields()}
-    text = [parsed for one in read_back.objects(path) for parsed in texts(one["attributes"])]
+    text = [parsed for saved in read_back.objects(path) for parsed in texts(saved["attributes"])]
     used = {name for parsed in text for key in ("field", "fieldName", "sourceField") for name in named(parsed, key)}
     assert used - known <= {"___records___"}, "what Lens calls the events themselves"
     assert words.named_fields() <= known

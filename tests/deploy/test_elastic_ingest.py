@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from deploy.generate.elastic.ingest import KEPT, LINE, MESSAGES, TARGETS, fields_of, script
+from deploy.generate.elastic.templates import NAME, PIPELINE
+from deploy.generate.schema import fields
 from tests.deploy import corpus
-from tests.deploy.elastic.ingest import KEPT, LINE, MESSAGES, SCRIPT, TARGETS, fields_of
 from tests.deploy.elastic.loaded import install
-from tests.deploy.elastic.schema import fields
-from tests.deploy.elastic.templates import NAME, PIPELINE
 from tests.deploy.tools import ROOT
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]
 THREAD = re.compile(r"^([^|]*\|[^|]*\|[0-9]+\|)[0-9]{1,18}(\|)")
@@ -58,7 +58,7 @@ def ingested(node: OpenSearch, lines: list[str]) -> list[Event]:
     for start in range(0, len(lines), PAGE):
         documents = [{"_source": {"message": line, "@timestamp": "2001-01-01T00:00:00Z"}} for line in lines[start : start + PAGE]]
         answer = node.ask("POST", f"/_ingest/pipeline/{PIPELINE}/_simulate", {"docs": documents})
-        found += [one["doc"]["_source"] for one in answer["docs"]]
+        found += [answered["doc"]["_source"] for answered in answer["docs"]]
     return found
 
 
@@ -76,8 +76,8 @@ def comparable(event: Event) -> Event:
         found.pop("error.message"), found.pop("@timestamp")
     for name in ("source.ip", "related.ip"):
         if name in found:
-            one = found[name][0] if isinstance(found[name], list) else found[name]
-            found[name] = str(ipaddress.ip_address(one))
+            address = found[name][0] if isinstance(found[name], list) else found[name]
+            found[name] = str(ipaddress.ip_address(address))
     found["conflict"] = "mfa_outcome_conflict" in event.get("tags", [])
     return found
 
@@ -158,7 +158,7 @@ def test_fields_are_in_the_schema() -> None:
     assert captured <= known
     assert captured <= set(TARGETS) | KEPT
     assert set(TARGETS) <= captured, "a target that no pattern captures"
-    for parent, name in re.findall(r"\b(?:ctx\.)?(event|user|related|log)\.([a-z]+) =", SCRIPT):
+    for parent, name in re.findall(r"\b(?:ctx\.)?(event|user|related|log)\.([a-z]+) =", script()):
         assert f"{parent}.{name}" in known
-    for name in re.findall(r"\bown\.([a-z_]+) =", SCRIPT):
+    for name in re.findall(r"\bown\.([a-z_]+) =", script()):
         assert any(field.startswith(f"azure_mfa.{name}") for field in known), name

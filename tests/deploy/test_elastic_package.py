@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.generate.elastic.package import DASHBOARD, FLEET_VIEW, STREAMS
+from deploy.generate.elastic.panels import Panel
+from deploy.generate.elastic.templates import NAME, PIPELINE
+from deploy.generate.schema import ecs_types, fields
 from tests.deploy.elastic import read_back
-from tests.deploy.elastic.package import DASHBOARD, FLEET_VIEW, STREAMS
-from tests.deploy.elastic.panels import Panel
-from tests.deploy.elastic.schema import ecs_types, fields
-from tests.deploy.elastic.templates import NAME, PIPELINE
 from tests.deploy.tools import DEPLOY
 
 PACKAGE = DEPLOY / "elastic" / "package"
@@ -34,7 +34,7 @@ def test_the_manifest_names_what_there_is() -> None:
     assert manifest["version"] == read("changelog.yml")[0]["version"]
     for icon in manifest["icons"]:
         assert (PACKAGE / icon["src"].lstrip("/")).is_file()
-    inputs = {one["type"] for template in manifest["policy_templates"] for one in template["inputs"]}
+    inputs = {input_["type"] for template in manifest["policy_templates"] for input_ in template["inputs"]}
     streams = {stream["input"] for name in STREAMS for stream in read(f"data_stream/{name}/manifest.yml")["streams"]}
     assert inputs == streams
     assert {path.name for path in (PACKAGE / "data_stream").iterdir()} == set(STREAMS)
@@ -42,9 +42,9 @@ def test_the_manifest_names_what_there_is() -> None:
 
 @every_stream
 def test_settings_are_those_of_the_template(stream: str) -> None:
-    (one,) = read(f"data_stream/{stream}/manifest.yml")["streams"]
-    template = (PACKAGE / "data_stream" / stream / "agent" / "stream" / one["template_path"]).read_text(encoding="utf-8")
-    for setting in one["vars"]:
+    (manifest,) = read(f"data_stream/{stream}/manifest.yml")["streams"]
+    template = (PACKAGE / "data_stream" / stream / "agent" / "stream" / manifest["template_path"]).read_text(encoding="utf-8")
+    for setting in manifest["vars"]:
         assert setting["name"] in template
     assert template.count("{{#each") == template.count("{{/each}}")
     assert template.count("{{#if") == template.count("{{/if}}")
@@ -54,19 +54,19 @@ def test_settings_are_those_of_the_template(stream: str) -> None:
 @every_stream
 def test_every_field_of_an_event_is_declared(stream: str) -> None:
     folder = f"data_stream/{stream}/fields"
-    declared = [one for file in ("base-fields", "ecs", "fields") for one in read(f"{folder}/{file}.yml")]
-    names = [one["name"] for one in declared]
+    declared = [field for file in ("base-fields", "ecs", "fields") for field in read(f"{folder}/{file}.yml")]
+    names = [field["name"] for field in declared]
     assert len(names) == len(set(names))
     known = {field.name: field.type for field in fields()}
     assert set(known) <= set(names)
     assert {name for name in names if name not in known} == {
         "data_stream.type", "data_stream.dataset", "data_stream.namespace", "labels", "input.type",
     }  # fmt: skip
-    for one in declared:
-        if one.get("external") == "ecs":
-            assert one["name"] in ecs_types() or one["name"].startswith("data_stream.")
-        elif one["name"] in known:
-            assert one["type"] == known[one["name"]]
+    for field in declared:
+        if field.get("external") == "ecs":
+            assert field["name"] in ecs_types() or field["name"].startswith("data_stream.")
+        elif field["name"] in known:
+            assert field["type"] == known[field["name"]]
 
 
 def test_the_pipeline_is_the_one_that_was_run() -> None:

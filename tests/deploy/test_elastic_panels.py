@@ -4,17 +4,15 @@ import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
+from deploy.generate.elastic.panels import Panel, panels, rows, search
+from deploy.generate.schema import fields
 from tests.deploy import corpus
 from tests.deploy.elastic.counted import COUNTED, HOURS
 from tests.deploy.elastic.loaded import install, load, week
-from tests.deploy.elastic.panels import Panel, panels, rows, search
-from tests.deploy.elastic.render import pictures
-from tests.deploy.elastic.schema import fields
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]
 every_panel = pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.id)
@@ -75,15 +73,9 @@ def test_numbers_are_those_of_the_events(panel: Panel, loaded: Week) -> None:
         assert values == pytest.approx(wanted, rel=1e-9), keys
 
 
-@pytest.mark.parametrize("panel", [one for one in panels() if one.id not in ABOUT_LINES], ids=lambda panel: panel.id)
+@pytest.mark.parametrize("panel", [panel for panel in panels() if panel.id not in ABOUT_LINES], ids=lambda panel: panel.id)
 def test_one_event_an_authentication_shows_the_same(panel: Panel, loaded: Week) -> None:
     assert loaded.shown(panel, "merged") == loaded.shown(panel)
-
-
-def test_pictures_are_drawn_from_these_answers(loaded: Week) -> None:
-    for path, content in pictures(loaded.node, "week").items():
-        assert path.read_bytes() == content, f"{path.name}: run python -m tests.deploy.elastic.render"
-        ElementTree.fromstring(content)
 
 
 def test_places_do_not_overlap_and_fill_the_width() -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.generate.elastic.panels import panels
+from deploy.generate.elastic.templates import NAME
+from deploy.generate.schema import fields
 from tests.deploy import corpus
 from tests.deploy.elastic.loaded import install, week
-from tests.deploy.elastic.panels import panels
-from tests.deploy.elastic.schema import fields
-from tests.deploy.elastic.templates import NAME
-from tests.deploy.test_elastic_ingest import golden_lines
 from tests.deploy.tools import DEPLOY, ROOT
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 PRODUCTS = {"elastic": "ELASTICSEARCH", "opensearch": "OPENSEARCH"}
 every_product = pytest.mark.parametrize("product", PRODUCTS)
@@ -82,7 +81,6 @@ def test_numbers_are_todays(tmp_path: Path) -> None:
     text = readme("elastic")
     assert f"{len(week(tmp_path)):,} events of a made-up week" in text
     assert f"each of the {len(panels())} panels" in text
-    assert f"{len(golden_lines())} golden lines" in text
 
 
 @every_product

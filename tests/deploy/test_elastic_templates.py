@@ -10,12 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from deploy.generate.elastic.templates import NAME, requests
+from deploy.generate.schema import ecs_types, event_schema, fields
 from tests.deploy.elastic.loaded import body, bulk, install
-from tests.deploy.elastic.schema import ecs_types, event_schema, fields
-from tests.deploy.elastic.templates import NAME, requests
 from tests.deploy.elastic.whole import everything
-from tests.deploy.tools import DEPLOY, ROOT
-from tests.real.opensearch import OpenSearch, Refused
+from tests.deploy.tools import ROOT
+from tests.support.opensearch import OpenSearch, Refused
 
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/expected.ndjson"))
 
@@ -49,7 +49,7 @@ def leaves(properties: dict[str, Any], path: str = "") -> Iterator[str]:
 def mapped(node: OpenSearch, index: str) -> set[str]:
     """All fields that the indices of a pattern have."""
     answer = node.ask("GET", f"/{index}/_mapping")
-    return {name for one in answer.values() for name in leaves(one["mappings"]["properties"])}
+    return {name for index in answer.values() for name in leaves(index["mappings"]["properties"])}
 
 
 def test_install_puts_every_file(opensearch: OpenSearch) -> None:
@@ -73,7 +73,7 @@ def test_the_templates_for_elastic_differ_only_where_the_products_do(node: OpenS
             continue
         if path.endswith("@mappings"):
             stream = content["template"]["mappings"]["properties"]["data_stream"]["properties"]
-            assert {one.pop("type") for one in stream.values()} == {"constant_keyword"}
+            assert {field.pop("type") for field in stream.values()} == {"constant_keyword"}
             stream.update({name: {"type": "keyword"} for name in stream})
             assert content == requests("opensearch")[path]
         if path.endswith("@settings"):
@@ -89,7 +89,7 @@ def test_policies_name_states_and_phases_that_exist() -> None:
     states = requests("opensearch")[f"_plugins/_ism/policies/{NAME}"]["policy"]
     names = {state["name"] for state in states["states"]}
     assert states["default_state"] in names
-    assert all(one["state_name"] in names for state in states["states"] for one in state["transitions"])
+    assert all(transition["state_name"] in names for state in states["states"] for transition in state["transitions"])
     assert set(requests("elastic")[f"_ilm/policy/{NAME}"]["policy"]["phases"]) <= {"hot", "warm", "cold", "frozen", "delete"}
 
 
@@ -148,13 +148,3 @@ def test_a_field_that_the_schema_lacks_is_refused(node: OpenSearch, path: tuple[
     inner["renamed"] = "x"
     with pytest.raises(Refused, match="strict_dynamic_mapping_exception"):
         node.ask("PUT", f"/logs-{NAME}.full-full/_create/renamed-{'-'.join(path)}", event)
-
-
-def test_committed_files_are_what_the_schema_gives() -> None:
-    from tests.deploy.elastic.__main__ import files
-
-    stale = [str(path.relative_to(ROOT)) for path, content in files().items() if path.read_bytes() != content]
-    assert stale == [], "run python -m tests.deploy.elastic"
-    places = [DEPLOY / "elastic" / "api", DEPLOY / "opensearch" / "api", DEPLOY / "elastic" / "package"]
-    there = {path for place in places for path in place.rglob("*") if path.is_file()}
-    assert there - set(files()) == set()

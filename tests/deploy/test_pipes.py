@@ -18,8 +18,7 @@ import pytest
 import yaml
 
 from shipper.config.load import load_config
-from tests.chaos.process import until
-from tests.deploy.ops_fields import known, named, unknown
+from tests.deploy.named_fields import in_text, known, unknown_in_text
 from tests.deploy.pipes import (
     PIPES,
     SYSLOG_NG,
@@ -39,6 +38,7 @@ from tests.deploy.pipes import (
 )
 from tests.deploy.prometheus import free_port
 from tests.deploy.tools import ROOT
+from tests.support.process import until
 
 LINES = 3000
 SOON = 3.0  # seconds from a line in the log to its event at the end of the chain
@@ -47,17 +47,17 @@ LATER = b"2017-02-14T09:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 112\n"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Position]:
-    one = Position(tmp_path)
-    one.receiver = Receiver()
-    one.port = free_port()
-    yield one
-    one.receiver.close()
+    made = Position(tmp_path)
+    made.receiver = Receiver()
+    made.port = free_port()
+    yield made
+    made.receiver.close()
 
 
 def filter_is_started_again(place: Position, daemon: int) -> None:
     """Kill the filter; the daemon starts another, and no line that is written after that is missing."""
     write_lines(place.log, 30)
-    first = [one["event"]["original"] for one in parsed(place.log) if one["event"]["kind"] != "alert"]
+    first = [event for event in parsed(place.log) if event["event"]["kind"] != "alert"]
     until(lambda: len(written(place)) >= len(first), "the events of the first lines", 60)
     old = filters(daemon)
     assert old
@@ -66,21 +66,30 @@ def filter_is_started_again(place: Position, daemon: int) -> None:
     until(lambda: not set(filters(daemon)) & set(old), "the filter is gone", 30)
     before = len(written(place))
     more = [f"2017-02-14T09:57:{number:02d}.600871Z|0|1412|6452|pfrad|rawCallStatus = 21" for number in range(40)]
-    for line in more:
-        with open(place.log, "a", encoding="utf-8") as log:
-            log.write(line + "\n")
-        time.sleep(0.02)
+    append(place, more[:20])  # the daemon notices when it hands them on
+    until(lambda: set(filters(daemon)) - set(old), "another filter runs", 30)
+    append(place, more[20:])
     until(lambda: len(written(place)) >= before + len(more), "the events of the lines after that", 60)
-    assert [one["event"]["original"] for one in events(written(place)[before:])] == more
+    assert originals(written(place)[before:]) == more
+
+
+def append(place: Position, lines: list[str]) -> None:
+    with open(place.log, "a", encoding="utf-8") as log:
+        log.write("".join(f"{line}\n" for line in lines))
+
+
+def originals(texts: list[str]) -> list[str]:
+    """The lines that events were made of."""
+    return [event["event"].get("original") for event in events(texts)]
 
 
 def empty_lines_do_not_arrive(place: Position) -> None:
     """As the README says: an empty line is an event of `parse`, but other shippers leave it out."""
-    place.log.write_bytes(LATER + b"\n\n" + LATER)
+    last = LATER.replace(b"112", b"21")
+    place.log.write_bytes(LATER + b"\n\n" + last)
     assert len(parsed(place.log)) == 4
-    until(lambda: len(written(place)) >= 2, "the events of the lines that are not empty", 30)
-    time.sleep(0.5)
-    assert [one["event"]["original"] for one in events(written(place))] == [LATER.decode().rstrip()] * 2
+    until(lambda: originals(written(place))[-1:] == [last.decode().rstrip()], "the event of the last line", 30)
+    assert originals(written(place)) == [LATER.decode().rstrip(), last.decode().rstrip()]
 
 
 def windows_line_ends_are_no_part_of_a_line(place: Position) -> None:
@@ -88,9 +97,9 @@ def windows_line_ends_are_no_part_of_a_line(place: Position) -> None:
     write_lines(whole, 300)
     whole.write_bytes(whole.read_bytes().replace(b"\n", b"\r\n"))
     whole.rename(place.log)
-    wanted = [one["event"].get("original") for one in parsed(place.log)]
+    wanted = [event["event"].get("original") for event in parsed(place.log)]
     until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
-    assert [one["event"].get("original") for one in events(written(place))] == wanted
+    assert originals(written(place)) == wanted
 
 
 def through_the_filter(place: Position) -> list[dict[str, Any]]:
@@ -264,7 +273,7 @@ def test_telegraf_makes_a_metric_of_each_event(place: Position) -> None:
     out = place.out / "metrics.json"
     with started(place.folder, program, "--config", config):
         until(lambda: out.exists() and out.read_bytes().count(b"\n") >= len(wanted), f"{len(wanted)} metrics", 90)
-    metrics = {one["tags"]["id"]: one for one in map(json.loads, out.read_text(encoding="utf-8").splitlines())}
+    metrics = {metric["tags"]["id"]: metric for metric in map(json.loads, out.read_text(encoding="utf-8").splitlines())}
     assert len(metrics) == len(wanted)
     for event in wanted:
         metric = metrics[event["event"]["id"]]
@@ -304,11 +313,11 @@ def test_every_command_line_is_one_that_exists() -> None:
 def test_fields_that_are_named_exist() -> None:
     for path in sorted(PIPES.iterdir()):
         text = re.sub(r"code => '.*?'", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)  # Ruby, where event is a variable
-        assert not unknown(text), path.name
+        assert not unknown_in_text(text), path.name
     for name in ("vector.yaml", "logstash-input.conf", "filebeat.yml", "telegraf.conf", "fluent-bit.yaml"):
-        assert named((PIPES / name).read_text(encoding="utf-8")) & known(), name
-    assert {"event.dataset", "event.id"} <= named((PIPES / "vector.yaml").read_text(encoding="utf-8"))
-    assert "event.id" in named((PIPES / "fluent-bit.yaml").read_text(encoding="utf-8"))
+        assert in_text((PIPES / name).read_text(encoding="utf-8")) & known(), name
+    assert {"event.dataset", "event.id"} <= in_text((PIPES / "vector.yaml").read_text(encoding="utf-8"))
+    assert "event.id" in in_text((PIPES / "fluent-bit.yaml").read_text(encoding="utf-8"))
 
 
 def test_every_example_has_a_section() -> None:

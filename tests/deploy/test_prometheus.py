@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.generate import grafana
+from deploy.generate.schema import event_schema
 from shipper.decode.status_codes import CLASSES
-from tests.chaos.process import until
-from tests.deploy import grafana
-from tests.deploy.ops_fields import SCHEMA, named, unknown
-from tests.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, keep_writing, running
+from tests.deploy.named_fields import in_text, unknown_in_text
+from tests.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, running, write_until_rates_move
 from tests.deploy.tools import run, tool
+from tests.support.process import until
 
 RULES = yaml.safe_load((FOLDER / "rules.yml").read_text(encoding="utf-8"))
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULES["groups"] for rule in group["rules"]}
@@ -45,20 +46,20 @@ def promtool(*arguments: str | Path, stdin: str | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    one = Sidecar(tmp_path_factory.mktemp("sidecar") / "one")
-    one.start()
-    yield one
-    one.shipper.kill()
+    started = Sidecar(tmp_path_factory.mktemp("sidecar") / "one")
+    started.start()
+    yield started
+    started.shipper.kill()
 
 
 @pytest.fixture(scope="module")
 def server(sidecar: Sidecar, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """It has seen the sidecar without a line, and then with lines for some seconds."""
-    with running(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{sidecar.port}") as one:
-        keep_writing(sidecar, 5)
-        until(lambda: one.value("mfa_shipper_lines_read_total") == sidecar.lines, "all lines are counted")
-        until(lambda: one.value("mfa_shipper_events_waiting") == 0, "all events are delivered")
-        yield one
+    with running(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{sidecar.port}") as prometheus:
+        write_until_rates_move(sidecar, prometheus)
+        until(lambda: prometheus.value("mfa_shipper_lines_read_total") == sidecar.lines, "all lines are counted")
+        until(lambda: prometheus.value("mfa_shipper_events_waiting") == 0, "all events are delivered")
+        yield prometheus
 
 
 # --- by promtool
@@ -79,7 +80,7 @@ def test_every_alert_is_tested_both_ways() -> None:
     fires: dict[str, set[bool]] = {}
     for name in TESTS:
         for case in yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))["tests"]:
-            series = {json.dumps(one["series"]).partition("instance")[2].split('"')[1] for one in case["input_series"]}
+            series = {json.dumps(given["series"]).partition("instance")[2].split('"')[1] for given in case["input_series"]}
             for check in case["alert_rule_test"]:
                 fires.setdefault(check["alertname"], set()).add(bool(check["exp_alerts"]))
                 if len(check["exp_alerts"]) < len(series):  # an instance beside it stays quiet
@@ -110,7 +111,7 @@ def test_the_tests_notice_a_broken_alert(alert: str, tmp_path: Path) -> None:
         rules = {"groups": [{"name": "broken", "rules": [broken]}]}
         (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
         tried = [run(tool("promtool", HINT), "test", "rules", path) for path in sorted(tmp_path.glob("*_test.yml"))]
-        assert any("FAILED" in one.stdout + one.stderr for one in tried), f"{what}: {broken['expr']}"
+        assert any("FAILED" in done.stdout + done.stderr for done in tried), f"{what}: {broken['expr']}"
 
 
 def test_metrics_of_a_real_sidecar_follow_the_conventions(sidecar: Sidecar) -> None:
@@ -182,12 +183,6 @@ def test_a_sidecar_that_dies_is_noticed(server: Prometheus, sidecar: Sidecar) ->
 # --- by what is in the files
 
 
-def test_the_dashboard_is_as_generated() -> None:
-    """`python -m tests.deploy.grafana > deploy/prometheus/grafana-dashboard.json`"""
-    stored = json.loads((FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8"))
-    assert stored == grafana.dashboard()
-
-
 def test_panels_do_not_overlap_and_have_what_grafana_needs() -> None:
     board = grafana.dashboard()
     cells: set[tuple[int, int]] = set()
@@ -204,12 +199,12 @@ def test_panels_do_not_overlap_and_have_what_grafana_needs() -> None:
 
 def test_fields_and_classes_that_are_named_exist() -> None:
     texts = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.iterdir())]
-    assert {"azure_mfa.status.class", "user.name", "event.action"} <= named("\n".join(texts))
-    assert not unknown("\n".join(texts))
+    assert {"azure_mfa.status.class", "user.name", "event.action"} <= in_text("\n".join(texts))
+    assert not unknown_in_text("\n".join(texts))
     for rule in ALERTS.values():
         for classes in re.findall(r'class=~?"([^"]+)"', rule["expr"]):
             assert set(classes.split("|")) <= set(CLASSES)
-    assert "double_prompt" in SCHEMA["properties"]["event"]["properties"]["action"]["enum"]
+    assert "double_prompt" in event_schema()["properties"]["event"]["properties"]["action"]["enum"]
 
 
 def test_every_alert_says_who_cares_and_what_to_do() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy import sigma_events
-from tests.deploy.sigma_rules import SIGMA, Rule, rules
+from deploy.generate.sigma import events as sigma_events
+from deploy.generate.sigma.rules import SIGMA, Rule, rules
 from tests.deploy.tools import missing
 
 RULES = rules()
@@ -43,7 +43,9 @@ class Index:
         for field in FIELDS:  # there also where no event has them, as scripts ask for them
             mapping["mappings"]["properties"][field] = {"type": "keyword"}
         self.ask("PUT", "", mapping)
-        lines = [json.dumps(line) for one in self.documents for line in ({"create": {"_id": one["event"]["id"]}}, one)]
+        lines = [
+            json.dumps(line) for document in self.documents for line in ({"create": {"_id": document["event"]["id"]}}, document)
+        ]
         answer = self.ask("POST", "/_bulk?refresh=true", "\n".join(lines) + "\n")
         assert not answer["errors"], answer
 
@@ -102,7 +104,7 @@ def test_a_query_finds_exactly_the_positive_events(rule: Rule, index: Index) -> 
     query = (SIGMA / "lucene" / f"{rule.stem}.txt").read_text(encoding="utf-8").strip()
     answer = index.ask("POST", "/_search", {"size": 1000, "query": {"query_string": {"query": query}}})
     found = sorted(hit["_id"] for hit in answer["hits"]["hits"])
-    assert found == sorted(one["event"]["id"] for one in index.documents if one["labels"]["hit"])
+    assert found == sorted(document["event"]["id"] for document in index.documents if document["labels"]["hit"])
 
 
 @pytest.mark.parametrize("rule", [rule for rule in COUNTED if rule.stem != "mfa_log_silent"], ids=lambda rule: str(rule.stem))
@@ -123,7 +125,7 @@ def test_silence_is_noticed(rule: Rule, index: Index) -> None:
     for documents in cases(index.documents).values():
         clock = moment(documents[0]) + SILENT_AFTER
         silent = [bucket["key"] for bucket in index.buckets(body, clock)]
-        assert silent == ([documents[0]["host"]["name"]] if any(one["labels"]["hit"] for one in documents) else [])
+        assert silent == ([documents[0]["host"]["name"]] if any(document["labels"]["hit"] for document in documents) else [])
 
 
 def test_the_clock_is_replaced_everywhere() -> None:

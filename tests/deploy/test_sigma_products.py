@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.deploy import sigma_fields, sigma_run
-from tests.deploy.convert_rules import KIBANA, SPLUNK
-from tests.deploy.sigma_rules import rules
+from deploy.generate.schema import known_names
+from deploy.generate.sigma import KIBANA, SPLUNK
+from deploy.generate.sigma.rules import rules
+from tests.deploy import named_fields, sigma_run
 from tests.deploy.tools import DEPLOY
 
 RULES = rules()
@@ -20,7 +21,7 @@ MACRO = re.compile(r"`([a-z_]+)`")
 
 
 def kibana_rules() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in KIBANA.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (DEPLOY / KIBANA).read_text(encoding="utf-8").splitlines()]
 
 
 def validator() -> Any:
@@ -33,7 +34,7 @@ def validator() -> Any:
 def saved_searches() -> configparser.RawConfigParser:
     conf = configparser.RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=True)
     conf.optionxform = str  # type: ignore[assignment, method-assign]
-    conf.read_string(SPLUNK.read_text(encoding="utf-8"))
+    conf.read_string((DEPLOY / SPLUNK).read_text(encoding="utf-8"))
     return conf
 
 
@@ -74,7 +75,7 @@ def test_a_wrong_kibana_rule_is_noticed(change: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("rule", kibana_rules(), ids=lambda rule: str(rule["name"]))
 def test_kibana_queries_are_read_and_name_fields_that_exist(rule: dict[str, Any]) -> None:
-    named = sigma_fields.in_query(rule["query"])
+    named = named_fields.in_query(rule["query"])
     suppressed = set(rule.get("alert_suppression", {}).get("group_by", ()))
     if rule["type"] == "eql":
         sigma_run.parse_eql(rule["query"])
@@ -83,7 +84,7 @@ def test_kibana_queries_are_read_and_name_fields_that_exist(rule: dict[str, Any]
         columns = set(re.findall(r"[\w.]+", rule["query"].rsplit(" by ", 1)[1]))
         assert suppressed <= columns, "suppressed by a column that the result does not have"
     assert named
-    assert named | suppressed <= sigma_fields.known()
+    assert named | suppressed <= known_names()
 
 
 def test_kibana_runs_overlap() -> None:
@@ -127,9 +128,9 @@ def test_a_splunk_search_names_fields_that_exist(title: str) -> None:
     stanza = saved_searches()[title]
     search = stanza["search"]
     assert search.startswith('`mfa_index` sourcetype="azure:mfa:ecs" ')
-    named = sigma_fields.in_query(search)
+    named = named_fields.in_query(search)
     assert named
-    assert named <= sigma_fields.known()
+    assert named <= known_names()
     assert search.count("(") == search.count(")")
     assert search.count('"') % 2 == 0
     columns = re.split(r"\| (?:table|stats) ", search)[-1]  # the last command that says which columns are left

@@ -1,17 +1,19 @@
-"""deploy/sigma: rules are sound, their test events are real, what is generated is fresh, EQL hits what it must."""
+"""deploy/sigma: the rules are sound, their test events are valid, the queries are fresh, and EQL hits what it must."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
-from tests.deploy import convert_rules, sigma_events, sigma_fields, sigma_run
-from tests.deploy.sigma_kibana import attack
-from tests.deploy.sigma_rules import LANGUAGES, SIGMA, Rule, library, load, rules
-from tests.deploy.tools import ROOT, run
+from deploy.generate import sigma
+from deploy.generate.files import GENERATORS, stale
+from deploy.generate.schema import event_schema, known_names
+from deploy.generate.sigma import events as sigma_events
+from deploy.generate.sigma.kibana import attack
+from deploy.generate.sigma.rules import LANGUAGES, SIGMA, Rule, load, rules
+from tests.deploy import named_fields, sigma_run
+from tests.deploy.sigma_offline import sigma_check
 
 RULES = rules()
 STEMS = [rule.stem for rule in RULES]
@@ -20,31 +22,6 @@ NO_EQL = {  # and why EQL has no words for it
     "mfa_log_silent": "an event that does not come",
     "mfa_unknown_users_tried": "values that differ",
 }
-
-
-@pytest.fixture(scope="module")
-def schema() -> Any:
-    return jsonschema.Draft202012Validator(json.loads((ROOT / "schemas" / "event.schema.json").read_text(encoding="utf-8")))
-
-
-def sigma_check(folder: Path) -> tuple[int, str]:
-    library("sigma.cli.main")  # says what is missing
-    import sys
-
-    done = run(
-        *(
-            sys.executable,
-            "-m",
-            "tests.deploy.sigma_offline",
-            "check",
-            "--fail-on-issues",
-            "-c",
-            SIGMA / "validation.yml",
-            folder,
-        ),
-        cwd=ROOT,
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_sigma_check_is_clean() -> None:
@@ -99,9 +76,8 @@ def test_identifiers_are_unique() -> None:
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_events_are_fresh_and_valid(stem: str, schema: Any) -> None:
-    assert (SIGMA / "tests" / f"{stem}.ndjson").read_text(encoding="utf-8") == sigma_events.text(stem)
-    documents = sigma_events.stored(stem)
+def test_events_are_valid(stem: str) -> None:
+    documents, schema = sigma_events.stored(stem), jsonschema.Draft202012Validator(event_schema())
     for document in documents:
         schema.validate(document)
     identifiers = [document["event"]["id"] for document in documents]
@@ -113,42 +89,39 @@ def test_events_are_fresh_and_valid(stem: str, schema: Any) -> None:
     assert cases == {case["case"] for case in given["positive"] + given["negative"]}
 
 
-def test_what_is_generated_is_fresh() -> None:
-    wanted = convert_rules.outputs()
-    assert convert_rules.present() == wanted.keys()
-    stale = [str(path.relative_to(ROOT)) for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
-    assert not stale, f"run python -m tests.deploy.convert_rules: {stale}"
+def test_queries_are_fresh() -> None:
+    """Those generated files that need pySigma; tests/test_deploy_files.py has the others."""
+    assert stale(GENERATORS["sigma rules"]) == [], "run make deploy-files"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=STEMS)
 def test_every_field_is_in_the_schema(rule: Rule) -> None:
-    named = {f"{rule.stem}.yml": sigma_fields.in_sigma((SIGMA / "rules" / f"{rule.stem}.yml").read_text(encoding="utf-8"))}
-    for path, text in convert_rules.outputs().items():
-        if path.stem == rule.stem:
-            named[path.name] = sigma_fields.in_search(text) if path.suffix == ".json" else sigma_fields.in_query(text)
+    named = {f"{rule.stem}.yml": named_fields.in_sigma((SIGMA / "rules" / f"{rule.stem}.yml").read_text(encoding="utf-8"))}
+    for path in SIGMA.glob(f"*/{rule.stem}.*"):
+        if path.parent.name in ("eql", "esql", "splunk", "lucene"):
+            text = path.read_text(encoding="utf-8")
+            named[path.name] = named_fields.in_search(text) if path.suffix == ".json" else named_fields.in_query(text)
     assert len(named) >= 4
     assert all(named.values())
-    unknown = {f"{file}: {field}" for file, fields in named.items() for field in fields - sigma_fields.known()}
+    unknown = {f"{file}: {field}" for file, fields in named.items() for field in fields - known_names()}
     assert not unknown
 
 
 def test_a_field_that_is_no_more_is_noticed() -> None:
     query = 'sequence by user.nmae [any where ?azure_mfa.exchange.idd == null and event.code == "a.b"]'
-    assert sigma_fields.in_query(query) - sigma_fields.known() == {"user.nmae", "azure_mfa.exchange.idd"}
-    assert sigma_fields.in_query("_exists_:sauce.ip AND event.codes:1") - sigma_fields.known() == {"sauce.ip", "event.codes"}
+    assert named_fields.in_query(query) - known_names() == {"user.nmae", "azure_mfa.exchange.idd"}
+    assert named_fields.in_query("_exists_:sauce.ip AND event.codes:1") - known_names() == {"sauce.ip", "event.codes"}
     text = (SIGMA / "lucene" / "mfa_fatigue.json").read_text(encoding="utf-8").replace("user.name", "user.nmae")
-    assert sigma_fields.in_search(text) - sigma_fields.known() == {"user.nmae"}
+    assert named_fields.in_search(text) - known_names() == {"user.nmae"}
     text = (SIGMA / "lucene" / "mfa_contact_changed_before_success.json").read_text(encoding="utf-8")
-    assert sigma_fields.in_search(text.replace("'user.target.name'", "'user.trg.name'")) - sigma_fields.known() == {
-        "user.trg.name"
-    }
+    assert named_fields.in_search(text.replace("'user.target.name'", "'user.trg.name'")) - known_names() == {"user.trg.name"}
 
 
 @pytest.mark.parametrize("stem", [stem for stem in STEMS if stem not in NO_EQL])
 def test_eql_hits_exactly_the_positive_events(stem: str) -> None:
     documents = sigma_events.stored(stem)
     hits = sigma_run.run_eql((SIGMA / "eql" / f"{stem}.eql").read_text(encoding="utf-8"), documents)
-    assert [hit for hit in hits if len({one["labels"]["case"] for one in hit}) > 1] == []
+    assert [hit for hit in hits if len({event["labels"]["case"] for event in hit}) > 1] == []
     completed = sorted(hit[-1]["event"]["id"] for hit in hits)
     assert completed == sorted(document["event"]["id"] for document in documents if document["labels"]["hit"])
 
@@ -183,7 +156,6 @@ def test_every_part_converts_in_every_language() -> None:
 
 
 def test_a_placeholder_that_no_part_has_is_noticed() -> None:
-    for path, text in convert_rules.outputs().items():
-        assert "{mfa_" not in text, path
-        assert "{index}" not in text, path
-        assert "{events}" not in text, path
+    for path, content in sigma.files().items():
+        for placeholder in (b"{mfa_", b"{index}", b"{events}"):
+            assert placeholder not in content, path

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.bench.generate import Recipe, generate
-from tests.deploy import sigma_fields
-from tests.deploy.sigma_rules import SIGMA
+from deploy.generate.schema import known_names
+from deploy.generate.sigma.rules import SIGMA
+from tests.deploy import named_fields
 from tests.deploy.sigma_run import run_eql
 from tests.deploy.tools import ROOT
+from tests.support.generate import Recipe, generate
 
 Document = dict[str, Any]
 Pair = tuple[str, str]
@@ -35,8 +36,8 @@ def parse(log: str | Path) -> list[Document]:
 
 def findings(documents: list[Document]) -> dict[Pair, str]:
     """The shipper's findings: the ids of both prompts, and the pattern."""
-    found = [one["azure_mfa"]["double_prompt"] for one in documents if one["event"].get("action") == "double_prompt"]
-    return {(one["first"]["id"], one["second"]["id"]): one["pattern"] for one in found}
+    found = [event["azure_mfa"]["double_prompt"] for event in documents if event["event"].get("action") == "double_prompt"]
+    return {(finding["first"]["id"], finding["second"]["id"]): finding["pattern"] for finding in found}
 
 
 def of_results(documents: list[Document]) -> set[Pair]:
@@ -48,7 +49,9 @@ def of_exchanges(documents: list[Document]) -> set[Pair]:
     """What EQL finds in exchanges: the second request must turn out to be a prompt, which takes a second query."""
     prompts = {request["event"]["id"] for request, _ in run_eql(query("prompts"), documents)}
     hits = run_eql(query("exchanges"), documents)
-    return {(one["azure_mfa"]["exchange"]["id"], two["event"]["id"]) for one, two in hits if two["event"]["id"] in prompts}
+    return {
+        (success["azure_mfa"]["exchange"]["id"], two["event"]["id"]) for success, two in hits if two["event"]["id"] in prompts
+    }
 
 
 def sequential(documents: list[Document]) -> set[Pair]:
@@ -84,7 +87,7 @@ def test_of_exchanges_the_nearest_is_the_last_to_start(tmp_path: Path) -> None:
     assert len(ours & theirs) > 100
     assert len(ours ^ theirs) < 10
     assert {second for _, second in theirs} == {second for _, second in ours}
-    start = {one["event"]["id"]: one["@timestamp"] for one in documents if one["event"].get("action") == "mfa-request"}
+    start = {event["event"]["id"]: event["@timestamp"] for event in documents if event["event"].get("action") == "mfa-request"}
     chosen = {second: first for first, second in ours}
     assert ours - theirs, "this log has such a case"
     for first, second in theirs - ours:
@@ -144,5 +147,5 @@ def test_a_user_in_other_letters_is_the_same_user_to_the_shipper() -> None:
 
 def test_the_queries_name_fields_that_exist() -> None:
     for path in FOLDER.glob("*.eql"):
-        assert sigma_fields.in_query(path.read_text(encoding="utf-8"))
-        assert sigma_fields.in_query(path.read_text(encoding="utf-8")) <= sigma_fields.known()
+        assert named_fields.in_query(path.read_text(encoding="utf-8"))
+        assert named_fields.in_query(path.read_text(encoding="utf-8")) <= known_names()

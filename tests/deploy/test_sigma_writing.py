@@ -1,16 +1,16 @@
 """The examples of WRITING_RULES.md: each is parsed, names fields that exist, and the EQL finds what the text says."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.deploy import sigma_fields, sigma_run
-from tests.deploy.sigma_events import Document, codes
-from tests.deploy.sigma_rules import SIGMA, library, rules
-from tests.deploy.tools import ROOT, run
+from deploy.generate.schema import known_names
+from deploy.generate.sigma.events import Document, codes
+from deploy.generate.sigma.rules import SIGMA, rules
+from tests.deploy import named_fields, sigma_run
+from tests.deploy.sigma_offline import sigma_check
 
 TEXT = (SIGMA / "WRITING_RULES.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -33,7 +33,7 @@ def event(
 
 
 def hits(query: str, documents: list[Document]) -> list[list[str]]:
-    return [[one["event"]["id"] for one in hit] for hit in sigma_run.run_eql(query, documents)]
+    return [[event["event"]["id"] for event in hit] for hit in sigma_run.run_eql(query, documents)]
 
 
 def test_each_language_has_its_examples() -> None:
@@ -43,15 +43,15 @@ def test_each_language_has_its_examples() -> None:
 
 @pytest.mark.parametrize("query", [text for name, text in BLOCKS if name != "yaml"])
 def test_queries_name_fields_that_exist(query: str) -> None:
-    named = sigma_fields.in_query(query)
+    named = named_fields.in_query(query)
     assert named
-    assert named <= sigma_fields.known()
+    assert named <= known_names()
 
 
 def test_the_text_names_fields_that_exist() -> None:
     named = set(re.findall(r"`((?:event|user|azure_mfa|source)\.[a-z_.]+)[`:]", TEXT))
     assert len(named) > 8
-    assert named <= sigma_fields.known()
+    assert named <= known_names()
 
 
 @pytest.mark.parametrize("query", blocks("esql"))
@@ -68,24 +68,13 @@ def test_spl_is_balanced_and_uses_known_commands(query: str) -> None:
 
 
 def test_sigma_examples_are_sound(tmp_path: Path) -> None:
-    library("sigma.cli.main")
     for number, text in enumerate(blocks("yaml")):
         (tmp_path / f"mfa_example_number_{number}.yml").write_text(text, encoding="utf-8")
-        assert sigma_fields.in_sigma(text)
-        assert sigma_fields.in_sigma(text) <= sigma_fields.known()
-    command = (
-        sys.executable,
-        "-m",
-        "tests.deploy.sigma_offline",
-        "check",
-        "--fail-on-issues",
-        "-c",
-        SIGMA / "validation.yml",
-        tmp_path,
-    )
-    done = run(*command, cwd=ROOT)
-    assert "Found 0 errors, 0 condition errors and 0 issues." in done.stdout
-    assert done.returncode == 0
+        assert named_fields.in_sigma(text)
+        assert named_fields.in_sigma(text) <= known_names()
+    status, said = sigma_check(tmp_path)
+    assert "Found 0 errors, 0 condition errors and 0 issues." in said
+    assert status == 0
     assert sum(len(list(yaml.safe_load_all(text))) for text in blocks("yaml")) == 6
 
 

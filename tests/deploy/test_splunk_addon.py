@@ -2,19 +2,16 @@
 
 import json
 import re
-import struct
 import xml.etree.ElementTree as ET
-import zlib
 from pathlib import Path
 
 import pytest
 
 from shipper import __version__
 from shipper.emit.formats import SOURCETYPE
-from tests.deploy import splunk_generate
-from tests.deploy.spl_eval import SplError
+from tests.deploy.spl_text import SplError
 from tests.deploy.splunk_app import ADD_ON, ECS, RAW, conf, default
-from tests.deploy.tools import ROOT, run, tool
+from tests.deploy.tools import run, tool
 
 HINT = "make deploy-check fills .cache/splunk"
 CONFS = sorted((ADD_ON / "default").glob("*.conf"))
@@ -135,19 +132,3 @@ def test_navigation_leads_to_views_that_exist() -> None:
     assert named <= views | {"search", "reports", "alerts", "dashboards"}
     assert views <= named
     assert [view.get("name") for view in tree.iter("view") if view.get("default") == "true"] == ["mfa_authentications"]
-
-
-def test_the_lookup_is_generated_from_the_table() -> None:
-    assert splunk_generate.LOOKUP.read_text(encoding="utf-8") == splunk_generate.lookup()
-    assert len(splunk_generate.lookup().splitlines()) == len((ROOT / "schemas" / "status_codes.csv").read_text().splitlines())
-
-
-@pytest.mark.parametrize(("name", "size"), splunk_generate.ICONS.items())
-def test_icons_are_generated_and_of_the_right_size(name: str, size: int) -> None:
-    """By their pixels: zlib may pack them differently in another version."""
-    data = (ADD_ON / "static" / name).read_bytes()
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", data[16:24]) == (size, size)
-    length = int.from_bytes(data[33:37], "big")
-    assert data[37:41] == b"IDAT"
-    assert zlib.decompress(data[41 : 41 + length]) == splunk_generate.pixels(size)

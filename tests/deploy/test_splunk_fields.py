@@ -1,26 +1,20 @@
-"""What the add-on's props make of real events; every field that it names exists; CIM values."""
+"""What the add-on's props say of events and raw lines: regular expressions, times, and every field that they name."""
 
-import csv
 import json
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 import regex
 
 from tests.deploy import splunk_app as app
-from tests.deploy.spl_search import holds, parse
-from tests.deploy.splunk_app import DEFAULT_FIELDS, ECS, RAW, default, fields, schema_fields, search_time
-from tests.deploy.splunk_events import GOLDEN, documents, event, events
-from tests.deploy.tools import ROOT
+from tests.deploy.spl_text import comparisons, expression_fields, search_fields
+from tests.deploy.splunk_app import CIM_ACTIONS, DEFAULT_FIELDS, ECS, RAW, default, fields, schema_fields, settings
 
-CIM_ACTIONS = {"success", "failure", "pending", "error", "unknown"}
 QUOTES = re.compile("['\"]{2}|[\u2018-\u201f]")
 REGEX_SETTINGS = ("LINE_BREAKER", "EVENT_BREAKER", "TIME_PREFIX")
+STAMP = "2017-02-14T02:57:19.234778Z"
 
 
 @pytest.mark.parametrize("sourcetype", [ECS, RAW])
@@ -41,10 +35,8 @@ def test_time_stamps_are_found_where_props_look_for_them(sourcetype: str) -> Non
     known = {"%Y": "%Y", "%m": "%m", "%d": "%d", "%H": "%H", "%M": "%M", "%S": "%S", "%6N": "%f", "%Z": "%z"}
     format_ = re.sub("|".join(known), lambda match: known[match[0]], stanza["TIME_FORMAT"])
     assert not re.sub("%[YmdHMSfz]", "", format_).count("%")
-    for document in documents()[:50]:
+    for document in whole_events("codes"):
         raw = json.dumps(document, separators=(",", ":")) if sourcetype == ECS else document["event"]["original"]
-        if document["event"]["kind"] != "event":
-            continue
         start = regex.search(stanza["TIME_PREFIX"], raw)
         assert start is not None
         stamp = raw[start.end() : start.end() + int(stanza["MAX_TIMESTAMP_LOOKAHEAD"])].split('"')[0].split("|")[0]
@@ -54,6 +46,14 @@ def test_time_stamps_are_found_where_props_look_for_them(sourcetype: str) -> Non
     assert int(stanza["MAX_DAYS_AGO"]) > age.days
 
 
+def whole_events(case: str) -> list[dict[str, Any]]:
+    """The events of a golden case that stand for a line which was understood."""
+    text = (app.GOLDEN / case / "expected.ndjson").read_text(encoding="utf-8")
+    found = [document for document in map(json.loads, text.splitlines()) if document["event"]["kind"] == "event"]
+    assert found
+    return found
+
+
 def test_an_event_of_the_longest_line_is_not_cut() -> None:
     assert default("props")[ECS]["TRUNCATE"] == "0"
     assert int(default("props")[RAW]["TRUNCATE"]) >= 1 << 20
@@ -61,11 +61,11 @@ def test_an_event_of_the_longest_line_is_not_cut() -> None:
 
 @pytest.mark.parametrize("sourcetype", [ECS, RAW])
 def test_aliases_and_evals_read_fields_that_exist(sourcetype: str) -> None:
-    own = schema_fields() if sourcetype == ECS else frozenset().union(*(set(one.groupindex) for one, _ in app.extractions(RAW)))
+    own = schema_fields() if sourcetype == ECS else {name for pattern, _ in app.extractions(RAW) for name in pattern.groupindex}
     there = DEFAULT_FIELDS | own
     assert set(app.aliases(sourcetype).values()) <= there
-    for name, node in app.evals(sourcetype).items():  # none sees another, nor a lookup
-        assert set(node.fields()) <= there | set(app.aliases(sourcetype)), name
+    for name, text in settings(sourcetype, "EVAL").items():  # none sees another, nor a lookup
+        assert expression_fields(text) <= there | set(app.aliases(sourcetype)), name
     for _, source in app.extractions(sourcetype):
         assert source in there
 
@@ -76,164 +76,58 @@ def test_what_props_make_hides_no_field_of_the_event() -> None:
 
 @pytest.mark.parametrize("sourcetype", [ECS, RAW])
 def test_transforms_and_lookups_exist_with_their_columns(sourcetype: str) -> None:
-    for name, wanted, added, _ in app.lookups(sourcetype):
+    for name, wanted, added in app.lookups(sourcetype):
         assert name in default("transforms")
         assert set(wanted) | set(added) <= set(app.table(name)[0]), name
         assert set(wanted.values()) <= fields(sourcetype)
-    for text in app.settings(sourcetype, "REPORT").values():
+    for text in settings(sourcetype, "REPORT").values():
         assert set(re.split(r"\s*,\s*", text)) <= set(default("transforms"))
-    used = {name for one in (ECS, RAW) for name, *_ in app.lookups(one)} | set(app.settings(RAW, "REPORT").values())
+    used = {name for kind in (ECS, RAW) for name, *_ in app.lookups(kind)} | set(settings(RAW, "REPORT").values())
     assert used == set(default("transforms"))
 
 
-def authentications() -> list[dict[str, Any]]:
-    return [one for one in events() if one.get("event.action") in ("mfa-status", "mfa-result")]
+@pytest.mark.parametrize("sourcetype", [ECS, RAW])
+def test_events_have_the_fields_of_cim(sourcetype: str) -> None:
+    wanted = {
+        "action",
+        "app",
+        "authentication_method",
+        "dest",
+        "dest_nt_domain",
+        "reason",
+        "severity",
+        "signature",
+        "signature_id",
+    }
+    assert wanted | {"src", "user", "vendor_product"} <= app.made_fields(sourcetype)
 
 
-def test_authentications_have_the_fields_of_cim() -> None:
-    assert len(authentications()) > 1000
-    for one in authentications():
-        assert one["action"] in CIM_ACTIONS
-        for field in ("app", "dest", "signature", "signature_id", "reason", "vendor_product", "severity"):
-            assert one.get(field), (field, one["_raw"])
-        assert ("user" in one) == ("user.name" in one)
-        assert "src_user" not in one
-    assert {one["action"] for one in authentications()} == {"success", "failure", "pending", "unknown"}
+def test_a_code_and_a_constant_look_up_the_same() -> None:
+    """An event has one or the other."""
+    by_name = dict(zip(settings(RAW, "LOOKUP"), app.lookups(RAW), strict=True))
+    fields_of = {name: {*wanted.values(), *added.values()} for name, (_, wanted, added) in by_name.items()}
+    assert fields_of["mfa_code"] == fields_of["mfa_constant"]
 
 
-def test_action_is_the_outcome_except_while_the_user_is_waited_for() -> None:
-    for one in authentications():
-        pending = one["azure_mfa.status.class"] == "pending"
-        assert one["action"] == ("pending" if pending else one.get("event.outcome")), one["_raw"]
-
-
-def test_duration_is_in_seconds() -> None:
-    complete = [one for one in authentications() if "event.duration" in one]
-    assert complete
-    for one in complete:
-        assert one["duration"] == pytest.approx(one["event.duration"] / 1e9)
-        between = datetime.fromisoformat(one["event.end"]) - datetime.fromisoformat(one["event.start"])
-        assert one["duration"] == pytest.approx(between.total_seconds())
+@pytest.mark.parametrize("sourcetype", [ECS, RAW])
+def test_actions_are_those_of_cim(sourcetype: str) -> None:
+    text = settings(sourcetype, "EVAL")["action"]
+    compared = {value for _, value in comparisons(text)}
+    results = set(re.findall(r'"([^"]*)"', re.sub(r"match\([^)]*\)\$?\"\)", "", text))) - compared
+    assert results <= CIM_ACTIONS | compared
 
 
 def test_every_severity_of_the_schema_has_a_word() -> None:
-    schema = json.loads((ROOT / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
-    numbers = schema["properties"]["event"]["properties"]["severity"]["enum"]
-    words = [event({"@timestamp": "2017-02-14T02:57:19Z", "event": {"severity": one}})["severity"] for one in numbers]
-    assert words == ["informational", "low", "medium", "high", "critical"]
-
-
-STAMP = "2017-02-14T02:57:19.234778Z"
-IAM = {"category": ["iam"], "outcome": "success", "dataset": "azure_mfa.server"}
-ANNA, CARL = {"name": "anna", "domain": "DOM"}, {"name": "carl", "domain": "example.com", "email": "carl@example.com"}
-
-
-@pytest.mark.parametrize(
-    ("document", "expected"),
-    [
-        (
-            {
-                "event": IAM | {"action": "user-change"},
-                "user": ANNA | {"target": CARL},
-                "azure_mfa": {"change": {"field": "phone"}},
-            },
-            {"action": "modified", "user": "carl", "src_user": "anna", "object_category": "user", "object_attrs": "phone"}
-            | {"change_type": "AAA", "status": "success", "dest_nt_domain": None, "object": "carl"},
-        ),
-        (
-            {"event": IAM | {"action": "device-delete"}, "user": CARL | {"target": ANNA}},
-            {"action": "deleted", "user": "anna", "src_user": "carl", "object_category": "device", "dest_nt_domain": "DOM"},
-        ),
-        (
-            {"event": IAM | {"action": "user-add"}, "user": {"target": ANNA}},
-            {"action": "created", "user": "anna", "src_user": None},
-        ),
-        ({"event": IAM | {"action": "token-change"}}, {"action": "modified", "object_category": "token"}),
-        (
-            {
-                "event": {"action": "mfa-error", "dataset": "azure_mfa.nps"},
-                "error": {"code": "REQUEST_MISSING_CODE", "message": "why"},
-            },
-            {"action": "error", "reason": "why", "reason_id": "REQUEST_MISSING_CODE", "signature_id": "REQUEST_MISSING_CODE"}
-            | {"authentication_service": "NPS extension"},
-        ),
-        (
-            {"event": {"action": "primary-auth-result", "outcome": "failure", "reason": "wrong password"}}
-            | {"azure_mfa": {"primary_auth": {"type": "AD"}}, "source": {"ip": "192.0.2.7", "port": 4711}},
-            {
-                "action": "failure",
-                "reason": "wrong password",
-                "authentication_method": "AD",
-                "src": "192.0.2.7",
-                "src_port": 4711,
-            },
-        ),
-        ({"event": {"action": "primary-auth-request", "outcome": "unknown"}}, {"action": "pending"}),
-        (
-            {"event": {"action": "mfa-request", "outcome": "unknown"}, "user": ANNA},
-            {"action": "pending", "dest_nt_domain": "DOM"},
-        ),
-        ({"event": {"action": "log"}, "host": {"name": "mfa07"}}, {"action": None, "dest": "mfa07"}),
-        ({"log": {"syslog": {"hostname": "mfa08"}}, "host": {"name": "relay"}, "event": {}}, {"dest": "mfa08"}),
-    ],
-)
-def test_events_that_the_samples_lack(document: dict[str, Any], expected: dict[str, Any]) -> None:
-    known = schema_fields()
-    one = search_time(ECS, json.dumps({"@timestamp": STAMP, **document}))
-    assert {name for name in one if "." in name or "{" in name} <= known, "the sample names a field that events do not have"
-    assert {name: one.get(name) for name in expected} == expected
-
-
-def matching(eventtype: str) -> list[dict[str, Any]]:
-    term = parse(default("eventtypes")[eventtype]["search"])
-    return [one for one in events() if holds(term, one)]
+    numbers = app.possible_values()["event.severity"]
+    words = dict(re.findall(r"'event\.severity'==(\d+),\"(\w+)\"", settings(ECS, "EVAL")["severity"]))
+    assert words == {"10": "informational", "21": "low", "47": "medium", "73": "high", "99": "critical"}
+    assert set(words) == numbers
 
 
 @pytest.mark.parametrize("name", default("eventtypes"))
-def test_event_types_name_fields_and_values_that_exist(name: str) -> None:
-    schema = json.loads((ROOT / "schemas" / "event.schema.json").read_text(encoding="utf-8"))["properties"]["event"]["properties"]
-    with open(ROOT / "schemas" / "status_codes.csv", encoding="utf-8") as file:
-        classes = {row["class"] for row in csv.DictReader(file)}
-    values = {
-        "event.action": schema["action"]["enum"],
-        "event.kind": schema["kind"]["enum"],
-        "event.category{}": schema["category"]["items"]["enum"],
-        "azure_mfa.status.class": classes,
-        "azure_mfa.status.prompted": {"true", "false"},
-        "action": CIM_ACTIONS,
-        "sourcetype": {ECS, RAW},
-    }
-    term = parse(default("eventtypes")[name]["search"])
-    compared = dict(term.comparisons())
-    assert set(term.fields()) <= fields(compared["sourcetype"])
-    for field, value in term.comparisons():
-        assert value == "*" or value in values[field], (field, value)
-
-
-def test_event_types_hold_what_they_say() -> None:
-    def kept(keep: Any) -> list[str]:
-        return [one["event"]["id"] for one in documents() if keep(one)]
-
-    def found(name: str) -> list[str]:
-        return [one["event.id"] for one in matching(name)]
-
-    def status(name: str, value: Any) -> list[str]:
-        return kept(
-            lambda one: (
-                one["event"].get("action") in ("mfa-status", "mfa-result") and one["azure_mfa"]["status"].get(name) == value
-            )
-        )
-
-    assert found("mfa_double_prompt") == kept(lambda one: "double_prompt" in one.get("azure_mfa", {})) != []
-    assert found("mfa_unparsed") == kept(lambda one: one["event"]["kind"] == "pipeline_error") != []
-    assert found("mfa_prompt") == status("prompted", True) != []
-    assert found("mfa_fraud") == status("class", "fraud") != []
-    assert found("mfa_lockout") == status("class", "blocked") != []
-    assert found("mfa_cache_hit") == status("class", "cached") != []
-    assert found("mfa_bypass") == status("class", "bypassed") != []
-    assert found("mfa_authentication_pending") == status("class", "pending") != []
-    parts = [len(found(f"mfa_authentication_{one}")) for one in ("success", "failure", "pending")]
-    assert sum(parts) + sum(one["action"] == "unknown" for one in authentications()) == len(found("mfa_authentication"))
+def test_event_types_name_fields_that_exist(name: str) -> None:
+    search = default("eventtypes")[name]["search"]
+    assert search_fields(search) <= app.existing(search)
 
 
 def test_fields_that_the_readme_names_exist() -> None:
@@ -248,50 +142,44 @@ def test_fields_that_the_readme_names_exist() -> None:
     assert events_named <= set(default("eventtypes")) | set(default("macros"))
 
 
-def shipped(log: Path) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "shipper", "parse", "--deterministic", "--quiet", str(log)]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True, timeout=60)
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 @pytest.mark.parametrize("case", ["users", "results", "codes", "outcome-conflict", "article-ascii"])
 def test_raw_lines_say_what_the_shipper_says(case: str) -> None:
     """Where a line says it by itself: the user of a request, the code of a status, both of a result."""
     seen: set[str] = set()
-    constants = {row["constant"] for row in app.table("azure_mfa_status_codes")} - {""}  # the shipper also goes by descriptions
-    for document in shipped(GOLDEN / case / "input.log"):
+    constants = {row["constant"] for row in app.table("azure_mfa_status_codes")}  # the shipper also goes by descriptions
+    for document in whole_events(case):
         raw = document["event"]["original"]
-        if document["event"]["kind"] == "pipeline_error" or QUOTES.search(raw.replace(", '', ", "")):
+        if QUOTES.search(raw.replace(", '', ", "")):
             continue  # doubled and curly quotes are the shipper's business
-        one, action = search_time(RAW, raw), document["event"]["action"]
+        line, action = app.extracted(raw), document["event"]["action"]
         status, user = document.get("azure_mfa", {}).get("status", {}), document.get("user", {})
-        assert (one["process_id"], one["component"]) == (str(document["process"]["pid"]), document["event"]["provider"])
+        assert (line["process_id"], line["component"]) == (str(document["process"]["pid"]), document["event"]["provider"])
         seen.add(action)
         if action in ("mfa-request", "mfa-result"):
-            assert one.get("user") == user.get("name"), raw
-            assert one.get("dest_nt_domain") == (None if "email" in user else user.get("domain")), raw
+            assert line.get("user_name") == user.get("name"), raw
+            assert line.get("dest_nt_domain") == (None if "email" in user else user.get("domain")), raw
         if action == "mfa-verdict":
-            assert one["auth_result"] == str(document["azure_mfa"]["auth_result"])
+            assert line["auth_result"] == str(document["azure_mfa"]["auth_result"])
         if action == "mfa-status":
-            assert one["status_code"] == one["signature_id"] == str(status["code"])
-        if (action == "mfa-status" and status["class"] != "unknown") or one.get("status_constant") in constants:
-            assert (one.get("status_class"), one.get("authentication_method")) == (status["class"], status["method"]), raw
-            assert one["severity"] == status["severity"]
-        if action == "mfa-result" and status["class"] != "pending":
-            assert one["action"] == document["event"]["outcome"]
+            assert line["status_code"] == str(status["code"])
+        if action == "mfa-result":
+            assert line["status_constant"] == status.get("constant") or line["status_constant"] not in constants, raw
+            assert line["mfa_verdict"] == ("succeeded" if document["event"]["outcome"] == "success" else "failed")
     assert seen & {"mfa-request", "mfa-result", "mfa-status"}
 
 
 def test_pending_is_pending_in_raw_results_too() -> None:
-    constants = [row["constant"] for row in app.table("azure_mfa_status_codes") if row["class"] == "pending" and row["constant"]]
-    assert constants
-    for constant in constants:
-        line = f"{STAMP}|i|1|2|pfsvc|Pfauth failed for user 'anna' from 192.0.2.7:80. Call status: {constant} - \"x\"."
-        one = search_time(RAW, line)
-        assert (one["action"], one["src"], one["src_port"], one["user"]) == ("pending", "192.0.2.7", "80", "anna")
+    wanted = {row["constant"] for row in app.table("azure_mfa_status_codes") if row["class"] == "pending"} - {""}
+    assert wanted
+    (pattern,) = re.findall(r'match\(status_constant,"([^"]+)"\),"pending"', settings(RAW, "EVAL")["action"])
+    assert {row["constant"] for row in app.table("azure_mfa_status_codes") if regex.search(pattern, row["constant"])} == wanted
 
 
-def test_an_address_of_version_6_stays_whole() -> None:
-    for written, address in (("2001:db8::7", "2001:db8::7"), ("[2001:db8::7]:443", "2001:db8::7")):
-        line = f"{STAMP}|i|1|2|pfsvc|Pfauth failed for user 'bob' from {written}. Call status: FAILED_PHONE_BUSY - \"x\"."
-        assert search_time(RAW, line)["src_ip"] == address
+@pytest.mark.parametrize(
+    ("written", "address", "port"),
+    [("192.0.2.7:80", "192.0.2.7", "80"), ("2001:db8::7", "2001:db8::7", None), ("[2001:db8::7]:443", "2001:db8::7", "443")],
+)
+def test_addresses_of_raw_results_stay_whole(written: str, address: str, port: str | None) -> None:
+    line = f"{STAMP}|i|1|2|pfsvc|Pfauth failed for user 'bob' from {written}. Call status: FAILED_PHONE_BUSY - \"x\"."
+    found = app.extracted(line)
+    assert (found["src_ip"], found.get("src_port"), found["user_name"]) == (address, port, "bob")

@@ -1,4 +1,4 @@
-"""Dashboards, macros and saved searches: every field that they name exists, and every macro and token."""
+"""Dashboard, macros and saved searches: every field that they name exists, every value, every macro and token."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -6,10 +6,25 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.deploy import spl
-from tests.deploy.spl_eval import SplError
-from tests.deploy.splunk_app import ECS, RAW, default, expand, fields, schema_fields
-from tests.deploy.splunk_events import documents
-from tests.deploy.splunk_searches import DASHBOARD, SAVED, TOKEN, TOKENS, VIEWS, existing, filled, panels, saved
+from tests.deploy.spl_text import SplError, comparisons
+from tests.deploy.splunk_app import (
+    DASHBOARD,
+    ECS,
+    RAW,
+    TOKEN,
+    VIEWS,
+    default,
+    existing,
+    expand,
+    fields,
+    filled,
+    golden_documents,
+    panels,
+    possible_values,
+    saved,
+    schema_fields,
+    settings,
+)  # fmt: skip
 
 WANTED = {
     *("outcomes", "methods", "failures", "double_prompts_over_time", "double_prompt_gaps", "double_prompt_list", "top_users"),
@@ -21,29 +36,27 @@ WANTED = {
 
 @pytest.mark.parametrize("name", panels())
 def test_fields_of_every_panel_exist(name: str) -> None:
-    search = filled(panels()[name], **TOKENS)
+    search = filled(panels()[name])
     assert spl.check(search, existing(search))
 
 
 @pytest.mark.parametrize("name", [name for name in default("macros") if "args" not in default("macros")[name]])
 def test_fields_of_every_macro_exist(name: str) -> None:
     search = expand(f"`{name}`")
-    if not search.startswith(("index", "`")):
+    if not search.startswith("index"):
         search = f"index=* | {search}"
     assert spl.check(search, existing(search))
 
 
-@pytest.mark.parametrize("name", [name for name, _ in saved()])
+@pytest.mark.parametrize("name", saved())
 def test_fields_of_every_saved_search_exist(name: str) -> None:
-    search = expand(dict(saved())[name])
+    search = expand(saved()[name])
     assert spl.check(search, existing(search))
 
 
-@pytest.mark.skipif(not SAVED.exists(), reason="there are no saved searches")
 def test_saved_searches_search() -> None:
-    assert len(list(saved())) > 0
-    for name, search in saved():
-        assert search, name
+    assert len(saved()) > 0
+    for name, search in saved().items():
         assert ECS in expand(search) or "event." in search or "azure_mfa." in search, name
 
 
@@ -58,14 +71,13 @@ def test_a_renamed_field_is_noticed() -> None:
     used |= {"event.action", "event.kind"}  # in macros
     assert len(used) > 15
     for field in used:
-        there = fields(ECS) - {field}
         with pytest.raises(SplError, match=re.escape(field)):
-            check_all(there)
+            check_every_panel(fields(ECS) - {field})
 
 
-def check_all(there: frozenset[str]) -> None:
+def check_every_panel(there: frozenset[str]) -> None:
     for query in panels().values():
-        spl.check(filled(query, **TOKENS), there)
+        spl.check(filled(query), there)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +90,7 @@ def check_all(there: frozenset[str]) -> None:
         "event.code=7 | streamstats current=f window=5 last(event.code) AS before BY user.name | where before=129",
         'index=* | rex field=message "(?<word>[a-z]+)" | stats count BY word',
         "event.action=double_prompt earliest=-1d | stats count AS n values(message) BY user.name\n| where n > 2",
+        'index=* | eval who=lower(coalesce(\'user.domain\', "-")) . "\\\\" . \'user.name\', few=if(NOT (1 IN (1, 2)), -1, null()) | where who!="x"',
     ],
 )
 def test_searches_as_others_write_them_are_understood(search: str) -> None:
@@ -90,12 +103,16 @@ def test_searches_as_others_write_them_are_understood(search: str) -> None:
     [
         ("index=* event.aktion=x", "no such field here: event.aktion"),
         ("index=* | stats count BY event.code | where event.action=1", "no such field"),
-        ("index=* | eval x=event.action", "no such field here: action, event|no such field here: event"),
+        ("index=* | eval x=event.action", "no such field here: event"),
         ("index=* | stats count BY user | table usr", "usr"),
         ("index=* | stats cuont BY user", "no such function of stats"),
+        ("index=* | stats count(eval(usr=1)) BY user", "usr"),
         ("index=* | stats count BY user | sort - total", "total"),
-        ("index=* | evaluate x=1", "no command"),
+        ("index=* | evaluate x=1", "does not know the command evaluate"),
         ("index=* | eval x=if(user=1,2", "bracket"),
+        ('index=* | eval x="a', "quote"),
+        ("index=* | eval x=user src", "an operator is missing before 'src'"),
+        ("index=* | where user=", "a value is missing"),
         ("index=* | where foo(user)", "no such function"),
         ("index=* | rename user AS", "OLD AS NEW"),
         ("`mfa_evnets`", "no such macro"),
@@ -109,30 +126,71 @@ def test_mistakes_are_noticed(search: str, why: str) -> None:
         spl.check(expand(search), fields(ECS))
 
 
+def test_arguments_of_macros_are_filled_in_and_their_fields_looked_up() -> None:
+    macros = {"of(2)": {"definition": "search $field$=$value$", "args": "field, value"}}
+    good = expand("index=* | `of(event.code, 21)`", macros)
+    assert good == "index=* | search event.code=21"
+    assert spl.check(good, fields(ECS))
+    with pytest.raises(SplError, match=r"event\.cood"):
+        spl.check(expand("index=* | `of(event.cood, 21)`", macros), fields(ECS))
+    with pytest.raises(SplError, match="no such macro"):
+        expand("index=* | `of(event.code)`", macros)
+    with pytest.raises(SplError, match="no argument valeu"):
+        expand("`of(a, b)`", {"of(2)": {"definition": "search $field$=$valeu$", "args": "field, value"}})
+
+
+SEARCHES = {
+    **{f"panel {name}": query for name, query in panels().items()},
+    **{f"macro {name}": f"`{name}`" for name in default("macros")},
+    **{f"saved search {name}": search for name, search in saved().items()},
+    **{f"event type {name}": stanza["search"] for name, stanza in default("eventtypes").items()},
+    **{f"EVAL-{name} of {kind}": text for kind in (ECS, RAW) for name, text in settings(kind, "EVAL").items()},
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_values_that_are_compared_exist(name: str) -> None:
+    """A search for a value that no event has finds nothing, and nobody is told."""
+    assert impossible(filled(SEARCHES[name])) == set()
+
+
+def test_a_value_that_does_not_exist_is_noticed() -> None:
+    assert len({pair for search in SEARCHES.values() for pair in comparisons(filled(search))}) > 50
+    search = (
+        """event.action IN ("mfa-status", "mfa-resutl") | where 'event.kind'=="allert" OR in('event.outcome',"success","ok")"""
+    )
+    assert impossible(search) == {("event.action", "mfa-resutl"), ("event.kind", "allert"), ("event.outcome", "ok")}
+
+
+def impossible(search: str) -> set[tuple[str, str]]:
+    """The comparisons with a value that the field never has."""
+    known = possible_values()
+    return {(field, value) for field, value in comparisons(search) if field in known and value not in known[field] | {"*"}}
+
+
 def test_the_dashboard_has_every_panel_and_sound_tokens() -> None:
     assert set(panels()) == WANTED
     root = ET.parse(DASHBOARD).getroot()
     assert (root.tag, root.get("version")) == ("form", "1.1")  # without it Splunk warns of an old jQuery
-    inputs = {one.get("token") for one in root.iter("input")} | {one.get("token") for one in root.iter("set")}
+    tokens = {element.get("token") for tag in ("input", "set") for element in root.iter(tag)}
     for element in root.iter():
         for text in (element.text or "", element.get("depends") or ""):
             for name, _ in TOKEN.findall(text):
-                assert name in inputs or name.split(".")[0] in ("span", "row"), name
+                assert name in tokens or name.split(".")[0] in ("span", "row"), name
         if element.tag == "set":
             column = re.fullmatch(r"\$row\.(\w+)\$", element.text or "")
             assert column
-            assert column[1] in spl.check(filled(panels()["top_users"], **TOKENS), fields(ECS))
+            assert column[1] in spl.check(filled(panels()["top_users"]), fields(ECS))
         if element.tag == "panel":
             assert [next(element.iter(tag)).text for tag in ("earliest", "latest")] == ["$span.earliest$", "$span.latest$"]
 
 
 def test_choices_of_the_dashboard_exist_in_events() -> None:
     root = ET.parse(DASHBOARD).getroot()
-    choices = {one.get("token"): {choice.get("value") for choice in one.iter("choice")} for one in root.iter("input")}
-    there = {document["event"]["dataset"] for document in documents()} | {"azure_mfa.nps", "*"}
-    assert choices["dataset"] <= there
-    for one in root.iter("input"):
-        assert one.get("token") == "span" or one.findtext("default") in choices[one.get("token")]
+    choices = {choice.get("token"): {value.get("value") for value in choice.iter("choice")} for choice in root.iter("input")}
+    assert choices["dataset"] <= {document["event"]["dataset"] for document in golden_documents()} | {"*"}
+    for choice in root.iter("input"):
+        assert choice.get("token") == "span" or choice.findtext("default") in choices[choice.get("token")]
 
 
 def test_every_view_is_well_formed_and_checked() -> None:

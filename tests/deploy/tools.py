@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-DEPLOY = ROOT / "deploy"
+from deploy.generate.places import DEPLOY as DEPLOY
+from deploy.generate.places import ROOT as ROOT
+
 PLACES = (Path(sys.executable).parent, ROOT / ".cache" / "splunk" / "bin")  # `make deploy-check` fills them
 
 
-def missing(what: str) -> None:
+def missing(reason: str) -> None:
     """Skip the test, or fail it in CI, where every tool must be there."""
     if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def tool(name: str, hint: str) -> str:
@@ -28,7 +29,7 @@ def tool(name: str, hint: str) -> str:
     return str(found)
 
 
-SAID: list[str] = []  # the last line of each vendor's tool that was content, for the end of the report
+SAID: list[str] = []  # the last line of each vendor's tool that found nothing wrong, for the end of the report
 OURS = {"shipper", "sh", "bash"}
 
 
@@ -38,8 +39,8 @@ def run(*command: str | Path, cwd: Path | None = None, stdin: str | None = None)
     done = subprocess.run(words, cwd=cwd, input=stdin, text=True, capture_output=True, timeout=300)
     name, lines = Path(words[0]).name, (done.stdout.strip() or done.stderr.strip()).splitlines()
     if not done.returncode and not OURS & {name, *words}:
-        what = [word for word in words[1:3] if not word.startswith("/")]
+        subcommand = [word for word in words[1:3] if not word.startswith("/")]
         counts = [line.strip() for line in lines[-9:] if line.strip().rpartition(" ")[2].isdigit()]  # appinspect has one a line
         last = ", ".join(counts) if len(counts) > 3 else lines[-1].strip() if lines else "nothing to say"
-        SAID.append(f"{' '.join([name, *what])}: {last}")
+        SAID.append(f"{' '.join([name, *subcommand])}: {last}")
     return done

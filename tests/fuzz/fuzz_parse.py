@@ -36,7 +36,7 @@ from shipper.model import Chunk, Counts, LogFile
 from shipper.read.files import READ_SIZE, read_chunks
 from shipper.read.identity import identify
 from shipper.times import EPOCH
-from tests.fuzz import grammar
+from tests.support import grammar
 
 GUIDED = importlib.util.find_spec("atheris") is not None and "--random" not in sys.argv
 if GUIDED:
@@ -72,13 +72,13 @@ class Counted(Pipeline):
     def open(self, file: LogFile, last_time: str | None = None) -> None:
         super().open(file, last_time)
         if isinstance(self.parser, FastParser):
-            scratch = self.parser._scratch
+            scratch = self.parser.threads.scratch
 
             def counting(file: LogFile) -> Parser:
                 self.templates += 1
                 return scratch(file)
 
-            self.parser._scratch = counting
+            self.parser.threads.scratch = counting
 
 
 class Fuzzer:
@@ -185,7 +185,7 @@ def _count(data: bytes, encoding: str) -> int:
 
 
 def _shipped(pipeline: Pipeline, chunks: Iterator[Chunk]) -> bytes:
-    return b"".join([*map(pipeline, chunks), pipeline.close()])
+    return b"".join([*(pipeline(chunk).data for chunk in chunks), pipeline.close().data])
 
 
 def main(arguments: Sequence[str]) -> None:

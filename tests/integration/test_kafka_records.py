@@ -7,9 +7,10 @@ from confluent_kafka import Consumer, Message
 
 from shipper.deliver.kafka.client import KafkaOptions
 from shipper.deliver.kafka.sink import KafkaSink
-from shipper.deliver.sink import Batch
+from shipper.deliver.sink import Batch, joined
+from shipper.model import Origin
 from shipper.sidecar.assemble import client_class
-from tests.real.kafka import Broker, create_topic
+from tests.support.kafka import Broker, create_topic
 
 USERS = [f"user{number}" for number in range(40)]
 
@@ -20,8 +21,9 @@ def sent_by(client: str, broker: Broker) -> dict[bytes, Message]:
     create_topic(broker.address, topic, 5)
     sink = KafkaSink(KafkaOptions((broker.address,), topic, client=client), client_class(client))
     sink.open()
-    text = '{{"event":{{"id":"0123456789abcdef-0","dataset":"azure_mfa.radius","kind":"event"}},"user":{{"name":"{}"}}}}\n'
-    sink.send(Batch(1, "".join(text.format(user) for user in USERS).encode(), len(USERS)))
+    radius = Origin("Mfa.log", "azure_mfa.radius", "event")
+    events = [(user.encode(), ("2017-02-14T02:57:19Z", "0123456789abcdef-0", radius, user)) for user in USERS]
+    sink.send(Batch(1, (joined(events),)))
     end = time.monotonic() + 30
     while not sink.poll(0.2):
         assert time.monotonic() < end, "the batch is done"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.process import Shipper, configuration, until
-from tests.real.kafka import free_port, read_topic, start_or_skip
-from tests.real.secure import MECHANISM, USERS, SecureBroker
+from tests.support.kafka import free_port, read_topic, start_or_skip
+from tests.support.process import Shipper, configuration, until
+from tests.support.secure import MECHANISM, USERS, SecureBroker
 
 CLIENTS = ["kafka-python", "confluent-kafka"]
 LOG = (Path(__file__).parents[2] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()

@@ -25,9 +25,10 @@ from shipper.decode.library import read_schema
 from shipper.model import Counts, LogFile
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import GZIP_MAGIC, LINE_LIMIT, read_chunks
-from shipper.read.identity import HEAD, Input, Log, identify, open_inputs
+from shipper.read.identity import FINGERPRINT_SPAN, identify
+from shipper.read.inputs import Input, Log, open_inputs
 from shipper.times import EPOCH
-from tests.property.logs import library, log_file, logs, mark_length, short_reads
+from tests.support.logs import library, log_file, logs, mark_length, short_reads
 
 Event = dict[str, Any]
 
@@ -117,7 +118,7 @@ def shipped(
     pipeline.open(file)
     start = mark_length(data)
     reads = read_chunks(short_reads(data[start:], sizes), start, file.encoding, max(sizes), limit)
-    return b"".join([*map(pipeline, reads), pipeline.close()]), counts
+    return b"".join([*(pipeline(chunk).data for chunk in reads), pipeline.close().data]), counts
 
 
 PIECES = ("\n", "\r", "\r\n", "\x00", "\ufeff", "|", f"{STAMP}|", STAMP, "2017-02-30T02:57:19Z|", "1970-01-01T00:00:00Z", "ä", "山", "👤",
@@ -234,7 +235,7 @@ def test_the_same_bytes_from_a_file_from_gzip_and_from_a_pipe(
     for path in (plain, packed):
         with open_inputs([str(path)], deterministic=True) as (sources, stdin):
             again = Counts()
-            blocks = [block for source in sources for block, _ in run_source(usual, without_path(source), stdin, again)]
+            blocks = [block.data for source in sources for block, _ in run_source(usual, without_path(source), stdin, again)]
             assert b"".join(blocks) == expected
             assert again == counts
 
@@ -248,7 +249,9 @@ def test_every_event_is_of_the_schema(data: bytes) -> None:
         assert list(validator.iter_errors(orjson.loads(event))) == []
 
 
-@pytest.mark.parametrize("length", [HEAD - 60, HEAD - 1, HEAD, HEAD + 1, 3 * HEAD])
+@pytest.mark.parametrize(
+    "length", [FINGERPRINT_SPAN - 60, FINGERPRINT_SPAN - 1, FINGERPRINT_SPAN, FINGERPRINT_SPAN + 1, 3 * FINGERPRINT_SPAN]
+)
 @pytest.mark.parametrize("dated", [True, False])
 def test_who_a_file_is_that_begins_with_undated_lines(length: int, dated: bool) -> None:
     undated = (b"x" * 99 + b"\n") * (length // 100) + b"y" * (length % 100 - 1) + b"\n"

@@ -9,25 +9,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from io import BytesIO
-from typing import Any
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shipper.decode.facts import Library
-from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.read.identity import identify
-from tests.property import oracle
-from tests.property.oracle import SECOND
+from tests.support import oracle
+from tests.support.findings import findings
+from tests.support.logs import entries, library
+from tests.support.oracle import SECOND
 
 US = 1000
 MINUTE = 60 * SECOND
@@ -76,15 +73,10 @@ class Log:
         return Settings(
             library=library(),
             options=Options(exchange_timeout=self.timeout),
-            rule=Rule(self.window, self.timeout, self.retries),
+            detectors={"double_prompt": Rule(self.window, self.timeout, self.retries)},
             fast=fast,
             read_size=read_size,
         )
-
-
-@cache
-def library() -> Library:
-    return load()
 
 
 @st.composite
@@ -153,14 +145,14 @@ def log_file(data: bytes) -> LogFile:
     return identify("input.log", BytesIO(data).read, "1970-01-01T00:00:00.000000Z")
 
 
-def ship(how: Settings, *files: bytes) -> bytes:
+def ship(how: Settings, *files: bytes, counts: Counts | None = None) -> bytes:
     """The output for one source."""
-    pipeline = Pipeline(how, Counts())
+    pipeline = Pipeline(how, counts or Counts())
     out: list[bytes] = []
     for data in files:
         pipeline.open(log_file(data))
-        out += [pipeline(chunk) for chunk in read_chunks(BytesIO(data).read, 0, "utf-8", how.read_size, how.line_limit)]
-    return b"".join([*out, pipeline.close()])
+        out += [pipeline(chunk).data for chunk in read_chunks(BytesIO(data).read, 0, "utf-8", how.read_size, how.line_limit)]
+    return b"".join([*out, pipeline.close().data])
 
 
 def chunks(data: bytes) -> list[Chunk]:
@@ -173,29 +165,14 @@ def chunks(data: bytes) -> list[Chunk]:
     return found
 
 
-def findings(output: bytes) -> list[oracle.Finding]:
-    """The findings among the events, in the form of the oracle."""
-    found: list[oracle.Finding] = []
-    line = -1
-    for text in output.splitlines():
-        event: dict[str, Any] = orjson.loads(text)
-        if event["event"]["kind"] != "alert":
-            line += 1
-            continue
-        about = event["event"]
-        fields = {
-            "id": about["id"],
-            "timestamp": event["@timestamp"],
-            "start": about["start"],
-            "end": about["end"],
-            "duration": about["duration"],
-            **event["azure_mfa"]["double_prompt"],
-        }
-        found.append(oracle.Finding(line, fields))
-    return found
+def found(how: Settings, *files: bytes) -> oracle.Found:
+    """What the shipper finds in one source, in the form of the oracle."""
+    counts = Counts()
+    output = ship(how, *files, counts=counts)
+    return oracle.Found(findings(output), counts.late, counts.detected["cache_hits"])
 
 
-def expected(log: Log, *files: bytes) -> list[oracle.Finding]:
+def expected(log: Log, *files: bytes) -> oracle.Found:
     return oracle.find(files or [log.data], window=log.window, timeout=log.timeout, retries=log.retries)
 
 
@@ -207,7 +184,7 @@ some = settings(many, max_examples=100)
 @many
 @given(log=logs())
 def test_findings_are_those_of_the_oracle(log: Log, fast: bool) -> None:
-    assert findings(ship(log.settings(fast=fast), log.data)) == expected(log)
+    assert found(log.settings(fast=fast), log.data) == expected(log)
 
 
 @some
@@ -215,7 +192,7 @@ def test_findings_are_those_of_the_oracle(log: Log, fast: bool) -> None:
 def test_findings_of_rotated_files_are_those_of_the_oracle(log: Log, cut: int) -> None:
     lines = log.data.splitlines(keepends=True)
     files = [b"".join(lines[:cut]), b"".join(lines[cut:])]
-    assert findings(ship(log.settings(), *files)) == expected(log, *files)
+    assert found(log.settings(), *files) == expected(log, *files)
 
 
 @some
@@ -329,9 +306,9 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: b
     second.restore(snapshot)
     assert json.loads(second.snapshot()) == json.loads(snapshot)
     for chunk in lines[at:]:
-        assert second(chunk) == first(chunk)
-    assert second.signature() == first.signature()
-    assert second.close() == first.close()
+        assert entries(second(chunk)) == entries(first(chunk))
+    assert second.snapshot() == first.snapshot()
+    assert entries(second.close()) == entries(first.close())
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -354,5 +331,5 @@ def test_warm_start_on_the_recent_past_alone(log: Log, at: int, fast: bool) -> N
     for chunk in lines[from_line:at]:
         warm(chunk)
     for chunk in lines[at:]:
-        assert warm(chunk) == whole(chunk)
-    assert warm.close() == whole.close()
+        assert entries(warm(chunk)) == entries(whole(chunk))
+    assert entries(warm.close()) == entries(whole.close())

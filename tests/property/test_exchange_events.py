@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
-from tests.property.logs import library, log_file, logs, mark_length
+from tests.support.logs import library, log_file, logs, mark_length
 
 
 def events(log: bytes, how: Settings) -> tuple[list[dict[str, Any]], Counts]:
@@ -17,7 +17,7 @@ def events(log: bytes, how: Settings) -> tuple[list[dict[str, Any]], Counts]:
     pipeline = Pipeline(how, counts)
     pipeline.open(log_file(log))
     at = mark_length(log)
-    output = pipeline(Chunk(log[at:], at)) + pipeline.close()
+    output = pipeline(Chunk(log[at:], at)).data + pipeline.close().data
     return [orjson.loads(line) for line in output.splitlines()], counts
 
 

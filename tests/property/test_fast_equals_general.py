@@ -1,6 +1,6 @@
 """The fast path changes no byte: held against the general path over plain lines and near misses of them.
 
-What makes a near miss is in `tests/fuzz/grammar.py`. Fuzzing (`tests/fuzz/fuzz_parse.py`) does the
+What makes a near miss is in `tests/support/grammar.py`. Fuzzing (`tests/fuzz/fuzz_parse.py`) does the
 same by the million; here hypothesis shrinks what it finds, and options, reads and formats vary too.
 """
 
@@ -17,17 +17,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.parser import Options, Parser
-from shipper.decode.plain import _CONTEXTS, _FORMS, FastParser
+from shipper.decode.plain import FastParser
 from shipper.decode.templates import LIMIT
+from shipper.decode.threads import CONTEXTS
+from shipper.decode.threads import LIMIT as THREADS
 from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.times import EPOCH, SECOND
-from tests.fuzz import grammar
-from tests.fuzz.grammar import TIMEOUT, Values
-from tests.property.logs import library, log_file, logs, mark_length, short_reads
+from tests.support import grammar
+from tests.support.grammar import TIMEOUT, Values
+from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads
 
 CONSTANTS: tuple[dict[str, Any], ...] = (
     {},
@@ -64,20 +66,20 @@ SETTINGS = st.fixed_dictionaries(
 
 def made(*, fast: bool, keep_original: bool, constants: dict[str, Any], rule: Rule, **others: Any) -> Settings:
     options = Options(keep_original=keep_original, constants=constants, exchange_timeout=rule.exchange_timeout)
-    return Settings(library=library(), options=options, rule=rule, fast=fast, **others)
+    return Settings(library=library(), options=options, detectors={"double_prompt": rule}, fast=fast, **others)
 
 
-def shipped(settings: Settings, data: bytes, sizes: Sequence[int], limit: int) -> tuple[bytes, Counts, bytes]:
-    """Output, counts, and what a later line could depend on."""
+def shipped(settings: Settings, data: bytes, sizes: Sequence[int], limit: int) -> tuple[list[Any], Counts, bytes]:
+    """Events with their labels, counts, and what a later line could depend on."""
     counts = Counts()
     pipeline = Pipeline(settings, counts)
     file = log_file(data)
     pipeline.open(file)
     start = mark_length(data)
     reads = read_chunks(short_reads(data[start:], sizes), start, file.encoding, max(sizes), limit)
-    out = b"".join(pipeline(chunk) for chunk in reads)
+    out = [entry for chunk in reads for entry in entries(pipeline(chunk))]
     state = pipeline.snapshot()
-    return out + pipeline.close(), counts, state
+    return out + entries(pipeline.close()), counts, state
 
 
 PAIR = (
@@ -115,7 +117,7 @@ def test_both_paths_give_the_same_bytes_and_counts(
     assert fast[2] == general[2]
 
 
-def both_paths(data: bytes, **options: Any) -> tuple[bytes, Counts, bytes]:
+def both_paths(data: bytes, **options: Any) -> tuple[list[Any], Counts, bytes]:
     """What both paths make of a log."""
     fast, general = (shipped(made(fast=fast, **(PLAINEST | options)), data, [1 << 16], 1 << 20) for fast in (True, False))
     assert fast == general
@@ -309,17 +311,16 @@ class TwoPipelines(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "pipelines"):
             self.feed(self.waiting, b"\n")
-            assert self.pipelines[True].close() == self.pipelines[False].close()
+            assert entries(self.pipelines[True].close()) == entries(self.pipelines[False].close())
             assert self.counts[True] == self.counts[False]
 
     def feed(self, lines: Sequence[bytes], end: bytes) -> None:
         chunk = Chunk(b"".join(line + end for line in lines), self.offset)
         self.offset += len(chunk.data)
         fast, general = (self.pipelines[which] for which in (True, False))
-        assert fast(chunk) == general(chunk)
+        assert entries(fast(chunk)) == entries(general(chunk))
         assert self.counts[True] == self.counts[False]
         assert fast.snapshot() == general.snapshot()
-        assert fast.signature() == general.signature()
         assert fast.last_time == general.last_time
 
     def _head(self, thread: int, level: str = "0", zeros: str = "") -> str:
@@ -340,9 +341,9 @@ class Watched(Parser):
         super().__init__(*arguments)
         self.given: list[bytes] = []
 
-    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> str:
+    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
         self.given.append(line)
-        return super().raw(line, offset, ended=ended, cut=cut)
+        super().raw(line, offset, ended=ended, cut=cut)
 
 
 def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[int]]:
@@ -418,10 +419,10 @@ def test_a_last_line_without_its_end_is_plain_as_well() -> None:
     assert left_over(request, Options()) == left_over(PAIR + request, Options()) == []
 
 
-def test_a_pair_that_a_read_cuts_apart_takes_the_general_path_and_no_other_line_does() -> None:
+def test_a_pair_that_a_read_cuts_apart_is_plain_as_well() -> None:
     log = PAIR * 3
     cut = len(PAIR) + PAIR.index(b"rawCallStatus")  # in the status line of the second exchange
-    assert left_over(log, Options(), [cut]) == PAIR.splitlines()[1:]
+    assert left_over(log, Options(), [cut]) == []
 
 
 NOT_PLAIN_REQUESTS = {
@@ -438,16 +439,29 @@ NOT_PLAIN_ENDS = {
     "seven digits": b"".join(line.replace(b"600871Z", b"6008710Z") + b"\n" for line in PAIR.splitlines()[1:]),
     "leading zeros": b"".join(line.replace(b"|1412|", b"|01412|") + b"\n" for line in PAIR.splitlines()[1:]),
     "no spaces": b"".join(line.replace(b" = ", b"=") + b"\n" for line in PAIR.splitlines()[1:]),
+    "big code": PAIR.splitlines()[2] + b"0" * 12 + b"\n",
+    "big verdict": PAIR.splitlines()[1] + b"0" * 12 + b"\n" + PAIR.splitlines()[2].replace(b" = ", b"=") + b"\n",
+}
+PLAIN_HALVES = {
     "a line between": PAIR.splitlines()[1] + b"\nsomething else\n" + PAIR.splitlines()[2] + b"\n",
     "another time": PAIR.splitlines()[1] + b"\n" + PAIR.splitlines()[2].replace(b"600871Z", b"600872Z") + b"\n",
     "no verdict": PAIR.splitlines()[2] + b"\n",
-    "big code": PAIR.splitlines()[1] + b"\n" + PAIR.splitlines()[2] + b"0" * 12 + b"\n",
+    "two verdicts": PAIR.splitlines()[1].replace(b"= 1", b"= 0") + b"\n" + b"\n".join(PAIR.splitlines()[1:]) + b"\n",
+    "an odd verdict": PAIR.splitlines()[1].replace(b"= 1", b"= 7") + b"\nsomething else\n" + PAIR.splitlines()[2] + b"\n",
 }
 
 
-def one_exchange(data: bytes) -> str | None:
+@pytest.mark.parametrize("form", PLAIN_HALVES)
+@pytest.mark.parametrize("keep_original", [True, False])
+def test_a_verdict_or_status_alone_is_plain(form: str, keep_original: bool) -> None:
+    data = PAIR.splitlines()[0] + b"\n" + PLAIN_HALVES[form]
+    assert set(left_over(data, Options())) <= {b"something else"}
+    assert one_exchange(data, keep_original=keep_original)
+
+
+def one_exchange(data: bytes, **options: Any) -> str | None:
     """The exchange that the last line ends, the same on both paths; the id of the first line's event."""
-    first, *_, last = (orjson.loads(event) for event in both_paths(data)[0].splitlines())
+    first, *_, last = (orjson.loads(event[0]) for event in both_paths(data, **options)[0])
     found = last["azure_mfa"].get("exchange", {}).get("id")
     assert found is None or found == first["event"]["id"]
     return str(found) if found else None
@@ -497,12 +511,12 @@ def _result(number: int, component: str) -> str:
 
 HOSTILE: dict[str, tuple[Callable[[int], str], int]] = {
     "arguments": (lambda n: _request(n, "pfrad", n), LIMIT),
-    "components": (lambda n: _request(n, f"component{n}", 1), _CONTEXTS),
-    "levels": (lambda n: _request(n, "pfrad", n % 2).replace("|0|", f"|{string.ascii_letters[n % 52]}|", 1), 2 * _CONTEXTS),
+    "components": (lambda n: _request(n, f"component{n}", 1), CONTEXTS),
+    "levels": (lambda n: _request(n, "pfrad", n % 2).replace("|0|", f"|{string.ascii_letters[n % 52]}|", 1), 2 * CONTEXTS),
     "verdicts": (lambda n: _pair(n, n, 21), LIMIT),
     "codes": (lambda n: _pair(n, 1, n), LIMIT),
     "constants": (lambda n: _result(n, "pfsvc"), LIMIT),
-    "constants and components": (lambda n: _result(n, f"component{n}"), _CONTEXTS),
+    "constants and components": (lambda n: _result(n, f"component{n}"), CONTEXTS),
 }
 
 
@@ -511,18 +525,16 @@ def test_the_number_of_templates_is_bounded(kind: str) -> None:
     write, most = HOSTILE[kind]
     data = "".join(write(number) for number in range(1500)).encode()
     parser, general, templates = watched(Options(), log_file(data))
-    events = [
-        text for chunk in read_chunks(short_reads(data, [1 << 16])) for event in parser(chunk)[0] for text in event.split("\n")
-    ]
+    events = [text for chunk in read_chunks(short_reads(data, [1 << 16])) for text in parser(chunk).texts]
     assert len(events) == data.count(b"\n")
     assert 0 < len(templates) <= most
     assert len(general.given) < len(events)
 
 
 def test_the_number_of_threads_that_are_remembered_is_bounded() -> None:
-    data = "".join(_request(number, "pfrad", 1) for number in range(_FORMS + 99)).encode()
+    data = "".join(_request(number, "pfrad", 1) for number in range(THREADS + 99)).encode()
     parser, general, _ = watched(Options(), log_file(data))
     for chunk in read_chunks(short_reads(data, [1 << 16])):
         parser(chunk)
     assert general.given == []
-    assert 0 < len(parser._forms) <= _FORMS
+    assert 0 < len(parser.threads.known) <= THREADS

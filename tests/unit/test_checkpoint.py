@@ -1,24 +1,23 @@
-"""The checkpoint through every way of failing, and the lock of a state directory."""
+"""The checkpoint through every way of failing."""
 
 import errno
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shipper.errors import UsageError
 from shipper.read.position import Position, check_of
-from shipper.sidecar.checkpoint import Checkpoint, Lock, lock_holder
+from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.warm_start import WarmStart
 
 PLACE = Position("0" * 16, "/log/a", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
 NEW = {"k": PLACE._replace(offset=9), "l.2": PLACE}, {"/log/\udcff": WarmStart("k", 5)}  # a name that is not UTF-8
-STEPS = ["created", "written", "synced", "kept", "renamed", "settled"]
+CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 
 
 class Crash(BaseException):
@@ -48,45 +47,70 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "checkpoint.json").read_bytes())["version"] == 1
 
 
-def stopping(at: str, error: BaseException) -> Callable[[str], None]:
-    def step(name: str) -> None:
-        if name == at:
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Lets a system call fail, before or after it is made."""
+
+    def fail(name: str, error: BaseException, *, after: bool = False) -> None:
+        real = getattr(os, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            if after:
+                real(*arguments, **options)
             raise error
 
-    return step
+        monkeypatch.setattr(os, name, call)
+
+    yield fail
+    monkeypatch.undo()
 
 
-@pytest.mark.parametrize("before", [1, 2])
-@pytest.mark.parametrize("at", STEPS)
-def test_a_crash_between_any_two_steps_leaves_one_or_the_other(at: str, before: int, tmp_path: Path) -> None:
-    saved(tmp_path, *[OLD] * before)
+@pytest.mark.parametrize("generations", [1, 2])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_crash_anywhere_leaves_the_old_one_or_the_new(
+    call: str, after: bool, generations: int, tmp_path: Path, failing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path, *[OLD] * generations)
+    failing(call, Crash(), after=after)
     with pytest.raises(Crash):
-        Checkpoint(str(tmp_path), step=stopping(at, Crash())).save(*NEW)
-    assert loaded(tmp_path) == (*(NEW if at in ("renamed", "settled") else OLD), 0)
+        Checkpoint(str(tmp_path)).save(*NEW)
+    monkeypatch.undo()
+    assert loaded(tmp_path) == (*(NEW if (call, after) == ("replace", True) else OLD), 0)
     saved(tmp_path, NEW)
     assert loaded(tmp_path) == (*NEW, 0)
     (tmp_path / "checkpoint.json").write_bytes(b"")
-    assert loaded(tmp_path)[:2] in (OLD, NEW)  # the one before is whole in any case
+    assert loaded(tmp_path)[:2] in (OLD, NEW)  # the previous one is whole in any case
 
 
-@pytest.mark.parametrize("at", STEPS[:4])
-def test_a_full_disk_is_said_and_changes_nothing(at: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_a_full_disk_is_reported_and_changes_nothing(
+    call: str, tmp_path: Path, failing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved(tmp_path, OLD)
-    full = OSError(errno.ENOSPC, "No space left on device")
-    said = Checkpoint(str(tmp_path), step=stopping(at, full)).save(*NEW)
+    failing(call, OSError(errno.ENOSPC, "No space left on device"))
+    said = Checkpoint(str(tmp_path)).save(*NEW)
+    monkeypatch.undo()
     assert said == f"the checkpoint cannot be written to {tmp_path}: No space left on device"
     assert loaded(tmp_path) == (*OLD, 0)
     saved(tmp_path, NEW)
     assert loaded(tmp_path) == (*NEW, 0)
 
 
+def test_each_step_of_a_save_is_announced(tmp_path: Path) -> None:
+    steps: list[str] = []
+    checkpoint = Checkpoint(str(tmp_path), step=steps.append)
+    checkpoint.save(*OLD)
+    assert steps == ["written", "kept", "renamed"]
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
         (lambda data: b"\0" * len(data), "it is no checkpoint"),
-        (lambda data: data[:50], "is of no use"),
+        (lambda data: data[:50], "is unreadable"),
         (lambda data: b"[]", "it is no checkpoint"),
-        (lambda data: b"\xff", "is of no use"),
+        (lambda data: b"\xff", "is unreadable"),
         (lambda data: data.replace(b'"offset": 9', b'"offset": 8'), "its checksum is wrong"),
         (lambda data: b'{"version": 2}', "it has version 2, this program writes 1"),
         (lambda data: b'{"version": 1}', "its checksum is wrong"),
@@ -136,30 +160,7 @@ def test_a_sum_that_fits_is_not_enough(value: dict[str, object], tmp_path: Path)
     assert loaded(tmp_path) == ({}, {}, 2)
 
 
-def test_the_second_shipper_names_the_first(tmp_path: Path) -> None:
-    code = f"from shipper.sidecar.checkpoint import Lock; lock = Lock({str(tmp_path)!r}); print(flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
-        assert first.stdout is not None
-        first.stdout.readline()
-        with pytest.raises(UsageError, match=f"in use by the mfa-shipper with pid {first.pid};"):
-            Lock(str(tmp_path))
-        assert lock_holder(str(tmp_path)) == first.pid
-        first.kill()
-        first.wait()
-    assert lock_holder(str(tmp_path)) is None
-    mine = Lock(str(tmp_path))
-    with pytest.raises(UsageError, match=f"with pid {os.getpid()};"):
-        Lock(str(tmp_path))
-    mine.release()
-    Lock(str(tmp_path)).release()
-
-
-def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
-    assert lock_holder(str(tmp_path)) is None
-    assert os.listdir(tmp_path) == []
-
-
 def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    with pytest.raises(UsageError, match=r"state_dir .*state cannot be made: File exists; give a directory"):
+    with pytest.raises(UsageError, match=r"state_dir .*state cannot be created: File exists; give a directory"):
         Checkpoint(str(tmp_path / "state"))

@@ -6,11 +6,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from shipper.commands.codes import ADVICE, CAVEAT, CODE_ADVICE, FORMS, METHODS, describe, render
-from shipper.decode.library import data_dir, load_codes
+from shipper.cli import command
+from shipper.commands.codes import CAVEAT, FORMATS, METHODS, describe, render
+from shipper.decode.library import data_dir, load_advice, load_codes
 from shipper.decode.status_codes import CLASSES, UNKNOWN, StatusCodes, read_table
 from shipper.model import Code
 
+ADVICE = load_advice()
 AMENDED = (
     "code,description,class,outcome,prompted,method,severity,constant\n"
     '26,"Badge, ""tapped""",authenticated,success,true,badge_reader,low,\n'
@@ -70,7 +72,7 @@ def test_table_is_aligned_under_its_headings(codes: StatusCodes) -> None:
         assert row[heading.index("constant") :] == (code.constant or "")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_rows_of_a_user_stand_in_their_places(amended: StatusCodes, form: str) -> None:
     text = render(amended, form)
     shown = (
@@ -85,12 +87,14 @@ def test_rows_of_a_user_stand_in_their_places(amended: StatusCodes, form: str) -
 
 
 def test_every_class_and_method_has_its_words(codes: StatusCodes) -> None:
-    assert set(ADVICE) == {*CLASSES, UNKNOWN}
+    assert {name for name, code in ADVICE if code is None} == {*CLASSES, UNKNOWN}
     assert {code.method for code in codes.codes.values()} == {*METHODS, "none"}
 
 
 def test_advice_for_single_codes_is_about_rows_of_the_table(codes: StatusCodes) -> None:
-    assert {(n, codes.number(n).status_class) for n, _ in CODE_ADVICE} == set(CODE_ADVICE)
+    rows = [(name, code) for name, code in ADVICE if code is not None]
+    assert rows
+    assert [(codes.number(code).status_class, code) for _, code in rows] == rows
 
 
 def test_a_code_in_words(codes: StatusCodes) -> None:
@@ -107,7 +111,7 @@ def test_a_code_in_words(codes: StatusCodes) -> None:
 def test_each_class_is_described_without_gaps(codes: StatusCodes) -> None:
     for code in codes.codes.values():
         text = describe(code)
-        advice = CODE_ADVICE.get((code.number or 0, code.status_class), ADVICE[code.status_class])
+        advice = ADVICE.get((code.status_class, code.number)) or ADVICE[code.status_class, None]
         assert f"{code.status_class}: {CLASSES[code.status_class]}" in text
         assert advice in " ".join(text.split())
         assert max(map(len, text.splitlines())) <= 100
@@ -140,8 +144,8 @@ def test_a_row_with_another_meaning_loses_the_advice_of_the_built_in_one() -> No
     text = describe(own)
 
     assert "yes: the user was asked by pager" in text
-    assert ADVICE["denied"] in " ".join(text.split())
-    assert CODE_ADVICE[21, "authenticated"] not in " ".join(text.split())
+    assert ADVICE["denied", None] in " ".join(text.split())
+    assert ADVICE["authenticated", 21] not in " ".join(text.split())
 
 
 def test_a_code_that_the_table_lacks(codes: StatusCodes) -> None:
@@ -150,3 +154,9 @@ def test_a_code_that_the_table_lacks(codes: StatusCodes) -> None:
     assert text.startswith("Unknown status 999\n")
     assert "prompted  not known\n" in text
     assert "outcome   unknown from the code alone\n" in text
+
+
+def test_advice_names_only_commands_that_exist() -> None:
+    named = {word for text in ADVICE.values() for word in re.findall(r"`mfa-shipper (\w+)", text)}
+    assert named == {"codes", "parse"}
+    assert named <= set(command.commands)

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from shipper.deliver.delivery import LONGEST_PAUSE, Delivery
-from shipper.deliver.sink import Batch, Receipt, Refusal, SinkDown
-from shipper.testing import FakeClock, FlakySink, MemorySink
+from shipper.deliver.sink import Batch, Receipt, Refusal, SinkDown, TransactionRefused
+from shipper.testing import FakeClock, FlakySink, MemorySink, block
 
 
 class Letters:
@@ -42,8 +42,9 @@ class Case:
         chance = random.Random(1).random
         self.delivery = Delivery(sink, self.letters, self.log, run=run, now=self.clock, random=chance)
 
-    def give(self, *payloads: bytes, whole: bool = True) -> list[int]:
-        return [self.delivery.hand_over(p, p.count(b"\n"), {b"place:x": p}, whole=whole) for p in payloads]
+    def give(self, *batches: tuple[bytes, ...]) -> list[int]:
+        """Hand over batches of lines."""
+        return [self.delivery.hand_over([block(*lines)], {b"place:x": lines[-1]}) for lines in batches]
 
     def until_done(self, turns: int = 500) -> list[int]:
         done: list[int] = []
@@ -78,7 +79,7 @@ class Scripted(MemorySink):
 
 def test_batches_are_delivered_in_order() -> None:
     case = Case(MemorySink())
-    assert case.give(b"a\n", b"b\nc\n") == [1, 2]
+    assert case.give((b"a",), (b"b", b"c")) == [1, 2]
     assert case.until_done() == [1, 2]
     assert case.sink.lines == [b"a", b"b", b"c"]
     assert case.log.said == ["up"]
@@ -86,7 +87,7 @@ def test_batches_are_delivered_in_order() -> None:
 
 def test_at_most_in_flight() -> None:
     case = Case(MemorySink(in_flight=2))
-    case.give(b"a\n", b"b\n")
+    case.give((b"a",), (b"b",))
     assert not case.delivery.accepts
     case.until_done()
     assert case.delivery.accepts
@@ -100,7 +101,7 @@ def test_nothing_is_lost_on_a_flaky_sink(seed: int, stores: bool) -> None:
     wanted, given = [b"%d" % n for n in range(60)], 0
     for _ in range(3000):
         if given < len(wanted) and case.delivery.accepts:
-            case.give(wanted[given] + b"\n")
+            case.give((wanted[given],))
             given += 1
         case.delivery.turn(0)
         case.clock.wait(1)
@@ -118,7 +119,7 @@ def test_a_change_of_state_is_told_once() -> None:
     sink = Scripted()
     case = Case(sink)
     sink.closed_door = "no broker"
-    case.give(b"a\n")
+    case.give((b"a",))
     for _ in range(20):
         case.delivery.turn(0)
         case.clock.wait(60)
@@ -145,10 +146,10 @@ def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_success() -> None:
     assert all(LONGEST_PAUSE / 2 <= pause <= LONGEST_PAUSE for pause in pauses[-3:])
     assert pauses[0] < pauses[3] < pauses[6]
     sink.closed_door = None
-    case.give(b"a\n")
+    case.give((b"a",))
     case.until_done()
     sink.no_send = "gone again"
-    case.give(b"b\n")
+    case.give((b"b",))
     assert case.delivery.wake is not None
     assert case.delivery.wake - case.clock() <= pauses[0] * 2
 
@@ -165,11 +166,13 @@ def test_a_sink_that_is_down_is_not_asked_before_its_time() -> None:
 def test_refused_records_are_kept_before_they_count() -> None:
     class Picky(MemorySink):
         def poll(self, timeout: float) -> list[Receipt]:
-            return [Receipt(r.number, (Refusal(b"a", "too large"),)) for r in super().poll(timeout)]
+            taken = list(self._taken)
+            self._taken.clear()
+            return [Receipt(batch.number, batch.refusals({0: "too large"})) for batch in taken]
 
     case = Case(Picky())
     case.letters.full = True
-    case.give(b"a\n")
+    case.give((b"a",))
     assert case.delivery.turn(0) == []
     assert case.delivery.outstanding == 1
     assert case.log.said[-1] == "down: cannot keep dead letters: No space left on device"
@@ -183,6 +186,25 @@ def test_a_commit_of_another_run_says_nothing_about_ours() -> None:
     sink = MemorySink(stores_places=True)
     sink.places[b"batch"] = b"another:9"
     case = Case(sink)
-    case.give(b"a\n")
+    case.give((b"a",))
     case.until_done()
     assert sink.lines == [b"a"]
+
+
+def test_a_transaction_goes_on_without_what_was_refused() -> None:
+    class Picky(MemorySink):
+        def poll(self, timeout: float) -> list[Receipt]:
+            refused = {
+                batch.number: batch.refusals({index: "odd" for index, line in enumerate(batch.lines()) if line == b"bad"})
+                for batch in self._taken
+            }
+            if any(refused.values()):
+                raise TransactionRefused(refused)
+            return super().poll(timeout)
+
+    case = Case(Picky(stores_places=True))
+    case.give((b"1", b"bad", b"2", b"bad"), (b"3",), (b"bad",))
+    assert case.until_done() == [1, 2, 3]
+    assert case.sink.lines == [b"1", b"2", b"3"]
+    assert case.letters.kept == [b"bad", b"bad", b"bad"]
+    assert case.delivery.refused == 3

@@ -40,7 +40,7 @@ def piped(text: str, library: Library) -> list[Any]:
     data = text.encode()
     flow = pipeline.Pipeline(pipeline.Settings(library), Counts())
     flow.open(identify("-", io.BytesIO(data).read, EPOCH))
-    return [orjson.loads(line) for line in flow(Chunk(data, 0)).splitlines()]
+    return [orjson.loads(line) for line in flow(Chunk(data, 0)).data.splitlines()]
 
 
 def pattern_called(name: str, library: Library) -> Pattern:

@@ -8,7 +8,7 @@ import pytest
 
 from shipper.deliver.file import TAIL, FileOptions, FileSink, rotated
 from shipper.deliver.sink import Batch, SinkDown
-from shipper.testing import FakeClock
+from shipper.testing import FakeClock, block
 from shipper.times import SECOND
 
 
@@ -27,10 +27,11 @@ class Rig:
         self.sink = FileSink(options, lambda: self.clock() / SECOND)
         self.sink.open()
 
-    def send(self, payload: bytes) -> None:
+    def send(self, data: bytes) -> None:
+        """Deliver a batch that holds just this."""
         assert self.sink is not None
         self.number += 1
-        self.sink.send(Batch(self.number, payload, 1))
+        self.sink.send(Batch(self.number, (block(*data.splitlines()),)))
         assert [one.number for one in self.sink.poll(0)] == [self.number]
 
     def close(self) -> None:
@@ -52,8 +53,8 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 def test_rotation_by_size(rig: Rig) -> None:
     rig.open(rotate_size=10)
-    for payload in (b"1234\n", b"5678\n", b"9\n", b"a line of its own that is too long\n", b"b\n"):
-        rig.send(payload)
+    for data in (b"1234\n", b"5678\n", b"9\n", b"a line of its own that is too long\n", b"b\n"):
+        rig.send(data)
     assert rig.contents == [b"1234\n5678\n", b"9\n", b"a line of its own that is too long\n", b"b\n"]
 
 
@@ -110,7 +111,7 @@ def test_a_torn_line_is_taken_away(whole: bytes, torn: bytes, rig: Rig) -> None:
 def test_nothing_counts_before_it_is_synced(rig: Rig) -> None:
     rig.open()
     assert rig.sink is not None
-    rig.sink.send(Batch(1, b"1\n", 1))
+    rig.sink.send(Batch(1, (block(b"1"),)))
     rig.sink.abandon()
     rig.sink.open()
     assert rig.sink.poll(0) == []
@@ -122,7 +123,7 @@ def test_a_full_disk_is_a_state_and_no_error(rig: Rig) -> None:
     rig.open()
     assert rig.sink is not None
     with pytest.raises(SinkDown, match=r"cannot write .*: No space left on device"):
-        rig.sink.send(Batch(1, b"1\n", 1))
+        rig.sink.send(Batch(1, (block(b"1"),)))
     rig.sink.abandon()
     rig.path.unlink()
     rig.sink.open()

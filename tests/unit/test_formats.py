@@ -55,7 +55,7 @@ def output(form: str, text: str, path: str | None = "a.log", **settings: Any) ->
     """The lines of output for a file with this text."""
     pipeline = Pipeline(Settings(LIBRARY, format=form, **settings), Counts())
     pipeline.open(LogFile(path, "0123456789abcdef", "1970-01-01T00:00:00.000000Z"))
-    lines = pipeline(Chunk(f"{text}\n".encode(), 0)).decode().split("\n")
+    lines = pipeline(Chunk(f"{text}\n".encode(), 0)).data.decode().split("\n")
     assert lines.pop() == ""
     return lines
 

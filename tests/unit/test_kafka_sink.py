@@ -7,23 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from shipper.config.load import load_config
+from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.kafka.causes import cause, lacking
 from shipper.deliver.kafka.client import KafkaOptions, Pending
+from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic
 from shipper.deliver.kafka.records import Record
 from shipper.deliver.kafka.sink import KafkaSink
-from shipper.deliver.sink import Batch
-from shipper.sidecar.assemble import kafka_options
-
-EVENT = b'{"event":{"id":"00-0","dataset":"azure_mfa.radius","kind":"event"}}\n'
+from shipper.deliver.sink import Batch, Receipt, SinkDown, TransactionRefused
+from shipper.testing import block
 
 
 class Topics:
-    """A client whose broker takes everything; several may share `state`."""
+    """A client whose broker takes all values but b"bad", because of which it rejects the whole request.
 
-    def __init__(self, state: dict[bytes, bytes]) -> None:
+    Several may share `state`, the content of the state topic, and `values`, the content of the others.
+    """
+
+    def __init__(self, state: dict[bytes, bytes], values: list[bytes] | None = None) -> None:
         self.state = state
+        self.values = [] if values is None else values
         self._transaction: list[Record] = []
+        self._whole = True
 
     def connect(self) -> None:
         pass
@@ -35,20 +39,24 @@ class Topics:
         return {}
 
     def send(self, pending: Pending, records: list[Record]) -> None:
-        self._transaction += records
         pending.left -= len(records)
+        if any(record[2] == b"bad" for record in records):
+            pending.rejected, self._whole = "too large", False
+        else:
+            self._transaction += records
+            self.values += [value or b"" for topic, _, value, _ in records if topic != "state"]
 
     def collect(self, first: Pending | None, timeout: float) -> None:
         pass
 
     def begin(self) -> None:
-        self._transaction = []
+        self._transaction, self._whole = [], True
 
     def commit(self) -> None:
-        self.state.update({key: value for topic, key, value, _ in self._transaction if topic == "state"})
+        self.state.update({key: value or b"" for topic, key, value, _ in self._transaction if topic == "state"})
 
     def committed(self, timeout: float) -> bool:
-        return True
+        return self._whole
 
     def close(self, timeout: float) -> None:
         pass
@@ -59,44 +67,15 @@ def sink(state: dict[bytes, bytes], name: str) -> KafkaSink:
     return KafkaSink(options, lambda _: Topics(state))
 
 
-@pytest.mark.parametrize(
-    ("pipeline", "exact"),
-    [
-        ("{host: {name: mfa01}}", False),
-        ("{host: {name: mfa01, user: {name: svc}}}", True),
-        ("{labels: {user: svc}}", True),
-        ("{observer: {user: {name: svc}}}", True),
-    ],
-)
-def test_a_user_among_the_fields_of_every_event_is_not_taken_for_the_event_s_own(
-    pipeline: str, exact: bool, tmp_path: Path
-) -> None:
-    path = tmp_path / "c.yaml"
-    path.write_text(
-        "state_dir: s\ninputs: [{path: x.log}]\noutput: {type: kafka, kafka: {bootstrap_servers: ['x:1'], topic: t}}\n"
-        f"pipeline: {pipeline}\n"
-    )
-    options = kafka_options(load_config(str(path), {})[0])
-    line = b'{"event":{"id":"0123456789abcdef-0","dataset":"d","kind":"event"},"host":{"user":{"name":"svc"}}}\n'
-    batches: list[Record] = []
-    client = Topics({})
-    client.send = lambda pending, records: batches.extend(records)  # type: ignore[method-assign]
-    kafka = KafkaSink(options, lambda _: client)
-    kafka.open()
-    kafka.send(Batch(1, line, 1))
-    assert options.exact_keys == exact
-    assert batches[0][1] == (b"0123456789abcdef" if exact else b"svc")
-
-
 def test_shippers_that_share_a_state_topic_keep_apart() -> None:
     state: dict[bytes, bytes] = {}
     for name in ("mfa01", "mfa02"):
-        one = sink(state, name)
-        one.open()
-        one.send(Batch(1, EVENT, 1, ((b"batch", name.encode()),)))
-        one.flush()
-        one.poll(0.0)
-        assert one.poll(0.0)
+        kafka = sink(state, name)
+        kafka.open()
+        kafka.send(Batch(1, (block(b"1"),), ((b"batch", name.encode()),)))
+        kafka.flush()
+        kafka.poll(0.0)
+        assert kafka.poll(0.0)
 
     assert sink(state, "mfa01").open() == {b"batch": b"mfa01"}
     assert sink(state, "mfa02").open() == {b"batch": b"mfa02"}
@@ -130,6 +109,76 @@ def test_rights() -> None:
     assert "does not give anna READ on the topic mfa-shipper-state" in (
         lacking(OPTIONS, everything | {"mfa-shipper-state": {"WRITE"}}) or ""
     )
+
+
+BATCHES = [Batch(1, (block(b"1"), block(b"bad", b"2"))), Batch(2, (block(b"3"),))]
+
+
+def sent_anew(kafka: KafkaSink, *batches: Batch) -> None:
+    kafka.abandon()
+    kafka.open()
+    for batch in batches:
+        kafka.send(batch)
+
+
+def test_after_a_rejected_request_only_the_record_that_it_was_about_is_refused() -> None:
+    values: list[bytes] = []
+    kafka = KafkaSink(KafkaOptions(("x:1",), "events"), lambda _: Topics({}, values))
+    sent_anew(kafka, *BATCHES)
+    with pytest.raises(SinkDown, match="refuses a request; its records are sent one at a time"):
+        kafka.poll(0.0)
+    values.clear()
+    sent_anew(kafka, *BATCHES)
+    assert kafka.poll(1.0) == [Receipt(1, BATCHES[0].refusals({1: "too large"})), Receipt(2)]
+    assert values == [b"1", b"2", b"3"]
+    kafka.send(Batch(3, (block(b"4", b"5"),)))
+    assert kafka.poll(0.0) == [Receipt(3)]  # no more one at a time
+
+
+def test_a_transaction_names_the_record_that_is_refused() -> None:
+    state: dict[bytes, bytes] = {}
+    kafka = sink(state, "me")
+    sent_anew(kafka, *BATCHES)
+    with pytest.raises(SinkDown, match="refuses a request"):
+        kafka.poll(0.0)
+    sent_anew(kafka, *BATCHES)
+    with pytest.raises(TransactionRefused) as refused:
+        kafka.poll(1.0)
+    assert refused.value.refused == {1: BATCHES[0].refusals({1: "too large"})}
+    sent_anew(kafka, BATCHES[0].without({1})._replace(places=((b"place", b"9"),)), BATCHES[1])
+    kafka.flush()
+    assert kafka.poll(1.0) == []
+    assert kafka.poll(1.0) == [Receipt(1), Receipt(2)]
+    assert state == {b"me/place": b"9"}
+
+
+def test_positions_that_the_state_topic_rejects_are_told_apart_from_events() -> None:
+    kafka = sink({}, "me")
+    batch = Batch(1, (block(b"1"),), ((b"place", b"bad"),))
+    for sentence in ("refuses a request", "state does not take the positions: too large"):
+        sent_anew(kafka, batch)
+        kafka.flush()
+        kafka.poll(1.0)
+        with pytest.raises(SinkDown, match=sentence):
+            kafka.poll(1.0)
+
+
+def test_a_dead_letter_that_its_topic_rejects_goes_to_the_file(tmp_path: Path) -> None:
+    class Small(Topics):
+        """Takes no letter of the event b"large"."""
+
+        def send(self, pending: Pending, records: list[Record]) -> None:
+            if b'"line":"large"' in (records[0][2] or b""):
+                pending.left, pending.rejected = 0, "too large"
+            else:
+                super().send(pending, records)
+
+    values: list[bytes] = []
+    file = DeadLetterFile(str(tmp_path / "letters"))
+    topic = DeadLetterTopic("dead", lambda: Small({}, values), file)
+    topic.add(Batch(1, (block(b"first", b"large", b"last"),)).refusals(dict.fromkeys(range(3), "odd")))
+    assert [line for line, _ in file.read()] == [b"large"]
+    assert [b'"line":"first"' in values[0], b'"line":"last"' in values[1], len(values)] == [True, True, 2]
 
 
 def test_a_commit_that_never_ends_does_not_keep_the_process() -> None:

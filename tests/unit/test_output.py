@@ -16,7 +16,7 @@ FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="a device without space")
 
 
-class StopWriting(Exception):  # noqa: N818
+class StopWriting(Exception):
     """Stands for anything that goes wrong while writing."""
 
 

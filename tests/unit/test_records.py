@@ -1,4 +1,4 @@
-"""Lines as Kafka records: topic, key and headers, found by searching or by reading the JSON."""
+"""Events as Kafka records: topic, key, headers and value."""
 
 import json
 from typing import Any
@@ -8,107 +8,98 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.partitioner import DefaultPartitioner
 
-from shipper.deliver.kafka.fast_records import FastRecords
+from shipper.deliver.dead_letters import label_of
 from shipper.deliver.kafka.partitioner import RememberingPartitioner
-from shipper.deliver.kafka.records import Headers, Records, user_key
+from shipper.deliver.kafka.records import USERS, Record, Records
+from shipper.deliver.sink import joined
+from shipper.model import Label, Origin
 
-BOTH = pytest.mark.parametrize("exact", [False, True])
+RADIUS = Origin("Mfa.log", "azure_mfa.radius", "event")
+ID = "0123456789abcdef-72"
 
 
-def record(line: bytes, alert_topic: str | None = None, *, exact: bool = False) -> tuple[str, bytes, bytes, Headers]:
-    """The record of a line; the second time, when all of it is remembered."""
-    general = Records("t", alert_topic)
-    records = general if exact else FastRecords(general)
-    first, second = records.of(2 * (line + b"\n"))
+def record(origin: Origin = RADIUS, key: str | None = None, line: bytes = b"{}", alert_topic: str | None = None) -> Record:
+    """The record of an event; the second time, when all of it is remembered."""
+    records = Records("t", alert_topic)
+    label: Label = "2017-02-14T02:57:19Z", ID, origin, key
+    first, second = records.of([joined([(line, label)]), joined([(line, label)])])
     assert first == second
     return second
 
 
-def line(user: dict[str, str] | None = None, kind: str = "event", **more: Any) -> bytes:
-    event = {"id": "0123456789abcdef-72", "dataset": "azure_mfa.radius", "kind": kind}
+@pytest.mark.parametrize(
+    ("user", "key"),
+    [
+        ("domain\\pnigam", b"domain\\pnigam"),
+        ("straße", "straße".encode()),
+        ("", b""),
+        ("a\ud800", b"a?"),
+        (None, b"0123456789abcdef"),
+    ],
+)
+def test_the_key_is_the_user_or_the_file(user: str | None, key: bytes) -> None:
+    assert record(key=user)[1] == key
+
+
+def test_headers_and_value() -> None:
+    _, _, value, headers = record(line='{"a":"ä"}'.encode())
+    assert headers == [("schema", b"1"), ("dataset", b"azure_mfa.radius")]
+    assert value == '{"a":"ä"}'.encode()
+
+
+@pytest.mark.parametrize(("alert_topic", "topic"), [("alerts", "alerts"), (None, "t")])
+def test_alerts_may_have_a_topic_of_their_own(alert_topic: str | None, topic: str) -> None:
+    assert record(Origin(None, "d", "alert"), alert_topic=alert_topic)[0] == topic
+    assert record(Origin(None, "d", "event"), alert_topic=alert_topic)[0] == "t"
+    assert record(Origin(None, "d", "pipeline_error"), alert_topic=alert_topic)[0] == "t"
+
+
+def test_each_event_of_each_block_is_a_record() -> None:
+    label: Label = "t", ID, RADIUS, None
+    blocks = [joined([(b"1", label), (b"", label)]), joined([]), joined([(b"22", label)])]
+    assert [value for _, _, value, _ in Records("t", None).of(blocks)] == [b"1", b"", b"22"]
+
+
+def test_the_memo_does_not_grow_for_ever() -> None:
+    records = Records("t", None)
+    records.of([joined((b"", ("t", ID, RADIUS, f"u{number}")) for number in range(USERS + 1000))])
+    assert len(records._keys) == 1000
+
+
+def line(user: dict[str, str] | None = None, **more: Any) -> bytes:
+    event = {"id": ID, "dataset": "azure_mfa.radius", "kind": "event"}
     document = {"@timestamp": "2017-02-14T02:57:19Z", "event": event, **({"user": user} if user else {}), **more}
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@BOTH
 @pytest.mark.parametrize(
     ("user", "key"),
     [
         ({"name": "PNigam", "domain": "DOMAIN"}, "domain\\pnigam"),
-        ({"name": "pnigam", "domain": "Domain"}, "domain\\pnigam"),
         ({"name": "pnigam"}, "pnigam"),
         ({"name": "Straße"}, "strasse"),
         ({"name": 'O"Brien\\', "domain": "a\tb"}, 'a\tb\\o"brien\\'),
         ({"name": "\u00c4\u2028", "domain": ""}, "\u00e4\u2028"),
-        (None, "0123456789abcdef"),
+        ({"email": "a@b"}, None),
+        (None, None),
     ],
 )
-def test_the_key_is_the_user_or_the_file(user: dict[str, str] | None, key: str, exact: bool) -> None:
-    assert record(line(user), exact=exact)[1] == key.encode()
+def test_a_label_read_from_an_event(user: dict[str, str] | None, key: str | None) -> None:
+    text = '"event":{"id":"x-1","dataset":"y","kind":"alert"},"user":{"name":"mallory"}'
+    event = line(user, message=text, log={"file": {"path": "Mfa.log"}, "offset": 72})
+    hec = b'{"time":1.5,"host":"h","sourcetype":"azure:mfa:ecs","event":' + event + b"}"
+    for form in (event, hec):
+        *known, origin, found = label_of(form)
+        assert (known, found) == (["2017-02-14T02:57:19Z", ID], key)
+        assert (origin.path, origin.dataset, origin.kind) == ("Mfa.log", "azure_mfa.radius", "event")
 
 
-@BOTH
-def test_headers_and_value(exact: bool) -> None:
-    _, _, value, headers = record(line(), exact=exact)
-    assert headers == [("schema", b"1"), ("dataset", b"azure_mfa.radius")]
-    assert value == line()
-
-
-@BOTH
-@pytest.mark.parametrize(("alert_topic", "topic"), [("alerts", "alerts"), (None, "t")])
-def test_alerts_may_have_a_topic_of_their_own(alert_topic: str | None, topic: str, exact: bool) -> None:
-    assert record(line(kind="alert"), alert_topic, exact=exact)[0] == topic
-    assert record(line(), alert_topic, exact=exact)[0] == "t"
-    assert record(line(kind="pipeline_error"), alert_topic, exact=exact)[0] == "t"
-
-
-@BOTH
-def test_in_an_envelope(exact: bool) -> None:
-    inner = line({"name": "x", "domain": "d"})
-    _, key, _, headers = record(b'{"time":1.5,"host":"h","sourcetype":"azure:mfa:ecs","event":' + inner + b"}", exact=exact)
-    assert (key, headers[1]) == (b"d\\x", ("dataset", b"azure_mfa.radius"))
-
-
-@BOTH
-def test_a_user_in_a_text_is_no_user(exact: bool) -> None:
-    original = '"event":{"id":"x-1","dataset":"y","kind":"alert"},"user":{"name":"mallory"}'
-    assert record(line(message=original), "alerts", exact=exact)[:2] == ("t", b"0123456789abcdef")
-
-
-@BOTH
-def test_fields_in_another_order_are_found(exact: bool) -> None:
-    odd = b'{"user":{"email":"e","name":"n"},"event":{"kind":"event","dataset":"d","id":"0123456789abcdef-1"}}'
-    assert record(odd, exact=exact)[1] == b"n"
-
-
-TEXTS = st.text(max_size=12) | st.sampled_from(["}", '"}', "\\", 'a"},"user":{"name":"b', "\u2028", "PNigam"])
-LINES = st.builds(
-    line,
-    st.none()
-    | st.fixed_dictionaries({"name": TEXTS}, optional={"domain": TEXTS, "target": st.fixed_dictionaries({"name": TEXTS})}),
-    st.sampled_from(["event", "alert", "pipeline_error"]),
-    message=TEXTS,
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"no JSON", b'"text"', b"7", b"\xff\xfe\0", b'{"a":1}', b'{"event":7}', b'{"sourcetype":1}']
 )
-
-
-@given(st.lists(LINES, max_size=8))
-def test_searching_and_reading_agree(lines: list[bytes]) -> None:
-    general = Records("t", "alerts")
-    fast = FastRecords(general)
-    payload = b"".join(one + b"\n" for one in lines)
-    assert fast.of(payload) == general.of(payload)
-    assert fast.of(payload) == general.of(payload)  # from the memos
-
-
-def test_keys_of_one_user_are_alike() -> None:
-    assert user_key("A", "D") == user_key("a", "d") == b"d\\a"
-    assert user_key("a", None) == user_key("A", "") == b"a"
-
-
-def test_the_memo_does_not_grow_for_ever() -> None:
-    records = FastRecords(Records("t", None))
-    records.of(b"".join(line({"name": f"u{number}"}) + b"\n" for number in range(20_000)))
-    assert 0 < len(records._keys) <= 16_384
+def test_a_line_that_is_no_event_has_an_empty_label(text: bytes) -> None:
+    stamp, event_id, origin, key = label_of(text)
+    assert (stamp, event_id, origin.path, key) == ("", "", None, None)
 
 
 class Cluster:

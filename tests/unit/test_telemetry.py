@@ -1,18 +1,25 @@
 """The pages: stable names with a help text each, and health that says what is wrong."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shipper.deliver.dead_letters import DeadLetterFile
+from shipper.deliver.delivery import Delivery
+from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import UsageError
 from shipper.model import Counts
-from shipper.sidecar.metrics import BEAT, COUNTERS, GAUGES, Server, VitalsCollector
+from shipper.read.inputs import TailInput
+from shipper.read.tail import Tail
+from shipper.sidecar.metrics import METRICS, Scrape, VitalsCollector
+from shipper.sidecar.pages import BEAT, Server
 from shipper.sidecar.vitals import Vitals
-from shipper.testing import FakeClock
+from shipper.testing import FakeClock, MemorySink
 from shipper.times import SECOND
 
 # Alert rules and dashboards are made of these names: to rename one breaks those of others.
@@ -27,12 +34,42 @@ mfa_shipper_truncations
 """
 
 
+class Door(MemorySink):
+    """Cannot be reached while `closed`."""
+
+    name = "kafka"
+    closed = True
+
+    def open(self) -> Mapping[bytes, bytes]:
+        if self.closed:
+            raise SinkDown("the broker refuses hunter2")
+        return super().open()
+
+
+class Silent:
+    def down(self, reason: str) -> None: ...
+
+    def up(self) -> None: ...
+
+    def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
+
+
 class Case:
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
-        self.vitals = Vitals(Counts(lines=7, findings=1), newest=100 * SECOND, saved_at=0, sink="kafka")
-        self.vitals.counts.classes["success"] = 2
+        self.log = folder / "Mfa.log"
+        self.sink = Door()
+        letters = DeadLetterFile(str(folder / "letters"))
+        self.delivery = Delivery(self.sink, letters, Silent(), run="r", now=self.clock, random=lambda: 1.0)
+        self.tail = Tail([TailInput(f"{self.log}*")], {}, now=lambda: self.clock() / SECOND)
+        counts = Counts(lines=7, findings=1)
+        counts.classes["success"] = 2
+        self.vitals = Vitals(counts, self.delivery, self.tail, newest=100 * SECOND, saved_at=0)
         self.server = Server("127.0.0.1:0", self.vitals, self.clock, {"hunter2"})
+
+    def close(self) -> None:
+        self.server.close()
+        self.tail.close()
 
     def page(self, path: str) -> tuple[int, str]:
         try:
@@ -42,44 +79,79 @@ class Case:
             with error:
                 return error.code, error.read().decode()
 
+    def samples(self) -> list[str]:
+        return self.page("/metrics")[1].splitlines()
+
 
 @pytest.fixture
-def case() -> Iterator[Case]:
-    one = Case()
-    yield one
-    one.server.close()
+def case(tmp_path: Path) -> Iterator[Case]:
+    made = Case(tmp_path)
+    yield made
+    made.close()
 
 
 def test_names_are_stable_and_each_has_a_help_text(case: Case) -> None:
     status, text = case.page("/metrics")
     families = list(text_string_to_metric_families(text))
     assert status == 200
-    assert sorted(one.name for one in families) == sorted(NAMES.split())
-    assert [one.name for one in families if not one.documentation.endswith(".")] == []
-    assert {one.type for one in families} == {"counter", "gauge", "histogram"}
+    assert sorted(family.name for family in families) == sorted(NAMES.split())
+    assert [family.name for family in families if not family.documentation.endswith(".")] == []
+    assert {family.type for family in families} == {"counter", "gauge", "histogram"}
+
+
+def test_a_full_name_is_that_of_the_page(case: Case) -> None:
+    shown = {line.split()[2] for line in case.samples() if line.startswith("# TYPE")}
+    assert shown - {metric.full_name for metric in METRICS} == {"mfa_shipper_batch_latency_seconds"}
 
 
 def test_units_stand_at_the_end_of_names() -> None:
-    for name in (*COUNTERS, *GAUGES):
+    for metric in METRICS:
         for unit in ("seconds", "bytes"):
-            assert unit not in name or name.endswith(unit) or name.startswith(unit), name
+            assert unit not in metric.name or metric.name.endswith(unit) or metric.name.startswith(unit), metric.name
 
 
-def test_values(case: Case) -> None:
-    vitals, clock = case.vitals, case.clock
-    vitals.events_delivered, vitals.retries, vitals.sink_up = 5, 3, True
-    vitals.sent(1, 2, 100, 0)
-    clock.wait(0.3)
-    vitals.delivered(1, clock())
-    lines = case.page("/metrics")[1].splitlines()
+def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
+    """Each number is another one, so that none is shown under the name of its neighbour."""
+    for number, name in enumerate(Counts.__slots__, 100):
+        if name not in ("classes", "detected"):
+            setattr(case.vitals.counts, name, number)
+    counted = case.vitals.counts
+    counted.detected.update(double_prompts=500, cache_hits=501)
+    own = ("bytes_read", "batches", "bytes_sent", "events_delivered", "events_waiting", "files_open", "lag_bytes")
+    for number, name in enumerate((*own, "memo_entries", "users"), 200):
+        setattr(case.vitals, name, number)
+    case.delivery.refused, case.delivery.retries = 300, 301
+    case.tail.rotations, case.tail.truncations, case.tail.lost_bytes = 400, 401, 402
+    case.tail.past_lost = {"a", "b"}
+    case.tail.problems = {"a": "x", "b": "y", "c": "z"}
+
+    shown = {name: float(value) for name, value in (line.split() for line in case.samples() if line[0] != "#")}
+
+    kinds = {"request": "requests", "verdict": "verdicts", "status": "statuses", "result": "results", "log": "logs"}
+    wanted = {
+        "lines_read_total": counted.lines, "bytes_read_total": 200, "lines_merged_total": counted.merged,
+        "events_filtered_total": counted.filtered + counted.findings_filtered, "lines_unparsed_total": counted.unparsed,
+        "double_prompts_total": 500, "cache_hits_total": 501, "batches_delivered_total": 201,
+        "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
+        "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "rotations_total": 400,
+        "truncations_total": 401, "lost_bytes_total": 402, "sources_without_past": 2, "problems": 3,
+        'events_total{kind="unparsed"}': counted.unparsed, 'events_total{kind="double_prompt"}': 500,
+        'statuses_total{class="success"}': 2, "sink_up": 0, "checkpoint_age_seconds": 0,
+    }  # fmt: skip
+    wanted |= {f'events_total{{kind="{kind}"}}': getattr(counted, name) for kind, name in kinds.items()}
+    left = {name: value for name, value in shown.items() if not name.startswith("mfa_shipper_batch_latency")}
+    del left["mfa_shipper_lag_seconds"]  # by the clock of the machine
+    assert left == {f"mfa_shipper_{name}": value for name, value in wanted.items()}
+
+
+def test_latency_and_age(case: Case) -> None:
+    case.vitals.sent(1, 2, 100, 0)
+    case.clock.wait(0.3)
+    case.vitals.delivered(1, case.clock())
+    lines = case.samples()
     for wanted in (
-        "mfa_shipper_lines_read_total 7.0",
-        "mfa_shipper_events_delivered_total 7.0",
-        "mfa_shipper_retries_total 3.0",
-        "mfa_shipper_sink_up 1.0",
+        "mfa_shipper_events_delivered_total 2.0",
         "mfa_shipper_checkpoint_age_seconds 0.3",
-        'mfa_shipper_events_total{kind="double_prompt"} 1.0',
-        'mfa_shipper_statuses_total{class="success"} 2.0',
         'mfa_shipper_batch_latency_seconds_bucket{le="0.25"} 0.0',
         'mfa_shipper_batch_latency_seconds_bucket{le="0.5"} 1.0',
         'mfa_shipper_batch_latency_seconds_bucket{le="+Inf"} 1.0',
@@ -88,8 +160,35 @@ def test_values(case: Case) -> None:
         assert wanted in lines
 
 
+def test_what_the_delivery_did(case: Case) -> None:
+    case.delivery.turn(0)
+    assert {"mfa_shipper_retries_total 1.0", "mfa_shipper_sink_up 0.0"} <= set(case.samples())
+    case.sink.closed = False
+    case.clock.wait(60)
+    case.delivery.turn(0)
+    assert {"mfa_shipper_retries_total 1.0", "mfa_shipper_sink_up 1.0"} <= set(case.samples())
+
+
+def test_what_the_tail_did(case: Case) -> None:
+    case.log.write_bytes(b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|a line\n")
+    case.tail.look()
+    case.log.rename(f"{case.log}.1")
+    case.clock.wait(60)
+    case.tail.look()
+    assert "mfa_shipper_rotations_total 1.0" in case.samples()
+
+
+def test_before_there_are_any_parts() -> None:
+    """The pages are there before the sink has been reached, which can take long."""
+    scrape = Scrape(Vitals(), 0, 0.0)
+    families = {metric.full_name: list(metric.collect(scrape)) for metric in METRICS}
+    for name in ("mfa_shipper_retries_total", "mfa_shipper_rotations_total", "mfa_shipper_sink_up"):
+        assert [sample.value for family in families[name] for sample in family.samples] == [0]
+    assert families["mfa_shipper_checkpoint_age_seconds"] == []
+
+
 def lag(newest: int | None, wall: float) -> float | None:
-    found = {one.name: one for one in VitalsCollector(Vitals(newest=newest), lambda: 0, lambda: wall).collect()}
+    found = {family.name: family for family in VitalsCollector(Vitals(newest=newest), lambda: 0, lambda: wall).collect()}
     return found["mfa_shipper_lag_seconds"].samples[0].value if "mfa_shipper_lag_seconds" in found else None
 
 
@@ -109,12 +208,22 @@ def test_alive_as_long_as_the_loop_turns(case: Case) -> None:
 
 
 def test_ready_as_long_as_the_sink_accepts(case: Case) -> None:
-    case.vitals.sink_reason = "the broker refuses hunter2"
+    status, text = case.page("/readyz")
+    assert (status, json.loads(text)) == (503, {"ready": False, "sink": "kafka", "reason": "not connected yet"})
+    case.delivery.turn(0)
     status, text = case.page("/readyz")
     assert (status, json.loads(text)) == (503, {"ready": False, "sink": "kafka", "reason": "the broker refuses ***"})
-    case.vitals.sink_up = True
+    case.sink.closed = False
+    case.clock.wait(60)
+    case.delivery.turn(0)
     status, text = case.page("/readyz?verbose=1")
     assert (status, json.loads(text)) == (200, {"ready": True, "sink": "kafka"})
+
+
+def test_not_ready_before_there_is_a_sink(case: Case) -> None:
+    case.vitals.delivery = None
+    status, text = case.page("/readyz")
+    assert (status, json.loads(text)) == (503, {"ready": False, "sink": "", "reason": "not connected yet"})
 
 
 def test_another_page(case: Case) -> None:

@@ -1,15 +1,16 @@
 """What a Kafka client is told, and what it does for the sink: two libraries behind one protocol."""
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Protocol
 
 from shipper.deliver.kafka.records import Record
-from shipper.deliver.sink import Batch, Refusal
 from shipper.errors import RunError
+from shipper.secrets import hide
 
-MAX_RECORD = 1_000_000  # Kafka's default; a larger batch would be refused as a whole, small records with it
+MAX_RECORD = 1_000_000  # Kafka's default; a broker refuses a larger request as a whole, small records included
+TOO_LARGE = "the record is larger than the topic takes (max.message.bytes)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,68 +34,77 @@ class KafkaOptions:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
-    exact_keys: bool = False  # read each event as JSON, because more than the parser has shaped it
+
+    def without_secrets(self, text: str) -> str:
+        """A text of a client, which may quote what it was told, without the password."""
+        return hide(text, (self.password,)) if self.password else text
 
 
-class Fenced(RunError):  # noqa: N818  what happened to us
-    """Another producer with our transactional id has begun: a twin that runs at the same time."""
+class Fenced(RunError):
+    """Another producer has begun to use our transactional id: a second shipper runs."""
+
+    def __init__(self, transactional_id: str) -> None:
+        super().__init__(
+            f"another shipper with the transactional id {transactional_id} has taken over; "
+            "stop one of them, or give each a state_dir of its own"
+        )
 
 
 class Pending:
-    """A batch on its way: the client counts `left` down, notes what is `refused` and why it `failed`.
+    """What became of some records that were handed to a client; the client keeps it up to date.
 
-    `doubtful`: the broker refused a request, and perhaps not for the sake of each record in it.
+    Attributes:
+        left: how many are not yet acknowledged or refused.
+        refused: reason by index, for records that the client itself refused to send.
+        rejected: reason the broker gave when it refused a request; perhaps it means only some of the records in it.
+        failed: why some could not be delivered; sending them again may help.
     """
 
-    __slots__ = ("batch", "doubtful", "failed", "left", "refused")
+    __slots__ = ("failed", "left", "refused", "rejected")
 
-    def __init__(self, batch: Batch, records: int) -> None:
-        self.batch = batch
-        self.left = records
-        self.refused: list[Refusal] = []
-        self.doubtful = False
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.refused: dict[int, str] = {}
+        self.rejected: str | None = None
         self.failed: str | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Of a single record: why the client or the broker refused it, None if neither did."""
+        return self.refused.get(0) or self.rejected
 
 
 class Client(Protocol):
     """One connection to Kafka. Every method may raise `SinkDown`, and `Fenced` with transactions."""
 
     def connect(self) -> None:
-        """Reach a broker, and begin the era of our transactional id; seconds at most."""
+        """Connect to a broker and, with transactions, fence earlier producers with our id. Blocks for seconds at most."""
 
     def read_state(self, topic: str) -> dict[bytes, bytes]:
         """The committed records of a compacted topic, the last of each key."""
 
     def send(self, pending: Pending, records: list[Record]) -> None:
-        """Hand records over."""
+        """Hand records over; `pending` learns what becomes of them, during this call and the later ones."""
 
     def collect(self, first: Pending | None, timeout: float) -> None:
-        """Let acknowledgements come in, waiting up to `timeout` seconds for those of `first`."""
+        """Let acknowledgements come in, waiting up to `timeout` seconds for all of `first`."""
 
     def begin(self) -> None:
         """Begin a transaction."""
 
     def commit(self) -> None:
-        """Begin to commit; `committed` says when it is done."""
+        """Start to commit; `committed` tells when that is done."""
 
     def committed(self, timeout: float) -> bool:
-        """True once the commit has ended well, waiting up to `timeout` seconds."""
+        """True once the commit has succeeded, waiting up to `timeout` seconds."""
 
     def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
-        """The operations that we are allowed on each topic, such as WRITE; None for one that does not exist."""
+        """The operations that we are allowed on each topic, such as WRITE; None for a topic that does not exist."""
 
     def close(self, timeout: float) -> None:
         """Drop the connection; never raises."""
 
 
-def no_secret(text: str, options: KafkaOptions) -> str:
-    """A sentence without the password, whatever a client put into it."""
-    return text.replace(options.password, "***") if options.password else text
-
-
-TOO_LARGE = "the record is larger than the topic takes (max.message.bytes)"
-
-
 def reader_group() -> str:
-    """A consumer group that nobody else is in."""
-    return f"mfa-shipper-{secrets.token_hex(8)}"
+    """A consumer group with no other member."""
+    return f"mfa-shipper-{token_hex(8)}"

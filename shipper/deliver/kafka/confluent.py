@@ -9,9 +9,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 from shipper.deliver.kafka.causes import cause
-from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, no_secret, reader_group
+from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, reader_group
 from shipper.deliver.kafka.records import Record
-from shipper.deliver.sink import Refusal, SinkDown
+from shipper.deliver.sink import SinkDown
 
 REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -21,13 +21,14 @@ REFUSED = {
     KafkaError.INVALID_TIMESTAMP,
     KafkaError.POLICY_VIOLATION,
 }
-FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001  so are they named
+# Underscored names are librdkafka's own errors, no private members.
+FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001
 CONNECT_SECONDS = 10.0
-DELIVERY_MS = 30_000  # then the batch is sent anew by our own retry
+DELIVERY_MS = 30_000  # then our own retry takes over
 
 
 def settings(options: KafkaOptions) -> dict[str, Any]:
-    """librdkafka's names for the connection."""
+    """The connection in librdkafka's terms."""
     config: dict[str, Any] = {
         "bootstrap.servers": ",".join(options.bootstrap_servers),
         "client.id": options.client_id,
@@ -36,7 +37,7 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "socket.timeout.ms": 10_000,
         "reconnect.backoff.max.ms": 2_000,
     }
-    named = {
+    optional = {
         "sasl.mechanism": options.sasl_mechanism,
         "sasl.username": options.username,
         "sasl.password": options.password,
@@ -44,7 +45,7 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "ssl.certificate.location": options.cert_file,
         "ssl.key.location": options.key_file,
     }
-    return config | {name: value for name, value in named.items() if value is not None}
+    return config | {name: value for name, value in optional.items() if value is not None}
 
 
 class ConfluentClient:
@@ -53,31 +54,28 @@ class ConfluentClient:
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._producer: Producer | None = None
-        self._trouble = ""
-        self._fatal: KafkaError | None = None
+        self._trouble = ""  # the last error that concerns no record
 
     def _on_error(self, error: KafkaError) -> None:
-        self._trouble = no_secret(error.str(), self._options)
+        if self._trouble and error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            return  # it follows the error that says why
+        self._trouble = self._options.without_secrets(error.str())
 
     def _down(self, error: KafkaError) -> Exception:
-        """What an error means: fenced, or not now."""
+        """The exception for an error: fenced, or down for now."""
         if error.code() in FENCED:
-            return Fenced(
-                f"another shipper with the transactional id {self._options.transactional_id} has taken over; "
-                "stop one of them, or give each a state_dir of its own"
-            )
-        text = no_secret(error.str(), self._options)
+            return Fenced(self._options.transactional_id)
+        text = self._options.without_secrets(error.str())
         known = cause([text, self._trouble], self._options)
         return SinkDown(known or (f"{text} ({self._trouble})" if self._trouble and self._trouble != text else text))
 
     def connect(self) -> None:
-        """As `Client.connect`."""
         config = settings(self._options) | {
             "acks": "all",
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "compression.type": self._options.compression,
-            "linger.ms": 20,  # fewer, larger requests: with 5 a broker has half as much work again
+            "linger.ms": 20,  # fewer, larger requests: at 5 ms a broker has half as much work again
             "message.max.bytes": MAX_RECORD,
             "delivery.timeout.ms": DELIVERY_MS,
             "queue.buffering.max.messages": 1_000_000,
@@ -87,22 +85,25 @@ class ConfluentClient:
             config |= {"transactional.id": self._options.transactional_id, "transaction.timeout.ms": 60_000}
         try:
             self._producer = Producer(config)
-            end = time.monotonic() + CONNECT_SECONDS
-            while True:
-                self._producer.poll(0)
-                try:
-                    self._producer.list_topics(self._options.topic, timeout=0.5)
-                    break
-                except KafkaException:
-                    if time.monotonic() > end or "uthentication" in self._trouble or "SSL" in self._trouble:
-                        raise
+            self._wait_for_broker(self._producer)
             if self._options.exactly_once:
                 self._producer.init_transactions(CONNECT_SECONDS)
         except KafkaException as error:
             raise self._down(error.args[0]) from None
 
+    def _wait_for_broker(self, producer: Producer) -> None:
+        end = time.monotonic() + CONNECT_SECONDS
+        while True:
+            producer.poll(0)
+            try:
+                producer.list_topics(self._options.topic, timeout=0.5)
+            except KafkaException:
+                if time.monotonic() > end or "uthentication" in self._trouble or "SSL" in self._trouble:
+                    raise
+            else:
+                return
+
     def read_state(self, topic: str) -> dict[bytes, bytes]:
-        """As `Client.read_state`."""
         consumer = Consumer(
             settings(self._options)
             | {
@@ -119,10 +120,10 @@ class ConfluentClient:
             found = consumer.list_topics(topic, CONNECT_SECONDS).topics[topic]
             if found.error is not None and found.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise KafkaException(found.error)
-            waiting = set(found.partitions)
-            consumer.assign([TopicPartition(topic, number, 0) for number in waiting])
+            unread = set(found.partitions)
+            consumer.assign([TopicPartition(topic, number, 0) for number in unread])
             end = time.monotonic() + 3 * CONNECT_SECONDS
-            while waiting:
+            while unread:
                 if time.monotonic() > end:
                     raise SinkDown(f"{topic} cannot be read to its end")
                 for message in consumer.consume(1000, 0.2):
@@ -130,8 +131,8 @@ class ConfluentClient:
                     if error is None:
                         _remember(state, message.key(), message.value())
                     elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                        waiting.discard(message.partition())
-                    elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # a group is named, and never used
+                        unread.discard(message.partition())
+                    elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # the group is named but never used
                         raise KafkaException(error)
         except KafkaException as error:
             raise self._down(error.args[0]) from None
@@ -140,14 +141,13 @@ class ConfluentClient:
         return state
 
     def send(self, pending: Pending, records: list[Record]) -> None:
-        """As `Client.send`."""
         producer = self._producer
         assert producer is not None
         report = self._reporter(pending)
-        # By position, because reading names costs this call a third of its time: the partition is the partitioner's
-        # choice (-1), the report has two names of which one is enough (None), the time is now (0).
+        # Arguments go by position: looking up their names would take a third of the time of this call. -1 leaves the
+        # partition to the partitioner, None stands for the second name of the report, time 0 is now.
         produce = producer.produce
-        for topic, key, value, headers in records:
+        for index, (topic, key, value, headers) in enumerate(records):
             try:
                 produce(topic, value, key, -1, report, None, 0, headers)
             except BufferError:
@@ -161,24 +161,22 @@ class ConfluentClient:
                 if problem.code() not in REFUSED:
                     raise self._down(problem) from None
                 pending.left -= 1
-                pending.refused.append(Refusal(value, _reason(problem)))
+                pending.refused[index] = _reason(problem)
         producer.poll(0)
 
-    def _reporter(self, pending: Pending) -> Callable[[Any, Any], None]:
-        def report(error: KafkaError | None, message: Any) -> None:
+    def _reporter(self, pending: Pending) -> Callable[[KafkaError | None, object], None]:
+        def report(error: KafkaError | None, message: object) -> None:
             if error is None:
                 pending.left -= 1
             elif error.code() in REFUSED:
                 pending.left -= 1
-                pending.doubtful = True
-                pending.refused.append(Refusal(message.value(), _reason(error)))
+                pending.rejected = _reason(error)
             else:
                 pending.failed = str(self._down(error))
 
         return report
 
     def collect(self, first: Pending | None, timeout: float) -> None:
-        """As `Client.collect`."""
         assert self._producer is not None
         self._producer.poll(0)
         end = time.monotonic() + timeout
@@ -186,7 +184,6 @@ class ConfluentClient:
             self._producer.poll(min(0.05, timeout))
 
     def begin(self) -> None:
-        """As `Client.begin`."""
         assert self._producer is not None
         try:
             self._producer.begin_transaction()
@@ -194,10 +191,9 @@ class ConfluentClient:
             raise self._down(error.args[0]) from None
 
     def commit(self) -> None:
-        """Nothing yet: librdkafka commits while it is asked for the result."""
+        """Nothing yet: librdkafka commits while `committed` waits for the result."""
 
     def committed(self, timeout: float) -> bool:
-        """As `Client.committed`."""
         assert self._producer is not None
         try:
             self._producer.commit_transaction(max(timeout, 0.05))
@@ -210,7 +206,6 @@ class ConfluentClient:
         return True
 
     def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
-        """As `Client.rights`."""
         admin = AdminClient(settings(self._options) | {"error_cb": self._on_error})
         asked = admin.describe_topics(
             TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=CONNECT_SECONDS
@@ -218,7 +213,7 @@ class ConfluentClient:
         rights: dict[str, set[str] | None] = {}
         for topic, answer in asked.items():
             try:
-                rights[topic] = {one.name for one in answer.result().authorized_operations or ()}
+                rights[topic] = {operation.name for operation in answer.result().authorized_operations or ()}
             except KafkaException as error:
                 code = error.args[0].code()
                 if code not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
@@ -227,7 +222,6 @@ class ConfluentClient:
         return rights
 
     def close(self, timeout: float) -> None:
-        """As `Client.close`."""
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(KafkaException):
@@ -240,7 +234,7 @@ def _reason(error: KafkaError) -> str:
 
 
 def _remember(state: dict[bytes, bytes], key: bytes | None, value: bytes | None) -> None:
-    """The last value of a key counts; none is the end of it."""
+    """Apply a record of a compacted topic: the last value of a key counts, no value deletes it."""
     if key is None:
         return
     if value is None:

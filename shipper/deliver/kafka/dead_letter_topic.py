@@ -1,7 +1,6 @@
 """Dead letters in a topic, over a connection of their own. I/O through the client.
 
-A letter that the topic will not take either, because the record is too large for it, goes to the
-file: a dead letter is the last thing that may be lost.
+A letter that is too large for this topic, too, goes to the file: nothing may be lost here.
 """
 
 import time
@@ -10,8 +9,7 @@ from dataclasses import replace
 
 from shipper.deliver.dead_letters import DeadLetterFile, encode_letter
 from shipper.deliver.kafka.client import Client, KafkaOptions, Pending
-from shipper.deliver.kafka.records import Record
-from shipper.deliver.sink import Batch, Refusal, SinkDown
+from shipper.deliver.sink import Refusal, SinkDown
 
 KEY = b"dead-letter"  # one partition, in their order
 DEADLINE = 30.0  # seconds for the letters of one batch
@@ -21,40 +19,44 @@ class DeadLetterTopic:
     """The dead letters of one shipper, in `output.kafka.dead_letter_topic`."""
 
     def __init__(self, topic: str, connect: Callable[[], Client], file: DeadLetterFile) -> None:
-        """`connect` makes a client without transactions."""
+        """`connect` makes a client without transactions; `file` takes the letters that the topic refuses."""
         self._topic = topic
         self._connect = connect
         self._client: Client | None = None
         self._file = file
 
     def add(self, refusals: tuple[Refusal, ...]) -> None:
-        """Keep them; acknowledged by the topic, or on the disk, when this returns.
+        """Send a letter for each refusal; all are acknowledged by the topic, or in the file, when this returns.
 
         Raises:
             SinkDown: the topic does not take them now.
             OSError: a letter is too large for the topic, and the file cannot be written now.
         """
-        letters = {encode_letter(one, self._file.now()): one for one in refusals}
-        pending = Pending(Batch(1, b"", 0), len(letters))
         try:
-            self._send(pending, [(self._topic, KEY, letter, []) for letter in letters])
+            answers = self._send([encode_letter(refusal, self._file.now()) for refusal in refusals])
         except SinkDown as error:
             self._drop()
             raise SinkDown(f"the dead letter topic {self._topic}: {error}") from None
-        too_large = tuple(letters[refused.line] for refused in pending.refused)
+        too_large = tuple(refusal for refusal, answer in zip(refusals, answers, strict=True) if answer.refusal)
         if too_large:
+            self._drop()  # kafka-python would give the same answer to all later letters
             self._file.add(too_large)
 
-    def _send(self, pending: Pending, records: list[Record]) -> None:
+    def _send(self, letters: list[bytes]) -> list[Pending]:
+        """What became of each letter; each has a `Pending` of its own, so that an answer is that letter's."""
         if self._client is None:
             self._client = self._connect()
             self._client.connect()
-        self._client.send(pending, records)
+        answers = [Pending(1) for _ in letters]
+        for answer, letter in zip(answers, letters, strict=True):
+            self._client.send(answer, [(self._topic, KEY, letter, [])])
         end = time.monotonic() + DEADLINE
-        while pending.left and not pending.failed and time.monotonic() < end:
-            self._client.collect(pending, 0.2)
-        if pending.failed or pending.left:
-            raise SinkDown(pending.failed or f"no answer within {DEADLINE:g} s")
+        for answer in answers:
+            while answer.left and not answer.failed and time.monotonic() < end:
+                self._client.collect(answer, 0.2)
+            if answer.failed or answer.left:
+                raise SinkDown(answer.failed or f"no answer within {DEADLINE:g} s")
+        return answers
 
     def _drop(self) -> None:
         client, self._client = self._client, None

@@ -1,7 +1,7 @@
 """Kafka through kafka-python. I/O.
 
 This client says "unable to bootstrap" for a wrong password, an unknown certificate and a broker that
-is not there; the cause stands only in its log. So that log is listened to while a connection is made.
+is not there; only its log tells the cause. So we listen to that log while it connects.
 """
 
 import contextlib
@@ -10,16 +10,16 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
 from shipper.deliver.kafka.causes import cause
-from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, no_secret
+from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending
 from shipper.deliver.kafka.partitioner import RememberingPartitioner
-from shipper.deliver.kafka.records import Record
-from shipper.deliver.sink import Refusal, SinkDown
+from shipper.deliver.kafka.records import Headers, Record
+from shipper.deliver.sink import SinkDown
 
 REFUSED = (
     kafka_errors.MessageSizeTooLargeError,
@@ -31,11 +31,31 @@ REFUSED = (
 )
 FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
 CONNECT_MS = 10_000
-DELIVERY_MS = 30_000  # then the batch is sent anew by our own retry
+DELIVERY_MS = 30_000  # then our own retry takes over
+
+
+class _Future(Protocol):
+    """The answer to one record."""
+
+    is_done: bool
+    exception: Exception | None
+
+    def get(self, timeout: float) -> object: ...
+
+
+class _Producer(Protocol):
+    """The part of `KafkaProducer` that is used here; the library has no types."""
+
+    def partitions_for(self, topic: str) -> set[int]: ...
+    def send(self, topic: str, value: bytes | None, key: bytes, headers: Headers) -> _Future: ...
+    def init_transactions(self) -> None: ...
+    def begin_transaction(self) -> None: ...
+    def commit_transaction(self) -> None: ...
+    def close(self, timeout: float) -> None: ...
 
 
 class _Complaints(logging.Handler):
-    """What the client complained about, each thing once."""
+    """Collects the warnings of the client, each once."""
 
     MOST = 200
 
@@ -44,7 +64,6 @@ class _Complaints(logging.Handler):
         self.seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember a record."""
         if len(self.seen) < self.MOST:
             self.seen.add(record.getMessage())
 
@@ -57,10 +76,10 @@ class _Complaints(logging.Handler):
 
 
 def settings(options: KafkaOptions) -> dict[str, Any]:
-    """kafka-python's names for the connection.
+    """The connection in kafka-python's terms.
 
     Raises:
-        SinkDown: a certificate file cannot be used; the client would not say so.
+        SinkDown: a certificate file cannot be used, which the client would not say.
     """
     config: dict[str, Any] = {
         "bootstrap_servers": list(options.bootstrap_servers),
@@ -71,12 +90,12 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
     }
     if options.protocol.endswith("SSL"):
         config["ssl_context"] = _ssl_context(options)
-    named = {
+    optional = {
         "sasl_mechanism": options.sasl_mechanism,
         "sasl_plain_username": options.username,
         "sasl_plain_password": options.password,
     }
-    return config | {name: value for name, value in named.items() if value is not None}
+    return config | {name: value for name, value in optional.items() if value is not None}
 
 
 def _ssl_context(options: KafkaOptions) -> ssl.SSLContext:
@@ -97,22 +116,18 @@ class KafkaPythonClient:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._producer: Any = None
-        self._futures: dict[Pending, list[tuple[Any, bytes]]] = {}
+        self._connected: _Producer | None = None
+        self._futures: dict[Pending, list[_Future]] = {}
         self._commit: _Commit | None = None
 
     def _down(self, error: BaseException, complaints: Iterable[str] = ()) -> Exception:
         if isinstance(error, FENCED):
-            return Fenced(
-                f"another shipper with the transactional id {self._options.transactional_id} has taken over; "
-                "stop one of them, or give each a state_dir of its own"
-            )
+            return Fenced(self._options.transactional_id)
         text = f"{type(error).__name__.removesuffix('Error')}: {error}" if str(error) else type(error).__name__
         known = cause([*complaints, text], self._options)
-        return SinkDown(known or no_secret(text, self._options).replace("\n", " "))
+        return SinkDown(known or self._options.without_secrets(text).replace("\n", " "))
 
     def connect(self) -> None:
-        """As `Client.connect`."""
         options = self._options
         complaints = _Complaints()
         try:
@@ -132,15 +147,19 @@ class KafkaPythonClient:
             if options.exactly_once:
                 config |= {"transactional_id": options.transactional_id, "transaction_timeout_ms": 60_000}
             with complaints:
-                self._producer = KafkaProducer(**config)
-                self._producer.partitions_for(options.topic)
+                self._connected = producer = KafkaProducer(**config)
+                producer.partitions_for(options.topic)
                 if options.exactly_once:
-                    self._producer.init_transactions()
+                    producer.init_transactions()
         except (kafka_errors.KafkaError, OSError, RuntimeError, ValueError, AssertionError) as error:
             raise self._down(error, complaints.seen) from None
 
+    @property
+    def _producer(self) -> _Producer:
+        assert self._connected is not None, "connect comes first"
+        return self._connected
+
     def read_state(self, topic: str) -> dict[bytes, bytes]:
-        """As `Client.read_state`."""
         state: dict[bytes, bytes] = {}
         try:
             consumer = KafkaConsumer(
@@ -154,9 +173,9 @@ class KafkaPythonClient:
             consumer.assign(partitions)
             ends = consumer.end_offsets(partitions) if partitions else {}
             deadline = time.monotonic() + 3 * CONNECT_MS / 1000
-            for one in partitions:
-                consumer.seek_to_beginning(one)
-            while any(consumer.position(one) < ends[one] for one in partitions):
+            for partition in partitions:
+                consumer.seek_to_beginning(partition)
+            while any(consumer.position(partition) < ends[partition] for partition in partitions):
                 if time.monotonic() > deadline:
                     raise SinkDown(f"{topic} cannot be read to its end")
                 for messages in consumer.poll(200).values():
@@ -172,20 +191,18 @@ class KafkaPythonClient:
         return state
 
     def send(self, pending: Pending, records: list[Record]) -> None:
-        """As `Client.send`."""
         send = self._producer.send
         futures = self._futures.setdefault(pending, [])
-        for topic, key, value, headers in records:
+        for index, (topic, key, value, headers) in enumerate(records):
             try:
-                futures.append((send(topic, value, key, headers), value))
+                futures.append(send(topic, value, key, headers))
             except REFUSED as error:
                 pending.left -= 1
-                pending.refused.append(Refusal(value, _reason(error)))
+                pending.refused[index] = _reason(error)
             except (kafka_errors.KafkaError, AssertionError) as error:
                 raise self._down(error) from None
 
     def collect(self, first: Pending | None, timeout: float) -> None:
-        """As `Client.collect`."""
         end = time.monotonic() + timeout
         while True:
             for pending in list(self._futures):
@@ -195,44 +212,40 @@ class KafkaPythonClient:
             futures = self._futures.get(first)
             if not futures:
                 return
-            with contextlib.suppress(Exception):  # what it says is looked at above
-                futures[0][0].get(timeout=max(0.001, min(0.05, end - time.monotonic())))
+            with contextlib.suppress(Exception):  # `_settle` looks at the outcome
+                futures[0].get(timeout=max(0.001, min(0.05, end - time.monotonic())))
 
     def _settle(self, pending: Pending) -> None:
-        """Take what is acknowledged from the front."""
-        futures, at = self._futures[pending], 0
-        for future, value in futures:
+        """Take the answers that have come, up to the first that is missing."""
+        futures, settled = self._futures[pending], 0
+        for future in futures:
             if not future.is_done:
                 break
-            at += 1
+            settled += 1
             error = future.exception
             if error is None:
                 continue
             if isinstance(error, REFUSED):
-                pending.doubtful = True
-                pending.refused.append(Refusal(value, _reason(error)))
+                pending.rejected = _reason(error)
             else:
                 pending.failed = str(self._down(error))
                 break
-        del futures[:at]
-        pending.left -= at
+        del futures[:settled]
+        pending.left -= settled
         if not futures:
             del self._futures[pending]
 
     def begin(self) -> None:
-        """As `Client.begin`."""
         try:
             self._producer.begin_transaction()
         except kafka_errors.KafkaError as error:
             raise self._down(error) from None
 
     def commit(self) -> None:
-        """As `Client.commit`."""
         self._commit = _Commit(self._producer.commit_transaction)
         self._commit.start()
 
     def committed(self, timeout: float) -> bool:
-        """As `Client.committed`."""
         assert self._commit is not None
         self._commit.join(timeout)
         if self._commit.is_alive():
@@ -246,7 +259,6 @@ class KafkaPythonClient:
         return True
 
     def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
-        """As `Client.rights`."""
         complaints, admin = _Complaints(), None
         try:
             with complaints:
@@ -259,15 +271,15 @@ class KafkaPythonClient:
                 admin.close()
         missing = kafka_errors.UnknownTopicOrPartitionError.errno
         return {
-            one["name"]: None if one["error_code"] == missing else set(one["authorized_operations"] or ()) for one in described
+            topic["name"]: None if topic["error_code"] == missing else set(topic["authorized_operations"] or ())
+            for topic in described
         }
 
     def close(self, timeout: float) -> None:
-        """As `Client.close`."""
-        producer, self._producer = self._producer, None
+        producer, self._connected = self._connected, None
         self._futures.clear()
         if producer is not None:
-            # On a thread: closing waits for what is in flight, and an abandoned connection has no time.
+            # On a thread: closing waits for what is in flight, which an abandoned connection must not.
             closing = threading.Thread(target=_close, args=(producer, timeout), daemon=True)
             closing.start()
             closing.join(timeout)
@@ -279,8 +291,10 @@ def _reason(error: BaseException) -> str:
 
 
 class _Commit(threading.Thread):
-    """A commit on a thread of its own, because the client waits for one without a limit. An abandoned one that never
-    ends must not keep the process from ending, so no pool, whose threads Python waits for."""
+    """A commit on a thread of its own, because the client waits for it without a limit.
+
+    No thread pool: Python waits for the threads of a pool at its end, and an abandoned commit may never end.
+    """
 
     def __init__(self, commit: Callable[[], object]) -> None:
         super().__init__(name="kafka-commit", daemon=True)
@@ -288,13 +302,12 @@ class _Commit(threading.Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Commit, and keep what went wrong."""
         try:
             self._work()
         except Exception as error:
             self.error = error
 
 
-def _close(producer: Any, timeout: float) -> None:
+def _close(producer: _Producer, timeout: float) -> None:
     with contextlib.suppress(Exception):
         producer.close(timeout)

@@ -1,27 +1,44 @@
-"""Kafka as a sink: what is the same whichever client does the talking. I/O through the client.
+"""Kafka as a sink: the part that does not depend on the client. I/O through the client.
 
-Without transactions: batches go out as they come, each is done when all its records are
-acknowledged by all in-sync replicas. With `exactly_once`: events and places go into one transaction,
-and several batches share one, because committing takes its time; a batch is done when its
-transaction is committed.
+Without transactions batches are sent as they come, and each is done when all in-sync replicas have
+acknowledged all its records. With `exactly_once` events and positions go into one transaction, which
+several batches share because a commit takes its time; a batch is done when its transaction is
+committed.
 
-A broker refuses a whole request for one record that is too large, and kafka-python then gives the
-same answer to everything that follows. So after a refusal all is sent again one record at a time
-(`_careful`), and only what is refused alone counts as refused.
+A broker rejects a whole request for one record that is too large, and kafka-python then gives the
+same answer for everything that follows. So after a rejection all records are sent again one at a
+time (`_careful`), and only those that are refused on their own count as refused.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from shipper.deliver.kafka.causes import lacking, topics
 from shipper.deliver.kafka.client import Client, KafkaOptions, Pending
-from shipper.deliver.kafka.fast_records import FastRecords
 from shipper.deliver.kafka.records import Record, Records
 from shipper.deliver.sink import Batch, Receipt, SinkDown, TransactionRefused
 
-TRANSACTION_BATCHES = 4  # each one more is 5 MiB of memory with kafka-python
+TRANSACTION_BATCHES = 4  # each one more takes 5 MiB of memory with kafka-python
 TRANSACTION_SECONDS = 1.0
+
+
+class _Sent(NamedTuple):
+    """A batch that is not done, and what became of its records so far."""
+
+    batch: Batch
+    pending: Pending
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """A record that waits for its turn, while records are sent one at a time."""
+
+    pending: Pending
+    index: int
+    record: Record
 
 
 class KafkaSink:
@@ -30,185 +47,184 @@ class KafkaSink:
     name = "kafka"
 
     def __init__(self, options: KafkaOptions, client: Callable[[KafkaOptions], Client]) -> None:
+        """`client` makes a client that is not connected yet."""
         self._options = options
-        self._make = client
-        general = Records(options.topic, options.alert_topic)
-        self._records = general if options.exact_keys else FastRecords(general)
-        self._mine = f"{options.transactional_id}/".encode()  # shippers may share a state topic
+        self._make_client = client
+        self._records = Records(options.topic, options.alert_topic)
+        self._prefix = f"{options.transactional_id}/".encode()  # of our keys: shippers may share a state topic
         self._client: Client | None = None
-        self._pending: deque[Pending] = deque()
+        self._sent: deque[_Sent] = deque()
+        self._places = Pending(0)  # the positions of the transaction
         self._in_transaction = False
-        self._committing = 0  # batches of the transaction whose commit is under way
+        self._committing = 0  # batches in the transaction that is being committed
         self._since = 0.0
         self._flush = False
-        self._careful = self._settled = False  # sending one at a time; what was doubtful is done
-        self._queue: deque[tuple[Pending, Record]] = deque()  # when careful, what was not sent yet
-        self._single: Pending | None = None  # when careful, the one that was
+        self._careful = False
+        self._progress = False  # something was done since we are careful
+        self._unsent: deque[_Unsent] = deque()
+        self._single: Pending | None = None  # of the first of `_unsent`, once it is sent
         self.in_flight = TRANSACTION_BATCHES + 2 if options.exactly_once else 4
 
     def open(self) -> Mapping[bytes, bytes]:
-        """Connect; with exactly_once also take over the transactional id and read the places.
+        """Connect; with `exactly_once` also take over the transactional id and read the positions.
 
         Raises:
             SinkDown: the broker cannot be reached, or does not accept us.
         """
-        self._client = self._make(self._options)
+        self._client = self._make_client(self._options)
         self._client.connect()
         if not self._options.exactly_once:
             return {}
-        # In this order: once the id is ours nobody else can commit places any more.
+        # In this order: once the id is ours, nobody else can commit positions.
         stored = self._client.read_state(self._options.state_topic)
-        return {key.removeprefix(self._mine): value for key, value in stored.items() if key.startswith(self._mine)}
+        return {key.removeprefix(self._prefix): value for key, value in stored.items() if key.startswith(self._prefix)}
 
     def verify(self) -> str | None:
-        """Ask the broker for the topics and for our rights on them."""
-        client = self._client
-        assert client is not None
-        return lacking(self._options, client.rights(topics(self._options)))
+        return lacking(self._options, self._connection.rights(topics(self._options)))
+
+    @property
+    def _connection(self) -> Client:
+        assert self._client is not None, "open comes first"
+        return self._client
 
     def send(self, batch: Batch) -> None:
-        """Hand a batch to the client."""
-        if self._careful and not self._pending and self._settled:
+        if self._careful and not self._sent and self._progress:
             self._careful = False
-        client = self._client
-        assert client is not None
         if self._options.exactly_once and not self._in_transaction:
-            client.begin()
+            self._connection.begin()
             self._in_transaction, self._since = True, time.monotonic()
-        records = self._records.of(batch.payload)
-        pending = Pending(batch, len(records))
+        records = self._records.of(batch.blocks)
+        pending = Pending(len(records))
         self._flush = False
-        self._pending.append(pending)
+        self._sent.append(_Sent(batch, pending))
         if self._careful:
-            self._queue.extend((pending, one) for one in records)
+            self._unsent.extend(_Unsent(pending, index, record) for index, record in enumerate(records))
         else:
-            client.send(pending, records)
+            self._connection.send(pending, records)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Batches that are done."""
-        if not self._pending:
+        if not self._sent:
             return []
         if self._careful:
-            timeout = self._one_by_one(timeout)
-        client = self._client
-        assert client is not None
-        first = self._pending[self._committing] if self._committing < len(self._pending) else None
-        if not self._options.exactly_once:
-            client.collect(first, timeout)
-            return self._done()
-        return self._transact(client, first, timeout)
+            timeout = self._send_singly(timeout)
+        first = self._sent[self._committing].pending if self._committing < len(self._sent) else None
+        if self._options.exactly_once:
+            return self._transact(first, timeout)
+        self._connection.collect(first, timeout)
+        return self._done()
 
-    def _one_by_one(self, timeout: float) -> float:
-        """Send records that wait, each when the one before is done; returns what is left of the time."""
+    def _send_singly(self, timeout: float) -> float:
+        """Send records, each when the one before is done; returns what is left of the time."""
         end = time.monotonic() + timeout
-        while self._queue:
-            pending, record = self._queue[0]
-            assert self._client is not None
+        while self._unsent:
+            unsent = self._unsent[0]
             if self._single is None:
-                self._single = Pending(pending.batch, 1)
-                self._client.send(self._single, [record])
-            self._client.collect(self._single, max(0.0, end - time.monotonic()))
+                self._single = Pending(1)
+                self._connection.send(self._single, [unsent.record])
+            self._connection.collect(self._single, max(0.0, end - time.monotonic()))
             if self._single.failed:
                 raise SinkDown(self._single.failed)
             if self._single.left:
                 return 0.0
-            self._queue.popleft()
-            pending.left -= 1
-            refused, self._single = self._single.refused, None
-            pending.refused += refused
-            if refused and self._options.exactly_once:
+            self._unsent.popleft()
+            unsent.pending.left -= 1
+            refusal, self._single = self._single.refusal, None
+            if refusal is None:
+                continue
+            unsent.pending.refused[unsent.index] = refusal
+            if self._options.exactly_once:
                 return 0.0  # the transaction is given up as a whole
-            if refused:
-                self._client.close(0.0)
-                self._client = self._make(self._options)
-                self._client.connect()
+            self._connection.close(0.0)
+            self._client = self._make_client(self._options)
+            self._client.connect()
         return max(0.0, end - time.monotonic())
 
-    def _look_closer(self) -> None:
-        """Has a request failed? And was it refused: then everything is sent again, record by record."""
-        if any(pending.doubtful for pending in self._pending):
-            self._careful, self._settled = True, False
+    def _raise_failures(self) -> None:
+        """Raise SinkDown if something failed. If a request was rejected, records are sent one at a time from then on."""
+        all_pending = [sent.pending for sent in self._sent] + [self._places]
+        rejected = next((pending.rejected for pending in all_pending if pending.rejected), None)
+        if rejected and self._careful:
+            raise SinkDown(f"{self._options.state_topic} does not take the positions: {rejected}")
+        if rejected:
+            self._careful, self._progress = True, False
             raise SinkDown("the broker refuses a request; its records are sent one at a time to see which it means")
-        for pending in self._pending:
-            if pending.failed:
-                raise SinkDown(pending.failed)
+        failed = next((pending.failed for pending in all_pending if pending.failed), None)
+        if failed:
+            raise SinkDown(failed)
 
     def _done(self) -> list[Receipt]:
         receipts = []
-        self._look_closer()
-        while self._pending and not self._pending[0].left:
-            pending = self._pending.popleft()
-            receipts.append(Receipt(pending.batch.number, tuple(pending.refused)))
-            self._settled = True
+        self._raise_failures()
+        while self._sent and not self._sent[0].pending.left:
+            batch, pending = self._sent.popleft()
+            receipts.append(Receipt(batch.number, batch.refusals(pending.refused)))
+            self._progress = True
         return receipts
 
-    def _transact(self, client: Client, first: Pending | None, timeout: float) -> list[Receipt]:
+    def _transact(self, first: Pending | None, timeout: float) -> list[Receipt]:
+        client = self._connection
         if self._committing:
-            if not self._committed(client, timeout):
+            if not self._committed(timeout):
                 return []
-            done = [self._pending.popleft() for _ in range(self._committing)]
+            done = [self._sent.popleft().batch for _ in range(self._committing)]
             self._committing, self._in_transaction = 0, False
-            self._settled = True
-            return [Receipt(pending.batch.number) for pending in done]
+            self._progress = True
+            return [Receipt(batch.number) for batch in done]
         client.collect(first, 0.0)
-        self._look_closer()
-        refused = {one.batch.number: tuple(one.refused) for one in self._pending if one.refused}
+        self._raise_failures()
+        refused = {batch.number: batch.refusals(pending.refused) for batch, pending in self._sent if pending.refused}
         if refused:
             raise TransactionRefused(refused)
         if self._is_time_to_commit():
-            self._commit(client)
+            self._commit()
         else:
             client.collect(first, min(timeout, 0.05))
         return []
 
-    def _committed(self, client: Client, timeout: float) -> bool:
-        """True once the commit is done. What the broker refuses of it shows itself in the records' own answers."""
+    def _committed(self, timeout: float) -> bool:
+        """True once the commit has succeeded. If the broker rejects records of it, only their own answers say so."""
+        client = self._connection
         try:
             done = client.committed(timeout)
         except SinkDown:
             client.collect(None, 0.0)
-            self._look_closer()
+            self._raise_failures()
             raise
         if not done:
             client.collect(None, 0.0)
-            self._look_closer()
+            self._raise_failures()
         return done
 
     def _is_time_to_commit(self) -> bool:
-        if self._queue or not self._pending[-1].batch.whole:
+        if self._unsent:
             return False
-        full = len(self._pending) >= TRANSACTION_BATCHES
+        full = len(self._sent) >= TRANSACTION_BATCHES
         return self._flush or full or time.monotonic() - self._since >= TRANSACTION_SECONDS
 
-    def _commit(self, client: Client) -> None:
-        """Put the places behind the events, and commit both."""
+    def _commit(self) -> None:
+        """Send the positions behind the events, and start to commit both."""
         places: dict[bytes, bytes | None] = {}
-        for pending in self._pending:
-            places.update(pending.batch.places)
-        topic, mine = self._options.state_topic, self._mine
-        state: list[Record] = [(topic, mine + key, value, []) for key, value in places.items()]  # type: ignore[misc]
-        last = self._pending[-1]
-        last.left += len(state)
-        client.send(last, state)
-        self._committing = len(self._pending)
-        client.commit()
+        for batch, _ in self._sent:
+            places.update(batch.places)
+        topic, prefix = self._options.state_topic, self._prefix
+        records: list[Record] = [(topic, prefix + key, value, []) for key, value in places.items()]
+        self._places = Pending(len(records))
+        self._connection.send(self._places, records)
+        self._committing = len(self._sent)
+        self._connection.commit()
 
     def flush(self) -> None:
-        """Commit what there is."""
         self._flush = True
 
     def abandon(self) -> None:
-        """Drop the connection; a transaction that was begun is aborted by the next one with our id."""
-        self._pending.clear()
-        self._queue.clear()
-        self._single = None
+        """Drop the connection; its transaction is aborted by the next producer with our id."""
+        self._sent.clear()
+        self._unsent.clear()
+        self._single, self._places = None, Pending(0)
         self._in_transaction, self._committing = False, 0
-        client, self._client = self._client, None
-        if client is not None:
-            client.close(0.0)
+        self.close(0.0)
 
     def close(self, timeout: float) -> None:
-        """Close the connection."""
         client, self._client = self._client, None
         if client is not None:
             client.close(timeout)

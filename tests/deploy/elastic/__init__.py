@@ -1,6 +1,1 @@
-"""Makes what `deploy/elastic` and `deploy/opensearch` hold, from the event schema and the table of panels.
-
-    python -m tests.deploy.elastic
-
-writes all generated files anew.
-"""
+"""What the checks of deploy/elastic and deploy/opensearch share: a week in a real OpenSearch, and its numbers counted by hand."""

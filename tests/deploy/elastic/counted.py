@@ -189,7 +189,7 @@ def double_prompt_gaps(events: list[Event]) -> Rows:
 def double_prompt_users(events: list[Event]) -> Rows:
     def numbers(some: list[Event]) -> tuple[float, ...]:
         findings = [event["azure_mfa"]["double_prompt"] for event in some]
-        return mean([one["gap_ms"] / 1000 for one in findings]), float(max(one["count"] for one in findings))
+        return mean([finding["gap_ms"] / 1000 for finding in findings]), float(max(finding["count"] for finding in findings))
 
     return nested(twice(events), "user.name", 15, lambda some: with_numbers(some, "azure_mfa.double_prompt.pattern", 3, numbers))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.deploy import corpus
 from tests.deploy.tools import DEPLOY, run
-from tests.real.opensearch import OpenSearch
+from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]
 CHUNK = 4_000_000  # bytes of one request

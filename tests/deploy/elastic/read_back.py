@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.elastic.panels import Bucket, Metric, Panel
+from deploy.generate.elastic.panels import Bucket, Metric, Panel
 from tests.deploy.tools import DEPLOY
 
 Object = dict[str, Any]
@@ -27,7 +27,7 @@ def only_lucene(query: Object) -> str:
 
 def kibana(path: Path = KIBANA) -> Iterator[Panel]:
     """The Lens panels of the dashboard."""
-    board = next(one for one in objects(path) if one["type"] == "dashboard")["attributes"]
+    board = next(saved for saved in objects(path) if saved["type"] == "dashboard")["attributes"]
     for shown in json.loads(board["panelsJSON"]):
         if shown["type"] == "lens":
             yield lens(shown["panelIndex"], shown["embeddableConfig"]["attributes"])
@@ -55,7 +55,9 @@ def lens_bucket(column: Object) -> Bucket:
             assert params["accuracyMode"], "top lists over several streams need it"
             return Bucket("terms", column["sourceField"], params["size"], label=column["label"])
         case "filters":
-            return Bucket("filters", filters=tuple((one["label"], only_lucene(one["input"])) for one in params["filters"]))
+            return Bucket(
+                "filters", filters=tuple((choice["label"], only_lucene(choice["input"])) for choice in params["filters"])
+            )
         case other:
             raise AssertionError(other)
 
@@ -68,12 +70,12 @@ def lens_metric(column: Object) -> Metric:
 
 def opensearch(path: Path = OPENSEARCH) -> Iterator[Panel]:
     """The visualizations by aggregations."""
-    for one in objects(path):
-        if one["type"] == "visualization":
-            state = json.loads(one["attributes"]["visState"])
+    for saved in objects(path):
+        if saved["type"] == "visualization":
+            state = json.loads(saved["attributes"]["visState"])
             if state["aggs"]:
-                source = json.loads(one["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
-                yield legacy(one["id"].removeprefix("mfa-shipper-overview-"), state, only_lucene(source["query"]))
+                source = json.loads(saved["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+                yield legacy(saved["id"].removeprefix("mfa-shipper-overview-"), state, only_lucene(source["query"]))
 
 
 def legacy(name: str, state: Object, query: str) -> Panel:
@@ -97,6 +99,8 @@ def legacy_bucket(agg: Object) -> Bucket:
             assert json.loads(params["json"])["shard_size"] >= params["size"]
             return Bucket("terms", params["field"], params["size"], label=params["customLabel"])
         case "filters":
-            return Bucket("filters", filters=tuple((one["label"], only_lucene(one["input"])) for one in params["filters"]))
+            return Bucket(
+                "filters", filters=tuple((choice["label"], only_lucene(choice["input"])) for choice in params["filters"])
+            )
         case other:
             raise AssertionError(other)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.deploy.elastic.schema import event_schema, is_object
+from deploy.generate.schema import event_schema, is_object
 
 DAY = "2017-02-15T"
 

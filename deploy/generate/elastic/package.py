@@ -1,0 +1,192 @@
+"""A package in the layout of Elastic's integrations, for Fleet and Elastic Agent."""
+
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from deploy.generate.elastic.ingest import pipeline
+from deploy.generate.elastic.kibana import dashboard
+from deploy.generate.elastic.templates import NAME
+from deploy.generate.elastic.words import TITLE, VIEW
+from deploy.generate.schema import Field, ecs_types, fields
+from shipper import __version__
+
+DASHBOARD = f"{NAME}-5b6c0f0e-6c55-4f0e-9d55-7a2d4f6b1c21"
+FLEET_VIEW = "logs-*"  # the data view that Kibana has for all logs
+STREAMS = {
+    "events": (
+        "Events of mfa-shipper",
+        "Reads the file that mfa-shipper writes (output type file, format ecs). An event that is read again is kept once.",
+        "/var/lib/mfa-shipper/events.ndjson",
+    ),
+    "raw": (
+        "Raw lines of MFA Server",
+        "Reads the logs of MFA Server themselves, line by line: decoded, but nothing tied together and no double prompts.",
+        "C:\\Program Files\\Multi-Factor Authentication Server\\Logs\\MultiFactorAuth*.log",
+    ),
+}  # fmt: skip
+STREAM = """\
+paths:
+{{#each paths as |path i|}}
+  - {{path}}
+{{/each}}
+tags:
+{{#each tags as |tag i|}}
+  - {{tag}}
+{{/each}}
+publisher_pipeline.disable_host: true
+%s{{#if processors}}
+processors:
+{{processors}}
+{{/if}}
+"""
+NDJSON = """\
+parsers:
+  - ndjson:
+      target: ""
+      overwrite_keys: true
+      add_error_key: true
+      document_id: event.id
+"""
+LOGO = """\
+<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32" viewBox="0 0 32 32">
+  <rect x="7" y="2" width="13" height="26" rx="2.5" fill="#5b7fae"/>
+  <rect x="9" y="6" width="9" height="16" fill="#ffffff"/>
+  <rect x="13" y="5" width="13" height="26" rx="2.5" fill="#d6733a"/>
+  <rect x="15" y="9" width="9" height="16" fill="#ffffff"/>
+  <path d="M16.5 17 l2.2 2.4 4-5" fill="none" stroke="#3f7d5a" stroke-width="1.8"/>
+</svg>
+"""
+README = f"""\
+# Azure MFA Server
+
+Two data streams, for one of two ways to bring in the logs of Microsoft Azure MFA Server:
+
+- **events**: mfa-shipper runs beside MFA Server (or over copies of its logs), writes ECS events into a file, and the agent
+  ships the file. Authentications are complete (user, outcome, duration), and double prompts are found.
+- **raw**: the agent ships the logs themselves and an ingest pipeline decodes each line. Lines of one authentication
+  stay apart: no user on a status, no duration, no double prompts.
+
+Switch on one of them for a server, not both: its authentications would be counted twice.
+
+The dashboard *{TITLE}* shows both.
+"""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, as people do."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def as_yaml(content: Any, start: bool = False) -> bytes:
+    """YAML in the order of the keys."""
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, explicit_start=start)
+    return str(text).encode()
+
+
+def manifest() -> dict[str, Any]:
+    """manifest.yml."""
+    filestream = {"type": "filestream", "title": "Files", "description": "Read files of mfa-shipper or of MFA Server"}
+    about = "Authentications, double prompts and administration of Microsoft Azure MFA Server"
+    return {
+        "format_version": "3.3.0", "name": NAME, "title": "Azure MFA Server", "version": __version__, "description": about,
+        "type": "integration", "source": {"license": "Apache-2.0"}, "categories": ["security", "iam"],
+        "conditions": {"kibana": {"version": "^8.12.0 || ^9.0.0"}, "elastic": {"subscription": "basic"}},
+        "icons": [{"src": "/img/logo.svg", "title": "Two phones", "size": "32x32", "type": "image/svg+xml"}],
+        "policy_templates": [
+            {"name": NAME, "title": "Azure MFA Server", "description": "Logs of Azure MFA Server", "inputs": [filestream]}
+        ],
+        "owner": {"github": "mfa-shipper/maintainers", "type": "community"},
+    }  # fmt: skip
+
+
+def variable(name: str, kind: str, title: str, *, multi: bool, default: list[str] | None, shown: bool) -> dict[str, Any]:
+    """A setting of a stream. `default` is None for an optional one."""
+    found: dict[str, Any] = {"name": name, "type": kind, "title": title, "multi": multi, "required": default is not None}
+    found["show_user"] = shown
+    return found | ({"default": default} if default else {})
+
+
+def stream_manifest(name: str) -> dict[str, Any]:
+    """data_stream/NAME/manifest.yml."""
+    title, about, path = STREAMS[name]
+    settings = [
+        variable("paths", "text", "Paths", multi=True, default=[path], shown=True),
+        variable("tags", "text", "Tags", multi=True, default=["mfa-shipper", f"{NAME}-{name}"], shown=False),
+        variable("processors", "yaml", "Processors", multi=False, default=None, shown=False),
+    ]
+    stream = {
+        "input": "filestream", "title": title, "description": about, "template_path": "filestream.yml.hbs",
+        "enabled": name == "events", "vars": settings,
+    }  # fmt: skip
+    return {"title": title, "type": "logs", "streams": [stream]}
+
+
+def base_fields() -> list[dict[str, Any]]:
+    """The fields that every data stream has."""
+    names = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "@timestamp")
+    return [{"name": name, "external": "ecs"} for name in names]
+
+
+def own_field(field: Field) -> dict[str, Any]:
+    """A field that ECS does not have."""
+    about = {"description": field.description[:1].upper() + field.description[1:] + "."} if field.description else {}
+    return {"name": field.name, "type": field.type} | about
+
+
+def stream_fields() -> dict[str, list[dict[str, Any]]]:
+    """The files below `fields/` except the base: name, content."""
+    names = [field for field in fields() if field.name != "@timestamp"]
+    ecs = [{"name": field.name, "external": "ecs"} for field in names if field.name in ecs_types()]
+    ecs.append({"name": "labels", "external": "ecs"})
+    own = [own_field(field) for field in names if field.name not in ecs_types()]
+    extra = [{"name": "input.type", "type": "keyword", "description": "Type of the agent's input."}]
+    return {"ecs": ecs, "fields": own + extra}
+
+
+def board() -> dict[str, Any]:
+    """The dashboard on Kibana's own data view, limited to the two streams."""
+    names = [f"{NAME}.{name}" for name in STREAMS]
+    reference = "kibanaSavedObjectMeta.searchSourceJSON.filter[0].meta.index"
+    condition = {
+        "$state": {"store": "appState"},
+        "meta": {
+            "alias": None, "disabled": False, "negate": False, "indexRefName": reference, "key": "data_stream.dataset",
+            "field": "data_stream.dataset", "params": names, "type": "phrases", "value": names,
+        },
+        "query": {"bool": {"minimum_should_match": 1, "should": [{"match_phrase": {"data_stream.dataset": name}} for name in names]}},
+    }  # fmt: skip
+    found = json.loads(json.dumps(dashboard(DASHBOARD, [condition])).replace(f'"{VIEW}"', f'"{FLEET_VIEW}"'))
+    found["references"].append({"id": FLEET_VIEW, "name": reference, "type": "index-pattern"})
+    found["attributes"]["title"] = f"[Logs Azure MFA] {TITLE}"
+    return dict(found)
+
+
+def files() -> dict[PurePosixPath, bytes]:
+    """Path inside the package, content."""
+    change = {"description": "First version", "type": "enhancement", "link": "https://example.com/mfa-shipper/changes/1"}
+    found: dict[str, bytes] = {
+        "manifest.yml": as_yaml(manifest()),
+        "changelog.yml": as_yaml([{"version": __version__, "changes": [change]}]),
+        "docs/README.md": README.encode(),
+        "img/logo.svg": LOGO.encode(),
+        "_dev/build/build.yml": as_yaml({"dependencies": {"ecs": {"reference": "git@v8.17.0"}}}),
+        f"kibana/dashboard/{DASHBOARD}.json": (json.dumps(board(), indent=2, ensure_ascii=False) + "\n").encode(),
+        "data_stream/raw/elasticsearch/ingest_pipeline/default.yml": as_yaml(pipeline(), start=True),
+    }
+    for name in STREAMS:
+        below = f"data_stream/{name}"
+        found[f"{below}/manifest.yml"] = as_yaml(stream_manifest(name))
+        found[f"{below}/agent/stream/filestream.yml.hbs"] = (STREAM % (NDJSON if name == "events" else "")).encode()
+        found[f"{below}/fields/base-fields.yml"] = as_yaml(base_fields())
+        for file, content in stream_fields().items():
+            found[f"{below}/fields/{file}.yml"] = as_yaml(content)
+    return {PurePosixPath(path): content for path, content in found.items()}

@@ -1,0 +1,259 @@
+"""The Grafana dashboard, as panels and expressions; the JSON around them is the same for all."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+P = "mfa_shipper_"
+SELECT = '{job=~"$job", instance=~"$instance"}'
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+WIDTH = 24  # columns of Grafana's grid
+KINDS = {"stat": 4, "timeseries": 8, "heatmap": 8}  # the height of a panel
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        queries: pairs of expression and legend.
+        bad: the panel is red from this value on; with `least`, below this value.
+        stacked: the areas are drawn on top of each other.
+    """
+
+    title: str
+    about: str
+    queries: tuple[tuple[str, str], ...]
+    kind: str = "timeseries"
+    unit: str = "short"
+    width: int = 8
+    bad: float | None = None
+    least: bool = False
+    stacked: bool = False
+
+
+def level(name: str) -> str:
+    """A gauge of the chosen shippers, or a counter as it stands."""
+    return f"{P}{name}{SELECT}"
+
+
+def rate(name: str) -> str:
+    """A counter's growth in a second."""
+    return f"rate({P}{name}_total{SELECT}[$__rate_interval])"
+
+
+def grown(name: str, span: str = "$__range") -> str:
+    """A counter's growth in a span, by default the time on screen."""
+    return f"increase({P}{name}_total{SELECT}[{span}])"
+
+
+def by(label: str, expression: str) -> str:
+    """The sums of an expression for each value of a label."""
+    return f"sum by ({label}) ({expression})"
+
+
+def quantile(share: float) -> str:
+    """The seconds within which this share of the batches was acknowledged."""
+    buckets = f"rate({P}batch_latency_seconds_bucket{SELECT}[$__rate_interval])"
+    return f"histogram_quantile({share}, {by('instance, le', buckets)})"
+
+
+HERE = "{{instance}}"
+UNACCOUNTED = (
+    f"{level('lines_read_total')} + {level('double_prompts_total')} - {level('events_delivered_total')}"
+    f" - {level('events_waiting')} - {level('events_filtered_total')} - {level('lines_merged_total')}"
+)
+
+ROWS: dict[str, tuple[Panel, ...]] = {
+    "Is all well?": (
+        Panel("Answers", "1 if Prometheus reaches the shipper.", (('up{job=~"$job", instance=~"$instance"}', HERE),), "stat", width=4, bad=1, least=True),
+        Panel("Output accepts", "1 if the output takes events.", ((level("sink_up"), HERE),), "stat", width=4, bad=1, least=True),
+        Panel("Waiting", "Events read and not acknowledged yet.", ((level("events_waiting"), HERE),), "stat", width=4, bad=100_000),
+        Panel("Unread", "Bytes in the logs that are not read yet.", ((level("lag_bytes"), HERE),), "stat", "bytes", 4, bad=64 << 20),
+        Panel("Dead letters", "Records refused for good, in the time shown.", ((grown("dead_letters"), HERE),), "stat", width=4, bad=1),
+        Panel("Lost", "Bytes cut away before they were read, in the time shown.", ((grown("lost_bytes"), HERE),), "stat", "bytes", 4, bad=1),
+    ),
+    "Flow": (
+        Panel("Lines read", "Lines a second.", ((rate("lines_read"), HERE),), unit="cps"),
+        Panel("Events by kind", "A second, of all shippers.", ((by("kind", rate("events")), "{{kind}}"),), unit="cps", stacked=True),
+        Panel("Events delivered", "Acknowledged by the output, a second.", ((rate("events_delivered"), HERE),), unit="cps"),
+        Panel(
+            "Bytes", "Read from the logs, and sent to the output.",
+            ((by("instance", rate("bytes_read")), f"read {HERE}"), (by("instance", rate("bytes_delivered")), f"sent {HERE}")), unit="Bps",
+        ),
+        Panel(
+            "Left out", "Lines left out by the user's own filters, and lines merged into the event of their exchange.",
+            ((rate("events_filtered"), f"filtered {HERE}"), (rate("lines_merged"), f"merged {HERE}")), unit="cps",
+        ),
+        Panel(
+            "Not accounted for", "Lines and findings, less what was delivered, waits, was filtered or merged. Swings while lines flow "
+            "(a scrape is no snapshot) and is 0 at rest.", ((UNACCOUNTED, HERE),),
+        ),
+    ),
+    "Delivery": (
+        Panel(
+            "Time to acknowledge a batch", "Of the slowest half, twentieth and hundredth of the batches.",
+            tuple((quantile(share), f"p{round(share * 100)} {HERE}") for share in (0.5, 0.95, 0.99)), unit="s",
+        ),
+        Panel(
+            "Batches by time", "Batches in each span of time to acknowledgement.",
+            ((by("le", f"increase({P}batch_latency_seconds_bucket{SELECT}[$__rate_interval])"), "{{le}}"),), "heatmap", "s",
+        ),
+        Panel(
+            "Mean time to acknowledge", "Seconds, over all batches.",
+            ((f"rate({P}batch_latency_seconds_sum{SELECT}[$__rate_interval]) / rate({P}batch_latency_seconds_count{SELECT}[$__rate_interval])", HERE),),
+            unit="s",
+        ),
+        Panel("Batches", "Acknowledged a second.", ((rate("batches_delivered"), HERE),), unit="cps"),
+        Panel("Failed attempts", "To reach the output, in five minutes.", ((grown("retries", "5m"), HERE),)),
+        Panel("Since the last checkpoint", "Grows while nothing is delivered: that is no fault.", ((level("checkpoint_age_seconds"), HERE),), unit="s"),
+    ),
+    "Logs": (
+        Panel("Age of the newest event", "By its own time stamp: grows while the log is silent, too.", ((level("lag_seconds"), HERE),), unit="s"),
+        Panel(
+            "Files", "Open, and those that cannot be read.", ((level("files_open"), f"open {HERE}"), (level("problems"), f"trouble {HERE}")),
+        ),
+        Panel(
+            "Rotated and truncated", "Files, in an hour.",
+            ((grown("rotations", "1h"), f"rotated {HERE}"), (grown("truncations", "1h"), f"truncated {HERE}")),
+        ),
+        Panel(
+            "Lines that no pattern matches", "Their share. They are shipped as pipeline_error.",
+            ((f"{rate('lines_unparsed')} / {rate('lines_read')}", HERE),), unit="percentunit",
+        ),
+        Panel(
+            "Memory of the parser", "Messages in its memo, users whom the detector remembers.",
+            ((level("memo_entries"), f"memo {HERE}"), (level("detector_users"), f"users {HERE}")),
+        ),
+        Panel("Sources without their past", "Since the start; double prompts across it may be missed.", ((level("sources_without_past"), HERE),)),
+    ),
+    "Sign-ins": (
+        Panel("Status codes by class", "A minute, of all shippers.", ((f"60 * {by('class', rate('statuses'))}", "{{class}}"),), unit="cpm", width=12, stacked=True),
+        Panel(
+            "Asked twice, or spared by the cache", "In an hour, of all shippers.",
+            ((f"sum({grown('double_prompts', '1h')})", "double prompts"), (f"sum({grown('cache_hits', '1h')})", "spared by the cache")), width=12,
+        ),
+    ),
+}  # fmt: skip
+
+
+def expressions() -> list[tuple[str, str]]:
+    """Title and expression of each query."""
+    return [(panel.title, query) for panels in ROWS.values() for panel in panels for query, _ in panel.queries]
+
+
+def dashboard() -> dict[str, Any]:
+    """The document that Grafana imports."""
+    panels: list[dict[str, Any]] = []
+    top = 0
+    for title, members in ROWS.items():
+        panels.append({"type": "row", "title": title, "collapsed": False, "gridPos": _place(0, top, WIDTH, 1), "panels": []})
+        top += 1
+        left = height = 0
+        for panel in members:
+            if left + panel.width > WIDTH:
+                left, top = 0, top + height
+            height = KINDS[panel.kind]
+            panels.append(_panel(panel, _place(left, top, panel.width, height)))
+            left += panel.width
+        top += height
+    for number, made in enumerate(panels, 1):
+        made["id"] = number
+    return {
+        "title": "mfa-shipper",
+        "uid": "mfa-shipper",
+        "description": "The sidecar: is it well, how far behind is it, what does it see. Needs its metrics page scraped by Prometheus.",
+        "tags": ["mfa-shipper"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": True,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-6h", "to": "now"},
+        "timezone": "browser",
+        "templating": {"list": [_data_source(), _variable("job", "up", "mfa-shipper"), _variable("instance", f'{P}sink_up{{job=~"$job"}}', None)]},
+        "annotations": {"list": []},
+        "links": [],
+        "panels": panels,
+    }  # fmt: skip
+
+
+def _place(left: int, top: int, width: int, height: int) -> dict[str, int]:
+    return {"x": left, "y": top, "w": width, "h": height}
+
+
+def _panel(panel: Panel, place: dict[str, int]) -> dict[str, Any]:
+    steps: list[dict[str, Any]] = [{"color": "red" if panel.least else "green", "value": None}]
+    if panel.bad is not None:
+        steps.append({"color": "green" if panel.least else "red", "value": panel.bad})
+    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0, "color": {"mode": "palette-classic"}}
+    options: dict[str, Any] = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+    if panel.kind == "stat":
+        defaults |= {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
+        options = {
+            "colorMode": "background",
+            "graphMode": "area",
+            "reduceOptions": {"calcs": ["lastNotNull"]},
+            "textMode": "value_and_name",
+        }
+    elif panel.kind == "heatmap":
+        options = {"calculate": False, "yAxis": {"unit": panel.unit}, "color": {"scheme": "Blues", "mode": "scheme"}}
+    else:
+        custom = {
+            "lineWidth": 1,
+            "fillOpacity": 40 if panel.stacked else 10,
+            "stacking": {"mode": "normal" if panel.stacked else "none"},
+        }
+        defaults["custom"] = custom
+    if panel.title == "Not accounted for":
+        del defaults["min"]  # may swing below 0
+    targets = [
+        {
+            "refId": chr(ord("A") + number),
+            "datasource": SOURCE,
+            "expr": query,
+            "legendFormat": legend,
+            "editorMode": "code",
+            "range": True,
+        }
+        | ({"format": "heatmap"} if panel.kind == "heatmap" else {})
+        for number, (query, legend) in enumerate(panel.queries)
+    ]
+    return {
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": SOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": options,
+        "targets": targets,
+    }  # fmt: skip
+
+
+def _data_source() -> dict[str, Any]:
+    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "hide": 0}
+
+
+def _variable(name: str, series: str, default: str | None) -> dict[str, Any]:
+    chosen: dict[str, Any] = (
+        {"text": ["All"], "value": ["$__all"]} if default is None else {"text": [default], "value": [default]}
+    )
+    query = f"label_values({series}, {name})"
+    return {
+        "name": name,
+        "label": name.capitalize(),
+        "type": "query",
+        "datasource": SOURCE,
+        "query": {"query": query, "refId": name},
+        "definition": query,
+        "refresh": 2,
+        "multi": True,
+        "includeAll": True,
+        "current": chosen | {"selected": True},
+    }
+
+
+def files() -> dict[str, bytes]:
+    """Path below `deploy/`, content."""
+    return {"prometheus/grafana-dashboard.json": (json.dumps(dashboard(), indent=2) + "\n").encode()}

@@ -1,0 +1,141 @@
+"""For each kind of line: the fields it gives its event, and its effect on the exchange of its thread. Pure."""
+
+from collections.abc import Callable
+
+from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START, shared_json
+from shipper.decode.exchanges import LogState
+from shipper.decode.facts import Kind
+from shipper.decode.line_patterns import Line
+from shipper.model import Counts, Document, Exchange, User
+
+CONCLUSIVE = ("success", "failure")
+
+# What a kind of line contributes: the fields below `event`, down to `event.module`; the fields below `azure_mfa`; the user;
+# the authentication that the line completes. A plain tuple, like `Line`.
+Part = tuple[Document, Document, User | None, Exchange | None]
+
+
+def _request(line: Line, state: LogState, counts: Counts) -> Part:
+    counts.requests += 1
+    _, _, event_id, stamp, time, context, facts, _ = line
+    thread = facts.correlation or context.thread
+    event: Document = {
+        "id": event_id,
+        "dataset": context.dataset,
+        "kind": "event",
+        "category": AUTHENTICATION,
+        "type": START,
+        "action": "mfa-request",
+        "outcome": "unknown",
+        "module": MODULE,
+    }
+    azure: Document = {"request": {"arguments": facts.arguments}} if facts.arguments else {}
+    azure["exchange"] = {"id": event_id}
+    if thread is not None:
+        exchange = Exchange(time, stamp, event_id, facts.user, shared_json(facts.user, context.process))
+        counts.given_up += state.exchanges.request(thread, exchange)
+    return event, azure, facts.user, None
+
+
+def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
+    counts.verdicts += 1
+    _, _, event_id, _, time, context, facts, tags = line
+    thread = context.thread
+    event: Document = {
+        "id": event_id,
+        "dataset": context.dataset,
+        "kind": "event",
+        "category": AUTHENTICATION,
+        "type": INFO,
+        "action": "mfa-verdict",
+        "outcome": facts.verdict,
+        "module": MODULE,
+    }
+    azure: Document = {"auth_result": facts.auth_result}
+    exchange = state.exchanges.belonging(thread, time, state.newest)
+    if thread is None or exchange is None:
+        _orphan(tags, counts)
+        return event, azure, None, None
+    state.exchanges.verdict(thread, exchange, facts.verdict or "unknown")
+    azure["exchange"] = {"id": exchange.id}
+    return event, azure, exchange.user, None
+
+
+def _status(line: Line, state: LogState, counts: Counts) -> Part:
+    counts.statuses += 1
+    _, _, _, stamp, time, context, facts, tags = line
+    thread = facts.correlation or context.thread
+    exchange = state.exchanges.belonging(thread, time, state.newest)
+    verdict = facts.verdict or (exchange.verdict if exchange else None)
+    event = _decided(line, counts, END, "mfa-status", verdict)
+    azure: Document = {"status": facts.status}
+    if thread is None or exchange is None:
+        _orphan(tags, counts)
+        event["module"] = MODULE
+        return event, azure, facts.user, None
+    event["start"] = exchange.start_text
+    event["end"] = stamp
+    event["duration"] = time - exchange.start
+    event["module"] = MODULE
+    azure["exchange"] = {"id": exchange.id}
+    state.exchanges.close(thread)
+    return event, azure, exchange.user or facts.user, exchange
+
+
+def _result(line: Line, state: LogState, counts: Counts) -> Part:
+    counts.results += 1
+    _, _, event_id, stamp, time, _, facts, _ = line
+    event = _decided(line, counts, INFO, "mfa-result", facts.verdict)
+    event["module"] = MODULE
+    return event, {"status": facts.status}, facts.user, Exchange(time, stamp, event_id, facts.user, "")
+
+
+def _log(line: Line, state: LogState, counts: Counts) -> Part:
+    counts.logs += 1
+    _, _, event_id, _, _, context, facts, _ = line
+    event: Document = {"id": event_id, "dataset": context.dataset, "kind": "event"}
+    if facts.action is None:
+        event["action"] = "log"
+    else:
+        event["category"], event["type"], outcome = ACTIONS[facts.action]
+        event["action"] = facts.action
+        event["outcome"] = facts.verdict or outcome
+    event["module"] = MODULE
+    return event, {}, facts.user, None
+
+
+KINDS: dict[Kind, Callable[[Line, LogState, Counts], Part]] = {
+    "request": _request,
+    "verdict": _verdict,
+    "status": _status,
+    "result": _result,
+    "log": _log,
+}
+
+
+def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict: str | None) -> Document:
+    """The `event` object of a status or result, from its code and the verdict; counts and tags a conflict of the two."""
+    _, _, event_id, _, _, context, facts, tags = line
+    code = facts.code
+    assert code is not None
+    counts.classes[code.status_class] += 1
+    counts.unknown_codes += not code.known
+    outcome = code.outcome
+    if verdict != outcome and verdict in CONCLUSIVE and outcome in CONCLUSIVE:
+        counts.conflicts += 1
+        tags.append("mfa_outcome_conflict")
+    return {
+        "id": event_id,
+        "dataset": context.dataset,
+        "kind": "event",
+        "category": AUTHENTICATION,
+        "type": types,
+        "action": action,
+        "outcome": verdict or outcome,
+        **(facts.decided or {}),
+    }
+
+
+def _orphan(tags: list[str], counts: Counts) -> None:
+    counts.orphans += 1
+    tags.append("mfa_orphan")

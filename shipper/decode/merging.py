@@ -1,0 +1,146 @@
+"""`--events exchange`: the three events of an exchange are merged into its status. Pure.
+
+The status takes over the fields that only the request and the verdict have, and `event.original`
+becomes the list of their lines. Requests and verdicts are held back until their status comes. If it
+can no longer come (event time has passed the timeout, or the log ends), they are emitted unchanged,
+so that no line is lost.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from shipper.model import Document, Label, Origin
+
+
+class Event:
+    """An event, as a document or as its JSON text; the other form is made when it is needed."""
+
+    __slots__ = ("_document", "_text", "label")
+
+    def __init__(self, document: Document | None, text: str, label: Label) -> None:
+        """Give either: with a `document`, `text` is empty; with None, `text` is the whole JSON text and its line end."""
+        self._document = document
+        self._text = text
+        self.label = label
+
+    @property
+    def document(self) -> Document:
+        """The event as a document; do not change it."""
+        if self._document is None:
+            self._document = orjson.loads(self._text.encode("latin-1"))
+        return self._document
+
+    @property
+    def text(self) -> str:
+        """The event as JSON with its line end, one character for each byte (UTF-8 read as latin-1)."""
+        return self._text or orjson.dumps(self._document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
+
+
+class Held:
+    """The events of an exchange that wait for its status.
+
+    Attributes:
+        start: time of the request, in nanoseconds since 1970.
+        events: the request, then verdicts.
+        tail: the text that follows the user in a plain request. None if the fast path cannot merge this
+            exchange: the request is not plain, or a verdict has been held since.
+        original: with a `tail`, the line of the request, escaped as in a JSON string.
+    """
+
+    __slots__ = ("events", "original", "start", "tail")
+
+    def __init__(self, start: int, request: Event, tail: str | None = None, original: str = "") -> None:
+        self.start = start
+        self.events = [request]
+        self.tail = tail
+        self.original = original
+
+
+class Merger:
+    """Holds the events of exchanges that wait for their status, by exchange id.
+
+    `merged` counts the events that became part of a status.
+    """
+
+    def __init__(self, timeout: int) -> None:
+        """`timeout` in nanoseconds."""
+        self._timeout = timeout
+        self.held: dict[str, Held] = {}
+        self.merged = 0
+
+    def overdue(self, now: int) -> Iterator[Event]:
+        """The held events whose status can no longer come at the event time `now`. Emit them before any other event."""
+        while self.held:
+            oldest = next(iter(self.held))
+            if now - self.held[oldest].start <= self._timeout:
+                return
+            yield from self.held.pop(oldest).events
+
+    def take(self, event: Event, time: int) -> Event | None:
+        """Take the next event, of `time` nanoseconds; returns the event to emit now, merged or as it was, or None: it is held."""
+        document = event.document
+        exchange = document.get("azure_mfa", {}).get("exchange", {}).get("id")
+        action = document["event"].get("action")
+        if exchange is None:
+            return event
+        if action == "mfa-request":
+            self.held[exchange] = Held(time, event)
+            return None
+        held = self.held.get(exchange)
+        if held is None:
+            return event
+        if action == "mfa-verdict":
+            held.events.append(event)
+            held.tail = None
+            return None
+        del self.held[exchange]
+        return self._merge(held, event)
+
+    def _merge(self, held: Held, status: Event) -> Event:
+        self.merged += len(held.events)
+        document = status.document
+        originals = []
+        for event in held.events:
+            document["azure_mfa"] = merge_azure(event.document["azure_mfa"], document["azure_mfa"])
+            originals.append(event.document["event"].get("original"))
+        if "original" in document["event"]:
+            document["event"]["original"] = [*originals, document["event"]["original"]]
+        return Event(document, "", status.label)
+
+    def close(self) -> list[Event]:
+        """The log has ended: returns all held events, to be emitted."""
+        events = [event for held in self.held.values() for event in held.events]
+        self.held.clear()
+        return events
+
+    def snapshot(self) -> list[Any]:
+        """The held events as a JSON value."""
+        return [[held_id, held.start, [_as_json(event) for event in held.events]] for held_id, held in self.held.items()]
+
+    def restore(self, snapshot: Iterable[Any]) -> None:
+        """Replace the held events by those of a snapshot."""
+        self.held.clear()
+        for held_id, start, events in snapshot:
+            request, *verdicts = [_from_json(*event) for event in events]
+            held = self.held[held_id] = Held(start, request)
+            held.events += verdicts
+
+
+def _as_json(event: Event) -> list[Any]:
+    time, event_id, origin, key = event.label
+    return [event.text, time, event_id, origin.path, origin.dataset, origin.kind, key]
+
+
+def _from_json(text: str, time: str, event_id: str, path: str | None, dataset: str, kind: str, key: str | None) -> Event:
+    return Event(None, text, (time, event_id, Origin(path, dataset, kind), key))
+
+
+def merge_azure(earlier: Document, later: Document) -> Document:
+    """The `azure_mfa` objects of two events merged, two levels deep; where both have a value, the later one counts."""
+    merged = {**earlier, **later}
+    for key, value in earlier.items():
+        if isinstance(value, dict) and isinstance(later.get(key), dict):
+            merged[key] = {**value, **later[key]}
+    return merged

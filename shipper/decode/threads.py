@@ -1,0 +1,76 @@
+"""What the plain lines of a thread share, and users as JSON; part of the fast path, see `plain.py`. Pure."""
+
+import re
+from collections.abc import Callable
+
+from shipper.decode.parser import Parser
+from shipper.decode.principal import split_principal
+from shipper.decode.templates import Templates, process_json, user_pieces
+from shipper.model import LogFile, UserFields
+
+_PLAIN = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
+LIMIT = 16_384  # threads remembered; then they are forgotten, and found again
+CONTEXTS = 32  # pairs of level and component that get templates; lines of any other take the general path
+
+
+class Thread:
+    """Values shared by the lines of the same level, thread and component."""
+
+    __slots__ = ("component", "key", "process", "templates")
+
+    def __init__(self, match: re.Match[str], templates: Templates) -> None:
+        _, pid, tid, self.component = match.groups()
+        self.templates = templates
+        self.process = process_json(pid, tid)
+        self.key = f"{self.component}|{pid}|{tid}"
+
+
+class Threads:
+    """The threads of one file. `known` has them by the head of a line: its text between time stamp and message."""
+
+    def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile) -> None:
+        """`scratch` makes a parser with a new state, for templates."""
+        self.known: dict[str, Thread] = {}
+        self.domain_user = user_pieces("name", "domain", None)
+        self.scratch = scratch
+        self._file = file
+        self._templates: dict[tuple[str, str], Templates] = {}
+        self._mail_user = user_pieces("name", "domain", "email")
+        self._bare_user = user_pieces("name", None, None)
+
+    def find(self, head: str) -> Thread | None:
+        """The thread of a head that is not in `known`; None if the head is not plain."""
+        match = _PLAIN.fullmatch(head)
+        if match is None:
+            return None
+        if len(self.known) >= LIMIT:
+            self.known.clear()
+        key = match[1], match[4]
+        templates = self._templates.get(key)
+        if templates is None:
+            if len(self._templates) >= CONTEXTS:
+                return None
+            templates = self._templates[key] = Templates(self.scratch, self._file, *key)
+        thread = self.known[head] = Thread(match, templates)
+        return thread
+
+    def user(self, text: str, thread: Thread) -> tuple[UserFields | None, str]:
+        """The user of a request, and the JSON of user and process that the lines of its exchange share (empty: not plain)."""
+        domain: str | None
+        domain, _, name = text.partition("\\")
+        if domain and name:
+            if "\\" in name:
+                return None, ""
+            u0, u1, u2, u3 = self.domain_user
+            return (name, domain, None, text.casefold()), f"{u0}{name}{u1}{domain}{u2}{name}{u3}{thread.process}"
+        user = split_principal(text)
+        if user is None:
+            return None, thread.process
+        name, domain, email, _ = user
+        if "\\" in name:
+            return None, ""
+        if email is not None:
+            m0, m1, m2, m3, m4, m5 = self._mail_user
+            return user, f"{m0}{name}{m1}{domain}{m2}{email}{m3}{name}{m4}{email}{m5}{thread.process}"
+        b0, b1, b2 = self._bare_user
+        return user, f"{b0}{name}{b1}{name}{b2}{thread.process}"

@@ -1,0 +1,76 @@
+"""Writes files that survive a loss of power, content and name. I/O.
+
+A new or renamed file is safe only once both its content and its folder have been synced.
+"""
+
+import errno
+import os
+import sys
+
+# The errors of file systems that cannot sync a folder (network shares, FUSE) or do not let us open it.
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+
+
+def write_durably(path: str, data: bytes, mode: int = 0o640) -> None:
+    """Replace the content of `path`: after a crash it has the old content or the new, never a part of it.
+
+    Raises:
+        OSError: not written; the old content is still there.
+    """
+    temporary = f"{path}.new"
+    write_synced(temporary, data, mode)
+    rename_durably(temporary, path)
+
+
+def write_synced(path: str, data: bytes, mode: int = 0o640) -> None:
+    """Create or overwrite a file and sync its content, but not its folder: a new name may still be lost.
+
+    Raises:
+        OSError: nothing or only a part was written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, in as many calls as it takes.
+
+    Raises:
+        OSError: a part may have been written.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def rename_durably(source: str, target: str) -> None:
+    """Rename `source` to `target`, replacing a file of that name, and sync the folder.
+
+    Raises:
+        OSError: not renamed; or renamed, but a loss of power may undo it.
+    """
+    os.replace(source, target)
+    sync_folder(target)
+
+
+def sync_folder(path: str) -> None:
+    """Sync the folder of `path`, which has just been created or renamed. No effect where folders cannot be synced.
+
+    Raises:
+        OSError: the device failed.
+    """
+    if sys.platform == "win32":
+        return  # Windows cannot open a folder; NTFS keeps a journal of its changes
+    try:
+        descriptor = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise

@@ -1,0 +1,262 @@
+"""Which files are read: what the arguments of `parse` name, and what the inputs of `run` match. I/O."""
+
+import glob
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from shipper.errors import RunError, UsageError
+from shipper.model import LogFile
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
+from shipper.read.identity import StampOf, identify, time_of_change
+from shipper.read.opener import Open, default_opener
+from shipper.times import EPOCH, StampReader
+
+SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file to read.
+
+    Attributes:
+        path: how to open it; `-` for standard input.
+        file: what its events share.
+        order: where it stood among the arguments, from 0.
+    """
+
+    path: str
+    file: LogFile
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log with its rotated files, in the order in which they were written."""
+
+    name: str
+    inputs: tuple[Input, ...]
+
+
+def source_name(path: str) -> str:
+    """What the files of one log have in common: the folder, however it was written, and the name up to the first dot
+    without digits, `-` and `_`."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(folder, re.sub(r"[0-9_-]", "", name.partition(".")[0]))
+
+
+def expand(arguments: Iterable[str]) -> list[str]:
+    """The files that the arguments name, each once (by its first name): paths, globs, `-`.
+
+    Raises:
+        UsageError: a file is missing, a folder, a pipe or not readable; a glob matches nothing.
+    """
+    paths = dict.fromkeys(path for argument in arguments for path in _named_by(argument))
+    for path in paths:
+        if path != STDIN:
+            _check_readable(path)
+    files: dict[object, str] = {}
+    for path in paths:
+        files.setdefault(path if path == STDIN else file_id(os.stat(path)), path)
+    return list(files.values())
+
+
+def _named_by(argument: str) -> list[str]:
+    if argument == STDIN or os.path.lexists(argument):
+        return [argument]
+    found = sorted(path for path in glob.glob(argument, recursive=True) if not os.path.isdir(path))
+    if not found:
+        fault = "no file matches" if glob.has_magic(argument) else "there is no file"
+        raise UsageError(f"{fault} {argument}; give a log file, a glob or - for standard input")
+    return found
+
+
+def _check_readable(path: str) -> None:
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a directory; name its files, for example '{os.path.join(path, '*.log')}'")
+    if not os.path.exists(path):
+        raise UsageError(f"{path} is a link to a file that does not exist")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{path} cannot be read: permission denied; run as a user who may read it")
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        raise UsageError(f"{path} is a pipe, which can be read once only; give it to standard input (-) instead")
+
+
+FileId = tuple[int, int]
+"""Device and inode: the same for two names of one file, which must not be read twice."""
+
+
+def file_id(status: os.stat_result) -> FileId:
+    """The identity of a file on its file system."""
+    return status.st_dev, status.st_ino
+
+
+def fallback_time(path: str, *, deterministic: bool) -> str:
+    """The time of a file without any time stamp: when it was last written to, or 1970."""
+    return EPOCH if deterministic or path == STDIN else time_of_change(os.stat(path))
+
+
+@contextmanager
+def open_inputs(
+    arguments: Iterable[str], *, deterministic: bool = False, stamp_of: StampOf | None = None
+) -> Iterator[tuple[list[Log], Read | None]]:
+    """The logs that the arguments name, in the order of their first time stamps.
+
+    Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
+    beyond 1 MiB), and the second value reads it from its beginning. It is a log of its own.
+    """
+    paths = expand(arguments)
+    with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY) as spool:
+
+        def spooled(read: Read) -> Read:
+            def reading(size: int) -> bytes:
+                block = read(size)
+                spool.write(block)
+                return block
+
+            return reading
+
+        inputs: list[Input] = []
+        stdin: Read | None = None
+        for order, path in enumerate(paths):
+            with open_bytes(path) as read:
+                readable = _readable(read)
+                if path == STDIN:
+                    readable = spooled(readable)
+                    stdin = _chain(spool.read, read)
+                file = identify(path, readable, fallback_time(path, deterministic=deterministic), stamp_of)
+                inputs.append(Input(path, file, order))
+        spool.seek(0)
+        yield _logs(inputs), stdin
+
+
+def _readable(read: Read) -> Read:
+    """The same bytes, ending where they cannot be read. Whoever ships them reports that."""
+
+    def reading(size: int) -> bytes:
+        try:
+            return read(size)
+        except RunError:
+            return b""
+
+    return reading
+
+
+def _chain(first: Read, second: Read) -> Read:
+    def reading(size: int) -> bytes:
+        return first(size) or second(size)
+
+    return reading
+
+
+def _logs(inputs: Iterable[Input]) -> list[Log]:
+    reader = StampReader()
+    logs: dict[str, list[Input]] = {}
+    for member in sorted(inputs, key=lambda given: (reader.read(given.file.time) or 0, given.path)):
+        logs.setdefault(STDIN if member.path == STDIN else source_name(member.path), []).append(member)
+    return [Log(name, tuple(members)) for name, members in logs.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class TailInput:
+    """One glob to follow.
+
+    Attributes:
+        path: the glob; it may match nothing yet.
+        start: `beginning` or `end`, for files that are there at the first look and whose position is not known.
+        encoding: `auto`, or that of a log without a byte order mark.
+        exclude: globs of files that are not read although `path` matches them.
+    """
+
+    path: str
+    start: str = "beginning"
+    encoding: str = "auto"
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TailOptions:
+    """How logs are followed.
+
+    Attributes:
+        line_limit: bytes of a line, without its end; what is longer is cut.
+        read_size: bytes a read.
+        rotate_wait: seconds without a change after which a file that was rotated away is complete.
+        glob_interval: seconds between two searches for new files, while nothing says that there are some.
+        most_open: how many files may be open at once; None for any number.
+        opener: opens a file for reading.
+        stamp_of: for lines that do not begin as MFA Server writes them.
+    """
+
+    line_limit: int = LINE_LIMIT
+    read_size: int = READ_SIZE
+    rotate_wait: float = 5.0
+    glob_interval: float = 1.0
+    most_open: int | None = None
+    opener: Open = field(default_factory=default_opener)
+    stamp_of: StampOf | None = None
+
+
+class Match(NamedTuple):
+    """A file that an input matches.
+
+    Attributes:
+        path: the first name under which it was found.
+        given: the first input that matches it.
+        state: its size, and when it was last written to; both the same: nothing was written.
+    """
+
+    path: str
+    given: TailInput
+    state: tuple[int, int]
+
+
+class Found(NamedTuple):
+    """What the inputs match now.
+
+    Attributes:
+        files: each file once, whatever its names.
+        paths: all names that match, of files that cannot be read as well.
+        problems: by path.
+    """
+
+    files: dict[FileId, Match]
+    paths: set[str]
+    problems: dict[str, str]
+
+
+def find(inputs: Iterable[TailInput]) -> Found:
+    """Look for the files that the inputs match."""
+    found = Found({}, set(), {})
+    for given in inputs:
+        excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
+        for path in sorted(glob.glob(given.path, recursive=True)):
+            if path not in excluded:
+                _add(found, path, given)
+    return found
+
+
+def _add(found: Found, path: str, given: TailInput) -> None:
+    found.paths.add(path)
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        found.problems[path] = cannot_read(path, error)
+        return
+    if stat.S_ISREG(status.st_mode):
+        found.files.setdefault(file_id(status), Match(path, given, state_of(status)))
+
+
+def state_of(status: os.stat_result) -> tuple[int, int]:
+    """`Match.state` of a file."""
+    return status.st_size, status.st_mtime_ns
+
+
+def cannot_read(path: str, error: OSError) -> str:
+    """A sentence about a file that an error keeps from being read for now."""
+    return f"cannot read {path}: {error.strerror}; will retry"

@@ -1,0 +1,308 @@
+"""The rule `double_prompt` once more, written from the contract alone: slow, obvious, nothing shared with `shipper`.
+
+It reads plain log lines (LF, ASCII quotes, users in any script) with a few regular expressions and
+says which findings stand behind which line. Everything is a list that is searched from end to end.
+
+What the contract leaves open, and what is taken here:
+
+- Of several verdicts in one exchange the last counts. `success` means that the outcome of the status
+  line is `success` and its class is not `pending`.
+- A one-line result is an exchange with `start == end` in every sentence that says "exchange"
+  (pending, answer, status 101).
+- The *latest* pending prompt is the one whose line came last in the source.
+- An answer is the first later exchange for which the whole sentence holds (component, method, not
+  pending, begins 0 to `exchange_timeout` after the pending one's end); one that does not fit is passed over.
+- "that user's exchanges" of `already_in_progress` are those of any component: `count` says "component
+  alike", this does not.
+- `gap_ms` is rounded down, so that it is negative when concurrent.
+- Forgetting is exact: what ended more than the horizon before the newest event time (of any line so
+  far, the completing one included) changes nothing any more: it is no prompt, no A, no B, waits for no
+  answer and is not counted. In a log in the order of time that never matters, as a test shows.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+SECOND = 1_000_000_000
+HORIZON_TIMEOUTS = 4
+TABLE = Path(__file__).parents[2] / "schemas" / "status_codes.csv"
+
+LINE = re.compile(r"([^|]*)\|[0-9A-Za-z]\|([0-9]+)\|([0-9]+)\|(\w+)\|(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\|)?(.*)")
+STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
+REQUEST = re.compile(r"Calling pfAuthUser\('(.*?)', '', 1\)")
+VERDICT = re.compile(r"authResult = (-?[0-9]+)")
+STATUS = re.compile(r"rawCallStatus = (-?[0-9]+)")
+RESULT = re.compile(r"Pfauth (succeeded|failed) for user '(.*?)'\. Call status: ([A-Z_]+) - \"(.*)\"\.")
+
+UserKey = tuple[str, str]
+"""Casefolded domain (or nothing) and name."""
+
+
+@dataclass
+class Exchange:
+    """An authentication; complete once it has a code."""
+
+    id: str
+    user: UserKey | None
+    component: str
+    start: int
+    start_text: str
+    verdict: int | None = None
+    end: int = 0
+    end_text: str = ""
+    code: str = ""
+    outcome: str = "unknown"
+    method: str = ""
+    prompted: bool = False
+    pending: bool = False
+    cached: bool = False
+    answered: bool = False
+    second_of_a_finding: bool = False
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return self.start, self.id
+
+    @property
+    def success(self) -> bool:
+        return self.outcome == "success" and (self.answered or not self.pending)
+
+    def side(self) -> dict[str, object]:
+        """What a finding says of its first or second prompt."""
+        return {"id": self.id, "start": self.start_text, "end": self.end_text, "code": self.code, "method": self.method}
+
+
+@dataclass
+class Finding:
+    """A finding and the index of the line (over all files) behind whose event it stands."""
+
+    line: int
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class Found:
+    """What a source holds, and what is counted of it.
+
+    `late`: authentications of known users that came beyond the horizon; `cache_hits`: those that the cache
+    spared a second prompt.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    late: int = 0
+    cache_hits: int = 0
+
+
+def nanoseconds(text: str) -> int | None:
+    """Of a time stamp, since 1970; None where it names no real instant."""
+    match = STAMP.fullmatch(text)
+    if not match:
+        return None
+    try:
+        moment = datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    whole = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (whole.days * 86_400 + whole.seconds) * SECOND + int((match[2] or "").ljust(9, "0"))
+
+
+def user_key(text: str) -> UserKey | None:
+    """The domain ends at the first backslash; without one, the name ends at the last @."""
+    if "\\" in text:
+        domain, name = text.split("\\", 1)
+    elif "@" in text:
+        name, domain = text.rsplit("@", 1)
+    else:
+        domain, name = "", text
+    return (domain.casefold(), name.casefold()) if name else None
+
+
+def code_rows() -> list[dict[str, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+ROWS = code_rows()
+
+
+def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | None, code: str) -> None:
+    """The exchange has got its status."""
+    exchange.end, exchange.end_text, exchange.code = end, end_text, code
+    if row is not None:
+        exchange.method = row["method"]
+        exchange.prompted = row["prompted"] == "true"
+        exchange.pending = row["class"] == "pending"
+        exchange.cached = row["class"] == "cached"
+        exchange.outcome = row["outcome"]
+    if exchange.verdict is not None:
+        exchange.outcome = {1: "success", 0: "failure"}.get(exchange.verdict, "unknown")
+
+
+def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = False) -> Found:
+    """The findings of one source, and the sums.
+
+    Args:
+        files: the bytes of its files, in the order in which they are read.
+        window: nanoseconds.
+        timeout: `exchange_timeout`, nanoseconds.
+        retries: `include_retries`.
+    """
+    horizon = window + HORIZON_TIMEOUTS * timeout
+    open_exchanges: dict[tuple[str, int, int], Exchange] = {}
+    known: list[Exchange] = []  # complete exchanges that are no answers, in the order in which they were completed
+    busy: list[Exchange] = []  # those that ended with 101
+    found = Found()
+    newest = -(10**30)
+    index = -1
+    for data in files:
+        fingerprint = fingerprint_of(data)
+        offset = 0
+        for raw in lines_of(data):
+            index += 1
+            text, identity = raw.decode().rstrip("\n"), f"{fingerprint}-{offset}"
+            offset += len(raw)
+            match = LINE.fullmatch(text)
+            stamp = match[1] if match else text.split("|")[0]
+            time = nanoseconds(stamp)
+            if time is None:
+                continue
+            newest = max(newest, time)
+            if match is None:
+                continue
+            _, pid, tid, component, message = match.groups()
+            thread = component, int(pid), int(tid)
+            completed: Exchange | None = None
+            if request := REQUEST.fullmatch(message):
+                open_exchanges[thread] = Exchange(identity, user_key(request[1]), component, time, stamp)
+            elif (verdict := VERDICT.fullmatch(message)) and belongs(open_exchanges.get(thread), time, newest, timeout):
+                open_exchanges[thread].verdict = int(verdict[1])
+            elif (status := STATUS.fullmatch(message)) and belongs(open_exchanges.get(thread), time, newest, timeout):
+                completed = open_exchanges.pop(thread)
+                row = next((r for r in ROWS if r["code"] == status[1]), None)
+                complete(completed, time, stamp, row, status[1])
+            elif result := RESULT.fullmatch(message):
+                row = next((r for r in ROWS if r["constant"] == result[3]), None)
+                row = row or next((r for r in ROWS if r["description"] == result[4]), None)
+                completed = Exchange(identity, user_key(result[2]), component, time, stamp, int(result[1] == "succeeded"))
+                complete(completed, time, stamp, row, row["code"] if row else "")
+            if completed is None or completed.user is None:
+                continue
+            if completed.end < newest - horizon:
+                found.late += 1
+                continue
+            remembered = [e for e in known if e.end >= newest - horizon]
+            if completed.code == "101":
+                busy.append(completed)
+            new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
+            found.findings += [Finding(index, fields) for fields in new]
+            found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
+    return found
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    """The lines with their LF; nothing else ends a line."""
+    parts = data.split(b"\n")
+    lines = [part + b"\n" for part in parts[:-1]]
+    return [*lines, parts[-1]] if parts[-1] else lines
+
+
+def fingerprint_of(data: bytes) -> str:
+    """Of the bytes up to the end of the first line that has a time stamp."""
+    end = 0
+    for line in lines_of(data):
+        end += len(line)
+        if nanoseconds(line.decode().split("|")[0].rstrip("\n")) is not None:
+            break
+    return hashlib.sha256(data[: min(end, 64 * 1024)]).hexdigest()[:16]
+
+
+def belongs(exchange: Exchange | None, time: int, newest: int, timeout: int) -> bool:
+    """An exchange is given up once the newest event time is more than twice the timeout after its request."""
+    return exchange is not None and exchange.start <= time <= exchange.start + timeout and newest <= exchange.start + 2 * timeout
+
+
+def consequences(
+    new: Exchange, remembered: list[Exchange], known: list[Exchange], busy: list[Exchange],
+    forgotten_before: int, window: int, timeout: int, retries: bool,
+) -> list[dict[str, object]]:  # fmt: skip
+    """The findings that a completed exchange brings about, in their order; it joins `known` if it is a prompt."""
+    same = [e for e in remembered if (e.user, e.component) == (new.user, new.component)]
+    pairs: list[tuple[Exchange, Exchange]] = []
+
+    def is_earlier_and_qualifies(first: Exchange, second: Exchange) -> bool:
+        return first.order < second.order and pattern(first, second, window, retries) is not None
+
+    latest = [e for e in known if (e.user, e.component, e.method) == (new.user, new.component, new.method) and e.pending][-1:]
+    waiting = [e for e in latest if not e.answered and e in same]
+    answered = next((e for e in waiting if not new.pending and e.end <= new.start <= e.end + timeout), None)
+    if answered is not None:
+        answered.answered = True
+        # `pending` stays true (it is the latest two-step prompt); what decides is `answered`.
+        answered.end, answered.end_text, answered.code, answered.outcome = new.end, new.end_text, new.code, new.outcome
+        this = answered
+    elif new.prompted:
+        this = new
+        known.append(new)
+        same.append(new)
+        earlier = [e for e in same if is_earlier_and_qualifies(e, this)]
+        if earlier:
+            pairs.append((max(earlier, key=lambda e: e.order), this))
+            this.second_of_a_finding = True
+    else:
+        return []
+    for later in sorted(same, key=lambda e: e.order):
+        if not later.second_of_a_finding and is_earlier_and_qualifies(this, later):
+            pairs.append((this, later))
+            later.second_of_a_finding = True
+    return [describe(a, b, same, busy, forgotten_before, window, timeout, retries) for a, b in pairs]
+
+
+def is_second_prompt_spared(new: Exchange, remembered: list[Exchange], window: int) -> bool:
+    """True if a prompt in the place of this cache hit would have been the second of a sequential pair."""
+    same = [e for e in remembered if (e.user, e.component) == (new.user, new.component)]
+    return any(e.success and 0 <= new.start - e.end <= window for e in same)
+
+
+def pattern(first: Exchange, second: Exchange, window: int, retries: bool) -> str | None:
+    """How A (which is before B) qualifies for B."""
+    gap = second.start - first.end
+    if gap < 0:
+        return "concurrent"
+    if gap > window:
+        return None
+    if first.success:
+        return "sequential"
+    return "retry" if retries else None
+
+
+def describe(
+    first: Exchange, second: Exchange, prompts: list[Exchange], busy: list[Exchange],
+    forgotten_before: int, window: int, timeout: int, retries: bool,
+) -> dict[str, object]:  # fmt: skip
+    """The fields of a finding, as known now."""
+    kind = pattern(first, second, window, retries)
+    gap = second.start - first.end
+    fields: dict[str, object] = {
+        "id": f"{second.id}-dp",
+        "timestamp": second.end_text,
+        "start": first.start_text,
+        "end": second.end_text,
+        "duration": second.end - first.start,
+        "pattern": kind,
+        "gap_ms": gap // 1_000_000,
+        "window_ms": window // 1_000_000,
+        "count": sum(second.start - timeout <= p.start <= second.start for p in prompts),
+        "first": first.side(),
+        "second": second.side(),
+        "already_in_progress": sum(
+            e.user == first.user and max(first.start, forgotten_before) <= e.end <= second.end for e in busy
+        ),
+    }
+    if kind == "sequential":
+        fields["cache_seconds"] = max(1, -(-gap // SECOND))
+    return fields

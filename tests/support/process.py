@@ -1,0 +1,161 @@
+"""A real `mfa-shipper run`, its configuration, and the judge of what came out of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from shipper.decode.library import load
+from shipper.model import Counts
+from shipper.pipeline import Settings, run_source
+from shipper.read.inputs import open_inputs
+
+DEADLINE = 90.0  # seconds for anything to happen
+
+
+def until(
+    condition: Callable[[], object], what: str | Callable[[], str], deadline: float = DEADLINE, every: float = 0.05
+) -> None:
+    """Return when the condition holds; AssertionError after the deadline, with what was waited for (as it is then)."""
+    end = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline} s: {what if isinstance(what, str) else what()}")
+        time.sleep(every)
+
+
+def numbered(begin: int, end: int) -> bytes:
+    """Lines of which no two are alike."""
+    return b"".join(b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|line %d\n" % n for n in range(begin, end))
+
+
+class Shipper:
+    """The command as a process of its own that can be killed and started again.
+
+    `running` are those that were started and not ended: whoever starts one ends it, or a fixture does.
+    """
+
+    running: ClassVar[list["Shipper"]] = []
+
+    def __init__(self, folder: Path, config: dict[str, Any], command: tuple[str, ...] = ()) -> None:
+        """`command`: what runs the Python interpreter, such as `setpriv` with its options."""
+        self.folder = folder
+        self.command = command
+        self.config = folder / "mfa-shipper.yaml"
+        self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+        self.log = folder / "shipper.log"
+        self.starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, stdout: int | None = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+        """Start it; its log goes on where it was."""
+        self.starts += 1
+        if self not in self.running:
+            self.running.append(self)
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                [*self.command, sys.executable, "-m", "shipper", "run", "--config", str(self.config)], stdout=stdout, stderr=log
+            )
+        return self._process
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> int:
+        assert self._process is not None
+        if self._process.poll() is None:
+            os.kill(self._process.pid, number)
+        if self in self.running:
+            self.running.remove(self)
+        return self._process.wait(30)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def rss(self) -> int:
+        """Resident bytes."""
+        return self.memory("VmRSS")
+
+    def memory(self, name: str) -> int:
+        """Bytes of a row of its status, such as VmRSS or VmHWM."""
+        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    def said(self) -> str:
+        """Its log so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+
+def configuration(folder: Path, output: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A configuration that reads `folder/logs` and keeps its state in `folder/state`."""
+    (folder / "logs").mkdir(exist_ok=True)
+    return {
+        "state_dir": str(folder / "state"),
+        "inputs": [{"path": str(folder / "logs" / "Mfa*.log*")}],
+        "output": output,
+        "tail": {"rotate_wait": "1s"},
+        **more,
+    }
+
+
+def expected(generations: list[bytearray], folder: Path) -> dict[str, dict[str, Any]]:
+    """By id, the events that `parse` makes of all that was written."""
+    everything = folder / "all"
+    everything.mkdir(exist_ok=True)
+    for number, content in enumerate(generations):
+        if content:
+            (everything / f"Mfa.log.{number}").write_bytes(content)
+    with open_inputs([str(everything / "*")]) as (sources, stdin):
+        blocks = (block.data for source in sources for block, _ in run_source(Settings(load()), source, stdin, Counts()))
+        return {event["event"]["id"]: event for event in documents(b"".join(blocks).splitlines())}
+
+
+def documents(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        yield json.loads(line)
+
+
+def content(document: dict[str, Any]) -> dict[str, Any]:
+    """The event without what differs from run to run: where its file was, who shipped it."""
+    log = {key: value for key, value in document.get("log", {}).items() if key != "file"}
+    same = {key: value for key, value in document.items() if key not in ("host", "agent")}
+    same["event"] = {key: value for key, value in document["event"].items() if key != "ingested"}
+    return {**same, "log": log}
+
+
+class Verdict:
+    """What came against what should have come."""
+
+    def __init__(self, came: list[bytes], wanted: dict[str, dict[str, Any]]) -> None:
+        self.wanted = len(wanted)
+        seen: dict[str, int] = {}
+        self.wrong = 0
+        for event in documents(came):
+            identity = event["event"]["id"]
+            seen[identity] = seen.get(identity, 0) + 1
+            self.wrong += identity not in wanted or content(event) != content(wanted[identity])
+        self.lost = len(wanted.keys() - seen.keys())
+        self.repeats = sum(seen.values()) - len(seen)
+
+    def __str__(self) -> str:
+        return f"{self.wanted:,} wanted, {self.lost:,} lost, {self.wrong:,} wrong, {self.repeats:,} repeated"

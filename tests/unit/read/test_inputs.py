@@ -1,0 +1,294 @@
+"""Which files make one log, which the arguments name, and standard input."""
+
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from shipper.errors import UsageError
+from shipper.model import LogFile
+from shipper.read.files import Read, open_bytes
+from shipper.read.inputs import expand, fallback_time, open_inputs, source_name
+from shipper.times import EPOCH
+
+FIRST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
+LATER = "2017-02-15T00:00:00.000000Z|0|1412|6452|pfrad|x"
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def sources(*arguments: object, deterministic: bool = True) -> list[list[str]]:
+    """The names of the files, by source."""
+    with open_inputs(map(str, arguments), deterministic=deterministic) as (found, _):
+        return [[os.path.basename(one.path) for one in source.inputs] for source in found]
+
+
+def log(directory: Path, name: str, stamp: str = "2017-02-14T02:57:19.234778Z") -> Path:
+    directory.mkdir(exist_ok=True)
+    data = f"{stamp}|0|1|2|pfrad|{name}\n".encode()
+    path = directory / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def fault(*arguments: object) -> str:
+    with pytest.raises(UsageError) as caught:
+        expand(map(str, arguments))
+    assert caught.value.exit_status == 2
+    return str(caught.value)
+
+
+# The time of a file without one
+
+
+def test_fallback_is_the_modification_time(tmp_path: Path) -> None:
+    path = log(tmp_path, "a.log")
+    os.utime(path, ns=(0, 1_487_041_039_234_778_999))
+
+    assert fallback_time(str(path), deterministic=False) == "2017-02-14T02:57:19.234778Z"
+    assert fallback_time(str(path), deterministic=True) == EPOCH
+    assert fallback_time("-", deterministic=False) == EPOCH
+
+
+# Which files make one log
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MultiFactorAuthRadiusSvc.log",
+        "MultiFactorAuthRadiusSvc.log.1",
+        "MultiFactorAuthRadiusSvc.log.2.gz",
+        "MultiFactorAuthRadiusSvc-20170214.log.gz",
+        "MultiFactorAuthRadiusSvc_2017-02-14.log",
+        "2017_MultiFactorAuthRadiusSvc-.txt",
+        "MultiFactorAuthRadiusSvc",
+        "MultiFactorAuth1Radius2Svc3.bak",
+    ],
+)
+def test_rotated_files_belong_to_one_log(name: str) -> None:
+    assert source_name(f"/logs/{name}") == "/logs/MultiFactorAuthRadiusSvc"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/logs/MultiFactorAuthSvc.log",
+        "/logs/MultiFactorAuthRadiusSvc copy.log",
+        "/logs/multifactorauthradiussvc.log",
+        "/other/MultiFactorAuthRadiusSvc.log",
+        "/logs/1/MultiFactorAuthRadiusSvc.log",
+        "/logs1/MultiFactorAuthRadiusSvc.log",
+    ],
+)
+def test_other_names_and_folders_are_other_logs(path: str) -> None:
+    assert source_name(path) != "/logs/MultiFactorAuthRadiusSvc"
+
+
+def test_folder_may_be_written_in_several_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log(tmp_path, "a.log", "2017-02-14T00:00:00Z")
+    log(tmp_path, "a.log.1", "2017-02-13T00:00:00Z")
+    log(tmp_path, "a.log.2", "2017-02-12T00:00:00Z")
+    monkeypatch.chdir(tmp_path)
+
+    assert sources("a.log", "./a.log.1", tmp_path / "a.log.2") == [["a.log.2", "a.log.1", "a.log"]]
+
+
+def test_files_of_a_log_and_logs_among_each_other_are_in_the_order_of_their_first_time_stamps(tmp_path: Path) -> None:
+    log(tmp_path, "b.log", "2017-02-14T00:00:00.5Z")
+    log(tmp_path, "b.log.1.gz", "2017-02-14T00:00:00.49Z")
+    log(tmp_path, "b-2016.log", "2016-12-31T00:00:00Z")
+    log(tmp_path, "a.log", "2017-01-01T00:00:00Z")
+    log(tmp_path / "other", "b.log", "2016-12-31T00:00:00.000000001Z")
+
+    assert sources(tmp_path / "*log*", tmp_path / "other" / "b.log") == [
+        ["b-2016.log", "b.log.1.gz", "b.log"],
+        ["b.log"],
+        ["a.log"],
+    ]
+
+
+def test_files_of_one_time_are_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    paths = [log(tmp_path, name) for name in ("a.log.2", "a.log", "a.log.1")]
+
+    assert sources(*paths) == [["a.log", "a.log.1", "a.log.2"]]
+
+
+def test_file_without_time_stamp_is_placed_by_its_modification_time(tmp_path: Path) -> None:
+    log(tmp_path, "a.log.1", "2017-02-13T00:00:00Z")
+    log(tmp_path, "a.log", "2017-02-15T00:00:00Z")
+    (tmp_path / "a.log.0").write_bytes(b"no date\n")
+    os.utime(tmp_path / "a.log.0", ns=(0, 1_487_041_039 * 10**9))
+
+    assert sources(tmp_path / "a.*", deterministic=False) == [["a.log.1", "a.log.0", "a.log"]]
+    assert sources(tmp_path / "a.*", deterministic=True) == [["a.log.0", "a.log.1", "a.log"]]
+
+
+def test_order_numbers_say_where_each_file_stood_on_the_command_line(tmp_path: Path) -> None:
+    late, early = log(tmp_path, "b.log", "2018-01-01T00:00:00Z"), log(tmp_path, "a.log", "2017-01-01T00:00:00Z")
+
+    with open_inputs([str(late), str(early)]) as (found, stdin):
+        assert [(one.path, one.order) for source in found for one in source.inputs] == [(str(early), 1), (str(late), 0)]
+        assert stdin is None
+
+
+# Which files the arguments name
+
+
+def test_glob_names_files_in_order_and_no_folders(tmp_path: Path) -> None:
+    b, a = log(tmp_path, "b.log"), log(tmp_path, "a.log")
+    (tmp_path / "c.log").mkdir()
+
+    assert expand([str(tmp_path / "*.log")]) == [str(a), str(b)]
+    assert expand([str(tmp_path / "**" / "*.log")]) == [str(a), str(b)]
+
+
+def test_name_with_the_characters_of_a_glob_is_a_name_if_there_is_such_a_file(tmp_path: Path) -> None:
+    path = log(tmp_path, "a[1].log")
+    log(tmp_path, "a1.log")
+
+    assert expand([str(path)]) == [str(path)]
+
+
+def test_each_file_is_read_once_whatever_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read twice, every sign-in would be a double prompt."""
+    b, a = log(tmp_path, "b.log"), log(tmp_path, "a.log")
+    (tmp_path / "link.log").symlink_to(a)
+    (tmp_path / "hard.log").hardlink_to(b)
+    monkeypatch.chdir(tmp_path)
+
+    assert expand(["-", "b.log", str(a), "./b.log", str(tmp_path / "*.log"), "-"]) == ["-", "b.log", str(a)]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    path = tmp_path / "no.log"
+
+    assert fault(path) == f"there is no file {path}; give a log file, a glob or - for standard input"
+
+
+def test_glob_that_matches_nothing(tmp_path: Path) -> None:
+    (tmp_path / "dir.log").mkdir()
+
+    assert fault(tmp_path / "*.log") == f"no file matches {tmp_path}/*.log; give a log file, a glob or - for standard input"
+
+
+def test_directory(tmp_path: Path) -> None:
+    assert fault(tmp_path) == f"{tmp_path} is a directory; name its files, for example '{tmp_path}/*.log'"
+
+
+def test_dangling_link(tmp_path: Path) -> None:
+    (tmp_path / "a.log").symlink_to(tmp_path / "gone")
+
+    assert fault(tmp_path / "a.log") == f"{tmp_path / 'a.log'} is a link to a file that does not exist"
+
+
+def test_named_pipe_could_be_read_once_only(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.log")
+
+    assert fault(tmp_path / "a.log") == (
+        f"{tmp_path / 'a.log'} is a pipe, which can be read once only; give it to standard input (-) instead"
+    )
+
+
+def test_one_bad_argument_among_good_ones_is_enough(tmp_path: Path) -> None:
+    assert "there is no file" in fault(log(tmp_path, "a.log"), tmp_path / "no.log")
+
+
+UNPRIVILEGED = """
+import os, sys
+from shipper.errors import UsageError
+from shipper.read.inputs import expand
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    expand(sys.argv[1:])
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_file_without_permission() -> None:
+    """As a user whom permissions stop; root would read it."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        path = log(Path(directory), "a.log")
+        os.chmod(path, 0)
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, str(path)], capture_output=True, text=True, check=True, timeout=60
+        )
+
+        assert done.stdout == f"{path} cannot be read: permission denied; run as a user who may read it\n"
+
+
+# Standard input
+
+
+def rest_of(read: Read | None, size: int = 1000) -> bytes:
+    assert read is not None
+    return b"".join(iter(lambda: read(size), b""))
+
+
+@pytest.mark.parametrize("form", ["plain", "gzip"])
+@pytest.mark.parametrize("undated", [0, 10, 70_000, 3_000_000])
+def test_standard_input_is_read_from_its_beginning_however_late_its_first_time_stamp(
+    tmp_path: Path, form: str, undated: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looking for the time stamp consumed is given again, from memory or from disk."""
+    data = b"u\n" * (undated // 2) + f"{FIRST}\n".encode() + f"{LATER}\n".encode() * 5000
+    path = tmp_path / "a.log"
+    path.write_bytes(gzip.compress(data) if form == "gzip" else data)
+
+    with open(path) as stdin, monkeypatch.context() as redirected:
+        redirected.setattr(sys, "stdin", stdin)
+        with open_inputs(["-"], deterministic=True) as ([source], read), open_bytes("-"):
+            assert rest_of(read) == data
+            assert source.name == "-"
+            assert [(one.path, one.file.path, one.file.time) for one in source.inputs] == [
+                ("-", None, "2017-02-14T02:57:19.234778Z")
+            ]
+
+
+def test_standard_input_is_a_log_of_its_own_among_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    early, late = log(tmp_path, "a.log", "2016-01-01T00:00:00Z"), log(tmp_path, "a.log.1", "2018-01-01T00:00:00Z")
+    (tmp_path / "in").write_bytes(f"{FIRST}\n".encode())
+
+    with open(tmp_path / "in") as stdin, monkeypatch.context() as redirected:
+        redirected.setattr(sys, "stdin", stdin)
+        assert sources(late, "-", early) == [["a.log", "a.log.1"], ["-"]]
+
+
+def test_empty_standard_input_is_a_log_without_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(os.devnull) as stdin, monkeypatch.context() as redirected:
+        redirected.setattr(sys, "stdin", stdin)
+        with open_inputs(["-"]) as ([source], read):
+            assert rest_of(read) == b""
+            assert source.inputs[0].file == LogFile(None, sha(b""), EPOCH, "utf-8")
+
+
+@pytest.mark.parametrize("form", ["plain", "gzip"])
+def test_standard_input_has_the_fingerprint_of_the_file(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = f"{FIRST}\n{LATER}\n".encode()
+    path = tmp_path / "a.log"
+    path.write_bytes(gzip.compress(data) if form == "gzip" else data)
+
+    with open(path) as stdin, monkeypatch.context() as redirected:
+        redirected.setattr(sys, "stdin", stdin)
+        with open_inputs(["-"]) as ([source], _):
+            (one,) = source.inputs
+    assert one.file == LogFile(None, sha(f"{FIRST}\n".encode()), "2017-02-14T02:57:19.234778Z", "utf-8")
+
+
+def test_damaged_file_is_identified_by_what_is_readable(tmp_path: Path) -> None:
+    """Who ships it reports the damage, after the lines before it."""
+    path = tmp_path / "a.log.gz"
+    path.write_bytes(gzip.compress(f"{FIRST}\n{LATER}\n".encode())[:-8])
+
+    with open_inputs([str(path)]) as ([source], _):
+        assert source.inputs[0].file.fingerprint == sha(f"{FIRST}\n".encode())
