@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from shipper import __version__
-from shipper.config.units import duration, moment, name, namespace, size
+from shipper.config.units import detectors, duration, moment, name, namespace, size
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
@@ -72,6 +72,9 @@ def command() -> None:
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
 @click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")
+@click.option(
+    "--detect", type=Converted("names", detectors), metavar="NAME[,NAME]", help="The detectors to run. By default all of them."
+)
 @click.option(
     "--where",
     "conditions",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shipper.decode.library import load
-from shipper.detect.double_prompt import Rule
+from shipper.detect import default_rules
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, settings
 from tests.support.process import Shipper, configuration, until
@@ -25,7 +25,7 @@ NAMELESS = SYSLOG.replace(" mfa01 ", " - ")
 
 def hosts(text: str, *, of_file: str | None = None, form: str = "ecs", **choices: Any) -> list[str | None]:
     """`host.name` of the events of a text, read on the machine `reader`; with Splunk's envelope, what stands there."""
-    how = settings(load(), Rule(), {"host": {"name": "reader", "type": "virtual"}}, format=form, **choices)
+    how = settings(load(), default_rules(), {"host": {"name": "reader", "type": "virtual"}}, format=form, **choices)
     pipeline = Pipeline(how, Counts())
     pipeline.open(LogFile("a.log", "0123456789abcdef", "1970-01-01T00:00:00.000000Z", host=of_file))
     block = pipeline(Chunk(text.encode(), 0)).data + pipeline.close().data
@@ -50,7 +50,7 @@ def test_configuration_then_line_then_reader(form: str, *, merged: bool) -> None
 
 
 def test_a_head_replaces_all_that_is_said_of_the_reader() -> None:
-    how = settings(load(), Rule(), {"host": {"name": "reader", "type": "virtual"}})
+    how = settings(load(), default_rules(), {"host": {"name": "reader", "type": "virtual"}})
     pipeline = Pipeline(how, Counts())
     pipeline.open(LogFile(None, "0123456789abcdef", "1970-01-01T00:00:00.000000Z"))
     one, other = map(json.loads, pipeline(Chunk(f"{SYSLOG}no line\n".encode(), 0)).data.splitlines())

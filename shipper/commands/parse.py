@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,7 @@ from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
 from shipper.decode.library import event_fields, load, syslog_time
 from shipper.decode.line_patterns import stamp_reader
-from shipper.detect import DETECTORS
-from shipper.detect.double_prompt import Rule
+from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import check_field
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.errors import UsageError
@@ -39,6 +38,7 @@ class ParseOptions:
     deterministic: bool
     workers: str
     only: str | None
+    detect: tuple[str, ...] | None
     conditions: tuple[str, ...]
     since: str | None
     until: str | None
@@ -65,9 +65,14 @@ def settings_of(options: ParseOptions) -> Settings:
     library = load(options.pattern_dirs, options.status_codes, syslog=syslog)
     return settings(
         library,
-        Rule(options.window, options.exchange_timeout, options.include_retries),
+        rules_for(
+            _detectors(options),
+            options.exchange_timeout,
+            {"double_prompt": {"window": options.window, "include_retries": options.include_retries}},
+        ),
         {} if options.deterministic else {"host": {"name": socket.gethostname()}},
         server=options.host,
+        exchange_timeout=options.exchange_timeout,
         agent=not options.deterministic,
         keep_original=not options.no_original,
         format=options.format,
@@ -83,15 +88,23 @@ def settings_of(options: ParseOptions) -> Settings:
 
 
 def _conditions(options: ParseOptions, library: Library) -> tuple[str, ...]:
-    """What `--where` and a detector's name in `--only` ask for, once they and the span of time can be met."""
+    """The conditions of `--where`, once each of them and the span of time can be met."""
     if options.conditions:
         fields = event_fields(library)
         for condition in options.conditions:
             check_field(condition, fields)
     if options.since is not None and options.until is not None and options.since >= options.until:
         raise UsageError("--since must be before --until, or no event is left")
-    one_detector = options.only in DETECTORS and len(DETECTORS) > 1
-    return (*options.conditions, f"event.action={options.only}") if one_detector else options.conditions
+    return options.conditions
+
+
+def _detectors(options: ParseOptions) -> Collection[str]:
+    chosen = DETECTORS if options.detect is None else options.detect
+    if options.only in (None, "findings"):
+        return chosen
+    if options.only not in chosen:
+        raise UsageError(f"--only {options.only}: --detect leaves it out")
+    return [options.only]
 
 
 def worker_count(text: str) -> int:
@@ -134,7 +147,7 @@ def import_logs(options: ParseOptions) -> Counts:
     except ClosedPipe:
         return counts
     if not options.quiet:
-        print(summary(counts, time.monotonic() - began), file=sys.stderr)
+        print(summary(counts, time.monotonic() - began, settings.detectors), file=sys.stderr)
     return counts
 
 

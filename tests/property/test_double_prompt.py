@@ -73,7 +73,7 @@ class Log:
         return Settings(
             library=library(),
             options=Options(exchange_timeout=self.timeout),
-            rule=Rule(self.window, self.timeout, self.retries),
+            detectors={"double_prompt": Rule(self.window, self.timeout, self.retries)},
             fast=fast,
             read_size=read_size,
         )
@@ -169,7 +169,7 @@ def found(how: Settings, *files: bytes) -> oracle.Found:
     """What the shipper finds in one source, in the form of the oracle."""
     counts = Counts()
     output = ship(how, *files, counts=counts)
-    return oracle.Found(findings(output), counts.late, counts.cache_hits)
+    return oracle.Found(findings(output), counts.late, counts.detected["cache_hits"])
 
 
 def expected(log: Log, *files: bytes) -> oracle.Found:
@@ -307,7 +307,7 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: b
     assert json.loads(second.snapshot()) == json.loads(snapshot)
     for chunk in lines[at:]:
         assert entries(second(chunk)) == entries(first(chunk))
-    assert second.signature() == first.signature()
+    assert second.snapshot() == first.snapshot()
     assert entries(second.close()) == entries(first.close())
 
 

@@ -1,206 +1,88 @@
-"""What `--where`, `--since` and `--until` let through, and what they refuse."""
+"""`--where`: the events that it keeps are those that a look at each document keeps."""
 
 import json
-from functools import cache
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from shipper.config.units import moment
-from shipper.decode.library import event_fields, load
-from shipper.emit.filters import Keep, check_field, selection
+from shipper.emit import filters
+from shipper.emit.filters import selection
 from shipper.errors import UsageError
-from shipper.model import VARIES, Label, Origin
-from shipper.times import SECOND, StampReader, from_seconds
+from shipper.model import Chunk, Counts
+from shipper.pipeline import Pipeline, Settings
+from tests.support.golden_cases import Case
+from tests.support.logs import library, log_file
 
-ORIGIN = Origin("a.log", "azure_mfa.radius", "event")
-STAMP = "2017-02-14T02:57:19.234778Z"
-EVENT = {
-    "event": {"code": "21", "original": ["Calling pfAuthUser('Straße', '', 1)", "rawCallStatus = 21"], "duration": 5366093000},
-    "message": "a*b\nc",
-    "user": {"name": "Straße", "domain": "CONTOSO", "target": {"name": "Ann"}},
-    "related": {"user": ["Straße", "x@Contoso.example"]},
-    "azure_mfa": {"status": {"prompted": True}},
-}
-
-
-def kept(condition: str) -> bool:
-    keep = selection([condition])
-    assert keep is not None
-    return keep(json.dumps(EVENT), (STAMP, "id", ORIGIN, None))
-
-
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "event.code=21",
-        "event.code=2*",
-        "event.code=?1",
-        "event.code=*",
-        "event.code=**1*",
-        "event.original=Calling*",
-        "event.original=*Status = 21",
-        "event.duration=5366*000",
-        "message=a*b?c",
-        "message=*\n*",
-        "user.name=strasse",
-        "user.name=STRASSE",
-        "user.name=STRA*",
-        "user.domain=contoso",
-        "user.target.name=ANN",
-        "related.user=*@contoso.EXAMPLE",
-        "azure_mfa.status.prompted=true",
-    ],
-)
-def test_what_is_kept(condition: str) -> None:
-    assert kept(condition)
+MIXED = (Case("events-exchange-late-status").directory / "input.log").read_bytes()
+RADIUS = b"".join(line for line in MIXED.replace("zoë".encode(), b"zoe").splitlines(keepends=True) if b"Pfauth" not in line)
+CONDITIONS = [
+    ["event.kind=event"],
+    ["event.kind=alert"],
+    ["event.kind=pipeline_error"],
+    ["event.category=authentication"],
+    ["event.code=21"],
+    ["azure_mfa.status.code=21"],
+    ["azure_mfa.status.prompted=true"],
+    ["azure_mfa.auth_result=1"],
+    ["azure_mfa.request.arguments=10.1.2.3"],
+    ["tags=mfa_orphan"],
+    ["user.name=bob"],
+    ["user.name=zoë"],
+    ["user.name=zoe"],
+    ["user.name=ZOË"],
+    ["user.name="],
+    ["user.name.first=bob"],
+    ["user.nothing=bob"],
+    ["user=bob"],
+    ['user={"name":"bob","domain":"CONTOSO"}'],
+    ['log={"level":"info"}'],
+    ['azure_mfa.status={"code":21}'],
+    ["log.offset=12"],
+    ["process.thread.id=12"],
+    ["@timestamp=2017-02-14T02:00:05.000000Z"],
+    ["message=authResult = 1"],
+    ["rule.name=double_prompt"],
+    ["event.outcome=success", "user.domain=CONTOSO"],
+    ["event.outcome=success", "event.outcome=failure"],
+]
 
 
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "event.code=2",
-        "event.code=2?1",
-        "event.code=1*",
-        "event.code=",
-        "event.code=2.",
-        "event.code=[2]1",
-        "event.original=CALLING*",
-        "message=a*c*b",
-        "user.name=stras",
-        "user.email=*",
-        "azure_mfa.status.prompted=True",
-    ],
-)
-def test_what_is_not_kept(condition: str) -> None:
-    assert not kept(condition)
+def events(log: bytes, *conditions: str, fast: bool, per_exchange: bool) -> tuple[list[dict[str, Any]], Counts]:
+    pipeline = Pipeline(Settings(library(), conditions=conditions, fast=fast, per_exchange=per_exchange), Counts())
+    pipeline.open(log_file(log))
+    lines = (pipeline(Chunk(log, 0)).data + pipeline.close().data).splitlines()
+    return [json.loads(line) for line in lines], pipeline.counts
 
 
-def slow(glob: str, text: str) -> bool:
-    """A glob by its definition."""
-    if not glob:
-        return not text
-    if glob[0] == "*":
-        return any(slow(glob[1:], text[at:]) for at in range(len(text) + 1))
-    return bool(text) and glob[0] in ("?", text[0]) and slow(glob[1:], text[1:])
+def holds(document: Any, condition: str) -> bool:
+    field, _, value = condition.partition("=")
+    for name in field.split("."):
+        document = document.get(name) if isinstance(document, dict) else None
+    members = document if isinstance(document, list) else [document]
+    texts = [one if isinstance(one, str) else json.dumps(one, separators=(",", ":")) for one in members if one is not None]
+    if field.startswith("user."):
+        return value.casefold() in [text.casefold() for text in texts]
+    return value in texts
 
 
-@given(st.text("ab*?.[", max_size=7), st.text("ab.[\n", max_size=9))
-def test_globs_are_those_of_the_definition(glob: str, text: str) -> None:
-    keep = selection([f"message={glob}"])
-    assert keep is not None
-    assert keep(json.dumps({"message": text}), (STAMP, "id", ORIGIN, None)) == slow(glob, text)
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("per_exchange", [False, True])
+@pytest.mark.parametrize("conditions", CONDITIONS, ids=" ".join)
+@pytest.mark.parametrize("remembered", [1, 8192])
+@pytest.mark.parametrize("log", [MIXED, RADIUS], ids=["mixed", "radius"])
+def test_it_keeps_the_events_for_which_all_conditions_hold(
+    log: bytes, conditions: list[str], fast: bool, per_exchange: bool, remembered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "_REMEMBERED", remembered)
+    everything, _ = events(log, fast=fast, per_exchange=per_exchange)
+    kept, counts = events(log, *conditions, fast=fast, per_exchange=per_exchange)
+
+    assert kept == [event for event in everything if all(holds(event, condition) for condition in conditions)]
+    assert counts.filtered + counts.findings_filtered == len(everything) - len(kept)
+    assert counts.lines == counts.events + counts.filtered + counts.merged
 
 
-def test_a_glob_takes_linear_time() -> None:
-    keep = selection(["message=" + "*a" * 40 + "*b"])
-    assert keep is not None
-    assert not keep(json.dumps({"message": "a" * 200_000}), (STAMP, "id", ORIGIN, None))
-
-
-def test_a_sample_decides_without_the_event() -> None:
-    sample = {"event": {"code": "21", "id": VARIES}, "user": VARIES}
-    label: Label = (STAMP, "id", Origin(None, "azure_mfa.radius", "event", sample), None)
-    keep: Keep | None = selection(["event.code=2?"])
-    assert keep is not None
-    assert keep("no JSON", label)
-    other = selection(["event.code=1*", "user.name=ann"])
-    assert other is not None
-    assert not other("no JSON", label)
-
-
-@cache
-def fields() -> set[str]:
-    return event_fields(load())
-
-
-@pytest.mark.parametrize(
-    ("condition", "said"),
-    [
-        ("event.outcom=success", "event.outcom; did you mean event.outcome?"),
-        ("code=21", "code; did you mean event.code?"),
-        ("user=bob", "user; did you mean user.name?"),
-        ("User.Name=bob", "User.Name; did you mean user.name?"),
-        ("username=bob", "username; did you mean user.name?"),
-        ("user.name.first=bob", "user.name.first; did you mean user.name?"),
-        ("azure_mfa.staus.code=21", "azure_mfa.staus.code; did you mean azure_mfa.status.code?"),
-        ("labels.=x", "labels.; did you mean"),
-    ],
-)
-def test_an_unknown_field_is_refused_with_the_nearest_name(condition: str, said: str) -> None:
-    with pytest.raises(UsageError) as raised:
-        check_field(condition, fields())
-    assert f"--where {condition}: there is no field {said}" in str(raised.value)
-
-
-@pytest.mark.parametrize("field", ["@timestamp", "user.target.email", "labels.site", "host.os.name", "log.syslog.hostname"])
-def test_known_fields(field: str) -> None:
-    check_field(f"{field}=x", fields())
-
-
-def test_not_a_condition() -> None:
-    with pytest.raises(UsageError, match="expected FIELD=VALUE"):
-        check_field("user.name", fields())
-
-
-@pytest.mark.parametrize(
-    ("text", "written"),
-    [
-        ("2017-02-14", "2017-02-14T00:00:00"),
-        ("2017-02-14T02:57", "2017-02-14T02:57:00"),
-        ("2017-02-14 02:57:19", "2017-02-14T02:57:19"),
-        ("2017-02-14T02:57:19.500Z", "2017-02-14T02:57:19.5"),
-        ("2017-02-14T02:57:19.000Z", "2017-02-14T02:57:19"),
-        ("2017-02-14T02:57:19.123456789+01:00", "2017-02-14T01:57:19.123456789"),
-        ("2017-02-14T00:30+0100", "2017-02-13T23:30:00"),
-        ("2017-02-14T02:57 -05:30", "2017-02-14T08:27:00"),
-    ],
-)
-def test_moments(text: str, written: str) -> None:
-    assert moment(text) == written
-
-
-@pytest.mark.parametrize(
-    "text", ["", "yesterday", "2017-02-30", "2017-02-14T25:00", "14.02.2017", "2017-02-14T02", "0001-01-01T00:00+01:00"]
-)
-def test_no_moments(text: str) -> None:
-    with pytest.raises(ValueError, match="is no date or time; write"):
-        moment(text)
-
-
-TIMES = st.builds(
-    lambda second, fraction: from_seconds(1487041039 + second)[:19] + (f".{fraction}" if fraction else "") + "Z",
-    st.integers(0, 2),
-    st.text("05", max_size=9),
-)
-
-
-@given(TIMES, TIMES, TIMES)
-def test_a_span_holds_its_beginning_and_not_its_end(since: str, time: str, until: str) -> None:
-    keep = selection([], moment(since), moment(until))
-    assert keep is not None
-    read = StampReader().read
-    begin, now, end = read(since), read(time), read(until)
-    assert begin is not None
-    assert now is not None
-    assert end is not None
-    assert keep("", (time, "id", ORIGIN, None)) == (begin <= now < end)
-    assert end - begin <= 3 * SECOND
-
-
-def test_either_end_may_be_open() -> None:
-    begins, ends = selection([], since="2017-02-14T00:00:00"), selection([], until="2017-02-15T00:00:00")
-    assert begins is not None
-    assert ends is not None
-    for time, after, before in (
-        ("0001-01-01T00:00:00Z", False, True),
-        (STAMP, True, True),
-        ("9999-12-31T23:59:59.9Z", True, False),
-    ):
-        label: Label = (time, "id", ORIGIN, None)
-        assert (begins("", label), ends("", label)) == (after, before)
-
-
-def test_all_is_wanted() -> None:
-    assert selection([]) is None
+@pytest.mark.parametrize("condition", ["", "event.code", "=21"])
+def test_a_condition_has_a_field_and_a_value(condition: str) -> None:
+    with pytest.raises(UsageError, match=f"^--where {condition}: expected FIELD=VALUE"):
+        selection([condition])

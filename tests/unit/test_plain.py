@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shipper.decode import templates, threads
-from shipper.decode.parser import Options
+from shipper.decode.parser import Options, Parser
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
 from tests.support.logs import library, log_file
@@ -94,6 +94,13 @@ def test_both_paths_agree(
     assert fast == general
 
 
+@pytest.mark.parametrize("name", LOGS)
+def test_a_small_memory_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = parsed(LOGS[name], Options(), fast=False, per_exchange=False)
+    monkeypatch.setattr(Parser, "MEMO", 2)
+    assert parsed(LOGS[name], Options(), fast=False, per_exchange=False) == whole
+
+
 @pytest.mark.parametrize("per_exchange", [False, True])
 @pytest.mark.parametrize(
     "constants",
@@ -108,6 +115,6 @@ def test_both_paths_agree(
 def test_both_paths_agree_whatever_is_in_every_event(constants: dict[str, Any], per_exchange: bool) -> None:
     """A constant that looks like a mark of the templates leaves all lines to the general path."""
     options = Options(constants=constants)
-    lines = [*LOGS["numbers of halves"], *exchange(30), *LOGS["results"]]
-    fast, general = (parsed(lines, options, fast=fast, per_exchange=per_exchange) for fast in (True, False))
-    assert fast == general
+    for lines in ([*LOGS["numbers of halves"], *exchange(30)], LOGS["results"]):
+        fast, general = (parsed(lines, options, fast=fast, per_exchange=per_exchange) for fast in (True, False))
+        assert fast == general
