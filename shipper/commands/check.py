@@ -47,9 +47,8 @@ def plan(config: Config) -> str:
     return "\n".join(
         [
             *lines,
-            f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, ; ".join(
-                [f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]
-            ),
+            f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, "
+            + "; ".join([f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]),
             f"output     {_target(config)}, format {output.format}, one event per {output.events}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",

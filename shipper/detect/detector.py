@@ -107,7 +107,7 @@ class LocalDetector:
             _, user, event_id, component, start, start_text, end, end_text, code, success, newest = completion
             if user is None:
                 continue
-            if newest >= turn:
+            if newest > turn:
                 young, old, turn = self._next_generation(newest)
             if end is not newest and end < newest - horizon:
                 self._late += 1
@@ -133,7 +133,7 @@ class LocalDetector:
         return late
 
     def _next_generation(self, newest: int) -> tuple[dict[str, _Memory], dict[str, _Memory], int]:
-        if newest < self._turn + self._horizon:
+        if newest <= self._turn + self._horizon:
             self._old, self._young = self._young, {}
         else:  # a whole horizon without an authentication
             self._old, self._young = {}, {}

@@ -60,12 +60,31 @@ class Rule:
 
     @property
     def horizon(self) -> int:
-        """What ended longer ago than this, by the newest event time, changes no result."""
+        """See `protocol.Rule`."""
         return self.window + 4 * self.exchange_timeout
 
     @property
     def warm_up(self) -> int:
-        """How far back the lines reach that the state depends on."""
+        """See `protocol.Rule`. The proof, for any order of the lines:
+
+        Let W be the window, T the exchange timeout, N the newest event time, R = N - warm_up. All lines are read, or
+        those behind a mark; all lines before the mark are older than R. The claim: both lead to the same state.
+
+        1. From the first line at R or later, which is behind the mark, both have the same newest event time. Until
+           then it is before R in both.
+        2. So an exchange whose request is at R or later gets the same lines in both. One whose request is before R
+           ends before R + T. It is given up 2 T after its request, so the newest time is then before R + 2 T.
+        3. A prompt that is not the same in both ends before R + 4 T. If its request is before R: its first step ends
+           before R + T, its answer starts before R + 2 T and ends before R + 3 T. If not, one whose request is before
+           R replaced it, in one of the two, as the prompt that waits for an answer, or took its answer. By then it
+           had ended, before R + 2 T (2.), so its own answer starts before R + 3 T and ends before R + 4 T. An
+           authentication that is an answer in one of the two and a prompt in the other is such an answer.
+        4. A prompt that is the same in both but IS_SECOND in one of them started at most W after the end of one that
+           is not the same: before R + 4 T + W. No prompt lasts longer than 3 T, so it ended before R + 7 T + W.
+        5. What ended before N - W - 4 T is forgotten. So nothing of 3. and 4. is left if R + 7 T + W is not later
+           than that, which means: if warm_up is at least 2 W + 11 T. Open exchanges and authentications with status
+           101 need less.
+        """
         return 2 * self.window + 11 * self.exchange_timeout
 
 
@@ -174,7 +193,7 @@ def _spared(start: int, prompts: list[Prompt], rule: Rule) -> bool:
 
 
 def _matters(code: Code, rule: Rule) -> int | None:
-    """See `Lull.of_code`: a prompt can be the first of two, or be answered; a status 101 is counted between two prompts."""
+    """See `Lull.of_code`. A prompt may be the first of two, or wait for its answer; a status 101 counts between two prompts."""
     if code.prompted:
         return max(rule.window, rule.exchange_timeout) if code.status_class == "pending" else rule.window
     return 0 if code.number == DUPLICATE else None

@@ -1,38 +1,41 @@
 """What a detector is: completed authentications in, findings out. Pure.
 
-A detector folds the authentications of one user, in the order of the log:
+A detector folds the authentications of one user, in the order of the log. Its state is a JSON value, and
+event time is its only clock. So it runs wherever the authentications of a user come together. For each
+one, its host
 
-    state = detector.empty()
-    findings, counted = detector.step(state, completion, rule)    # changes the state in place
+- leaves it out if it ended more than `rule.horizon` before the newest event time of the log;
+- calls `forget` with the newest event time less `rule.horizon`;
+- calls `step`, and makes the event of each finding from `alert` (`finding.py`).
 
-The state is a JSON value and event time the only clock, so the fold runs wherever a user's
-authentications come together: in this process (`detector.py`), or keyed by user on a stream.
+`detector.py` is the host in this process.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from shipper.model import Code, CompletionFields, Document
 
 Nanoseconds = Annotated[int, "nanoseconds"]
-"""A parameter of this type is a duration such as `60s` in the configuration."""
+"""The type of a parameter that is a duration: `60s` in the configuration."""
 
 
 class Rule(Protocol):
-    """The parameters of a detector: a frozen dataclass, with a default for each.
+    """The parameters of a detector: a frozen dataclass that has a default for each.
 
-    A field `exchange_timeout` is the log's: how long a request waits for its status at most.
+    Its fields are the keys of the detector's section in the configuration, its docstring the description there;
+    `str` of it is how `check` tells it. A field `exchange_timeout` gets the timeout of the log's exchanges.
     """
 
     @property
     def horizon(self) -> int:
-        """Nanoseconds. What ended longer ago than this, by the newest event time, changes no result."""
+        """Nanoseconds. What ended longer ago, by the newest event time, changes no result."""
 
     @property
     def warm_up(self) -> int:
-        """Nanoseconds. Reading a log from a line on, all lines before which are older than this by the newest event
-        time, leads to the state that reading all of it leads to."""
+        """Nanoseconds. The state follows from the lines behind any line before which all times are older than this, by
+        the newest event time."""
 
 
 class Total(NamedTuple):
@@ -41,7 +44,7 @@ class Total(NamedTuple):
     Attributes:
         name: its metric is `mfa_shipper_NAME_total`.
         help: the sentence that documents the metric.
-        phrase: how the summary of `parse` says it; `{}` stands for the number.
+        phrase: how the summary of `parse` tells it; `{}` stands for the number.
     """
 
     name: str
@@ -50,16 +53,16 @@ class Total(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """What the event of a finding says beyond what all findings share (`finding.event`).
+    """What the event of a finding says beyond what all such events share.
 
     Attributes:
         id: `event.id`.
-        start, end: of what was found, as the log writes the times; `end` is the time of the event.
+        start, end: when what was found began and ended, as the log writes it; `end` is `@timestamp` too.
         duration: nanoseconds between them.
         severity: `event.severity`.
-        message: the finding as a sentence for a person.
-        fields: what stands below `azure_mfa.NAME`, NAME being the detector's.
-        more: further fields of the event, such as `threat`.
+        message: a sentence for a person.
+        fields: the fields below `azure_mfa.NAME`, where NAME is the detector's.
+        more: other fields, such as `threat`.
     """
 
     id: str
@@ -78,7 +81,7 @@ F = TypeVar("F")
 
 
 class Step(NamedTuple, Generic[F]):
-    """What one authentication led to: findings, and the names of the totals that it counts towards, the findings' own left out."""
+    """What an authentication led to: findings, and the names of `Detector.totals` that go up by one."""
 
     findings: Sequence[F] = ()
     counted: Sequence[str] = ()
@@ -86,16 +89,15 @@ class Step(NamedTuple, Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class Lull(Generic[R, S]):
-    """What a detector promises so that its host can put steps off.
+    """What a detector promises, so that its host can put steps off.
 
-    Most authentications have nothing to do with any other. One that starts later than all before it
-    of its user can matter to has no findings and counts towards nothing. So it may wait, and `step`
-    need not see it before one comes that starts in time.
+    An authentication that starts after the time that matters to everything before it of its user leads to
+    nothing: no finding, no total. So `step` need not see it before another one starts in time.
 
     Attributes:
-        of_code: nanoseconds from the end of an authentication with this code, after which one that starts matters
-            nothing to it. None: where it starts so late itself, `step` does nothing.
-        after: the time after which an authentication that starts matters nothing to what is in the state.
+        of_code: for how many nanoseconds after its end an authentication with this code matters to those that start.
+            None: `step` ignores it if it starts so late.
+        after: the time after which an authentication that starts matters to nothing in a state.
     """
 
     of_code: Callable[[Code, R], int | None]
@@ -104,19 +106,20 @@ class Lull(Generic[R, S]):
 
 @dataclass(frozen=True, slots=True)
 class Detector(Generic[R, S, F]):
-    """A detector. The state is that of one user.
+    """A detector; a state is that of one user.
 
     Attributes:
-        name: `event.action`, `rule.name`, the name of its options and fields.
-        version: `rule.version`: counts up when findings change.
+        name: `event.action` and `rule.name` of its events, and the name of its section and fields.
+        version: `rule.version`; another one when findings change.
         rule: the class of its parameters.
         found: counts its findings.
-        totals: what else `step` counts.
-        empty: the state of a user who was not seen yet.
-        step: takes the next authentication into the state.
-        forget: drops from a state what ended before a time; False if nothing is left.
-        alert: what the event of a finding says; the text is the user as people write it.
-        lull: lets most steps wait. None: `step` is called for every authentication at once.
+        totals: what else it counts.
+        empty: returns the state of a user who has not been seen.
+        step: takes the next authentication into a state. It uses the fields from `id` to `success`; the others are
+            the host's, and are not set where a step was put off.
+        forget: drops from a state what ended before a time; returns False if nothing is left.
+        alert: tells a finding. The string is the user, as people write one.
+        lull: None if every step must be taken at once.
     """
 
     name: str
@@ -128,7 +131,7 @@ class Detector(Generic[R, S, F]):
     forget: Callable[[S, int], bool]
     alert: Callable[[F, str, R], Alert]
     totals: tuple[Total, ...] = ()
-    lull: Lull[R, S] | None = field(default=None)
+    lull: Lull[R, S] | None = None
 
 
 AnyDetector = Detector[Any, Any, Any]
