@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from shipper.detect import DETECTORS
+from shipper.detect.double_prompt import Rule
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import LINE_LIMIT, READ_SIZE, read_chunks
@@ -86,7 +87,8 @@ def test_neither_fast_path_nor_read_size_change_a_byte_or_a_count(case: Case, mo
 @pytest.mark.parametrize("case", OF_THE_RULE)
 def test_a_snapshot_goes_on_where_it_was_taken(case: Case, per_exchange: bool) -> None:
     data = b"".join((case.directory / name).read_bytes() for name in case.files)
-    how = Settings(library(), per_exchange=per_exchange)
+    rule = Rule(include_retries="--include-retries" in case.options)
+    how = Settings(library(), detectors={"double_prompt": rule}, per_exchange=per_exchange)
     lines = list(read_chunks(BytesIO(data).read, 0, "utf-8", 1, LINE_LIMIT))
     for number in range(len(lines) + 1):
         first, second = (Pipeline(how, Counts()) for _ in range(2))

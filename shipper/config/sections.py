@@ -190,9 +190,7 @@ def config_type() -> type[Config]:
     keys: list[_Key] = [("detectors", list[names], msgspec.field(default_factory=lambda: list(DETECTORS)))]
     keys += [(name, section, msgspec.field(default_factory=section)) for name, section in sections.items()]
     pipeline = _with_keys(PipelineSection, "PipelineSection", keys, PipelineSection.__doc__)
-    return _with_keys(
-        Config, "Config", [("pipeline", pipeline, msgspec.field(default_factory=pipeline))], Config.__doc__
-    )
+    return _with_keys(Config, "Config", [("pipeline", pipeline, msgspec.field(default_factory=pipeline))], Config.__doc__)
 
 
 def options_of(pipeline: PipelineSection) -> dict[str, dict[str, Any]]:

@@ -113,8 +113,8 @@ class FastParser:
         threads, known, seconds, merger = self.threads, self.threads.known, general.stamps.seconds, state.merger
         keep = None if general.options.keep_original else 0
         u0, u1, u2, u3 = threads.domain_user
-        texts, tallies = general.texts, list[Tally]()
-        add, tag, complete, tell = texts.append, general.labels.append, general.completions.append, tallies.append
+        texts, labels, tallies = general.texts, general.labels, list[Tally]()
+        add, tag, complete, tell = texts.append, labels.append, general.completions.append, tallies.append
         who: UserFields | None
         exchange: ExchangeFields
         requests = halves = 0
@@ -164,12 +164,10 @@ class FastParser:
                             (v0, v1, v2, v3, v4, v5, v6), v_origin, pieces, s_origin, _, _, _ = pair
                             s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 = pieces
                             key, id_1, id_2 = who and who[3], f"{prefix}{offset}", f"{prefix}{offset_2}"
-                            add(f"{v0}{stamp}{v1}{id_1}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}")
-                            tag((stamp, id_1, v_origin, key))
-                            add(
-                                f"{s0}{stamp}{s1}{id_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
-                            )
-                            tag((stamp, id_2, s_origin, key))
+                            event_1 = f"{v0}{stamp}{v1}{id_1}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}"
+                            event_2 = f"{s0}{stamp}{s1}{id_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
+                            texts += event_1, event_2
+                            labels += (stamp, id_1, v_origin, key), (stamp, id_2, s_origin, key)
                     else:
                         pair = self._merged(thread, exchange, verdict, status, stamp, time, (original, original_2), offset_2)
                     if pair:

@@ -26,14 +26,14 @@ AGENT = {"type": "mfa-shipper", "version": __version__}
     ],
 )
 def test_fields_of_every_event(fields: dict[str, Any], agent: bool, expected: dict[str, Any]) -> None:
-    pipeline = Pipeline(settings(library(), Rule(), fields, agent=agent), Counts())
+    pipeline = Pipeline(settings(library(), {"double_prompt": Rule()}, fields, agent=agent), Counts())
     pipeline.open(log_file(LOG))
     event = json.loads(pipeline(Chunk(LOG, 0)).data)
     assert {name: event.get(name) for name in ("host", "agent", "labels") if name in event} == expected
 
 
 def test_rule_and_choices_reach_the_pipeline() -> None:
-    made = settings(library(), Rule(exchange_timeout=5), {"host": {"name": "mfa01"}}, keep_original=False, format="splunk-hec")
+    made = settings(library(), {}, {"host": {"name": "mfa01"}}, exchange_timeout=5, keep_original=False, format="splunk-hec")
     assert (made.options.exchange_timeout, made.options.keep_original, made.format, made.host) == (
         5,
         False,
