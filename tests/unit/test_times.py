@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.times import EPOCH, SECOND, StampReader, from_seconds, looks_like_time
+from shipper.times import EPOCH, SECOND, StampReader, from_seconds, looks_like_time, to_utc
 
 EDGES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59))
 ALMOST = st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,10})?[Zz]?\Z")
@@ -179,3 +179,26 @@ def test_time_of_a_file_is_written_as_the_log_does(seconds: float, text: str) ->
 @given(st.integers(0, 2**33 * 1_000_000))
 def test_time_of_a_file_keeps_its_microseconds(micros: int) -> None:
     assert nanoseconds(from_seconds(micros / 1e6)) == micros * 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2018-03-07T19:20:20Z", "2018-03-07T19:20:20Z"),
+        ("2018-03-07 19:20:20.5z", "2018-03-07T19:20:20.5Z"),
+        ("2018-03-07T19:20:20.123456789+01:00", "2018-03-07T18:20:20.123456789Z"),
+        ("2018-03-07T19:20:20-05:30", "2018-03-08T00:50:20Z"),
+        ("0001-01-01T01:00:00+01:00", "0001-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("9999-12-31T23:30:00-01:00", None),
+        ("2018-02-30T19:20:20+01:00", None),
+        ("2018-02-30T19:20:20Z", None),
+        ("2018-03-07T19:20:60Z", None),
+        ("2018-03-07T19:20:60+01:00", None),
+        ("2018-03-07T19:20:20+25:00", None),
+        ("2018-03-07T19:20:20", None),
+        ("2018-03-07", None),
+    ],
+)
+def test_time_of_rfc_3339_in_utc(text: str, utc: str | None) -> None:
+    assert to_utc(text) == utc

@@ -1,0 +1,170 @@
+"""Several detectors in one host, what they count together, and the parameters that they get."""
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import pytest
+
+from shipper.decode.ecs import Envelope
+from shipper.detect import DETECTORS, default_rules, detector, option_names, rules_for
+from shipper.detect.detector import Detectors
+from shipper.detect.double_prompt import Rule
+from shipper.detect.protocol import AnyDetector
+from shipper.detect.protocol import Rule as AnyRule
+from shipper.model import Code, CompletionFields, Counts, User
+from shipper.times import SECOND
+from tests.support.burst import BURST
+from tests.support.burst import Rule as BurstRule
+
+APP = Code(21, "Mobile App Authenticated", "authenticated", "success", True, "mobile_app", "low", None)
+BOB = User("bob", "CONTOSO", None, "contoso\\bob")
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DETECTORS, "burst", BURST)
+
+
+BUSY = Code(101, "Auth Already In Progress", "duplicate", "failure", False, None, "low", None)
+
+
+def completion(position: int, start: int, end: int, newest: int, code: Code = APP) -> CompletionFields:
+    return position, BOB, f"id-{position}", "pfrad", start, f"at {start}", end, f"at {end}", code, True, newest
+
+
+def test_findings_stand_in_the_order_of_their_events_then_of_the_register() -> None:
+    counts = Counts()
+    rules: dict[str, AnyRule] = {"double_prompt": Rule(5, 8), "burst": BurstRule(20, 2)}
+    host = Detectors(rules, Envelope({}), counts)
+
+    findings = host([completion(n, start, start, start) for n, start in enumerate((100, 103, 106, 120))])
+
+    assert [(position, label[1]) for position, _, label in findings] == [
+        (1, "id-1-dp"), (1, "id-1-b"), (2, "id-2-dp"), (2, "id-2-b"), (3, "id-3-b"),
+    ]  # fmt: skip
+    assert (counts.findings, counts.detected) == (5, {"double_prompts": 2, "bursts": 3})
+
+
+@pytest.mark.parametrize(
+    ("rules", "late"),
+    [
+        ({}, 0),
+        ({"burst": BurstRule(10, 9)}, 3),
+        ({"double_prompt": Rule(5, 8)}, 1),
+        ({"double_prompt": Rule(5, 8), "burst": BurstRule(10, 9)}, 1),
+    ],
+)
+def test_late_is_what_no_detector_takes(rules: dict[str, AnyRule], late: int) -> None:
+    counts = Counts()
+    host = Detectors(rules, Envelope({}), counts)
+    for end in (1000, 990, 989, 963, 962):  # the horizons are 10 and 37
+        host([completion(0, end, end, 1000)])
+    assert counts.late == late
+
+
+def lean(*completions: CompletionFields, rule: Rule = Rule(5, 8)) -> tuple[list[str], Detectors]:  # noqa: B008  it is frozen
+    """The ids of what is found, a chunk for each completion; and the host."""
+    host = Detectors({"double_prompt": rule}, Envelope({}), Counts())
+    return [label[1] for one in completions for _, _, label in host([one])], host
+
+
+def prompts(host: Detectors, newest: int) -> dict[str, list[str | int]]:
+    """The ids of the prompts in memory, by user; the ends of statuses 101."""
+    users = host.snapshot(newest)["double_prompt"]
+    return {
+        key: [prompt[1] for component in state["components"].values() for prompt in component["prompts"]] + state["duplicates"]
+        for key, state in users.items()
+    }
+
+
+def test_what_waited_is_remembered_for_a_horizon_and_no_longer() -> None:
+    """The horizon is 37. Those that wait are looked at again when the generations have changed."""
+    starts = (100, 120, 140, 160, 177, 197, 214)
+    for number in range(1, len(starts) + 1):
+        newest = starts[number - 1]
+        _, host = lean(*(completion(n, start, start, start) for n, start in enumerate(starts[:number])))
+        assert prompts(host, newest) == {BOB.key: [f"id-{n}" for n, start in enumerate(starts[:number]) if start >= newest - 37]}
+
+
+def test_what_is_known_is_forgotten_with_what_waits_on_it() -> None:
+    """A state from two prompts that were compared, then others that wait on top of it, then a new generation."""
+    found, host = lean(
+        completion(0, 100, 100, 100),
+        completion(1, 103, 103, 103),  # compared: the state is known
+        completion(2, 130, 130, 130),  # waits on it
+        completion(3, 136, 136, 136),  # waits on that
+        completion(4, 138, 138, 138),  # in the next generation; second of the one before
+        completion(5, 141, 141, 141),
+    )
+    assert found == ["id-1-dp", "id-4-dp", "id-5-dp"]
+    assert prompts(host, 141) == {BOB.key: ["id-2", "id-3", "id-4", "id-5"]}
+    assert prompts(host, 175) == {BOB.key: ["id-4", "id-5"]}
+    assert prompts(host, 179) == {}
+
+
+def test_known_state_in_which_nothing_can_matter_is_gone_in_the_next_generation() -> None:
+    found, host = lean(
+        completion(0, 100, 100, 100), completion(1, 103, 103, 103), completion(2, 150, 150, 150), completion(3, 190, 190, 190)
+    )
+    assert found == ["id-1-dp"]
+    assert prompts(host, 190) == {BOB.key: ["id-3"]}
+
+
+def test_statuses_101_are_forgotten_as_prompts_are() -> None:
+    _, host = lean(
+        completion(0, 100, 100, 100, BUSY),
+        completion(1, 100, 101, 101, BUSY),
+        completion(2, 120, 120, 120),
+        completion(3, 121, 121, 121),
+    )
+    assert prompts(host, 121) == {BOB.key: ["id-2", "id-3", 100, 101]}
+    assert prompts(host, 137) == {BOB.key: ["id-2", "id-3", 100, 101]}
+    assert prompts(host, 138) == {BOB.key: ["id-2", "id-3", 101]}
+    assert prompts(host, 139) == {BOB.key: ["id-2", "id-3"]}
+
+
+def test_a_user_with_nothing_but_statuses_101_is_remembered() -> None:
+    _, host = lean(completion(0, 100, 100, 100, BUSY))
+    assert prompts(host, 137) == {BOB.key: [100]}
+    assert prompts(host, 138) == {}
+
+
+def test_few_codes_are_remembered_and_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector, "CODES", 1)
+    sent = Code(20, "Text Message Sent", "pending", "unknown", True, "text_message", "low", None)
+    answer = Code(19, "Text Message Authenticated", "authenticated", "success", True, "text_message", "low", None)
+    found, _ = lean(
+        completion(0, 100, 100, 100, sent),
+        completion(1, 107, 107, 107, answer),
+        completion(2, 112, 112, 112, BUSY),
+        completion(3, 112, 113, 113),
+    )
+    assert found == ["id-3-dp"]
+
+
+def test_parameters_of_the_detectors_that_run() -> None:
+    assert rules_for([], 5 * SECOND, {}) == {}
+    assert rules_for(["burst"], 5 * SECOND, {}) == {"burst": BurstRule(exchange_timeout=5 * SECOND)}
+    assert rules_for(
+        {"double_prompt", "burst"}, 7, {"double_prompt": {"window": 3, "include_retries": True}, "burst": {"number": 2}}
+    ) == {
+        "double_prompt": Rule(3, 7, include_retries=True),
+        "burst": BurstRule(number=2, exchange_timeout=7),
+    }
+    assert default_rules() == {"double_prompt": Rule(), "burst": BurstRule()}
+    assert option_names("double_prompt") == ["window", "exchange_timeout", "include_retries"]
+
+
+def test_the_timeout_goes_only_to_detectors_that_have_such_a_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Bare:
+        number: int = 1
+        horizon = warm_up = 0
+
+    monkeypatch.setitem(DETECTORS, "burst", replace(cast(AnyDetector, BURST), rule=Bare))
+    assert rules_for(["burst"], 7, {"burst": {"number": 2}}) == {"burst": Bare(2)}
+
+
+def test_a_rule_in_words() -> None:
+    assert str(Rule()) == "double prompts within 60 s"
+    assert str(Rule(window=SECOND * 3 // 2)) == "double prompts within 1.5 s"
