@@ -103,7 +103,12 @@ def import_logs(options: ParseOptions) -> Counts:
     began = time.monotonic()
     try:
         with (
-            open_inputs(options.files, deterministic=options.deterministic, stamp_of=stamp_of) as (logs, stdin),
+            open_inputs(
+                options.files,
+                deterministic=options.deterministic,
+                stamp_of=stamp_of,
+                exchange_timeout=options.exchange_timeout,
+            ) as (logs, stdin),
             _open(options.output, logs) as out,
             progress(_total(logs), show=options.show_progress) as bar,
         ):
@@ -115,7 +120,8 @@ def import_logs(options: ParseOptions) -> Counts:
     except ClosedPipe:
         return counts
     if not options.quiet:
-        print(summary(counts, time.monotonic() - began), file=sys.stderr)
+        apart = [f"  note: {log.apart}" for log in logs if log.apart]
+        print("\n".join([summary(counts, time.monotonic() - began), *apart]), file=sys.stderr)
     return counts
 
 

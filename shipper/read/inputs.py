@@ -2,21 +2,22 @@
 
 import glob
 import os
-import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shipper.errors import RunError, UsageError
 from shipper.model import LogFile
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
-from shipper.read.identity import StampOf, identify, time_of_change
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, size_of
+from shipper.read.identity import TAIL_SPAN, StampOf, describe, last_stamp, time_of_change
 from shipper.read.opener import Open, default_opener
-from shipper.times import EPOCH, StampReader
+from shipper.read.rotation import is_another_log, name_apart, source_name, why_apart
+from shipper.times import BEFORE_ALL, EPOCH, SECOND, StampReader
 
+EXCHANGE_TIMEOUT = 600 * SECOND  # nanoseconds, the default
 SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
 
 
@@ -28,26 +29,25 @@ class Input:
         path: how to open it; `-` for standard input.
         file: what its events share.
         order: where it stood among the arguments, from 0.
+        dated: it has a time stamp.
     """
 
     path: str
     file: LogFile
     order: int
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One log with its rotated files, in the order in which they were written."""
+    """One log with its rotated files, in the order in which they were written.
+
+    `apart` is a sentence that says why the file is not read with the others of its log's name.
+    """
 
     name: str
     inputs: tuple[Input, ...]
-
-
-def source_name(path: str) -> str:
-    """What the files of one log have in common: the folder, however it was written, and the name up to the first dot
-    without digits, `-` and `_`."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(folder, re.sub(r"[0-9_-]", "", name.partition(".")[0]))
+    apart: str | None = None
 
 
 def expand(arguments: Iterable[str]) -> list[str]:
@@ -103,10 +103,15 @@ def fallback_time(path: str, *, deterministic: bool) -> str:
 
 @contextmanager
 def open_inputs(
-    arguments: Iterable[str], *, deterministic: bool = False, stamp_of: StampOf | None = None
+    arguments: Iterable[str],
+    *,
+    deterministic: bool = False,
+    stamp_of: StampOf | None = None,
+    exchange_timeout: int = EXCHANGE_TIMEOUT,
 ) -> Iterator[tuple[list[Log], Read | None]]:
     """The logs that the arguments name, in the order of their first time stamps.
 
+    A file whose times, further apart than `exchange_timeout` nanoseconds, contradict its name is a log of its own.
     Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
     beyond 1 MiB), and the second value reads it from its beginning. It is a log of its own.
     """
@@ -129,10 +134,11 @@ def open_inputs(
                 if path == STDIN:
                     readable = spooled(readable)
                     stdin = _chain(spool.read, read)
-                file = identify(path, readable, fallback_time(path, deterministic=deterministic), stamp_of)
-                inputs.append(Input(path, file, order))
+                about = describe(readable, stamp_of=stamp_of)
+                file = about.log_file(None if path == STDIN else path, fallback_time(path, deterministic=deterministic))
+                inputs.append(Input(path, file, order, about.time is not None))
         spool.seek(0)
-        yield _logs(inputs), stdin
+        yield _logs(inputs, exchange_timeout, stamp_of), stdin
 
 
 def _readable(read: Read) -> Read:
@@ -154,12 +160,62 @@ def _chain(first: Read, second: Read) -> Read:
     return reading
 
 
-def _logs(inputs: Iterable[Input]) -> list[Log]:
+def _logs(inputs: Iterable[Input], timeout: int, stamp_of: StampOf | None) -> list[Log]:
     reader = StampReader()
-    logs: dict[str, list[Input]] = {}
-    for member in sorted(inputs, key=lambda given: (reader.read(given.file.time) or 0, given.path)):
-        logs.setdefault(STDIN if member.path == STDIN else source_name(member.path), []).append(member)
-    return [Log(name, tuple(members)) for name, members in logs.items()]
+
+    def begin(given: Input) -> tuple[int, str]:
+        return reader.read(given.file.time) or 0, given.path
+
+    named: dict[str, list[Input]] = {}
+    for member in sorted(inputs, key=begin):
+        named.setdefault(STDIN if member.path == STDIN else source_name(member.path), []).append(member)
+    logs = [log for name, members in named.items() for log in _divided(name, members, timeout, stamp_of)]
+    return sorted(logs, key=lambda log: begin(log.inputs[0]))
+
+
+def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampOf | None) -> Iterator[Log]:
+    """The log that files of one name make, and one for each file that their times show to be of another."""
+    reader = StampReader()
+    kept: list[Input] = []
+    newest = (BEFORE_ALL, "", "")
+    for number, member in enumerate(members, 1):
+        first = reader.read(member.file.time) or 0
+        if member.dated and is_another_log(first, newest[0], timeout):
+            why = why_apart(member.path, member.file.time, *newest[1:])
+            yield Log(name_apart(name, member.file.fingerprint), (member,), why)
+            continue
+        kept.append(member)
+        if number < len(members):
+            end = _last_stamp(member, stamp_of)
+            newest = max(newest, (BEFORE_ALL if end is None else reader.read(end) or 0, end or "", member.path))
+    yield Log(name, tuple(kept))
+
+
+def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
+    """The last time stamp of a file, which for a compressed one takes reading it all."""
+    size = size_of(member.path)
+    if size is None:
+        with open_bytes(member.path) as opened:
+            tail, size = _end_of(_readable(opened))
+    else:
+        with open(member.path, "rb") as file:
+            file.seek(_tail_begin(size))
+            tail = file.read(size - file.tell())
+    return last_stamp(tail, member.file.encoding, stamp_of, whole=size == len(tail))
+
+
+def _tail_begin(size: int) -> int:
+    """Where the end of a file begins, on a whole character of UTF-16."""
+    return max(0, size - TAIL_SPAN) & ~1
+
+
+def _end_of(read: Read) -> tuple[bytes, int]:
+    """The end of what can be read, and how long all of it is."""
+    tail, size = b"", 0
+    while block := read(TAIL_SPAN):
+        tail, size = tail + block, size + len(block)
+        tail = tail[_tail_begin(size) - (size - len(tail)) :]
+    return tail, size
 
 
 @dataclass(frozen=True, slots=True)
