@@ -31,7 +31,7 @@ from shipper.emit.filters import where
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.model import Block, Chunk, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
-from shipper.read.inputs import Input, Log
+from shipper.read.logs import Input, Log
 
 Finding = tuple[int, str, Label]  # the index of the event that it stands behind, its text and its label
 

@@ -18,7 +18,8 @@ from shipper.errors import UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
 from shipper.read.files import STDIN, Read, size_of
-from shipper.read.inputs import Log, open_inputs
+from shipper.read.inputs import open_inputs
+from shipper.read.logs import Log, listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,19 @@ def import_logs(options: ParseOptions) -> Counts:
         apart = [f"  note: {log.apart}" for log in logs if log.apart]
         print("\n".join([summary(counts, time.monotonic() - began), *apart]), file=sys.stderr)
     return counts
+
+
+def plan(options: ParseOptions) -> str:
+    """Which files make which log: all that is read of them is where they begin, and where they end.
+
+    Raises:
+        UsageError: an option is wrong, a file is missing or not readable.
+    """
+    stamp_of = stamp_reader(settings_of(options).library.lines)
+    with open_inputs(
+        options.files, deterministic=options.deterministic, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout
+    ) as (logs, _):
+        return "\n".join(listing(logs))
 
 
 def _total(logs: Sequence[Log]) -> int | None:

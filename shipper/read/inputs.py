@@ -4,57 +4,27 @@ import glob
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shipper.errors import RunError, UsageError
-from shipper.model import LogFile
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, size_of
-from shipper.read.identity import TAIL_SPAN, StampOf, describe, last_stamp, time_of_change
+from shipper.errors import UsageError
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
+from shipper.read.identity import StampOf, describe, time_of_change
+from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
 from shipper.read.opener import Open, default_opener
-from shipper.read.rotation import is_another_log, name_apart, source_name, why_apart
-from shipper.times import BEFORE_ALL, EPOCH, SECOND, StampReader
+from shipper.read.rotation import is_log
+from shipper.times import EPOCH
 
-EXCHANGE_TIMEOUT = 600 * SECOND  # nanoseconds, the default
 SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One file to read.
-
-    Attributes:
-        path: how to open it; `-` for standard input.
-        file: what its events share.
-        order: where it stood among the arguments, from 0.
-        dated: it has a time stamp.
-    """
-
-    path: str
-    file: LogFile
-    order: int
-    dated: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """One log with its rotated files, in the order in which they were written.
-
-    `apart` is a sentence that says why the file is not read with the others of its log's name.
-    """
-
-    name: str
-    inputs: tuple[Input, ...]
-    apart: str | None = None
-
-
 def expand(arguments: Iterable[str]) -> list[str]:
-    """The files that the arguments name, each once (by its first name): paths, globs, `-`.
+    """The files that the arguments name, each once (by its first name): paths, globs, folders, `-`.
 
     Raises:
-        UsageError: a file is missing, a folder, a pipe or not readable; a glob matches nothing.
+        UsageError: a file is missing, a pipe or not readable; a glob matches nothing, a folder holds no log.
     """
     paths = dict.fromkeys(path for argument in arguments for path in _named_by(argument))
     for path in paths:
@@ -67,18 +37,31 @@ def expand(arguments: Iterable[str]) -> list[str]:
 
 
 def _named_by(argument: str) -> list[str]:
-    if argument == STDIN or os.path.lexists(argument):
+    if argument == STDIN:
         return [argument]
-    found = sorted(path for path in glob.glob(argument, recursive=True) if not os.path.isdir(path))
-    if not found:
-        fault = "no file matches" if glob.has_magic(argument) else "there is no file"
-        raise UsageError(f"{fault} {argument}; give a log file, a glob or - for standard input")
-    return found
+    found = matches(argument)
+    if found:
+        return found
+    if os.path.isdir(argument):
+        if not os.access(argument, os.R_OK | os.X_OK):
+            raise UsageError(f"{argument} cannot be read: permission denied; run as a user who may read it")
+        raise UsageError(f"{argument} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; name its files")
+    fault = "no file matches" if glob.has_magic(argument) else "there is no file"
+    raise UsageError(f"{fault} {argument}; give a log file, a glob or - for standard input")
+
+
+def matches(path: str) -> list[str]:
+    """What a path stands for: itself, where there is such a file, whatever characters it has; the logs of a folder; the
+    files that it matches as a glob."""
+    if os.path.isdir(path):
+        inside = glob.glob(os.path.join(glob.escape(path), "*"))
+        return sorted(found for found in inside if is_log(os.path.basename(found)) and not os.path.isdir(found))
+    if os.path.lexists(path):
+        return [path]
+    return sorted(found for found in glob.glob(path, recursive=True) if not os.path.isdir(found))
 
 
 def _check_readable(path: str) -> None:
-    if os.path.isdir(path):
-        raise UsageError(f"{path} is a directory; name its files, for example '{os.path.join(path, '*.log')}'")
     if not os.path.exists(path):
         raise UsageError(f"{path} is a link to a file that does not exist")
     if not os.access(path, os.R_OK):
@@ -130,27 +113,15 @@ def open_inputs(
         stdin: Read | None = None
         for order, path in enumerate(paths):
             with open_bytes(path) as read:
-                readable = _readable(read)
+                begin = readable(read)
                 if path == STDIN:
-                    readable = spooled(readable)
+                    begin = spooled(begin)
                     stdin = _chain(spool.read, read)
-                about = describe(readable, stamp_of=stamp_of)
+                about = describe(begin, stamp_of=stamp_of)
                 file = about.log_file(None if path == STDIN else path, fallback_time(path, deterministic=deterministic))
                 inputs.append(Input(path, file, order, about.time is not None))
         spool.seek(0)
-        yield _logs(inputs, exchange_timeout, stamp_of), stdin
-
-
-def _readable(read: Read) -> Read:
-    """The same bytes, ending where they cannot be read. Whoever ships them reports that."""
-
-    def reading(size: int) -> bytes:
-        try:
-            return read(size)
-        except RunError:
-            return b""
-
-    return reading
+        yield logs_of(inputs, exchange_timeout, stamp_of), stdin
 
 
 def _chain(first: Read, second: Read) -> Read:
@@ -160,70 +131,12 @@ def _chain(first: Read, second: Read) -> Read:
     return reading
 
 
-def _logs(inputs: Iterable[Input], timeout: int, stamp_of: StampOf | None) -> list[Log]:
-    reader = StampReader()
-
-    def begin(given: Input) -> tuple[int, str]:
-        return reader.read(given.file.time) or 0, given.path
-
-    named: dict[str, list[Input]] = {}
-    for member in sorted(inputs, key=begin):
-        named.setdefault(STDIN if member.path == STDIN else source_name(member.path), []).append(member)
-    logs = [log for name, members in named.items() for log in _divided(name, members, timeout, stamp_of)]
-    return sorted(logs, key=lambda log: begin(log.inputs[0]))
-
-
-def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampOf | None) -> Iterator[Log]:
-    """The log that files of one name make, and one for each file that their times show to be of another."""
-    reader = StampReader()
-    kept: list[Input] = []
-    newest = (BEFORE_ALL, "", "")
-    for number, member in enumerate(members, 1):
-        first = reader.read(member.file.time) or 0
-        if member.dated and is_another_log(first, newest[0], timeout):
-            why = why_apart(member.path, member.file.time, *newest[1:])
-            yield Log(name_apart(name, member.file.fingerprint), (member,), why)
-            continue
-        kept.append(member)
-        if number < len(members):
-            end = _last_stamp(member, stamp_of)
-            newest = max(newest, (BEFORE_ALL if end is None else reader.read(end) or 0, end or "", member.path))
-    yield Log(name, tuple(kept))
-
-
-def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
-    """The last time stamp of a file, which for a compressed one takes reading it all."""
-    size = size_of(member.path)
-    if size is None:
-        with open_bytes(member.path) as opened:
-            tail, size = _end_of(_readable(opened))
-    else:
-        with open(member.path, "rb") as file:
-            file.seek(_tail_begin(size))
-            tail = file.read(size - file.tell())
-    return last_stamp(tail, member.file.encoding, stamp_of, whole=size == len(tail))
-
-
-def _tail_begin(size: int) -> int:
-    """Where the end of a file begins, on a whole character of UTF-16."""
-    return max(0, size - TAIL_SPAN) & ~1
-
-
-def _end_of(read: Read) -> tuple[bytes, int]:
-    """The end of what can be read, and how long all of it is."""
-    tail, size = b"", 0
-    while block := read(TAIL_SPAN):
-        tail, size = tail + block, size + len(block)
-        tail = tail[_tail_begin(size) - (size - len(tail)) :]
-    return tail, size
-
-
 @dataclass(frozen=True, slots=True)
 class TailInput:
     """One glob to follow.
 
     Attributes:
-        path: the glob; it may match nothing yet.
+        path: a glob, a folder or a file; it may match nothing yet.
         start: `beginning` or `end`, for files that are there at the first look and whose position is not known.
         encoding: `auto`, or that of a log without a byte order mark.
         exclude: globs of files that are not read although `path` matches them.
@@ -291,7 +204,7 @@ def find(inputs: Iterable[TailInput]) -> Found:
     found = Found({}, set(), {})
     for given in inputs:
         excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
-        for path in sorted(glob.glob(given.path, recursive=True)):
+        for path in matches(given.path):
             if path not in excluded:
                 _add(found, path, given)
     return found

@@ -33,6 +33,11 @@ def log_name(name: str) -> str:
         name = shorter
 
 
+def is_log(name: str) -> bool:
+    """True for a name that ends in `.log`, or did before rotation; those that begin with a dot are hidden."""
+    return _ENDING.search(log_name(name)) is not None and not name.startswith(".")
+
+
 def source_name(path: str) -> str:
     """What the files of one log have in common: the folder, however it was written, and the name of the log."""
     folder, name = os.path.split(os.path.abspath(path))

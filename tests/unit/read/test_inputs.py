@@ -13,7 +13,7 @@ import pytest
 from shipper.errors import UsageError
 from shipper.model import LogFile
 from shipper.read.files import Read, open_bytes
-from shipper.read.inputs import expand, fallback_time, open_inputs
+from shipper.read.inputs import TailInput, expand, fallback_time, find, open_inputs
 from shipper.times import EPOCH, SECOND
 
 FIRST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
@@ -240,8 +240,31 @@ def test_glob_that_matches_nothing(tmp_path: Path) -> None:
     assert fault(tmp_path / "*.log") == f"no file matches {tmp_path}/*.log; give a log file, a glob or - for standard input"
 
 
-def test_directory(tmp_path: Path) -> None:
-    assert fault(tmp_path) == f"{tmp_path} is a directory; name its files, for example '{tmp_path}/*.log'"
+def test_a_folder_means_its_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "logs [1]"
+    names = ["X (1).log", "X-20170214.log.gz", "X.LOG", "X.log", "X.log.1", "Y.log"]
+    for name in [*names, "X.log~", "X.log.bak", "X.txt", "X.json", ".X.log.swp", ".hidden.log", "log"]:
+        log(folder, name)
+    log(folder / "below.log", "Z.log")
+
+    assert expand([str(folder)]) == [str(folder / name) for name in names]
+    assert expand([f"{folder}/"]) == [f"{folder}/{name}" for name in names]
+    monkeypatch.chdir(folder)
+    assert expand([".", str(folder / "X.txt")]) == [*(f"./{name}" for name in names), str(folder / "X.txt")]
+    assert set(find([TailInput(str(folder))]).paths) == {str(folder / name) for name in names}
+
+
+def test_a_folder_without_logs(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"")
+
+    assert fault(tmp_path) == f"{tmp_path} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; name its files"
+
+
+def test_an_input_of_run_that_is_a_file_as_it_stands_is_no_glob(tmp_path: Path) -> None:
+    path = log(tmp_path / "logs [prod]", "a[1].log")
+    log(tmp_path / "logs [prod]", "a1.log")
+
+    assert find([TailInput(str(path))]).paths == {str(path)}
 
 
 def test_dangling_link(tmp_path: Path) -> None:

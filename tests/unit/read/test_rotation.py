@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.read.rotation import belongs_to, is_another_log, log_name, name_apart, source_name
+from shipper.read.rotation import belongs_to, is_another_log, is_log, log_name, name_apart, source_name
 
 # Rotated names of `X.log`: what makes them, and what they look like.
 ROTATED = {
@@ -46,6 +46,12 @@ def test_rotated_files_belong_to_one_log(name: str) -> None:
 @pytest.mark.parametrize(("name", "log"), OTHERS.items())
 def test_other_names_are_other_logs(name: str, log: str) -> None:
     assert log_name(name) == log != "X.log"
+
+
+def test_a_log_ends_in_log_without_its_mark() -> None:
+    assert all(is_log(name) for names in ROTATED.values() for name in names)
+    assert not any(is_log(name) for name in ("X", "X.1", "X.txt", "X.log~", "X.log.bak", "X.json", ".X.log", "log", ".log.1", ""))
+    assert is_log("2017-02-14.log")
 
 
 def test_folders_count_however_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
