@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
 from shipper.read.identity import StampOf, describe, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
 from shipper.read.opener import Open, default_opener
 from shipper.read.rotation import is_log
-from shipper.times import EPOCH
+from shipper.times import EPOCH, from_seconds
 
 SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
 
@@ -159,6 +159,7 @@ class TailOptions:
         glob_interval: seconds between two searches for new files, while nothing says that there are some.
         most_open: how many files may be open at once; None for any number.
         opener: opens a file for reading.
+        exchange_timeout: nanoseconds that a file may reach back behind the newest line of those before it in its log.
         stamp_of: for lines that do not begin as MFA Server writes them.
     """
 
@@ -168,6 +169,7 @@ class TailOptions:
     glob_interval: float = 1.0
     most_open: int | None = None
     opener: Open = field(default_factory=default_opener)
+    exchange_timeout: int = EXCHANGE_TIMEOUT
     stamp_of: StampOf | None = None
 
 
@@ -208,6 +210,25 @@ def find(inputs: Iterable[TailInput]) -> Found:
             if path not in excluded:
                 _add(found, path, given)
     return found
+
+
+def find_logs(
+    inputs: Iterable[TailInput], exchange_timeout: int = EXCHANGE_TIMEOUT, stamp_of: StampOf | None = None
+) -> tuple[list[Log], list[str]]:
+    """The logs that the inputs match now, as `open_inputs` would find them, and why a file cannot be read."""
+    found = find(inputs)
+    problems = list(found.problems.values())
+    members: list[Input] = []
+    for order, (path, given, (_, modified)) in enumerate(found.files.values()):
+        try:
+            with open_bytes(path) as read:
+                about = describe(readable(read), given.encoding, stamp_of)
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        file = about.log_file(path, from_seconds(modified // 1000 / 1e6))
+        members.append(Input(path, file, order, about.time is not None))
+    return logs_of(members, exchange_timeout, stamp_of), problems
 
 
 def _add(found: Found, path: str, given: TailInput) -> None:
