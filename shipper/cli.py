@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from shipper import __version__
-from shipper.config.units import duration, namespace, size
+from shipper.config.units import detectors, duration, namespace, size
+from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
@@ -67,7 +68,10 @@ def command() -> None:
 @click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
-@click.option("--only", type=click.Choice(["double_prompt"]), help="Only these events.")
+@click.option("--only", type=click.Choice(list(DETECTORS)), help="Only these events.")
+@click.option(
+    "--detect", type=Converted("names", detectors), metavar="NAME[,NAME]", help="The detectors to run. By default all of them."
+)
 @click.option(
     "--where", "conditions", multiple=True, metavar="FIELD=VALUE", help="Only events with this field. Repeatable: all must hold."
 )

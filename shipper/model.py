@@ -154,7 +154,13 @@ class Block(NamedTuple):
 
 @dataclass(slots=True)
 class Counts:
-    """The counters behind the summary and the metrics; updated once per chunk."""
+    """The counters behind the summary and the metrics; updated once per chunk.
+
+    Attributes:
+        findings: of all detectors.
+        classes: status codes by class.
+        detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
+    """
 
     lines: int = 0
     events: int = 0
@@ -175,22 +181,19 @@ class Counts:
     conflicts: int = 0
     decode_errors: int = 0
     too_long: int = 0
-    cache_hits: int = 0
     late: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    detected: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
         """Set all counters to zero."""
         for name in self.__slots__:
-            setattr(self, name, Counter() if name == "classes" else 0)
+            setattr(self, name, type(getattr(self, name))())
 
     def add(self, other: "Counts") -> None:
         """Add the counters of another worker or log to these."""
         for name in self.__slots__:
-            if name == "classes":
-                self.classes.update(other.classes)
-            else:
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 Document = dict[str, Any]

@@ -10,7 +10,6 @@ A `Pipeline` is all the state there is of one log: open exchanges, recent prompt
 time. Event time is the only clock. The same bytes come out whatever the size of the reads.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,28 +24,29 @@ from shipper.decode.facts import Facts, Library
 from shipper.decode.merging import Merger
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
-from shipper.detect.detector import LocalDetector
-from shipper.detect.double_prompt import Rule
+from shipper.detect import default_rules
+from shipper.detect.detector import Detectors
+from shipper.detect.finding import Found
+from shipper.detect.protocol import Rule
 from shipper.emit.filters import where
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.model import Block, Chunk, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.read.logs import Input, Log
 
-Finding = tuple[int, str, Label]  # the index of the event that it stands behind, its text and its label
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that decides what comes out, resolved once at the start.
 
-    `only_findings`, `conditions` and `per_exchange` are the user's `--only double_prompt`,
-    `--where` and `--events exchange`. `fast` may be switched off to compare; it changes no byte.
+    `detectors` are those that run, with their parameters. `only_findings`, `conditions` and `per_exchange`
+    are the user's `--only`, `--where` and `--events exchange`. `fast` may be switched off to compare; it
+    changes no byte.
     """
 
     library: Library
     options: Options = field(default_factory=Options)
-    rule: Rule = field(default_factory=Rule)
+    detectors: Mapping[str, Rule] = field(default_factory=default_rules)
     format: str = "ecs"
     host: str | None = None
     namespace: str = "default"
@@ -57,6 +57,13 @@ class Settings:
     fast: bool = True
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
+
+    @property
+    def warm_up(self) -> int:
+        """Nanoseconds. Reading a log from a line on, before which all lines are older than this by the newest event
+        time, leads to the state that reading all of it leads to."""
+        open_exchanges = Exchanges(self.options.exchange_timeout).patience
+        return max([open_exchanges, *(rule.warm_up for rule in self.detectors.values())])
 
 
 class Pipeline:
@@ -69,7 +76,7 @@ class Pipeline:
         merges = settings.per_exchange and not settings.only_findings
         timeout = settings.options.exchange_timeout
         self.state = LogState(Exchanges(timeout), Merger(timeout) if merges else None)
-        self._detector = LocalDetector(settings.rule, Envelope(settings.options.constants), self.counts)
+        self._detectors = Detectors(settings.detectors, Envelope(settings.options.constants), self.counts)
         self._facts: dict[str, Facts] = {}
         self._keep = where(settings.conditions) if settings.conditions else None
         self._wrap = _format(settings)
@@ -89,7 +96,7 @@ class Pipeline:
     def __call__(self, chunk: Chunk) -> Block:
         """The events of a chunk, and the findings that it completes."""
         texts, labels, completions = self.parser(chunk)
-        return self._emit(texts, labels, self._detector(completions))
+        return self._emit(texts, labels, self._detectors(completions))
 
     def close(self) -> Block:
         """The end of the log: what waits for more lines is counted, and what was held back goes out."""
@@ -98,7 +105,7 @@ class Pipeline:
         events = self.state.merger.close() if self.state.merger else []
         return self._emit([event.text for event in events], [event.label for event in events], [])
 
-    def _emit(self, texts: list[str], labels: list[Label], findings: list[Finding]) -> Block:
+    def _emit(self, texts: list[str], labels: list[Label], findings: list[Found]) -> Block:
         """What the user wants of the events and findings, as a block."""
         if self.state.merger:
             self.counts.merged += self.state.merger.merged
@@ -137,10 +144,10 @@ class Pipeline:
             "newest": self.state.newest,
             "last_time": self.last_time,
             "open": self.state.exchanges.snapshot(),
-            "users": self._detector.snapshot(self.state.newest),
+            "detectors": self._detectors.snapshot(self.state.newest),
             "held": self.state.merger.snapshot() if self.state.merger else [],
         }
-        return json.dumps(state).encode()
+        return json.dumps(state, sort_keys=True).encode()
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot; call `open` first, for the file that comes next."""
@@ -148,13 +155,9 @@ class Pipeline:
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.restore(state["open"])
-        self._detector.restore(state["users"], state["newest"])
+        self._detectors.restore(state["detectors"], state["newest"])
         if self.state.merger:
             self.state.merger.restore(state["held"])
-
-    def signature(self) -> bytes:
-        """A digest of the state: equal bytes, equal state."""
-        return hashlib.sha256(self.snapshot()).digest()
 
     @property
     def _general_parser(self) -> Parser:
@@ -162,8 +165,8 @@ class Pipeline:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many messages are in the memo, and how many users in the detector."""
-        return len(self._facts), self._detector.size
+        """How many messages are in the memo, and how many users in the detectors."""
+        return len(self._facts), self._detectors.size
 
     @property
     def last_time(self) -> str:
@@ -187,7 +190,7 @@ def _format(settings: Settings) -> Format | None:
     return None if settings.format == "ecs" else wrap
 
 
-def _weave(texts: list[str], labels: list[Label], findings: Sequence[Finding]) -> tuple[list[str], list[Label]]:
+def _weave(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
     """The events with each finding behind the event that completed it."""
     woven_texts: list[str] = []
     woven_labels: list[Label] = []
@@ -233,14 +236,22 @@ def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[C
 
 
 def settings(
-    library: Library, rule: Rule, fields: Mapping[str, Any], *, agent: bool = True, keep_original: bool = True, **choices: Any
+    library: Library,
+    detectors: Mapping[str, Rule],
+    fields: Mapping[str, Any],
+    *,
+    exchange_timeout: int = Options().exchange_timeout,
+    agent: bool = True,
+    keep_original: bool = True,
+    **choices: Any,
 ) -> Settings:
     """The settings for what a user chose, on the command line of `parse` or in the configuration of `run`.
 
     Args:
         library: patterns and codes.
-        rule: of double prompts.
+        detectors: those that run, with their parameters.
         fields: constant fields of every event, such as `host` and `tags`; empty ones are left out.
+        exchange_timeout: how long a request waits for its status, in nanoseconds.
         agent: say in every event which version made it, and on which host.
         keep_original: keep `event.original`.
         choices: the other fields of `Settings`.
@@ -249,4 +260,4 @@ def settings(
     host = str(fields.get("host", {}).get("name") or "") or None
     if agent:
         constants["agent"] = {**({"name": host} if host else {}), "type": "mfa-shipper", "version": __version__}
-    return Settings(library, Options(keep_original, constants, rule.exchange_timeout), rule, host=host, **choices)
+    return Settings(library, Options(keep_original, constants, exchange_timeout), detectors, host=host, **choices)

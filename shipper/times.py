@@ -15,6 +15,7 @@ _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 EPOCH = "1970-01-01T00:00:00.000000Z"
 SECOND = 1_000_000_000
 BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp, and those of a four-digit year may need more than 64 bits
+AFTER_ALL = 1 << 70  # later than any
 
 
 def minute_of(text: str) -> int | None:

@@ -5,20 +5,23 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from shipper.detect import DETECTORS
+from shipper.detect.double_prompt import Rule
 from shipper.model import Counts
-from shipper.pipeline import Settings, run_source
-from shipper.read.files import LINE_LIMIT, READ_SIZE
+from shipper.pipeline import Pipeline, Settings, run_source
+from shipper.read.files import LINE_LIMIT, READ_SIZE, read_chunks
 from shipper.read.inputs import open_inputs
 from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.golden_cases import Case, cases, documents, sums
-from tests.support.logs import library
+from tests.support.logs import library, log_file
 from tests.support.oracle import SECOND
 
 HERE = Path(__file__).parent
@@ -39,6 +42,7 @@ ALLOWED = {
     "event.type": {"start", "end", "info", "user", "change", "creation", "deletion"},
     "event.outcome": {"success", "failure", "unknown"},
 }
+TOTALS = [total.name for detector in DETECTORS.values() for total in (detector.found, *detector.totals)]
 EXPECTED_TYPES = {"authentication": {"start", "end", "info"}, "iam": {"user", "change", "creation", "deletion"}}  # by ECS
 
 
@@ -57,7 +61,7 @@ def test_the_command_writes_the_same_to_standard_output(name: str) -> None:
     assert case.standard_output() == case.expected.read_bytes()
 
 
-@pytest.mark.parametrize("name", Counts.__slots__)
+@pytest.mark.parametrize("name", [*(name for name in Counts.__slots__ if name != "detected"), *TOTALS])
 def test_every_count_is_more_than_zero_in_some_case(name: str) -> None:
     assert any(name in json.loads(case.counts.read_bytes()) for case in cases())
 
@@ -77,6 +81,27 @@ def test_neither_fast_path_nor_read_size_change_a_byte_or_a_count(case: Case, mo
     for read_size in (1, 2, 61, 1000, READ_SIZE):
         for fast in (False, True):
             assert parsed(fast=fast, read_size=read_size) == plain, (fast, read_size)
+
+
+@pytest.mark.parametrize("per_exchange", [False, True])
+@pytest.mark.parametrize("case", OF_THE_RULE)
+def test_a_snapshot_goes_on_where_it_was_taken(case: Case, per_exchange: bool) -> None:
+    data = b"".join((case.directory / name).read_bytes() for name in case.files)
+    rule = Rule(include_retries="--include-retries" in case.options)
+    how = Settings(library(), detectors={"double_prompt": rule}, per_exchange=per_exchange)
+    lines = list(read_chunks(BytesIO(data).read, 0, "utf-8", 1, LINE_LIMIT))
+    for number in range(len(lines) + 1):
+        first, second = (Pipeline(how, Counts()) for _ in range(2))
+        first.open(log_file(data))
+        second.open(log_file(data))
+        for chunk in lines[:number]:
+            first(chunk)
+        second.restore(first.snapshot())
+        assert second.snapshot() == first.snapshot()
+        for chunk in lines[number:]:
+            assert second(chunk).data == first(chunk).data
+        assert second.snapshot() == first.snapshot()
+        assert second.close().data == first.close().data
 
 
 @pytest.mark.parametrize("case", CASES)

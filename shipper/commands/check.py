@@ -41,7 +41,7 @@ def plan(config: Config) -> str:
     """
     settings = settings_of(config)
     build_sink(config)
-    library, rule, output, batch = settings.library, settings.rule, config.output, config.output.batch
+    library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:
         found = len(matches(os.path.expanduser(followed.path)))
@@ -52,7 +52,7 @@ def plan(config: Config) -> str:
         [
             *lines,
             f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, "
-            f"{len(library.codes.codes)} status codes; double prompts within {rule.window / 1e9:g} s",
+            + "; ".join([f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]),
             f"output     {_target(config)}, format {output.format}, one event per {output.events}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
@@ -62,7 +62,7 @@ def plan(config: Config) -> str:
 
 def _logs(config: Config, settings: Settings) -> list[str]:
     """Which of the files that are there make which log, and which cannot be read."""
-    logs, problems = find_logs(inputs_of(config), settings.rule.exchange_timeout, stamp_reader(settings.library.lines))
+    logs, problems = find_logs(inputs_of(config), settings.options.exchange_timeout, stamp_reader(settings.library.lines))
     lines = [(" " * 11 if line.startswith(" ") else "log        ") + line for line in listing(logs)]
     return lines + [f"note       {problem}" for problem in problems]
 

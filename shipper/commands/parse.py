@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.library import load, syslog_time
 from shipper.decode.line_patterns import stamp_reader
-from shipper.detect.double_prompt import Rule
+from shipper.detect import DETECTORS, rules_for
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.errors import UsageError
 from shipper.model import Counts
@@ -36,6 +36,7 @@ class ParseOptions:
     deterministic: bool
     workers: str
     only: str | None
+    detect: tuple[str, ...] | None
     conditions: tuple[str, ...]
     pretty: bool
     events: str
@@ -62,8 +63,13 @@ def settings_of(options: ParseOptions) -> Settings:
             options.status_codes,
             syslog=None if year is None else syslog_time(year, zone, "--syslog-year"),
         ),
-        Rule(options.window, options.exchange_timeout, options.include_retries),
+        rules_for(
+            _detectors(options),
+            options.exchange_timeout,
+            {"double_prompt": {"window": options.window, "include_retries": options.include_retries}},
+        ),
         {} if options.deterministic else {"host": {"name": socket.gethostname()}},
+        exchange_timeout=options.exchange_timeout,
         agent=not options.deterministic,
         keep_original=not options.no_original,
         format=options.format,
@@ -74,6 +80,15 @@ def settings_of(options: ParseOptions) -> Settings:
         per_exchange=options.events == "exchange",
         line_limit=options.max_line,
     )
+
+
+def _detectors(options: ParseOptions) -> Collection[str]:
+    chosen = DETECTORS if options.detect is None else options.detect
+    if options.only is None:
+        return chosen
+    if options.only not in chosen:
+        raise UsageError(f"--only {options.only}: --detect leaves it out")
+    return [options.only]
 
 
 def worker_count(text: str) -> int:
@@ -122,7 +137,7 @@ def import_logs(options: ParseOptions) -> Counts:
         return counts
     if not options.quiet:
         apart = [f"  note: {log.apart}" for log in logs if log.apart]
-        print("\n".join([summary(counts, time.monotonic() - began), *apart]), file=sys.stderr)
+        print("\n".join([summary(counts, time.monotonic() - began, settings.detectors), *apart]), file=sys.stderr)
     return counts
 
 

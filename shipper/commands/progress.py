@@ -1,16 +1,18 @@
 """What `parse` shows on standard error: a bar while it works, the sums when it is done. I/O."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from shipper.detect import DETECTORS
+from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
 
 EVERY = 0.1  # seconds between two drawings of the bar
 
 
-def summary(counts: Counts, seconds: float) -> str:
-    """The sums of a run, a few lines for a person."""
+def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
+    """The sums of a run, a few lines for a person; `detectors` are the names of those that ran."""
     c = counts
     shown = c.events + c.findings - c.findings_filtered
     lines = [
@@ -22,7 +24,7 @@ def summary(counts: Counts, seconds: float) -> str:
     ]
     if c.classes:
         lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
-    lines.append(f"  double prompts {c.findings:,}" + (f" (the cache spared {c.cache_hits:,} more)" if c.cache_hits else ""))
+    lines += [f"  {_detected(DETECTORS[name], counts)}" for name in detectors]
     notes = {
         "without their request line": c.orphans,
         "exchanges given up": c.given_up,
@@ -37,6 +39,15 @@ def summary(counts: Counts, seconds: float) -> str:
     if seen:
         lines.append("  note: " + ", ".join(seen))
     return "\n".join(lines)
+
+
+def _detected(detector: AnyDetector, counts: Counts) -> str:
+    found, *others = [
+        total.phrase.format(f"{counts.detected[total.name]:,}")
+        for total in (detector.found, *detector.totals)
+        if total is detector.found or counts.detected[total.name]
+    ]
+    return f"{found} ({', '.join(others)})" if others else found
 
 
 class Progress:

@@ -11,6 +11,7 @@ from shipper import __version__
 from shipper.config.sections import Config
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Refusal
+from shipper.detect import DETECTORS
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, UsageError
 from shipper.pipeline import Settings
@@ -117,7 +118,8 @@ def _end(config: Config, delivery: Delivery, sidecar: Sidecar) -> int:
     if not delivered:
         log("warning", "not all that was read could be delivered in time; the next run does it", reason=delivery.reason)
     counts = sidecar.vitals.counts
-    log("info", "stopped", lines=counts.lines, events=counts.events, double_prompts=counts.findings)
+    found = {DETECTORS[name].found.name: counts.detected[DETECTORS[name].found.name] for name in config.pipeline.detectors}
+    log("info", "stopped", lines=counts.lines, events=counts.events, **found)
     return 0
 
 

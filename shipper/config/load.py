@@ -11,7 +11,17 @@ from typing import Any, get_args
 
 import msgspec
 
-from shipper.config.sections import Config, Duration, KafkaSection, Namespace, OutputSection, Secret, Security, Size
+from shipper.config.sections import (
+    Config,
+    Duration,
+    KafkaSection,
+    Namespace,
+    OutputSection,
+    Secret,
+    Security,
+    Size,
+    config_type,
+)
 from shipper.config.units import DURATION, NAMESPACE, SIZE, duration, namespace, size
 from shipper.config.yaml_file import Path, SettingsFile, read_settings
 from shipper.errors import UsageError
@@ -29,7 +39,7 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
     errors = list(settings.errors)
     config = None
     try:
-        config = msgspec.convert(settings.values, Config, dec_hook=_decode)
+        config = msgspec.convert(settings.values, config_type(), dec_hook=_decode)
     except msgspec.ValidationError as error:
         errors += _all_errors(settings, error)
     if config is not None:
@@ -88,7 +98,7 @@ def _security_faults(security: Security) -> list[Fault]:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the file."""
-    described = msgspec.json.schema(Config, schema_hook=_describe)
+    described = msgspec.json.schema(config_type(), schema_hook=_describe)
     for section in described["$defs"].values():
         if "description" in section:  # a docstring, whose indentation Python 3.13 takes away
             section["description"] = " ".join(section["description"].split())
@@ -128,7 +138,7 @@ def _decode(kind: type, value: Any) -> Any:
 def _all_errors(settings: SettingsFile, first: msgspec.ValidationError) -> list[str]:
     """The first error of each section: msgspec stops at the first one, so each section is converted by itself."""
     errors = []
-    sections = msgspec.structs.fields(Config)
+    sections = msgspec.structs.fields(config_type())
     for section in sections:
         if section.name in settings.values:
             try:
@@ -166,7 +176,7 @@ def _unknown(key: str, known: list[str]) -> str:
 
 def _type_at(path: Path) -> Any:
     """The type that the configuration has at a key path; None if there is no such path."""
-    kind: Any = Config
+    kind: Any = config_type()
     for part in path:
         if isinstance(part, int):
             kind = next((inner for inner in (kind, *get_args(kind)) if getattr(inner, "__origin__", None) is list), kind)

@@ -3,14 +3,16 @@
 These classes are the reference: `schemas/config.schema.json` is generated from them.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
+from shipper.detect.protocol import AnyDetector, Nanoseconds
 from shipper.times import SECOND
 
-MINUTE = 60 * SECOND
 Positive = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(min_length=1)]
 
@@ -68,14 +70,6 @@ class TailSection(_Section, frozen=True):
     read_size: Size = _default(Size, 16 << 10)
 
 
-class DoublePromptSection(_Section, frozen=True):
-    """The rule: how soon a second prompt is a double prompt, and how long a request waits for its status."""
-
-    window: Duration = _default(Duration, MINUTE)
-    exchange_timeout: Duration = _default(Duration, 10 * MINUTE)
-    include_retries: bool = False
-
-
 class DataStream(_Section, frozen=True):
     """The namespace of Elastic's data streams, for `elastic-bulk`."""
 
@@ -92,11 +86,11 @@ class SyslogSection(_Section, frozen=True):
 class PipelineSection(_Section, frozen=True):
     """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
+    detectors: list[str] = []
     patterns: list[Name] = []
     status_codes: Name | None = None
     keep_original: bool = True
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
-    double_prompt: DoublePromptSection = msgspec.field(default_factory=DoublePromptSection)
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}
     tags: list[Name] = []
@@ -187,3 +181,48 @@ class Config(_Section, frozen=True):
     shutdown_timeout: Duration = _default(Duration, 10 * SECOND)
     metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
     log: LogSection = msgspec.field(default_factory=LogSection)
+
+
+def config_type() -> type[Config]:
+    """`Config` as the file is checked against it: each registered detector adds a section of its parameters to `pipeline`."""
+    names: Any = Literal[tuple(DETECTORS)]
+    sections = {name: _detector_section(detector) for name, detector in DETECTORS.items()}
+    keys: list[_Key] = [("detectors", list[names], msgspec.field(default_factory=lambda: list(DETECTORS)))]
+    keys += [(name, section, msgspec.field(default_factory=section)) for name, section in sections.items()]
+    pipeline = _with_keys(PipelineSection, "PipelineSection", keys, PipelineSection.__doc__)
+    return _with_keys(Config, "Config", [("pipeline", pipeline, msgspec.field(default_factory=pipeline))], Config.__doc__)
+
+
+def options_of(pipeline: PipelineSection) -> dict[str, dict[str, Any]]:
+    """The parameters of the detectors, by detector; durations in nanoseconds."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in DETECTORS:
+        values = msgspec.structs.asdict(getattr(pipeline, name))
+        found[name] = {key: int(value) if isinstance(value, Duration) else value for key, value in values.items()}
+    return found
+
+
+_Key = tuple[str, Any, Any]  # its name, type and default
+_SectionType = TypeVar("_SectionType", bound=_Section)
+
+
+def _detector_section(detector: AnyDetector) -> type[_Section]:
+    """The section of a detector. The exchange timeout is the log's, and stands in that of double_prompt."""
+    types, defaults = get_type_hints(detector.rule, include_extras=True), detector.rule()
+    keys: list[_Key] = []
+    for name in option_names(detector.name):
+        if name == EXCHANGE_TIMEOUT and detector.name != "double_prompt":
+            continue
+        default = getattr(defaults, name)
+        is_duration = types[name] == Nanoseconds
+        keys.append((name, Duration, _default(Duration, default)) if is_duration else (name, types[name], default))
+    title = "".join(word.capitalize() for word in detector.name.split("_"))
+    return _with_keys(_Section, f"{title}Section", keys, detector.rule.__doc__)
+
+
+def _with_keys(base: type[_SectionType], name: str, keys: Sequence[_Key], doc: str | None) -> type[_SectionType]:
+    section = msgspec.defstruct(
+        name, keys, bases=(base,), namespace={"__doc__": doc}, module=__name__,
+        frozen=True, kw_only=True, forbid_unknown_fields=True,
+    )  # fmt: skip
+    return cast("type[_SectionType]", section)

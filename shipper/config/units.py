@@ -3,6 +3,7 @@
 Each rule is checked here and nowhere else; the ValueError says what was expected.
 """
 
+from shipper.detect import DETECTORS
 from shipper.times import SECOND
 
 _TIMES = {"us": 1000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
@@ -70,3 +71,16 @@ def namespace(text: str) -> str:
             'without spaces or any of -\\/*?"<>|,#:'
         )
     return text
+
+
+def detectors(text: str) -> tuple[str, ...]:
+    """The detectors that `double_prompt,NAME` lists.
+
+    Raises:
+        ValueError: one of them does not exist.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in DETECTORS:
+            raise ValueError(f"there is no detector {name!r}; there are: {', '.join(DETECTORS)}")
+    return names

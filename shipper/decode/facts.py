@@ -11,7 +11,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -51,7 +51,7 @@ class Facts:
         action: `event.action` of a line that is no MFA authentication.
         target: the user whose record was changed.
         correlation: the id that ties a status to its request where no thread does (NPS extension).
-        decided: the fields that `code` sets below `event`; unset without a code.
+        decided: the fields that `code` sets below `event`.
         status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
             this object: copy it before you change it.
     """
@@ -67,12 +67,8 @@ class Facts:
     action: str | None = None
     target: User | None = None
     correlation: str | None = None
-    decided: Document = field(init=False)
-    status: Document = field(init=False)
-
-    def __post_init__(self) -> None:
-        if self.code is not None:
-            self.decided, self.status = _DECIDED[self.code], _STATUSES[self.code]
+    decided: Document | None = None
+    status: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +85,16 @@ class Library:
 
 
 def split_arguments(text: str) -> tuple[str, ...]:
-    """The arguments that follow the user, without quotes, 32 at most: `, '', 1` gives `("", "1")`."""
-    matches = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
-    return tuple(match[1] or (match[2] or "").strip() for match in matches)
+    """`, '', 1` as `("", "1")`: the texts after the user, without their quotes; 32 at most."""
+    return _SHORT_ARGUMENTS[text] if len(text) <= 64 else _split_arguments(text)
+
+
+def _split_arguments(text: str) -> tuple[str, ...]:
+    found = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
+    return tuple(match[1] or (match[2] or "").strip() for match in found)
+
+
+_SHORT_ARGUMENTS = Memo(_split_arguments, 1024)  # a log has few that differ
 
 
 def whole_number(text: str) -> int | None:
@@ -155,23 +158,27 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
         correlation = str(get("azure_mfa.request.id", "")).lower() or None
         if nps is None:
             return Facts("request", message, user=user, extra=extra, correlation=correlation)
-        return Facts("status", message, user=user, verdict=verdict, code=codes.nps(nps), extra=extra, correlation=correlation)
+        return _coded(Facts("status", message, user, verdict=verdict, extra=extra, correlation=correlation), codes.nps(nps))
     action, target = get("event.action"), get("user.target")
     result, number = get("azure_mfa.auth_result"), get("azure_mfa.status.code")
     constant, description = get("azure_mfa.status.constant"), get("azure_mfa.status.description")
     if action is not None:
         return Facts("log", message, user=user, verdict=verdict, extra=extra, action=action, target=target)
     if number is not None:
-        return Facts("status", message, code=codes.number(number), extra=extra)
+        return _coded(Facts("status", message, extra=extra), codes.number(number))
     if result is not None:
         verdict = {1: "success", 0: "failure"}.get(result, "unknown")
         return Facts("verdict", message, auth_result=result, verdict=verdict, extra=extra)
     if constant is not None or description is not None:
-        code = codes.result(constant, description)
-        return Facts("result", message, user=user, verdict=verdict, code=code, extra=extra)
+        return _coded(Facts("result", message, user, verdict=verdict, extra=extra), codes.result(constant, description))
     if arguments is not None:
         return Facts("request", message, user=user, arguments=arguments, extra=extra)
     return Facts("log", message, user=user, extra=extra)
+
+
+def _coded(facts: Facts, code: Code) -> Facts:
+    facts.code, facts.decided, facts.status = code, _DECIDED[code], _STATUSES[code]
+    return facts
 
 
 def _named_user(fields: Document) -> User | None:

@@ -132,7 +132,7 @@ def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict:
         "type": types,
         "action": action,
         "outcome": verdict or outcome,
-        **facts.decided,
+        **(facts.decided or {}),
     }
 
 

@@ -54,6 +54,8 @@ _KNOWN = (
     b"|Pfauth ",
 )  # a chunk without them has no plain line
 
+PASS_OVER = 15  # chunks that go to the general path as a whole after one without a plain line
+
 Scratch = Callable[[LogFile], Parser]
 
 
@@ -68,10 +70,14 @@ class FastParser:
         """
         self.general = general
         self.threads = Threads(scratch, general.file)
+        self._pass_over = 0  # chunks for the general path, because the last one had no plain line
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         general, data = self.general, chunk.data
+        if self._pass_over:
+            self._pass_over -= 1
+            return general(chunk)
         gap = 1
         if b"\r" in data:
             gap = 2
@@ -86,7 +92,8 @@ class FastParser:
         if text and not text.endswith("\n"):
             text += "\n"
         general.begin()
-        (self._results if "|Pfauth " in text else self._exchanges)(chunk, text, gap)
+        found = (self._results if "|Pfauth " in text else self._exchanges)(chunk, text, gap)
+        self._pass_over = 0 if found else PASS_OVER
         return general.end()
 
     def _crowded(self, data: bytes) -> bool:
@@ -94,7 +101,7 @@ class FastParser:
         exchanges = self.general.state.exchanges
         return len(exchanges.open) + data.count(b"\n") >= Exchanges.LIMIT
 
-    def _exchanges(self, chunk: Chunk, text: str, gap: int) -> None:
+    def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
         """Take the lines of a chunk with RADIUS exchanges.
 
         `text` is the chunk with LF line ends; `gap` is the length of a line end in the chunk, in bytes.
@@ -106,11 +113,11 @@ class FastParser:
         threads, known, seconds, merger = self.threads, self.threads.known, general.stamps.seconds, state.merger
         keep = None if general.options.keep_original else 0
         u0, u1, u2, u3 = threads.domain_user
-        texts, tallies = general.texts, list[Tally]()
-        add, tag, complete, tell = texts.append, general.labels.append, general.completions.append, tallies.append
+        texts, labels, tallies = general.texts, general.labels, list[Tally]()
+        add, tag, complete, tell = texts.append, labels.append, general.completions.append, tallies.append
         who: UserFields | None
         exchange: ExchangeFields
-        requests = 0
+        requests = halves = 0
         for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in _EXCHANGES(text):
             thread = known.get(head) or threads.find(head)
             whole = seconds[second]
@@ -157,12 +164,10 @@ class FastParser:
                             (v0, v1, v2, v3, v4, v5, v6), v_origin, pieces, s_origin, _, _, _ = pair
                             s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 = pieces
                             key, id_1, id_2 = who and who[3], f"{prefix}{offset}", f"{prefix}{offset_2}"
-                            add(f"{v0}{stamp}{v1}{id_1}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}")
-                            tag((stamp, id_1, v_origin, key))
-                            add(
-                                f"{s0}{stamp}{s1}{id_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
-                            )
-                            tag((stamp, id_2, s_origin, key))
+                            event_1 = f"{v0}{stamp}{v1}{id_1}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}"
+                            event_2 = f"{s0}{stamp}{s1}{id_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
+                            texts += event_1, event_2
+                            labels += (stamp, id_1, v_origin, key), (stamp, id_2, s_origin, key)
                     else:
                         pair = self._merged(thread, exchange, verdict, status, stamp, time, (original, original_2), offset_2)
                     if pair:
@@ -176,12 +181,14 @@ class FastParser:
             state.newest = newest
             halved = (verdict or alone) and not status
             done = take_half(general, thread, stamp, whole, fraction, verdict, alone, offset, stamp + head) if halved else 0
+            halves += done
             offset = offset + done + gap if done else self._general(chunk, offset, 2 if status else 1)
             newest = state.newest
         state.newest = newest
         general.counts.requests += requests
         general.counts.lines += requests
         self._count(tallies)
+        return bool(requests or tallies or halves)
 
     def _general(self, chunk: Chunk, offset: int, lines: int) -> int:
         """Pass the next `lines` lines at `offset` to the general path unchanged; returns the offset of the line after them."""
@@ -237,7 +244,7 @@ class FastParser:
         general.labels.append((stamp, event_id, origin, who and who[3]))
         return pair
 
-    def _results(self, chunk: Chunk, text: str, gap: int) -> None:
+    def _results(self, chunk: Chunk, text: str, gap: int) -> bool:
         """Like `_exchanges`, for the one-line results of pfsvc."""
         general, offset = self.general, chunk.offset
         state, prefix, keep = general.state, f"{general.file.fingerprint}-", None if general.options.keep_original else 0
@@ -272,6 +279,7 @@ class FastParser:
                     continue
             offset = self._general(chunk, offset, 1)
         self._count(tallies)
+        return bool(tallies)
 
     def _count(self, tallies: list[Tally]) -> None:
         counts = self.general.counts

@@ -182,7 +182,7 @@ class Templates:
             return None
         event_id, offset = self._ids[2], str(_OFFSETS[2])
         template = self._cut(parser, 0, [_END, event_id, _START, _END, _DURATION], lines, [], [offset, self._ids[0]])
-        if not template:
+        if not template:  # pragma: no cover  where no event can be cut, requests have no template, and nobody asks
             return None
         pair = (*template, *template, *self._decided(parser, 2))
         self.merged[tail, verdict, status] = pair

@@ -72,8 +72,5 @@ class Threads:
         if email is not None:
             m0, m1, m2, m3, m4, m5 = self._mail_user
             return user, f"{m0}{name}{m1}{domain}{m2}{email}{m3}{name}{m4}{email}{m5}{thread.process}"
-        if domain is not None:
-            u0, u1, u2, u3 = self.domain_user
-            return user, f"{u0}{name}{u1}{domain}{u2}{name}{u3}{thread.process}"
         b0, b1, b2 = self._bare_user
         return user, f"{b0}{name}{b1}{name}{b2}{thread.process}"

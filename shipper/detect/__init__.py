@@ -1,5 +1,39 @@
-"""Detectors: rules over completed authentications. `DETECTORS` is the register."""
+"""Detectors: rules over completed authentications. `DETECTORS` is the register, by name; all else reads it."""
 
-from shipper.detect import double_prompt
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Any
 
-DETECTORS = {"double_prompt": double_prompt}
+from shipper.detect.double_prompt import DOUBLE_PROMPT
+from shipper.detect.protocol import AnyDetector, Rule
+
+DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in (DOUBLE_PROMPT,)}
+
+
+EXCHANGE_TIMEOUT = "exchange_timeout"
+
+
+def default_rules() -> dict[str, Rule]:
+    """Every detector, with its default parameters."""
+    return {name: detector.rule() for name, detector in DETECTORS.items()}
+
+
+def rules_for(names: Collection[str], exchange_timeout: int, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
+    """The parameters of the detectors that are to run.
+
+    Args:
+        names: of the detectors.
+        exchange_timeout: of the log, in nanoseconds; given to those that have such a parameter.
+        options: other parameters that are not to be the default, by detector.
+    """
+    rules: dict[str, Rule] = {}
+    for name, detector in DETECTORS.items():
+        if name in names:
+            shared = {EXCHANGE_TIMEOUT: exchange_timeout} if EXCHANGE_TIMEOUT in option_names(name) else {}
+            rules[name] = detector.rule(**{**options.get(name, {}), **shared})
+    return rules
+
+
+def option_names(name: str) -> list[str]:
+    """The parameters of a detector."""
+    return [field.name for field in fields(DETECTORS[name].rule)]

@@ -1,211 +1,219 @@
-"""The host of double_prompt inside this process: one source, its users in memory. Pure.
+"""The host of the detectors in this process: one log, its users in memory. Pure.
 
-Memory is bounded by the rule's horizon. Users are kept in two generations: when event time has
-gone a horizon further, the older generation is dropped whole, which costs nothing a user. What a
-user's own state may still hold beyond the horizon, `double_prompt.forget` takes away before it is
-looked at, so a result never depends on when a generation ended.
+Results are those of calling `step` for every authentication when it comes. But most have nothing to do
+with any other. Those wait, and `step` gets them, in their order, when one comes that may pair with them
+(see `Lull`). Most are forgotten before.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any
 
-import orjson
+from shipper.decode.ecs import Envelope
+from shipper.detect import DETECTORS
+from shipper.detect.finding import Found, found, shown
+from shipper.detect.protocol import AnyDetector, Rule
+from shipper.model import Code, CompletionFields, Counts, User
+from shipper.times import AFTER_ALL, BEFORE_ALL
 
-from shipper.decode.ecs import MODULE, Envelope, dataset, user_parts
-from shipper.detect import double_prompt
-from shipper.detect import finding as evidence
-from shipper.detect.double_prompt import DUPLICATE, Authentication, Finding, Rule, State
-from shipper.model import Code, CompletionFields, Counts, Document, Label, Origin, User, UserFields
-from shipper.times import BEFORE_ALL
+CODES = 4096  # looked at and remembered
 
-SEVERITY = 21
-_MANY = 64  # waiting completions of one user, among which are some to forget
+# A completion that waits, as small as can be, because thousands wait: end, id, component, start, its text, the end's text,
+# code, success; then what else is in memory of the user, which is older.
+_Waiting = tuple[int, str, str, int, str, str, Code, bool, Any]
 
-# An authentication that waits for another to have to do with: id, component, start, its text, end,
-# its text, code, success. Thousands wait, so it is as small as it can be.
-_Waiting = tuple[str, str, int, str, int, str, Code, bool]
-END: Final = 4
-_Seen = list[_Waiting] | State  # of one user
+
+class _Known:
+    """The state of a user, and the time after which an authentication that starts matters to nothing in it."""
+
+    __slots__ = ("after", "state")
+
+    def __init__(self, after: int, state: Any) -> None:
+        self.after = after
+        self.state = state
+
+
+_Memory = _Waiting | _Known  # of one user
+
+
+class Detectors:
+    """The detectors of one log."""
+
+    def __init__(self, rules: Mapping[str, Rule], envelope: Envelope, counts: Counts) -> None:
+        """
+        Args:
+            rules: the parameters of the detectors that run, by name.
+            envelope: adds the fields that every event carries.
+            counts: kept up to date.
+        """
+        self._counts = counts
+        self._hosts = {name: LocalDetector(DETECTORS[name], rule, envelope, counts) for name, rule in rules.items()}
+
+    def __call__(self, completions: Iterable[CompletionFields]) -> list[Found]:
+        """The findings of a chunk, in the order of the events that they stand behind."""
+        hosts = self._hosts.values()
+        findings = [finding for host in hosts for finding in host(completions)]
+        if len(hosts) > 1:
+            findings.sort(key=itemgetter(0))
+        self._counts.findings += len(findings)
+        self._counts.late += min((host.take_late() for host in hosts), default=0)
+        return findings
+
+    def snapshot(self, newest: int) -> dict[str, Any]:
+        """What can still change a result, by detector and user, as JSON values.
+
+        It depends on what the log says, not on how it was read. `newest` is the newest event time.
+        """
+        return {name: host.snapshot(newest) for name, host in self._hosts.items()}
+
+    def restore(self, snapshot: Mapping[str, Any], newest: int) -> None:
+        """Go on from a snapshot."""
+        for name, host in self._hosts.items():
+            host.restore(snapshot[name], newest)
+
+    @property
+    def size(self) -> int:
+        """How many users are in memory, summed over the detectors."""
+        return sum(host.size for host in self._hosts.values())
 
 
 class LocalDetector:
-    """Folds the completions of one source into double_prompt events."""
+    """One detector of a log.
 
-    def __init__(self, rule: Rule, envelope: Envelope, counts: Counts) -> None:
-        """
-        Args:
-            rule: the parameters.
-            envelope: adds what every event carries.
-            counts: where findings and cache hits are counted.
-        """
-        self.rule = rule
-        self.counts = counts
+    Users are kept in two generations. When event time has gone a horizon further, the older one is
+    dropped whole, which costs nothing for each user. A user who is in both is as the younger one says.
+    """
+
+    def __init__(self, detector: AnyDetector, rule: Rule, envelope: Envelope, counts: Counts) -> None:
+        """As `Detectors`; `rule` is the detector's."""
+        self._detector = detector
+        self._rule = rule
         self._envelope = envelope
-        self._young: dict[str, _Seen] = {}
-        self._old: dict[str, _Seen] = {}
+        self._counts = counts
+        self._horizon = rule.horizon
+        self._young: dict[str, _Memory] = {}
+        self._old: dict[str, _Memory] = {}
         self._turn = BEFORE_ALL  # when the generations change
+        self._durations: dict[int, tuple[Code, int | None]] = {}  # `Lull.of_code`, by identity of the code
+        self._late = 0
 
-    def __call__(self, completions: list[CompletionFields]) -> list[tuple[int, str, Label]]:
-        """The findings of a chunk: position of the event that each stands behind, and its JSON text."""
-        found: list[tuple[int, str, Label]] = []
-        young, old, window, horizon = self._young, self._old, self.rule.window, self.rule.horizon
+    def __call__(self, completions: Iterable[CompletionFields]) -> list[Found]:
+        """The findings of a chunk."""
+        findings: list[Found] = []
+        young, old, turn, horizon = self._young, self._old, self._turn, self._horizon
+        may_wait = self._detector.lull is not None
+        memory: _Memory | None
         for completion in completions:
-            user = completion[1]
+            _, user, event_id, component, start, start_text, end, end_text, code, success, newest = completion
             if user is None:
                 continue
-            newest = completion[10]
-            if newest >= self._turn:
-                young, old = self._new_generation(newest)
-            if completion[6] < newest - horizon:
-                self.counts.late += 1  # takes part in nothing: event time has gone on too far
+            if newest > turn:
+                young, old, turn = self._next_generation(newest)
+            if end is not newest and end < newest - horizon:
+                self._late += 1
                 continue
             key = user[3]
-            seen = young.get(key)
-            if seen is None:
-                seen = old.pop(key, None)
-            if seen is None or isinstance(seen, list):
-                # The commonest case by far: nothing near enough to matter. Completions wait as they
-                # are, and become a state when one comes that may have to do with another.
-                if seen is None or completion[4] - seen[-1][END] > window:
-                    code = completion[8]
-                    if code[2] != "pending":
-                        if code[4] or code[0] == DUPLICATE:
-                            seen = seen or []
-                            seen.append(completion[2:10])
-                            if not len(seen) % _MANY:
-                                seen = [one for one in seen if one[END] >= newest - horizon]
-                        if seen is not None:
-                            young[key] = seen
-                        continue
-                seen = self._state(seen or [])
-            young[key] = seen
-            found += self._step(seen, completion, user, newest)
-        return found
+            memory = young.get(key)
+            if memory is None:
+                memory = old.get(key)
+                if memory is not None:
+                    memory = _remembered(memory, newest - horizon)
+                if memory is None and may_wait:
+                    young[key] = end, event_id, component, start, start_text, end_text, code, success, None
+                    continue
+            if memory is None or start <= self._after(memory):
+                findings += self._step(User(*user), memory, completion)
+            elif self._duration(code) is not None:
+                young[key] = end, event_id, component, start, start_text, end_text, code, success, memory
+        return findings
 
-    def _new_generation(self, newest: int) -> tuple[dict[str, _Seen], dict[str, _Seen]]:
-        if newest < self._turn + self.rule.horizon:
+    def take_late(self) -> int:
+        """How many authentications took no part since the last call: when they came, event time was a horizon further."""
+        late, self._late = self._late, 0
+        return late
+
+    def _next_generation(self, newest: int) -> tuple[dict[str, _Memory], dict[str, _Memory], int]:
+        if newest <= self._turn + self._horizon:
             self._old, self._young = self._young, {}
-        else:  # a whole horizon without an authentication: all is too old
+        else:  # a whole horizon without an authentication
             self._old, self._young = {}, {}
-        self._turn = newest + self.rule.horizon
-        return self._young, self._old
+        self._turn = newest + self._horizon
+        return self._young, self._old, self._turn
 
-    def _state(self, waiting: list[_Waiting]) -> State:
-        """The state of a user after authentications that had nothing to do with each other."""
-        state = double_prompt.empty()
-        for one in waiting:
-            double_prompt.admit(state, authentication(*one))
-        return state
+    def _after(self, memory: _Memory) -> int:
+        """The time after which an authentication that starts matters to nothing in memory."""
+        if isinstance(memory, _Known):
+            return memory.after
+        duration = self._duration(memory[6])
+        return BEFORE_ALL if duration is None else memory[0] + duration
 
-    def _step(self, state: State, completion: CompletionFields, user: UserFields, newest: int) -> list[tuple[int, str, Label]]:
-        position, component = completion[0], completion[3]
-        step = double_prompt.step(state, authentication(*completion[2:10]), self.rule, newest)
-        self.counts.cache_hits += step["cache_hit"]
-        self.counts.findings += len(step["findings"])
+    def _duration(self, code: Code) -> int | None:
+        """`Lull.of_code`, asked once for each code."""
+        known = self._durations.get(id(code))
+        if known is None:
+            if len(self._durations) >= CODES:
+                self._durations.clear()
+            assert self._detector.lull is not None
+            known = self._durations[id(code)] = code, self._detector.lull.of_code(code, self._rule)
+        return known[1]
+
+    def _step(self, user: User, memory: _Memory | None, completion: CompletionFields) -> list[Found]:
+        """The findings of an authentication that may have to do with what is in memory."""
+        detector, rule = self._detector, self._rule
+        state = self._state(memory)
+        detector.forget(state, completion[10] - self._horizon)
+        findings, counted = detector.step(state, completion, rule)
+        self._young[user.key] = self._known(state)
+        for name in (*counted, *[detector.found.name] * len(findings)):
+            self._counts.detected[name] += 1
         return [
-            (
-                position,
-                orjson.dumps(self.document(finding, User(*user), component), option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"),
-                _label(finding, component, user),
-            )
-            for finding in step["findings"]
+            found(detector, detector.alert(finding, shown(user), rule), user, completion, self._envelope) for finding in findings
         ]
 
-    def snapshot(self, newest: int) -> dict[str, State]:
-        """What can still change a result, by user: the same for every way that led here."""
-        users: dict[str, State] = {}
-        for key, seen in self._users():
-            state = seen if isinstance(seen, dict) else self._state(seen)
-            if double_prompt.forget(state, self.rule, newest):
-                users[key] = state
-        return users
+    def _state(self, memory: _Memory | None) -> Any:
+        """The state of a user, with what waited taken in."""
+        waiting: list[CompletionFields] = []
+        while isinstance(memory, tuple):
+            end, event_id, component, start, start_text, end_text, code, success, memory = memory
+            waiting.append((0, None, event_id, component, start, start_text, end, end_text, code, success, end))
+        state = self._detector.empty() if memory is None else memory.state
+        for completion in reversed(waiting):
+            self._detector.step(state, completion, self._rule)
+        return state
 
-    def signature(self, newest: int) -> list[list[Any]]:
-        """A snapshot in short, by user: identity, end and role of each prompt that can still matter.
+    def _known(self, state: Any) -> _Known:
+        lull = self._detector.lull
+        return _Known(lull.after(state, self._rule) if lull else AFTER_ALL, state)
 
-        Two hosts of the same log with equal signatures have equal snapshots, since an identity names a line.
-        """
-        oldest = newest - self.rule.horizon
-        users: list[list[Any]] = []
-        for key, seen in self._users():
-            marks: list[list[Any]]
-            if isinstance(seen, dict):
-                alive = double_prompt.forget(seen, self.rule, newest)
-                marks = double_prompt.marks(seen) if alive else []
-            else:
-                left = [one for one in seen if one[END] >= oldest]
-                marks = sorted([c, i, end, False] for i, c, _, _, end, _, code, _ in left if code.prompted)
-                marks += [[one[END]] for one in left if one[6].number == DUPLICATE]
-            if marks:
-                users.append([key, marks])
-        users.sort()
-        return users
+    def snapshot(self, newest: int) -> dict[str, Any]:
+        """See `Detectors.snapshot`. The states are those in memory."""
+        oldest = newest - self._horizon
+        states = {key: self._state(memory) for key, memory in (self._old | self._young).items()}
+        states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
+        self.restore(states, newest)
+        return states
+
+    def restore(self, users: Mapping[str, Any], newest: int) -> None:
+        """Go on from a snapshot."""
+        self._old = {}
+        self._young = {key: self._known(state) for key, state in users.items()}
+        self._turn = newest + self._horizon
 
     @property
     def size(self) -> int:
         """How many users are in memory."""
-        return len(self._old) + len(self._young)
-
-    def _users(self) -> Iterator[tuple[str, _Seen]]:
-        yield from self._old.items()
-        yield from self._young.items()
-
-    def restore(self, users: Mapping[str, State], newest: int) -> None:
-        """Go on from a snapshot."""
-        self._old, self._young = {}, dict(users)
-        self._turn = newest + self.rule.horizon
-
-    def document(self, finding: Finding, user: User, component: str) -> Document:
-        """The ECS event of a finding."""
-        first, second = finding["first"], finding["second"]
-        name = user.email or (f"{user.domain}\\{user.name}" if user.domain else user.name)
-        mine, related = user_parts(user)
-        document: Document = {
-            "@timestamp": second["end_text"],
-            "event": {
-                "id": f"{second['id']}-dp",
-                "dataset": dataset(component),
-                "kind": "alert",
-                "category": ["authentication"],
-                "type": ["info"],
-                "action": "double_prompt",
-                "module": MODULE,
-                "provider": component,
-                "severity": SEVERITY,
-                "start": first["start_text"],
-                "end": second["end_text"],
-                "duration": second["end"] - first["start"],
-            },
-            "message": evidence.describe(finding, name),
-            "user": mine,
-            "related": related,
-            "azure_mfa": {"double_prompt": evidence.fields(finding, self.rule)},
-            "rule": {"name": "double_prompt", "ruleset": "mfa-shipper", "version": double_prompt.RULE_VERSION},
-        }
-        return self._envelope.close(document)
+        return len(self._old.keys() | self._young.keys())
 
 
-def _label(finding: Finding, component: str, user: UserFields) -> Label:
-    second = finding["second"]
-    return second["end_text"], f"{second['id']}-dp", Origin(None, dataset(component), "alert"), user[3]
-
-
-def authentication(
-    event_id: str, component: str, start: int, start_text: str, end: int, end_text: str, code: Code, success: bool
-) -> Authentication:
-    """An authentication as the rule takes it."""
-    return {
-        "id": event_id,
-        "component": component,
-        "start": start,
-        "start_text": start_text,
-        "end": end,
-        "end_text": end_text,
-        "code": str(code.number) if code.number is not None else code.constant or code.description,
-        "method": code.method or "none",
-        "success": success,
-        "prompted": code.prompted is True,
-        "pending": code.status_class == "pending",
-        "cached": code.status_class == "cached",
-        "duplicate": code.number == DUPLICATE,
-    }
+def _remembered(memory: _Memory, oldest: int) -> _Memory | None:
+    """A memory without what ended before `oldest`: of those that wait, each ended before the next one started."""
+    kept: list[_Waiting] = []
+    left: _Memory | None = memory
+    while isinstance(left, tuple) and left[0] >= oldest:
+        kept.append(left)
+        left = left[8]
+    if isinstance(left, tuple) or (left is not None and left.after < oldest):
+        left = None
+    for waiting in reversed(kept):
+        left = (*waiting[:8], left)
+    return left

@@ -1,15 +1,11 @@
-"""The rule double_prompt: one sign-in, and the phone asks twice. A pure fold over plain JSON state.
+"""The detector double_prompt: one sign-in, and the phone asks twice. Pure.
 
 Found: two prompts of one user on one component, close together, the first of which the user had
 answered with success (*sequential*), was still answering (*concurrent*), or, if asked for, had
-failed to answer (*retry*). A prompt is an authentication that reached the user, from its request to
-its status; a two-step method (text message sent, then the code) is one prompt.
+failed to answer (*retry*).
 
 Missed: prompts whose exchange is incomplete, users without a name, second prompts beyond the
 window. False positives: people who really sign in twice within the window.
-
-`step(state, authentication)` is all there is; the state of a user is a JSON value, so the same
-function runs in this process (`local.py`) and on a stream engine. Time is event time only.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -18,80 +14,78 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypedDict
 
-from shipper.times import SECOND
+from shipper.detect.prompts import (
+    CODE,
+    END,
+    END_TEXT,
+    ID,
+    IS_SECOND,
+    METHOD,
+    NO_METHOD,
+    REACH,
+    START,
+    START_TEXT,
+    SUCCESS,
+    Component,
+    Prompt,
+    State,
+    answer,
+    answered_by,
+    code_text,
+    empty,
+    forget,
+    insert,
+)
+from shipper.detect.protocol import Alert, Detector, Lull, Nanoseconds, Step, Total
+from shipper.model import Code, CompletionFields, Document
+from shipper.times import BEFORE_ALL, SECOND
 
-RULE_VERSION = "1"
 DUPLICATE = 101  # Auth Already In Progress
+MS = 1_000_000
+SEVERITY = 21
 
 Pattern = Literal["sequential", "concurrent", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The parameters; durations in nanoseconds."""
+    """The rule: how soon a second prompt is a double prompt, and how long a request waits for its status."""
 
-    window: int = 60 * SECOND
-    exchange_timeout: int = 600 * SECOND
+    window: Nanoseconds = 60 * SECOND
+    exchange_timeout: Nanoseconds = 600 * SECOND
     include_retries: bool = False
+
+    def __str__(self) -> str:
+        return f"double prompts within {self.window / SECOND:g} s"
 
     @property
     def horizon(self) -> int:
-        """What ended longer ago than this, measured from the newest event time, changes no result."""
+        """See `protocol.Rule`."""
         return self.window + 4 * self.exchange_timeout
 
+    @property
+    def warm_up(self) -> int:
+        """See `protocol.Rule`. The proof, for any order of the lines:
 
-class Authentication(TypedDict):
-    """One complete authentication of a known user, as the fold takes it. Times in nanoseconds,
-    the texts as the log writes them."""
+        Let W be the window, T the exchange timeout, N the newest event time, R = N - warm_up. All lines are read, or
+        those behind a mark; all lines before the mark are older than R. The claim: both lead to the same state.
 
-    id: str
-    component: str
-    start: int
-    start_text: str
-    end: int
-    end_text: str
-    code: str
-    method: str
-    success: bool
-    prompted: bool
-    pending: bool
-    cached: bool
-    duplicate: bool
-
-
-class Prompt(TypedDict):
-    """A prompt that may still matter.
-
-    `second`: it is the second prompt of a finding already. `reach`: the latest end of all prompts up
-    to this one, which tells a search backwards when to stop.
-    """
-
-    id: str
-    start: int
-    start_text: str
-    end: int
-    end_text: str
-    code: str
-    method: str
-    success: bool
-    second: bool
-    reach: int
-
-
-class Component(TypedDict):
-    """One user on one component: prompts in order of (start, id), their ends in order, and by method
-    the (start, id) of the two-step prompt that waits for its answer."""
-
-    prompts: list[Prompt]
-    ends: list[int]
-    pending: dict[str, list[Any]]
-
-
-class State(TypedDict):
-    """One user: `components` by name, and the ends of authentications with status 101, in order."""
-
-    components: dict[str, Component]
-    duplicates: list[int]
+        1. From the first line at R or later, which is behind the mark, both have the same newest event time. Until
+           then it is before R in both.
+        2. So an exchange whose request is at R or later gets the same lines in both. One whose request is before R
+           ends before R + T. It is given up 2 T after its request, so the newest time is then before R + 2 T.
+        3. A prompt that is not the same in both ends before R + 4 T. If its request is before R: its first step ends
+           before R + T, its answer starts before R + 2 T and ends before R + 3 T. If not, one whose request is before
+           R replaced it, in one of the two, as the prompt that waits for an answer, or took its answer. By then it
+           had ended, before R + 2 T (2.), so its own answer starts before R + 3 T and ends before R + 4 T. An
+           authentication that is an answer in one of the two and a prompt in the other is such an answer.
+        4. A prompt that is the same in both but IS_SECOND in one of them started at most W after the end of one that
+           is not the same: before R + 4 T + W. No prompt lasts longer than 3 T, so it ended before R + 7 T + W.
+        5. What ended before N - W - 4 T is forgotten. So nothing of 3. and 4. is left if R + 7 T + W is not later
+           than that, which means: if warm_up is at least 2 W + 11 T. Open exchanges and authentications with status
+           101 need less.
+        """
+        return 2 * self.window + 11 * self.exchange_timeout
 
 
 class Finding(TypedDict):
@@ -104,198 +98,181 @@ class Finding(TypedDict):
     already_in_progress: int
 
 
-class Step(TypedDict):
-    """What one authentication led to. `cache_hit`: the cache spared the user a second prompt."""
-
-    findings: list[Finding]
-    cache_hit: bool
+_NOTHING: Step[Finding] = Step()
+_SPARED: Step[Finding] = Step((), ("cache_hits",))
 
 
-def empty() -> State:
-    """The state of a user who was not seen yet."""
-    return {"components": {}, "duplicates": []}
+def step(state: State, completion: CompletionFields, rule: Rule) -> Step[Finding]:
+    """Take an authentication into the state of its user, in the order of the log; see `Detector.step`."""
+    _, _, event_id, name, start, start_text, end, end_text, code, success, _ = completion
+    status_class = code.status_class
+    if code.number == DUPLICATE:
+        insort(state["duplicates"], end)
+    component = state["components"].get(name)
+    if component is not None and component["pending"]:
+        at = answered_by(component, code, start, rule.exchange_timeout)
+        if at is not None:
+            answer(component, at, end, end_text, code, success)
+            return Step(list(_as_first(at, component, state, rule)))
+    if not code.prompted:
+        spared = status_class == "cached" and component is not None and _spared(start, component["prompts"], rule)
+        return _SPARED if spared else _NOTHING
+    pending = status_class == "pending"
+    method = code.method or NO_METHOD
+    prompt = [start, event_id, end, end, False, success and not pending, start_text, end_text, code_text(code), method]
+    if component is None:
+        component = state["components"][name] = {"prompts": [], "ends": [], "pending": {}}
+    if pending:
+        component["pending"][method] = [start, event_id]  # only the latest waits for an answer
+    at = insert(component, prompt)
+    if len(component["prompts"]) == 1:
+        return _NOTHING
+    findings = [*_as_second(at, component, state, rule), *_as_first(at, component, state, rule)]
+    return Step(findings) if findings else _NOTHING
 
 
-def forget(state: State, rule: Rule, newest: int) -> bool:
-    """Drop what ended more than the horizon before the newest event time.
-
-    Returns:
-        False if nothing is left.
-    """
-    oldest = newest - rule.horizon
-    for name, component in list(state["components"].items()):
-        gone = bisect_left(component["ends"], oldest)
-        if not gone:
-            continue
-        del component["ends"][:gone]
-        prompts = component["prompts"]
-        if prompts[gone - 1]["reach"] < oldest:
-            del prompts[:gone]  # those that started first ended first, as nearly always
-        else:
-            prompts[:] = [prompt for prompt in prompts if prompt["end"] >= oldest]
-        left = {_order(prompt) for prompt in prompts} if component["pending"] else set()
-        component["pending"] = {method: order for method, order in component["pending"].items() if tuple(order) in left}
-        if not prompts:
-            del state["components"][name]
-    del state["duplicates"][: bisect_left(state["duplicates"], oldest)]
-    return bool(state["components"] or state["duplicates"])
-
-
-def step(state: State, it: Authentication, rule: Rule, newest: int) -> Step:
-    """Take one authentication into the state of its user, in the order of the source.
-
-    Args:
-        state: of this user; changed in place.
-        it: the authentication.
-        rule: the parameters.
-        newest: the newest event time of the source, in nanoseconds.
-    """
-    forget(state, rule, newest)
-    if it["end"] < newest - rule.horizon:
-        return {"findings": [], "cache_hit": False}
-    if it["duplicate"]:
-        insort(state["duplicates"], it["end"])
-    component = state["components"].get(it["component"]) or _nothing()
+def _as_second(at: int, component: Component, state: State, rule: Rule) -> Iterator[Finding]:
+    """The finding in which a prompt is the second of two: the nearest earlier one that qualifies is the first."""
     prompts = component["prompts"]
-    at = _answered_by(it, component, rule)
-    if at is not None:
-        del component["ends"][bisect_left(component["ends"], prompts[at]["end"])]
-        insort(component["ends"], it["end"])
-        prompts[at] |= {"end": it["end"], "end_text": it["end_text"], "code": it["code"], "success": it["success"]}
-        _reach(prompts, at)
-        return {"findings": list(_as_first(at, it["component"], state, rule)), "cache_hit": False}
-    if not it["prompted"]:
-        return {"findings": [], "cache_hit": it["cached"] and _spared(it, prompts, rule)}
-    prompt = _prompt(it)
-    if it["pending"]:
-        component["pending"][it["method"]] = list(_order(prompt))  # only the latest waits for an answer
-    at = bisect_left(prompts, _order(prompt), key=_order)
-    prompts.insert(at, prompt)
-    insort(component["ends"], prompt["end"])
-    _reach(prompts, at)
-    state["components"][it["component"]] = component
-    findings = []
+    second = prompts[at]
+    oldest = second[START] - rule.window
     for first in islice(reversed(prompts), len(prompts) - at, None):
-        if first["reach"] < prompt["start"] - rule.window:
+        if first[REACH] < oldest:
             break  # nothing that started even earlier lasted long enough
-        pattern = _qualifies(first, prompt, rule)
+        pattern = _pattern(first, second, rule)
         if pattern:
-            findings.append(_finding(first, prompt, pattern, it["component"], state, rule))
+            yield _finding(first, second, pattern, component, state, rule)
             break
-    findings += _as_first(at, it["component"], state, rule)
-    return {"findings": findings, "cache_hit": False}
 
 
-def admit(state: State, it: Authentication) -> None:
-    """Take one that has nothing to do with the ones before it, which it must all follow: what `step`
-    would do then, without looking."""
-    if it["duplicate"]:
-        state["duplicates"].append(it["end"])
-    if it["prompted"]:
-        component = state["components"].setdefault(it["component"], _nothing())
-        component["prompts"].append(_prompt(it))
-        component["ends"].append(it["end"])
-
-
-def _nothing() -> Component:
-    return {"prompts": [], "ends": [], "pending": {}}
-
-
-def marks(state: State) -> list[list[Any]]:
-    """A state in short: each prompt by component, identity, end and role; what waits; the duplicates."""
-    components = sorted(state["components"].items())
-    short: list[list[Any]] = sorted([name, p["id"], p["end"], p["second"]] for name, c in components for p in c["prompts"])
-    short += [[name, method, *order] for name, c in components for method, order in sorted(c["pending"].items())]
-    return short + [[end] for end in state["duplicates"]]
-
-
-def _prompt(it: Authentication) -> Prompt:
-    return {
-        "id": it["id"],
-        "start": it["start"],
-        "start_text": it["start_text"],
-        "end": it["end"],
-        "end_text": it["end_text"],
-        "code": it["code"],
-        "method": it["method"],
-        "success": it["success"] and not it["pending"],
-        "second": False,
-        "reach": it["end"],
-    }
-
-
-def _order(prompt: Prompt) -> tuple[int, str]:
-    return prompt["start"], prompt["id"]
-
-
-def _reach(prompts: list[Prompt], at: int) -> None:
-    """Set `reach` again from `at` on, as far as it changes."""
-    reach = prompts[at - 1]["reach"] if at else prompts[at]["end"]
-    for prompt in islice(prompts, at, None):
-        reach = max(reach, prompt["end"])
-        if prompt["reach"] == reach and prompt is not prompts[at]:
-            return
-        prompt["reach"] = reach
-
-
-def _answered_by(it: Authentication, component: Component, rule: Rule) -> int | None:
-    """The index of the two-step prompt that this authentication is the answer to."""
-    order = component["pending"].get(it["method"])
-    if order is None or it["pending"]:
-        return None
-    at = bisect_left(component["prompts"], tuple(order), key=_order)
-    if not 0 <= it["start"] - component["prompts"][at]["end"] <= rule.exchange_timeout:
-        return None
-    del component["pending"][it["method"]]
-    return at
-
-
-def _qualifies(first: Prompt, second: Prompt, rule: Rule) -> Pattern | None:
-    """How `first`, which started earlier, makes a double prompt of `second`; None if it does not."""
-    gap = second["start"] - first["end"]
-    if gap < 0:
-        return "concurrent"
-    if gap > rule.window:
-        return None
-    if first["success"]:
-        return "sequential"
-    return "retry" if rule.include_retries else None
-
-
-def _as_first(at: int, component: str, state: State, rule: Rule) -> Iterator[Finding]:
+def _as_first(at: int, component: Component, state: State, rule: Rule) -> Iterator[Finding]:
     """Findings in which a prompt, now that its end is known, is the first of two."""
-    prompts = state["components"][component]["prompts"]
+    prompts = component["prompts"]
     first = prompts[at]
+    latest = first[END] + rule.window
     for second in islice(prompts, at + 1, None):
-        if second["start"] - first["end"] > rule.window:
+        if second[START] > latest:
             break
-        pattern = None if second["second"] else _qualifies(first, second, rule)
+        pattern = None if second[IS_SECOND] else _pattern(first, second, rule)
         if pattern:
             yield _finding(first, second, pattern, component, state, rule)
 
 
-def _finding(first: Prompt, second: Prompt, pattern: Pattern, component: str, state: State, rule: Rule) -> Finding:
-    second["second"] = True
-    prompts, start = state["components"][component]["prompts"], second["start"]
-    duplicates = state["duplicates"]
+def _pattern(first: Prompt, second: Prompt, rule: Rule) -> Pattern | None:
+    """How `first`, which started earlier, makes a double prompt of `second`; None if it does not."""
+    gap = second[START] - first[END]
+    if gap < 0:
+        return "concurrent"
+    if gap > rule.window:
+        return None
+    if first[SUCCESS]:
+        return "sequential"
+    return "retry" if rule.include_retries else None
+
+
+def _finding(first: Prompt, second: Prompt, pattern: Pattern, component: Component, state: State, rule: Rule) -> Finding:
+    second[IS_SECOND] = True
+    prompts, duplicates, start = component["prompts"], state["duplicates"], second[START]
     return {
-        "first": first.copy(),
-        "second": second.copy(),
+        "first": first[:],
+        "second": second[:],
         "pattern": pattern,
-        "count": bisect_right(prompts, start, key=_start) - bisect_left(prompts, start - rule.exchange_timeout, key=_start),
-        "already_in_progress": bisect_right(duplicates, second["end"]) - bisect_left(duplicates, first["start"]),
+        "count": bisect_left(prompts, [start + 1]) - bisect_left(prompts, [start - rule.exchange_timeout]),
+        "already_in_progress": bisect_right(duplicates, second[END]) - bisect_left(duplicates, first[START]),
     }
 
 
-def _start(prompt: Prompt) -> int:
-    return prompt["start"]
-
-
-def _spared(it: Authentication, prompts: list[Prompt], rule: Rule) -> bool:
-    """True if without the cache this would have been the second of two prompts."""
+def _spared(start: int, prompts: list[Prompt], rule: Rule) -> bool:
+    """True if without the cache an authentication that starts then would have been the second of two prompts."""
     for prompt in reversed(prompts):
-        if prompt["reach"] < it["start"] - rule.window:
+        if prompt[REACH] < start - rule.window:
             break
-        if prompt["success"] and 0 <= it["start"] - prompt["end"] <= rule.window:
+        if prompt[SUCCESS] and 0 <= start - prompt[END] <= rule.window:
             return True
     return False
+
+
+def _matters(code: Code, rule: Rule) -> int | None:
+    """See `Lull.of_code`. A prompt may be the first of two, or wait for its answer; a status 101 counts between two prompts."""
+    if code.prompted:
+        return max(rule.window, rule.exchange_timeout) if code.status_class == "pending" else rule.window
+    return 0 if code.number == DUPLICATE else None
+
+
+def _after(state: State, rule: Rule) -> int:
+    """See `Lull.after`."""
+    latest = state["duplicates"][-1] if state["duplicates"] else BEFORE_ALL
+    for component in state["components"].values():
+        latest = max(latest, component["ends"][-1] + rule.window)
+        if component["pending"]:
+            latest = max(latest, component["ends"][-1] + rule.exchange_timeout)
+    return latest
+
+
+def alert(finding: Finding, user: str, rule: Rule) -> Alert:
+    """What the event of a finding says of it."""
+    first, second = finding["first"], finding["second"]
+    duration = second[END] - first[START]
+    message, fields = describe(finding, user), _fields(finding, rule)
+    return Alert(f"{second[ID]}-dp", first[START_TEXT], second[END_TEXT], duration, SEVERITY, message, fields)
+
+
+def describe(finding: Finding, user: str) -> str:
+    """The finding as a sentence for a person."""
+    gap = finding["second"][START] - finding["first"][END]
+    if finding["pattern"] == "concurrent":
+        return (
+            f"{user} was asked twice: a second prompt began {-gap / SECOND:.1f} s before the first one was over. "
+            "The client did not wait for the answer; a longer RADIUS timeout helps."
+        )
+    if finding["pattern"] == "retry":
+        return f"{user} was asked again {gap / SECOND:.1f} s after a prompt that ended without success."
+    return (
+        f"{user} was asked twice: a second prompt began {gap / SECOND:.1f} s after the first one had succeeded. "
+        f"Caching for {_cache_seconds(gap)} s would have spared it."
+    )
+
+
+def _cache_seconds(gap: int) -> int:
+    """The smallest whole number of cache seconds, at least 1, that would have spared a prompt after such a gap."""
+    return max(1, -(-gap // SECOND))
+
+
+def _fields(finding: Finding, rule: Rule) -> Document:
+    first, second = finding["first"], finding["second"]
+    gap = second[START] - first[END]
+    fields: Document = {
+        "pattern": finding["pattern"],
+        "gap_ms": gap // MS,
+        "window_ms": rule.window // MS,
+        "count": finding["count"],
+        "already_in_progress": finding["already_in_progress"],
+    }
+    if finding["pattern"] == "sequential":
+        fields["cache_seconds"] = _cache_seconds(gap)
+    fields["first"], fields["second"] = _side(first), _side(second)
+    return fields
+
+
+def _side(prompt: Prompt) -> dict[str, Any]:
+    return {
+        "id": prompt[ID],
+        "start": prompt[START_TEXT],
+        "end": prompt[END_TEXT],
+        "code": prompt[CODE],
+        "method": prompt[METHOD],
+    }
+
+
+DOUBLE_PROMPT = Detector(
+    name="double_prompt",
+    version="1",
+    rule=Rule,
+    found=Total("double_prompts", "Findings: one sign-in, and the phone asked twice.", "double prompts {}"),
+    totals=(Total("cache_hits", "Second prompts that the cache spared.", "the cache spared {} more"),),
+    empty=empty,
+    step=step,
+    forget=forget,
+    alert=alert,
+    lull=Lull(_matters, _after),
+)

@@ -1,58 +1,59 @@
-"""A double_prompt finding in words and in fields. Pure."""
+"""A finding on its way out: its ECS event, whichever detector found it. Pure."""
 
-from typing import Any
+from functools import lru_cache
 
-from shipper.detect.double_prompt import Finding, Rule
-from shipper.times import SECOND
+import orjson
 
-MS = 1_000_000
+from shipper.decode.ecs import MODULE, Envelope, dataset, user_parts
+from shipper.detect.protocol import Alert, AnyDetector
+from shipper.model import CompletionFields, Document, Label, Origin, User
 
-
-def describe(finding: Finding, user: str) -> str:
-    """The finding as a sentence for a person."""
-    first, second = finding["first"], finding["second"]
-    gap = second["start"] - first["end"]
-    if finding["pattern"] == "concurrent":
-        return (
-            f"{user} was asked twice: a second prompt began {_seconds(-gap)} before the first one was over. "
-            "The client did not wait for the answer; a longer RADIUS timeout helps."
-        )
-    if finding["pattern"] == "retry":
-        return f"{user} was asked again {_seconds(gap)} after a prompt that ended without success."
-    return (
-        f"{user} was asked twice: a second prompt began {_seconds(gap)} after the first one had succeeded. "
-        f"Caching for {cache_seconds(finding)} s would have spared it."
-    )
+Found = tuple[int, str, Label]
+"""A finding among the events of a chunk: the index of the event that it stands behind, its text with its line end, its label."""
 
 
-def _seconds(duration: int) -> str:
-    return f"{duration / SECOND:.1f} s"
+def found(detector: AnyDetector, alert: Alert, user: User, completion: CompletionFields, envelope: Envelope) -> Found:
+    """The finding that a completion led to; `envelope` adds the fields that every event carries."""
+    component = completion[3]
+    document = envelope.close(event(detector, alert, user, component))
+    text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
+    return completion[0], text, (alert.end, alert.id, _origin(component), user.key)
 
 
-def cache_seconds(finding: Finding) -> int:
-    """The smallest whole number of cache seconds, at least 1, that would have spared the second prompt."""
-    gap = finding["second"]["start"] - finding["first"]["end"]
-    return max(1, -(-gap // SECOND))
-
-
-def fields(finding: Finding, rule: Rule) -> dict[str, Any]:
-    """The fields `azure_mfa.double_prompt.*` of the event."""
-    first, second = finding["first"], finding["second"]
-    found: dict[str, Any] = {
-        "pattern": finding["pattern"],
-        "gap_ms": (second["start"] - first["end"]) // MS,
-        "window_ms": rule.window // MS,
-        "count": finding["count"],
-        "already_in_progress": finding["already_in_progress"],
+def event(detector: AnyDetector, alert: Alert, user: User, component: str) -> Document:
+    """The event of a finding, without the fields that every event carries."""
+    user_fields, related = user_parts(user)
+    document: Document = {
+        "@timestamp": alert.end,
+        "event": {
+            "id": alert.id,
+            "dataset": _origin(component).dataset,
+            "kind": "alert",
+            "category": ["authentication"],
+            "type": ["info"],
+            "action": detector.name,
+            "module": MODULE,
+            "provider": component,
+            "severity": alert.severity,
+            "start": alert.start,
+            "end": alert.end,
+            "duration": alert.duration,
+        },
+        "message": alert.message,
+        "user": user_fields,
+        "related": related,
+        "azure_mfa": {detector.name: alert.fields},
+        "rule": {"name": detector.name, "ruleset": "mfa-shipper", "version": detector.version},
     }
-    if finding["pattern"] == "sequential":
-        found["cache_seconds"] = cache_seconds(finding)
-    for name, prompt in (("first", first), ("second", second)):
-        found[name] = {
-            "id": prompt["id"],
-            "start": prompt["start_text"],
-            "end": prompt["end_text"],
-            "code": prompt["code"],
-            "method": prompt["method"],
-        }
-    return found
+    document.update(alert.more)
+    return document
+
+
+@lru_cache(256)
+def _origin(component: str) -> Origin:
+    return Origin(None, dataset(component), "alert")
+
+
+def shown(user: User) -> str:
+    """A user as people write it."""
+    return user.email or (f"{user.domain}\\{user.name}" if user.domain else user.name)

@@ -1,16 +1,18 @@
 """`parse --workers N`: the pieces of the input on several processes, the same bytes out. I/O.
 
-A piece depends on the lines before it: open exchanges, recent prompts, the newest event time. Each
-worker guesses that state by reading the past from some way back with the output muted, and goes on.
-The guess is never trusted. When its turn comes, the worker is told the state that the piece before
-really ended with; if its guess was another, it does the piece again from the truth. So a wrong guess
-costs time and nothing else.
+A piece depends on the lines before it: open exchanges, recent prompts, the newest event time. That
+state follows from the recent past (`Settings.warm_up`), so each worker reads the past that far back,
+with the output thrown away, and goes on. How far back that is in bytes is an estimate, so the state is
+a guess. When its turn comes, the worker is told the digest of the state that the piece before really
+ended with. If its guess was another, it does the piece again from the real one. So a wrong guess costs
+time and nothing else.
 
 The turn goes round: piece 0 to worker 0, piece 1 to worker 1, and so on, back to worker 0. Whoever
 has the turn writes to the output itself; the others keep their output in a temporary file that is
 used again for every piece. So memory and disk are bounded, however large the input.
 """
 
+import hashlib
 import os
 import signal
 import tempfile
@@ -22,7 +24,7 @@ from multiprocessing.process import BaseProcess
 
 from shipper.emit.output import ClosedPipe, Output
 from shipper.errors import MfaShipperError, RunError
-from shipper.model import Chunk, Counts, ExchangeFields
+from shipper.model import Chunk, Counts
 from shipper.parallel.shards import Range, Shard, read_range, warm_up
 from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.read.files import Read, read_chunks, skip_mark
@@ -33,11 +35,11 @@ POLL = 4  # chunks between two looks whether the turn has come
 LOST = "a worker was lost; the output is incomplete"
 
 Advance = Callable[[int, Counts], None]
-Truth = tuple[bool, bytes, dict[str, ExchangeFields]]  # the source goes on; signature; open exchanges
+END_OF_LOG = b""  # in place of a digest
 
 
 class _WrongGuessError(Exception):
-    """The piece did not begin in the state that was guessed; the truth is in the worker."""
+    """The piece does not begin in the state that was guessed; the worker has the real one."""
 
 
 class _Worker:
@@ -50,7 +52,8 @@ class _Worker:
         self._out = out
         self._kept = 0
         self._has_turn = False
-        self._truth = b""
+        self._guessed = END_OF_LOG
+        self._state = b""
 
     def run(self, number: int, workers: int, before: Connection, behind: Connection, parent: Connection) -> None:
         """Do pieces `number`, `number + workers`, ...; tell the parent of each, and how it ended."""
@@ -76,27 +79,28 @@ class _Worker:
         self._has_turn, self._kept = index == 0, 0
         pipeline = self._guess(piece) if piece.known or piece.first else None
         try:
-            if pipeline is None:
-                pipeline = self._wait_for_truth(piece)
+            if pipeline is None:  # the past of the piece cannot be read
+                self._before.recv_bytes()
+                self._hear_state()
+                pipeline = self._restore(piece)
             self._do(piece, pipeline)
         except _WrongGuessError:
             self._kept = 0
             pipeline = self._restore(piece)
             self._do(piece, pipeline)
+        state = END_OF_LOG if piece.last else pipeline.snapshot()  # which counts what it gives up
         self._parent.send((piece.size, pipeline.counts))
         if index + 1 < len(self._pieces):
-            self._pass_on(piece, pipeline)
+            self._pass_on(state)
 
     def _guess(self, piece: Shard) -> Pipeline:
         """A pipeline in the state that the piece probably begins with."""
         pipeline = Pipeline(self._settings, Counts())
-        rule = self._settings.rule
-        for part in warm_up(piece, rule.window + 7 * rule.exchange_timeout):
+        for part in warm_up(piece, self._settings.warm_up):
             pipeline.open(part.input.file)
             for chunk in self._read(part):
                 pipeline(chunk)
-        self._signature = pipeline.signature()
-        self._open = dict(pipeline.state.exchanges.open)
+        self._guessed = END_OF_LOG if piece.first else _digest(pipeline.snapshot())
         self._begin(piece, pipeline)
         return pipeline
 
@@ -112,11 +116,11 @@ class _Worker:
             for number, chunk in enumerate(self._read(piece.range)):
                 self._write(pipeline(chunk).data)
                 if not self._has_turn and number % POLL == 0 and self._before.poll():
-                    self._take_turn(piece, pipeline)
+                    self._take_turn()
         except RunError as error:
             failure = error
         if not self._has_turn:
-            self._take_turn(piece, pipeline)
+            self._take_turn()
         if failure is not None:
             raise failure
         if piece.last:
@@ -146,13 +150,10 @@ class _Worker:
         except OSError as error:
             raise RunError(f"no room for a worker's output in {tempfile.gettempdir()}: {error.strerror}; set TMPDIR") from None
 
-    def _take_turn(self, piece: Shard, pipeline: Pipeline) -> None:
-        """Hear the truth about the piece before; give out what was kept, or raise that the guess was wrong."""
-        goes_on, signature, opened = self._hear()
-        if goes_on and not (signature == self._signature and self._reconcile(opened, pipeline)):
-            self._before.send(False)
-            self._truth = self._before.recv_bytes()
-            self._has_turn = True
+    def _take_turn(self) -> None:
+        """Hear how the piece before ended; give out what was kept, or raise that the guess was wrong."""
+        if self._before.recv_bytes() != self._guessed:
+            self._hear_state()
             raise _WrongGuessError
         self._before.send(True)
         self._has_turn = True
@@ -162,49 +163,28 @@ class _Worker:
             self._out.write(block)
             at += len(block)
 
-    def _reconcile(self, opened: dict[str, ExchangeFields], pipeline: Pipeline) -> bool:
-        """True if the exchanges that were really open make no difference to what was done.
-
-        Those that began before the warm-up are missing in the guess. If no line of their thread has
-        come they are just carried along.
-        """
-        missing = {thread: exchange for thread, exchange in opened.items() if thread not in self._open}
-        if len(missing) + len(self._open) != len(opened) or any(opened[t] != e for t, e in self._open.items()):
-            return False
-        if missing:
-            return False
-        now = pipeline.state.exchanges.open
-        later = dict(now)
-        now.clear()
-        now.update(missing)  # they waited longest, and stand first
-        now.update(later)
-        return True
-
-    def _wait_for_truth(self, piece: Shard) -> Pipeline:
-        """The state before a piece whose past cannot be guessed."""
-        goes_on, _, _ = self._hear()
-        assert goes_on, "only the first piece of a source follows another source"
+    def _hear_state(self) -> None:
+        """Ask for the state that the piece before ended with."""
         self._before.send(False)
-        self._truth = self._before.recv_bytes()
+        self._state = self._before.recv_bytes()
         self._has_turn = True
-        return self._restore(piece)
-
-    def _hear(self) -> Truth:
-        truth: Truth = self._before.recv()
-        return truth
 
     def _restore(self, piece: Shard) -> Pipeline:
         pipeline = Pipeline(self._settings, Counts())
         pipeline.open(piece.range.input.file)
-        pipeline.restore(self._truth)
+        pipeline.restore(self._state)
         self._begin(piece, pipeline)
         return pipeline
 
-    def _pass_on(self, piece: Shard, pipeline: Pipeline) -> None:
+    def _pass_on(self, state: bytes) -> None:
         """Give the turn to the next worker, with the state if it guessed wrong."""
-        self._behind.send((not piece.last, pipeline.signature(), dict(pipeline.state.exchanges.open)))
+        self._behind.send_bytes(END_OF_LOG if state == END_OF_LOG else _digest(state))
         if not self._behind.recv():
-            self._behind.send_bytes(pipeline.snapshot())
+            self._behind.send_bytes(state)
+
+
+def _digest(state: bytes) -> bytes:
+    return hashlib.sha256(state).digest()
 
 
 def run_workers(

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from shipper import pipeline
-from shipper.config.sections import Config
+from shipper.config.sections import Config, options_of
 from shipper.decode.library import load, syslog_time
 from shipper.decode.line_patterns import stamp_reader
 from shipper.deliver.batch import Limits, read_size
@@ -25,7 +25,7 @@ from shipper.deliver.kafka.client import Client, KafkaOptions
 from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic, options_for
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Sink
-from shipper.detect.double_prompt import Rule
+from shipper.detect import rules_for
 from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
@@ -43,15 +43,17 @@ def settings_of(config: Config) -> Settings:
         UsageError: patterns, code table or time zone are wrong.
     """
     section = config.pipeline
-    syslog, rule = section.syslog, section.double_prompt
+    syslog, options = section.syslog, options_of(section)
+    timeout = options["double_prompt"]["exchange_timeout"]
     return pipeline.settings(
         load(
             tuple(Path(folder).expanduser() for folder in section.patterns),
             None if section.status_codes is None else Path(section.status_codes).expanduser(),
             syslog=None if syslog.year is None else syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
         ),
-        Rule(rule.window, rule.exchange_timeout, rule.include_retries),
+        rules_for(section.detectors, timeout, options),
         {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
+        exchange_timeout=timeout,
         keep_original=section.keep_original,
         format=config.output.format,
         namespace=section.data_stream.namespace,
@@ -203,7 +205,7 @@ def build_loop(
             line_limit=settings.line_limit,
             read_size=read_size(limits, settings.read_size),
             rotate_wait=config.tail.rotate_wait / SECOND,
-            exchange_timeout=settings.rule.exchange_timeout,
+            exchange_timeout=settings.options.exchange_timeout,
             stamp_of=stamp_reader(settings.library.lines),
             most_open=most_open,
         ),

@@ -15,6 +15,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from shipper.deliver.delivery import Delivery
+from shipper.detect import DETECTORS
+from shipper.detect.protocol import Total
 from shipper.model import Counts
 from shipper.read.tail import Tail
 from shipper.sidecar.vitals import LATENCY_BOUNDS, Vitals
@@ -91,15 +93,17 @@ def _events(scrape: Scrape) -> dict[str, float]:
     c = scrape.counts
     return {
         "request": c.requests, "verdict": c.verdicts, "status": c.statuses, "result": c.results,
-        "log": c.logs, "unparsed": c.unparsed, "double_prompt": c.findings,
+        "log": c.logs, "unparsed": c.unparsed,
+        **{name: c.detected[detector.found.name] for name, detector in DETECTORS.items()},
     }  # fmt: skip
 
 
+def _detected(total: Total) -> Metric:
+    return Metric(Counter, total.name, total.help, lambda scrape: scrape.counts.detected[total.name])
+
+
 # What the detectors counted.
-FINDINGS = (
-    Metric(Counter, "double_prompts", "Findings: one sign-in, and the phone asked twice.", lambda s: s.counts.findings),
-    Metric(Counter, "cache_hits", "Second prompts that the cache spared.", lambda s: s.counts.cache_hits),
-)
+FINDINGS = tuple(_detected(total) for detector in DETECTORS.values() for total in (detector.found, *detector.totals))
 
 # Every metric but the histogram, in the order of the page.
 METRICS = (

@@ -15,7 +15,7 @@ from shipper.read.position import Position, Reading, position_from_json
 from shipper.read.rotation import belongs_to, source_name
 from shipper.times import BEFORE_ALL
 
-MARKS = 256  # positions remembered for a warm start, spread over the horizon
+MARKS = 256  # positions remembered for a warm start, spread over the warm-up
 
 
 class WarmStart(NamedTuple):
@@ -74,8 +74,7 @@ class LivePipelines:
         self._warm = warm
         self._replay = replay
         self._live: dict[str, _Live] = {}
-        # A parallel worker needs no more to stand where one worker does (`workers`), for the same reasons.
-        self._horizon = settings.rule.window + 7 * settings.rule.exchange_timeout
+        self._warm_up = settings.warm_up
 
     def process(self, reading: Reading) -> tuple[Block, Advance]:
         """The events of a reading, and the advance to release when they are delivered."""
@@ -117,13 +116,13 @@ class LivePipelines:
         # younger file would skip it.
         while marks and marks[-1].first_time > reading.position.time:
             marks.pop()
-        if not marks or newest - marks[-1].newest >= self._horizon // MARKS:
+        if not marks or newest - marks[-1].newest >= self._warm_up // MARKS:
             marks.append(_Mark(newest, reading.position.time, WarmStart(reading.key, reading.chunk.offset)))
 
     def _warm_from(self, live: _Live) -> WarmStart:
         """The latest mark before everything that can still change a result."""
-        oldest = live.pipeline.state.newest - self._horizon
-        while len(live.marks) > 1 and live.marks[1].newest <= oldest:
+        oldest = live.pipeline.state.newest - self._warm_up
+        while len(live.marks) > 1 and live.marks[1].newest < oldest:
             live.marks.popleft()
         return live.marks[0].here
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from shipper.decode.library import load
 from shipper.decode.line_patterns import stamp_reader
-from shipper.detect.double_prompt import Rule
+from shipper.detect import default_rules
 from shipper.emit.output import Output, open_output
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, read_input, settings
@@ -116,7 +116,7 @@ def run_without(last: str, path: str) -> Sample:
     """As `sample`, in this process, and as `parse` does it."""
     left_out = LEFT_OUT[: LEFT_OUT.index(last) + 1]
     gc.disable()
-    chosen = settings(load(), Rule(), {}, agent=False)
+    chosen = settings(load(), default_rules(), {}, agent=False)
     with (
         open_inputs((path,), deterministic=True, stamp_of=stamp_reader(chosen.library.lines)) as (logs, _),
         open_output(os.devnull) as out,
@@ -124,7 +124,7 @@ def run_without(last: str, path: str) -> Sample:
         counts = Counts()
         pipeline = Pipeline(chosen, counts)
         if "detection" in left_out:
-            pipeline._detector = lambda completions: []  # type: ignore[assignment]
+            pipeline._detectors = lambda completions: []  # type: ignore[assignment]
         began = time.process_time()
         completions = _flow(pipeline, logs[0], out, left_out)
         return Sample(time.process_time() - began, completions, counts.findings, out.written)

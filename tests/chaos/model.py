@@ -28,7 +28,6 @@ from shipper.decode.parser import Options
 from shipper.deliver.batch import Limits
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Batch, Receipt, Refusal
-from shipper.detect.double_prompt import Rule
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import TailInput, TailOptions, open_inputs
@@ -128,7 +127,7 @@ class Life:
         self.log = log
         self.folder = folder
         (folder / "logs").mkdir()
-        self.settings = Settings(library(), Options(), Rule(), read_size=self.random.choice((512, 2048, 16384)))
+        self.settings = Settings(library(), Options(), read_size=self.random.choice((512, 2048, 16384)))
         self.limits = Limits(self.random.choice((1, 7, 50, 2000)), self.random.choice((900, 20_000, 1 << 20)), SECOND)
         self.exactly_once = self.random.random() < 0.4
         self.harmful = self.random.random() < 0.3

@@ -73,7 +73,7 @@ class Log:
         return Settings(
             library=library(),
             options=Options(exchange_timeout=self.timeout),
-            rule=Rule(self.window, self.timeout, self.retries),
+            detectors={"double_prompt": Rule(self.window, self.timeout, self.retries)},
             fast=fast,
             read_size=read_size,
         )
@@ -169,7 +169,7 @@ def found(how: Settings, *files: bytes) -> oracle.Found:
     """What the shipper finds in one source, in the form of the oracle."""
     counts = Counts()
     output = ship(how, *files, counts=counts)
-    return oracle.Found(findings(output), counts.late, counts.cache_hits)
+    return oracle.Found(findings(output), counts.late, counts.detected["cache_hits"])
 
 
 def expected(log: Log, *files: bytes) -> oracle.Found:
@@ -307,29 +307,60 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: b
     assert json.loads(second.snapshot()) == json.loads(snapshot)
     for chunk in lines[at:]:
         assert entries(second(chunk)) == entries(first(chunk))
-    assert second.signature() == first.signature()
+    assert second.snapshot() == first.snapshot()
     assert entries(second.close()) == entries(first.close())
 
 
-@pytest.mark.parametrize("fast", [False, True])
-@some
-@given(log=logs(ordered=True), at=st.integers(0, 40))
-def test_warm_start_on_the_recent_past_alone(log: Log, at: int, fast: bool) -> None:
+def read_from_a_mark(log: Log, at: int, span: int, *, fast: bool = False) -> tuple[Pipeline, Pipeline]:
+    """Pipelines that have read the lines before `at`: all of them, and those behind the last mark before which all
+    lines are older than `span` nanoseconds."""
     file, lines, how = log_file(log.data), chunks(log.data), log.settings(fast=fast)
-    times = [time for time, _ in log.lines]
-    whole = Pipeline(how, Counts())
-    whole.open(file)
-    for chunk in lines[:at]:
-        whole(chunk)
-    dated = [time for time in times[:at] if time is not None]
-    from_time = max(dated, default=0) - (log.window + 7 * log.timeout) // US
-    from_line = next((i for i, time in enumerate(times) if time is not None and time >= from_time), 0)
-    if not dated:
-        from_line = 0
-    warm = Pipeline(how, Counts())
-    warm.open(file)
-    for chunk in lines[from_line:at]:
-        warm(chunk)
-    for chunk in lines[at:]:
+    times = [time for time, _ in log.lines[:at]]
+    oldest = max((time for time in times if time is not None), default=0) * US - span
+    mark = next((number for number, time in enumerate(times) if time is not None and time * US >= oldest), 0)
+    pipelines = Pipeline(how, Counts()), Pipeline(how, Counts())
+    for pipeline, first in zip(pipelines, (0, mark), strict=True):
+        pipeline.open(file)
+        for chunk in lines[first:at]:
+            pipeline(chunk)
+    return pipelines
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@many
+@given(log=logs(), at=st.integers(0, 40))
+def test_the_state_follows_from_the_recent_past(log: Log, at: int, fast: bool) -> None:
+    whole, warm = read_from_a_mark(log, at, log.settings().warm_up, fast=fast)
+
+    assert warm.snapshot() == whole.snapshot()
+    for chunk in chunks(log.data)[at:]:
         assert entries(warm(chunk)) == entries(whole(chunk))
     assert entries(warm.close()) == entries(whole.close())
+
+
+def exchange(start: int, end: int, thread: int, verdict: int, code: int) -> list[tuple[int, str]]:
+    """Request, verdict and status."""
+    head = f"|0|1412|{thread}|pfrad|"
+    return [
+        (start, f"{head}Calling pfAuthUser('bob', '', 1)"),
+        (end, f"{head}authResult = {verdict}"),
+        (end, f"{head}rawCallStatus = {code}"),
+    ]
+
+
+def test_the_warm_up_is_as_short_as_it_can_be() -> None:
+    """Whether B is the second prompt of a finding depends on a request as long ago as `warm_up`, in no good order."""
+    w, t = 1_000_000, 2_000_000
+    sent, not_sent, oath, oath_code = 20, 120, 22, 23
+    request, *late = exchange(0, t, 4, 0, sent)  # it ends last: so it waits for the answer, and the next one does not
+    answer = exchange(3 * t, 4 * t, 12, 1, not_sent)  # of the next one, or of none, and then it is no prompt
+    b = exchange(4 * t + w, 5 * t + w, 16, 0, oath) + exchange(6 * t + w, 7 * t + w, 20, 1, oath_code)
+    newest = (11 * t + 2 * w, "|0|1412|4|pfsvc|Reloading configuration")
+    lines = [request, *exchange(t, 2 * t, 8, 0, sent), *late, *answer, *b, newest]
+    log = Log(tuple(lines), w * US, t * US, retries=False)
+    assert newest[0] * US == log.settings().warm_up
+
+    whole, warm = read_from_a_mark(log, len(lines), log.settings().warm_up)
+    assert warm.snapshot() == whole.snapshot()
+    whole, warm = read_from_a_mark(log, len(lines), log.settings().warm_up - US)
+    assert warm.snapshot() != whole.snapshot()

@@ -66,7 +66,7 @@ SETTINGS = st.fixed_dictionaries(
 
 def made(*, fast: bool, keep_original: bool, constants: dict[str, Any], rule: Rule, **others: Any) -> Settings:
     options = Options(keep_original=keep_original, constants=constants, exchange_timeout=rule.exchange_timeout)
-    return Settings(library=library(), options=options, rule=rule, fast=fast, **others)
+    return Settings(library=library(), options=options, detectors={"double_prompt": rule}, fast=fast, **others)
 
 
 def shipped(settings: Settings, data: bytes, sizes: Sequence[int], limit: int) -> tuple[list[Any], Counts, bytes]:

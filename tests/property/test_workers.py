@@ -78,7 +78,7 @@ def plain() -> Settings:
     return Settings(
         library=library(),
         options=Options(exchange_timeout=TIMEOUT),
-        rule=Rule(WINDOW, TIMEOUT, include_retries=True),
+        detectors={"double_prompt": Rule(WINDOW, TIMEOUT, include_retries=True)},
         read_size=1500,
         line_limit=1500,
     )
@@ -314,23 +314,16 @@ def cut_at(source: Log, offsets: Sequence[int]) -> list[Shard]:
 
 @pytest.mark.usefixtures("tiny")
 def test_more_open_exchanges_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest are given up, which are the ones that a guess does not know."""
+    """The oldest are given up, whichever piece they are in."""
     monkeypatch.setattr(Exchanges, "LIMIT", 40)
-
-    def asking(at: float, threads: range) -> list[str]:
-        return [f"{stamp(at)}|0|1|{n}|pfrad|Calling pfAuthUser('user{n}', '', 1)" for n in threads]
-
-    def answered(at: float, threads: range) -> list[str]:
-        return [f"{stamp(at)}|0|1|{n}|pfrad|rawCallStatus = 21" for n in threads]
-
-    old, new, newest = range(100, 130), range(200, 205), range(300, 325)
-    quiet = [f"{stamp(60 + n)}|0|1|7|pfsvc|Reloading configuration" for n in range(700)]
-    lines = [*asking(0, old), *quiet[:300], *asking(360, new), *quiet[300:], *asking(800, newest), *quiet[600:]]
-    lines += [*answered(1, old), *answered(361, new), *answered(801, newest)]
+    threads = range(100, 160)
+    asked = [f"{stamp(800 + n / 100)}|0|1|{n}|pfrad|Calling pfAuthUser('user{n}', '', 1)" for n in threads]
+    answered = [f"{stamp(804 + n / 100)}|0|1|{n}|pfrad|rawCallStatus = 21" for n in threads]
+    lines = [*quiet_lines(0, 700), *asked, *answered, *quiet_lines(900, 100)]
 
     done = alike(tmp_path, plain(), [write(tmp_path / "a.log", lines)], by(3))
 
-    assert done.counts.given_up == done.counts.orphans == len(old) + len(new) + len(newest) - 40
+    assert done.counts.given_up == done.counts.orphans == len(threads) - 40
     assert done.counts.open_at_end == 0
 
 
@@ -417,42 +410,47 @@ def test_a_right_guess_is_not_done_again(tmp_path: Path, restores: Restores) -> 
 
 
 @pytest.mark.usefixtures("tiny")
-def test_an_exchange_open_since_long_ago_makes_no_guess_wrong(tmp_path: Path, restores: Restores) -> None:
-    done, _ = guessed(tmp_path, [OPENS, *BEFORE], BEHIND)
+@pytest.mark.parametrize(
+    ("behind", "orphans", "left_open"),
+    [
+        ("Reloading configuration", 0, 0),
+        ("Calling pfAuthUser('CONTOSO\\bob', '', 1)", 0, 1),
+        ("rawCallStatus = 21", 1, 0),
+        ("authResult = 1", 1, 0),
+    ],
+)
+def test_an_exchange_open_since_long_ago_is_given_up_and_makes_no_guess_wrong(
+    tmp_path: Path, restores: Restores, behind: str, orphans: int, left_open: int
+) -> None:
+    late = f"{stamp(399)}|0|1412|99|pfrad|{behind}"
 
-    assert done.counts.open_at_end == 1
+    done, _ = guessed(tmp_path, [OPENS, *BEFORE], [*BEHIND, late])
+
+    assert (done.counts.given_up, done.counts.orphans, done.counts.open_at_end) == (1, orphans, left_open)
     assert restores.number == 0
 
 
 @pytest.mark.usefixtures("tiny")
-@pytest.mark.parametrize(
-    ("behind", "given_up", "orphans", "left_open"),
-    [
-        ("Calling pfAuthUser('CONTOSO\\bob', '', 1)", 1, 0, 1),
-        ("rawCallStatus = 21", 0, 1, 1),
-        ("authResult = 1", 0, 1, 1),
-    ],
-)
-def test_a_late_line_of_a_thread_open_since_long_ago(
-    tmp_path: Path, restores: Restores, behind: str, given_up: int, orphans: int, left_open: int
-) -> None:
-    late = f"{stamp(200)}|0|1412|99|pfrad|{behind}"  # before the worker looks whether the turn has come
-
-    done, _ = guessed(tmp_path, [OPENS, *BEFORE], [late, *BEHIND])
-
-    assert (done.counts.given_up, done.counts.orphans, done.counts.open_at_end) == (given_up, orphans, left_open)
-    assert restores.number == 1
-
-
-@pytest.mark.usefixtures("tiny")
-def test_a_status_that_belongs_to_a_request_before_the_warm_up(tmp_path: Path, restores: Restores) -> None:
-    status = f"{stamp(3)}|0|1412|99|pfrad|rawCallStatus = 21"  # the clock was set back
+def test_a_clock_set_back_finds_no_request_that_was_given_up(tmp_path: Path, restores: Restores) -> None:
+    status = f"{stamp(3)}|0|1412|99|pfrad|rawCallStatus = 21"
 
     done, events = guessed(tmp_path, [OPENS, *BEFORE], [status, *BEHIND])
 
+    assert "user" not in events[201]
+    assert (done.counts.given_up, done.counts.orphans) == (1, 1)
+    assert restores.number == 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_exchange_open_across_a_cut(tmp_path: Path, restores: Restores) -> None:
+    asked = f"{stamp(195)}|0|1412|99|pfrad|Calling pfAuthUser('CONTOSO\\bob', '', 1)"
+    answered = f"{stamp(203)}|0|1412|99|pfrad|rawCallStatus = 21"
+
+    done, events = guessed(tmp_path, [*BEFORE[:195], asked, *BEFORE[195:]], [answered, *BEHIND])
+
     assert events[201]["user"] == {"name": "bob", "domain": "CONTOSO"}
-    assert done.counts.orphans == 0
-    assert restores.number == 1
+    assert (done.counts.given_up, done.counts.orphans) == (0, 0)
+    assert restores.number == 0
 
 
 @pytest.mark.usefixtures("tiny")

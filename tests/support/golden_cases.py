@@ -75,8 +75,9 @@ def cases() -> list[Case]:
 
 
 def sums(counts: Counts) -> dict[str, Any]:
-    """The counts as plain JSON, without the zeros."""
-    return {name: value for name, value in orjson.loads(orjson.dumps(counts)).items() if value}
+    """The counts as plain JSON, without the zeros; those of the detectors among the others."""
+    values: dict[str, Any] = orjson.loads(orjson.dumps(counts))
+    return {name: value for name, value in (values | values.pop("detected")).items() if value}
 
 
 def documents(output: bytes) -> Iterator[dict[str, Any]]:

@@ -20,12 +20,14 @@ from shipper.read.inputs import open_inputs
 DEADLINE = 90.0  # seconds for anything to happen
 
 
-def until(condition: Callable[[], object], what: str, deadline: float = DEADLINE, every: float = 0.05) -> None:
-    """Return when the condition holds; AssertionError after the deadline."""
+def until(
+    condition: Callable[[], object], what: str | Callable[[], str], deadline: float = DEADLINE, every: float = 0.05
+) -> None:
+    """Return when the condition holds; AssertionError after the deadline, with what was waited for (as it is then)."""
     end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline} s: {what}")
+            raise AssertionError(f"not within {deadline} s: {what if isinstance(what, str) else what()}")
         time.sleep(every)
 
 
@@ -42,10 +44,10 @@ class Shipper:
 
     running: ClassVar[list["Shipper"]] = []
 
-    def __init__(self, folder: Path, config: dict[str, Any], command: tuple[str, ...] = ()) -> None:
-        """`command`: what runs the Python interpreter, such as `setpriv` with its options."""
+    def __init__(self, folder: Path, config: dict[str, Any], command: tuple[str, ...] = (), module: str = "shipper") -> None:
+        """`command`: what runs the Python interpreter, such as `setpriv` with its options. `module`: what it runs."""
         self.folder = folder
-        self.command = command
+        self.command = (*command, sys.executable, "-m", module)
         self.config = folder / "mfa-shipper.yaml"
         self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
         self.log = folder / "shipper.log"
@@ -58,9 +60,7 @@ class Shipper:
         if self not in self.running:
             self.running.append(self)
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(
-                [*self.command, sys.executable, "-m", "shipper", "run", "--config", str(self.config)], stdout=stdout, stderr=log
-            )
+            self._process = subprocess.Popen([*self.command, "run", "--config", str(self.config)], stdout=stdout, stderr=log)
         return self._process
 
     @property

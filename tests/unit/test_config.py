@@ -7,7 +7,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shipper.config.load import load_config, schema
+from shipper.config.sections import options_of
 from shipper.config.yaml_file import read_settings
+from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
 from shipper.sidecar.assemble import SINKS
@@ -39,7 +41,8 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     config, _ = load_config(str(tmp_path / "c.yaml"), {})
     batch = config.output.batch
     assert (batch.max_events, batch.max_bytes, batch.max_age) == (2000, 1 << 20, SECOND)
-    assert config.pipeline.double_prompt.window == 60 * SECOND
+    assert options_of(config.pipeline)["double_prompt"]["window"] == 60 * SECOND
+    assert config.pipeline.detectors == list(DETECTORS)
     assert config.shutdown_timeout == 10 * SECOND
 
 

@@ -1,0 +1,130 @@
+"""What double_prompt remembers of one user: the prompts that may still matter. Pure.
+
+A prompt is an authentication that reached the user, from its request to its status. A two-step
+method (text message sent, then the code) is one prompt: its first half waits here for its answer.
+"""
+
+from bisect import bisect_left, insort
+from itertools import islice
+from typing import Any, TypedDict
+
+from shipper.model import Code
+
+# A prompt is a list, since no JSON value is cheaper to make, and so that prompts sort by start, then by id.
+Prompt = list[Any]
+START, ID, END, REACH, IS_SECOND, SUCCESS, START_TEXT, END_TEXT, CODE, METHOD = range(10)
+"""What stands where in a prompt.
+
+START, END: nanoseconds; START_TEXT, END_TEXT: as the log writes them. REACH: the latest end of all prompts
+up to this one, which tells a search backwards when to stop. IS_SECOND: it is the second prompt of a finding already.
+"""
+NO_METHOD = "none"
+
+
+class Component(TypedDict):
+    """One user on one component: prompts in order, their ends in order, and by method the [start, id] of
+    the two-step prompt that waits for its answer."""
+
+    prompts: list[Prompt]
+    ends: list[int]
+    pending: dict[str, list[Any]]
+
+
+class State(TypedDict):
+    """One user: `components` by name, and the ends of authentications with status 101, in order."""
+
+    components: dict[str, Component]
+    duplicates: list[int]
+
+
+def empty() -> State:
+    """The state of a user who was not seen yet."""
+    return {"components": {}, "duplicates": []}
+
+
+def forget(state: State, oldest: int) -> bool:
+    """Drop what ended before `oldest`; False if nothing is left."""
+    components, duplicates = state["components"], state["duplicates"]
+    for name in [name for name, component in components.items() if component["ends"][0] < oldest]:
+        if components[name]["ends"][-1] < oldest:
+            del components[name]
+        else:
+            _forget(components[name], oldest)
+    if duplicates and duplicates[0] < oldest:
+        del duplicates[: bisect_left(duplicates, oldest)]
+    return bool(components or duplicates)
+
+
+def _forget(component: Component, oldest: int) -> None:
+    prompts, ends, pending = component["prompts"], component["ends"], component["pending"]
+    gone = bisect_left(ends, oldest)
+    del ends[:gone]
+    if prompts[gone - 1][REACH] < oldest:
+        del prompts[:gone]  # those that started first ended first, as nearly always
+    else:
+        prompts[:] = [prompt for prompt in prompts if prompt[END] >= oldest]
+    for method, waiting in list(pending.items()):
+        at = bisect_left(prompts, waiting)
+        if at == len(prompts) or prompts[at][: len(waiting)] != waiting:
+            del pending[method]
+
+
+def insert(component: Component, prompt: Prompt) -> int:
+    """Put a prompt in its place, and return its index."""
+    prompts, ends = component["prompts"], component["ends"]
+    if not prompts or prompts[-1] < prompt:
+        prompt[REACH] = max(prompts[-1][REACH], prompt[END]) if prompts else prompt[END]
+        prompts.append(prompt)
+        insort(ends, prompt[END])
+        return len(prompts) - 1
+    at = bisect_left(prompts, prompt)
+    prompts.insert(at, prompt)
+    insort(ends, prompt[END])
+    _extend_reach(prompts, at)
+    return at
+
+
+def answered_by(component: Component, code: Code, start: int, patience: int) -> int | None:
+    """The index of the two-step prompt that an authentication with this code and start answers; it waits no longer.
+
+    Args:
+        component: of the user.
+        code: the status of the authentication.
+        start: of the authentication, in nanoseconds.
+        patience: nanoseconds from the end of the first step to the start of its answer at most.
+    """
+    method = code.method or NO_METHOD
+    waiting = component["pending"].get(method)
+    if waiting is None or code.status_class == "pending":
+        return None
+    at = bisect_left(component["prompts"], waiting)
+    if not 0 <= start - component["prompts"][at][END] <= patience:
+        return None
+    del component["pending"][method]
+    return at
+
+
+def answer(component: Component, at: int, end: int, end_text: str, code: Code, success: bool) -> None:
+    """The two-step prompt at this index has got its answer."""
+    prompts, ends = component["prompts"], component["ends"]
+    prompt = prompts[at]
+    del ends[bisect_left(ends, prompt[END])]
+    insort(ends, end)
+    prompt[END], prompt[END_TEXT], prompt[CODE], prompt[SUCCESS] = end, end_text, code_text(code), success
+    _extend_reach(prompts, at)
+
+
+def code_text(code: Code) -> str:
+    """A code as a finding names it."""
+    return str(code.number) if code.number is not None else code.constant or code.description
+
+
+def _extend_reach(prompts: list[Prompt], at: int) -> None:
+    """Set REACH again from `at` on, as far as it changes."""
+    changed = prompts[at]
+    reach = prompts[at - 1][REACH] if at else changed[END]
+    for prompt in islice(prompts, at, None):
+        reach = max(reach, prompt[END])
+        if prompt[REACH] == reach and prompt is not changed:
+            return
+        prompt[REACH] = reach
