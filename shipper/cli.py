@@ -108,12 +108,16 @@ def command() -> None:
     "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
+@click.option("--plan", "plan_only", is_flag=True, help="Print which files make which log, and read no further.")
 @PATTERNS
 @CODES
-def parse(**options: Any) -> Counts:
-    """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
-    from shipper.commands.parse import ParseOptions, import_logs
+def parse(*, plan_only: bool, **options: Any) -> Counts | None:
+    """Turn log FILEs (plain or gzip, globs, folders, - for standard input) into events on standard output."""
+    from shipper.commands.parse import ParseOptions, import_logs, plan
 
+    if plan_only:
+        _print(plan(ParseOptions(**options)) + "\n")
+        return None
     return import_logs(ParseOptions(**options))
 
 

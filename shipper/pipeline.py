@@ -34,7 +34,7 @@ from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.model import Block, Chunk, Counts, Label, LogFile, Origin
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
-from shipper.read.inputs import Input, Log
+from shipper.read.logs import Input, Log
 
 
 @dataclass(frozen=True, slots=True)

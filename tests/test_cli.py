@@ -357,6 +357,63 @@ def test_no_line_disappears_from_the_sums(tmp_path: Path, log: Path, options: li
 # What comes out
 
 
+# Which files make which log
+
+
+def day(path: Path, *hours: int) -> Path:
+    text = "".join(f"2017-02-14T{hour:02}:00:00Z|0|1|2|pfrad|authResult = 1\n" for hour in hours)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def test_the_plan_says_which_files_make_which_log_and_why(tmp_path: Path) -> None:
+    day(tmp_path / "mfa02-X.log", 3)
+    day(tmp_path / "mfa01-X.log.1.gz", 1, 4)
+    day(tmp_path / "mfa01-X.log", 5, 6)
+    apart = day(tmp_path / "mfa01-X (1).log", 5, 7)
+    (tmp_path / "Y.log").write_bytes(b"no date\n")
+    done = call("parse", tmp_path, "-", "--plan", "--deterministic", stdin=b"2017-02-14T02:00:00Z|0|1|2|pfrad|x\n")
+    fingerprint = parse("-q", apart).events[0]["event"]["id"].partition("-")[0]
+    assert (done.status, done.error) == (0, "")
+    assert (
+        done.out.decode().replace(f"{tmp_path}/", "")
+        == f"""\
+Y.log
+  Y.log, without a time stamp
+mfa01-X.log
+  mfa01-X.log.1.gz, from 2017-02-14T01:00:00Z
+  mfa01-X (1).log, from 2017-02-14T05:00:00Z
+standard input
+  -, from 2017-02-14T02:00:00Z
+mfa02-X.log
+  mfa02-X.log, from 2017-02-14T03:00:00Z
+mfa01-X.log {fingerprint}
+  mfa01-X.log, from 2017-02-14T05:00:00Z
+  note: mfa01-X.log is read as a log of its own, whatever its name says: it begins at 2017-02-14T05:00:00Z, and \
+mfa01-X (1).log goes on until 2017-02-14T07:00:00Z
+"""
+    )
+
+
+def test_the_plan_goes_by_the_timeout_and_does_not_excuse_a_mistake(tmp_path: Path) -> None:
+    day(tmp_path / "X.log.1", 1, 5)
+    day(tmp_path / "X.log", 4)
+    assert b"note" in call("parse", tmp_path, "--plan").out
+    assert b"note" not in call("parse", tmp_path, "--plan", "--exchange-timeout", "1h").out
+    assert call("parse", tmp_path / "none", "--plan").sentence.startswith("there is no file")
+
+
+def test_the_sums_say_what_was_set_apart(tmp_path: Path) -> None:
+    day(tmp_path / "X.log.1", 1, 5)
+    day(tmp_path / "X.log", 4)
+    note = (
+        f"  note: {tmp_path}/X.log is read as a log of its own, whatever its name says: it begins at 2017-02-14T04:00:00Z, "
+        f"and {tmp_path}/X.log.1 goes on until 2017-02-14T05:00:00Z"
+    )
+    assert parse(tmp_path).error.splitlines()[-1] == note
+    assert parse(tmp_path, "-q").error == ""
+
+
 def test_no_original(log: Path, lines: list[Event]) -> None:
     without = parse("-q", "--no-original", log).events
 

@@ -113,6 +113,45 @@ def test_check_says_what_would_run(shipper: Shipper) -> None:
     assert done.stdout.endswith("output reachable\nconfiguration OK\n")
 
 
+def test_check_and_status_say_which_files_make_which_log(shipper: Shipper, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    (logs / "Mfa.log.1").write_bytes(b"2017-02-14T02:00:00Z|0|1|2|pfrad|x\n")
+    (logs / "Mfa01.log").write_bytes(b"2017-02-14T02:30:00Z|0|1|2|pfrad|x\n")
+    done = command("check", "--config", shipper.config)
+    assert done.returncode == 0, done.stderr
+    begin, end = done.stdout.index("log "), done.stdout.index("pipeline ")
+    assert (
+        done.stdout[begin:end].replace(f"{logs}/", "")
+        == """\
+log        Mfa.log
+             Mfa.log.1, from 2017-02-14T02:00:00Z
+             Mfa.log, from 2017-02-14T02:57:19.234778Z
+log        Mfa01.log
+             Mfa01.log, from 2017-02-14T02:30:00Z
+"""
+    )
+    shipper.start()
+    until(lambda: lines(tmp_path) == 26, "the events of all files")
+    assert shipper.terminate() == 0
+    files = [file.split(":")[0] for file in command("status", "--config", shipper.config).stdout.splitlines()[1:-1]]
+    assert files == [
+        f"  {logs}/Mfa.log",
+        f"    {logs}/Mfa.log.1",
+        f"    {logs}/Mfa.log",
+        f"  {logs}/Mfa01.log",
+        f"    {logs}/Mfa01.log",
+    ]
+    status = json.loads(command("status", "--config", shipper.config, "--format", "json").stdout)
+    assert [file["log"] for file in status["files"]] == [f"{logs}/Mfa.log", f"{logs}/Mfa.log", f"{logs}/Mfa01.log"]
+
+
+def test_check_says_what_cannot_be_read(shipper: Shipper, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "Mfa2.log").symlink_to("nowhere")
+    done = command("check", "--config", shipper.config)
+    assert done.returncode == 0, done.stderr
+    assert f"note       cannot read {tmp_path}/logs/Mfa2.log: No such file or directory; will retry\n" in done.stdout
+
+
 def test_replay_sends_dead_letters_and_takes_them_away(shipper: Shipper, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     letters = tmp_path / "state" / "dead_letters.ndjson"

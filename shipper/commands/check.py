@@ -1,14 +1,17 @@
 """`check`: patterns, code table and configuration are validated before anything runs with them. I/O."""
 
-import glob
 import os
 from pathlib import Path
 
 from shipper.config.sections import Config
 from shipper.decode.library import load
+from shipper.decode.line_patterns import stamp_reader
 from shipper.deliver.sink import SinkDown
 from shipper.errors import RunError
-from shipper.sidecar.assemble import build_sink, settings_of
+from shipper.pipeline import Settings
+from shipper.read.inputs import find_logs, matches
+from shipper.read.logs import listing
+from shipper.sidecar.assemble import build_sink, inputs_of, settings_of
 
 
 def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> str:
@@ -41,9 +44,10 @@ def plan(config: Config) -> str:
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:
-        found = len(glob.glob(os.path.expanduser(followed.path), recursive=True))
+        found = len(matches(os.path.expanduser(followed.path)))
         files = f"{found or 'no'} file{'' if found == 1 else 's'} now"
         lines.append(f"input      {followed.path} ({files}), from the {followed.start}")
+    lines += _logs(config, settings)
     return "\n".join(
         [
             *lines,
@@ -54,6 +58,13 @@ def plan(config: Config) -> str:
             f"metrics    {config.metrics.listen or 'off'}",
         ]
     )
+
+
+def _logs(config: Config, settings: Settings) -> list[str]:
+    """Which of the files that are there make which log, and which cannot be read."""
+    logs, problems = find_logs(inputs_of(config), settings.options.exchange_timeout, stamp_reader(settings.library.lines))
+    lines = [(" " * 11 if line.startswith(" ") else "log        ") + line for line in listing(logs)]
+    return lines + [f"note       {problem}" for problem in problems]
 
 
 def _target(config: Config) -> str:

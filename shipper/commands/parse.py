@@ -20,7 +20,8 @@ from shipper.errors import UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
 from shipper.read.files import STDIN, Read, size_of
-from shipper.read.inputs import Log, open_inputs
+from shipper.read.inputs import open_inputs
+from shipper.read.logs import Log, listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,12 @@ def import_logs(options: ParseOptions) -> Counts:
     began = time.monotonic()
     try:
         with (
-            open_inputs(options.files, deterministic=options.deterministic, stamp_of=stamp_of) as (logs, stdin),
+            open_inputs(
+                options.files,
+                deterministic=options.deterministic,
+                stamp_of=stamp_of,
+                exchange_timeout=options.exchange_timeout,
+            ) as (logs, stdin),
             _open(options.output, logs) as out,
             progress(_total(logs), show=options.show_progress) as bar,
         ):
@@ -147,8 +153,22 @@ def import_logs(options: ParseOptions) -> Counts:
     except ClosedPipe:
         return counts
     if not options.quiet:
-        print(summary(counts, time.monotonic() - began, settings.detectors), file=sys.stderr)
+        apart = [f"  note: {log.apart}" for log in logs if log.apart]
+        print("\n".join([summary(counts, time.monotonic() - began, settings.detectors), *apart]), file=sys.stderr)
     return counts
+
+
+def plan(options: ParseOptions) -> str:
+    """Which files make which log: all that is read of them is where they begin, and where they end.
+
+    Raises:
+        UsageError: an option is wrong, a file is missing or not readable.
+    """
+    stamp_of = stamp_reader(settings_of(options).library.lines)
+    with open_inputs(
+        options.files, deterministic=options.deterministic, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout
+    ) as (logs, _):
+        return "\n".join(listing(logs))
 
 
 def _total(logs: Sequence[Log]) -> int | None:

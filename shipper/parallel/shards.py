@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from shipper.read.files import Read, size_of
-from shipper.read.inputs import Input, Log
 from shipper.read.lines import last_newline
+from shipper.read.logs import Input, Log
 from shipper.times import StampReader
 
 MOST = 40 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large

@@ -1,4 +1,4 @@
-"""What identifies a file: its fingerprint, its encoding and its first time stamp. I/O through the functions given.
+"""What identifies a file: its fingerprint, its encoding, its first time stamp and its last. I/O through the functions given.
 
 `event.id` must be the same on every read, from a copy, a `.gz` or a pipe, so it is made of the
 content: SHA-256 of the bytes up to the end of the first line with a time stamp, its LF included.
@@ -16,6 +16,7 @@ from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
 LONGEST_STAMP = 64  # bytes; a time stamp of MFA Server has 30 characters at most
+TAIL_SPAN = 64 * 1024  # bytes at the end of a file in which its last time stamp is looked for
 
 StampOf = Callable[[str], str | None]
 """The time stamp of a line that does not begin as MFA Server writes it, such as syslog; None if it has none."""
@@ -87,6 +88,26 @@ def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None
             if reader.read(stamp) is not None:
                 return stamp, offset + len(line) + (unit if ended else 0), ended
     return None, None, False
+
+
+def last_stamp(tail: bytes, encoding: str, stamp_of: StampOf | None = None, *, whole: bool) -> str | None:
+    """The last time stamp in bytes of a file; None if there is none.
+
+    Args:
+        tail: `TAIL_SPAN` bytes or fewer; they begin with a whole character.
+        encoding: of the file.
+        stamp_of: for lines that do not begin as MFA Server writes them.
+        whole: they begin with a whole line as well.
+    """
+    reader = StampReader()
+    lines = tail.decode(encoding, "replace").split("\n")
+    for line in reversed(lines if whole else lines[1:]):
+        stamp = line[:LONGEST_STAMP].removesuffix("\r").partition("|")[0]
+        if reader.read(stamp) is None and stamp_of is not None:
+            stamp = stamp_of(line.removesuffix("\r")) or ""
+        if reader.read(stamp) is not None:
+            return stamp
+    return None
 
 
 def _text(line: bytes, encoding: str, *, ended: bool) -> str:

@@ -2,7 +2,6 @@
 
 import glob
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -11,50 +10,21 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shipper.errors import RunError, UsageError
-from shipper.model import LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
-from shipper.read.identity import StampOf, identify, time_of_change
+from shipper.read.identity import StampOf, describe, time_of_change
+from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
 from shipper.read.opener import Open, default_opener
-from shipper.times import EPOCH, StampReader
+from shipper.read.rotation import is_log
+from shipper.times import EPOCH, from_seconds
 
 SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One file to read.
-
-    Attributes:
-        path: how to open it; `-` for standard input.
-        file: what its events share.
-        order: where it stood among the arguments, from 0.
-    """
-
-    path: str
-    file: LogFile
-    order: int
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """One log with its rotated files, in the order in which they were written."""
-
-    name: str
-    inputs: tuple[Input, ...]
-
-
-def source_name(path: str) -> str:
-    """What the files of one log have in common: the folder, however it was written, and the name up to the first dot
-    without digits, `-` and `_`."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(folder, re.sub(r"[0-9_-]", "", name.partition(".")[0]))
-
-
 def expand(arguments: Iterable[str]) -> list[str]:
-    """The files that the arguments name, each once (by its first name): paths, globs, `-`.
+    """The files that the arguments name, each once (by its first name): paths, globs, folders, `-`.
 
     Raises:
-        UsageError: a file is missing, a folder, a pipe or not readable; a glob matches nothing.
+        UsageError: a file is missing, a pipe or not readable; a glob matches nothing, a folder holds no log.
     """
     paths = dict.fromkeys(path for argument in arguments for path in _named_by(argument))
     for path in paths:
@@ -67,18 +37,31 @@ def expand(arguments: Iterable[str]) -> list[str]:
 
 
 def _named_by(argument: str) -> list[str]:
-    if argument == STDIN or os.path.lexists(argument):
+    if argument == STDIN:
         return [argument]
-    found = sorted(path for path in glob.glob(argument, recursive=True) if not os.path.isdir(path))
-    if not found:
-        fault = "no file matches" if glob.has_magic(argument) else "there is no file"
-        raise UsageError(f"{fault} {argument}; give a log file, a glob or - for standard input")
-    return found
+    found = matches(argument)
+    if found:
+        return found
+    if os.path.isdir(argument):
+        if not os.access(argument, os.R_OK | os.X_OK):
+            raise UsageError(f"{argument} cannot be read: permission denied; run as a user who may read it")
+        raise UsageError(f"{argument} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; name its files")
+    fault = "no file matches" if glob.has_magic(argument) else "there is no file"
+    raise UsageError(f"{fault} {argument}; give a log file, a glob or - for standard input")
+
+
+def matches(path: str) -> list[str]:
+    """What a path stands for: itself, where there is such a file, whatever characters it has; the logs of a folder; the
+    files that it matches as a glob."""
+    if os.path.isdir(path):
+        inside = glob.glob(os.path.join(glob.escape(path), "*"))
+        return sorted(found for found in inside if is_log(os.path.basename(found)) and not os.path.isdir(found))
+    if os.path.lexists(path):
+        return [path]
+    return sorted(found for found in glob.glob(path, recursive=True) if not os.path.isdir(found))
 
 
 def _check_readable(path: str) -> None:
-    if os.path.isdir(path):
-        raise UsageError(f"{path} is a directory; name its files, for example '{os.path.join(path, '*.log')}'")
     if not os.path.exists(path):
         raise UsageError(f"{path} is a link to a file that does not exist")
     if not os.access(path, os.R_OK):
@@ -103,10 +86,15 @@ def fallback_time(path: str, *, deterministic: bool) -> str:
 
 @contextmanager
 def open_inputs(
-    arguments: Iterable[str], *, deterministic: bool = False, stamp_of: StampOf | None = None
+    arguments: Iterable[str],
+    *,
+    deterministic: bool = False,
+    stamp_of: StampOf | None = None,
+    exchange_timeout: int = EXCHANGE_TIMEOUT,
 ) -> Iterator[tuple[list[Log], Read | None]]:
     """The logs that the arguments name, in the order of their first time stamps.
 
+    A file whose times, further apart than `exchange_timeout` nanoseconds, contradict its name is a log of its own.
     Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
     beyond 1 MiB), and the second value reads it from its beginning. It is a log of its own.
     """
@@ -125,26 +113,15 @@ def open_inputs(
         stdin: Read | None = None
         for order, path in enumerate(paths):
             with open_bytes(path) as read:
-                readable = _readable(read)
+                begin = readable(read)
                 if path == STDIN:
-                    readable = spooled(readable)
+                    begin = spooled(begin)
                     stdin = _chain(spool.read, read)
-                file = identify(path, readable, fallback_time(path, deterministic=deterministic), stamp_of)
-                inputs.append(Input(path, file, order))
+                about = describe(begin, stamp_of=stamp_of)
+                file = about.log_file(None if path == STDIN else path, fallback_time(path, deterministic=deterministic))
+                inputs.append(Input(path, file, order, about.time is not None))
         spool.seek(0)
-        yield _logs(inputs), stdin
-
-
-def _readable(read: Read) -> Read:
-    """The same bytes, ending where they cannot be read. Whoever ships them reports that."""
-
-    def reading(size: int) -> bytes:
-        try:
-            return read(size)
-        except RunError:
-            return b""
-
-    return reading
+        yield logs_of(inputs, exchange_timeout, stamp_of), stdin
 
 
 def _chain(first: Read, second: Read) -> Read:
@@ -154,20 +131,12 @@ def _chain(first: Read, second: Read) -> Read:
     return reading
 
 
-def _logs(inputs: Iterable[Input]) -> list[Log]:
-    reader = StampReader()
-    logs: dict[str, list[Input]] = {}
-    for member in sorted(inputs, key=lambda given: (reader.read(given.file.time) or 0, given.path)):
-        logs.setdefault(STDIN if member.path == STDIN else source_name(member.path), []).append(member)
-    return [Log(name, tuple(members)) for name, members in logs.items()]
-
-
 @dataclass(frozen=True, slots=True)
 class TailInput:
     """One glob to follow.
 
     Attributes:
-        path: the glob; it may match nothing yet.
+        path: a glob, a folder or a file; it may match nothing yet.
         start: `beginning` or `end`, for files that are there at the first look and whose position is not known.
         encoding: `auto`, or that of a log without a byte order mark.
         exclude: globs of files that are not read although `path` matches them.
@@ -192,6 +161,7 @@ class TailOptions:
         glob_interval: seconds between two searches for new files, while nothing says that there are some.
         most_open: how many files may be open at once; None for any number.
         opener: opens a file for reading.
+        exchange_timeout: nanoseconds that a file may reach back behind the newest line of those before it in its log.
         stamp_of: for lines that do not begin as MFA Server writes them.
     """
 
@@ -201,6 +171,7 @@ class TailOptions:
     glob_interval: float = 1.0
     most_open: int | None = None
     opener: Open = field(default_factory=default_opener)
+    exchange_timeout: int = EXCHANGE_TIMEOUT
     stamp_of: StampOf | None = None
 
 
@@ -237,10 +208,29 @@ def find(inputs: Iterable[TailInput]) -> Found:
     found = Found({}, set(), {})
     for given in inputs:
         excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
-        for path in sorted(glob.glob(given.path, recursive=True)):
+        for path in matches(given.path):
             if path not in excluded:
                 _add(found, path, given)
     return found
+
+
+def find_logs(
+    inputs: Iterable[TailInput], exchange_timeout: int = EXCHANGE_TIMEOUT, stamp_of: StampOf | None = None
+) -> tuple[list[Log], list[str]]:
+    """The logs that the inputs match now, as `open_inputs` would find them, and why a file cannot be read."""
+    found = find(inputs)
+    problems = list(found.problems.values())
+    members: list[Input] = []
+    for order, (path, given, (_, modified)) in enumerate(found.files.values()):
+        try:
+            with open_bytes(path) as read:
+                about = describe(readable(read), given.encoding, stamp_of)
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        file = about.log_file(path, from_seconds(modified // 1000 / 1e6))
+        members.append(Input(path, file, order, about.time is not None))
+    return logs_of(members, exchange_timeout, stamp_of), problems
 
 
 def _add(found: Found, path: str, given: TailInput) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shipper.read.followed import Changed, Followed, follow
-from shipper.read.inputs import FileId, Found, Match, TailInput, TailOptions, cannot_read, file_id, find, source_name
+from shipper.read.inputs import FileId, Found, Match, TailInput, TailOptions, cannot_read, file_id, find
 from shipper.read.position import Position, Reading
 from shipper.read.reunite import KnownPositions
+from shipper.read.rotation import source_name
 
 PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
 CROWDED = "too many logs to keep open at once: some wait until others have been read; raise the limit of open files"

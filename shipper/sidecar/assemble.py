@@ -176,6 +176,20 @@ def stores_positions(config: Config) -> bool:
     return config.output.type == "kafka" and config.output.kafka is not None and config.output.kafka.exactly_once
 
 
+def inputs_of(config: Config) -> list[TailInput]:
+    """What is followed."""
+    return [
+        TailInput(
+            os.path.expanduser(section.path),
+            section.start,
+            section.encoding,
+            tuple(section.exclude),
+            None if section.host is None else section.host.name,
+        )
+        for section in config.inputs
+    ]
+
+
 def build_loop(
     config: Config,
     settings: Settings,
@@ -188,25 +202,16 @@ def build_loop(
     most_open: int | None,
 ) -> Sidecar:
     """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
-    inputs = [
-        TailInput(
-            os.path.expanduser(section.path),
-            section.start,
-            section.encoding,
-            tuple(section.exclude),
-            None if section.host is None else section.host.name,
-        )
-        for section in config.inputs
-    ]
     batch = config.output.batch
     limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
     tail = Tail(
-        inputs,
+        inputs_of(config),
         stored.places,
         TailOptions(
             line_limit=settings.line_limit,
             read_size=read_size(limits, settings.read_size),
             rotate_wait=config.tail.rotate_wait / SECOND,
+            exchange_timeout=settings.options.exchange_timeout,
             stamp_of=stamp_reader(settings.library.lines),
             most_open=most_open,
         ),

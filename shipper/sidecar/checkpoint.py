@@ -16,7 +16,7 @@ import msgspec
 from shipper.durable import rename_durably, write_synced
 from shipper.errors import UsageError
 from shipper.read.position import Position, escaped, position_from, unescaped
-from shipper.sidecar.warm_start import WarmStart
+from shipper.sidecar.warm_start import WarmStart, by_present_names
 
 VERSION = 1
 NAME = "checkpoint.json"
@@ -112,7 +112,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart]]:
-    """The positions and warm starts in a checkpoint file.
+    """The positions and warm starts in a checkpoint file, under the names that logs have now.
 
     Raises:
         OSError: the file cannot be read.
@@ -132,7 +132,7 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
         warm = {str(unescaped(source)): WarmStart(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it is no checkpoint: {error}") from None
-    return places, warm
+    return by_present_names(places, warm)
 
 
 def _encode(places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> bytes:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from shipper.model import Block, Counts
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.position import Position, Reading, position_from_json
+from shipper.read.rotation import belongs_to, source_name
 from shipper.times import BEFORE_ALL
 
 MARKS = 256  # positions remembered for a warm start, spread over the warm-up
@@ -163,4 +164,37 @@ def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], di
         elif kind == b"warm":
             file_key, _, offset = value.decode().rpartition(" ")
             warm[name.decode("utf-8", "surrogateescape")] = WarmStart(file_key, int(offset))
-    return places, warm
+    return by_present_names(places, warm)
+
+
+def by_present_names(
+    places: Mapping[str, Position], warm: Mapping[str, WarmStart]
+) -> tuple[dict[str, Position], dict[str, WarmStart]]:
+    """Positions and warm starts under the names that logs have now.
+
+    Earlier versions left all digits out of the name of a log and took it up to the first dot, so that files that
+    are several logs now could be one. Each of these goes on from the same past.
+    """
+    present, starts = dict(places), dict(warm)
+    split: dict[str, set[str]] = {}
+    for key, place in places.items():
+        name = source_name(place.path)
+        if not belongs_to(place.source, name):
+            present[key] = place._replace(source=name)
+            split.setdefault(place.source, set()).add(name)
+    for former, names in split.items():
+        if former in warm:
+            starts |= {name: _start_in(name, warm[former], present) for name in names - warm.keys()}
+            if not any(place.source == former for place in present.values()):
+                del starts[former]
+    return present, starts
+
+
+def _start_in(source: str, start: WarmStart, places: Mapping[str, Position]) -> WarmStart:
+    """Where the warm start of a log begins that was a part of the one of `start`: in that file, or where what was written
+    by then may still count: in the log's last file that is not younger."""
+    if start.key not in places or places[start.key].source == source:
+        return start
+    own = sorted((place.time, place.path, key) for key, place in places.items() if place.source == source)
+    older = [key for time, _, key in own if time <= places[start.key].time]
+    return WarmStart(older[-1] if older else own[0][2], 0)

@@ -25,7 +25,8 @@ from shipper.detect import default_rules
 from shipper.emit.output import Output, open_output
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, read_input, settings
-from shipper.read.inputs import Log, open_inputs
+from shipper.read.inputs import open_inputs
+from shipper.read.logs import Log
 from tests.bench import table
 from tests.bench.measure import FailedError, output
 from tests.bench.table import Row

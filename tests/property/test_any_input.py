@@ -26,7 +26,8 @@ from shipper.model import Counts, LogFile
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import GZIP_MAGIC, LINE_LIMIT, read_chunks
 from shipper.read.identity import FINGERPRINT_SPAN, identify
-from shipper.read.inputs import Input, Log, open_inputs
+from shipper.read.inputs import open_inputs
+from shipper.read.logs import Input, Log
 from shipper.times import EPOCH
 from tests.support.logs import library, log_file, logs, mark_length, short_reads
 

@@ -42,7 +42,8 @@ from shipper.parallel.workers import run_workers
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import size_of
 from shipper.read.identity import FINGERPRINT_SPAN
-from shipper.read.inputs import Log, open_inputs
+from shipper.read.inputs import open_inputs
+from shipper.read.logs import Log
 from shipper.times import SECOND
 
 # Newer Pythons warn of a fork beside threads; the threads of pytest-xdist touch nothing that a worker uses.

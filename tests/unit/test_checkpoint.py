@@ -14,7 +14,7 @@ from shipper.read.position import Position, check_of
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.warm_start import WarmStart
 
-PLACE = Position("0" * 16, "/log/a", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
+PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
 NEW = {"k": PLACE._replace(offset=9), "l.2": PLACE}, {"/log/\udcff": WarmStart("k", 5)}  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order

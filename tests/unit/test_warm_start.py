@@ -4,7 +4,7 @@ from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings
 from shipper.read.position import Position, Reading
-from shipper.sidecar.warm_start import LivePipelines, WarmStart
+from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, by_present_names, read_records, records
 
 
 def reading(key: str, first: str, offset: int, line: bytes) -> Reading:
@@ -29,3 +29,47 @@ def test_an_older_file_that_is_read_late_is_not_skipped() -> None:
     ]
     begins = [live.process(one)[1].warm for one in reads]
     assert begins == [WarmStart("young", 0), *3 * [WarmStart("old", 0)], WarmStart("young", 150)]
+
+
+# Names of logs that earlier versions wrote
+
+
+def place(path: str, source: str, time: str) -> Position:
+    return Position("f", source, path, 1, 1, 5, "", "utf-8", time)
+
+
+def test_names_of_today_stay() -> None:
+    places = {"a": place("/l/X.log.1", "/l/X.log", "1"), "b": place("/l/X (1).log", "/l/X.log b", "2")}
+    warm = {"/l/X.log": WarmStart("a", 7), "/l/X.log b": WarmStart("b", 8), "/gone.log": WarmStart("c", 9)}
+    assert by_present_names(places, warm) == (places, warm)
+
+
+def test_a_former_name_is_replaced() -> None:
+    places = {"a": place("/l/X1.log.1", "/l/X", "1"), "b": place("/l/X1.log", "/l/X", "2")}
+    renamed, warm = by_present_names(places, {"/l/X": WarmStart("a", 7)})
+    assert {one.source for one in renamed.values()} == {"/l/X1.log"}
+    assert warm == {"/l/X1.log": WarmStart("a", 7)}
+
+
+def test_a_log_that_was_a_part_of_another_begins_with_the_file_that_was_written_then() -> None:
+    places = {
+        "a1": place("/l/a1.log.1", "/l/a", "1"), "a2": place("/l/a1.log", "/l/a", "3"),
+        "b1": place("/l/a2.log.2", "/l/a", "0"), "b2": place("/l/a2.log.1", "/l/a", "2"), "b3": place("/l/a2.log", "/l/a", "4"),
+        "c1": place("/l/a3.log.1", "/l/a", "5"), "c2": place("/l/a3.log", "/l/a", "6"),
+    }  # fmt: skip
+    _, warm = by_present_names(places, {"/l/a": WarmStart("a2", 7)})
+    assert warm == {"/l/a1.log": WarmStart("a2", 7), "/l/a2.log": WarmStart("b2", 0), "/l/a3.log": WarmStart("c1", 0)}
+
+
+def test_a_present_name_has_its_own_start_already() -> None:
+    """A state topic keeps records under former names for ever."""
+    places = {"a": place("/l/X.log.1", "/l/X", "1"), "b": place("/l/X.log", "/l/X.log", "2")}
+    stored = records([Advance(key, one, WarmStart(key, 3)) for key, one in places.items()])
+    renamed, warm = read_records({key: value for key, value in stored.items() if value is not None})
+    assert {one.source for one in renamed.values()} == {"/l/X.log"}
+    assert warm == {"/l/X.log": WarmStart("b", 3)}
+
+
+def test_a_start_in_a_file_whose_position_is_gone_stays() -> None:
+    _, warm = by_present_names({"a": place("/l/X.log", "/l/X", "1")}, {"/l/X": WarmStart("gone", 7)})
+    assert warm == {"/l/X.log": WarmStart("gone", 7)}

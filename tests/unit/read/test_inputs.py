@@ -13,8 +13,8 @@ import pytest
 from shipper.errors import UsageError
 from shipper.model import LogFile
 from shipper.read.files import Read, open_bytes
-from shipper.read.inputs import expand, fallback_time, open_inputs, source_name
-from shipper.times import EPOCH
+from shipper.read.inputs import TailInput, expand, fallback_time, find, open_inputs
+from shipper.times import EPOCH, SECOND
 
 FIRST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
 LATER = "2017-02-15T00:00:00.000000Z|0|1412|6452|pfrad|x"
@@ -60,38 +60,6 @@ def test_fallback_is_the_modification_time(tmp_path: Path) -> None:
 # Which files make one log
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "MultiFactorAuthRadiusSvc.log",
-        "MultiFactorAuthRadiusSvc.log.1",
-        "MultiFactorAuthRadiusSvc.log.2.gz",
-        "MultiFactorAuthRadiusSvc-20170214.log.gz",
-        "MultiFactorAuthRadiusSvc_2017-02-14.log",
-        "2017_MultiFactorAuthRadiusSvc-.txt",
-        "MultiFactorAuthRadiusSvc",
-        "MultiFactorAuth1Radius2Svc3.bak",
-    ],
-)
-def test_rotated_files_belong_to_one_log(name: str) -> None:
-    assert source_name(f"/logs/{name}") == "/logs/MultiFactorAuthRadiusSvc"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/logs/MultiFactorAuthSvc.log",
-        "/logs/MultiFactorAuthRadiusSvc copy.log",
-        "/logs/multifactorauthradiussvc.log",
-        "/other/MultiFactorAuthRadiusSvc.log",
-        "/logs/1/MultiFactorAuthRadiusSvc.log",
-        "/logs1/MultiFactorAuthRadiusSvc.log",
-    ],
-)
-def test_other_names_and_folders_are_other_logs(path: str) -> None:
-    assert source_name(path) != "/logs/MultiFactorAuthRadiusSvc"
-
-
 def test_folder_may_be_written_in_several_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log(tmp_path, "a.log", "2017-02-14T00:00:00Z")
     log(tmp_path, "a.log.1", "2017-02-13T00:00:00Z")
@@ -129,6 +97,99 @@ def test_file_without_time_stamp_is_placed_by_its_modification_time(tmp_path: Pa
 
     assert sources(tmp_path / "a.*", deterministic=False) == [["a.log.1", "a.log.0", "a.log"]]
     assert sources(tmp_path / "a.*", deterministic=True) == [["a.log.0", "a.log.1", "a.log"]]
+
+
+# When names mislead
+
+
+def span(path: Path, *minutes: float, text: str = "x") -> Path:
+    """A log with a line at each of these minutes after midnight."""
+    stamps = (f"2017-02-14T{int(m) // 60:02}:{int(m) % 60:02}:{m % 1 * 60:09.6f}Z" for m in minutes)
+    data = "".join(f"{stamp}|0|1|2|pfrad|{text}\n" for stamp in stamps).encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def planned(*paths: Path, timeout: float = 10) -> list[tuple[list[str], str | None]]:
+    with open_inputs(map(str, paths), exchange_timeout=int(timeout * 60 * SECOND)) as (logs, _):
+        return [([os.path.basename(one.path) for one in log.inputs], log.apart) for log in logs]
+
+
+@pytest.mark.parametrize("name", ["a.log.1", "a.log.1.gz"])
+def test_a_file_that_begins_before_the_newest_line_of_its_log_is_a_log_of_its_own(tmp_path: Path, name: str) -> None:
+    old, other, new = span(tmp_path / name, 0, 60), span(tmp_path / "a (1).log", 49.999, 70), span(tmp_path / "a.log", 60.5, 90)
+
+    assert planned(old, other, new) == [
+        ([name, "a.log"], None),
+        (
+            ["a (1).log"],
+            f"{other} is read as a log of its own, whatever its name says: it begins at 2017-02-14T00:49:59.940000Z, and "
+            f"{old} goes on until 2017-02-14T01:00:00.000000Z",
+        ),
+    ]
+
+
+def test_files_that_overlap_by_the_timeout_are_one_log(tmp_path: Path) -> None:
+    paths = span(tmp_path / "a.log.1", 0, 60), span(tmp_path / "a.log", 50, 90)
+
+    assert len(planned(*paths)) == 1
+    assert len(planned(*paths, timeout=9.999)) == 2
+    assert len(planned(*paths, timeout=60)) == 1
+
+
+def test_the_newest_line_of_all_files_before_counts(tmp_path: Path) -> None:
+    """The second file is within the first one, and neither hides the other's end from the third."""
+    paths = span(tmp_path / "a.log.1", 0, 200), span(tmp_path / "a.log.2", 195, 196), span(tmp_path / "a.log", 197, 300)
+    late = span(tmp_path / "a.log.3", 188, 400)
+
+    assert planned(*paths) == [(["a.log.1", "a.log.2", "a.log"], None)]
+    assert [names for names, _ in planned(*paths, late)] == [["a.log.1", "a.log.2", "a.log"], ["a.log.3"]]
+
+
+def test_each_file_that_is_set_apart_is_a_log_of_its_own(tmp_path: Path) -> None:
+    paths = [span(tmp_path / f"a_{number}.log", number, 100 + number) for number in range(3)]
+
+    assert [names for names, _ in planned(*paths)] == [["a_0.log"], ["a_1.log"], ["a_2.log"]]
+    with open_inputs(map(str, paths)) as (logs, _):
+        assert len({log.name for log in logs}) == 3
+
+
+def test_only_the_end_of_a_file_tells_how_far_it_goes(tmp_path: Path) -> None:
+    """What is undated behind its last line with a time stamp says nothing, as long as that is near."""
+    path = span(tmp_path / "a.log.1", 0, 60)
+    other = span(tmp_path / "a.log", 5)
+    with open(path, "ab") as file:
+        file.write(b"no date\n" * 8000)
+    assert len(planned(path, other)) == 2
+    with open(path, "ab") as file:
+        file.write(b"no date\n" * 1000)
+    assert len(planned(path, other)) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("lines", [1, 5000])
+def test_the_end_of_a_file_in_another_encoding(tmp_path: Path, encoding: str, lines: int) -> None:
+    mark = "" if encoding == "utf-8-sig" else "\ufeff"
+    text = "".join(f"2017-02-14T01:00:00Z|0|1|2|pfrad|\u00e4\u4e0a{number}\r\n" for number in range(lines))
+    text = f"{mark}2017-02-14T00:00:00Z|0|1|2|pfrad|x\r\n{text}"
+    (tmp_path / "a.log.1").write_bytes(text.encode(encoding) + b"\r")
+
+    assert len(planned(tmp_path / "a.log.1", span(tmp_path / "a.log", 5))) == 2
+
+
+def test_a_file_without_a_time_stamp_is_never_set_apart(tmp_path: Path) -> None:
+    paths = [span(tmp_path / "a.log.1", 0, 600), tmp_path / "a.log.0", span(tmp_path / "a.log", 601)]
+    paths[1].write_bytes(b"no date\n")
+    os.utime(paths[1], ns=(0, 1_487_041_039 * 10**9))  # within the first
+
+    assert planned(*paths) == [(["a.log.1", "a.log.0", "a.log"], None)]
+
+
+def test_a_damaged_file_goes_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    path = span(tmp_path / "a.log.1.gz", 0, 60)
+    path.write_bytes(path.read_bytes()[:-8])
+
+    assert [names for names, _ in planned(path, span(tmp_path / "a.log", 5))] == [["a.log.1.gz"], ["a.log"]]
 
 
 def test_order_numbers_say_where_each_file_stood_on_the_command_line(tmp_path: Path) -> None:
@@ -179,8 +240,31 @@ def test_glob_that_matches_nothing(tmp_path: Path) -> None:
     assert fault(tmp_path / "*.log") == f"no file matches {tmp_path}/*.log; give a log file, a glob or - for standard input"
 
 
-def test_directory(tmp_path: Path) -> None:
-    assert fault(tmp_path) == f"{tmp_path} is a directory; name its files, for example '{tmp_path}/*.log'"
+def test_a_folder_means_its_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "logs [1]"
+    names = ["X (1).log", "X-20170214.log.gz", "X.LOG", "X.log", "X.log.1", "Y.log"]
+    for name in [*names, "X.log~", "X.log.bak", "X.txt", "X.json", ".X.log.swp", ".hidden.log", "log"]:
+        log(folder, name)
+    log(folder / "below.log", "Z.log")
+
+    assert expand([str(folder)]) == [str(folder / name) for name in names]
+    assert expand([f"{folder}/"]) == [f"{folder}/{name}" for name in names]
+    monkeypatch.chdir(folder)
+    assert expand([".", str(folder / "X.txt")]) == [*(f"./{name}" for name in names), str(folder / "X.txt")]
+    assert set(find([TailInput(str(folder))]).paths) == {str(folder / name) for name in names}
+
+
+def test_a_folder_without_logs(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"")
+
+    assert fault(tmp_path) == f"{tmp_path} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; name its files"
+
+
+def test_an_input_of_run_that_is_a_file_as_it_stands_is_no_glob(tmp_path: Path) -> None:
+    path = log(tmp_path / "logs [prod]", "a[1].log")
+    log(tmp_path / "logs [prod]", "a1.log")
+
+    assert find([TailInput(str(path))]).paths == {str(path)}
 
 
 def test_dangling_link(tmp_path: Path) -> None:

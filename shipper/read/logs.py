@@ -1,0 +1,137 @@
+"""A log is a number of files: which of the files to read make which log, and in which order. I/O.
+
+Names say what belongs together, and times where a name misleads: see `rotation`.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from shipper.errors import RunError
+from shipper.model import LogFile
+from shipper.read.files import STDIN, Read, open_bytes, size_of
+from shipper.read.identity import TAIL_SPAN, StampOf, last_stamp
+from shipper.read.rotation import is_another_log, name_apart, source_name, why_apart
+from shipper.times import BEFORE_ALL, SECOND, StampReader
+
+EXCHANGE_TIMEOUT = 600 * SECOND  # nanoseconds, the default
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file to read.
+
+    Attributes:
+        path: how to open it; `-` for standard input.
+        file: what its events share.
+        order: where it stood among the arguments, from 0.
+        dated: it has a time stamp.
+    """
+
+    path: str
+    file: LogFile
+    order: int
+    dated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log with its rotated files, in the order in which they were written.
+
+    `apart` is a sentence that says why the file is not read with the others of its log's name.
+    """
+
+    name: str
+    inputs: tuple[Input, ...]
+    apart: str | None = None
+
+
+def logs_of(inputs: Iterable[Input], timeout: int, stamp_of: StampOf | None = None) -> list[Log]:
+    """The logs that files make, in the order of their first time stamps.
+
+    Args:
+        inputs: in any order.
+        timeout: how far, in nanoseconds, a file may reach back behind the newest line of those before it.
+        stamp_of: for lines that do not begin as MFA Server writes them.
+    """
+    reader = StampReader()
+
+    def begin(given: Input) -> tuple[int, str]:
+        return reader.read(given.file.time) or 0, given.path
+
+    named: dict[str, list[Input]] = {}
+    for member in sorted(inputs, key=begin):
+        named.setdefault(STDIN if member.path == STDIN else source_name(member.path), []).append(member)
+    logs = [log for name, members in named.items() for log in _divided(name, members, timeout, stamp_of)]
+    return sorted(logs, key=lambda log: begin(log.inputs[0]))
+
+
+def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampOf | None) -> Iterator[Log]:
+    """The log that files of one name make, and one for each file that their times show to be of another."""
+    reader = StampReader()
+    kept: list[Input] = []
+    newest = (BEFORE_ALL, "", "")
+    for number, member in enumerate(members, 1):
+        first = reader.read(member.file.time) or 0
+        if member.dated and is_another_log(first, newest[0], timeout):
+            why = why_apart(member.path, member.file.time, *newest[1:])
+            yield Log(name_apart(name, member.file.fingerprint), (member,), why)
+            continue
+        kept.append(member)
+        if number < len(members):
+            end = _last_stamp(member, stamp_of)
+            newest = max(newest, (BEFORE_ALL if end is None else reader.read(end) or 0, end or "", member.path))
+    yield Log(name, tuple(kept))
+
+
+def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
+    """The last time stamp of a file, which for a compressed one takes reading it all."""
+    size = size_of(member.path)
+    if size is None:
+        with open_bytes(member.path) as opened:
+            tail, size = _end_of(readable(opened))
+    else:
+        with open(member.path, "rb") as file:
+            file.seek(_tail_begin(size))
+            tail = file.read(size - file.tell())
+    return last_stamp(tail, member.file.encoding, stamp_of, whole=size == len(tail))
+
+
+def _tail_begin(size: int) -> int:
+    """Where the end of a file begins, on a whole character of UTF-16."""
+    return max(0, size - TAIL_SPAN) & ~1
+
+
+def _end_of(read: Read) -> tuple[bytes, int]:
+    """The end of what can be read, and how long all of it is."""
+    tail, size = b"", 0
+    while block := read(TAIL_SPAN):
+        tail, size = tail + block, size + len(block)
+        tail = tail[_tail_begin(size) - (size - len(tail)) :]
+    return tail, size
+
+
+def readable(read: Read) -> Read:
+    """The same bytes, ending where they cannot be read. Whoever ships them reports that."""
+
+    def reading(size: int) -> bytes:
+        try:
+            return read(size)
+        except RunError:
+            return b""
+
+    return reading
+
+
+def listing(logs: Iterable[Log]) -> list[str]:
+    """Lines for a person: each log, its files in the order in which they are read, and why one was set apart."""
+    lines: list[str] = []
+    for log in logs:
+        folder = os.path.dirname(log.inputs[0].path)  # as the user wrote it
+        lines.append("standard input" if log.name == STDIN else os.path.join(folder, os.path.basename(log.name)))
+        for member in log.inputs:
+            path = "-" if member.path == STDIN else member.path
+            lines.append(f"  {path}, from {member.file.time}" if member.dated else f"  {path}, without a time stamp")
+        if log.apart:
+            lines.append(f"  note: {log.apart}")
+    return lines
