@@ -44,6 +44,7 @@ ACTION_WORDS = {
     "auth": "primary-auth-result",
     "Pfauth not performed": "mfa-not-performed",
     "Exception in Authentication Ext": "mfa-error",
+    "Challenge requested": "mfa-request",
     "changed user": "user-change",
     "added new user": "user-add",
     "deleted user record": "user-delete",

@@ -3,7 +3,7 @@
 A line is what it captured, not what its pattern is called: `azure_mfa.auth_result` makes a verdict,
 `azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
 `azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` a status and
-`azure_mfa.nps.state` a request. So a pattern of your own gets the full treatment when it captures the
+`azure_mfa.nps.state`, or the action `mfa-request`, a request. So a pattern of your own gets the full treatment when it captures the
 same fields.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Literal
 from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
-from shipper.decode.status_codes import StatusCodes
+from shipper.decode.status_codes import SEVERITIES, StatusCodes
 from shipper.model import Code, Document, User
 from shipper.times import to_utc
 
@@ -46,7 +46,8 @@ class Facts:
         extra: other captured fields by dotted ECS name.
         action: `event.action` of a line that is no authentication by MFA.
         target: whose record was changed.
-        correlation: what ties a request to its status where no thread does (NPS extension).
+        correlation: what ties a request to its status where no thread does (NPS extension); empty where nothing does.
+        severity, level: `event.severity` and `log.level` of an error of the NPS extension.
         decided: with a code, what it says below `event`.
         status: with a code, what it says below `azure_mfa.status`; shared by all events of the code, so not to be changed.
     """
@@ -62,6 +63,8 @@ class Facts:
     action: str | None = None
     target: User | None = None
     correlation: str | None = None
+    severity: int | None = None
+    level: str | None = None
     decided: Document = field(init=False)
     status: Document = field(init=False)
 
@@ -152,13 +155,16 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
     action, target = rest.pop("event.action", None), rest.pop("user.target", None)
     nps = rest.get("azure_mfa.nps.result")
     extra = tuple(rest.items())
-    if nps is not None or "azure_mfa.nps.state" in rest:
-        correlation = str(rest.get("azure_mfa.request.id", "")).lower() or None
+    if nps is not None or "azure_mfa.nps.state" in rest or action == "mfa-request":
+        correlation = str(rest.get("azure_mfa.request.id", "")).lower()
         if nps is None:
             return Facts("request", message, user=user, extra=extra, correlation=correlation)
         return Facts("status", message, user=user, verdict=verdict, code=codes.nps(nps), extra=extra, correlation=correlation)
     if action is not None:
-        return Facts("log", message, user=user, verdict=verdict, extra=extra, action=action, target=target)
+        severity, level = _grade(rest, action, codes)
+        return Facts(
+            "log", message, user, verdict=verdict, extra=extra, action=action, target=target, severity=severity, level=level
+        )
     if number is not None:
         return Facts("status", message, code=codes.number(number), extra=extra)
     if result is not None:
@@ -169,7 +175,19 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
         return Facts("result", message, user=user, verdict=verdict, code=code, extra=extra)
     if arguments is not None:
         return Facts("request", message, user=user, arguments=arguments, extra=extra)
-    return Facts("log", message, user=user, extra=extra)
+    severity, level = _grade(rest, None, codes)
+    return Facts("log", message, user, extra=extra, severity=severity, level=level)
+
+
+def _grade(fields: Document, action: str | None, codes: StatusCodes) -> tuple[int | None, str | None]:
+    """`event.severity` and `log.level` by the error code of the NPS extension, if the message has one."""
+    code = fields.get("error.code")
+    if code is None:
+        return None, None
+    row = codes.nps_tables.error(code, str(fields.get("error.message", "")))
+    if row is not None:
+        return SEVERITIES[row.severity] if row.severity else None, row.level
+    return (SEVERITIES["medium"], "error") if action == "mfa-error" else (None, None)
 
 
 def _named_user(fields: Document) -> User | None:

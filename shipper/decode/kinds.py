@@ -18,7 +18,7 @@ Part = tuple[Document, Document, User | None, Exchange | None]
 def _request(line: Line, state: LogState, counts: Counts) -> Part:
     counts.requests += 1
     _, _, event_id, stamp, time, context, facts, _ = line
-    thread = facts.correlation or context.thread
+    thread = context.thread if facts.correlation is None else facts.correlation
     event: Document = {
         "id": event_id,
         "dataset": context.dataset,
@@ -31,7 +31,7 @@ def _request(line: Line, state: LogState, counts: Counts) -> Part:
     }
     azure: Document = {"request": {"arguments": facts.arguments}} if facts.arguments else {}
     azure["exchange"] = {"id": event_id}
-    if thread is not None:
+    if thread:
         exchange = Exchange(time, stamp, event_id, facts.user, shared_json(facts.user, context.process))
         counts.given_up += state.exchanges.request(thread, exchange)
     return event, azure, facts.user, None
@@ -62,10 +62,12 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
 
 
 def _status(line: Line, state: LogState, counts: Counts) -> Part:
-    counts.statuses += 1
     _, _, _, stamp, time, context, facts, tags = line
-    thread = facts.correlation or context.thread
+    thread = context.thread if facts.correlation is None else facts.correlation
     exchange = state.exchanges.belonging(thread, time, state.newest)
+    if exchange is None and facts.correlation is not None:
+        return _result(line, state, counts)  # the NPS extension writes no challenge for a push notification
+    counts.statuses += 1
     verdict = facts.verdict or (exchange.verdict if exchange else None)
     event = _decided(line, counts, END, "mfa-status", verdict)
     azure: Document = {"status": facts.status}
@@ -100,6 +102,8 @@ def _log(line: Line, state: LogState, counts: Counts) -> Part:
         event["category"], event["type"], outcome = ACTIONS[facts.action]
         event["action"] = facts.action
         event["outcome"] = facts.verdict or outcome
+    if facts.severity is not None:
+        event["severity"] = facts.severity
     event["module"] = MODULE
     return event, {}, facts.user, None
 

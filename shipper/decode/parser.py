@@ -176,7 +176,7 @@ class Parser:
             document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
         if context.process is not None:
             document["process"] = context.process
-        document["log"] = self._log(context.level, offset)
+        document["log"] = self._log(context.level or facts.level, offset)
         if request_id is not None:
             azure.setdefault("request", {})["id"] = request_id
         if azure:

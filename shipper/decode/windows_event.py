@@ -2,6 +2,8 @@
 
 Read are the JSON of `Get-WinEvent | ConvertTo-Json -Compress` and of Winlogbeat, and the XML of
 `wevtutil qe /f:xml`. The field names are those of the Windows event schema and of Winlogbeat's reference.
+The text of an event that was not rendered is what its data say. An event without any text is one
+all the same, as long as its provider shows that it is a Windows event.
 """
 
 import re
@@ -33,7 +35,7 @@ class WindowsEvent(NamedTuple):
 
 
 def read_event(line: str) -> WindowsEvent | None:
-    """The event of a line, or None if it is none, or has no time or no message."""
+    """The event of a line, or None if it is none, has no time, or has neither a message nor a provider."""
     if len(line) > LONGEST:
         return None
     if line.startswith("{"):
@@ -54,14 +56,15 @@ def _from_json(line: str) -> WindowsEvent | None:
         level = _text(_mapping(document.get("log")).get("level"))
         return _event(
             document.get("@timestamp"), level, process.get("pid"), _mapping(process.get("thread")).get("id"),
-            log.get("provider_name"), document.get("message"), log.get("computer_name"),
+            log.get("provider_name"), document.get("message") or _data(log.get("event_data") or log.get("user_data")),
+            log.get("computer_name"),
         )  # fmt: skip
     time = document.get("TimeCreated")
     if isinstance(time, Mapping):  # with a calculated property, as some scripts write it
         time = time.get("value") or time.get("DateTime")
     return _event(
         time, document.get("LevelDisplayName") or document.get("Level"), document.get("ProcessId"), document.get("ThreadId"),
-        document.get("ProviderName"), document.get("Message"), document.get("MachineName"),
+        document.get("ProviderName"), document.get("Message") or _data(document.get("Properties")), document.get("MachineName"),
     )  # fmt: skip
 
 
@@ -91,11 +94,19 @@ def _from_xml(line: str) -> WindowsEvent | None:
 
 def _event(time: Any, level: Any, pid: Any, tid: Any, provider: Any, message: Any, host: Any) -> WindowsEvent | None:
     stamp = _stamp(time)
-    if stamp is None or not isinstance(message, str) or not message:
+    message = message if isinstance(message, str) else ""
+    if stamp is None or not (message or _text(provider)):
         return None
     name = _text(level)
     level = None if name is None else _LEVELS.get(name.lower(), name.lower())
     return WindowsEvent(stamp, level, _text(pid), _text(tid), _text(provider), message, _text(host))
+
+
+def _data(data: Any) -> str:
+    """The texts of an event's data in JSON: of `{"param1": "…"}`, of `[{"Value": "…"}]`, as one text."""
+    values = data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ()
+    found = [_mapping(value).get("Value") if isinstance(value, Mapping) else value for value in values]
+    return " ".join(text for text in found if isinstance(text, str) and text)
 
 
 def _stamp(time: Any) -> str | None:
