@@ -108,10 +108,11 @@ def parse(**options: Any) -> Counts:
 @PATTERNS
 @CODES
 def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Say what a log line, a status code, a constant or words of a description mean.
+    """Say what a log line, a status code, a constant, a name of the NPS extension or words of a description mean.
 
     \b
       mfa-shipper explain 21
+      mfa-shipper explain ESTS_TOKEN_ERROR
       mfa-shipper explain no response
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -

@@ -1,8 +1,8 @@
 """`explain`: what a status code or a line of the log means, in plain words. Pure.
 
-A text is taken as the first of these that fits: a code (`21`), a constant
-(`SUCCESS_PHONE_APP_AUTHENTICATED`), words that rows of the code table hold (`no response`), a line,
-or the message of one. Events are those that `parse` makes of a file with just these lines.
+A text is taken as the first of these that fits: a code (`21`), a result name or an error code of the
+NPS extension (`PhoneAppDenied`, `ESTS_TOKEN_ERROR`), a constant (`SUCCESS_PHONE_APP_AUTHENTICATED`), words
+that rows of the code table hold (`no response`), a line, or the message of one. Events are those that `parse` makes of a file with just these lines.
 """
 
 import io
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import regex
 
-from shipper.commands.codes import describe, table, wrap
+from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
@@ -36,6 +36,7 @@ _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“
 _SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are invisible spaces
 _CODE = re.compile(r"(?:(?:status|code|rawCallStatus)\s*[:=]?\s*|#)?([-\u2212\u2013]?[0-9]{1,18})", re.I)
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_ERROR_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:ERROR|WARNING)")
 _LIKE_A_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|\{|<Event|.*\|", re.S)
 
 TAGS = {
@@ -83,7 +84,7 @@ def explain(text: str, library: Library) -> str:
         found = _first_match(library.messages, line)
         if found:
             note = "This is the message of a line, without the line's head; there is no event without one.\n\n"
-            return note + _matched("message", *found) + _meaning(interpret(line, *found, library.codes))
+            return note + _matched("message", *found) + _meaning(interpret(line, *found, library.codes), library.codes)
         if _CONSTANT.fullmatch(line):
             return _unknown(line, library.codes.result(line, None))
         if not _LIKE_A_LINE.match(line):
@@ -105,18 +106,38 @@ def _of_codes(text: str, codes: StatusCodes) -> str | None:
     if number:
         code = codes.number(int(number[1].replace("\u2212", "-").replace("\u2013", "-")))
         return describe(code) if code.known else _unknown(number[1], code)
+    named = _of_nps_name(text, codes)
+    if named:
+        return named
     folded = text.casefold()
     rows = [code for code in codes.codes.values() if folded in ((code.constant or "").casefold(), code.description.casefold())]
     rows = rows or codes.search(text) or codes.search(text.replace("-", " "))
     if len(rows) == 1:
         return describe(rows[0])
     if not rows:
-        return None
+        return next(
+            (answer for name in _nps_names(codes) if name.casefold() == folded and (answer := _of_nps_name(name, codes))), None
+        )
     listed = table(rows, ("code", "description", "class", "outcome", "prompted", "method"))
     return f"{len(rows)} codes for {_show(text)}:\n\n{listed}\nAll about one of them: mfa-shipper explain {rows[-1].number}\n"
 
 
+def _nps_names(codes: StatusCodes) -> list[str]:
+    return [*codes.nps_tables.results, *codes.nps_tables.errors]
+
+
+def _of_nps_name(name: str, codes: StatusCodes) -> str | None:
+    """The answer if this is a name that the NPS extension gives, spelled as it does, else None."""
+    tables = codes.nps_tables
+    if name in tables.results:
+        return describe_result(name, tables.results[name], tables.meanings[name])
+    return describe_error(name, tables.errors[name]) if name in tables.errors else None
+
+
 def _unknown(name: str, code: Code) -> str:
+    if _ERROR_CODE.fullmatch(name):
+        sentence = f"{name} is in no table. Where the NPS extension writes it about a sign-in, the event is an mfa-error with it in error.code, severity medium."
+        return f"{wrap(sentence)}\n"
     sentence = f"{name} is not in the code table. It is shipped as class unknown, severity medium, and counted; the outcome is that of the verdict."
     return f"{wrap(sentence)}\n\n{describe(code)}"
 
@@ -127,7 +148,10 @@ def _nothing(text: str, codes: StatusCodes) -> str:
         for code in codes.codes.values()
         for word in re.findall(r"[a-z]{3,}", f"{code.description} {code.status_class}".casefold())
     }
-    near = [match for word in text.casefold().split()[:8] for match in get_close_matches(word, sorted(known), 1, cutoff=0.65)]
+    names = {name.casefold(): name for name in _nps_names(codes)}
+    candidates = sorted({*known, *names})
+    near = [match for word in text.casefold().split()[:8] for match in get_close_matches(word, candidates, 1, cutoff=0.65)]
+    near = [names.get(match, match) for match in near]
     hint = (
         f"did you mean {' '.join(near)}?"
         if near
@@ -175,18 +199,27 @@ def _of_line(line: str, document: Document, library: Library) -> str:
                 library.messages, message
             )
         pattern, captured = inner or (None, {})
-        text += _meaning(interpret(message, pattern, captured, library.codes))
+        text += _meaning(interpret(message, pattern, captured, library.codes), library.codes)
     text += "".join(f"\n{wrap(TAGS[tag])}\n" for tag in document.get("tags", ()) if tag in TAGS)
     return f"{text}\nThe event:\n\n{_json(document)}\n"
 
 
-def _meaning(facts: Facts) -> str:
+def _meaning(facts: Facts, codes: StatusCodes) -> str:
     """The facts of a message in words."""
+    extra = dict(facts.extra)
     words = [VERDICTS[facts.verdict or "unknown"]] if facts.kind in ("verdict", "result") else []
-    if facts.kind in KINDS:
+    if facts.action is not None:
+        words.append(f"It is shipped with event.action {facts.action}.")
+    elif facts.kind in KINDS:
         words.append(KINDS[facts.kind])
     text = "".join(f"{wrap(sentence)}\n" for sentence in words)
-    if facts.code is not None:
+    result, state = str(extra.get("azure_mfa.nps.result", "")), str(extra.get("azure_mfa.nps.response_state", ""))
+    error = codes.nps_tables.error(str(extra.get("error.code", state)), str(extra.get("error.message", "")))
+    if error is not None:
+        text += ("\n" if text else "") + describe_error(error.code, [error])
+    if result in codes.nps_tables.results:
+        text += ("\n" if text else "") + (_of_nps_name(result, codes) or "")
+    elif facts.code is not None:
         name = str(facts.code.number if facts.code.number is not None else facts.code.constant or facts.code.description)
         text += ("\n" if text else "") + (describe(facts.code) if facts.code.known else _unknown(name, facts.code))
     return text
