@@ -144,9 +144,17 @@ class Block(NamedTuple):
     labels: Sequence[Label]
 
 
+MOST_SHAPES = 512
+
+
 @dataclass(slots=True)
 class Counts:
-    """What was seen, counted a chunk at a time; the summary and the metrics read it."""
+    """What was seen, counted a chunk at a time; the summary and the metrics read it.
+
+    Attributes:
+        unknown_messages: well-formed lines of a known component whose message no pattern matches; they are among `logs`.
+        shapes: of their messages, numbers and quoted texts replaced; the common ones, `MOST_SHAPES` at most.
+    """
 
     lines: int = 0
     events: int = 0
@@ -169,20 +177,38 @@ class Counts:
     too_long: int = 0
     cache_hits: int = 0
     late: int = 0
+    unknown_messages: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    shapes: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
         """Back to nothing, in place."""
         for name in self.__slots__:
-            setattr(self, name, Counter() if name == "classes" else 0)
+            setattr(self, name, Counter() if name in ("classes", "shapes") else 0)
+
+    def unknown(self, shape: str) -> None:
+        """Count a message of a known component that no pattern matches."""
+        self.unknown_messages += 1
+        self._add_shape(shape, 1)
+
+    def _add_shape(self, shape: str, number: int) -> None:
+        """Where there are too many shapes, the rarer half of them is forgotten: a common one is back at once."""
+        if len(self.shapes) >= MOST_SHAPES and shape not in self.shapes:
+            for rare, _ in self.shapes.most_common()[MOST_SHAPES // 2 :]:
+                del self.shapes[rare]
+        self.shapes[shape] += number
 
     def add(self, other: "Counts") -> None:
         """Add another worker's or source's counts to these."""
         for name in self.__slots__:
+            value = getattr(other, name)
             if name == "classes":
-                self.classes.update(other.classes)
-            else:
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+                self.classes.update(value)
+            elif name == "shapes":
+                for shape, number in value.items():
+                    self._add_shape(shape, number)
+            elif value:
+                setattr(self, name, getattr(self, name) + value)
 
 
 Document = dict[str, Any]

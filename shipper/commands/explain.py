@@ -16,6 +16,8 @@ import orjson
 import regex
 
 from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
+from shipper.commands.terminal import printable
+from shipper.decode.ecs import is_known
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
@@ -48,6 +50,7 @@ KINDS = {
     "request": "A sign-in begins, and the user is to be asked. The verdict (authResult) and the status (rawCallStatus) follow on the same thread.",
     "log": "A well-formed line that is not an authentication. It is shipped with event.action log.",
 }
+UNKNOWN = "An unknown message: the line is one of a known service, but says nothing that a pattern knows. It is counted: in the sums of parse, and as mfa_shipper_unknown_messages_total."
 VERDICTS = {
     "success": "The verdict: the sign-in succeeded.",
     "failure": "The verdict: the sign-in failed.",
@@ -119,7 +122,7 @@ def _of_codes(text: str, codes: StatusCodes) -> str | None:
             (answer for name in _nps_names(codes) if name.casefold() == folded and (answer := _of_nps_name(name, codes))), None
         )
     listed = table(rows, ("code", "description", "class", "outcome", "prompted", "method"))
-    return f"{len(rows)} codes for {_show(text)}:\n\n{listed}\nAll about one of them: mfa-shipper explain {rows[-1].number}\n"
+    return f"{len(rows)} codes for {printable(text)}:\n\n{listed}\nAll about one of them: mfa-shipper explain {rows[-1].number}\n"
 
 
 def _nps_names(codes: StatusCodes) -> list[str]:
@@ -195,6 +198,8 @@ def _of_line(line: str, document: Document, library: Library) -> str:
         if inner:
             text += _matched("message", *inner)
         elif message:
+            if is_known(document["event"].get("provider")):
+                text += f"{wrap(UNKNOWN)}\n\n"
             text += "No MESSAGE_ pattern matches the message. How far each of them fits:\n\n" + _how_far(
                 library.messages, message
             )
@@ -252,7 +257,7 @@ def _matched(part: str, pattern: Pattern, captured: Document) -> str:
 
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return _show(_short(text, SHOWN)) or "(empty)"
+    return printable(_short(text, SHOWN)) or "(empty)"
 
 
 def _how_far(patterns: tuple[Pattern, ...], text: str) -> str:
@@ -303,25 +308,20 @@ def _stop(pattern: Pattern, text: str, length: int) -> str:
     """The text as far as it fits, with a caret behind it."""
     if length < len(text):
         head = f"{_definition(pattern)} fits {length} of {len(text)} characters:"
-        why = f"no match can go on with {_show(_short(text[length:], BEHIND))}"
+        why = f"no match can go on with {printable(_short(text[length:], BEHIND))}"
     else:
         length = certain(pattern, text)
         head = (
             f"{_definition(pattern)} finds no fault but wants more text; its fixed parts fit {length} of {len(text)} characters:"
         )
         rest = text[length:]
-        why = f"then comes {_show(_short(rest, BEHIND))}" if rest else "here it ends, and more was expected"
-    left = ("…" if length > BEFORE else "") + _show(text[max(0, length - BEFORE) : length])
+        why = f"then comes {printable(_short(rest, BEHIND))}" if rest else "here it ends, and more was expected"
+    left = ("…" if length > BEFORE else "") + printable(text[max(0, length - BEFORE) : length])
     return f"{head}\n  {left}\n  {' ' * _width(left)}^ {why}\n"
 
 
 def _short(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
-
-
-def _show(text: str) -> str:
-    """The text with its control characters escaped, so that a log cannot send commands to the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _json(document: Document) -> str:

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shipper.commands.terminal import printable
 from shipper.model import Counts
 
+SHAPES = 3  # of unknown messages, in the sums
 EVERY = 0.1  # seconds between two drawings of the bar
 
 
@@ -36,7 +38,23 @@ def summary(counts: Counts, seconds: float) -> str:
     seen = [f"{number:,} {note}" for note, number in notes.items() if number]
     if seen:
         lines.append("  note: " + ", ".join(seen))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_not_understood(c)])
+
+
+def _not_understood(c: Counts) -> list[str]:
+    """What the sums say of lines that are shipped without being understood; nothing where there are none."""
+    lines = []
+    if c.unknown_messages:
+        common = c.shapes.most_common(SHAPES)
+        lines.append(f"  unknown messages {c.unknown_messages:,}" + (", the commonest:" if len(c.shapes) > SHAPES else ":"))
+        width = max(len(f"{number:,}") for _, number in common)
+        lines += [f'    {number:>{width},}  "{printable(shape)}"' for shape, number in common]
+    understood = c.lines - c.unparsed - c.unknown_messages
+    if understood * 2 < c.lines:
+        lines.append(
+            f"  less than half of the lines were understood: {understood:,} of {c.lines:,}; mfa-shipper explain LINE says why"
+        )
+    return lines
 
 
 class Progress:

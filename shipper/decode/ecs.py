@@ -60,6 +60,11 @@ def dataset(component: str) -> str:
     return f"{MODULE}.{_DATASETS.get(lower, lower.replace('-', '_').replace(' ', '_'))}"
 
 
+def is_known(component: str | None) -> bool:
+    """True for a component whose messages the built-in patterns know."""
+    return component is not None and component.lower() in _DATASETS
+
+
 class Envelope:
     """Adds to a document what all events of a run carry."""
 

@@ -25,6 +25,8 @@ from shipper.times import to_utc
 Kind = Literal["request", "verdict", "status", "result", "log"]
 
 _QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  the quotes that copies of a log hold
+_VARYING = re.compile(r"'[^']*(?:'|$)|\"[^\"]*(?:\"|$)|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]+")
+_SHAPED = 160  # characters of a message that its shape is made of
 _MOST_ARGUMENTS = 32  # the service writes two; a bound keeps the time linear on a hostile line
 _ARGUMENT = re.compile(
     rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S
@@ -47,6 +49,7 @@ class Facts:
         action: `event.action` of a line that is no authentication by MFA.
         target: whose record was changed.
         correlation: what ties a request to its status where no thread does (NPS extension); empty where nothing does.
+        shape: of a message that no pattern matches, what it has in common with others like it.
         severity, level: `event.severity` and `log.level` of an error of the NPS extension.
         decided: with a code, what it says below `event`.
         status: with a code, what it says below `azure_mfa.status`; shared by all events of the code, so not to be changed.
@@ -63,6 +66,7 @@ class Facts:
     action: str | None = None
     target: User | None = None
     correlation: str | None = None
+    shape: str | None = None
     severity: int | None = None
     level: str | None = None
     decided: Document = field(init=False)
@@ -137,10 +141,21 @@ TYPES: dict[str, Callable[[str], Any] | None] = {
 }
 
 
+def shape_of(message: str) -> str:
+    """What a message has in common with others like it: quoted texts and numbers are replaced, a long one is cut."""
+    cut = message[:_SHAPED]
+    return _VARYING.sub(_blank, cut) + ("…" if len(message) > _SHAPED else "")
+
+
+def _blank(match: re.Match[str]) -> str:
+    quote = match[0][0]
+    return f"{quote}…{quote}" if quote in "'\"" else "#"
+
+
 def interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
     """The facts of a message that `pattern` matched (or none did) with the fields `captured`."""
     if pattern is None:
-        return Facts("log", message)
+        return Facts("log", message, shape=shape_of(message) if message else None)
     rest = dict(captured)
     user = rest.pop("user", None)
     arguments = rest.pop("azure_mfa.request.arguments", None)

@@ -95,6 +95,8 @@ def _result(line: Line, state: LogState, counts: Counts) -> Part:
 def _log(line: Line, state: LogState, counts: Counts) -> Part:
     counts.logs += 1
     _, _, event_id, _, _, context, facts, _ = line
+    if facts.shape is not None and context.known:
+        counts.unknown(facts.shape)
     event: Document = {"id": event_id, "dataset": context.dataset, "kind": "event"}
     if facts.action is None:
         event["action"] = "log"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from shipper.decode.ecs import LEVELS, dataset
+from shipper.decode.ecs import LEVELS, dataset, is_known
 from shipper.decode.facts import Facts, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import WindowsEvent, read_event
@@ -111,15 +111,16 @@ def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
 class Context:
     """What lines of one level, process, thread and component share."""
 
-    __slots__ = ("component", "dataset", "level", "process", "thread")
+    __slots__ = ("component", "dataset", "known", "level", "process", "thread")
 
     def __init__(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> None:
         self.level = None if level is None else LEVELS.get(level, level)
         self.component = component
         self.dataset = dataset(component or "log")
+        self.known = is_known(component)
         process, thread = whole_number(pid or ""), whole_number(tid or "")
-        known = component is not None and process is not None and thread is not None
-        self.thread = f"{component}|{process}|{thread}" if known else None
+        whole = component is not None and process is not None and thread is not None
+        self.thread = f"{component}|{process}|{thread}" if whole else None
         self.process: Document | None = None if process is None else {"pid": process}
         if thread is not None:
             self.process = {**(self.process or {}), "thread": {"id": thread}}
