@@ -47,7 +47,7 @@ format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure the speed against a plain loop, about 15 minutes
+bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 minutes
 	$(BIN)/python -m tests.bench
 
 bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes

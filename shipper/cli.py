@@ -22,20 +22,19 @@ from shipper.model import Counts
 from shipper.secrets import hide, hide_in
 
 
-class Read(click.ParamType[Any]):
-    """The type of an option whose value is read by a function; the text of its ValueError is shown."""
+class Converted(click.ParamType[Any]):
+    """The type of an option whose text is converted by a function; the message of its ValueError is shown."""
 
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+    def __init__(self, name: str, function: Callable[[str], Any]) -> None:
         """`name` stands for the value in the help."""
         self.name = name
-        self._read = read
+        self._function = function
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value of what the user wrote."""
         if not isinstance(value, str):
             return value
         try:
-            return self._read(value)
+            return self._function(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -44,7 +43,7 @@ PATTERNS = click.option(
     "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
     help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
 )  # fmt: skip
-DURATION = Read("duration", duration)
+DURATION = Converted("duration", duration)
 CODES = click.option(
     "--status-codes", type=click.Path(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
 )
@@ -78,18 +77,18 @@ def command() -> None:
     type=click.Choice(["line", "exchange"]),
     default="line",
     show_default=True,
-    help="An event a line, or one a complete exchange.",
+    help="One event per line, or one per complete exchange.",
 )
 @click.option("--syslog-year", metavar="YYYY[-MM]", help="Year of RFC 3164 time stamps: the twelve months from there.")
 @click.option("--syslog-zone", default="UTC", show_default=True, metavar="ZONE", help="Their zone: Europe/Berlin or +01:00.")
 @click.option(
     "--namespace",
-    type=Read("text", namespace),
+    type=Converted("text", namespace),
     default="default",
     show_default=True,
     help="Data stream namespace of elastic-bulk.",
 )
-@click.option("--max-line", type=Read("size", size), default="1MiB", show_default=True, help="A longer line is cut there.")
+@click.option("--max-line", type=Converted("size", size), default="1MiB", show_default=True, help="A longer line is cut there.")
 @click.option(
     "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."
 )
@@ -108,7 +107,7 @@ def parse(**options: Any) -> Counts:
 @PATTERNS
 @CODES
 def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Say what a log line, a status code, a constant, a name of the NPS extension or words of a description mean.
+    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description.
 
     \b
       mfa-shipper explain 21
@@ -117,7 +116,7 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
 
-    Of a line: the patterns that match, what they capture, what it means, the event; where none
+    For a line: the patterns that match, the fields they capture, the meaning, the event; if none
     matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
     """
     from shipper.commands.explain import explain as answer
@@ -134,7 +133,7 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="csv can be given to --status-codes again.",
+    help="The csv can be passed to --status-codes.",
 )
 @CODES
 def codes(form: str, status_codes: Path | None) -> None:
@@ -153,7 +152,7 @@ CONFIG = click.option(
 @command.command()
 @CONFIG
 def run(config_file: str) -> int:
-    """The sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
+    """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
     from shipper.commands.run import run as follow
     from shipper.config.load import load_config
     from shipper.sidecar.log import set_up
@@ -171,7 +170,7 @@ def run(config_file: str) -> int:
 @PATTERNS
 @CODES
 def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> None:
-    """Validate patterns and the code table, your own and the built-in ones; with --config what run would do."""
+    """Validate patterns and the code table, your own and the built-in ones; with --config show what run would do."""
     from shipper.commands.check import check_tables, connect, plan
     from shipper.config.load import load_config
 
@@ -194,7 +193,7 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
 )
 def status(config_file: str, form: str) -> None:
-    """How far a sidecar is: files, positions, lag, dead letters; running or not."""
+    """Show the progress of a sidecar: running or not, files, positions, lag, dead letters."""
     import json
 
     from shipper.commands.status import state, state_text
@@ -210,7 +209,7 @@ def status(config_file: str, form: str) -> None:
 @CONFIG
 @click.argument("letters", required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:
-    """Send dead letters again (those of state_dir, or a file), and take away what was delivered."""
+    """Send dead letters again (those of state_dir, or of a file), and remove those that are delivered."""
     from shipper.commands.replay import replay as send
     from shipper.config.load import load_config
 
@@ -222,14 +221,14 @@ def replay(config_file: str, letters: str | None) -> int:
         with _hiding(secrets):
             delivered, kept = send(config, letters)
     except ClosedPipe:
-        return 0  # the reader has gone away; what it did not take stays
+        return 0  # the reader has gone; letters that it did not take are kept
     _print(f"{delivered} delivered, {kept} refused again and kept\n")
     return 1 if kept else 0
 
 
 @contextlib.contextmanager
 def _hiding(secrets: Collection[str]) -> Iterator[None]:
-    """No error that is raised within shows a secret."""
+    """Hide the secrets in every error that is raised inside."""
     try:
         yield
     except MfaShipperError as error:
@@ -240,16 +239,16 @@ def _hiding(secrets: Collection[str]) -> Iterator[None]:
 
 
 def _print(text: str) -> None:
-    """Print in UTF-8 whatever the locale; a closed pipe is no error."""
+    """Print as UTF-8 in any locale; a closed pipe is no error."""
     with contextlib.suppress(ClosedPipe), open_output(None) as out:
         out.write(text.encode("utf-8", "replace"))
 
 
 def main() -> None:
-    """Run the command; errors become one sentence and an exit status."""
+    """Run the command; an error is shown as one sentence and sets the exit status."""
     # Parsing creates many short-lived objects but no cycles, so the garbage collector would only cost time.
     gc.disable()
-    if sys.stderr is None:  # closed by the caller; print would go to standard output instead
+    if sys.stderr is None:  # closed by the caller; print would fall back to standard output
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         status = command.main(standalone_mode=False)

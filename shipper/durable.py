@@ -1,18 +1,18 @@
-"""Files that survive a loss of power: what was written is on the disk, and so is its name. I/O.
+"""Writes files that survive a loss of power, content and name. I/O.
 
-A new or renamed file is safe only when its folder has been synced as well as its content.
+A new or renamed file is safe only once both its content and its folder have been synced.
 """
 
 import errno
 import os
 import sys
 
-# What file systems answer that cannot sync a folder (network shares, FUSE), or that do not let us open it.
+# The errors of file systems that cannot sync a folder (network shares, FUSE) or do not let us open it.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
 
 def write_durably(path: str, data: bytes, mode: int = 0o640) -> None:
-    """Replace the content of `path`: after a crash there is the old content or the new one, never a part.
+    """Replace the content of `path`: after a crash it has the old content or the new, never a part of it.
 
     Raises:
         OSError: not written; the old content is still there.
@@ -23,10 +23,10 @@ def write_durably(path: str, data: bytes, mode: int = 0o640) -> None:
 
 
 def write_synced(path: str, data: bytes, mode: int = 0o640) -> None:
-    """Create or overwrite a file; its bytes are on the disk when this returns, its name perhaps not yet.
+    """Create or overwrite a file and sync its content, but not its folder: a new name may still be lost.
 
     Raises:
-        OSError: not written, or only in part.
+        OSError: nothing or only a part was written.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
@@ -40,7 +40,7 @@ def write_all(descriptor: int, data: bytes) -> None:
     """Write all of `data`, in as many calls as it takes.
 
     Raises:
-        OSError: a part of it may have been written.
+        OSError: a part may have been written.
     """
     rest = memoryview(data)
     while rest:
@@ -48,23 +48,23 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def rename_durably(source: str, target: str) -> None:
-    """Give the file `source` the name `target`, which it takes from any other file, for good.
+    """Rename `source` to `target`, replacing a file of that name, and sync the folder.
 
     Raises:
-        OSError: not renamed; or renamed, and the name may be lost with a loss of power.
+        OSError: not renamed; or renamed, but a loss of power may undo it.
     """
     os.replace(source, target)
     sync_folder(target)
 
 
 def sync_folder(path: str) -> None:
-    """Make the name of a file that was just created or renamed safe. No effect where folders cannot be synced.
+    """Sync the folder of `path`, which has just been created or renamed. No effect where folders cannot be synced.
 
     Raises:
         OSError: the device failed.
     """
     if sys.platform == "win32":
-        return  # a folder cannot be opened there; NTFS logs its changes by itself
+        return  # Windows cannot open a folder; NTFS keeps a journal of its changes
     try:
         descriptor = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""All errors that a user can meet, in one tree.
+"""All errors that the command reports to its user, in one tree.
 
 MfaShipperError            anything below; its text is one sentence for a person
 ├── UsageError             wrong command line, file, pattern or table: exit status 2
@@ -25,8 +25,8 @@ class PatternError(UsageError):
 
     Args:
         file: path of the grok file, as the user gave it.
-        line: 1-based line number; 0 if the error belongs to no line.
-        fault: what is wrong and how to mend it, in one sentence.
+        line: line number, from 1; 0 if the error is not in a line.
+        fault: what is wrong and how to fix it, in one sentence.
     """
 
     def __init__(self, file: str, line: int, fault: str) -> None:
@@ -34,11 +34,11 @@ class PatternError(UsageError):
 
 
 class TableError(UsageError):
-    """A status code table is wrong; arguments as in `PatternError`."""
+    """A status code table is wrong; arguments are those of `PatternError`, with a line number of at least 1."""
 
     def __init__(self, file: str, line: int, fault: str) -> None:
         super().__init__(f"{file}:{line}: {fault}")
 
 
 class RunError(MfaShipperError):
-    """The command started and could not finish (disk full, damaged input, lost worker)."""
+    """The command started but could not finish: disk full, damaged input, lost worker."""

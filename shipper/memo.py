@@ -1,4 +1,4 @@
-"""A dictionary that computes missing values and stays bounded. Pure."""
+"""A bounded dictionary that computes missing values. Pure."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,11 +10,11 @@ Value = TypeVar("Value")
 class Memo(dict[Key, Value]):
     """Remembers `make(key)` for up to `limit` keys, then forgets them all and starts over.
 
-    `memo[key]` of a known key is a plain dictionary look-up. An exception of `make` is passed on and
-    nothing is stored; None is stored like any other value.
+    For a known key, `memo[key]` is a plain dictionary look-up. If `make` raises, nothing is stored; None is
+    stored like any other value.
 
-    `make` should not be a method of the object that holds the memo: that would be a reference cycle,
-    and `parse` runs with the garbage collector off.
+    `make` must not be a method of the object that holds the memo: that is a reference cycle, which leaks
+    because `parse` disables the garbage collector.
     """
 
     __slots__ = ("_limit", "_make")

@@ -1,4 +1,4 @@
-"""The few shapes that travel between the stages. No behaviour beyond small properties. Pure."""
+"""The values that the stages hand to each other; no behaviour beyond small properties. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 class Chunk(NamedTuple):
     """The bytes of whole lines from one read.
 
-    `data` ends with a line end, except at the end of a file whose last line lacks it. `offset` is
-    where it stands in the decompressed file, in bytes. `cut`: this is one line, cut for its length.
+    Attributes:
+        data: ends with a line end, unless it is the end of a file whose last line has none.
+        offset: position of `data` in the decompressed file, in bytes.
+        cut: True if `data` is the beginning of a single line that is too long.
     """
 
     data: bytes
@@ -23,9 +25,9 @@ class LogFile:
     """What the events of one file share.
 
     Attributes:
-        path: as the events name it; None for standard input.
-        fingerprint: 16 hex digits, the first part of every `event.id` (see `identity`).
-        time: the time stamp that lines before the first valid one take.
+        path: `log.file.path` of its events; None for standard input.
+        fingerprint: 16 hex digits, the first part of every `event.id` (see `read/identity.py`).
+        time: the time stamp of events before the first line that has one.
         encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
     """
 
@@ -36,7 +38,7 @@ class LogFile:
 
 
 class User(NamedTuple):
-    """Who signs in. `key` identifies the person: casefolded `domain\\name`, or the bare name."""
+    """The user of an event. `key` is the same for all spellings: casefolded `domain\\name`, or the bare name."""
 
     name: str
     domain: str | None
@@ -45,7 +47,7 @@ class User(NamedTuple):
 
 
 class Code(NamedTuple):
-    """One row of the status code table; `number` is None for a constant without a code."""
+    """A row of the status code table; `number` is None for a result that has no number."""
 
     number: int | None
     description: str
@@ -58,15 +60,19 @@ class Code(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """False for a code that the table lacks."""
+        """False for a code that is not in the table."""
         return self.status_class != "unknown"
 
 
 class Exchange(NamedTuple):
-    """The request of an authentication whose status has not come yet.
+    """An authentication whose request has been read and whose status has not.
 
-    Times are nanoseconds since 1970 and, beside them, as the log writes them. `shared_json` is the
-    ready JSON text of the fields that its lines share, user and process, with a comma behind.
+    Attributes:
+        start, start_text: time of the request, in nanoseconds since 1970 and as the log writes it.
+        id: `event.id` of the request.
+        user: None if the request names none.
+        shared_json: the fields that all its lines share, user and process, as JSON members with a trailing comma.
+        verdict: outcome of its verdict; None before that has been read.
     """
 
     start: int
@@ -78,15 +84,18 @@ class Exchange(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """An authentication that has its status: an exchange, or a one-line result (start equals end).
-
-    Times are nanoseconds since 1970 and, beside them, as the log writes them.
+    """A completed authentication: an exchange with its status, or a one-line result.
 
     Attributes:
-        position: index of the event that completed it, among the events of its chunk.
-        user: who signs in, None where the log does not say.
+        position: index of the event that completed it among the events of its chunk.
+        user: None if the log does not name the user.
         id: `event.id` of the request, or of the result.
-        newest: the newest event time of the log by then.
+        component: the component that wrote its lines; empty if unknown.
+        start, start_text: time of the request, in nanoseconds since 1970 and as the log writes it.
+        end, end_text: the same for the status; a result ends when it starts.
+        code: the row of its status in the code table.
+        success: True if `event.outcome` is `success`.
+        newest: the newest event time of the log at that point, in nanoseconds since 1970.
     """
 
     position: int
@@ -106,10 +115,10 @@ class Origin:
     """What all events of one shape in one log share; compared by identity.
 
     Attributes:
-        path: of the log, as its events name it; None for standard input.
+        path: `log.file.path` of the events; None for standard input.
         dataset: `event.dataset`.
         kind: `event.kind`: `event`, `pipeline_error`, or `alert` for a finding.
-        sample: an event of this shape, with `VARIES` for what is not the same in all of them; None if none is known.
+        sample: an event of this shape with `VARIES` for values that differ between events; None if there is no sample.
     """
 
     __slots__ = ("dataset", "kind", "path", "sample")
@@ -121,22 +130,21 @@ class Origin:
         self.sample = sample
 
 
-VARIES: Any = object()
+VARIES: Any = object()  # stands in a sample for a value that differs between events
 
-
-# What later stages need to know of an event, so that none of them reads its text again: `@timestamp`, `event.id`,
-# what it shares with others, and the casefolded `domain\user` of its user (the bare name; None where it names none).
-# A plain tuple, because one is made for each event: unpack it as `time, event_id, origin, key`.
+# What later stages need to know about an event, so that none of them parses its text: `@timestamp`, `event.id`, its origin,
+# and `User.key` of its user (None: it has no user). A plain tuple, because every event gets one; unpack it as
+# `time, event_id, origin, key`.
 Label = tuple[str, str, Origin, str | None]
 
 
 class Block(NamedTuple):
-    """Events on their way out: one entry of `ends` and `labels` an event.
+    """Formatted events. `ends` and `labels` have an entry for each event.
 
     Attributes:
-        data: what is written, event by event, each with its line end (`elastic-bulk`: two lines an event).
-        ends: where each event ends in `data`.
-        labels: what is known of each.
+        data: the bytes to write: the events one after the other, each with its line end (`elastic-bulk`: two lines per event).
+        ends: the offset in `data` at which each event ends.
+        labels: the label of each event.
     """
 
     data: bytes
@@ -149,11 +157,11 @@ MOST_SHAPES = 512
 
 @dataclass(slots=True)
 class Counts:
-    """What was seen, counted a chunk at a time; the summary and the metrics read it.
+    """The counters behind the summary and the metrics; updated once per chunk.
 
     Attributes:
-        unknown_messages: well-formed lines of a known component whose message no pattern matches; they are among `logs`.
-        shapes: of their messages, numbers and quoted texts replaced; the common ones, `MOST_SHAPES` at most.
+        unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
+        shapes: their messages with numbers and quoted texts replaced; only common ones, `MOST_SHAPES` at most.
     """
 
     lines: int = 0
@@ -182,7 +190,7 @@ class Counts:
     shapes: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
-        """Back to nothing, in place."""
+        """Set all counters to zero."""
         for name in self.__slots__:
             setattr(self, name, Counter() if name in ("classes", "shapes") else 0)
 
@@ -199,7 +207,7 @@ class Counts:
         self.shapes[shape] += number
 
     def add(self, other: "Counts") -> None:
-        """Add another worker's or source's counts to these."""
+        """Add the counters of another worker or log to these."""
         for name in self.__slots__:
             value = getattr(other, name)
             if name == "classes":
@@ -213,15 +221,15 @@ class Counts:
 
 Document = dict[str, Any]
 
-# The same as plain tuples, field by field: the fast path makes these, because a plain tuple is built in a
-# quarter of the time. Where a field is wanted by its name, `named` gives the shape with names.
+# `User`, `Exchange` and `Completion` as plain tuples of the same fields: the fast path makes these, because a plain tuple
+# is built in a quarter of the time. `named` turns an exchange into the class with names.
 UserFields = tuple[str, str | None, str | None, str]
 ExchangeFields = tuple[int, str, str, UserFields | None, str, str | None]
 CompletionFields = tuple[int, UserFields | None, str, str, int, str, int, str, Code, bool, int]
 
 
 def named(exchange: ExchangeFields) -> Exchange:
-    """An exchange with the names of its fields."""
+    """The exchange as an `Exchange`, whose fields have names."""
     if isinstance(exchange, Exchange):
         return exchange
     start, start_text, event_id, user, shared_json, verdict = exchange

@@ -1,4 +1,4 @@
-"""Replaces secrets in texts by `***`, in whatever notation they appear there. Pure."""
+"""Replaces secrets in texts by `***`, also where they are escaped. Pure."""
 
 import json
 from collections.abc import Collection
@@ -8,7 +8,7 @@ HIDDEN = "***"
 
 
 def hide(text: str, secrets: Collection[str]) -> str:
-    """The text with the secrets replaced."""
+    """The text with every secret replaced by `***`."""
     forms = {form for secret in secrets for form in _forms(secret) if form}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, HIDDEN)
@@ -16,7 +16,7 @@ def hide(text: str, secrets: Collection[str]) -> str:
 
 
 def hide_in(value: Any, secrets: Collection[str]) -> Any:
-    """A JSON value with the secrets in its texts replaced; numbers stay, so that it remains JSON."""
+    """A JSON value with the secrets in its strings replaced; numbers are kept, so that it stays JSON."""
     if isinstance(value, dict):
         return {key: hide_in(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -27,6 +27,6 @@ def hide_in(value: Any, secrets: Collection[str]) -> Any:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """A secret as it is, as Python shows it in a text or in bytes, and as JSON writes it."""
-    shown = repr(secret.encode("utf-8", "surrogateescape"))[2:-1]
-    return secret, repr(secret)[1:-1], shown, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
+    """A secret as it is, as Python escapes it in a string or in bytes, and as JSON escapes it."""
+    in_bytes = repr(secret.encode("utf-8", "surrogateescape"))[2:-1]
+    return secret, repr(secret)[1:-1], in_bytes, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]

@@ -1,7 +1,7 @@
-"""Fakes for tests, ours and those of people who add a sink: no broker, no clock, no chance but a seed's.
+"""Fakes for our tests and for tests of sinks that others write: no broker, no real clock, no chance but by seed.
 
-They keep the protocol to the letter, so that what passes with them can pass with the real thing.
-The log writer is no fake: its files are real ones.
+The fakes follow the `Sink` protocol to the letter, so that code that works with them can work with a real
+sink. `LogWriter` is no fake: it writes real files.
 """
 
 import gzip
@@ -18,31 +18,31 @@ from shipper.times import SECOND
 
 
 class FakeClock:
-    """A clock that goes on only when it is told to. Call it for nanoseconds; `wait` is `sleep` without waiting."""
+    """A clock that stands still until `wait` moves it. Call it to get nanoseconds."""
 
     def __init__(self) -> None:
         self.time = 0
 
     def __call__(self) -> int:
-        """Nanoseconds."""
+        """The time in nanoseconds."""
         return self.time
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock by `seconds`, at least by a nanosecond; returns at once."""
         self.time += max(1, round(seconds * SECOND))
 
 
 def block(*lines: bytes) -> Block:
-    """A block of these lines, as if each were an event of one file."""
+    """A block with an event of one file for each line."""
     origin = Origin("Mfa.log", "azure_mfa.radius", "event")
     labels: list[Label] = [("2017-02-14T02:57:19Z", f"0123456789abcdef-{n}", origin, None) for n in range(len(lines))]
     return joined(zip(lines, labels, strict=True))
 
 
 class MemorySink:
-    """Keeps what it gets in `lines`; every batch is delivered at the next poll.
+    """Keeps the lines it receives in `lines`; delivers every batch at the next poll.
 
-    With `stores_places` it also keeps positions, as a sink with transactions does.
+    With `stores_places` it also keeps positions, like a sink with transactions.
     """
 
     name = "memory"
@@ -56,19 +56,17 @@ class MemorySink:
         self.flushed = 0
 
     def open(self) -> Mapping[bytes, bytes]:
-        """Always reachable."""
         return dict(self.places) if self.stores_places else {}
 
     def verify(self) -> str | None:
         return None
 
     def send(self, batch: Batch) -> None:
-        """Take a batch."""
         assert len(self._taken) < self.in_flight, "more batches than in_flight allows"
         self._taken.append(batch)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Deliver all that was taken."""
+        """Deliver all batches that were sent."""
         receipts = []
         while self._taken:
             receipts.append(self._deliver(self._taken.popleft(), {}))
@@ -84,11 +82,11 @@ class MemorySink:
         return Receipt(batch.number, batch.refusals(refused))
 
     def flush(self) -> None:
-        """Nothing is ever held back; counted."""
+        """There is nothing to flush; `flushed` counts the calls."""
         self.flushed += 1
 
     def abandon(self) -> None:
-        """Forget what was taken and not delivered."""
+        """Forget all batches that were sent and not delivered."""
         self._taken.clear()
 
     def close(self, timeout: float) -> None:
@@ -96,30 +94,30 @@ class MemorySink:
 
 
 class FlakySink(MemorySink):
-    """A `MemorySink` that fails as real ones do, by the seed: unreachable, failing while taking or
-    reporting, hanging, delivering only a part before it fails, delivering but losing the receipt,
-    refusing a record. `calm()` ends the trouble.
+    """A `MemorySink` that fails as real sinks do, repeatably by `seed`.
+
+    It can be unreachable, fail to take or to report a batch, hang, fail after delivering a part, deliver but
+    lose the receipt, or refuse a record. `calm()` ends all faults but refusals.
     """
 
     def __init__(
         self, seed: int, in_flight: int = 4, *, stores_places: bool = False, trouble: float = 0.2, refuse: float = 0.0
     ) -> None:
-        """`trouble` is the chance of a fault each time there is an occasion, `refuse` the share of lines refused."""
+        """`trouble` is the probability of a fault in each call, `refuse` the share of lines that are refused."""
         super().__init__(in_flight, stores_places=stores_places)
-        self._random = random.Random(seed)  # noqa: S311  chance that can be repeated
+        self._random = random.Random(seed)  # noqa: S311  repeatable, not secret
         self._trouble = trouble
         self._refuse = refuse
         self._seed = seed
 
     def calm(self) -> None:
-        """No more faults from now on."""
+        """End all faults but refusals."""
         self._trouble = 0.0
 
     def _fault(self, weight: float = 1.0) -> bool:
         return self._random.random() < self._trouble * weight
 
     def open(self) -> Mapping[bytes, bytes]:
-        """May be unreachable."""
         if self._fault():
             raise SinkDown("the fake sink is unreachable")
         return super().open()
@@ -128,15 +126,14 @@ class FlakySink(MemorySink):
         return None
 
     def send(self, batch: Batch) -> None:
-        """May fail."""
         if self._fault(0.5):
             raise SinkDown("the fake sink fails while taking")
         super().send(batch)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """May hang, fail after a part, lose receipts, refuse a record."""
+        """Deliver, with a fault now and then."""
         if self._fault():
-            return []  # hangs for once
+            return []  # hangs this time
         if self._fault(0.5):
             raise SinkDown("the fake sink fails before it delivers")
         if self.stores_places:
@@ -147,53 +144,53 @@ class FlakySink(MemorySink):
                 self._deliver_part(self._taken.popleft())
                 raise SinkDown("the fake sink fails in the middle of a batch")
             batch = self._taken.popleft()
-            receipts.append(self._deliver(batch, self._disliked(batch)))
+            receipts.append(self._deliver(batch, self._refused(batch)))
         if self._fault(0.3):
             raise SinkDown("the fake sink loses its receipts")
         return receipts
 
     def _commit(self) -> list[Receipt]:
-        """All or nothing: one transaction over everything taken."""
-        refused = {batch.number: batch.refusals(self._disliked(batch)) for batch in self._taken}
+        """Deliver all batches that were sent in one transaction, or none."""
+        refused = {batch.number: batch.refusals(self._refused(batch)) for batch in self._taken}
         if any(refused.values()):
             raise TransactionRefused({number: refusals for number, refusals in refused.items() if refusals})
         receipts = super().poll(0.0)
         if receipts and self._fault(0.5):
-            raise SinkDown("the fake sink commits and does not say so")
+            raise SinkDown("the fake sink commits and loses the answer")
         return receipts
 
     def _deliver_part(self, batch: Batch) -> None:
-        lines = batch.without(self._disliked(batch)).lines()
+        lines = batch.without(self._refused(batch)).lines()
         self.lines += lines[: self._random.randint(0, len(lines))]
 
-    def _disliked(self, batch: Batch) -> dict[int, str]:
-        """Reasons by index: the same lines each time, as a record that is too large stays too large."""
+    def _refused(self, batch: Batch) -> dict[int, str]:
+        """The reasons of refusals by index. The same lines every time, like a record that is too large."""
         hashes = enumerate(zlib.crc32(line, self._seed) for line in batch.lines())
-        return {index: "the fake sink does not like it" for index, value in hashes if value % 1000 < self._refuse * 1000}
+        return {index: "the fake sink refuses this line" for index, value in hashes if value % 1000 < self._refuse * 1000}
 
 
 class LogWriter:
-    """Writes a log as a server does, rotates it as tools do, and remembers what it ever held.
+    """Writes a log like a server, rotates it like logrotate, and remembers all that it wrote.
 
-    `generations` are the contents of its files from the first to the one being written: what a
-    shipper that misses nothing has seen in the end.
+    `generations` are the contents of its files, from the first to the current one: all that a shipper must
+    have read in the end.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.generations: list[bytearray] = [bytearray()]
-        self.destroyed: set[int] = set()  # generations of which an end may be gone that nobody could read
+        self.destroyed: set[int] = set()  # generations whose end may have gone before anybody could read it
         self._descriptor = -1
 
     def write(self, data: bytes) -> None:
-        """Append; the file is made when it is not there."""
+        """Append to the log; creates it if it does not exist."""
         if self._descriptor < 0:
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.write(self._descriptor, data)
         self.generations[-1] += data
 
     def rename(self) -> None:
-        """Rotate by renaming: `.1` becomes `.2`, the log becomes `.1`, and the next write makes a new one."""
+        """Rotate by renaming: `.1` becomes `.2`, the log becomes `.1`, and the next write creates a new log."""
         if self._descriptor < 0:
             return
         self._shift()
@@ -201,7 +198,7 @@ class LogWriter:
         self._next(close=True)
 
     def copytruncate(self, *, keep_copy: bool = True) -> None:
-        """Copy the log to `.1`, then cut it to nothing while it stays open; without a copy its end can be lost."""
+        """Copy the log to `.1`, then truncate it while it is open; without the copy, its end can be lost."""
         if self._descriptor < 0:
             return
         if keep_copy:
@@ -213,7 +210,7 @@ class LogWriter:
         self._next(close=False)
 
     def delete(self) -> None:
-        """Remove the log; the next write makes a new one."""
+        """Delete the log; the next write creates a new one."""
         if self._descriptor < 0:
             return
         os.unlink(self.path)
@@ -221,16 +218,16 @@ class LogWriter:
         self._next(close=True)
 
     def compress(self) -> None:
-        """Turn the newest rotated file into `.gz`, as logrotate does: the new file first, then the old one goes."""
-        old = f"{self.path}.1"
-        if not os.path.exists(old):
+        """Compress `.1` to `.1.gz` like logrotate: write the new file, then delete the old one."""
+        rotated = f"{self.path}.1"
+        if not os.path.exists(rotated):
             return
-        with open(old, "rb") as plain, gzip.open(f"{old}.gz", "wb") as packed:
+        with open(rotated, "rb") as plain, gzip.open(f"{rotated}.gz", "wb") as packed:
             shutil.copyfileobj(plain, packed)
-        os.unlink(old)
+        os.unlink(rotated)
 
     def close(self) -> None:
-        """The server stops."""
+        """Close the log, as a server that stops."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -241,11 +238,11 @@ class LogWriter:
             self.close()
 
     def _shift(self) -> None:
-        """Advance rotated files one number up, from the oldest on."""
-        number = 1
-        while any(os.path.exists(f"{self.path}.{number}{end}") for end in ("", ".gz")):
-            number += 1
-        for one in range(number - 1, 0, -1):
+        """Rename every rotated file to the next number, the oldest first."""
+        free = 1
+        while any(os.path.exists(f"{self.path}.{free}{end}") for end in ("", ".gz")):
+            free += 1
+        for number in range(free - 1, 0, -1):
             for end in ("", ".gz"):
-                if os.path.exists(f"{self.path}.{one}{end}"):
-                    os.rename(f"{self.path}.{one}{end}", f"{self.path}.{one + 1}{end}")
+                if os.path.exists(f"{self.path}.{number}{end}"):
+                    os.rename(f"{self.path}.{number}{end}", f"{self.path}.{number + 1}{end}")

@@ -1,6 +1,6 @@
-"""Time stamps of the log, read as nanoseconds since 1970 and back. Pure.
+"""Reads and writes time stamps; times are nanoseconds since 1970. Pure.
 
-MFA Server writes UTC as ISO 8601 with `Z` and six fraction digits; 0 to 9 are accepted.
+MFA Server writes UTC in ISO 8601 with `Z` and six digits of a second's fraction; 0 to 9 digits are accepted.
 """
 
 import re
@@ -9,29 +9,29 @@ from datetime import UTC, date, datetime, tzinfo
 from shipper.memo import Memo
 
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
-_SCALE: list[int] = [10 ** (9 - digits) for digits in range(10)]  # nanoseconds in a fraction of so many digits
+_SCALE: list[int] = [10 ** (9 - digits) for digits in range(10)]  # nanoseconds of the last digit, by number of digits
 _DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
 SECOND = 1_000_000_000
-BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp of a four-digit year, which need not fit 64 bits
+BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp, and those of a four-digit year may need more than 64 bits
 
 
 def minute_of(text: str) -> int | None:
-    """Nanoseconds since 1970 of `2017-02-14T02:57` (the form is checked already), or None if that is no real instant."""
+    """`2017-02-14T02:57`, a text of this form, in nanoseconds since 1970; None if it names no real instant."""
     try:
-        when = datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), tzinfo=UTC)
+        minute = datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), tzinfo=UTC)
     except ValueError:
         return None
-    return ((when.toordinal() - _DAY_0) * 1440 + when.hour * 60 + when.minute) * 60 * SECOND
+    return ((minute.toordinal() - _DAY_0) * 1440 + minute.hour * 60 + minute.minute) * 60 * SECOND
 
 
 class StampReader:
-    """Reads time stamps; remembers the last seconds, because neighbours in a log share them.
+    """Reads time stamps; remembers recent seconds, because neighbouring lines share them.
 
-    `seconds` maps `2017-02-14T02:57:19` (the form is checked already) to nanoseconds since 1970, or None
-    if that is no real instant. It is public for the fast path, and bounded. A leap second (`:60`) is
-    refused: neither Python nor Elasticsearch can hold one.
+    `seconds` maps a text of the form `2017-02-14T02:57:19` to nanoseconds since 1970, or to None if it names
+    no real instant. It is public for the fast path, and bounded. A leap second (`:60`) counts as no real
+    instant, because neither Python nor Elasticsearch can represent one.
     """
 
     LIMIT = 4096
@@ -48,7 +48,7 @@ class StampReader:
         self.seconds = Memo(second_of, self.LIMIT)
 
     def read(self, text: str) -> int | None:
-        """Nanoseconds since 1970 of a whole time stamp, or None if it is not one."""
+        """A whole time stamp in nanoseconds since 1970; None if the text is not one or names no real instant."""
         match = _STAMP.fullmatch(text)
         if match is None:
             return None
@@ -67,22 +67,34 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def to_utc(text: str) -> str | None:
-    """A time stamp of RFC 3339 (`2018-03-07T19:20:20.5+01:00`) as the log writes it, or None if it is no real instant."""
+    """An RFC 3339 time stamp (`2018-03-07T19:20:20.5+01:00`) in the form of the log; None if it is not one, or no real instant."""
     match = _RFC_3339.fullmatch(text)
     if match is None:
         return None
     day, time, fraction, offset = match.groups()
+    second = _UTC_SECONDS[f"{day}T{time}{offset or ''}"]
+    return None if second is None else f"{second}{fraction or ''}Z"
+
+
+def _utc_second(text: str) -> str | None:
+    """A second such as `2018-03-07T19:20:20+01:00` in UTC, without its zone; None if it is no real instant."""
+    second, offset = text[:19], text[19:]
+    if not offset:
+        return second if minute_of(second) is not None and second[17:] < "60" else None
     try:
-        when = datetime.fromisoformat(f"{day}T{time}{offset or '+00:00'}").astimezone(UTC)
+        instant = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return f"{when:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + (fraction or "") + "Z"
+    return f"{instant:%Y-%m-%dT%H:%M:%S}".rjust(19, "0")
+
+
+_UTC_SECONDS = Memo(_utc_second, 4096)  # neighbours in a log share them
 
 
 class SyslogTime:
-    """Reads the time stamps of RFC 3164, `Apr 23 19:22:14`, which name neither a year nor a zone.
+    """Reads RFC 3164 time stamps such as `Apr 23 19:22:14`, which name neither year nor zone.
 
-    They are taken as times of `zone` in the twelve months that begin with the month of `first`.
+    They are read as local times in `zone`, in the twelve months that begin with the month of `first`.
     """
 
     def __init__(self, first: date, zone: tzinfo = UTC) -> None:
@@ -90,33 +102,33 @@ class SyslogTime:
         self._zone = zone
 
     def __call__(self, text: str) -> str | None:
-        """The time in UTC as the log writes it, or None if the text is no time of these months."""
+        """The time in UTC in the form of the log; None if the text is not one, or no real instant of these months."""
         match = _RFC_3164.fullmatch(text)
         if match is None or match[1] not in _MONTHS:
             return None
         month = _MONTHS.index(match[1]) + 1
         year = self._first.year + (month < self._first.month)
         try:
-            when = datetime.fromisoformat(f"{year:04}-{month:02}-{int(match[2]):02}T{match[3]}").replace(tzinfo=self._zone)
-            return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z"
+            local = datetime.fromisoformat(f"{year:04}-{month:02}-{int(match[2]):02}T{match[3]}").replace(tzinfo=self._zone)
+            return f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z"
         except (ValueError, OverflowError):
             return None
 
 
 def looks_like_syslog(text: str) -> bool:
-    """True for a line that begins with a time stamp of RFC 3164."""
+    """True for a line that begins like RFC 3164 syslog, with an optional `<PRI>` and a time stamp."""
     return _RFC_3164.match(re.sub(r"^<[0-9]{1,3}>", "", text[:40])) is not None
 
 
 def looks_like_time(text: str) -> bool:
-    """True for the form of a time stamp, real instant or not."""
+    """True for a text in the form of a time stamp, even if it names no real instant."""
     return _STAMP.fullmatch(text) is not None
 
 
 def from_seconds(seconds: float) -> str:
-    """A time stamp with microseconds, as the log writes it, from seconds since 1970; 1970 for one beyond the years 1 to 9999."""
+    """Seconds since 1970 as a time stamp with microseconds; `EPOCH` for a time outside of the years 1 to 9999."""
     try:
-        when = datetime.fromtimestamp(seconds, UTC)
+        instant = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return EPOCH
-    return when.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -522,7 +522,7 @@ def test_patterns_of_ones_own_add_a_family_and_win(tmp_path: Path) -> None:
     [
         ("parse", "MESSAGE_A %{WROD:user.name}", "unknown pattern %{WROD}; did you mean %{WORD}?"),
         ("explain", "MESSAGE_A (unclosed", "bad expression of MESSAGE_A"),
-        ("check", "MESSAGE_A %{WORD:user.nmae}", "no event has a field user.nmae; did you mean user.name?"),
+        ("check", "MESSAGE_A %{WORD:user.nmae}", "there is no field user.nmae; did you mean user.name?"),
     ],
     ids=["name", "expression", "field"],
 )

@@ -5,20 +5,22 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from shipper.detect.double_prompt import Rule
 from shipper.model import Counts
-from shipper.pipeline import Settings, run_source
-from shipper.read.files import LINE_LIMIT, READ_SIZE
+from shipper.pipeline import Pipeline, Settings, run_source
+from shipper.read.files import LINE_LIMIT, READ_SIZE, read_chunks
 from shipper.read.inputs import open_inputs
 from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.golden_cases import Case, cases, documents, sums
-from tests.support.logs import library
+from tests.support.logs import library, log_file
 from tests.support.oracle import SECOND
 
 HERE = Path(__file__).parent
@@ -77,6 +79,26 @@ def test_neither_fast_path_nor_read_size_change_a_byte_or_a_count(case: Case, mo
     for read_size in (1, 2, 61, 1000, READ_SIZE):
         for fast in (False, True):
             assert parsed(fast=fast, read_size=read_size) == plain, (fast, read_size)
+
+
+@pytest.mark.parametrize("per_exchange", [False, True])
+@pytest.mark.parametrize("case", OF_THE_RULE)
+def test_a_snapshot_goes_on_where_it_was_taken(case: Case, per_exchange: bool) -> None:
+    data = b"".join((case.directory / name).read_bytes() for name in case.files)
+    how = Settings(library(), rule=Rule(include_retries="--include-retries" in case.options), per_exchange=per_exchange)
+    lines = list(read_chunks(BytesIO(data).read, 0, "utf-8", 1, LINE_LIMIT))
+    for number in range(len(lines) + 1):
+        first, second = (Pipeline(how, Counts()) for _ in range(2))
+        first.open(log_file(data))
+        second.open(log_file(data))
+        for chunk in lines[:number]:
+            first(chunk)
+        second.restore(first.snapshot())
+        assert second.signature() == first.signature()
+        for chunk in lines[number:]:
+            assert second(chunk).data == first(chunk).data
+        assert second.signature() == first.signature()
+        assert second.close().data == first.close().data
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -277,7 +277,7 @@ def reach(pattern: Pattern, text: str) -> int:
 
     If some text can begin a match, so can every shorter beginning of it: hence a binary search.
     """
-    compiled = regex.compile(pattern.source)
+    compiled = regex.compile(pattern.expression)
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -294,9 +294,9 @@ def certain(pattern: Pattern, text: str) -> int:
     For texts where `reach` finds no fault because a field takes any text: the fault is then behind
     the last fixed part of the pattern that matched.
     """
-    for cut in range(len(pattern.source), 0, -1):
+    for cut in range(len(pattern.expression), 0, -1):
         try:
-            found = regex.compile(pattern.source[:cut]).match(text)
+            found = regex.compile(pattern.expression[:cut]).match(text)
         except regex.error:  # cut within a group or a class
             continue
         if found:

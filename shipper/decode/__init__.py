@@ -1,1 +1,1 @@
-"""Chunks to events: what a line means."""
+"""Turns chunks of a log into events: what each line means."""

@@ -1,4 +1,4 @@
-"""What every ECS document of ours shares: version, data set names, constant fields. Pure."""
+"""ECS fields that the events of all kinds of line have in common: version, data set names, constants, users. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from shipper.decode.status_codes import SEVERITIES
+from shipper.memo import Memo
 from shipper.model import Code, Document, User
 
 ECS_VERSION = "8.17.0"
@@ -23,7 +24,7 @@ _DATASETS = {
     "microsoft-azuremfa-authn": "nps",
 }
 
-# What lines say beside authentications by MFA: category, types and, where the line names none, outcome.
+# `event.action` of lines that are no MFA authentication: category, types, and the outcome if the line gives none.
 ACTIONS: dict[str, tuple[list[str], list[str], str]] = {
     "primary-auth-request": (["authentication"], ["start"], "unknown"),
     "primary-auth-result": (["authentication"], ["info"], "unknown"),
@@ -37,7 +38,7 @@ ACTIONS: dict[str, tuple[list[str], list[str], str]] = {
     "token-change": (["iam"], ["user", "change"], "success"),
 }
 
-# How lines word them.
+# The words in a line that name each of these actions.
 ACTION_WORDS = {
     "Primary auth type": "primary-auth-request",
     "Primary auth": "primary-auth-result",
@@ -66,7 +67,7 @@ def is_known(component: str | None) -> bool:
 
 
 class Envelope:
-    """Adds to a document what all events of a run carry."""
+    """Adds the fields that all events of a run carry."""
 
     def __init__(self, constants: Mapping[str, Any]) -> None:
         """`constants`: fields from the configuration and the run; `tags` come before an event's own."""
@@ -74,7 +75,7 @@ class Envelope:
         self._constants = {"ecs": {"version": ECS_VERSION}} | {k: v for k, v in constants.items() if k != "tags"}
 
     def close(self, document: Document, tags: list[str] | None = None) -> Document:
-        """The document, complete."""
+        """Add tags and constant fields to `document`; returns it."""
         if tags or self._tags:
             document["tags"] = self._tags + (tags or [])
         document.update(self._constants)
@@ -82,18 +83,18 @@ class Envelope:
 
 
 def user_parts(user: User) -> tuple[Document, Document]:
-    """`user` and `related` of an event."""
-    mine = {"name": user.name}
+    """The `user` and `related` objects for a user."""
+    fields = {"name": user.name}
     if user.domain is not None:
-        mine["domain"] = user.domain
+        fields["domain"] = user.domain
     if user.email is None:
-        return mine, {"user": [user.name]}
-    mine["email"] = user.email
-    return mine, {"user": [user.name, user.email]}
+        return fields, {"user": [user.name]}
+    fields["email"] = user.email
+    return fields, {"user": [user.name, user.email]}
 
 
 def status_fields(code: Code) -> Document:
-    """`azure_mfa.status` of a row of the code table."""
+    """The `azure_mfa.status` object for a row of the code table; unknown values are left out."""
     fields = {
         "code": code.number,
         "description": code.description,
@@ -107,13 +108,13 @@ def status_fields(code: Code) -> Document:
 
 
 def decided_fields(code: Code) -> Document:
-    """`event.code`, `event.reason` and `event.severity` of a row of the code table."""
+    """`event.code`, `event.reason` and `event.severity` for a row of the code table."""
     number: Document = {} if code.number is None else {"code": str(code.number)}
     return {**number, "reason": code.description, "severity": SEVERITIES[code.severity]}
 
 
 def shared_json(user: User | None, process: Document | None) -> str:
-    """The JSON text of the user and process fields of an event, as it stands between two others."""
+    """The user and process fields of an event as JSON members with a trailing comma; empty if there are neither."""
     shared: Document = {}
     if user is not None:
         shared["user"], shared["related"] = user_parts(user)
@@ -122,13 +123,21 @@ def shared_json(user: User | None, process: Document | None) -> str:
     return orjson.dumps(shared)[1:-1].decode("latin-1") + "," if shared else ""
 
 
-def put(document: Document, name: str, value: Any) -> None:
-    """Set a field given by its dotted name."""
+def _path_of(name: str) -> tuple[list[str], str]:
     *parents, last = name.split(".")
-    at = document
+    return parents, last
+
+
+_PATHS = Memo(_path_of, 1024)
+
+
+def put(document: Document, name: str, value: Any) -> None:
+    """Set a field by its dotted name, creating the objects above it; a value that is in the way is replaced."""
+    parents, last = _PATHS[name]
+    target = document
     for parent in parents:
-        inner = at.setdefault(parent, {})
+        inner = target.setdefault(parent, {})
         if not isinstance(inner, dict):
-            inner = at[parent] = {}
-        at = inner
-    at[last] = value
+            inner = target[parent] = {}
+        target = inner
+    target[last] = value

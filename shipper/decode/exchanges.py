@@ -1,9 +1,10 @@
 """Exchanges: the three lines that one thread writes for one authentication. Pure.
 
-A request opens an exchange on its thread; a verdict or status belongs to it when it comes at most
-`timeout` after it and not before it; the status closes it. Threads interleave and are used again.
-An exchange is given up when its thread opens another, or when the newest event time of the log is
-more than twice the timeout after its request. So what is open is a function of the recent past.
+A request opens an exchange on its thread. A verdict or status belongs to the exchange if its time is
+no earlier than the request's and at most `timeout` later; the status closes it. Threads interleave and
+are reused. An exchange is given up when its thread opens another, or when the newest event time of the
+log is more than twice the timeout after its request. So which exchanges are open depends only on the
+recent past of the log.
 """
 
 from collections.abc import Iterable
@@ -14,14 +15,18 @@ from shipper.decode.merging import Merger
 from shipper.model import Exchange, ExchangeFields, User, named
 from shipper.times import BEFORE_ALL
 
-Thread = str  # COMPONENT|PID|TID: a text, because its hash is computed once
+Thread = str  # COMPONENT|PID|TID; a string, because Python computes the hash of a string only once
 
 
 class Exchanges:
     """The open exchanges of one log, by thread.
 
-    `open` is public for the fast path. It is bounded: where more than `LIMIT` threads wait for a
-    status, the exchange that waited longest is given up.
+    `open` is public for the fast path. It holds at most `LIMIT` exchanges: one more, and the exchange
+    that was opened first is given up.
+
+    Attributes:
+        timeout: nanoseconds from a request to the last line that may belong to it.
+        patience: nanoseconds from a request until, by the newest event time, its exchange is given up.
     """
 
     LIMIT = 65_536
@@ -42,22 +47,22 @@ class Exchanges:
         return int(given_up)
 
     def belonging(self, thread: Thread | None, time: int, newest: int) -> Exchange | None:
-        """The open exchange that a verdict or status of this thread and time belongs to."""
+        """The open exchange that a verdict or status at `time` on this thread belongs to, or None; times in nanoseconds."""
         exchange = self.open.get(thread) if thread is not None else None
         if exchange is not None and 0 <= time - exchange[0] <= self.timeout and newest - exchange[0] <= self.patience:
             return named(exchange)
         return None
 
     def verdict(self, thread: Thread, exchange: Exchange, outcome: str) -> None:
-        """Note the verdict of an open exchange."""
+        """Record the verdict of an open exchange."""
         self.open[thread] = Exchange._make((*exchange[:5], outcome))
 
     def close(self, thread: Thread) -> None:
-        """Close the exchange of a thread: its status has come."""
+        """Close the exchange of a thread, whose status has come."""
         del self.open[thread]
 
     def expire(self, newest: int) -> int:
-        """Drop every exchange whose patience is over; returns how many. Until then `belonging` passes over them."""
+        """Give up every exchange older than `patience`; returns how many. `belonging` ignores them even before."""
         oldest = newest - self.patience
         expired = [thread for thread, exchange in self.open.items() if exchange[0] < oldest]
         for thread in expired:
@@ -65,7 +70,7 @@ class Exchanges:
         return len(expired)
 
     def expire_first(self, newest: int) -> int:
-        """The same for those that stand first, which are nearly always the oldest: cheap enough for every chunk."""
+        """Like `expire`, but stop at the first exchange that is young enough: nearly always the same, and cheap per chunk."""
         oldest, expired = newest - self.patience, 0
         while self.open and (first := next(iter(self.open.items())))[1][0] < oldest:
             del self.open[first[0]]
@@ -79,7 +84,7 @@ class Exchanges:
         ]
 
     def restore(self, snapshot: Iterable[Any]) -> None:
-        """Go on from a snapshot."""
+        """Replace the open exchanges by those of a snapshot."""
         self.open = {
             thread: Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
             for thread, start, start_text, event_id, user, shared_json, verdict in snapshot
@@ -88,7 +93,7 @@ class Exchanges:
 
 @dataclass(slots=True)
 class LogState:
-    """What the lines of a log have in common: open exchanges, the newest event time, and events held back to be merged."""
+    """The state that a log's lines share: open exchanges, the newest event time, and events held back for merging."""
 
     exchanges: Exchanges
     merger: Merger | None = None

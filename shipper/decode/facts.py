@@ -1,17 +1,17 @@
-"""What one message says: grok fields turned into Facts, by table and by type. Pure.
+"""What a message means: its captured fields turned into `Facts`. Pure.
 
-A line is what it captured, not what its pattern is called: `azure_mfa.auth_result` makes a verdict,
-`azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
-`azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` a status and
-`azure_mfa.nps.state`, or the action `mfa-request`, a request. So a pattern of your own gets the full treatment when it captures the
-same fields.
+The captured fields decide what kind of line this is, not the name of the pattern: `azure_mfa.auth_result`
+makes a verdict, `azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
+`azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` makes a status and
+`azure_mfa.nps.state`, or the action `mfa-request`, a request. So a user's own pattern gets the full
+treatment if it captures the same fields.
 """
 
 import ipaddress
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -19,40 +19,45 @@ from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
 from shipper.decode.status_codes import SEVERITIES, StatusCodes
+from shipper.memo import Memo
 from shipper.model import Code, Document, User
 from shipper.times import to_utc
 
 Kind = Literal["request", "verdict", "status", "result", "log"]
 
-_QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  the quotes that copies of a log hold
+_QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  quotes found in copies of a log
 _VARYING = re.compile(r"'[^']*(?:'|$)|\"[^\"]*(?:\"|$)|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]+")
-_SHAPED = 160  # characters of a message that its shape is made of
-_MOST_ARGUMENTS = 32  # the service writes two; a bound keeps the time linear on a hostile line
+_SHAPED = 160  # characters of a message that make its shape
+_MOST_ARGUMENTS = 32  # the service writes two; the limit keeps the time linear on a hostile line
 _ARGUMENT = re.compile(
     rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S
 )
 
 
+_DECIDED, _STATUSES = Memo(decided_fields, 1024), Memo(status_fields, 1024)
+
+
 @dataclass(slots=True, eq=False)
 class Facts:
-    """A message, decoded.
+    """A decoded message.
 
     Attributes:
-        kind: which of the five lines it is.
+        kind: which of the five kinds of line this is.
         message: the text.
-        user: who, on a request or a result.
-        arguments: of a request, after the user; opaque.
-        auth_result: of a verdict.
-        verdict: `success`, `failure` or `unknown`; of a verdict, and of the word of a result.
-        code: the row of the table, of a status or a result.
+        user: the user that the message names.
+        arguments: of a request, the arguments after the user; nobody has documented their meaning.
+        auth_result: the number of a verdict.
+        verdict: `success`, `failure` or `unknown`, from a verdict or from the word of a result.
+        code: of a status or result, the row of the code table.
         extra: other captured fields by dotted ECS name.
-        action: `event.action` of a line that is no authentication by MFA.
-        target: whose record was changed.
-        correlation: what ties a request to its status where no thread does (NPS extension); empty where nothing does.
-        shape: of a message that no pattern matches, what it has in common with others like it.
-        severity, level: `event.severity` and `log.level` of an error of the NPS extension.
-        decided: with a code, what it says below `event`.
-        status: with a code, what it says below `azure_mfa.status`; shared by all events of the code, so not to be changed.
+        action: `event.action` of a line that is no MFA authentication.
+        target: the user whose record was changed.
+        correlation: for the NPS extension, the id that ties a status to its request; empty if the message has none.
+        shape: of a message that no pattern matches, the text that similar messages share.
+        severity, level: `event.severity` and `log.level` for an error code of the NPS extension.
+        decided: the fields that `code` sets below `event`.
+        status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
+            this object: copy it before you change it.
     """
 
     kind: Kind
@@ -69,19 +74,15 @@ class Facts:
     shape: str | None = None
     severity: int | None = None
     level: str | None = None
-    decided: Document = field(init=False)
-    status: Document = field(init=False)
-
-    def __post_init__(self) -> None:
-        if self.code is not None:
-            self.decided, self.status = decided_fields(self.code), status_fields(self.code)
+    decided: Document | None = None
+    status: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """What lines mean: patterns in the order in which they are tried, and the code table.
+    """All that is needed to decode lines: the patterns, in the order in which they are tried, and the code table.
 
-    `builtin` is False when a user's pattern takes part: then only the general path knows the answer.
+    `builtin` is False if a user added patterns: the fast path knows only the built-in ones.
     """
 
     lines: tuple[Pattern, ...]
@@ -92,14 +93,21 @@ class Library:
 
 def split_arguments(text: str) -> tuple[str, ...]:
     """`, '', 1` as `("", "1")`: the texts after the user, without their quotes; 32 at most."""
+    return _SHORT_ARGUMENTS[text] if len(text) <= 64 else _split_arguments(text)
+
+
+def _split_arguments(text: str) -> tuple[str, ...]:
     found = islice(_ARGUMENT.finditer(text), _MOST_ARGUMENTS)
     return tuple(match[1] or (match[2] or "").strip() for match in found)
 
 
+_SHORT_ARGUMENTS = Memo(_split_arguments, 1024)  # a log has few that differ
+
+
 def whole_number(text: str) -> int | None:
-    """A number that JSON readers can hold (64 bits); the length is checked first, because Python refuses long ones."""
+    """The integer in `text`; None if it is none, or needs more than 64 bits, which JSON readers cannot hold."""
     try:
-        number = int(text) if len(text) <= 40 else None
+        number = int(text) if len(text) <= 40 else None  # int() takes quadratic time
     except ValueError:
         return None
     return number if number is not None and -(1 << 63) <= number < 1 << 63 else None
@@ -119,7 +127,7 @@ def _address(text: str) -> str | None:
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return f"::ffff:{mapped}" if mapped else str(address)  # the same on every version of Python
+    return f"::ffff:{mapped}" if mapped else str(address)  # str() of a mapped address depends on Python's version
 
 
 TYPES: dict[str, Callable[[str], Any] | None] = {
@@ -153,44 +161,40 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
-    """The facts of a message that `pattern` matched (or none did) with the fields `captured`."""
+    """The facts of a message. `pattern` is the pattern that matched, None if none did; `captured` are its fields."""
     if pattern is None:
         return Facts("log", message, shape=shape_of(message) if message else None)
-    rest = dict(captured)
-    user = rest.pop("user", None)
-    arguments = rest.pop("azure_mfa.request.arguments", None)
-    if arguments is not None and not rest:  # by far the most messages that were not seen before
+    get = captured.get
+    user, arguments = get("user"), get("azure_mfa.request.arguments")
+    if arguments is not None and len(captured) == 1 + (user is not None):  # by far the most messages that were not seen before
         return Facts("request", message, user, arguments)
-    user = user or _named_user(rest)
-    result = rest.pop("azure_mfa.auth_result", None)
-    number = rest.pop("azure_mfa.status.code", None)
-    constant = rest.pop("azure_mfa.status.constant", None)
-    description = rest.pop("azure_mfa.status.description", None)
-    verdict = rest.pop("event.outcome", None)
-    action, target = rest.pop("event.action", None), rest.pop("user.target", None)
-    nps = rest.get("azure_mfa.nps.result")
-    extra = tuple(rest.items())
-    if nps is not None or "azure_mfa.nps.state" in rest or action == "mfa-request":
-        correlation = str(rest.get("azure_mfa.request.id", "")).lower()
+    decoded = _DECODED if user else _DECODED_BY_PART
+    user = user or _named_user(captured)
+    extra = tuple([field for field in captured.items() if field[0] not in decoded])
+    verdict, nps, action = get("event.outcome"), get("azure_mfa.nps.result"), get("event.action")
+    if nps is not None or "azure_mfa.nps.state" in captured or action == "mfa-request":
+        correlation = str(get("azure_mfa.request.id", "")).lower()
         if nps is None:
             return Facts("request", message, user=user, extra=extra, correlation=correlation)
-        return Facts("status", message, user=user, verdict=verdict, code=codes.nps(nps), extra=extra, correlation=correlation)
+        return _coded(Facts("status", message, user, verdict=verdict, extra=extra, correlation=correlation), codes.nps(nps))
+    target = get("user.target")
+    result, number = get("azure_mfa.auth_result"), get("azure_mfa.status.code")
+    constant, description = get("azure_mfa.status.constant"), get("azure_mfa.status.description")
     if action is not None:
-        severity, level = _grade(rest, action, codes)
+        severity, level = _grade(captured, action, codes)
         return Facts(
             "log", message, user, verdict=verdict, extra=extra, action=action, target=target, severity=severity, level=level
         )
     if number is not None:
-        return Facts("status", message, code=codes.number(number), extra=extra)
+        return _coded(Facts("status", message, extra=extra), codes.number(number))
     if result is not None:
         verdict = {1: "success", 0: "failure"}.get(result, "unknown")
         return Facts("verdict", message, auth_result=result, verdict=verdict, extra=extra)
     if constant is not None or description is not None:
-        code = codes.result(constant, description)
-        return Facts("result", message, user=user, verdict=verdict, code=code, extra=extra)
+        return _coded(Facts("result", message, user, verdict=verdict, extra=extra), codes.result(constant, description))
     if arguments is not None:
         return Facts("request", message, user=user, arguments=arguments, extra=extra)
-    severity, level = _grade(rest, None, codes)
+    severity, level = _grade(captured, None, codes)
     return Facts("log", message, user, extra=extra, severity=severity, level=level)
 
 
@@ -205,7 +209,29 @@ def _grade(fields: Document, action: str | None, codes: StatusCodes) -> tuple[in
     return (SEVERITIES["medium"], "error") if action == "mfa-error" else (None, None)
 
 
+def _coded(facts: Facts, code: Code) -> Facts:
+    facts.code, facts.decided, facts.status = code, _DECIDED[code], _STATUSES[code]
+    return facts
+
+
 def _named_user(fields: Document) -> User | None:
     """The user where a pattern captured name, domain and e-mail address one by one."""
-    name, domain, email = (fields.pop(f"user.{part}", None) for part in ("name", "domain", "email"))
+    name, domain, email = (fields.get(f"user.{part}") for part in ("name", "domain", "email"))
     return User(name, domain or None, email or None, user_key(name, domain)) if name else None
+
+
+# Fields that are not shipped as they were captured.
+_DECODED = frozenset(
+    {
+        "user",
+        "user.target",
+        "event.action",
+        "event.outcome",
+        "azure_mfa.request.arguments",
+        "azure_mfa.auth_result",
+        "azure_mfa.status.code",
+        "azure_mfa.status.constant",
+        "azure_mfa.status.description",
+    }
+)
+_DECODED_BY_PART = _DECODED | {"user.name", "user.domain", "user.email"}

@@ -1,20 +1,24 @@
-"""Grok expressions: pygrok expands them, this adapter makes them fit for ECS and for speed. Pure.
+"""Compiles grok expressions: pygrok expands them, this adapter adds ECS field names, checks and speed.
+
+Pure, except that pygrok reads its own pattern files.
 
 pygrok 1.0.0 turns `%{NAME:field:type}` into a regular expression, but its field names are `\\w+`,
 each unnamed `%{NAME}` becomes a capturing group, it searches instead of matching the whole text,
 and an unknown name is a bare KeyError. So the adapter
 
 1. accepts the field syntax that Logstash and Elastic users write, `%{WORD:[user][name]}` and
-   `%{INT:process.pid:int}`, by giving every occurrence a group name of its own;
+   `%{INT:process.pid:int}`, by giving each reference its own group name;
 2. checks names, types, fields and cycles first, so that each error names FILE:LINE;
-3. lets pygrok expand, then anchors the result and drops the groups that nobody named.
+3. lets pygrok expand, then makes the groups without a name non-capturing.
 """
 
+import io
 import re
 import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -22,6 +26,9 @@ import pygrok.pygrok as pygrok_module
 from pygrok import Grok
 
 from shipper.errors import PatternError
+
+# pygrok opens its own pattern files, which are UTF-8, in the encoding of the locale: it fails where that is ASCII.
+pygrok_module.open = partial(io.open, encoding="utf-8")
 
 Convert = Callable[[str], Any]
 
@@ -34,16 +41,16 @@ _UNNAMED = "unnamed"
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One line `NAME expression` of a grok file, and where it stands."""
+    """One line `NAME expression` of a grok file, and its place."""
 
     name: str
     expression: str
     file: str
     line: int
 
-    def error(self, what: str) -> PatternError:
-        """The error for this line."""
-        return PatternError(self.file, self.line, what)
+    def error(self, fault: str) -> PatternError:
+        """An error that names the file and line of this definition."""
+        return PatternError(self.file, self.line, fault)
 
 
 class _Regex(Protocol):
@@ -55,27 +62,29 @@ class _Regex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled expression that matches a whole text.
+    """A compiled expression.
 
-    `fields` holds, for each group, the ECS field and the conversion of its text; `pick` chooses the
-    texts of these groups.
+    Attributes:
+        expression: the regular expression that grok expanded to.
+        fields: for each named group: its name, the ECS field, and the conversion of its text (None: none).
+        pick: selects the texts of these groups from all groups of a match followed by a None.
     """
 
     definition: Definition
-    source: str
+    expression: str
     regex: _Regex
     fields: tuple[tuple[str, str, Convert | None], ...]
     pick: Callable[..., tuple[str | None, ...]]
 
     @property
     def name(self) -> str:
-        """The name in the grok file, such as MESSAGE_PFRAD_STATUS."""
+        """Its name in the grok file, such as MESSAGE_PFRAD_STATUS."""
         return self.definition.name
 
     def match(self, text: str) -> dict[str, Any] | None:
-        """Captured fields by ECS name (dotted), or None if the text does not match as a whole.
+        """The captured fields by dotted ECS name, or None if the text as a whole does not match.
 
-        A group that took no part, or whose conversion says None, is left out.
+        A field is left out if its group did not take part or its conversion returns None.
         """
         found = self.regex.fullmatch(text)
         return None if found is None else self.captured(found)
@@ -91,25 +100,25 @@ class Pattern:
 
 
 def _pick(regex: _Regex, fields: tuple[tuple[str, str, Convert | None], ...]) -> Callable[..., tuple[str | None, ...]]:
-    """Chooses the groups of `fields` out of all groups of a match (and a None behind them)."""
+    """The function `Pattern.pick` for these fields."""
     indexes = [regex.groupindex[group] - 1 for group, _, _ in fields]
-    if len(indexes) >= 2:
+    if len(indexes) >= 2:  # for one index, itemgetter returns no tuple
         return itemgetter(*indexes)
     return lambda groups: tuple(groups[i] for i in indexes)
 
 
 def builtin_names() -> list[str]:
-    """The patterns that pygrok brings: WORD, INT, GREEDYDATA, ..."""
+    """The names of the patterns that come with pygrok: WORD, INT, GREEDYDATA, ..."""
     return list(Grok("").predefined_patterns)
 
 
 def read_definitions(text: str, file: str) -> list[Definition]:
-    """The definitions of one grok file: `NAME expression` a line, `#` comments, blank lines.
+    """The definitions of one grok file: a `NAME expression` per line; blank lines and `#` comments are skipped.
 
     Raises:
         PatternError: a line is not of that form, or a name is defined twice in the file.
     """
-    found: dict[str, Definition] = {}
+    definitions: dict[str, Definition] = {}
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         line = line.strip()
         if not line or line.startswith("#"):
@@ -117,20 +126,20 @@ def read_definitions(text: str, file: str) -> list[Definition]:
         name, space, expression = line.partition(" ")
         if not space or not re.fullmatch(r"\w+", name):
             raise PatternError(file, number, f"expected `NAME expression`, found {line[:60]!r}")
-        if name in found:
-            raise PatternError(file, number, f"{name} is defined twice; first in line {found[name].line}")
-        found[name] = Definition(name, expression.strip(), file, number)
-    return list(found.values())
+        if name in definitions:
+            raise PatternError(file, number, f"{name} is defined twice; first in line {definitions[name].line}")
+        definitions[name] = Definition(name, expression.strip(), file, number)
+    return list(definitions.values())
 
 
 class Compiler:
     """Expands and compiles definitions.
 
-    pygrok reads its own pattern files anew for every expression, so all are expanded in one go,
-    joined by a text that no expression holds.
+    pygrok reads its pattern files again for every expression, so all expressions are expanded at once,
+    joined by a character that none of them may contain.
     """
 
-    JOINT = "\x1e"
+    SEPARATOR = "\x1e"
 
     def __init__(
         self,
@@ -142,11 +151,12 @@ class Compiler:
     ) -> None:
         """
         Args:
-            definitions: all patterns by name that may be referred to, besides pygrok's own.
-            known_fields: fields that an event can carry; another one is an error, since nobody would see it.
-            field_names: examples of known fields, for a hint at a misspelt one.
-            types: the names after the second colon, and what they do with the text.
-            check_type: says why a field cannot be captured with a type (None: without one), or None if it can.
+            definitions: by name, the patterns that an expression may refer to besides pygrok's own.
+            known_fields: the fields that an event can carry; to capture any other is an error.
+            field_names: names of known fields, to suggest the right spelling.
+            types: the types that may follow the second colon, and the conversion of each (None: none).
+            check_type: takes a field and a type (None: no type given); returns why the field cannot be
+                captured that way, or None if it can.
         """
         self._definitions = definitions
         self._known_fields = known_fields
@@ -157,35 +167,35 @@ class Compiler:
         self._fields: list[tuple[str, str, Convert | None]] = []
 
     def __call__(self, definitions: Sequence[Definition]) -> list[Pattern]:
-        """The patterns of these definitions.
+        """Compile definitions.
 
         Raises:
             PatternError: unknown pattern name, type or field, a cycle, or a bad expression.
         """
-        tops: list[str] = []
+        rewritten: list[str] = []
         spans: list[tuple[int, int]] = []
         for definition in definitions:
             before = len(self._fields)
-            tops.append(self._rewrite(definition, (definition.name,)))
+            rewritten.append(self._rewrite(definition, (definition.name,)))
             spans.append((before, len(self._fields)))
         try:
-            expanded = Grok(self.JOINT.join(tops), custom_patterns=self._expansions).regex_obj.pattern
+            expanded = Grok(self.SEPARATOR.join(rewritten), custom_patterns=self._expansions).regex_obj.pattern
         except KeyError:
             raise self._unknown_name() from None
         except pygrok_module.re.error as error:
             raise self._blame(definitions, error) from None
         patterns = []
-        for definition, source, (start, end) in zip(definitions, expanded.split(self.JOINT), spans, strict=True):
+        for definition, expression, (start, end) in zip(definitions, expanded.split(self.SEPARATOR), spans, strict=True):
             try:
-                source = _without_idle_groups(source)
-                regex, fields = _compile(source), tuple(self._fields[start:end])
-                patterns.append(Pattern(definition, source, regex, fields, _pick(regex, fields)))
+                expression = _without_unnamed_groups(expression)
+                regex, fields = _compile(expression), tuple(self._fields[start:end])
+                patterns.append(Pattern(definition, expression, regex, fields, _pick(regex, fields)))
             except (re.error, pygrok_module.re.error) as error:
                 raise self._blame([definition], error) from None
         return patterns
 
     def _rewrite(self, part: Definition, chain: tuple[str, ...]) -> str:
-        """The expression with every reference under a group name of its own."""
+        """The expression with a unique group name for each reference. `chain`: the patterns that led here, to find cycles."""
 
         def reference(match: re.Match[str]) -> str:
             name, field, kind = match.groups()
@@ -193,31 +203,31 @@ class Compiler:
                 raise part.error(f"%{{{name}}} refers to itself: {' -> '.join((*chain, name))}")
             alias = name
             if name in self._definitions:
-                # Each use gets a copy, so that one block may be used twice with fields in it.
+                # Each reference gets a copy, so that a block with fields may be used twice.
                 alias = f"{name}__{len(self._expansions)}"
                 self._expansions[alias] = ""
                 self._expansions[alias] = self._rewrite(self._definitions[name], (*chain, name))
             group = _UNNAMED if field is None else self._group(part, match[0], field, kind)
             return f"%{{{alias}:{group}}}"
 
-        if self.JOINT in part.expression:
-            raise part.error(f"{part.name} holds the control character {self.JOINT!r}; write \\x1e")
+        if self.SEPARATOR in part.expression:
+            raise part.error(f"{part.name} contains the control character {self.SEPARATOR!r}; write \\x1e")
         if "%{" in _REFERENCE.sub("", part.expression):
             raise part.error("a reference is written %{NAME}, %{NAME:field} or %{NAME:field:type}")
         return _REFERENCE.sub(reference, part.expression)
 
     def _group(self, part: Definition, whole: str, field: str, kind: str | None) -> str:
-        """A new group for a field, whose name is checked."""
+        """Check a field and its type; returns the name of a new group for it. `whole` is the reference, for errors."""
         if _BRACKETS.fullmatch(field):
             field = field[1:-1].replace("][", ".")
         if not _FIELD.fullmatch(field):
-            raise part.error(f"{whole}: {field!r} is no field name; write [user][name] or user.name")
+            raise part.error(f"{whole}: {field!r} is not a field name; write [user][name] or user.name")
         if kind is not None and kind not in self._types:
-            raise part.error(f"{whole}: unknown type {kind!r}; known are {', '.join(sorted(self._types))}")
+            raise part.error(f"{whole}: unknown type {kind!r}; known types are {', '.join(sorted(self._types))}")
         if field not in self._known_fields:
             near = get_close_matches(field, self._field_names, 1)
-            hint = f"did you mean {near[0]}?" if near else "fields of your own go below azure_mfa. or labels."
-            raise part.error(f"{whole}: no event has a field {field}; {hint}")
+            hint = f"did you mean {near[0]}?" if near else "put your own fields below azure_mfa. or labels."
+            raise part.error(f"{whole}: there is no field {field}; {hint}")
         fault = self._check_type(field, kind)
         if fault:
             raise part.error(f"{whole}: {fault}")
@@ -226,7 +236,7 @@ class Compiler:
         return group
 
     def _unknown_name(self) -> PatternError:
-        """The error for a reference that leads nowhere."""
+        """The error for the first reference to a pattern that does not exist."""
         known = [*self._definitions, *builtin_names()]
         for part in self._definitions.values():
             for name, _, _ in _REFERENCE.findall(part.expression):
@@ -234,62 +244,62 @@ class Compiler:
                     near = get_close_matches(name, known, 1)
                     hint = f"; did you mean %{{{near[0]}}}?" if near else ""
                     return part.error(f"unknown pattern %{{{name}}}{hint}")
-        raise AssertionError("pygrok missed a pattern that is known")
+        raise AssertionError("pygrok does not know a pattern that exists")
 
     def _blame(self, definitions: Sequence[Definition], error: Exception) -> PatternError:
-        """The error for the building block that is bad, which need not be the pattern that uses it."""
+        """The error for the definition at fault, which may be a block that the given ones refer to."""
         names = [definition.name for definition in definitions]
         for name in names:
             part = self._definitions.get(name)
             if part is None:
                 continue
-            names += [n for n, _, _ in _REFERENCE.findall(part.expression) if n not in names]
+            names += [inner for inner, _, _ in _REFERENCE.findall(part.expression) if inner not in names]
             try:
                 pygrok_module.re.compile(_REFERENCE.sub("x", part.expression))
-            except pygrok_module.re.error as own:
-                return part.error(f"bad expression of {name}: {own}")
+            except pygrok_module.re.error as part_error:
+                return part.error(f"bad expression of {name}: {part_error}")
         return definitions[0].error(f"bad expression of {definitions[0].name}: {error}")
 
 
-def _compile(source: str) -> _Regex:
-    """With the standard library, which is the faster; with `regex` where only that can.
+def _compile(expression: str) -> _Regex:
+    """Compile with the standard library, which is faster, or with `regex` what the standard library cannot compile.
 
-    Only `regex` knows `[[:alpha:]]`; the standard library takes it for something else, at best with a warning.
+    Only `regex` knows `[[:alpha:]]`. The standard library gives it another meaning, at best with a warning.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)
-            if not _NAMED_CLASS.search(source):
-                return re.compile(source)
+            if not _NAMED_CLASS.search(expression):
+                return re.compile(expression)
     except (re.error, FutureWarning):
         pass
-    compiled: _Regex = pygrok_module.re.compile(source)
+    compiled: _Regex = pygrok_module.re.compile(expression)
     return compiled
 
 
-def _without_idle_groups(source: str) -> str:
-    """The expression with groups that capture for nobody made non-capturing.
+def _without_unnamed_groups(expression: str) -> str:
+    """The expression with its unnamed groups made non-capturing.
 
-    Numbers of groups change by that, so an expression with a back reference stays as it is.
+    That changes the numbers of groups, so an expression with a back reference keeps the groups that were written in it.
     """
-    if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]", source):
-        return source.replace(f"(?P<{_UNNAMED}>", "(?:")
+    if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]", expression):
+        return expression.replace(f"(?P<{_UNNAMED}>", "(?:")
     parts: list[str] = []
     at, in_class = 0, False
-    while at < len(source):
-        piece = source[at]
+    while at < len(expression):
+        piece = expression[at]
         if piece == "\\":
-            piece = source[at : at + 2]
-        elif in_class and (named := _NAMED_CLASS.match(source, at)):
+            piece = expression[at : at + 2]
+        elif in_class and (named := _NAMED_CLASS.match(expression, at)):
             piece = named[0]
         elif in_class:
             in_class = piece != "]"
         elif piece == "[":
             in_class = True
-            start = at + 1 + source.startswith("^", at + 1)
-            if source.startswith("]", start):  # a bracket that stands first is a member, not the end
-                piece = source[at : start + 1]
-        opens = piece == "(" and not in_class and not source.startswith("?", at + 1)
+            start = at + 1 + expression.startswith("^", at + 1)
+            if expression.startswith("]", start):  # the first bracket is a member of the class, not its end
+                piece = expression[at : start + 1]
+        opens = piece == "(" and not in_class and not expression.startswith("?", at + 1)
         parts.append("(?:" if opens else piece)
         at += len(piece)
     return "".join(parts).replace(f"(?P<{_UNNAMED}>", "(?:")

@@ -1,6 +1,6 @@
-"""A verdict without its status, or a status without its verdict: how the end of a read leaves an exchange. Pure.
+"""A verdict without its status, or a status without its verdict: a read often ends between the two. Pure.
 
-A part of the fast path: see `plain.py`.
+Part of the fast path, see `plain.py`.
 """
 
 from shipper.decode.parser import Parser
@@ -8,7 +8,8 @@ from shipper.decode.templates import weave
 from shipper.decode.threads import Thread
 from shipper.model import ExchangeFields
 
-NO_EXCHANGE: ExchangeFields = (1 << 100, "", "", None, "", None)  # of a thread that has none: no line comes after its start
+# For a thread without an open exchange: it starts after any line.
+NO_EXCHANGE: ExchangeFields = (1 << 100, "", "", None, "", None)
 
 
 def take_half(
@@ -22,18 +23,20 @@ def take_half(
     offset: int,
     head: str,
 ) -> int:
-    """Take a verdict or a status that stands alone.
+    """Take a verdict or a status that comes alone.
 
     Args:
-        general: the parser whose state and output these are.
-        thread: of the line; None if it is not plain.
-        stamp, whole, fraction: its time stamp; the seconds of it in nanoseconds, None if it names no real instant; its microseconds.
-        verdict, status: the number; one of them is empty.
-        offset: where the line stands.
-        head: the line up to its message.
+        general: the parser whose state is used and that gets the event.
+        thread: the thread of the line; None if the line is not plain.
+        stamp: the time stamp of the line.
+        whole: its whole seconds in nanoseconds since 1970; None if it names no real instant.
+        fraction: the six digits of its fraction.
+        verdict, status: the number of the line; the other one is empty.
+        offset: byte offset of the line in the file.
+        head: the line up to the `|` before its message.
 
     Returns:
-        The length of the line; 0 where the general path must take it.
+        The length of the line; 0 if the general path must take it.
     """
     if thread is None or whole is None:
         return 0

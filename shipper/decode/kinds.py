@@ -1,4 +1,4 @@
-"""What each kind of line adds to its event, and what it does to the exchange of its thread. Pure."""
+"""For each kind of line: the fields it gives its event, and its effect on the exchange of its thread. Pure."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,10 @@ from shipper.decode.facts import Kind
 from shipper.decode.line_patterns import Line
 from shipper.model import Counts, Document, Exchange, User
 
-SURE = ("success", "failure")
+CONCLUSIVE = ("success", "failure")
 
-# What a kind of line says: the fields below `event`, up to `event.module`; those below `azure_mfa`; who signs in; the
-# authentication that it completes. A plain tuple, as `Line` is.
+# What a kind of line contributes: the fields below `event`, down to `event.module`; the fields below `azure_mfa`; the user;
+# the authentication that the line completes. A plain tuple, like `Line`.
 Part = tuple[Document, Document, User | None, Exchange | None]
 
 
@@ -120,14 +120,14 @@ KINDS: dict[Kind, Callable[[Line, LogState, Counts], Part]] = {
 
 
 def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict: str | None) -> Document:
-    """The event of a status or result: what its code and the verdict say together."""
+    """The `event` object of a status or result, from its code and the verdict; counts and tags a conflict of the two."""
     _, _, event_id, _, _, context, facts, tags = line
     code = facts.code
     assert code is not None
     counts.classes[code.status_class] += 1
     counts.unknown_codes += not code.known
     outcome = code.outcome
-    if verdict != outcome and verdict in SURE and outcome in SURE:
+    if verdict != outcome and verdict in CONCLUSIVE and outcome in CONCLUSIVE:
         counts.conflicts += 1
         tags.append("mfa_outcome_conflict")
     return {
@@ -138,7 +138,7 @@ def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict:
         "type": types,
         "action": action,
         "outcome": verdict or outcome,
-        **facts.decided,
+        **(facts.decided or {}),
     }
 
 

@@ -1,19 +1,17 @@
-"""The files that say what lines mean: patterns and status codes, built in or a user's own.
+"""Loads patterns and status codes, the built-in ones and the user's. I/O.
 
-`patterns/` and `schemas/` lie beside the package in a wheel and one folder above it in a checkout
-or an editable install; `data_dir` is the one place that knows.
+In a wheel, `patterns/` and `schemas/` are folders of the package; in a checkout or an editable install
+they are beside it. Only `data_dir` knows this.
 """
 
 import csv
 import io
 from datetime import date, datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
-import pygrok.pygrok
 
 from shipper.decode.facts import TYPES, Library
 from shipper.decode.grok import Compiler, Definition, Pattern, read_definitions
@@ -22,14 +20,13 @@ from shipper.decode.status_codes import StatusCodes, read_table
 from shipper.errors import UsageError
 from shipper.times import SyslogTime
 
-# pygrok opens its pattern files, which are UTF-8, in the encoding of the locale, and fails where that is ASCII.
-pygrok.pygrok.open = partial(open, encoding="utf-8")
-
-LINE, MESSAGE = "LINE_", "MESSAGE_"  # names that are tried on a line, on its message
-OPEN_ENDED = ("azure_mfa.", "labels.")
-DECODED = ("user", "azure_mfa.request.arguments", "azure_mfa.auth_result", "azure_mfa.status.", "event.outcome")
-OWN = ("ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset")
-NEEDED = {
+LINE, MESSAGE = "LINE_", "MESSAGE_"  # how the names of patterns begin that are tried on a line, on its message
+OPEN_ENDED = ("azure_mfa.", "labels.")  # a pattern may capture any field below these
+DECODED = ("user", "azure_mfa.request.arguments", "azure_mfa.auth_result", "azure_mfa.status.", "event.outcome")  # by MESSAGE_
+RESERVED = (  # set by the shipper itself
+    "ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset",
+)  # fmt: skip
+REQUIRED_TYPES = {
     "user": "principal",
     "user.target": "principal",
     "azure_mfa.request.arguments": "arguments",
@@ -38,7 +35,7 @@ NEEDED = {
 
 
 class KnownFields:
-    """The fields that `schemas/event.schema.json` gives an event, and any below azure_mfa. or labels."""
+    """The fields that a pattern may capture: those of `schemas/event.schema.json`, and any below azure_mfa. or labels."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._types = _leaves(schema["properties"], "")
@@ -51,33 +48,33 @@ class KnownFields:
 
     def check_type(self, field: str, kind: str | None) -> str | None:
         """Why a pattern cannot capture `field` with the type `kind`, or None if it can."""
-        needed = NEEDED.get(field) or {"integer": "int"}.get(self._types.get(field, ""))
-        if field in OWN:
-            return f"{field} is the shipper's own; capture another field"
+        needed = REQUIRED_TYPES.get(field) or {"integer": "int"}.get(self._types.get(field, ""))
+        if field in RESERVED:
+            return f"{field} is set by the shipper; capture another field"
         if needed:
             return None if kind == needed else f"{field} needs the type {needed}"
-        if kind in NEEDED.values():
-            return f"the type {kind} is for {next(f for f, k in NEEDED.items() if k == kind)}"
+        if kind in REQUIRED_TYPES.values():
+            return f"the type {kind} is for {next(name for name, type_ in REQUIRED_TYPES.items() if type_ == kind)}"
         if self._types.get(field) == "array":
-            return f"{field} is a list, which no pattern can capture"
+            return f"{field} is a list, which a pattern cannot capture"
         if self._types.get(field) == "object" or any(name.startswith(f"{field}.") for name in self.names):
             return f"{field} is an object; capture a field below it"
         if self._types.get(field) == "string" and kind in ("int", "float"):
-            return f"{field} is a text; leave out :{kind}"
+            return f"{field} is a string; leave out :{kind}"
         return None
 
 
 def _leaves(properties: dict[str, Any], path: str) -> dict[str, str]:
-    """The JSON type of each field that holds a value, by its dotted name (enumerations: none)."""
-    found: dict[str, str] = {}
+    """The JSON type of each field that holds a value, by its dotted name; empty for a field without a type (enumerations)."""
+    types: dict[str, str] = {}
     for name, schema in properties.items():
         inner = schema.get("properties")
-        found |= _leaves(inner, f"{path}{name}.") if inner else {path + name: str(schema.get("type", ""))}
-    return found
+        types |= _leaves(inner, f"{path}{name}.") if inner else {path + name: str(schema.get("type", ""))}
+    return types
 
 
 def data_dir(name: str) -> Path:
-    """Where `patterns` or `schemas` lie."""
+    """The folder `patterns` or `schemas` of this installation."""
     package = Path(__file__).parents[1]
     beside = package / name
     return beside if beside.is_dir() else package.parent / name
@@ -89,17 +86,18 @@ def read_schema(name: str) -> dict[str, Any]:
     return schema
 
 
-def _read_text(path: Path, what: str) -> str:
+def _read_text(path: Path, role: str) -> str:
+    """The text of a UTF-8 file; `role` says in errors what it is, such as `the code table`."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: {what} must be UTF-8; byte {error.start} is not") from None
+        raise UsageError(f"{path}: {role} must be UTF-8; byte {error.start} is not") from None
     except OSError as error:
-        raise UsageError(f"cannot read {what} {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read {role} {path}: {error.strerror}") from None
 
 
 def load_codes(path: Path | None = None) -> StatusCodes:
-    """The built-in code table, amended by the rows of `path`.
+    """The built-in code table, with the rows of `path` added or in place of its own.
 
     Raises:
         TableError: a row is bad; names FILE:LINE.
@@ -132,33 +130,38 @@ def load_definitions(directory: Path) -> list[Definition]:
         raise UsageError(f"pattern directory {directory} does not exist")
     files = sorted(directory.glob("*.grok"))
     if not files:
-        raise UsageError(f"pattern directory {directory} holds no *.grok file")
-    found: list[Definition] = []
+        raise UsageError(f"pattern directory {directory} contains no *.grok file")
+    definitions: list[Definition] = []
     for file in files:
-        found += read_definitions(_read_text(file, "the pattern file"), str(file))
-    return found
+        definitions += read_definitions(_read_text(file, "the pattern file"), str(file))
+    return definitions
 
 
-def _check_places(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -> None:
-    """A time stamp comes from the line and from nowhere else, what is decoded from its message."""
+def _check_captures(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -> None:
+    """Check that only LINE_ patterns capture the time stamp, each of them does, and none captures what its message means."""
     for pattern in lines:
         names = [field for _, field, _ in pattern.fields]
         if "@timestamp" not in names:
-            raise pattern.definition.error(f"{pattern.name} captures no @timestamp, without which a line is not understood")
+            raise pattern.definition.error(f"{pattern.name} does not capture @timestamp; a {LINE} pattern must")
         for name in names:
             if name.startswith(DECODED):
-                what = f"{pattern.name} captures {name}; capture the message here, and {name} in a {MESSAGE} pattern"
-                raise pattern.definition.error(what)
+                fault = f"{pattern.name} captures {name}; capture the message here, and {name} in a {MESSAGE} pattern"
+                raise pattern.definition.error(fault)
     for pattern in messages:
         if "@timestamp" in [field for _, field, _ in pattern.fields]:
-            raise pattern.definition.error(f"{pattern.name} captures @timestamp, which only a {LINE} pattern can")
+            raise pattern.definition.error(f"{pattern.name} captures @timestamp; only a {LINE} pattern can")
 
 
 def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
-    """The reader of RFC 3164's time stamps for `YYYY` or `YYYY-MM` and a zone, `Europe/Berlin` or `+01:00`.
+    """A reader of RFC 3164 time stamps.
+
+    Args:
+        year: `YYYY`, or `YYYY-MM` for the twelve months from there.
+        zone: `Europe/Berlin` or `+01:00`.
+        option: what the user calls these settings, for errors.
 
     Raises:
-        UsageError: they are not of that form, or the zone is not known here; names the option.
+        UsageError: year or zone is malformed, or this machine does not know the zone.
     """
     try:
         first = date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
@@ -185,10 +188,14 @@ def load(
     syslog: SyslogTime | None = None,
     every_block: bool = False,
 ) -> Library:
-    """Patterns and codes; those of `pattern_dirs` come first and win over built-in ones of the same name.
+    """Load the patterns and the code table.
 
-    `syslog` reads the time stamps of RFC 3164, without which a line of that framing has no time.
-    `every_block` also tries the building blocks that no pattern uses, which a check wants and a run does not need.
+    Args:
+        pattern_dirs: directories of further *.grok files. Their patterns are tried first, and replace built-in
+            ones of the same name.
+        status_codes: a CSV file with rows that are added to the code table or replace rows of it.
+        syslog: reads RFC 3164 time stamps; without it, a line of that form has no time and stays unparsed.
+        every_block: also compile building blocks that no pattern uses, to find their errors.
 
     Raises:
         PatternError, TableError: names FILE:LINE.
@@ -207,5 +214,5 @@ def load(
     patterns = Compiler(by_name, known, known.names, types, known.check_type)(entries)
     lines = tuple(p for p in patterns if p.name.startswith(LINE))
     messages = tuple(p for p in patterns if p.name.startswith(MESSAGE))
-    _check_places(lines, messages)
+    _check_captures(lines, messages)
     return Library(lines, messages, load_codes(status_codes), builtin=not pattern_dirs)

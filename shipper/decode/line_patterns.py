@@ -1,7 +1,8 @@
-"""The head of a line: where a LINE_ pattern captures it, and what it says. Pure."""
+"""The forms of a line: how each is split into its head and its message, and why a line has none of them. Pure."""
 
 import re
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset, is_known
@@ -9,6 +10,7 @@ from shipper.decode.facts import Facts, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import WindowsEvent, read_event
 from shipper.model import Document
+from shipper.times import looks_like_syslog, looks_like_time
 
 STANDARD = (
     "@timestamp",
@@ -22,48 +24,46 @@ STANDARD = (
 
 
 class LinePattern:
-    """A LINE_ pattern: what it captures, in the order of `STANDARD`, and the fields that not every line has."""
+    """A LINE_ pattern as a `LineForm`."""
 
     def __init__(self, pattern: Pattern) -> None:
         names = [field for _, field, _ in pattern.fields]
-        self._pattern = pattern
-        self.has_extra = not set(names) <= set(STANDARD)
-        # Where another standard writes the time, it is turned into ours.
+        self._others = [
+            (pattern.regex.groupindex[group], field, convert) for group, field, convert in pattern.fields if field not in STANDARD
+        ]
+        self.has_extra = bool(self._others)
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
         self.find = pattern.regex.fullmatch
         self.standard = _pick(pattern, names)
 
     def others(self, found: "re.Match[str]") -> tuple[tuple[str, Any], ...]:
-        """The fields that not every line has."""
-        fields = self._pattern.captured(found)
-        return tuple((name, value) for name, value in fields.items() if name not in STANDARD)
+        """The captured fields that are not in `STANDARD`."""
+        texts = ((field, found[group], convert) for group, field, convert in self._others)
+        values = [(field, text if convert is None or text is None else convert(text)) for field, text, convert in texts]
+        return tuple({field: value for field, value in values if value is not None}.items())
 
 
 def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tuple[str | None, ...]]:
-    """What a match of a pattern captured, in the order of `STANDARD`, None for what it does not capture."""
+    """The function `LineForm.standard` for a pattern that captures the fields `names`."""
     if tuple(names) == STANDARD and isinstance(pattern.regex, re.Pattern) and pattern.regex.groups == len(STANDARD):
-        return re.Match.groups  # the commonest pattern captures just these
-    groups = [pattern.regex.groupindex[pattern.fields[names.index(name)][0]] if name in names else None for name in STANDARD]
-
-    def pick(found: "re.Match[str]") -> tuple[str | None, ...]:
-        texts = found.groups()
-        return tuple(None if group is None else texts[group - 1] for group in groups)
-
-    return pick
+        return re.Match.groups  # LINE_MFA, by far the commonest, captures exactly these
+    groups = [pattern.regex.groupindex[pattern.fields[names.index(name)][0]] if name in names else 0 for name in STANDARD]
+    pick = itemgetter(*groups)
+    return lambda found: pick((None, *found.groups()))
 
 
 class WindowsLine:
-    """Lines that are Windows events in JSON or XML; to the parser it looks like a `LinePattern`."""
+    """Windows events as JSON or XML."""
 
     has_extra = True
     stamp: Convert | None = None
 
     def find(self, line: str) -> WindowsEvent | None:
-        """The event of a line, None for any other line."""
+        """The event of a line, or None for any other line."""
         return read_event(line) if line[:1] in ("{", "<") else None
 
     def standard(self, event: WindowsEvent) -> tuple[str | None, ...]:
-        """The texts in the order of `STANDARD`."""
+        """The texts of the event in the order of `STANDARD`."""
         stamp, level, pid, tid, provider, message, _ = event
         return stamp, level, pid, tid, provider, None, message
 
@@ -73,7 +73,15 @@ class WindowsLine:
 
 
 class LineForm(Protocol):
-    """A form that lines have. `find` gives what the other methods are asked about, None for a line of another form."""
+    """One form of line.
+
+    Attributes:
+        has_extra: True if `others` can return anything.
+        stamp: turns the time stamp of another standard into the log's own; None if there is nothing to convert.
+        find: takes a line; returns a match for the other two, or None for a line of another form.
+        standard: takes a match; returns the texts of the fields of `STANDARD`, None for each that is missing.
+        others: takes a match; returns the other fields that it captured.
+    """
 
     has_extra: bool
     stamp: Convert | None
@@ -89,12 +97,12 @@ class LineForm(Protocol):
 
 
 def line_patterns_of(patterns: Iterable[Pattern]) -> list[LineForm]:
-    """All patterns of a line, in the order in which they are tried."""
+    """All forms of a line in the order in which they are tried: LINE_ patterns, then Windows events."""
     return [*map(LinePattern, patterns), WindowsLine()]
 
 
 def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
-    """Reads the time stamp of a line in any form; None for a line without one."""
+    """A function that returns the time stamp of a line of any form, or None if the line has none."""
     line_patterns = line_patterns_of(patterns)
 
     def read(line: str) -> str | None:
@@ -108,8 +116,27 @@ def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
     return read
 
 
+def why_unparsed(text: str, stamp: str, time: int | None) -> str:
+    """The reason why no pattern matched a line, as a sentence for `error.message`.
+
+    Args:
+        text: the line.
+        stamp: its text before the first `|`.
+        time: `stamp` in nanoseconds since 1970, None if it names no real instant.
+    """
+    if not text:
+        return "the line is empty"
+    if time is not None:
+        return "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected"
+    if looks_like_syslog(text):
+        return "a syslog time stamp names no year, or this is no day of that year: see --syslog-year (pipeline.syslog)"
+    if looks_like_time(stamp):
+        return f"the time stamp {stamp} names no real instant"
+    return "the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |"
+
+
 class Context:
-    """What lines of one level, process, thread and component share."""
+    """Values shared by all lines of the same level, process, thread and component."""
 
     __slots__ = ("component", "dataset", "known", "level", "process", "thread")
 
@@ -126,6 +153,6 @@ class Context:
             self.process = {**(self.process or {}), "thread": {"id": thread}}
 
 
-# A well-formed line on its way to its event: text, offset, id, time stamp, the same in nanoseconds, context, facts, tags.
-# A plain tuple, which is unpacked where it is needed: reading five fields by name would cost more than making it.
+# A well-formed line: text, offset, event id, time stamp, the same in nanoseconds, context, facts, tags.
+# A plain tuple that is unpacked where it is needed: reading five fields by name costs more than building it.
 Line = tuple[str, int, str, str, int, Context, Facts, list[str]]

@@ -1,8 +1,9 @@
-"""`--events exchange`: the three events of an exchange become one, its status. Pure.
+"""`--events exchange`: the three events of an exchange are merged into its status. Pure.
 
-The status takes over what only the request and the verdict knew, and `event.original` becomes the
-list of their lines. Requests and verdicts are held back until their status comes. Those that can no
-longer get one (event time has passed the timeout, or the log ends) go out as they are, so no line is lost.
+The status takes over the fields that only the request and the verdict have, and `event.original`
+becomes the list of their lines. Requests and verdicts are held back until their status comes. If it
+can no longer come (event time has passed the timeout, or the log ends), they are emitted unchanged,
+so that no line is lost.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,26 +15,26 @@ from shipper.model import Document, Label, Origin
 
 
 class Event:
-    """An event as a document or as its JSON text, whichever was there first."""
+    """An event, as a document or as its JSON text; the other form is made when it is needed."""
 
     __slots__ = ("_document", "_text", "label")
 
     def __init__(self, document: Document | None, text: str, label: Label) -> None:
-        """`document` None: it is read from `text` when it is needed; else `text` is made of it."""
+        """Give either: with a `document`, `text` is empty; with None, `text` is the whole JSON text and its line end."""
         self._document = document
         self._text = text
         self.label = label
 
     @property
     def document(self) -> Document:
-        """The event as a document, not to be changed."""
+        """The event as a document; do not change it."""
         if self._document is None:
             self._document = orjson.loads(self._text.encode("latin-1"))
         return self._document
 
     @property
     def text(self) -> str:
-        """The event as JSON with its line end, characters for bytes."""
+        """The event as JSON with its line end, one character for each byte (UTF-8 read as latin-1)."""
         return self._text or orjson.dumps(self._document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
 
 
@@ -41,10 +42,11 @@ class Held:
     """The events of an exchange that wait for its status.
 
     Attributes:
-        start: nanoseconds since 1970 of the request.
+        start: time of the request, in nanoseconds since 1970.
         events: the request, then verdicts.
-        tail, original: where the request was plain and nothing followed it, what the fast path merges it by:
-            the text behind its user, and its line as JSON has it.
+        tail: the text that follows the user in a plain request. None if the fast path cannot merge this
+            exchange: the request is not plain, or a verdict has been held since.
+        original: with a `tail`, the line of the request, escaped as in a JSON string.
     """
 
     __slots__ = ("events", "original", "start", "tail")
@@ -57,7 +59,10 @@ class Held:
 
 
 class Merger:
-    """The exchanges of a log that wait for their status, by id."""
+    """Holds the events of exchanges that wait for their status, by exchange id.
+
+    `merged` counts the events that became part of a status.
+    """
 
     def __init__(self, timeout: int) -> None:
         """`timeout` in nanoseconds."""
@@ -66,7 +71,7 @@ class Merger:
         self.merged = 0
 
     def overdue(self, now: int) -> Iterator[Event]:
-        """Events whose status can no longer come, at the event time `now`: they go out before anything else."""
+        """The held events whose status can no longer come at the event time `now`. Emit them before any other event."""
         while self.held:
             oldest = next(iter(self.held))
             if now - self.held[oldest].start <= self._timeout:
@@ -74,7 +79,7 @@ class Merger:
             yield from self.held.pop(oldest).events
 
     def take(self, event: Event, time: int) -> Event | None:
-        """An event of the log: given back if it goes out now, merged if it is a status whose request is held."""
+        """Take the next event, of `time` nanoseconds; returns the event to emit now, merged or as it was, or None: it is held."""
         document = event.document
         exchange = document.get("azure_mfa", {}).get("exchange", {}).get("id")
         action = document["event"].get("action")
@@ -98,24 +103,24 @@ class Merger:
         document = status.document
         originals = []
         for event in held.events:
-            document["azure_mfa"] = together(event.document["azure_mfa"], document["azure_mfa"])
+            document["azure_mfa"] = merge_azure(event.document["azure_mfa"], document["azure_mfa"])
             originals.append(event.document["event"].get("original"))
         if "original" in document["event"]:
             document["event"]["original"] = [*originals, document["event"]["original"]]
         return Event(document, "", status.label)
 
     def close(self) -> list[Event]:
-        """The end of the log: what is still held goes out."""
+        """The log has ended: returns all held events, to be emitted."""
         events = [event for held in self.held.values() for event in held.events]
         self.held.clear()
         return events
 
     def snapshot(self) -> list[Any]:
-        """What is held as a JSON value."""
+        """The held events as a JSON value."""
         return [[held_id, held.start, [_as_json(event) for event in held.events]] for held_id, held in self.held.items()]
 
     def restore(self, snapshot: Iterable[Any]) -> None:
-        """Go on from a snapshot."""
+        """Replace the held events by those of a snapshot."""
         self.held.clear()
         for held_id, start, events in snapshot:
             request, *verdicts = [_from_json(*event) for event in events]
@@ -132,10 +137,10 @@ def _from_json(text: str, time: str, event_id: str, path: str | None, dataset: s
     return Event(None, text, (time, event_id, Origin(path, dataset, kind), key))
 
 
-def together(earlier: Document, later: Document) -> Document:
-    """What two events of an exchange say below azure_mfa; where both speak, the later one is right."""
-    both = {**earlier, **later}
+def merge_azure(earlier: Document, later: Document) -> Document:
+    """The `azure_mfa` objects of two events merged, two levels deep; where both have a value, the later one counts."""
+    merged = {**earlier, **later}
     for key, value in earlier.items():
         if isinstance(value, dict) and isinstance(later.get(key), dict):
-            both[key] = {**value, **later[key]}
-    return both
+            merged[key] = {**value, **later[key]}
+    return merged

@@ -2,8 +2,8 @@
 
     line -> grok (LINE_*) -> facts of its message -> exchange of its thread -> document
 
-There is one meaning of a line, and it is here; `plain.py` only repeats it quicker. Messages that
-were seen before have their facts in a memo.
+What a line means is decided here; `plain.py` only gets to the same events faster. The facts of recent
+messages are remembered.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,22 +16,22 @@ from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.kinds import KINDS
-from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of
+from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of, why_unparsed
 from shipper.decode.merging import Event
 from shipper.memo import Memo
 from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
-from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split, why_unparsed
+from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split
 from shipper.times import SECOND, StampReader
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user may choose about documents.
+    """What users can configure about events.
 
     Attributes:
-        keep_original: `event.original` on every event, not only where no pattern matched.
+        keep_original: put `event.original` on every event, not only on lines that no pattern matches.
         constants: fields that every event carries, such as host, agent, labels; `tags` come before a line's own.
-        exchange_timeout: nanoseconds from a request to its status at most.
+        exchange_timeout: nanoseconds that a status may come after its request.
     """
 
     keep_original: bool = True
@@ -40,10 +40,10 @@ class Options:
 
 
 class Events(NamedTuple):
-    """What comes of a chunk: the JSON text and the label of each event, in order, and the authentications completed in it.
+    """The result of a chunk: the text and the label of each event, in order, and the authentications completed in it.
 
-    Each text has its line end. Its characters are the bytes of the output (UTF-8 read as latin-1), so that plain parts
-    of a line pass through without another encoding.
+    A text is the JSON of one event with its line end. Its characters are the bytes of the output (UTF-8 read as
+    latin-1), so that the plain parts of a line need no encoding.
     """
 
     texts: list[str]
@@ -55,12 +55,12 @@ class Parser:
     """Turns the chunks of one file into events, in order."""
 
     MEMO = 24_576  # messages remembered
-    MEMO_LENGTH = 256  # a longer message comes once
+    MEMO_LENGTH = 256  # characters; longer messages hardly ever repeat
 
     def __init__(
         self, library: Library, options: Options, file: LogFile, state: LogState, counts: Counts, facts: dict[str, Facts]
     ) -> None:
-        """`facts` is the memo of messages; the parsers of a run share it."""
+        """`facts` remembers the facts of messages; all parsers of a run share it."""
         self.library = library
         self.options = options
         self.file = file
@@ -93,7 +93,7 @@ class Parser:
         return self.end()
 
     def _ascii(self, chunk: Chunk) -> None:
-        """Take the lines of a chunk that need no decoding of their own."""
+        """Take the lines of a chunk of ASCII text: one decoding for all of them."""
         lines = chunk.data.decode("ascii").split("\n")
         if not lines[-1]:
             del lines[-1]
@@ -107,12 +107,12 @@ class Parser:
         self.texts, self.labels, self.completions = [], [], []
 
     def end(self) -> Events:
-        """What came of the lines since `begin`."""
+        """Finish a chunk; returns the result of the lines since `begin`."""
         self.counts.given_up += self.state.exchanges.expire_first(self.state.newest)
         return Events(self.texts, self.labels, self.completions)
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
-        """Take a line given as bytes without its LF; `ended` says whether it had one."""
+        """Take a line as bytes without its LF. `ended`: it had one; `cut`: the line is too long and went on."""
         text, tags = decode(line, self.file.encoding, ended=ended, cut=cut)
         if tags:
             self.counts.decode_errors += DECODE_ERROR in tags
@@ -132,7 +132,7 @@ class Parser:
         self._unparsed(text, offset, event_id, tags)
 
     def _well_formed(self, form: LineForm, found: Any, text: str, offset: int, event_id: str, tags: list[str]) -> bool:
-        """Take a line that a pattern matched; False if its time stamp is no real instant."""
+        """Take a line that `form` matched; False if its time stamp names no real instant, and nothing was done."""
         stamp, level, pid, tid, component, request_id, message = form.standard(found)
         if form.stamp is not None:
             stamp = form.stamp(stamp or "")
@@ -144,7 +144,7 @@ class Parser:
         if time > state.newest:
             state.newest = time
         if state.merger is not None:
-            self._give_out(state.merger.overdue(time))
+            self._emit(state.merger.overdue(time))
         message = message or ""
         facts = self._facts.get(message) or self._facts_of(message)
         context = self._contexts[level, pid, tid, component]
@@ -161,7 +161,7 @@ class Parser:
         return True
 
     def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
-        """The event of a well-formed line, without the fields that not every such line has."""
+        """The event of a well-formed line, without the fields that only its own pattern captures."""
         text, offset, _, stamp, _, context, facts, _ = line
         if context.component:
             event["provider"] = context.component
@@ -171,8 +171,8 @@ class Parser:
         if user is not None:
             document["user"], document["related"] = user_parts(user)
         if facts.target is not None:
-            whose, related = user_parts(facts.target)
-            document.setdefault("user", {})["target"] = whose
+            target, related = user_parts(facts.target)
+            document.setdefault("user", {})["target"] = target
             document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
         if context.process is not None:
             document["process"] = context.process
@@ -184,7 +184,7 @@ class Parser:
         return document
 
     def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str]) -> None:
-        """Take a line that no pattern matches: it is an event all the same."""
+        """Take a line that no pattern matches: its event says why, so that no line disappears."""
         self.counts.unparsed += 1
         stamp = text.partition("|")[0]
         time = self.stamps.read(stamp)
@@ -193,7 +193,7 @@ class Parser:
             self.state.newest = max(self.state.newest, time)
         now = time if time is not None else self.stamps.read(self.last_time) or 0
         if self.state.merger is not None:
-            self._give_out(self.state.merger.overdue(now))
+            self._emit(self.state.merger.overdue(now))
         document: Document = {
             "@timestamp": self.last_time,
             "event": {
@@ -210,7 +210,7 @@ class Parser:
         self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label, now)
 
     def _add(self, document: Document, label: Label, time: int) -> None:
-        """Give an event out, or to the merger."""
+        """Emit an event, or hand it to the merger."""
         merger = self.state.merger
         if merger is None:
             self.texts.append(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"))
@@ -218,9 +218,9 @@ class Parser:
             return
         event = merger.take(Event(document, "", label), time)
         if event is not None:
-            self._give_out((event,))
+            self._emit((event,))
 
-    def _give_out(self, events: Iterable[Event]) -> None:
+    def _emit(self, events: Iterable[Event]) -> None:
         for event in events:
             self.texts.append(event.text)
             self.labels.append(event.label)
@@ -234,7 +234,7 @@ class Parser:
         return facts
 
     def interpret(self, message: str) -> Facts:
-        """The facts of a message: those of the first pattern that matches."""
+        """The facts of a message according to the first pattern that matches it."""
         for fullmatch, pattern in self._message_patterns:
             found = fullmatch(message)
             if found is not None:
@@ -242,7 +242,7 @@ class Parser:
         return interpret(message, None, {}, self.library.codes)
 
     def _complete(self, line: Line, exchange: Exchange, outcome: str) -> None:
-        """Note an authentication that the next event completes."""
+        """Record the authentication that the next event completes."""
         _, _, _, stamp, time, context, facts, _ = line
         assert facts.code is not None
         self.completions.append(
@@ -270,10 +270,10 @@ class Parser:
 
 
 def _put_extra(document: Document, extra: Sequence[tuple[str, Any]]) -> None:
-    """Set the fields that a pattern captured beside those that every line has."""
+    """Set the fields that only this line's pattern captured."""
     azure = document.get("azure_mfa")
     if azure and "status" in azure:
-        azure["status"] = azure["status"].copy()  # it is shared by all events of its code
+        azure["status"] = azure["status"].copy()  # all events of this code share it
     for name, value in extra:
         put(document, name, value)
     address = document.get("source", {}).get("ip")

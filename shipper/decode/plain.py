@@ -1,18 +1,18 @@
-"""The fast path: the commonest plain lines straight to their events. Pure.
+"""The fast path: turns the commonest lines into events without the general path. Pure.
 
 An optimisation of `parser.py`, nothing else. It knows these forms, in plain printable ASCII:
 
     TIME|L|PID|TID|COMPONENT|Calling pfAuthUser('USER', '', 1)
-    TIME|L|PID|TID|COMPONENT|authResult = N      mostly together with the line behind it,
-    TIME|L|PID|TID|COMPONENT|rawCallStatus = N   same time, same thread; their exchange open
+    TIME|L|PID|TID|COMPONENT|authResult = N      usually with the next line of the file,
+    TIME|L|PID|TID|COMPONENT|rawCallStatus = N   of the same time and thread; the exchange is open
     TIME|L|PID|TID|COMPONENT|GUID|Pfauth WORD for user 'USER'. Call status: CONSTANT - "Text".
 
-and hands every other line to the general path as the bytes that it is, from the same state. It
-knows no field: its templates (`templates.py`) are events that the general path made of marked
-lines, cut at the marks. A property test holds both paths against each other, byte for byte.
+Any other line goes to the general path as its original bytes; both paths share their state. The fast
+path knows no field names: its templates (`templates.py`) are events that the general path made from
+marked lines, cut at the marks. A property test compares the output of both paths byte for byte.
 
-Why it is quicker: one regular expression cuts a whole chunk in C, and one f-string of ready pieces
-makes an event. The chunk is read as latin-1, so that bytes and characters are the same thing.
+It is faster because one regular expression splits a whole chunk in C, and one f-string of ready pieces
+makes an event. The chunk is decoded as latin-1, so that one character is one byte.
 """
 
 import re
@@ -29,10 +29,10 @@ from shipper.model import Chunk, ExchangeFields, LogFile, UserFields
 
 _STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
 _HEAD = r"(\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+)"
-_PLAIN = r"[ !#-&(-\[\]-~]"  # printable ASCII but the quotes and the backslash
+_PLAIN = r"[ !#-&(-\[\]-~]"  # printable ASCII except quotes and backslash
 
-# Groups: stamp, second, fraction, head; domain, name, tail of a request; verdict and, if it is the next line,
-# its status; a status alone. Any other line: nothing.
+# Groups: stamp, second, fraction, head; domain, name and tail of a request; a verdict and, if it is on the next line,
+# its status; a status alone. For any other line all groups are empty.
 _EXCHANGES = re.compile(
     rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)])(?:({_PLAIN}+)\\)?({_PLAIN}+)('[^\n]*)\n"
     rf"|authResult = (-?[0-9]{{1,9}})\n(?:\1\4\|rawCallStatus = (-?[0-9]{{1,9}})\n)?"
@@ -40,31 +40,44 @@ _EXCHANGES = re.compile(
     r"|[^\n]*\n"
 ).findall
 
-# Groups: stamp, second, fraction, head; GUID, word, user, tail of a result. Any other line: nothing.
+# Groups: stamp, second, fraction, head; GUID, word, user and tail of a result. For any other line all groups are empty.
 _RESULTS = re.compile(
     rf"{_STAMP}{_HEAD}\|([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}})\|"
     rf"Pfauth (succeeded|failed) for user '((?:{_PLAIN}|\\)+)'\. Call status: ([^\n]*)\n"
     r"|[^\n]*\n"
 ).findall
 
+_KNOWN = (
+    b"|Calling pfAuthUser('",
+    b"|rawCallStatus = ",
+    b"|authResult = ",
+    b"|Pfauth ",
+)  # a chunk without them has no plain line
+
+PASS_OVER = 15  # chunks that go to the general path as a whole after one without a plain line
+
 Scratch = Callable[[LogFile], Parser]
 
 
 class FastParser:
-    """A `Parser` for one file of the built-in log families: the same call, the same answers."""
+    """A `Parser` for one file and the built-in patterns: same interface, same results, faster."""
 
     def __init__(self, general: Parser, scratch: Scratch) -> None:
         """
         Args:
-            general: does every line that is not plain, and holds the state.
-            scratch: makes a parser like it with a state of its own, for templates.
+            general: takes every line that is not plain, and holds the state.
+            scratch: makes a parser like `general` with a new state, for templates.
         """
         self.general = general
         self.threads = Threads(scratch, general.file)
+        self._pass_over = 0  # chunks for the general path, because the last one had no plain line
 
     def __call__(self, chunk: Chunk) -> Events:
-        """As `Parser.__call__`."""
+        """The events of a chunk."""
         general, data = self.general, chunk.data
+        if self._pass_over:
+            self._pass_over -= 1
+            return general(chunk)
         gap = 1
         if b"\r" in data:
             gap = 2
@@ -73,22 +86,26 @@ class FastParser:
             data = data.replace(b"\r\n", b"\n")
         if chunk.cut or general.file.encoding != "utf-8" or self._crowded(data):
             return general(chunk)
+        if b"Z|" not in data:
+            return general(chunk)  # syslog, Windows events: no plain line in sight
         text = data.decode("latin-1")
         if text and not text.endswith("\n"):
             text += "\n"
         general.begin()
-        (self._results if "|Pfauth " in text else self._exchanges)(chunk, text, gap)
+        found = (self._results if "|Pfauth " in text else self._exchanges)(chunk, text, gap)
+        self._pass_over = 0 if found else PASS_OVER
         return general.end()
 
     def _crowded(self, data: bytes) -> bool:
-        """True if so many exchanges are open that a request may give up another thread's."""
+        """True if so many exchanges are open that a request may make `Exchanges` give up another thread's."""
         exchanges = self.general.state.exchanges
         return len(exchanges.open) + data.count(b"\n") >= Exchanges.LIMIT
 
-    def _exchanges(self, chunk: Chunk, text: str, gap: int) -> None:
-        """Take the lines of a text, of which each is followed by `gap` bytes in the chunk: RADIUS exchanges.
+    def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
+        """Take the lines of a chunk with RADIUS exchanges.
 
-        One loop and local names: a call a line would cost as much as the line.
+        `text` is the chunk with LF line ends; `gap` is the length of a line end in the chunk, in bytes.
+        A single loop with local names, because a function call per line would cost as much as the rest.
         """
         general, offset = self.general, chunk.offset
         state, prefix = general.state, f"{general.file.fingerprint}-"
@@ -100,7 +117,7 @@ class FastParser:
         add, tag, complete, tell = texts.append, general.labels.append, general.completions.append, tallies.append
         who: UserFields | None
         exchange: ExchangeFields
-        requests = 0
+        requests = halves = 0
         for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in _EXCHANGES(text):
             thread = known.get(head) or threads.find(head)
             whole = seconds[second]
@@ -128,10 +145,10 @@ class FastParser:
                         add(event)
                         tag(label)
                     else:
-                        self._give_out(time)
+                        self._emit_overdue(time)
                         merger.held[event_id] = Held(time, Event(None, event, label), tail, original[:keep])
                     requests += 1
-                    offset += len(original) + gap - (1 if domain else 0)  # the backslash stands twice in JSON
+                    offset += len(original) + gap - (1 if domain else 0)  # JSON doubles the backslash
                     continue
             elif status and thread is not None and whole is not None:
                 start, start_text, event_id, who, shared, _ = exchange = opens.get(thread.key, NO_EXCHANGE)
@@ -166,15 +183,17 @@ class FastParser:
             state.newest = newest
             halved = (verdict or alone) and not status
             done = take_half(general, thread, stamp, whole, fraction, verdict, alone, offset, stamp + head) if halved else 0
+            halves += done
             offset = offset + done + gap if done else self._general(chunk, offset, 2 if status else 1)
             newest = state.newest
         state.newest = newest
         general.counts.requests += requests
         general.counts.lines += requests
         self._count(tallies)
+        return bool(requests or tallies or halves)
 
     def _general(self, chunk: Chunk, offset: int, lines: int) -> int:
-        """Hand the lines at an offset to the general path as they are; returns the offset behind them."""
+        """Pass the next `lines` lines at `offset` to the general path unchanged; returns the offset of the line after them."""
         data, at = chunk.data, offset - chunk.offset
         for _ in range(lines):
             end = data.find(b"\n", at)
@@ -184,8 +203,8 @@ class FastParser:
             at = stop + 1
         return chunk.offset + at
 
-    def _give_out(self, time: int) -> None:
-        """Give out what was held back for a status that can no longer come."""
+    def _emit_overdue(self, time: int) -> None:
+        """Emit the events whose status can no longer come at `time`."""
         merger = self.general.state.merger
         assert merger is not None
         for event in merger.overdue(time):
@@ -203,11 +222,11 @@ class FastParser:
         originals: tuple[str, str],
         offset: int,
     ) -> Pair | None:
-        """Give out the one event of an exchange, whose status stands at `offset`; None where the general path must."""
+        """Emit the merged event of an exchange, whose status is at `offset`; None if the general path must do it."""
         general = self.general
         merger, keep = general.state.merger, None if general.options.keep_original else 0
         assert merger is not None
-        self._give_out(time)
+        self._emit_overdue(time)
         start, start_text, request_id, who, shared, _ = exchange
         held = merger.held.get(request_id)
         if held is None or held.tail is None:
@@ -227,8 +246,8 @@ class FastParser:
         general.labels.append((stamp, event_id, origin, who and who[3]))
         return pair
 
-    def _results(self, chunk: Chunk, text: str, gap: int) -> None:
-        """As `_exchanges`, for the one-line results of pfsvc."""
+    def _results(self, chunk: Chunk, text: str, gap: int) -> bool:
+        """Like `_exchanges`, for the one-line results of pfsvc."""
         general, offset = self.general, chunk.offset
         state, prefix, keep = general.state, f"{general.file.fingerprint}-", None if general.options.keep_original else 0
         threads, known, seconds, merger = self.threads, self.threads.known, general.stamps.seconds, state.merger
@@ -242,7 +261,7 @@ class FastParser:
                 who, shared = threads.user(user, thread)
                 if result is not None and shared:
                     if merger is not None:
-                        self._give_out(time)
+                        self._emit_overdue(time)
                     general.last_time = stamp
                     state.newest = max(state.newest, time)
                     (p0, p1, p2, p3, p4, p5, p6, p7), origin, code, success, tally, escaped_tail = result
@@ -262,6 +281,7 @@ class FastParser:
                     continue
             offset = self._general(chunk, offset, 1)
         self._count(tallies)
+        return bool(tallies)
 
     def _count(self, tallies: list[Tally]) -> None:
         counts = self.general.counts

@@ -1,18 +1,18 @@
-"""Who `DOMAIN\\name`, `name@domain` or a bare name means. Pure."""
+"""Splits `DOMAIN\\name`, `name@domain` or a bare name into the parts of a user. Pure."""
 
 from shipper.model import User
 
 
 def user_key(name: str, domain: str | None) -> str:
-    """The identity of a person across spellings: Unicode casefold of `domain\\name`, or of the bare name."""
+    """The key that is the same for all spellings of a user: `domain\\name`, or the bare name, casefolded."""
     return f"{domain}\\{name}".casefold() if domain else name.casefold()
 
 
 def split_principal(text: str) -> User | None:
-    """The user of a request line; None for an empty one.
+    """The user that a line names as `text`; None if the name is empty.
 
-    The domain ends at the first `\\`; without one, the name ends at the last `@`. A user principal
-    name (both parts of `name@domain` there) also gives the e-mail address.
+    The domain ends at the first `\\`. Without a `\\`, the name ends at the last `@`; if name and domain
+    are both there (a user principal name), the text is also the e-mail address.
     """
     domain: str | None
     email = None

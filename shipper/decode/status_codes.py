@@ -1,8 +1,8 @@
 """The status code table: what a `rawCallStatus` number or a call status constant means.
 
-Source: the table that Microsoft gave with MFA Server, as published at msexchangeguru.com
+Source: the table that came with Microsoft's MFA Server, as published at msexchangeguru.com
 ("Azure MFA: Twice MFA for MAC Users"); constants from public pfsvc lines. Class, severity,
-outcome, prompted and method are this project's reading of the descriptions.
+outcome, prompted and method are this project's interpretation of the descriptions.
 """
 
 import csv
@@ -42,10 +42,10 @@ UNKNOWN = "unknown"
 
 
 class StatusCodes:
-    """Codes by number, by constant and by description; unknown ones get a row on the fly."""
+    """Finds codes by number, constant or description; a code that is not in the table gets a row of class `unknown`."""
 
     def __init__(self, codes: Mapping[int, Code], nps: NpsTables | None = None) -> None:
-        """`nps`: the names that the NPS extension gives."""
+        """`codes` by number; `nps` are the names that the NPS extension uses."""
         self.codes = dict(codes)
         self.nps_tables = nps or NpsTables()
         self._by_constant: dict[str, Code] = {}
@@ -56,22 +56,22 @@ class StatusCodes:
             self._by_description.setdefault(code.description.casefold(), code)
 
     def number(self, number: int) -> Code:
-        """The row of a `rawCallStatus`; for one that the table lacks, class `unknown`."""
+        """The row of a `rawCallStatus`."""
         return self.codes.get(number) or _unknown(number, f"Unknown status {number}", None)
 
     def result(self, constant: str | None, description: str | None) -> Code:
-        """The row of a one-line result: by its constant, else by its description."""
+        """The row of a one-line result, found by its constant or else by its description."""
         found = self._by_constant.get(constant or "") or self._by_description.get((description or "").casefold())
         if found is None:
             return _unknown(None, description or f"Unknown status {constant}", constant)
         return found if found.constant else found._replace(constant=constant)
 
     def nps(self, name: str) -> Code:
-        """The row of a result name of the NPS extension; one that its table lacks stays data, of class `unknown`."""
+        """The row of a result name of the NPS extension."""
         return self.nps_tables.results.get(name) or _unknown(None, name, None)
 
     def search(self, words: str) -> list[Code]:
-        """Rows whose constant, class or description hold every word of a question."""
+        """The rows that contain each of the words, in description, constant, class or method."""
         wanted = words.casefold().replace("_", " ").split()
         rows = []
         for code in self.codes.values():
@@ -86,12 +86,12 @@ def _unknown(number: int | None, description: str, constant: str | None) -> Code
 
 
 def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> dict[int, Code]:
-    """Read a table; its rows are added to `base` or replace rows of it.
+    """Read a code table; returns its rows by number.
 
     Args:
         text: CSV with the header of `COLUMNS`; the columns method and constant may be empty.
-        file: its name, for errors.
-        base: the table that this one amends.
+        file: the name of the table, for errors.
+        base: a table to which the rows are added; a row with a number of `base` replaces that row.
 
     Raises:
         TableError: names FILE:LINE of the bad row.
@@ -107,8 +107,8 @@ def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> 
             code = _code(row, file, rows.line_num)
             assert code.number is not None
             if code.number in seen:
-                what = f"code {code.number} stands twice; first in line {seen[code.number]}"
-                raise TableError(file, rows.line_num, what)
+                fault = f"code {code.number} appears twice; first in line {seen[code.number]}"
+                raise TableError(file, rows.line_num, fault)
             seen[code.number] = rows.line_num
             codes[code.number] = code
         _check_constants(codes, seen, file)
@@ -118,12 +118,12 @@ def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> 
 
 
 def _check_constants(codes: Mapping[int, Code], lines: Mapping[int, int], file: str) -> None:
-    """A constant finds one code only, so the rows of a file (by their `lines`) must not repeat one."""
+    """Check that no row of a file repeats a constant, which must lead to one code. `lines`: line by code."""
     owners = {code.constant: number for number, code in codes.items() if code.constant and number not in lines}
     for number, line in lines.items():
         constant = codes[number].constant
         if constant and owners.setdefault(constant, number) != number:
-            raise TableError(file, line, f"constant {constant} belongs to code {owners[constant]} already")
+            raise TableError(file, line, f"constant {constant} already belongs to code {owners[constant]}")
 
 
 def _code(row: Mapping[str, str | None], file: str, line: int) -> Code:

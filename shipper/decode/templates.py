@@ -1,6 +1,6 @@
-"""Templates of the fast path: events that the general path made of marked lines, cut at the marks.
+"""Templates of the fast path: events that the general path made from marked lines, cut at the marks. Pure.
 
-So a field that the general path gains is in the templates by itself. Pure.
+A field that is added to the general path is therefore in the templates too.
 """
 
 import re
@@ -19,11 +19,10 @@ from shipper.model import VARIES, Code, Counts, LogFile, Origin, User
 CALL = "|Calling pfAuthUser('"
 VERDICT = "|authResult = "
 STATUS = "|rawCallStatus = "
-RESULT = "|Pfauth "
 
-LIMIT = 512  # templates that a context makes; making one costs as much as some lines of the general path
+LIMIT = 512  # templates for one level and component; to make one costs as much as a few lines on the general path
 
-# Marks: values that are valid where they stand, and stand nowhere else.
+# Marks: valid values that appear nowhere else in an event.
 _START, _END, _DURATION = "1987-06-05T04:03:02.100000Z", "1987-06-05T04:03:03.223344Z", "1123344000"
 _OFFSETS = (770000000000000001, 770000000000000002, 770000000000000003)
 _PID, _TID = "880000000000000001", "880000000000000002"
@@ -35,14 +34,17 @@ _TAIL = re.compile(r"'(?:, (?:'[A-Za-z0-9._:-]*'|[A-Za-z0-9._:-]+)){0,8}\)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _RESULT_TAIL = re.compile(r'[A-Z][A-Z0-9_]{0,127} - "[A-Za-z0-9 #+.-]{1,99}"\.')
 
-_VERDICTS = {"success": 1, "failure": 0, "unknown": 2}  # a number for each outcome of a verdict
+_VERDICTS = {"success": 1, "failure": 0, "unknown": 2}  # an authResult for each outcome
 
 Pieces = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tally:
-    """What a template counts for each use: `lines` is 2 for a verdict with its status, 1 for a result. Counted by identity."""
+    """What each use of a template adds to the counts; compared by identity, which is cheap to count.
+
+    `lines` is 2 for a verdict with its status, 1 for a result.
+    """
 
     lines: int
     status_class: str
@@ -50,12 +52,12 @@ class Tally:
     conflict: bool
 
 
-# Plain tuples, because they are unpacked for every event, which takes twice as long with named ones.
-# An event with gaps: the text between them, and what all events made of it share.
+# Plain tuples, because they are unpacked for every event, which takes twice as long with named tuples.
+# An event with gaps: the text between the gaps, and what all events made from it share.
 Template = tuple[Pieces, Origin]
-# A verdict and its status, and what completes with them: pieces and origin of each, code, success, tally.
+# A verdict and its status: pieces and origin of each; then code, success and tally of the completed authentication.
 Pair = tuple[Pieces, Origin, Pieces, Origin, Code, bool, Tally]
-# A one-line result: pieces, origin, code, success, tally, and the text behind `Call status: ` as JSON has it.
+# A one-line result: pieces, origin, code, success, tally, and the text after `Call status: `, escaped for JSON.
 Result = tuple[Pieces, Origin, Code, bool, Tally, str]
 
 
@@ -63,9 +65,10 @@ class Half(NamedTuple):
     """A verdict without its status, or a status without its verdict, of an open exchange.
 
     Attributes:
-        counts: what one such line counts.
-        outcome: of the exchange from here on, if it is a verdict.
-        code, success: of the authentication, if it is a status.
+        event: the template of the line's event.
+        counts: what one such line adds to the counts.
+        outcome: of a verdict: the outcome that the exchange has from now on.
+        code, success: of a status: how the authentication ended.
     """
 
     event: Template
@@ -76,7 +79,7 @@ class Half(NamedTuple):
 
 
 def user_pieces(name: str, domain: str | None, email: str | None) -> Pieces:
-    """The user fields of an event around name, domain and e-mail address, where there are any."""
+    """The JSON text of a user's fields, cut at name, domain and e-mail address; None for a part that the user lacks."""
     values = [value and f"mark-{value}" for value in (name, domain, email)]
     text = shared_json(User(values[0] or "", values[1], values[2], ""), None)
     marks = [value for value in values if value]
@@ -86,7 +89,7 @@ def user_pieces(name: str, domain: str | None, email: str | None) -> Pieces:
 
 
 def cut(text: str, marks: Sequence[str]) -> Pieces | None:
-    """The text between the marks, which stand in this order; None if one is missing."""
+    """The text before, between and after the marks, which must appear in this order; None if a mark is missing."""
     pieces = []
     for mark in marks:
         piece, found, text = text.partition(mark)
@@ -97,12 +100,12 @@ def cut(text: str, marks: Sequence[str]) -> Pieces | None:
 
 
 def weave(pieces: Pieces, values: Sequence[str]) -> str:
-    """The pieces with a value in each gap."""
+    """The pieces joined, with a value in each gap."""
     return "".join([part for pair in zip(pieces, values, strict=False) for part in pair]) + pieces[-1]
 
 
 def process_json(pid: str, tid: str) -> str:
-    """The process fields of an event with a comma behind."""
+    """The process fields of an event as JSON members with a trailing comma."""
     return orjson.dumps({"process": {"pid": int(pid), "thread": {"id": int(tid)}}})[1:-1].decode() + ","
 
 
@@ -111,7 +114,7 @@ def _json_inside(text: str) -> str:
 
 
 def _sample(value: Any) -> Any:
-    """A marked event with `VARIES` in place of every value that is not the same in all events of the template."""
+    """A marked event with `VARIES` for every value that differs between the events of its template."""
     if isinstance(value, dict):
         return {name: VARIES if name in ("user", "related") else _sample(inner) for name, inner in value.items()}
     text = str(value)
@@ -121,10 +124,9 @@ def _sample(value: Any) -> Any:
 class Templates:
     """The templates of one file, level and component.
 
-    Each is made when a line first asks for it, by a parser of its own (`scratch`), so that making one
-    changes nothing in the log's state. A text that is not plain gets no template, and none gets one
-    when there are `LIMIT`: a log that writes something new in every line takes neither memory nor time
-    for templates that are used once.
+    A template is made when a line first needs it, by a new parser (`scratch`), so that the state of the
+    log does not change. There is none for a text that is not plain, nor for any further text once `LIMIT`
+    are made: a log with new text in every line must not cost memory and time for templates used once.
     """
 
     def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile, level: str, component: str) -> None:
@@ -141,7 +143,7 @@ class Templates:
         self._left = LIMIT
 
     def request(self, tail: str) -> Template | None:
-        """The template of requests whose user is followed by `tail`, which begins with the quote."""
+        """The template of requests whose user is followed by `tail`, from the closing quote on; None if there is none."""
         parser = self._parser() if _TAIL.fullmatch(tail) else None
         if parser is None:
             return None
@@ -155,7 +157,7 @@ class Templates:
         return template
 
     def pair(self, verdict: str, status: str) -> Pair | None:
-        """The templates of a verdict and the status behind it with these numbers."""
+        """The templates of a verdict and the status right after it, by their numbers; None if there are none."""
         parser, lines = self._exchange("', '', 1)", verdict, status)
         if parser is None:
             return None
@@ -171,21 +173,23 @@ class Templates:
         return pair
 
     def merge(self, tail: str, verdict: str, status: str) -> Pair | None:
-        """The template of the one event that a request, a verdict and a status merge into, as a pair of
-        which both halves are that event."""
+        """The template of the event that a request, a verdict and a status are merged into; None if there is none.
+
+        A `Pair` like those of `pair`, with the merged event as both halves.
+        """
         parser, lines = self._exchange(tail, verdict, status, merged=True) if _TAIL.fullmatch(tail) else (None, [])
         if parser is None:
             return None
         event_id, offset = self._ids[2], str(_OFFSETS[2])
         template = self._cut(parser, 0, [_END, event_id, _START, _END, _DURATION], lines, [], [offset, self._ids[0]])
-        if not template:
+        if not template:  # pragma: no cover  where no event can be cut, requests have no template, and nobody asks
             return None
         pair = (*template, *template, *self._decided(parser, 2))
         self.merged[tail, verdict, status] = pair
         return pair
 
     def verdict(self, verdict: str) -> Half | None:
-        """The template of a verdict with this number that is not followed by its status."""
+        """The template of a verdict with this number whose status does not follow at once; None if there is none."""
         if verdict in self._verdicts:
             return self._verdicts[verdict]
         parser = self._parser() if _INTEGER.fullmatch(verdict) else None
@@ -197,7 +201,7 @@ class Templates:
         return half
 
     def status(self, outcome: str | None, status: str) -> Half | None:
-        """The template of a status with this number, in an exchange whose verdict was `outcome` (None: it has none yet)."""
+        """The template of a status with this number in an exchange whose verdict was `outcome` (None: no verdict yet)."""
         if (outcome, status) in self._statuses:
             return self._statuses[outcome, status]
         parser = self._parser() if _INTEGER.fullmatch(status) else None
@@ -210,7 +214,7 @@ class Templates:
         return half
 
     def _half(self, parser: Parser, messages: list[str], before: list[str]) -> Half | None:
-        """The template of the last of these lines, which follow a request."""
+        """The template of the last of these messages, which follow a request."""
         lines = [f"{_START}{self._head}{CALL}{_NAME}', '', 1)", *(f"{_END}{self._head}{message}" for message in messages)]
         for line, offset in zip(lines, _OFFSETS, strict=False):
             parser.counts.clear()
@@ -225,7 +229,7 @@ class Templates:
         return Half(template, parser.counts, None, code, success)
 
     def result(self, word: str, tail: str) -> Result | None:
-        """The template of a one-line result: its word, and what follows `Call status: `."""
+        """The template of a one-line result with this word and the text after `Call status: `; None if there is none."""
         parser = self._parser() if word in ("succeeded", "failed") and _RESULT_TAIL.fullmatch(tail) else None
         if parser is None:
             return None
@@ -240,7 +244,7 @@ class Templates:
         return result
 
     def _exchange(self, tail: str, verdict: str, status: str, *, merged: bool = False) -> tuple[Parser | None, list[str]]:
-        """A parser that has taken the three lines of a marked exchange, and these lines; None if they are not plain."""
+        """A parser that has taken a marked exchange, and its three lines; None instead of a parser if they are not plain."""
         parser = self._parser() if _INTEGER.fullmatch(verdict) and _INTEGER.fullmatch(status) else None
         if parser is None:
             return None, []
@@ -253,20 +257,28 @@ class Templates:
         return parser, lines
 
     def _parser(self) -> Parser | None:
-        """A parser for one more template, or None when there are enough."""
+        """A parser for another template, or None if `LIMIT` are made."""
         self._left -= 1
         return self._scratch(self._file) if self._left >= 0 else None
 
     def _decided(self, parser: Parser, lines: int) -> tuple[Code, bool, Tally]:
-        """What completes with the last of so many lines that a parser took."""
+        """Code, success and tally of the authentication that a parser has completed in so many lines."""
         code, success = parser.completions[0][8:10]
         return code, success, Tally(lines, code.status_class, not code.known, parser.counts.conflicts > 0)
 
     def _cut(
         self, parser: Parser, index: int, before: list[str], lines: list[str], messages: list[str], behind: list[str]
     ) -> Template | None:
-        """Cut an event at the marks in front of the original lines, the lines, its message, the user with the process,
-        and the marks behind. Without original lines there is an empty piece for each."""
+        """Cut the event number `index` of a parser; None if that fails.
+
+        Args:
+            parser: has taken the marked lines.
+            index: of the event among the parser's.
+            before: the marks before the original lines.
+            lines: the original lines; if the user does not want them, there is an empty piece for each.
+            messages: the text of `message`, if it varies.
+            behind: the marks after the user and the process.
+        """
         keeps = parser.options.keep_original
         texts = [_json_inside(line) for line in (*(lines if keeps else ()), *messages)]
         event, label = parser.texts[index], parser.labels[index]

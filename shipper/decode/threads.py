@@ -1,4 +1,4 @@
-"""What plain lines of one thread share, and the users of their requests as JSON: parts of the fast path. Pure."""
+"""What the plain lines of a thread share, and users as JSON; part of the fast path, see `plain.py`. Pure."""
 
 import re
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from shipper.decode.templates import Templates, process_json, user_pieces
 from shipper.model import LogFile, UserFields
 
 _PLAIN = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
-LIMIT = 16_384  # threads remembered; a log that has more is not in a hurry
-CONTEXTS = 32  # levels and components; lines of more than that take the general path, so that templates stay few
+LIMIT = 16_384  # threads remembered; then they are forgotten, and found again
+CONTEXTS = 32  # pairs of level and component that get templates; lines of any other take the general path
 
 
 class Thread:
-    """What the lines of one level, thread and component share."""
+    """Values shared by the lines of the same level, thread and component."""
 
     __slots__ = ("component", "key", "process", "templates")
 
@@ -26,10 +26,10 @@ class Thread:
 
 
 class Threads:
-    """The threads of one file, by the text between time stamp and message."""
+    """The threads of one file. `known` has them by the head of a line: its text between time stamp and message."""
 
     def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile) -> None:
-        """`scratch` makes a parser with a state of its own, for templates."""
+        """`scratch` makes a parser with a new state, for templates."""
         self.known: dict[str, Thread] = {}
         self.domain_user = user_pieces("name", "domain", None)
         self.scratch = scratch
@@ -39,7 +39,7 @@ class Threads:
         self._bare_user = user_pieces("name", None, None)
 
     def find(self, head: str) -> Thread | None:
-        """What is between time and message, not seen yet; None if it is not plain."""
+        """The thread of a head that is not in `known`; None if the head is not plain."""
         match = _PLAIN.fullmatch(head)
         if match is None:
             return None
@@ -55,7 +55,7 @@ class Threads:
         return thread
 
     def user(self, text: str, thread: Thread) -> tuple[UserFields | None, str]:
-        """A user of any form, and the JSON text that the lines of the exchange share; no text if it is not plain."""
+        """The user of a request, and the JSON of user and process that the lines of its exchange share (empty: not plain)."""
         domain: str | None
         domain, _, name = text.partition("\\")
         if domain and name:
@@ -72,8 +72,5 @@ class Threads:
         if email is not None:
             m0, m1, m2, m3, m4, m5 = self._mail_user
             return user, f"{m0}{name}{m1}{domain}{m2}{email}{m3}{name}{m4}{email}{m5}{thread.process}"
-        if domain is not None:
-            u0, u1, u2, u3 = self.domain_user
-            return user, f"{u0}{name}{u1}{domain}{u2}{name}{u3}{thread.process}"
         b0, b1, b2 = self._bare_user
         return user, f"{b0}{name}{b1}{name}{b2}{thread.process}"

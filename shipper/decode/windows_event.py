@@ -1,13 +1,12 @@
-"""Windows events, one a line, as JSON or XML: how the log of the NPS extension is exported. Pure.
+"""Windows events as JSON or XML, one per line: the exported log of the NPS extension. Pure.
 
-Read are the JSON of `Get-WinEvent | ConvertTo-Json -Compress` and of Winlogbeat, and the XML of
-`wevtutil qe /f:xml`. The field names are those of the Windows event schema and of Winlogbeat's reference.
-The text of an event that was not rendered is what its data say. An event without any text is one
-all the same, as long as its provider shows that it is a Windows event.
+Supported are the JSON of `Get-WinEvent | ConvertTo-Json -Compress` and of Winlogbeat, and the XML of
+`wevtutil qe /f:xml`. Field names are from the Windows event schema and from Winlogbeat's reference.
+If the exporter did not render the message, the event's data are its text. An event without any text
+is still an event if it names its provider.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -16,14 +15,14 @@ import orjson
 
 from shipper.times import to_utc
 
-LONGEST = 256 * 1024  # characters; a longer line is no event
+LONGEST = 256 * 1024  # characters; a longer line is not read as an event
 _DATE = re.compile(r"/Date\((-?[0-9]{1,15})\)/")
 _LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info"}
-_SPACE = "{http://schemas.microsoft.com/win/2004/08/events/event}"
+_NAMESPACE = "{http://schemas.microsoft.com/win/2004/08/events/event}"
 
 
 class WindowsEvent(NamedTuple):
-    """What a line of an export says: the texts of a line's head, its message and the computer's name."""
+    """The texts of an exported event: the head of a line, its message and the name of the computer."""
 
     stamp: str
     level: str | None
@@ -35,7 +34,7 @@ class WindowsEvent(NamedTuple):
 
 
 def read_event(line: str) -> WindowsEvent | None:
-    """The event of a line, or None if it is none, has no time, or has neither a message nor a provider."""
+    """The event in a line; None if the line is no event, or the event has no time, or neither a message nor a provider."""
     if len(line) > LONGEST:
         return None
     if line.startswith("{"):
@@ -60,7 +59,7 @@ def _from_json(line: str) -> WindowsEvent | None:
             log.get("computer_name"),
         )  # fmt: skip
     time = document.get("TimeCreated")
-    if isinstance(time, Mapping):  # with a calculated property, as some scripts write it
+    if isinstance(time, dict):  # with a calculated property, as some scripts write it
         time = time.get("value") or time.get("DateTime")
     return _event(
         time, document.get("LevelDisplayName") or document.get("Level"), document.get("ProcessId"), document.get("ThreadId"),
@@ -70,25 +69,25 @@ def _from_json(line: str) -> WindowsEvent | None:
 
 def _from_xml(line: str) -> WindowsEvent | None:
     try:
-        root = ElementTree.fromstring(line)  # noqa: S314  no document type: nothing is expanded
+        root = ElementTree.fromstring(line)  # noqa: S314  `<!` was refused: no entity can expand
     except ElementTree.ParseError:
         return None
-    system = root.find(f"{_SPACE}System")
+    system = root.find(f"{_NAMESPACE}System")
     if system is None:
         return None
 
     def attribute(element: str, name: str) -> str | None:
-        found = system.find(f"{_SPACE}{element}")
+        found = system.find(f"{_NAMESPACE}{element}")
         return None if found is None else found.get(name)
 
-    message = root.findtext(f"{_SPACE}RenderingInfo/{_SPACE}Message")
+    message = root.findtext(f"{_NAMESPACE}RenderingInfo/{_NAMESPACE}Message")
     if message is None:
         message = " ".join(
-            "".join(data.itertext()) for part in ("EventData", "UserData") for data in root.findall(f"{_SPACE}{part}/*")
+            "".join(data.itertext()) for part in ("EventData", "UserData") for data in root.findall(f"{_NAMESPACE}{part}/*")
         )
     return _event(
-        attribute("TimeCreated", "SystemTime"), system.findtext(f"{_SPACE}Level"), attribute("Execution", "ProcessID"),
-        attribute("Execution", "ThreadID"), attribute("Provider", "Name"), message, system.findtext(f"{_SPACE}Computer"),
+        attribute("TimeCreated", "SystemTime"), system.findtext(f"{_NAMESPACE}Level"), attribute("Execution", "ProcessID"),
+        attribute("Execution", "ThreadID"), attribute("Provider", "Name"), message, system.findtext(f"{_NAMESPACE}Computer"),
     )  # fmt: skip
 
 
@@ -104,27 +103,29 @@ def _event(time: Any, level: Any, pid: Any, tid: Any, provider: Any, message: An
 
 def _data(data: Any) -> str:
     """The texts of an event's data in JSON: of `{"param1": "…"}`, of `[{"Value": "…"}]`, as one text."""
-    values = data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ()
-    found = [_mapping(value).get("Value") if isinstance(value, Mapping) else value for value in values]
+    values = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    found = [_mapping(value).get("Value") if isinstance(value, dict) else value for value in values]
     return " ".join(text for text in found if isinstance(text, str) and text)
 
 
 def _stamp(time: Any) -> str | None:
     if not isinstance(time, str):
         return None
-    old = _DATE.fullmatch(time)  # Windows PowerShell 5
-    if old is None:
+    milliseconds_date = _DATE.fullmatch(time)  # Windows PowerShell 5
+    if milliseconds_date is None:
         return to_utc(time)
     try:
-        seconds, milliseconds = divmod(int(old[1]), 1000)
+        seconds, milliseconds = divmod(int(milliseconds_date[1]), 1000)
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03}Z"
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None or value == "" or isinstance(value, (Mapping, list)) else str(value)
+    if isinstance(value, str):
+        return value or None
+    return None if value is None or isinstance(value, dict | list) else str(value)

@@ -1,1 +1,1 @@
-"""Which events go out, and in which form."""
+"""Selects and formats the events that are written."""

@@ -1,4 +1,4 @@
-"""`--where FIELD=VALUE`: which events the user wants. Pure."""
+"""`--where FIELD=VALUE`: selects the events that the user wants. Pure."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ _REMEMBERED = 8192
 
 
 def where(conditions: Sequence[str]) -> Keep:
-    """A test of events, by text and label: every `FIELD=VALUE` holds.
+    """A function that takes the text and label of an event and returns True if every `FIELD=VALUE` holds.
 
-    FIELD is a dotted name such as `user.name`; VALUE is compared with the text of the field, or of
-    any member of a list (`true`, `21` and so on as in JSON). An event is only read where what it has
-    in common with others of its shape does not decide.
+    FIELD is a dotted name such as `user.name`. VALUE is compared with the field as text (`true`, `21` and
+    so on, as in JSON), or with each member of a list. An event is only parsed if the sample of its origin
+    does not decide.
 
     Raises:
         UsageError: a condition is not of that form.
@@ -47,7 +47,7 @@ def where(conditions: Sequence[str]) -> Keep:
 
 
 def _all_hold(document: Any, wanted: Sequence[Condition]) -> bool | None:
-    """Whether all conditions hold; None where that differs between the events of a sample."""
+    """True if all conditions hold; None if that differs between the events that share a sample."""
     answers = [_holds(document, path, value) for path, value in wanted]
     return False if False in answers else None if None in answers else True
 

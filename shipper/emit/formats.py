@@ -1,8 +1,9 @@
-"""Output formats: what stands around an event. Pure.
+"""Output formats: the text that each puts around an event. Pure.
 
-A format is given the JSON text of an event, line end included, and its label, and returns three parts: what stands before
-the event, the event, and what stands behind it, the line end included. Parts, because an event is
-long and copying it costs more than anything else here.
+A format takes the JSON text of an event, with its line end, and its label. It returns three parts that
+are written one after the other: the text before the event, the event, and the text after it; the last
+of them ends with a line end. Parts, because events are long and copying one costs more than anything
+else here.
 
 Sources: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
 """
@@ -23,7 +24,7 @@ SOURCETYPE = "azure:mfa:ecs"
 
 
 def ecs(*, host: str | None, namespace: str) -> Format:
-    """One ECS document a line."""
+    """One ECS document per line."""
     return lambda text, label: ("", text, "")
 
 
@@ -37,14 +38,14 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
 
     def wrap(text: str, label: Label) -> Parts:
         nonlocal last, before
-        here = label[0], label[2].path
-        if here != last:  # neighbours have both in common
-            stamp, path = last = here
+        current = label[0], label[2].path
+        if current != last:  # neighbouring events often share both
+            stamp, path = last = current
             before = f'{{"time":{epoch(stamp)},{host_text}{sources[path]}"sourcetype":"{SOURCETYPE}","event":'
         return before, text[:-1], "}\n"
 
     def epoch(stamp: str) -> str:
-        # As text: a float of this size keeps no more than microseconds, and rounds the last one.
+        # As text, because a float of this size has just enough digits for microseconds and may round the last.
         whole = (seconds[stamp[:19]] or 0) // SECOND
         micros = stamp[20:26].rstrip("Z").ljust(6, "0") if stamp[19:20] == "." else "000000"
         if whole < 0 and micros != "000000":
@@ -56,8 +57,10 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
 
 
 def elastic_bulk(*, host: str | None, namespace: str) -> Format:
-    """Two lines a document, a body for `_bulk`. `create` with the event's id makes a repeat harmless:
-    it answers 409 and changes nothing."""
+    """The body of a `_bulk` request: two lines per document.
+
+    `create` with the event's id makes a repeat harmless: Elasticsearch answers 409 and changes nothing.
+    """
     actions: Memo[str, str] = Memo(partial(_action, namespace), 1024)
 
     def wrap(text: str, label: Label) -> Parts:
@@ -67,7 +70,7 @@ def elastic_bulk(*, host: str | None, namespace: str) -> Format:
 
 
 def _action(namespace: str, dataset: str) -> str:
-    """The action line of a data set, up to the id."""
+    """The action line of a data set, up to the event's id."""
     return f'{{"create":{{"_index":{json_text(f"logs-{dataset}-{namespace}")},"_id":"'
 
 
@@ -75,16 +78,16 @@ FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "splunk-hec": splunk_he
 
 
 def pretty(wrap: Format) -> Format:
-    """A format whose lines are indented for reading."""
+    """The format `wrap`, indented for reading."""
 
     def indented(text: str, label: Label) -> Parts:
         lines = "".join(wrap(text, label)).encode("latin-1").splitlines()
-        shown = b"\n".join(orjson.dumps(orjson.loads(line), option=orjson.OPT_INDENT_2) for line in lines)
-        return "", shown.decode("latin-1"), "\n"
+        documents = b"\n".join(orjson.dumps(orjson.loads(line), option=orjson.OPT_INDENT_2) for line in lines)
+        return "", documents.decode("latin-1"), "\n"
 
     return indented
 
 
 def json_text(text: str) -> str:
-    """A string as it stands in the text of an event."""
+    """A string as JSON, one character for each byte, like the text of an event."""
     return orjson.dumps(text).decode("latin-1")

@@ -1,4 +1,4 @@
-"""Where `parse` writes: standard output, or a file that appears only when it is complete. I/O."""
+"""The output of `parse`: standard output, or a file that appears only when it is complete. I/O."""
 
 import os
 import stat
@@ -12,11 +12,11 @@ from shipper.errors import RunError, UsageError
 
 
 class ClosedPipe(Exception):
-    """The reader of standard output went away."""
+    """The reader of standard output has closed the pipe."""
 
 
 class Output:
-    """Writes blocks to a file descriptor, whole or not at all."""
+    """Writes blocks to a file descriptor; `written` counts the bytes. `name` is used in errors."""
 
     def __init__(self, descriptor: int, name: str) -> None:
         self.descriptor = descriptor
@@ -24,18 +24,18 @@ class Output:
         self.written = 0
 
     def write(self, block: bytes) -> None:
-        """Write a block.
+        """Write a whole block, in as many calls as it takes.
 
         Raises:
-            ClosedPipe: nobody reads any more.
-            RunError: the device is full or fails.
+            ClosedPipe: the reader has gone.
+            RunError: the device is full or failed; a part may have been written.
         """
         rest = memoryview(block)
         try:
             while rest:
-                done = os.write(self.descriptor, rest)
-                self.written += done
-                rest = rest[done:]
+                size = os.write(self.descriptor, rest)
+                self.written += size
+                rest = rest[size:]
         except BrokenPipeError:
             raise ClosedPipe from None
         except OSError as error:
@@ -46,9 +46,9 @@ class Output:
 def open_output(path: str | None) -> Iterator[Output]:
     """The output for `--output PATH` (None or `-`: standard output).
 
-    A file is written under another name beside it, and takes its name when all is on the disk; after
-    an error there is no file, and an older one is still what it was. Devices and pipes are written
-    as they are.
+    A file is written under a temporary name in the same folder, and renamed when all of it is on the disk.
+    After an error there is no new file, and an existing one is unchanged. Devices and pipes are written to
+    directly.
 
     Raises:
         UsageError: the file cannot be created, or standard output is closed.
@@ -63,7 +63,7 @@ def open_output(path: str | None) -> Iterator[Output]:
             descriptor, temporary = os.open(path, os.O_WRONLY), None
         else:
             folder = os.path.dirname(os.path.realpath(path))
-            prefix = f".{os.path.basename(path)[:32]}."  # the name itself can be as long as names may be
+            prefix = f".{os.path.basename(path)[:32]}."  # cut, because the name may already have the greatest length allowed
             descriptor, temporary = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=folder)
             mask = os.umask(0)
             os.umask(mask)
@@ -76,7 +76,7 @@ def open_output(path: str | None) -> Iterator[Output]:
             _settle(descriptor, temporary, path)
     except BaseException:
         if temporary is not None:
-            with suppress(FileNotFoundError):  # it has its name already if only the folder could not be synced
+            with suppress(FileNotFoundError):  # it was renamed already if only syncing the folder failed
                 os.unlink(temporary)
         raise
     finally:

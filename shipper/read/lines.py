@@ -25,7 +25,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shipper.model import Chunk
-from shipper.times import looks_like_syslog, looks_like_time
 
 DECODE_ERROR = "mfa_decode_error"
 TOO_LONG = "mfa_line_too_long"
@@ -180,19 +179,6 @@ def decode(line: bytes, encoding: str, *, ended: bool, cut: bool = False) -> tup
     except UnicodeDecodeError:
         tags.append(DECODE_ERROR)
         return line.decode(encoding, "replace"), tags
-
-
-def why_unparsed(text: str, stamp: str, time: int | None) -> str:
-    """Why no pattern matched a line, in a sentence."""
-    if not text:
-        return "the line is empty"
-    if time is not None:
-        return "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected"
-    if looks_like_syslog(text):
-        return "a syslog time stamp names no year, or this is no day of that year: see --syslog-year (pipeline.syslog)"
-    if looks_like_time(stamp):
-        return f"the time stamp {stamp} names no real instant"
-    return "the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |"
 
 
 def _whole_characters(line: bytes, encoding: str) -> bytes:

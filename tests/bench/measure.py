@@ -12,7 +12,7 @@ from pathlib import Path
 
 LAUNCH = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")))
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 1800.0  # seconds after which a command hangs
+PATIENCE = 1800.0  # seconds after which a command counts as hanging
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Sample:
 
 
 class FailedError(Exception):
-    """A command did not do what it was to do; says why."""
+    """A command failed; says why."""
 
 
 def run(command: Sequence[str], out: Path | str = os.devnull) -> Sample:
@@ -65,6 +65,21 @@ def run(command: Sequence[str], out: Path | str = os.devnull) -> Sample:
     return Sample(float(cpu), float(wall), int(peak))
 
 
+def output(command: Sequence[str]) -> str:
+    """What a command prints.
+
+    Raises:
+        FailedError: it ended with another status than 0, or did not end.
+    """
+    try:
+        process = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise FailedError(f"did not end within {PATIENCE:.0f} s") from None
+    if process.returncode:
+        raise FailedError(_reason(f"exit status {process.returncode}", process.stderr))
+    return process.stdout
+
+
 def first_byte(command: Sequence[str]) -> float:
     """Seconds from the start of a command to the first byte of its standard output.
 
@@ -84,7 +99,7 @@ def first_byte(command: Sequence[str]) -> float:
     return seconds
 
 
-def _reason(what: str, errors: str) -> str:
-    """What happened, and the last thing that the command said about it."""
-    said = errors.strip().rpartition("\n")[2]
-    return f"{what}: {said[:200]}" if said else what
+def _reason(summary: str, errors: str) -> str:
+    """The summary, and the last line that the command wrote to standard error."""
+    last = errors.strip().rpartition("\n")[2]
+    return f"{summary}: {last[:200]}" if last else summary

@@ -12,13 +12,12 @@ import random
 import shutil
 import sys
 import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from shipper.sidecar.checkpoint import read_checkpoint
 from shipper.testing import LogWriter
+from tests.chaos.server import Arrivals, Server
 from tests.support.generate import Recipe, generate
 from tests.support.kafka import Broker, Unavailable, create_topic, read_topic
 from tests.support.process import Shipper, Verdict, configuration, expected, until
@@ -48,22 +47,35 @@ def run(plan: Plan, broker: Broker, folder: Path) -> Verdict:
     }  # fmt: skip
     output = {"type": "kafka", "kafka": kafka, "batch": {"max_age": "200ms", "max_events": rnd.choice((300, 2000))}}
     shipper = Shipper(folder, configuration(folder, output))
-    log = folder / "text"
-    generate(Recipe(lines=plan.lines, seed=plan.seed, users=300), log)
-    writer = LogWriter(str(folder / "logs" / "Mfa.log"))
-    done = threading.Event()
-    thread = threading.Thread(target=_write, args=(writer, log.read_bytes(), rnd.random(), done), daemon=True)
-    thread.start()
-    _torment(plan, rnd, shipper, broker)
-    thread.join()
-    if not shipper.alive:
+    text = folder / "text"
+    generate(Recipe(lines=plan.lines, seed=plan.seed, users=300), text)
+    server = Server(str(folder / "logs" / "Mfa.log"), text.read_bytes(), rnd)
+    with _named(plan, shipper), contextlib.closing(Arrivals(broker.address, name)) as arrivals:
+        for number in range(plan.kills):
+            _live(plan, rnd, shipper, server, arrivals)
+            if plan.broker_dies and number == plan.kills // 2:
+                broker.kill()
+                server.write(0.1 / plan.kills)
+                broker.start()
+            shipper.kill()
+        server.write(1.0)
         shipper.start()
-    with _named(plan, shipper):
-        until(lambda: delivered(folder, writer), "everything is delivered", deadline=180)
+        until(lambda: delivered(folder, server.writer), "everything is delivered", deadline=180)
         assert shipper.terminate() == 0
-    writer.close()
+    server.writer.close()
     came = [one.value for one in read_topic(broker.address, name) if one.value is not None]
-    return Verdict(came, expected(writer.generations, folder))
+    return Verdict(came, expected(server.writer.generations, folder))
+
+
+def _live(plan: Plan, rnd: random.Random, shipper: Shipper, server: Server, arrivals: Arrivals) -> None:
+    """A life of the shipper up to a moment in which some of what it has read has arrived, and perhaps none."""
+    share = 1 / plan.kills
+    server.write(rnd.random() * share / 4)  # while nobody reads
+    shipper.start()
+    for _ in range(rnd.randint(0, 5)):
+        before = arrivals()
+        lines = server.write(rnd.random() * share / 4, rotate=0.15)
+        arrivals.grow(rnd.randint(0, lines), before)
 
 
 @contextlib.contextmanager
@@ -73,39 +85,6 @@ def _named(plan: Plan, shipper: Shipper):  # type: ignore[no-untyped-def]
     except BaseException as error:
         error.add_note(f"{plan}\n{shipper.said()[-3000:]}")
         raise
-
-
-def _write(writer: LogWriter, data: bytes, start: float, done: threading.Event) -> None:
-    """A server that writes its log in uneven pieces, and a rotator."""
-    rnd = random.Random(start)
-    at = 0
-    while at < len(data):
-        size = rnd.randint(1, max(2, len(data) // 40))
-        writer.write(data[at : at + size])
-        at += size
-        if rnd.random() < 0.15:
-            line_end = data.find(b"\n", at) + 1
-            # A file does not begin with the second line of an instant: then two would begin at once.
-            while line_end and data[line_end : line_end + 27] == data[data.rfind(b"\n", 0, line_end - 1) + 1 :][:27]:
-                line_end = data.find(b"\n", line_end) + 1
-            if not line_end:
-                continue
-            writer.write(data[at:line_end])
-            at = line_end
-            writer.rename()
-        time.sleep(rnd.random() * 0.1)
-    done.set()
-
-
-def _torment(plan: Plan, rnd: random.Random, shipper: Shipper, broker: Broker) -> None:
-    for number in range(plan.kills):
-        shipper.start()
-        time.sleep(0.3 + rnd.random() * 1.5)
-        if plan.broker_dies and number == plan.kills // 2:
-            broker.kill()
-            time.sleep(rnd.random())
-            broker.start()
-        shipper.kill()
 
 
 def delivered(folder: Path, writer: LogWriter) -> bool:

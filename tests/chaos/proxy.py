@@ -4,7 +4,6 @@ import contextlib
 import select
 import socket
 import threading
-import time
 
 
 class Proxy:
@@ -16,7 +15,10 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._closing = threading.Event()
-        self.delay = 0.0
+        self.passed = 0  # bytes
+        self.accepted = 0  # connections
+        self.refused = 0
+        self.delay = 0.0  # seconds before anything is passed on
         self.refusing = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -50,6 +52,7 @@ class Proxy:
             except OSError:
                 return
             if self.refusing:
+                self.refused += 1
                 client.close()
                 continue
             try:
@@ -59,6 +62,7 @@ class Proxy:
                 continue
             pair = (client, server)
             self._pairs.append(pair)
+            self.accepted += 1
             threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
@@ -69,7 +73,8 @@ class Proxy:
                 for one in ready:
                     data = one.recv(1 << 16)
                     if self.delay:
-                        time.sleep(self.delay)
+                        self._closing.wait(self.delay)
+                    self.passed += len(data)
                     if data:
                         open_ways[one].sendall(data)
                     else:

@@ -1,15 +1,14 @@
 """A network that cuts, delays, half-closes and refuses; a cluster that loses a broker; records that are refused."""
 
 import random
-import threading
-import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from shipper.testing import LogWriter
 from tests.chaos.kill import delivered
 from tests.chaos.proxy import Proxy
+from tests.chaos.server import Arrivals, Server
 from tests.support.cluster import Cluster
 from tests.support.generate import Recipe, generate
 from tests.support.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
@@ -30,17 +29,15 @@ def prepared(folder: Path, servers: list[str], copies: int, client: str, exactly
     return Shipper(folder, configuration(folder, output))
 
 
-def trickle(folder: Path, lines: int, seconds: float) -> LogWriter:
-    """Write a log of so many lines within so many seconds."""
+def server_of(folder: Path, lines: int) -> Server:
+    """Writes a log of so many lines."""
     generate(Recipe(lines=lines, seed=lines, users=40), folder / "text")
-    data = (folder / "text").read_bytes()
-    writer = LogWriter(str(folder / "logs" / "Mfa.log"))
-    steps = 40
-    size = len(data) // steps + 1
-    for at in range(0, len(data), size):
-        writer.write(data[at : at + size])
-        time.sleep(seconds / steps)
-    return writer
+    return Server(str(folder / "logs" / "Mfa.log"), (folder / "text").read_bytes(), random.Random(lines))
+
+
+def wait_for_all(folder: Path, server: Server, shipper: Shipper, when: str = "") -> None:
+    """Return when all that was written is delivered."""
+    until(lambda: delivered(folder, server.writer), lambda: f"everything is delivered{when}\n{shipper.said()[-2000:]}")
 
 
 @pytest.mark.parametrize(("client", "exactly_once"), MODES)
@@ -49,19 +46,20 @@ def test_a_bad_network(client: str, exactly_once: bool, tmp_path: Path) -> None:
     proxy = Proxy(port)
     broker = Broker(tmp_path / "kafka", port=port, advertised=proxy.port)
     start_or_skip(broker.start)
+    rnd = random.Random(3)
     try:
         shipper = prepared(tmp_path, [broker.address], 1, client, exactly_once)
+        server = server_of(tmp_path, 4000)
         shipper.start()
-        calm = threading.Event()
-        trouble = threading.Thread(target=_trouble, args=(proxy, calm), daemon=True)
-        trouble.start()
-        writer = trickle(tmp_path, 4000, 8)
-        calm.set()
-        trouble.join()
-        until(lambda: delivered(tmp_path, writer), f"everything is delivered\n{shipper.said()[-2000:]}")
+        for trouble in (cut, half_close, slow, refuse, half_close, cut):
+            passed, some = proxy.passed, rnd.randrange(5000)
+            server.write(0.12, whole=True)
+            until(lambda: proxy.passed > passed + some, "it is sending")  # noqa: B023  called at once
+            trouble(proxy)
+            wait_for_all(tmp_path, server, shipper, f" after {trouble.__name__}")
         assert shipper.terminate() == 0
         came = [one.value for one in read_topic(broker.address, "events") if one.value is not None]
-        verdict = Verdict(came, expected(writer.generations, tmp_path))
+        verdict = Verdict(came, expected(server.writer.generations, tmp_path))
         assert (verdict.lost, verdict.wrong) == (0, 0), verdict
         assert not (exactly_once and verdict.repeats), verdict
     finally:
@@ -69,47 +67,56 @@ def test_a_bad_network(client: str, exactly_once: bool, tmp_path: Path) -> None:
         proxy.close()
 
 
-def _trouble(proxy: Proxy, calm: threading.Event) -> None:
-    rnd = random.Random(3)
-    while not calm.wait(0.4 + rnd.random() * 0.4):
-        what = rnd.randrange(4)
-        if what == 0:
-            proxy.cut()
-        elif what == 1:
-            proxy.half_close()
-        elif what == 2:
-            proxy.delay = 0.2
-        else:
-            proxy.refusing = True
-            proxy.cut()
-        calm.wait(0.6)
-        proxy.delay, proxy.refusing = 0.0, False
-    proxy.cut()  # what was half closed does not come back by itself
+def cut(proxy: Proxy) -> None:
+    assert proxy.cut()
+
+
+def half_close(proxy: Proxy) -> None:
+    accepted = proxy.accepted
+    proxy.half_close()
+    until(lambda: proxy.accepted > accepted, "it connects again")
+
+
+def slow(proxy: Proxy) -> None:
+    passed, proxy.delay = proxy.passed, 0.2
+    until(lambda: proxy.passed > passed, "something gets through")
+    proxy.delay = 0.0
+
+
+def refuse(proxy: Proxy) -> None:
+    refused, proxy.refusing = proxy.refused, True
+    proxy.cut()
+    until(lambda: proxy.refused > refused + 1, "it tries to connect, twice")
+    proxy.refusing = False
 
 
 def test_one_of_three_brokers_dies(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path / "kafka")
     start_or_skip(cluster.start)
     try:
+        brokers = ",".join(cluster.addresses)
         shipper = prepared(tmp_path, cluster.addresses, 3, "confluent-kafka", True)
         second = tmp_path / "second"
         second.mkdir()
-        create_topic(",".join(cluster.addresses), "plain", 3, 3)
+        create_topic(brokers, "plain", 3, 3)
         kafka = {"bootstrap_servers": cluster.addresses, "topic": "plain", "client": "kafka-python"}
         other = Shipper(second, configuration(second, {"type": "kafka", "kafka": kafka}))
+        servers = [server_of(folder, 3000) for folder in (tmp_path, second)]
         shipper.start()
         other.start()
-        death = threading.Timer(3.0, cluster.members[0].kill)
-        death.start()
-        writers = [trickle(folder, 3000, 5) for folder in (tmp_path, second)]
-        death.join()
-        for folder, one, writer in zip((tmp_path, second), (shipper, other), writers, strict=True):
-            until(lambda f=folder, w=writer: delivered(f, w), f"everything is delivered\n{one.said()[-2000:]}")  # type: ignore[misc]
+        with closing(Arrivals(brokers, "events")) as events, closing(Arrivals(brokers, "plain")) as plain:
+            written = [server.write(0.5) for server in servers]
+            events.grow(written[0] // 2, 0)
+            plain.grow(written[1] // 2, 0)
+        cluster.members[0].kill()
+        for folder, one, server in zip((tmp_path, second), (shipper, other), servers, strict=True):
+            server.write(1.0)
+            wait_for_all(folder, server, one)
             assert one.terminate() == 0
         living = ",".join(cluster.addresses[1:])
-        for topic, folder, writer in zip(("events", "plain"), (tmp_path, second), writers, strict=True):
+        for topic, folder, server in zip(("events", "plain"), (tmp_path, second), servers, strict=True):
             came = [one.value for one in read_topic(living, topic) if one.value is not None]
-            verdict = Verdict(came, expected(writer.generations, folder))
+            verdict = Verdict(came, expected(server.writer.generations, folder))
             assert (verdict.lost, verdict.wrong) == (0, 0), verdict
             assert topic == "plain" or not verdict.repeats, verdict
     finally:
@@ -132,7 +139,14 @@ def test_dead_letters_in_a_topic(client: str, exactly_once: bool, broker: Broker
     texts = ["short", "m" * 5000, "short too", "l" * 50_000, "the end"]
     (tmp_path / "logs" / "Mfa.log").write_text("".join(f"{head}{text}\n" for text in texts))
     shipper.start()
-    until(lambda: len(read_topic(broker.address, name)) == 3, "the short ones are delivered", every=0.5)
+    seen: list[bytes | None] = []
+
+    def all_are_there() -> bool:
+        seen[:] = [one.value for one in read_topic(broker.address, name)]
+        return len(set(seen)) == 3
+
+    until(all_are_there, lambda: f"the short ones are delivered; there are {seen}\n{shipper.said()[-2000:]}", every=0.5)
+    assert len(seen) == 3 or not exactly_once
     letters = tmp_path / "state" / "dead_letters.ndjson"
     until(lambda: letters.exists() and letters.read_bytes().count(b"\n") == 1, "the longest is in the file")
     (letter,) = [one.value or b"" for one in read_topic(broker.address, f"{name}-dead")]

@@ -4,19 +4,21 @@
 
 Authentications arrive as a Poisson process, `RATE` a second. In a RADIUS log (`pfrad`) each takes a
 thread of a pool, writes its request at once and its verdict and status when the user has answered,
-so exchanges interleave. In a log of results (`pfsvc`) each is one line. A share of the users comes
-again, during the first authentication or soon after it; a share of the lines is something else.
+so exchanges interleave. In a log of results (`pfsvc`) each is one line, in a log of the NPS extension
+a challenge and a result. Some users come again, during the first authentication or soon after it;
+some lines belong to no authentication.
 
-Speed comes from sorting big batches of finished text: a line begins with a time stamp of fixed
-width, so the order of the strings is the order in time.
+Speed comes from sorting big batches of finished text: the time stamp stands at the same place of each
+line and has a fixed width, so the order of the strings is the order in time.
 """
 
 import argparse
 import random
+import re
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import accumulate, count
@@ -46,6 +48,8 @@ class Recipe:
         seven_digits: fractions of a second have seven digits instead of six.
         crlf: lines end with CR LF.
         results: one-line results of `pfsvc` instead of exchanges of `pfrad`.
+        nps: events of the NPS extension instead, in the JSON of `Get-WinEvent`, one a line; other choices do not matter then.
+        syslog: lines have a head of RFC 5424 instead of their own. It names no thread, so the lines of `pfrad` lack exchanges.
     """
 
     lines: int
@@ -56,10 +60,12 @@ class Recipe:
     seven_digits: bool = False
     crlf: bool = False
     results: bool = False
+    nps: bool = False
+    syslog: bool = False
 
 
 class Outcome(NamedTuple):
-    """How an authentication can end: its share, the verdict, seconds it takes, how both services name it."""
+    """How an authentication can end: its share, the verdict, seconds it takes, how the services name it."""
 
     weight: float
     code: int
@@ -93,6 +99,20 @@ RADIUS_ONLY = (  # the table of codes has no constant for them
     Outcome(1.5, -104, 1, 0.02, 0.2, "", ""),
     Outcome(0.7, -101, 0, 0.02, 0.2, "", ""),
 )
+NPS_OUTCOMES = (  # the extension names results and has no codes
+    Outcome(78, 0, 1, 2, 28, "Success", "session"),
+    Outcome(6, 0, 0, 2, 20, "PhoneAppDenied", "Mobile App Denied"),
+    Outcome(5, 0, 0, 50, 62, "PhoneAppNoResponse", "Mobile App No Response"),
+    Outcome(4, 0, 0, 5, 30, "OathCodeIncorrect", "OATH Code Incorrect"),
+    Outcome(3, 0, 0, 10, 40, "SMSAuthFailedWrongCodeEntered", "Text Message OTP Incorrect"),
+    Outcome(2, 0, 0, 0.04, 0.3, "UserIsBlocked", "User is Blocked"),
+    Outcome(1, 0, 0, 0.04, 0.3, "AuthenticationThrottled", "Too Many Attempts"),
+)
+NPS_ODDITIES = (
+    "Exception in Authentication Ext for User anna :: ErrorCode:: CID :{} ESTS_TOKEN_ERROR Msg:: Verify the client certificate",
+    "CID: {} : Challenge requested for a service that is not known",
+    "",
+)
 ODDITIES = (  # behind a time stamp; without the first `|` it is a line of its own without a time stamp
     "|0|1412|2236|{}|Configuration was read again\n",
     "|e|1412|2236|{}|***** ERROR ***** No client is defined for 10.20.30.40 | packet dropped\n",
@@ -102,21 +122,27 @@ ODDITIES = (  # behind a time stamp; without the first `|` it is a line of its o
     "   at PfSvc.Worker.Run(Object state)\n",
 )
 
+OWN_HEAD = re.compile(r"^([^|\n]+)\|[^|\n]*\|([0-9]+)\|[0-9]+\|([^|\n]+)\|", re.MULTILINE)
+SYSLOG_HEAD = r"<134>1 \1 mfa01 \3 \2 - - "
+
 Again = list[tuple[int, str]]
 
 
 def generate(recipe: Recipe, path: Path) -> int:
     """Write the log that the recipe describes; returns its size in bytes."""
-    left = recipe.lines
+    remaining = recipe.lines
+    batches = nps_events if recipe.nps else results if recipe.results else exchanges
     with open(path, "wb", buffering=1 << 20) as log:
-        for items in results(recipe) if recipe.results else exchanges(recipe):
-            text = "".join(items)
-            there = text.count("\n")
-            if there > left:
-                text, there = "".join(text.splitlines(keepends=True)[:left]), left
-            left -= there
+        for batch in batches(recipe):
+            text = "".join(batch)
+            lines = text.count("\n")
+            if lines > remaining:
+                text, lines = "".join(text.splitlines(keepends=True)[:remaining]), remaining
+            remaining -= lines
+            if recipe.syslog:
+                text = OWN_HEAD.sub(SYSLOG_HEAD, text)
             log.write((text.replace("\n", "\r\n") if recipe.crlf else text).encode())
-            if not left:
+            if not remaining:
                 break
     return path.stat().st_size
 
@@ -172,10 +198,10 @@ def results(recipe: Recipe) -> Iterator[list[str]]:
         lines = []
         for outcome, (now, user) in zip(rnd.choices(OUTCOMES, cum_weights=weights, k=BATCH), arriving, strict=False):
             _, _, verdict, _, _, constant, text = outcome
-            g = f"{rnd.getrandbits(128):032x}"
+            request = guid(rnd)
             began, thread = stamp(now), 2000 + 4 * int(chance() * 100)
             lines.append(
-                f"{began}|i|18288|{thread}|pfsvc|{g[:8]}-{g[8:12]}-{g[12:16]}-{g[16:20]}-{g[20:]}|"
+                f"{began}|i|18288|{thread}|pfsvc|{request}|"
                 f"Pfauth {'succeeded' if verdict else 'failed'} for user '{user}'. Call status: {constant} - \"{text}\".\n"
             )
             if chance() < ODD:
@@ -183,6 +209,49 @@ def results(recipe: Recipe) -> Iterator[list[str]]:
             if chance() < AGAIN and not recipe.distinct:
                 heappush(again, (comes_again(rnd, now, now), user))
         yield lines
+
+
+def nps_events(recipe: Recipe) -> Iterator[list[str]]:
+    """Batches of a log of the NPS extension, without end: a challenge and a result for each authentication, in order."""
+    rnd = random.Random(recipe.seed)
+    weights = list(accumulate(outcome.weight for outcome in NPS_OUTCOMES))
+    chance, stamp = rnd.random, stamps(replace(recipe, seven_digits=True))
+    again: Again = []
+    arriving = arrivals(recipe, rnd, again)
+    waiting: list[str] = []
+
+    def event(at: int, message: str) -> str:
+        thread = 40 + 4 * int(chance() * 100)
+        return (
+            f'{{"TimeCreated":"{stamp(at)}","ProviderName":"Microsoft-AzureMfa-AuthZ","Id":1,"ProcessId":3120,"ThreadId":{thread},'
+            '"LevelDisplayName":"Information","MachineName":"nps01.example.com",'
+            f'"Message":"NPS Extension for Azure MFA:  {message}"}}\n'
+        )
+
+    while True:
+        now = 0
+        for outcome, (now, name) in zip(rnd.choices(NPS_OUTCOMES, cum_weights=weights, k=BATCH), arriving, strict=False):
+            done = now + int((outcome.least + chance() * (outcome.most - outcome.least)) * SECOND)
+            request, user = guid(rnd), name.replace("\\", "\\\\")
+            challenge = f"CID: {request} : Challenge requested in Authentication Ext for User {user} with state {guid(rnd)}"
+            waiting.append(event(now, challenge))
+            verdict = "Accepted" if outcome.verdict else "Rejected"
+            result = f"with Azure MFA response: {outcome.constant} and message: {outcome.text} {rnd.getrandbits(32)}"
+            waiting.append(event(done, f"CID: {request} : Access {verdict} for user {user} {result}"))
+            if chance() < 2 * ODD:
+                waiting.append(event(now, rnd.choice(NPS_ODDITIES).format(request)))
+            if chance() < AGAIN and not recipe.distinct:
+                heappush(again, (comes_again(rnd, now, done), name))
+        waiting.sort()
+        ready = bisect_left(waiting, f'{{"TimeCreated":"{stamp(now)}')  # nothing to come is older than now
+        yield waiting[:ready]
+        del waiting[:ready]
+
+
+def guid(rnd: random.Random) -> str:
+    """A GUID as the services write them."""
+    digits = f"{rnd.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def arrivals(recipe: Recipe, rnd: random.Random, again: Again) -> Iterator[tuple[int, str]]:
@@ -239,7 +308,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--users", type=int, default=20_000)
-    for flag in ("distinct", "curly", "seven-digits", "crlf", "results"):
+    for flag in ("distinct", "curly", "seven-digits", "crlf", "results", "nps", "syslog"):
         parser.add_argument(f"--{flag}", action="store_true")
     options = vars(parser.parse_args())
     generate(path=options.pop("log"), recipe=Recipe(**options))

@@ -20,12 +20,14 @@ from shipper.read.inputs import open_inputs
 DEADLINE = 90.0  # seconds for anything to happen
 
 
-def until(condition: Callable[[], object], what: str, deadline: float = DEADLINE, every: float = 0.05) -> None:
-    """Return when the condition holds; AssertionError after the deadline."""
+def until(
+    condition: Callable[[], object], what: str | Callable[[], str], deadline: float = DEADLINE, every: float = 0.05
+) -> None:
+    """Return when the condition holds; AssertionError after the deadline, with what was waited for (as it is then)."""
     end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline} s: {what}")
+            raise AssertionError(f"not within {deadline} s: {what if isinstance(what, str) else what()}")
         time.sleep(every)
 
 

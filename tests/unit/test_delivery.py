@@ -191,18 +191,36 @@ def test_a_commit_of_another_run_says_nothing_about_ours() -> None:
     assert sink.lines == [b"a"]
 
 
-def test_a_transaction_goes_on_without_what_was_refused() -> None:
-    class Picky(MemorySink):
-        def poll(self, timeout: float) -> list[Receipt]:
-            refused = {
-                batch.number: batch.refusals({index: "odd" for index, line in enumerate(batch.lines()) if line == b"bad"})
-                for batch in self._taken
-            }
-            if any(refused.values()):
-                raise TransactionRefused(refused)
-            return super().poll(timeout)
+class Picky(MemorySink):
+    """Takes no transaction with a bad line."""
 
-    case = Case(Picky(stores_places=True))
+    def __init__(self) -> None:
+        super().__init__(stores_places=True)
+
+    def poll(self, timeout: float) -> list[Receipt]:
+        refused = {
+            batch.number: batch.refusals({index: "odd" for index, line in enumerate(batch.lines()) if line == b"bad"})
+            for batch in self._taken
+        }
+        if any(refused.values()):
+            raise TransactionRefused(refused)
+        return super().poll(timeout)
+
+
+def test_a_transaction_waits_until_what_was_refused_can_be_kept() -> None:
+    case = Case(Picky())
+    case.letters.full = True
+    case.give((b"1", b"bad"))
+    assert case.delivery.turn(0) == []
+    assert case.log.said[-1] == "down: cannot keep dead letters: No space left on device"
+    assert (case.sink.lines, case.delivery.refused, case.delivery.connected) == ([], 0, False)
+    case.letters.full = False
+    assert case.until_done() == [1]
+    assert (case.sink.lines, case.letters.kept, case.delivery.connected) == ([b"1"], [b"bad"], True)
+
+
+def test_a_transaction_goes_on_without_what_was_refused() -> None:
+    case = Case(Picky())
     case.give((b"1", b"bad", b"2", b"bad"), (b"3",), (b"bad",))
     assert case.until_done() == [1, 2, 3]
     assert case.sink.lines == [b"1", b"2", b"3"]

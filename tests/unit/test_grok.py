@@ -135,7 +135,7 @@ def test_only_what_has_a_field_is_captured() -> None:
 
 def test_plain_groups_cost_nothing() -> None:
     assert compile_text("MESSAGE_X (a(b)(?:c))\\(%{WORD}").regex.groupindex == {}
-    assert compile_text("MESSAGE_X (a(b)(?:c))\\(%{WORD}").source == "(?:a(?:b)(?:c))\\((?:\\b\\w+\\b)"
+    assert compile_text("MESSAGE_X (a(b)(?:c))\\(%{WORD}").expression == "(?:a(?:b)(?:c))\\((?:\\b\\w+\\b)"
 
 
 def test_group_that_took_no_part_leaves_its_field_out() -> None:
@@ -214,7 +214,7 @@ def test_back_reference_means_its_group(expression: str) -> None:
 
 
 def test_escaped_backslash_before_a_digit_is_no_back_reference() -> None:
-    assert compile_text("MESSAGE_X (a)\\\\1").source == "(?:a)\\\\1"
+    assert compile_text("MESSAGE_X (a)\\\\1").expression == "(?:a)\\\\1"
     assert match("(a)\\\\1", "a\\1") == {}
 
 
@@ -293,13 +293,13 @@ def test_bad_expression_of_pygrok_is_blamed_on_the_pattern_that_uses_it() -> Non
 
 def test_misspelt_field_has_a_hint() -> None:
     assert fault("\nMESSAGE_X %{INT:[process][pidd]:int}") == (
-        "own.grok:2: %{INT:[process][pidd]:int}: no event has a field process.pidd; did you mean process.pid?"
+        "own.grok:2: %{INT:[process][pidd]:int}: there is no field process.pidd; did you mean process.pid?"
     )
 
 
 def test_field_of_ones_own_is_told_where_it_may_go() -> None:
     assert fault("MESSAGE_X %{INT:zzz}") == (
-        "own.grok:1: %{INT:zzz}: no event has a field zzz; fields of your own go below azure_mfa. or labels."
+        "own.grok:1: %{INT:zzz}: there is no field zzz; put your own fields below azure_mfa. or labels."
     )
 
 
@@ -309,14 +309,14 @@ def test_fields_of_ones_own_below_azure_mfa_and_labels_are_known() -> None:
 
 def test_unknown_type_lists_the_known_ones() -> None:
     assert fault("MESSAGE_X %{INT:azure_mfa.x:long}") == (
-        "own.grok:1: %{INT:azure_mfa.x:long}: unknown type 'long'; known are action, arguments, float, int, ip, outcome, principal, string, utc"
+        "own.grok:1: %{INT:azure_mfa.x:long}: unknown type 'long'; known types are action, arguments, float, int, ip, outcome, principal, string, utc"
     )
 
 
 @pytest.mark.parametrize("field", ["", "user-name", "user..name", ".user", "user.", "[user", "user]", "[user]name", "a b", "[]"])
 def test_bad_field_name_is_told_how_to_write_one(field: str) -> None:
     assert fault(f"MESSAGE_X %{{WORD:{field}}}") == (
-        f"own.grok:1: %{{WORD:{field}}}: {field!r} is no field name; write [user][name] or user.name"
+        f"own.grok:1: %{{WORD:{field}}}: {field!r} is not a field name; write [user][name] or user.name"
     )
 
 
@@ -336,7 +336,7 @@ def test_pattern_that_refers_to_itself_is_a_cycle() -> None:
 
 
 def test_control_character_that_joins_expressions_is_refused() -> None:
-    assert fault("MESSAGE_X a\x1eb") == "own.grok:1: MESSAGE_X holds the control character '\\x1e'; write \\x1e"
+    assert fault("MESSAGE_X a\x1eb") == "own.grok:1: MESSAGE_X contains the control character '\\x1e'; write \\x1e"
 
 
 @pytest.mark.parametrize(
@@ -349,12 +349,12 @@ def test_control_character_that_joins_expressions_is_refused() -> None:
         ("%{DATA:message:arguments}", "the type arguments is for azure_mfa.request.arguments"),
         ("%{INT:process.pid}", "process.pid needs the type int"),
         ("%{INT:[azure_mfa][status][code]}", "azure_mfa.status.code needs the type int"),
-        ("%{INT:event.code:int}", "event.code is a text; leave out :int"),
-        ("%{WORD:tags}", "tags is a list, which no pattern can capture"),
+        ("%{INT:event.code:int}", "event.code is a string; leave out :int"),
+        ("%{WORD:tags}", "tags is a list, which a pattern cannot capture"),
         ("%{WORD:labels}", "labels is an object; capture a field below it"),
         ("%{WORD:azure_mfa.status}", "azure_mfa.status is an object; capture a field below it"),
-        ("%{WORD:event.id}", "event.id is the shipper's own; capture another field"),
-        ("%{WORD:event.dataset}", "event.dataset is the shipper's own; capture another field"),
+        ("%{WORD:event.id}", "event.id is set by the shipper; capture another field"),
+        ("%{WORD:event.dataset}", "event.dataset is set by the shipper; capture another field"),
     ],
 )
 def test_field_must_get_a_value_that_an_event_can_hold(reference: str, what: str) -> None:
@@ -407,7 +407,7 @@ def test_line_must_have_a_time_stamp(tmp_path: Path) -> None:
     with pytest.raises(PatternError) as caught:
         load((write(tmp_path, own="LINE_OWN own %{GREEDYDATA:message}\n"),))
 
-    what = "LINE_OWN captures no @timestamp, without which a line is not understood"
+    what = "LINE_OWN does not capture @timestamp; a LINE_ pattern must"
     assert str(caught.value) == f"{tmp_path / 'own.grok'}:1: {what}"
 
 
@@ -428,7 +428,7 @@ def test_time_stamp_comes_from_the_line(tmp_path: Path) -> None:
     with pytest.raises(PatternError) as caught:
         load((write(tmp_path, own="MESSAGE_OWN at %{GREEDYDATA:@timestamp}\n"),))
 
-    what = "MESSAGE_OWN captures @timestamp, which only a LINE_ pattern can"
+    what = "MESSAGE_OWN captures @timestamp; only a LINE_ pattern can"
     assert str(caught.value) == f"{tmp_path / 'own.grok'}:1: {what}"
 
 
@@ -469,7 +469,7 @@ def test_directory_without_grok_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load((tmp_path,))
 
-    assert str(caught.value) == f"pattern directory {tmp_path} holds no *.grok file"
+    assert str(caught.value) == f"pattern directory {tmp_path} contains no *.grok file"
 
 
 def test_file_that_is_not_utf_8(tmp_path: Path) -> None:

@@ -225,3 +225,10 @@ def test_standard_output_is_still_open_afterwards(capfdbinary: pytest.CaptureFix
     write(None, b"two\n")
 
     assert capfdbinary.readouterr().out == b"one\ntwo\n"
+
+
+def test_closed_standard_output_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python starts where it is closed
+
+    with pytest.raises(UsageError, match=r"^standard output is closed; redirect it or give --output FILE$"):
+        write(None, b"x")

@@ -225,8 +225,8 @@ def test_table_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
         ("26,x,authenticated,success,yes,none,low,", "prompted 'yes' is not one of true, false"),
         ("26,x,authenticated,success,,none,low,", "prompted '' is not one of true, false"),
         ("26,x,authenticated,success,true,none,LOW,", f"severity 'LOW' is not one of {', '.join(SEVERITIES)}"),
-        ("26,x,authenticated,success,true,none,low,SUCCESS_NO_PIN", "constant SUCCESS_NO_PIN belongs to code 2 already"),
-        ("25,x,authenticated,success,true,none,low,", "code 25 stands twice; first in line 2"),
+        ("26,x,authenticated,success,true,none,low,SUCCESS_NO_PIN", "constant SUCCESS_NO_PIN already belongs to code 2"),
+        ("25,x,authenticated,success,true,none,low,", "code 25 appears twice; first in line 2"),
     ],
 )
 def test_bad_row_is_named_with_its_line(tmp_path: Path, row: str, what: str) -> None:
@@ -236,7 +236,7 @@ def test_bad_row_is_named_with_its_line(tmp_path: Path, row: str, what: str) -> 
 def test_constant_that_two_own_rows_have_is_named_at_the_second(tmp_path: Path) -> None:
     rows = ["26,x,authenticated,success,true,none,low,SUCCESS_X", "27,y,authenticated,success,true,none,low,SUCCESS_X"]
 
-    assert fault(tmp_path, *rows) == "3: constant SUCCESS_X belongs to code 26 already"
+    assert fault(tmp_path, *rows) == "3: constant SUCCESS_X already belongs to code 26"
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -130,6 +130,7 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
     wanted = {
         "lines_read_total": counted.lines, "bytes_read_total": 200, "lines_merged_total": counted.merged,
         "events_filtered_total": counted.filtered + counted.findings_filtered, "lines_unparsed_total": counted.unparsed,
+        "unknown_messages_total": counted.unknown_messages,
         "double_prompts_total": counted.findings, "cache_hits_total": counted.cache_hits, "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
         "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "rotations_total": 400,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.tail_rig import Rig
+from tests.support.tail_rig import Rig
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from shipper.model import Chunk
 from shipper.read.files import LINE_LIMIT, READ_SIZE, Read, read_chunks
 from shipper.read.lines import LineBuffer, LineRules, Taken, last_newline, next_newline, split
-from tests.tail_rig import Rig, line
+from tests.support.tail_rig import Rig, line
 
 MB = 1_000_000
 ENCODINGS = ["utf-8", "utf-16-le", "utf-16-be"]

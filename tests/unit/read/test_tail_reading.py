@@ -9,7 +9,7 @@ import pytest
 
 from shipper.read.files import open_bytes
 from shipper.read.identity import identify
-from tests.tail_rig import Rig, line
+from tests.support.tail_rig import Rig, line
 
 
 def test_a_partial_last_line_waits(rig: Rig) -> None:

@@ -3,7 +3,7 @@
 import gzip
 import os
 
-from tests.tail_rig import Rig, line
+from tests.support.tail_rig import Rig, line
 
 
 def test_appended_lines_come_once(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipper.read.opener import default_opener
-from tests.tail_rig import Rig, line
+from tests.support.tail_rig import Rig, line
 
 
 def test_permission_that_comes_back(make: Callable[..., Rig]) -> None:

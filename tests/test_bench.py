@@ -1,0 +1,105 @@
+"""The benchmark in small: the logs hold what they should, the plain loops read them, the tables add up."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.bench import stages
+from tests.bench.cases import PARSE, PLAIN_LOOP, recipes
+from tests.bench.measure import FailedError, output, run
+from tests.support.generate import generate
+
+LINES = 6000
+ODD = 0.03  # lines at most that belong to no authentication
+BENCH = (sys.executable, "-m", "tests.bench", "--rounds", "1", "--markdown")
+CONTENTS = {"radius": 2 / 3, "results": 1, "syslog": 1, "nps": 1}  # by log: the share of lines that name a user or a status
+
+every_content = pytest.mark.parametrize("content", CONTENTS)
+
+Event = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("logs")
+    paths = {name: folder / name for name in CONTENTS}
+    for name, path in paths.items():
+        generate(recipes(LINES, 1)[name], path)
+    return paths
+
+
+def parsed(log: Path) -> list[Event]:
+    return [orjson.loads(line) for line in output((*PARSE, str(log))).splitlines()]
+
+
+@every_content
+def test_a_generated_log_holds_authentications_and_double_prompts(content: str, logs: dict[str, Path]) -> None:
+    events = [event for event in parsed(logs[content]) if event["event"]["kind"] != "alert"]
+    findings = len(parsed(logs[content])) - len(events)
+    odd = [event for event in events if event["event"].get("action", "log") in ("log", "mfa-error")]
+    orphans = [event for event in events if "mfa_orphan" in event.get("tags", ())]
+    assert len(events) == LINES
+    assert findings > LINES / 300
+    assert 0 < len(odd) < ODD * LINES
+    assert len(orphans) < ODD * LINES
+
+
+@every_content
+def test_a_plain_loop_understands_its_log(content: str, logs: dict[str, Path], tmp_path: Path) -> None:
+    run((*PLAIN_LOOP, str(logs[content]), str(tmp_path / "out"), content))
+    events = [orjson.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    telling = [event for event in events if "user.name" in event or "mfa.status" in event]
+    assert len(events) == LINES
+    assert (CONTENTS[content] - ODD) * LINES < len(telling) < (CONTENTS[content] + ODD) * LINES
+
+
+def test_what_is_left_out_is_left_out(logs: dict[str, Path]) -> None:
+    events = parsed(logs["radius"])
+    findings = [event for event in events if event["event"]["kind"] == "alert"]
+    completions = [event for event in events if event["event"].get("action") == "mfa-status" and "end" in event["event"]]
+    whole, *parts = (stages.sample(last, logs["radius"])[1:] for last in stages.LEFT_OUT)
+    assert whole[:2] == (0, len(findings))
+    assert parts[0][:2] == (0, 0)
+    assert whole[2] > parts[0][2] > 100 * LINES
+    assert parts[1:] == [(0, 0, 0), (len(completions), 0, 0), (0, 0, 0)]
+    assert len(completions) > LINES / 4
+
+
+def cells(table: str) -> list[list[str]]:
+    """The rows of a table in Markdown, headings included."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if re.match(r"\| \w", line)]
+
+
+def test_stages_add_up_to_the_whole() -> None:
+    printed = output((*BENCH, "--lines", "3000", "--only", "stage"))
+    headings, *rows = cells(printed)
+    costs = {name: float(measured.split()[0]) for name, measured, *_ in rows}
+    whole, completion = costs.pop("stages together"), costs.pop(stages.PER_COMPLETION)
+    assert headings[:3] == ["stage", "measured", "share"]
+    assert sum(costs.values()) == pytest.approx(whole, abs=0.04)
+    assert completion == pytest.approx(3 * costs[stages.DETECTION], rel=0.15)  # three lines are an authentication
+    assert [row[-1] for row in rows if row[4]] == ["ok" if costs[stages.DETECTION] <= stages.DETECTION_TARGET else "short"]
+    assert stages.MEANING in printed
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        ("NPS", ["parse, NPS lines"]),
+        ("exchange", ["plain loop", "parse", "parse --events exchange"]),
+        ("memory, no user", ["peak memory, no user twice, 300 lines"]),
+    ],
+)
+def test_rows_are_chosen_by_name_with_those_that_they_are_compared_with(only: str, names: list[str]) -> None:
+    _, *rows = cells(output((*BENCH, "--lines", "300", "--only", only)))
+    assert [row[0] for row in rows] == names
+    assert all(re.match(r"[0-9.]+ (k lines/|MiB)", row[1]) for row in rows)
+
+
+def test_a_name_that_no_row_has_is_refused() -> None:
+    with pytest.raises(FailedError, match=r"^exit status 2: no row has 'nothing' in its name$"):
+        output((*BENCH, "--only", "nothing"))
