@@ -153,6 +153,7 @@ class Block(NamedTuple):
 
 
 MOST_SHAPES = 512
+TALLIES = ("classes", "causes", "shapes")  # the counters that count by name
 
 
 @dataclass(slots=True)
@@ -160,6 +161,8 @@ class Counts:
     """The counters behind the summary and the metrics; updated once per chunk.
 
     Attributes:
+        out_of_order: orphans so much older than the newest line that no request was kept for them.
+        causes: lines that no pattern matched, by a cause that is known (see `decode.unparsed`).
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         shapes: their messages with numbers and quoted texts replaced; only common ones, `MOST_SHAPES` at most.
     """
@@ -185,14 +188,16 @@ class Counts:
     too_long: int = 0
     cache_hits: int = 0
     late: int = 0
+    out_of_order: int = 0
     unknown_messages: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
     shapes: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
         """Set all counters to zero."""
         for name in self.__slots__:
-            setattr(self, name, Counter() if name in ("classes", "shapes") else 0)
+            setattr(self, name, Counter() if name in TALLIES else 0)
 
     def unknown(self, shape: str) -> None:
         """Count a message of a known component that no pattern matches."""
@@ -210,11 +215,11 @@ class Counts:
         """Add the counters of another worker or log to these."""
         for name in self.__slots__:
             value = getattr(other, name)
-            if name == "classes":
-                self.classes.update(value)
-            elif name == "shapes":
+            if name == "shapes":
                 for shape, number in value.items():
                     self._add_shape(shape, number)
+            elif name in TALLIES:
+                getattr(self, name).update(value)
             elif value:
                 setattr(self, name, getattr(self, name) + value)
 

@@ -2,7 +2,8 @@
 
 A text is taken as the first of these that fits: a code (`21`), a result name or an error code of the
 NPS extension (`PhoneAppDenied`, `ESTS_TOKEN_ERROR`), a constant (`SUCCESS_PHONE_APP_AUTHENTICATED`), words
-that rows of the code table hold (`no response`), a line, or the message of one. Events are those that `parse` makes of a file with just these lines.
+that rows of the code table hold (`no response`), a line, or the message of one. Events are those that
+`parse` makes of a file with just these lines.
 """
 
 import io
@@ -38,6 +39,7 @@ _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“
 _SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are invisible spaces
 _CODE = re.compile(r"(?:(?:status|code|rawCallStatus)\s*[:=]?\s*|#)?([-\u2212\u2013]?[0-9]{1,18})", re.I)
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_MAIL = re.compile(r"(?:>[ \t]?)+")
 _ERROR_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:ERROR|WARNING)")
 _LIKE_A_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|\{|<Event|.*\|", re.S)
 
@@ -96,8 +98,8 @@ def explain(text: str, library: Library) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """The text without spaces around it, and without a pair of quotes that encloses all of it."""
-    text = text.strip(_SPACE)
+    """The text without spaces around it, the > of a mail before it, and a pair of quotes that encloses all of it."""
+    text = _MAIL.sub("", text.strip(_SPACE), count=1) if text.lstrip(_SPACE).startswith(">") else text.strip(_SPACE)
     while len(text) > 1 and (text[-1] == _QUOTES.get(text[0]) or (text[0] in "“”" and text[-1] in "“”")):
         text = text[1:-1].strip(_SPACE)
     return text
@@ -176,7 +178,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
         title = f"Line {number} of {len(lines)}\n\n" if len(lines) > 1 else ""
         parts.append(title + _of_line(raw.decode("utf-8", "replace"), document, library))
     note = (
-        "Spaces, quotes or empty lines around the text were left out; a line that really has them is another line.\n\n"
+        "Spaces, quotes, the > of a mail or empty lines around the text were left out; a line that really has them is another line.\n\n"
         if trimmed
         else ""
     )

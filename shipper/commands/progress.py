@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shipper.commands.terminal import printable
+from shipper.decode.unparsed import HINTS
 from shipper.model import Counts
 
 SHAPES = 3  # of unknown messages, in the sums
@@ -33,12 +34,12 @@ def summary(counts: Counts, seconds: float) -> str:
         "verdicts that disagree with the code": c.conflicts,
         "lines with undecodable bytes": c.decode_errors,
         "lines too long": c.too_long,
-        "prompts too old for the newest event time (did the clock jump?)": c.late,
+        "prompts too old for the newest event time": c.late,
     }
     seen = [f"{number:,} {note}" for note, number in notes.items() if number]
     if seen:
         lines.append("  note: " + ", ".join(seen))
-    return "\n".join([*lines, *_not_understood(c)])
+    return "\n".join([*lines, *_not_understood(c), *_hints(c)])
 
 
 def _not_understood(c: Counts) -> list[str]:
@@ -55,6 +56,18 @@ def _not_understood(c: Counts) -> list[str]:
             f"  less than half of the lines were understood: {understood:,} of {c.lines:,}; mfa-shipper explain LINE says why"
         )
     return lines
+
+
+def _hints(c: Counts) -> list[str]:
+    """What probably went wrong, where that can be seen."""
+    hints = [f"{number:,} lines {HINTS[cause]}" for cause, number in c.causes.most_common()]
+    disordered = c.late + c.out_of_order
+    if disordered:
+        hints.append(
+            f"{disordered:,} lines are much older than lines before them, so the log is not in the order of time;"
+            " if several logs were joined, give the parts as files of their own"
+        )
+    return [f"  hint: {hint}" for hint in hints]
 
 
 class Progress:

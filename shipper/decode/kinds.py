@@ -39,7 +39,7 @@ def _request(line: Line, state: LogState, counts: Counts) -> Part:
 
 def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
     counts.verdicts += 1
-    _, _, event_id, _, time, context, facts, tags = line
+    _, _, event_id, _, time, context, facts, _ = line
     thread = context.thread
     event: Document = {
         "id": event_id,
@@ -54,7 +54,7 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
     azure: Document = {"auth_result": facts.auth_result}
     exchange = state.exchanges.belonging(thread, time, state.newest)
     if thread is None or exchange is None:
-        _orphan(tags, counts)
+        _orphan(line, state, counts)
         return event, azure, None, None
     state.exchanges.verdict(thread, exchange, facts.verdict or "unknown")
     azure["exchange"] = {"id": exchange.id}
@@ -62,7 +62,7 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
 
 
 def _status(line: Line, state: LogState, counts: Counts) -> Part:
-    _, _, _, stamp, time, context, facts, tags = line
+    _, _, _, stamp, time, context, facts, _ = line
     thread = context.thread if facts.correlation is None else facts.correlation
     exchange = state.exchanges.belonging(thread, time, state.newest)
     if exchange is None and facts.correlation is not None:
@@ -72,7 +72,7 @@ def _status(line: Line, state: LogState, counts: Counts) -> Part:
     event = _decided(line, counts, END, "mfa-status", verdict)
     azure: Document = {"status": facts.status}
     if thread is None or exchange is None:
-        _orphan(tags, counts)
+        _orphan(line, state, counts)
         event["module"] = MODULE
         return event, azure, facts.user, None
     event["start"] = exchange.start_text
@@ -142,6 +142,8 @@ def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict:
     }
 
 
-def _orphan(tags: list[str], counts: Counts) -> None:
+def _orphan(line: Line, state: LogState, counts: Counts) -> None:
+    _, _, _, _, time, _, _, tags = line
     counts.orphans += 1
+    counts.out_of_order += state.newest - time > state.exchanges.patience
     tags.append("mfa_orphan")

@@ -16,6 +16,14 @@ import orjson
 from shipper.times import to_utc
 
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
+# Why a line that looks like an exported event is none: the keys of a summary's hints.
+CAUSES = {
+    "json": "look like JSON, and are not one whole object a line",
+    "json_time": "are JSON of an unknown exporter: no TimeCreated, nor @timestamp beside winlog, that is a time with a zone",
+    "json_text": "are JSON of an unknown exporter: neither ProviderName nor Message, nor these below winlog",
+    "xml": "look like XML, and are not one whole Windows event a line",
+}
+_KEY, _KEYS = 40, 8  # characters of a key, and keys, that a sentence quotes
 _DATE = re.compile(r"/Date\((-?[0-9]{1,15})\)/")
 _LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info"}
 _NAMESPACE = "{http://schemas.microsoft.com/win/2004/08/events/event}"
@@ -49,22 +57,29 @@ def _from_json(line: str) -> WindowsEvent | None:
         document = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    log = _mapping(document.get("winlog"))
+    log, (_, time) = _mapping(document.get("winlog")), _time_in(document)
     if log:
         process = _mapping(log.get("process"))
         level = _text(_mapping(document.get("log")).get("level"))
         return _event(
-            document.get("@timestamp"), level, process.get("pid"), _mapping(process.get("thread")).get("id"),
+            time, level, process.get("pid"), _mapping(process.get("thread")).get("id"),
             log.get("provider_name"), document.get("message") or _data(log.get("event_data") or log.get("user_data")),
             log.get("computer_name"),
         )  # fmt: skip
-    time = document.get("TimeCreated")
-    if isinstance(time, dict):  # with a calculated property, as some scripts write it
-        time = time.get("value") or time.get("DateTime")
     return _event(
         time, document.get("LevelDisplayName") or document.get("Level"), document.get("ProcessId"), document.get("ThreadId"),
         document.get("ProviderName"), document.get("Message") or _data(document.get("Properties")), document.get("MachineName"),
     )  # fmt: skip
+
+
+def _time_in(document: dict[str, Any]) -> tuple[str, Any]:
+    """The key of an event's time, and its value, None if there is none."""
+    if _mapping(document.get("winlog")):
+        return "@timestamp", document.get("@timestamp")
+    time = document.get("TimeCreated")
+    if isinstance(time, dict):  # with a calculated property, as some scripts write it
+        time = time.get("value") or time.get("DateTime")
+    return "TimeCreated", time
 
 
 def _from_xml(line: str) -> WindowsEvent | None:
@@ -99,6 +114,45 @@ def _event(time: Any, level: Any, pid: Any, tid: Any, provider: Any, message: An
     name = _text(level)
     level = None if name is None else _LEVELS.get(name.lower(), name.lower())
     return WindowsEvent(stamp, level, _text(pid), _text(tid), _text(provider), message, _text(host))
+
+
+def why_no_event(line: str) -> tuple[str, str]:
+    """Why `read_event` finds no event in a line that looks like JSON or XML: a sentence for `error.message`, and
+    which of `CAUSES` it is."""
+    if len(line) > LONGEST:
+        return f"the line is longer than the {LONGEST} characters that a Windows event may have", "json" if line[
+            0
+        ] == "{" else "xml"
+    if not line.startswith("{"):
+        xml = line.startswith("<")
+        return (_why_not_xml(line), "xml") if xml else ("this JSON is no object; one Windows event per line is read", "json")
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return "the line begins like a JSON object but is not a whole one; one Windows event per line is read", "json"
+    key, time = _time_in(document)
+    if time is not None and _stamp(time) is None:
+        return f"this JSON object is no Windows event: its {key} is no time with a zone", "json_time"
+    missing = key if time is None else "winlog.provider_name and message" if "winlog" in document else "ProviderName and Message"
+    found = ", ".join(name[:_KEY] for name in list(document)[:_KEYS]) or "none"
+    cause = "json_time" if time is None else "json_text"
+    return f"this JSON object is no Windows event: {missing} missing or empty; its keys: {found}", cause
+
+
+def _why_not_xml(line: str) -> str:
+    if "<!" in line:
+        return "this XML has a document type, a comment or CDATA, which is not read"
+    try:
+        root = ElementTree.fromstring(line)  # noqa: S314  no document type: nothing is expanded
+    except ElementTree.ParseError:
+        return "the line begins like XML but is not a whole element; one Windows event per line is read"
+    system = root.find(f"{_NAMESPACE}System")
+    if system is None:
+        return "this XML is no Windows event: System is missing"
+    created = system.find(f"{_NAMESPACE}TimeCreated")
+    if created is None or _stamp(created.get("SystemTime")) is None:
+        return "this XML is no Windows event: TimeCreated has no SystemTime that is a time with a zone"
+    return "this XML is no Windows event: Provider and a text are missing"
 
 
 def _data(data: Any) -> str:

@@ -310,11 +310,13 @@ def test_the_message_alone(library: Library) -> None:
     assert events(answer) == []
 
 
-@pytest.mark.parametrize("around", ["  {}  ", "'{}'", "“{}”", "”{}”", "\u2018{}\u2019\n", "\ufeff{}", "` {} `"])
+@pytest.mark.parametrize(
+    "around", ["  {}  ", "'{}'", "“{}”", "”{}”", "\u2018{}\u2019\n", "\ufeff{}", "` {} `", "> {}", ">> > {} "]
+)
 def test_what_pasting_puts_around_a_line_is_left_out_and_said(library: Library, around: str) -> None:
     answer = explain(around.format(STATUS), library)
 
-    assert answer.startswith("Spaces, quotes or empty lines around the text were left out")
+    assert answer.startswith("Spaces, quotes, the > of a mail or empty lines around the text were left out")
     assert answer.endswith(explain(STATUS, library))
 
 

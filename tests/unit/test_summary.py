@@ -32,3 +32,22 @@ def test_less_than_half_understood_is_one_line() -> None:
     half.unparsed += 1
     [line] = [line for line in summary(half, 1.0).splitlines() if "understood" in line]
     assert "less than half of the lines were understood: 2 of 5" in line
+
+
+def test_hints_by_cause_the_commonest_first() -> None:
+    counts = Counts(lines=5000)
+    counts.causes.update({"mail": 3, "local_time": 1200})
+
+    hints = [line for line in summary(counts, 1.0).splitlines() if line.startswith("  hint: ")]
+
+    assert hints[0].startswith("  hint: 1,200 lines have a time that is not UTC")
+    assert hints[1].startswith("  hint: 3 lines begin with >")
+    assert len(hints) == 2
+
+
+def test_a_log_out_of_order_is_told_from_prompts_and_orphans() -> None:
+    [hint] = [line for line in summary(Counts(lines=5, late=2, out_of_order=4), 1.0).splitlines() if "hint" in line]
+
+    assert "6 lines are much older than lines before them" in hint
+    assert "give the parts as files of their own" in hint
+    assert "clock" not in hint
