@@ -126,10 +126,11 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 @PATTERNS
 @CODES
 def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Explain a log line, a status code, a constant or words of a description.
+    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description.
 
     \b
       mfa-shipper explain 21
+      mfa-shipper explain ESTS_TOKEN_ERROR
       mfa-shipper explain no response
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -

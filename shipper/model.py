@@ -158,14 +158,22 @@ class Block(NamedTuple):
     labels: Sequence[Label]
 
 
+MOST_SHAPES = 512
+TALLIES = ("classes", "detected", "causes", "shapes")  # the counters that count by name
+
+
 @dataclass(slots=True)
 class Counts:
     """The counters behind the summary and the metrics; updated once per chunk.
 
     Attributes:
         findings: of all detectors.
+        out_of_order: orphans so much older than the newest line that no request was kept for them.
+        unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
         detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
+        causes: lines that no pattern matched, by a cause that is known (see `decode.unparsed`).
+        shapes: unknown messages with numbers and quoted texts replaced; only common ones, `MOST_SHAPES` at most.
     """
 
     lines: int = 0
@@ -188,18 +196,38 @@ class Counts:
     decode_errors: int = 0
     too_long: int = 0
     late: int = 0
+    out_of_order: int = 0
+    unknown_messages: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     detected: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+    shapes: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
         """Set all counters to zero."""
         for name in self.__slots__:
             setattr(self, name, type(getattr(self, name))())
 
+    def unknown(self, shape: str) -> None:
+        """Count a message of a known component that no pattern matches."""
+        self.unknown_messages += 1
+        self._add_shape(shape, 1)
+
+    def _add_shape(self, shape: str, number: int) -> None:
+        """Where there are too many shapes, the rarer half of them is forgotten: a common one is back at once."""
+        if len(self.shapes) >= MOST_SHAPES and shape not in self.shapes:
+            for rare, _ in self.shapes.most_common()[MOST_SHAPES // 2 :]:
+                del self.shapes[rare]
+        self.shapes[shape] += number
+
     def add(self, other: "Counts") -> None:
         """Add the counters of another worker or log to these."""
         for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            if name == "shapes":
+                for shape, number in other.shapes.items():
+                    self._add_shape(shape, number)
+            else:
+                setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 Document = dict[str, Any]

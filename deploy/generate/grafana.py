@@ -118,8 +118,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ((grown("rotations", "1h"), f"rotated {HERE}"), (grown("truncations", "1h"), f"truncated {HERE}")),
         ),
         Panel(
-            "Lines that no pattern matches", "Their share. They are shipped as pipeline_error.",
-            ((f"{rate('lines_unparsed')} / {rate('lines_read')}", HERE),), unit="percentunit",
+            "Lines that no pattern matches", "Their share: whole lines, shipped as pipeline_error, and messages of a known service, shipped as log.",
+            (
+                (f"{rate('lines_unparsed')} / {rate('lines_read')}", f"unparsed {HERE}"),
+                (f"{rate('unknown_messages')} / {rate('lines_read')}", f"unknown message {HERE}"),
+            ),
+            unit="percentunit",
         ),
         Panel(
             "Memory of the parser", "Messages in its memo, users whom the detector remembers.",

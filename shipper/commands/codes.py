@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from shipper.decode.library import load_advice
+from shipper.decode.nps import FAULTS, Meaning, NpsError
 from shipper.decode.status_codes import CLASSES, COLUMNS, UNKNOWN, StatusCodes
 from shipper.model import Code
 
@@ -90,21 +91,55 @@ def _csv(rows: list[Code]) -> str:
 
 def describe(code: Code) -> str:
     """One row in words: meaning, outcome, severity, whether the phone rang, and what to check."""
-    title = code.description if code.number is None or not code.known else f"{code.number}: {code.description}"
+    facts = {**_facts(code), "to check": advice_for(code)}
+    return "\n".join([_title(code) + (f" ({code.constant})" if code.constant else ""), *_listed(facts), "", wrap(CAVEAT), ""])
+
+
+def describe_result(name: str, code: Code, meaning: Meaning) -> str:
+    """A result name of the NPS extension in words: meaning, whose fault, and what its code says and what to check."""
+    facts = {
+        "means": meaning.text,
+        "fault": FAULTS[meaning.fault],
+        "code": _title(code) + ("" if code.number is None else ", in the words of MFA Server"),
+        **_facts(code),
+        "to check": meaning.check,
+    }
+    return "\n".join([f"{name}: a result of the NPS extension", *_listed(facts), ""])
+
+
+def describe_error(name: str, rows: list[NpsError]) -> str:
+    """An error code of the NPS extension in words, in each of its cases."""
+    kind = "an error code" if rows[-1].severity else "a response state"
+    lines = [f"{name}: {kind} of the NPS extension"]
+    for row in rows:
+        if row.about:
+            lines += [f"  Where its text holds {row.about}:"]
+        elif len(rows) > 1:
+            lines += ["  Else:"]
+        facts = {"means": row.meaning.text, "fault": FAULTS[row.meaning.fault]}
+        lines += _listed({**facts, **({"severity": row.severity} if row.severity else {}), "to check": row.meaning.check})
+    return "\n".join([*lines, ""])
+
+
+def _title(code: Code) -> str:
+    return code.description if code.number is None or not code.known else f"{code.number}: {code.description}"
+
+
+def _facts(code: Code) -> dict[str, str]:
     meaning = CLASSES.get(code.status_class, "the code table has no such row")
     outcome = code.outcome if code.outcome != UNKNOWN else "unknown from the code alone"
     if code.outcome != "success" and (code.constant or "").startswith("SUCCESS_"):
         outcome += "; the SUCCESS_ of the constant is no outcome"
-    facts = {
+    return {
         "class": f"{code.status_class}: {meaning}",
         "outcome": outcome,
         "severity": code.severity,
         "prompted": _prompted(code),
-        "to check": advice_for(code),
     }
-    lines = [title + (f" ({code.constant})" if code.constant else "")]
-    lines += [wrap(f"  {name:<10}{text}", 12) for name, text in facts.items()]
-    return "\n".join([*lines, "", wrap(CAVEAT), ""])
+
+
+def _listed(facts: dict[str, str]) -> list[str]:
+    return [wrap(f"  {name:<10}{text}", 12) for name, text in facts.items()]
 
 
 @cache

@@ -1,8 +1,9 @@
 """`explain`: what a status code or a line of the log means, in plain words. Pure.
 
-A text is taken as the first of these that fits: a code (`21`), a constant
-(`SUCCESS_PHONE_APP_AUTHENTICATED`), words that rows of the code table hold (`no response`), a line,
-or the message of one. Events are those that `parse` makes of a file with just these lines.
+A text is taken as the first of these that fits: a code (`21`), a result name or an error code of the
+NPS extension (`PhoneAppDenied`, `ESTS_TOKEN_ERROR`), a constant (`SUCCESS_PHONE_APP_AUTHENTICATED`), words
+that rows of the code table hold (`no response`), a line, or the message of one. Events are those that
+`parse` makes of a file with just these lines.
 """
 
 import io
@@ -15,7 +16,9 @@ from typing import Any
 import orjson
 import regex
 
-from shipper.commands.codes import describe, table, wrap
+from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
+from shipper.commands.terminal import printable
+from shipper.decode.ecs import is_known
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
@@ -36,6 +39,8 @@ _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“
 _SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are invisible spaces
 _CODE = re.compile(r"(?:(?:status|code|rawCallStatus)\s*[:=]?\s*|#)?([-\u2212\u2013]?[0-9]{1,18})", re.I)
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_MAIL = re.compile(r"(?:>[ \t]?)+")
+_ERROR_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:ERROR|WARNING)")
 _LIKE_A_LINE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|\{|<Event|.*\|", re.S)
 
 TAGS = {
@@ -48,6 +53,7 @@ KINDS = {
     "verdict": "event.outcome is unknown here: the status behind it says the outcome, so that a sign-in counts once.",
     "log": "A well-formed line that is not an authentication. It is shipped with event.action log.",
 }
+UNKNOWN = "An unknown message: the line is one of a known service, but says nothing that a pattern knows. It is counted: in the sums of parse, and as mfa_shipper_unknown_messages_total."
 VERDICTS = {
     "success": "The verdict: the sign-in succeeded.",
     "failure": "The verdict: the sign-in failed.",
@@ -84,7 +90,7 @@ def explain(text: str, library: Library) -> str:
         found = _first_match(library.messages, line)
         if found:
             note = "This is the message of a line, without the line's head; there is no event without one.\n\n"
-            return note + _matched("message", *found) + _meaning(interpret(line, *found, library.codes))
+            return note + _matched("message", *found) + _meaning(interpret(line, *found, library.codes), library.codes)
         if _CONSTANT.fullmatch(line):
             return _unknown(line, library.codes.result(line, None))
         if not _LIKE_A_LINE.match(line):
@@ -93,8 +99,8 @@ def explain(text: str, library: Library) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """The text without spaces around it, and without a pair of quotes that encloses all of it."""
-    text = text.strip(_SPACE)
+    """The text without spaces around it, the > of a mail before it, and a pair of quotes that encloses all of it."""
+    text = _MAIL.sub("", text.strip(_SPACE), count=1) if text.lstrip(_SPACE).startswith(">") else text.strip(_SPACE)
     while len(text) > 1 and (text[-1] == _QUOTES.get(text[0]) or (text[0] in "“”" and text[-1] in "“”")):
         text = text[1:-1].strip(_SPACE)
     return text
@@ -106,18 +112,38 @@ def _of_codes(text: str, codes: StatusCodes) -> str | None:
     if number:
         code = codes.number(int(number[1].replace("\u2212", "-").replace("\u2013", "-")))
         return describe(code) if code.known else _unknown(number[1], code)
+    named = _of_nps_name(text, codes)
+    if named:
+        return named
     folded = text.casefold()
     rows = [code for code in codes.codes.values() if folded in ((code.constant or "").casefold(), code.description.casefold())]
     rows = rows or codes.search(text) or codes.search(text.replace("-", " "))
     if len(rows) == 1:
         return describe(rows[0])
     if not rows:
-        return None
+        return next(
+            (answer for name in _nps_names(codes) if name.casefold() == folded and (answer := _of_nps_name(name, codes))), None
+        )
     listed = table(rows, ("code", "description", "class", "outcome", "prompted", "method"))
-    return f"{len(rows)} codes for {_show(text)}:\n\n{listed}\nAll about one of them: mfa-shipper explain {rows[-1].number}\n"
+    return f"{len(rows)} codes for {printable(text)}:\n\n{listed}\nAll about one of them: mfa-shipper explain {rows[-1].number}\n"
+
+
+def _nps_names(codes: StatusCodes) -> list[str]:
+    return [*codes.nps_tables.results, *codes.nps_tables.errors]
+
+
+def _of_nps_name(name: str, codes: StatusCodes) -> str | None:
+    """The answer if this is a name that the NPS extension gives, spelled as it does, else None."""
+    tables = codes.nps_tables
+    if name in tables.results:
+        return describe_result(name, tables.results[name], tables.meanings[name])
+    return describe_error(name, tables.errors[name]) if name in tables.errors else None
 
 
 def _unknown(name: str, code: Code) -> str:
+    if _ERROR_CODE.fullmatch(name):
+        sentence = f"{name} is in no table. Where the NPS extension writes it about a sign-in, the event is an mfa-error with it in error.code, severity medium."
+        return f"{wrap(sentence)}\n"
     sentence = f"{name} is not in the code table. It is shipped as class unknown, severity medium, and counted; the outcome is that of the verdict."
     return f"{wrap(sentence)}\n\n{describe(code)}"
 
@@ -128,7 +154,10 @@ def _nothing(text: str, codes: StatusCodes) -> str:
         for code in codes.codes.values()
         for word in re.findall(r"[a-z]{3,}", f"{code.description} {code.status_class}".casefold())
     }
-    near = [match for word in text.casefold().split()[:8] for match in get_close_matches(word, sorted(known), 1, cutoff=0.65)]
+    names = {name.casefold(): name for name in _nps_names(codes)}
+    candidates = sorted({*known, *names})
+    near = [match for word in text.casefold().split()[:8] for match in get_close_matches(word, candidates, 1, cutoff=0.65)]
+    near = [names.get(match, match) for match in near]
     hint = (
         f"did you mean {' '.join(near)}?"
         if near
@@ -150,7 +179,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
         title = f"Line {number} of {len(lines)}\n\n" if len(lines) > 1 else ""
         parts.append(title + _of_line(raw.decode("utf-8", "replace"), document, library))
     note = (
-        "Spaces, quotes or empty lines around the text were left out; a line that really has them is another line.\n\n"
+        "Spaces, quotes, the > of a mail or empty lines around the text were left out; a line that really has them is another line.\n\n"
         if trimmed
         else ""
     )
@@ -172,22 +201,33 @@ def _of_line(line: str, document: Document, library: Library) -> str:
         if inner:
             text += _matched("message", *inner)
         elif message:
+            if is_known(document["event"].get("provider")):
+                text += f"{wrap(UNKNOWN)}\n\n"
             text += "No MESSAGE_ pattern matches the message. How far each of them fits:\n\n" + _how_far(
                 library.messages, message
             )
         pattern, captured = inner or (None, {})
-        text += _meaning(interpret(message, pattern, captured, library.codes))
+        text += _meaning(interpret(message, pattern, captured, library.codes), library.codes)
     text += "".join(f"\n{wrap(TAGS[tag])}\n" for tag in document.get("tags", ()) if tag in TAGS)
     return f"{text}\nThe event:\n\n{_json(document)}\n"
 
 
-def _meaning(facts: Facts) -> str:
+def _meaning(facts: Facts, codes: StatusCodes) -> str:
     """The facts of a message in words."""
+    extra = dict(facts.extra)
     words = [VERDICTS[facts.verdict or "unknown"]] if facts.kind in ("verdict", "result") else []
-    if facts.kind in KINDS:
+    if facts.action is not None:
+        words.append(f"It is shipped with event.action {facts.action}.")
+    elif facts.kind in KINDS:
         words.append(KINDS[facts.kind])
     text = "".join(f"{wrap(sentence)}\n" for sentence in words)
-    if facts.code is not None:
+    result, state = str(extra.get("azure_mfa.nps.result", "")), str(extra.get("azure_mfa.nps.response_state", ""))
+    error = codes.nps_tables.error(str(extra.get("error.code", state)), str(extra.get("error.message", "")))
+    if error is not None:
+        text += ("\n" if text else "") + describe_error(error.code, [error])
+    if result in codes.nps_tables.results:
+        text += ("\n" if text else "") + (_of_nps_name(result, codes) or "")
+    elif facts.code is not None:
         name = str(facts.code.number if facts.code.number is not None else facts.code.constant or facts.code.description)
         text += ("\n" if text else "") + (describe(facts.code) if facts.code.known else _unknown(name, facts.code))
     return text
@@ -220,7 +260,7 @@ def _matched(part: str, pattern: Pattern, captured: Document) -> str:
 
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return _show(_short(text, SHOWN)) or "(empty)"
+    return printable(_short(text, SHOWN)) or "(empty)"
 
 
 def _how_far(patterns: tuple[Pattern, ...], text: str) -> str:
@@ -271,25 +311,20 @@ def _stop(pattern: Pattern, text: str, length: int) -> str:
     """The text as far as it fits, with a caret behind it."""
     if length < len(text):
         head = f"{_definition(pattern)} fits {length} of {len(text)} characters:"
-        why = f"no match can go on with {_show(_short(text[length:], BEHIND))}"
+        why = f"no match can go on with {printable(_short(text[length:], BEHIND))}"
     else:
         length = certain(pattern, text)
         head = (
             f"{_definition(pattern)} finds no fault but wants more text; its fixed parts fit {length} of {len(text)} characters:"
         )
         rest = text[length:]
-        why = f"then comes {_show(_short(rest, BEHIND))}" if rest else "here it ends, and more was expected"
-    left = ("…" if length > BEFORE else "") + _show(text[max(0, length - BEFORE) : length])
+        why = f"then comes {printable(_short(rest, BEHIND))}" if rest else "here it ends, and more was expected"
+    left = ("…" if length > BEFORE else "") + printable(text[max(0, length - BEFORE) : length])
     return f"{head}\n  {left}\n  {' ' * _width(left)}^ {why}\n"
 
 
 def _short(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
-
-
-def _show(text: str) -> str:
-    """The text with its control characters escaped, so that a log cannot send commands to the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _json(document: Document) -> str:

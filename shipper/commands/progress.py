@@ -4,10 +4,13 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from shipper.commands.terminal import printable
+from shipper.decode.unparsed import HINTS
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
 
+SHAPES = 3  # of unknown messages, in the sums
 EVERY = 0.1  # seconds between two drawings of the bar
 
 
@@ -33,12 +36,40 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         "verdicts that disagree with the code": c.conflicts,
         "lines with undecodable bytes": c.decode_errors,
         "lines too long": c.too_long,
-        "prompts too old for the newest event time (did the clock jump?)": c.late,
+        "prompts too old for the newest event time": c.late,
     }
     seen = [f"{number:,} {note}" for note, number in notes.items() if number]
     if seen:
         lines.append("  note: " + ", ".join(seen))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_not_understood(c), *_hints(c)])
+
+
+def _not_understood(c: Counts) -> list[str]:
+    """What the sums say of lines that are shipped without being understood; nothing where there are none."""
+    lines = []
+    if c.unknown_messages:
+        common = c.shapes.most_common(SHAPES)
+        lines.append(f"  unknown messages {c.unknown_messages:,}" + (", the commonest:" if len(c.shapes) > SHAPES else ":"))
+        width = max(len(f"{number:,}") for _, number in common)
+        lines += [f'    {number:>{width},}  "{printable(shape)}"' for shape, number in common]
+    understood = c.lines - c.unparsed - c.unknown_messages
+    if understood * 2 < c.lines:
+        lines.append(
+            f"  less than half of the lines were understood: {understood:,} of {c.lines:,}; mfa-shipper explain LINE says why"
+        )
+    return lines
+
+
+def _hints(c: Counts) -> list[str]:
+    """What probably went wrong, where that can be seen."""
+    hints = [f"{number:,} lines {HINTS[cause]}" for cause, number in c.causes.most_common()]
+    disordered = c.late + c.out_of_order
+    if disordered:
+        hints.append(
+            f"{disordered:,} lines are much older than lines before them, so the log is not in the order of time;"
+            " if several logs were joined, give the parts as files of their own"
+        )
+    return [f"  hint: {hint}" for hint in hints]
 
 
 def _detected(detector: AnyDetector, counts: Counts) -> str:

@@ -45,6 +45,7 @@ ACTION_WORDS = {
     "auth": "primary-auth-result",
     "Pfauth not performed": "mfa-not-performed",
     "Exception in Authentication Ext": "mfa-error",
+    "Challenge requested": "mfa-request",
     "changed user": "user-change",
     "added new user": "user-add",
     "deleted user record": "user-delete",
@@ -58,6 +59,11 @@ def dataset(component: str) -> str:
     """`event.dataset` of a component: `azure_mfa.radius` for pfrad, and so on."""
     lower = component.lower()
     return f"{MODULE}.{_DATASETS.get(lower, lower.replace('-', '_').replace(' ', '_'))}"
+
+
+def is_known(component: str | None) -> bool:
+    """True for a component whose messages the built-in patterns know."""
+    return component is not None and component.lower() in _DATASETS
 
 
 class Envelope:

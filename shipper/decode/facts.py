@@ -3,8 +3,8 @@
 The captured fields decide what kind of line this is, not the name of the pattern: `azure_mfa.auth_result`
 makes a verdict, `azure_mfa.status.code` a status, `azure_mfa.status.constant` a one-line result, and
 `azure_mfa.request.arguments` a request; for the NPS extension `azure_mfa.nps.result` makes a status and
-`azure_mfa.nps.state` a request. So a user's own pattern gets the full treatment if it captures the same
-fields.
+`azure_mfa.nps.state`, or the action `mfa-request`, a request. So a user's own pattern gets the full
+treatment if it captures the same fields.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ from typing import Any, Literal
 from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
-from shipper.decode.status_codes import StatusCodes
+from shipper.decode.status_codes import SEVERITIES, StatusCodes
 from shipper.memo import Memo
 from shipper.model import Code, Document, User
 from shipper.times import to_utc
@@ -26,6 +26,8 @@ from shipper.times import to_utc
 Kind = Literal["request", "verdict", "status", "result", "log"]
 
 _QUOTES = "'\"‘’‚‛“”„‟"  # noqa: RUF001  quotes found in copies of a log
+_VARYING = re.compile(r"'[^']*(?:'|$)|\"[^\"]*(?:\"|$)|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]+")
+_SHAPED = 160  # characters of a message that make its shape
 _MOST_ARGUMENTS = 32  # the service writes two; the limit keeps the time linear on a hostile line
 _ARGUMENT = re.compile(
     rf",[ ]*(?:(?:''|[{_QUOTES}])(?=[,)]|$)|(?:''|[{_QUOTES}])(.*?)(?:''|[{_QUOTES}])(?=[,)]|$)|([^,]*))", re.S
@@ -50,7 +52,9 @@ class Facts:
         extra: other captured fields by dotted ECS name.
         action: `event.action` of a line that is no MFA authentication.
         target: the user whose record was changed.
-        correlation: the id that ties a status to its request where no thread does (NPS extension).
+        correlation: for the NPS extension, the id that ties a status to its request; empty if the message has none.
+        shape: of a message that no pattern matches, the text that similar messages share.
+        severity, level: `event.severity` and `log.level` for an error code of the NPS extension.
         decided: the fields that `code` sets below `event`.
         status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
             this object: copy it before you change it.
@@ -67,6 +71,9 @@ class Facts:
     action: str | None = None
     target: User | None = None
     correlation: str | None = None
+    shape: str | None = None
+    severity: int | None = None
+    level: str | None = None
     decided: Document | None = None
     status: Document | None = None
 
@@ -142,10 +149,21 @@ TYPES: dict[str, Callable[[str], Any] | None] = {
 }
 
 
+def shape_of(message: str) -> str:
+    """What a message has in common with others like it: quoted texts and numbers are replaced, a long one is cut."""
+    cut = message[:_SHAPED]
+    return _VARYING.sub(_blank, cut) + ("…" if len(message) > _SHAPED else "")
+
+
+def _blank(match: re.Match[str]) -> str:
+    quote = match[0][0]
+    return f"{quote}…{quote}" if quote in "'\"" else "#"
+
+
 def interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
     """The facts of a message. `pattern` is the pattern that matched, None if none did; `captured` are its fields."""
     if pattern is None:
-        return Facts("log", message)
+        return Facts("log", message, shape=shape_of(message) if message else None)
     get = captured.get
     user, arguments = get("user"), get("azure_mfa.request.arguments")
     if arguments is not None and len(captured) == 1 + (user is not None):  # by far the most messages that were not seen before
@@ -153,17 +171,20 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
     decoded = _DECODED if user else _DECODED_BY_PART
     user = user or _named_user(captured)
     extra = tuple([field for field in captured.items() if field[0] not in decoded])
-    verdict, nps = get("event.outcome"), get("azure_mfa.nps.result")
-    if nps is not None or "azure_mfa.nps.state" in captured:
-        correlation = str(get("azure_mfa.request.id", "")).lower() or None
+    verdict, nps, action = get("event.outcome"), get("azure_mfa.nps.result"), get("event.action")
+    if nps is not None or "azure_mfa.nps.state" in captured or action == "mfa-request":
+        correlation = str(get("azure_mfa.request.id", "")).lower()
         if nps is None:
             return Facts("request", message, user=user, extra=extra, correlation=correlation)
         return _coded(Facts("status", message, user, verdict=verdict, extra=extra, correlation=correlation), codes.nps(nps))
-    action, target = get("event.action"), get("user.target")
+    target = get("user.target")
     result, number = get("azure_mfa.auth_result"), get("azure_mfa.status.code")
     constant, description = get("azure_mfa.status.constant"), get("azure_mfa.status.description")
     if action is not None:
-        return Facts("log", message, user=user, verdict=verdict, extra=extra, action=action, target=target)
+        severity, level = _grade(captured, action, codes)
+        return Facts(
+            "log", message, user, verdict=verdict, extra=extra, action=action, target=target, severity=severity, level=level
+        )
     if number is not None:
         return _coded(Facts("status", message, extra=extra), codes.number(number))
     if result is not None:
@@ -173,7 +194,19 @@ def interpret(message: str, pattern: Pattern | None, captured: Document, codes: 
         return _coded(Facts("result", message, user, verdict=verdict, extra=extra), codes.result(constant, description))
     if arguments is not None:
         return Facts("request", message, user=user, arguments=arguments, extra=extra)
-    return Facts("log", message, user=user, extra=extra)
+    severity, level = _grade(captured, None, codes)
+    return Facts("log", message, user, extra=extra, severity=severity, level=level)
+
+
+def _grade(fields: Document, action: str | None, codes: StatusCodes) -> tuple[int | None, str | None]:
+    """`event.severity` and `log.level` by the error code of the NPS extension, if the message has one."""
+    code = fields.get("error.code")
+    if code is None:
+        return None, None
+    row = codes.nps_tables.error(code, str(fields.get("error.message", "")))
+    if row is not None:
+        return SEVERITIES[row.severity] if row.severity else None, row.level
+    return (SEVERITIES["medium"], "error") if action == "mfa-error" else (None, None)
 
 
 def _coded(facts: Facts, code: Code) -> Facts:

@@ -23,7 +23,7 @@ Part = tuple[Document, Document, User | None, Exchange | None]
 def _request(line: Line, state: LogState, counts: Counts) -> Part:
     counts.requests += 1
     _, _, event_id, stamp, time, context, facts, _ = line
-    thread = facts.correlation or context.thread
+    thread = context.thread if facts.correlation is None else facts.correlation
     event: Document = {
         "id": event_id,
         "dataset": context.dataset,
@@ -36,7 +36,7 @@ def _request(line: Line, state: LogState, counts: Counts) -> Part:
     }
     azure: Document = {"request": {"arguments": facts.arguments}} if facts.arguments else {}
     azure["exchange"] = {"id": event_id}
-    if thread is not None:
+    if thread:
         exchange = Exchange(time, stamp, event_id, facts.user, shared_json(facts.user, context.process))
         counts.given_up += state.exchanges.request(thread, exchange)
     return event, azure, facts.user, None
@@ -44,7 +44,7 @@ def _request(line: Line, state: LogState, counts: Counts) -> Part:
 
 def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
     counts.verdicts += 1
-    _, _, event_id, _, time, context, facts, tags = line
+    _, _, event_id, _, time, context, facts, _ = line
     thread = context.thread
     event: Document = {
         "id": event_id,
@@ -59,7 +59,7 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
     azure: Document = {"auth_result": facts.auth_result}
     exchange = state.exchanges.belonging(thread, time, state.newest)
     if thread is None or exchange is None:
-        _orphan(tags, counts)
+        _orphan(line, state, counts)
         return event, azure, None, None
     state.exchanges.verdict(thread, exchange, facts.verdict or UNKNOWN)
     azure["exchange"] = {"id": exchange.id}
@@ -67,15 +67,17 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
 
 
 def _status(line: Line, state: LogState, counts: Counts) -> Part:
-    counts.statuses += 1
-    _, _, _, stamp, time, context, facts, tags = line
-    thread = facts.correlation or context.thread
+    _, _, _, stamp, time, context, facts, _ = line
+    thread = context.thread if facts.correlation is None else facts.correlation
     exchange = state.exchanges.belonging(thread, time, state.newest)
+    if exchange is None and facts.correlation is not None:
+        return _result(line, state, counts)  # the NPS extension writes no challenge for a push notification
+    counts.statuses += 1
     verdict = facts.verdict or (exchange.verdict if exchange else None)
     event = _decided(line, counts, END, "mfa-status", verdict)
     azure: Document = {"status": facts.status}
     if thread is None or exchange is None:
-        _orphan(tags, counts)
+        _orphan(line, state, counts)
         event["module"] = MODULE
         return event, azure, facts.user, None
     event["start"] = exchange.start_text
@@ -98,6 +100,8 @@ def _result(line: Line, state: LogState, counts: Counts) -> Part:
 def _log(line: Line, state: LogState, counts: Counts) -> Part:
     counts.logs += 1
     _, _, event_id, _, _, context, facts, _ = line
+    if facts.shape is not None and context.known:
+        counts.unknown(facts.shape)
     event: Document = {"id": event_id, "dataset": context.dataset, "kind": "event"}
     if facts.action is None:
         event["action"] = "log"
@@ -105,6 +109,8 @@ def _log(line: Line, state: LogState, counts: Counts) -> Part:
         event["category"], event["type"], outcome = ACTIONS[facts.action]
         event["action"] = facts.action
         event["outcome"] = facts.verdict or outcome
+    if facts.severity is not None:
+        event["severity"] = facts.severity
     event["module"] = MODULE
     return event, {}, facts.user, None
 
@@ -141,6 +147,8 @@ def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict:
     }
 
 
-def _orphan(tags: list[str], counts: Counts) -> None:
+def _orphan(line: Line, state: LogState, counts: Counts) -> None:
+    _, _, _, _, time, _, _, tags = line
     counts.orphans += 1
+    counts.out_of_order += state.newest - time > state.exchanges.patience
     tags.append("mfa_orphan")

@@ -15,7 +15,8 @@ import orjson
 
 from shipper.decode.facts import TYPES, Library
 from shipper.decode.grok import Compiler, Definition, Pattern, read_definitions
-from shipper.decode.status_codes import StatusCodes, read_nps_results, read_table
+from shipper.decode.nps import read_nps_tables
+from shipper.decode.status_codes import StatusCodes, read_table
 from shipper.errors import UsageError
 from shipper.times import SyslogTime
 
@@ -113,8 +114,10 @@ def load_codes(path: Path | None = None) -> StatusCodes:
     codes = read_table(_read_text(builtin, "the code table"), str(builtin))
     if path is not None:
         codes = read_table(_read_text(path, "the code table"), str(path), base=codes)
-    nps = data_dir("schemas") / "nps_results.csv"
-    return StatusCodes(codes, read_nps_results(_read_text(nps, "the table of NPS results"), codes))
+    results, errors = (
+        _read_text(data_dir("schemas") / f"nps_{name}.csv", f"the table of NPS {name}") for name in ("results", "errors")
+    )
+    return StatusCodes(codes, read_nps_tables(results, errors, codes))
 
 
 def load_advice() -> dict[tuple[str, int | None], str]:

@@ -1,16 +1,15 @@
-"""The forms of a line: how each is split into its head and its message, and why a line has none of them. Pure."""
+"""The forms of a line: how each is split into its head and its message. Pure."""
 
 import re
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any, Protocol
 
-from shipper.decode.ecs import LEVELS, dataset
+from shipper.decode.ecs import LEVELS, dataset, is_known
 from shipper.decode.facts import Facts, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import WindowsEvent, read_event
 from shipper.model import Document
-from shipper.times import looks_like_syslog, looks_like_time
 
 STANDARD = (
     "@timestamp",
@@ -116,37 +115,19 @@ def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
     return read
 
 
-def why_unparsed(text: str, stamp: str, time: int | None) -> str:
-    """The reason why no pattern matched a line, as a sentence for `error.message`.
-
-    Args:
-        text: the line.
-        stamp: its text before the first `|`.
-        time: `stamp` in nanoseconds since 1970, None if it names no real instant.
-    """
-    if not text:
-        return "the line is empty"
-    if time is not None:
-        return "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected"
-    if looks_like_syslog(text):
-        return "a syslog time stamp names no year, or this is no day of that year: see --syslog-year (pipeline.syslog)"
-    if looks_like_time(stamp):
-        return f"the time stamp {stamp} names no real instant"
-    return "the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |"
-
-
 class Context:
     """Values shared by all lines of the same level, process, thread and component."""
 
-    __slots__ = ("component", "dataset", "level", "process", "thread")
+    __slots__ = ("component", "dataset", "known", "level", "process", "thread")
 
     def __init__(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> None:
         self.level = None if level is None else LEVELS.get(level, level)
         self.component = component
         self.dataset = dataset(component or "log")
+        self.known = is_known(component)
         process, thread = whole_number(pid or ""), whole_number(tid or "")
-        known = component is not None and process is not None and thread is not None
-        self.thread = f"{component}|{process}|{thread}" if known else None
+        whole = component is not None and process is not None and thread is not None
+        self.thread = f"{component}|{process}|{thread}" if whole else None
         self.process: Document | None = None if process is None else {"pid": process}
         if thread is not None:
             self.process = {**(self.process or {}), "thread": {"id": thread}}

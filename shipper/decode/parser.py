@@ -16,8 +16,9 @@ from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.kinds import KINDS
-from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of, why_unparsed
+from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of
 from shipper.decode.merging import Event
+from shipper.decode.unparsed import why_unparsed
 from shipper.memo import Memo
 from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
 from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split
@@ -133,7 +134,9 @@ class Parser:
                 return
             if found is not None:
                 break
-        self._unparsed(text, offset, event_id, tags)
+        else:
+            found = None
+        self._unparsed(text, offset, event_id, tags, matched=found is not None)
 
     def _well_formed(self, form: LineForm, found: Any, text: str, offset: int, event_id: str, tags: list[str]) -> bool:
         """Take a line that `form` matched; False if its time stamp names no real instant, and nothing was done."""
@@ -185,14 +188,14 @@ class Parser:
             document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
         if context.process is not None:
             document["process"] = context.process
-        document["log"] = self._log(context.level, offset)
+        document["log"] = self._log(context.level or facts.level, offset)
         if request_id is not None:
             azure.setdefault("request", {})["id"] = request_id
         if azure:
             document["azure_mfa"] = azure
         return document
 
-    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str]) -> None:
+    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], *, matched: bool) -> None:
         """Take a line that no pattern matches: its event says why, so that no line disappears."""
         self.counts.unparsed += 1
         stamp = text.partition("|")[0]
@@ -200,6 +203,9 @@ class Parser:
         if time is not None:
             self.last_time = stamp
             self.state.newest = max(self.state.newest, time)
+        reason = why_unparsed(text, time, matched=matched)
+        if reason.cause is not None:
+            self.counts.causes[reason.cause] += 1
         now = time if time is not None else self.stamps.read(self.last_time) or 0
         if self.state.merger is not None:
             self._emit(self.state.merger.overdue(now))
@@ -213,7 +219,7 @@ class Parser:
                 "original": text,
             },
             "log": self._log(None, offset),
-            "error": {"message": why_unparsed(text, stamp, time)},
+            "error": {"message": reason.text},
         }
         label = (self.last_time, event_id, self._unparsed_origin, None)
         self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label, now)

@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 
+from shipper.decode.nps import NpsTables
 from shipper.errors import TableError
 from shipper.model import Code
 
@@ -44,10 +45,10 @@ PENDING = "pending"  # the class of a code that waits for a second step
 class StatusCodes:
     """Finds codes by number, constant or description; a code that is not in the table gets a row of class `unknown`."""
 
-    def __init__(self, codes: Mapping[int, Code], nps: Mapping[str, Code] | None = None) -> None:
-        """`codes` by number; `nps` by the result names of the NPS extension."""
+    def __init__(self, codes: Mapping[int, Code], nps: NpsTables | None = None) -> None:
+        """`codes` by number; `nps` are the names that the NPS extension uses."""
         self.codes = dict(codes)
-        self._nps = dict(nps or {})
+        self.nps_tables = nps or NpsTables()
         self._by_constant: dict[str, Code] = {}
         self._by_description: dict[str, Code] = {}
         for code in self.codes.values():
@@ -68,7 +69,7 @@ class StatusCodes:
 
     def nps(self, name: str) -> Code:
         """The row of a result name of the NPS extension."""
-        return self._nps.get(name) or _unknown(None, name, None)
+        return self.nps_tables.results.get(name) or _unknown(None, name, None)
 
     def search(self, words: str) -> list[Code]:
         """The rows that contain each of the words, in description, constant, class or method."""
@@ -115,22 +116,6 @@ def read_table(text: str, file: str, base: Mapping[int, Code] | None = None) -> 
     except csv.Error as error:
         raise TableError(file, rows.reader.line_num, f"not a CSV row: {error}") from None
     return codes
-
-
-def read_nps_results(text: str, codes: Mapping[int, Code]) -> dict[str, Code]:
-    """The result names of the NPS extension; each refers to a row of the code table, or has its own.
-
-    Source: Microsoft's page on error messages of the NPS extension, and results seen in public logs;
-    class, severity, outcome, prompted and method are this project's interpretation.
-    """
-    rows = {}
-    for row in csv.DictReader(io.StringIO(text, newline="")):
-        number = row["code"]
-        rows[row["result"]] = codes[int(number)] if number else Code(
-            None, row["description"], row["class"], row["outcome"], row["prompted"] == "true", row["method"] or None,
-            row["severity"], None,
-        )  # fmt: skip
-    return rows
 
 
 def _check_constants(codes: Mapping[int, Code], lines: Mapping[int, int], file: str) -> None:

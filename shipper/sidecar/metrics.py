@@ -117,6 +117,10 @@ METRICS = (
     Metric(
         Counter, "lines_unparsed", "Lines that no pattern matches; shipped as pipeline_error.", lambda s: s.counts.unparsed
     ),
+    Metric(
+        Counter, "unknown_messages", "Lines of a known service whose message no pattern matches; shipped as log.",
+        lambda s: s.counts.unknown_messages,
+    ),
     *FINDINGS,
     Metric(
         Counter, "events_delivered", "Events that the sink has acknowledged, dead letters included.",

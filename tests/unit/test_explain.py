@@ -104,6 +104,72 @@ def test_words_of_several_rows_list_them_all(library: Library, text: str, number
     assert "to check" not in answer
 
 
+@pytest.mark.parametrize("text", ["PhoneAppDenied", "phoneappdenied", "'PhoneAppDenied'"])
+def test_a_result_name_of_the_nps_extension(library: Library, text: str) -> None:
+    answer = explain(text, library)
+
+    assert answer.startswith("PhoneAppDenied: a result of the NPS extension\n")
+    assert "pressed Deny in the app" in answer
+    assert "  fault     the user's\n" in answer
+    assert "129: Mobile App Denied" in answer
+    assert "  to check  Ask whether" in answer
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "fault"),
+    [
+        ("ESTS_TOKEN_ERROR", "an error code", "the administrator's"),
+        ("HTTP_CONNECT_ERROR", "an error code", "the network"),
+        ("AccessReject", "a response state", "the user's password"),
+    ],
+)
+def test_an_error_code_of_the_nps_extension(library: Library, text: str, kind: str, fault: str) -> None:
+    answer = explain(text, library)
+
+    assert answer.startswith(f"{text}: {kind} of the NPS extension\n")
+    assert fault in answer
+    assert "to check" in answer
+    assert "class unknown" not in answer
+
+
+def test_every_name_of_the_nps_extension_is_explained_in_full(library: Library) -> None:
+    tables = library.codes.nps_tables
+    for name in (*tables.results, *tables.errors):
+        answer = explain(name, library)
+        assert answer.startswith(f"{name}: "), name
+        assert len(re.findall(r"(?m)^  (?:means|fault|to check)  +\S", answer)) % 3 == 0, name
+
+
+def test_an_error_code_with_several_cases_tells_them_apart(library: Library) -> None:
+    answer = explain("REGISTRY_CONFIG_ERROR", library)
+
+    assert answer.index("Where its text holds IP_WHITELIST:") < answer.index("severity  low") < answer.index("  Else:")
+    assert answer.index("  Else:") < answer.index("severity  high")
+
+
+def test_an_error_code_that_no_table_has_is_not_called_a_status(library: Library) -> None:
+    answer = explain("BRAND_NEW_ERROR", library)
+
+    assert answer.startswith("BRAND_NEW_ERROR is in no table.")
+    assert "class unknown" not in answer
+
+
+def test_lines_of_the_nps_extension(library: Library) -> None:
+    head, guid = "2020-06-17T19:39:15Z NPS Extension for Azure MFA: ", "82a3db8d-3317-43f7-b203-6ba81cba93c9"
+    result = explain(
+        f"{head}CID: {guid} : Access Rejected for user a with Azure MFA response: UserNotFound and message: x", library
+    )
+    error = explain(f"{head}Exception in Authentication Ext for User a :: ErrorCode:: ESTS_TOKEN_ERROR Msg:: x", library)
+    note = explain(f"{head}IP Whitelist not intialized::  ErrorCode:: REGISTRY_CONFIG_ERROR Msg:: key: IP_WHITELIST", library)
+
+    assert "UserNotFound: a result of the NPS extension" in result
+    assert "orphan" not in result
+    assert "It is shipped with event.action mfa-error.\n\nESTS_TOKEN_ERROR: an error code" in error
+    assert events(error)[0]["event"]["severity"] == 73
+    assert "Where its text holds IP_WHITELIST" in note
+    assert "Else:" not in note
+
+
 def test_a_whole_description_beats_words_that_more_rows_hold(library: Library) -> None:
     assert len(library.codes.search("Call Timed Out")) > 1
     assert explain("Call Timed Out", library).startswith("11: Call Timed Out\n")
@@ -121,6 +187,7 @@ def test_an_unknown_code_is_called_unknown(library: Library, text: str) -> None:
     ("text", "hint"),
     [
         ("frod", "did you mean fraud?"),
+        ("PhoneAppDenyed", "did you mean PhoneAppDenied?"),
         ("zzz zzz", "try 21, fraud"),
         ("9" * 5000, "try 21"),
         ("", "nothing to explain"),
@@ -243,11 +310,13 @@ def test_the_message_alone(library: Library) -> None:
     assert events(answer) == []
 
 
-@pytest.mark.parametrize("around", ["  {}  ", "'{}'", "“{}”", "”{}”", "\u2018{}\u2019\n", "\ufeff{}", "` {} `"])
+@pytest.mark.parametrize(
+    "around", ["  {}  ", "'{}'", "“{}”", "”{}”", "\u2018{}\u2019\n", "\ufeff{}", "` {} `", "> {}", ">> > {} "]
+)
 def test_what_pasting_puts_around_a_line_is_left_out_and_said(library: Library, around: str) -> None:
     answer = explain(around.format(STATUS), library)
 
-    assert answer.startswith("Spaces, quotes or empty lines around the text were left out")
+    assert answer.startswith("Spaces, quotes, the > of a mail or empty lines around the text were left out")
     assert answer.endswith(explain(STATUS, library))
 
 

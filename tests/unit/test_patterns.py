@@ -37,6 +37,7 @@ GUID = "82a3db8d-35f4-4e7a-9a62-0c0d3c1b9f10|"
 NPS = "NPS Extension for Azure MFA:  "
 CID = f"CID: {GUID[:-1]} : "
 RESPONSE = "Access Rejected for user a with Azure MFA response: "
+ALONE = "Challenge requested in Authentication Ext for User "
 EXCEPTION = "Exception in Authentication Ext for User "
 ONLY = (
     "NPS Extension for Azure MFA only performs Secondary Auth for Radius requests in AccessAccept State. "
@@ -80,6 +81,10 @@ BEGINNINGS = {
     "MESSAGE_NPS_CHALLENGE": ["", NPS, NPS + CID, NPS + CID + "Challenge requested in Authentication Ext for User "],
     "MESSAGE_NPS_RESULT": ["", NPS + CID + "Access Rejected for user ", NPS + CID + RESPONSE, NPS + CID + RESPONSE + "A"],
     "MESSAGE_NPS_EXCEPTION": ["", NPS + CID + EXCEPTION, NPS + EXCEPTION, NPS + EXCEPTION + "a :: ErrorCode:: "],
+    "MESSAGE_NPS_CHALLENGE_ALONE": ["", NPS + CID, NPS + ALONE, NPS + ALONE + "a with stat", NPS + ALONE + "a."],
+    "MESSAGE_NPS_ERROR": ["", NPS, NPS + CID, NPS + "a:: ErrorCode:: ", NPS + "a:: ErrorCode:: A Msg:: "],
+    "MESSAGE_NPS_WARNING": ["", NPS, NPS + "A_", NPS + "A_B_C:: "],
+    "MESSAGE_NPS_ATTRIBUTES": ["", NPS + "Radius request is missing "],
     "MESSAGE_NPS_IGNORED": ["", NPS + ONLY, NPS + CID + ONLY + "a with response state "],
     "LINE_SYSLOG_3164": [
         "",
@@ -101,6 +106,7 @@ END_FREELY = {
     *("LINE_MFA", "LINE_NPS", "LINE_SYSLOG_3164", "LINE_SYSLOG_5424"),
     *("MESSAGE_PFADSSVC_ERROR", "MESSAGE_PFSVC_NOT_PERFORMED", "MESSAGE_PFSVC_PRIMARY_FAILED", "MESSAGE_PFSVC_VALIDATE"),
     *("MESSAGE_PFSVC_TOKEN", "MESSAGE_PFSVC_DEVICE", "MESSAGE_NPS_RESULT", "MESSAGE_NPS_EXCEPTION", "MESSAGE_NPS_IGNORED"),
+    *("MESSAGE_NPS_CHALLENGE_ALONE", "MESSAGE_NPS_ERROR", "MESSAGE_NPS_WARNING", "MESSAGE_NPS_ATTRIBUTES"),
 }
 REPEATED = [
     *(

@@ -13,7 +13,7 @@ from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import UsageError
-from shipper.model import Counts
+from shipper.model import TALLIES, Counts
 from shipper.read.inputs import TailInput
 from shipper.read.tail import Tail
 from shipper.sidecar.metrics import METRICS, Scrape, VitalsCollector
@@ -30,7 +30,7 @@ mfa_shipper_double_prompts mfa_shipper_events mfa_shipper_events_delivered mfa_s
 mfa_shipper_events_waiting mfa_shipper_files_open mfa_shipper_lag_bytes mfa_shipper_lag_seconds mfa_shipper_lines_merged
 mfa_shipper_lines_read mfa_shipper_lines_unparsed mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_problems
 mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up mfa_shipper_sources_without_past mfa_shipper_statuses
-mfa_shipper_truncations
+mfa_shipper_truncations mfa_shipper_unknown_messages
 """
 
 
@@ -113,7 +113,7 @@ def test_units_stand_at_the_end_of_names() -> None:
 def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
     """Each number is another one, so that none is shown under the name of its neighbour."""
     for number, name in enumerate(Counts.__slots__, 100):
-        if name not in ("classes", "detected"):
+        if name not in TALLIES:
             setattr(case.vitals.counts, name, number)
     counted = case.vitals.counts
     counted.detected.update(double_prompts=500, cache_hits=501)
@@ -131,6 +131,7 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
     wanted = {
         "lines_read_total": counted.lines, "bytes_read_total": 200, "lines_merged_total": counted.merged,
         "events_filtered_total": counted.filtered + counted.findings_filtered, "lines_unparsed_total": counted.unparsed,
+        "unknown_messages_total": counted.unknown_messages,
         "double_prompts_total": 500, "cache_hits_total": 501, "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
         "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "rotations_total": 400,

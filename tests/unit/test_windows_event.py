@@ -61,6 +61,18 @@ def test_event_without_a_message_is_none(message: object) -> None:
     assert from_json(Message=message) is None
 
 
+@pytest.mark.parametrize("message", [None, "", 5, ["hello"]])
+def test_event_without_a_message_is_one_by_its_provider(message: object) -> None:
+    event = from_json(Message=message, ProviderName="AuthZ", MachineName="nps01", Properties=[{"Value": 5}, "x"][:1])
+    assert event == WindowsEvent("2024-03-05T10:11:12Z", None, None, None, "AuthZ", "", "nps01")
+
+
+def test_message_of_json_that_was_not_rendered_is_its_data() -> None:
+    event = from_json(Message=None, Properties=[{"Value": "one"}, {"Value": 2}, "three"])
+    assert event is not None
+    assert event.message == "one three"
+
+
 def test_fields_of_json() -> None:
     event = from_json(LevelDisplayName="Warning", ProcessId=12, ThreadId=0, ProviderName="AuthZ", MachineName="nps01")
     assert event == WindowsEvent("2024-03-05T10:11:12Z", "warning", "12", "0", "AuthZ", "hello", "nps01")
@@ -79,6 +91,14 @@ def test_fields_of_winlogbeat() -> None:
     )
 
 
+@pytest.mark.parametrize("data", ["event_data", "user_data"])
+def test_message_of_winlogbeat_that_was_not_rendered_is_its_data(data: str) -> None:
+    log = {"provider_name": "AuthZ", data: {"param1": "hello", "param2": "", "param3": "there"}}
+    event = read_event(json.dumps({"@timestamp": "2024-03-05T10:11:12.500Z", "winlog": log}))
+    assert event is not None
+    assert event.message == "hello there"
+
+
 def test_fields_of_xml() -> None:
     event = from_xml(f'{TIME}<Level>4</Level><Execution ProcessID="12" ThreadID="34"/><Computer>nps01</Computer>', MESSAGE)
     assert event is not None
@@ -94,6 +114,14 @@ def test_message_of_xml_that_was_not_rendered_is_its_data() -> None:
 
 
 @pytest.mark.parametrize(
+    "rest", ["", "<EventData/>", "<EventData><Data/></EventData>", "<UserData><Other xmlns='o'><a/></Other></UserData>"]
+)
+def test_event_of_xml_without_a_text_keeps_its_head(rest: str) -> None:
+    event = from_xml(TIME + "<Computer>nps01</Computer>", rest)
+    assert event == WindowsEvent("2024-03-05T10:11:12.5Z", None, None, None, "AuthZ", "", "nps01")
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "",
@@ -103,7 +131,7 @@ def test_message_of_xml_that_was_not_rendered_is_its_data() -> None:
         "<Event",
         "<Event><Nothing/></Event>",
         "<Event/>",
-        XML.format(system=TIME, rest=""),
+        XML.replace('<Provider Name="AuthZ"/>', "").format(system=TIME, rest=""),
         XML.format(system="", rest=MESSAGE),
         '<Event xmlns="x"><!DOCTYPE a></Event>',
     ],

@@ -1,0 +1,83 @@
+"""Why no pattern matched a line: a sentence for its event, and the cause that the summary can give a hint about. Pure."""
+
+import re
+from typing import NamedTuple
+
+from shipper.decode.windows_event import CAUSES, why_no_event
+from shipper.times import looks_like_syslog, looks_like_time
+
+LOOK_AT = 512  # characters that are searched for a time stamp
+SHOWN = 40  # characters of a line that a sentence quotes
+
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z[|]")
+_OTHER_CLOCK = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?)([Zz]|[+-][0-9]{2}:?[0-9]{2})?(?=[|\s])"
+)
+_MAIL = re.compile(r"[ \t]{0,8}>[> \t]{0,32}")
+
+# What a summary says of lines by cause, as `Counts.causes` counts them: a fixed set, so that what is counted is bounded.
+HINTS = {
+    "mail": "begin with >, as text copied from a mail does: remove that, or get the file itself",
+    "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: were they converted to local time?",
+    "prefix": "have something before their time stamp, such as a file name or a line number: remove it",
+    **CAUSES,
+}
+
+
+class Reason(NamedTuple):
+    """Why a line was not understood; `cause` is None where nobody can be given a hint."""
+
+    text: str
+    cause: str | None = None
+
+
+def why_unparsed(text: str, time: int | None, *, matched: bool = False) -> Reason:
+    """The reason why a line was not understood.
+
+    Args:
+        text: the line.
+        time: its text before the first `|` in nanoseconds since 1970, None if that names no real instant.
+        matched: a pattern matched the line, but its time stamp names no real instant.
+    """
+    stamp = text.partition("|")[0]
+    if not text:
+        return Reason("the line is empty")
+    if time is not None:
+        return Reason("after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected")
+    if looks_like_syslog(text):
+        if matched:
+            return Reason(
+                "a syslog time stamp names no year, or this is no day of that year: see --syslog-year (pipeline.syslog)"
+            )
+        return Reason("after the syslog time stamp, HOST TAG: MESSAGE was expected")
+    if looks_like_time(stamp):
+        return Reason(f"the time stamp {stamp} names no real instant")
+    if matched:
+        return Reason("the time stamp names no real instant")
+    return _of_another_form(text)
+
+
+def _of_another_form(text: str) -> Reason:
+    if text.startswith(("{", "[{")) or text.rstrip() == "[":
+        return Reason(*why_no_event(text))
+    if text.lstrip().startswith("{"):
+        return Reason("blanks stand before the JSON object, which was expected at the beginning of the line", "json")
+    if text.startswith(("<Event", "<?xml")):
+        return Reason(*why_no_event(text))
+    clock = _OTHER_CLOCK.match(text)
+    if clock is not None:
+        stamp, zone = clock.groups()
+        if zone is None:
+            return Reason(
+                f"the time stamp {stamp} names no zone; MFA Server writes UTC, such as 2017-02-14T02:57:19.234778Z", "local_time"
+            )
+        what = f"the time stamp {stamp}{zone} was expected in the form 2017-02-14T02:57:19.234778Z"
+        return Reason(what, None if zone in ("Z", "z", "+00:00", "+0000") else "local_time")
+    found = _STAMP.search(text, 0, LOOK_AT)
+    if found is None:
+        return Reason("the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |")
+    if _MAIL.fullmatch(text, 0, found.start()):
+        return Reason("the line begins with >, as text copied from a mail does", "mail")
+    before = text[: found.start()]
+    shown = repr(before if len(before) <= SHOWN else before[:SHOWN] + "…")
+    return Reason(f"the line does not begin with its time stamp: {shown} stands before it", "prefix")
