@@ -97,7 +97,7 @@ def command() -> None:
 @PATTERNS
 @CODES
 def parse(**options: Any) -> Counts:
-    """Turn log FILEs (plain or gzip, globs, - for standard input) into events on standard output."""
+    """Turn log FILEs (plain or compressed, globs, - for standard input) into events on standard output."""
     from shipper.commands.parse import ParseOptions, import_logs
 
     return import_logs(ParseOptions(**options))
