@@ -1,13 +1,14 @@
 """The decompressed bytes of an open file, at any offset. I/O.
 
-A plain file is read where it is asked to. A gzip file can only be read forwards: what was read last
+A plain file is read where it is asked to. A compressed file can only be read forwards: what was read last
 is kept for a while, and a step further back starts again from the beginning.
 """
 
 import os
 
 from shipper.errors import RunError
-from shipper.read.files import GZIP_MAGIC, Gunzip, sequential
+from shipper.read.compression import LONGEST_BEGINNING, Form, Unpacked, form_of
+from shipper.read.files import sequential
 from shipper.read.opener import read_at
 
 BLOCK = 64 * 1024  # bytes to decompress at a time
@@ -40,7 +41,7 @@ class PlainContent:
         """A plain file is read anew each time."""
 
 
-class GzipContent:
+class PackedContent:
     """A file that holds the log compressed.
 
     Attributes:
@@ -49,9 +50,10 @@ class GzipContent:
 
     packed = True
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, form: Form, name: str) -> None:
         """`name` is for messages."""
         self._descriptor = descriptor
+        self._form = form
         self._name = name
         self._restart()
 
@@ -92,7 +94,8 @@ class GzipContent:
         self._ended = False
         self.trouble: str | None = None
         descriptor = self._descriptor  # alone, so that the reader does not refer back to this object
-        self._read = Gunzip(sequential(lambda offset, size: read_at(descriptor, size, offset)), self._name)
+        read = sequential(lambda offset, size: read_at(descriptor, size, offset))
+        self._read = Unpacked(self._form, read, self._name)
 
     def _unpack(self) -> None:
         try:
@@ -103,15 +106,14 @@ class GzipContent:
         self._ended = not block
 
 
-Content = PlainContent | GzipContent
+Content = PlainContent | PackedContent
 
 
 def open_content(descriptor: int, name: str) -> Content:
-    """The content of an open file. gzip is recognized by its first two bytes.
+    """The content of an open file. Compressed data is recognized by its first bytes.
 
     Raises:
         OSError: it cannot be read.
     """
-    if read_at(descriptor, len(GZIP_MAGIC), 0) == GZIP_MAGIC:
-        return GzipContent(descriptor, name)
-    return PlainContent(descriptor)
+    form = form_of(read_at(descriptor, LONGEST_BEGINNING, 0))
+    return PlainContent(descriptor) if form is None else PackedContent(descriptor, form, name)

@@ -1,4 +1,4 @@
-"""Reading a file from its beginning: plain, gzip or standard input, as chunks of whole lines. I/O.
+"""Reading a file from its beginning: plain, compressed or standard input, as chunks of whole lines. I/O.
 
 Memory is bounded by the read size and the line limit, whatever the file holds.
 """
@@ -6,21 +6,19 @@ Memory is bounded by the read size and the line limit, whatever the file holds.
 import os
 import select
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from shipper.errors import RunError
+from shipper.errors import RunError, UsageError
 from shipper.model import Chunk
+from shipper.read.compression import LONGEST_BEGINNING, Unpacked, form_of
+from shipper.read.compression import Read as Read
 from shipper.read.lines import LineBuffer, LineRules
+from shipper.read.signatures import LOOK, no_log
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
 LINE_LIMIT = 1024 * 1024  # bytes
-GZIP_MAGIC = b"\x1f\x8b"
 STDIN = "-"
-
-Read = Callable[[int], bytes]
-"""Returns up to that many of the next bytes; fewer at any time, none only at the end."""
 
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 LONGEST_MARK = 3  # bytes of a byte order mark
@@ -53,24 +51,25 @@ def skip_mark(read: Read) -> tuple[Read, int]:
 def open_bytes(path: str) -> Iterator[Read]:
     """Open a file (`-`: standard input) to read its decompressed bytes.
 
-    gzip is recognized by its first two bytes, not by the name.
+    Compressed data is recognized by its first bytes, not by the name.
 
     Raises:
         RunError: it cannot be opened. From the function returned: the file is damaged or the device
             fails; what was readable has been returned by then.
+        UsageError: from the function returned: the file is known to be no log.
     """
     if path == STDIN:
         name = "standard input"
         if sys.stdin is None:
             raise RunError(f"cannot read {name}: it is closed")
-        yield _maybe_gzip(_guarded(_blocking(sys.stdin.fileno()), name), name)
+        yield _unpacked(_guarded(_blocking(sys.stdin.fileno()), name), name)
         return
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115  closed below, after the caller's block
     except OSError as error:
         raise RunError(f"cannot open {path}: {error.strerror}") from None
     with file:
-        yield _maybe_gzip(_guarded(file.read, path), path)
+        yield _unpacked(_guarded(file.read, path), path)
 
 
 def _blocking(descriptor: int) -> Read:
@@ -96,20 +95,48 @@ def _guarded(read: Read, name: str) -> Read:
     return guarded
 
 
-def _maybe_gzip(read: Read, name: str) -> Read:
-    """The same bytes, decompressed if they begin with gzip's magic number. Making the function reads nothing."""
+def _unpacked(read: Read, name: str) -> Read:
+    """The same bytes, unpacked if they are compressed. Making the function reads nothing."""
     chosen: Read | None = None
 
     def reading(size: int) -> bytes:
         nonlocal chosen
         if chosen is None:
-            head = read_fully(read, len(GZIP_MAGIC))
-            chosen = after(head, read)
-            if head == GZIP_MAGIC:
-                chosen = Gunzip(chosen, name)
+            chosen = _recognized(read, name)
         return chosen(size)
 
     return reading
+
+
+def _recognized(read: Read, name: str) -> Read:
+    head = _look_ahead(read)
+    form = form_of(head)
+    read = after(head, read)
+    if form is not None:
+        read = Unpacked(form, read, name)
+        head = _look_ahead(read)
+        read = after(head, read)
+    kind = no_log(head, unpacked=form is not None)
+    return read if kind is None else _refuse(kind.sentence(name))
+
+
+def _refuse(sentence: str) -> Read:
+    def refuse(size: int) -> bytes:
+        raise UsageError(sentence)
+
+    return refuse
+
+
+def _look_ahead(read: Read) -> bytes:
+    """As much of the beginning as tells what a file is. Waits for nothing behind the first line end; trouble is for the
+    next read to tell."""
+    head = b""
+    try:
+        while len(head) < LOOK and b"\n" not in head and form_of(head) is None and (block := read(LOOK - len(head))):
+            head += block
+    except RunError:
+        pass
+    return head
 
 
 def after(head: bytes, read: Read) -> Read:
@@ -137,73 +164,6 @@ def sequential(at: Callable[[int, int], bytes]) -> Read:
         return data
 
     return reading
-
-
-class Gunzip:
-    """Decompresses a gzip file of one or more members, giving out all that is readable before an error. It is a `Read`.
-
-    Ours, because the standard library's reader keeps to itself what it has read of a damaged member.
-    """
-
-    def __init__(self, read: Read, name: str) -> None:
-        """`name` is for messages."""
-        self._read = read
-        self._name = name
-        self._member = zlib.decompressobj(31)
-        self._between = False  # behind a member, where the file may end
-        self._waiting = b""  # read, and not decompressed yet
-        self._position = 0
-        self._failure: RunError | None = None
-
-    def __call__(self, size: int) -> bytes:
-        """Up to `size` decompressed bytes; none at the end. More only once, where the data is damaged.
-
-        Raises:
-            RunError: the data is damaged, or ends inside a member.
-        """
-        while self._failure is None:
-            if not self._fill():
-                return b""
-            data = self._decompress(size)
-            if data:
-                return data
-        raise self._failure
-
-    def _fill(self) -> bool:
-        """Have bytes of a member to decompress; False where the file ends behind one."""
-        while True:
-            if not self._waiting:
-                self._waiting = self._read(READ_SIZE)
-                self._position += len(self._waiting)
-            if not self._waiting or not self._between:
-                return bool(self._waiting) or not self._between
-            self._waiting = self._waiting.lstrip(b"\0")  # padding behind a member, as tape tools leave it
-            if self._waiting:
-                self._member, self._between = zlib.decompressobj(31), False
-
-    def _decompress(self, size: int) -> bytes:
-        before = self._member.copy()
-        try:
-            data = self._member.decompress(self._waiting, size)
-        except zlib.error as error:
-            self._failure = RunError(f"{self._name}: damaged gzip data before compressed byte {self._position}: {error}")
-            return _salvage(before, self._waiting)
-        if not data and not self._waiting and not self._member.eof:
-            raise RunError(f"{self._name}: the gzip file ends too early, after {self._position} compressed bytes")
-        self._between = self._member.eof
-        self._waiting = self._member.unused_data if self._between else self._member.unconsumed_tail
-        return data
-
-
-def _salvage(member: "zlib._Decompress", damaged: bytes) -> bytes:
-    """What a gzip member gives before its damage, which zlib keeps to itself unless asked byte by byte."""
-    parts = []
-    try:
-        for at in range(len(damaged)):
-            parts.append(member.decompress(damaged[at : at + 1]))  # noqa: PERF401  the parts before an error count
-    except zlib.error:
-        pass
-    return b"".join(parts)
 
 
 def read_chunks(
@@ -243,8 +203,8 @@ def read_chunks(
 
 
 def size_of(path: str) -> int | None:
-    """Bytes of a plain file; None for standard input, pipes and gzip."""
+    """Bytes of a plain file; None for standard input, pipes and compressed files."""
     if path == STDIN or not os.path.isfile(path):
         return None
     with open(path, "rb") as file:
-        return None if file.read(2) == GZIP_MAGIC else os.path.getsize(path)
+        return None if form_of(file.read(LONGEST_BEGINNING)) else os.path.getsize(path)

@@ -16,6 +16,7 @@ from shipper.read.identity import FINGERPRINT_SPAN, describe, fingerprint, time_
 from shipper.read.inputs import TailOptions, file_id
 from shipper.read.lines import LineRules, last_newline, next_newline
 from shipper.read.position import CHECK, Position, check_of
+from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
 
 SCAN = 256 * 1024  # bytes a read while the end of a very long line is searched
@@ -42,6 +43,7 @@ class Followed:
         from_end: reading begins behind the last line that is there now, unless a position is known.
         key: its name among the positions; empty until it is identified, and while it is only a copy of another file.
         file: what its events share; None until it is identified.
+        no_log: a sentence that says what it is if it is known to be no log; None otherwise.
         resumed: reading goes on from a known position.
         offset: where its next line begins.
         order: sorts the files of a log by age.
@@ -74,6 +76,7 @@ class Followed:
         """Forget who it is: from now on it is another log, from its first byte."""
         self.key = ""
         self.file: LogFile | None = None
+        self.no_log: str | None = None
         self.resumed = False
         self.offset = 0
         self.order: tuple[int, int, str] = (0, 0, "")
@@ -94,6 +97,10 @@ class Followed:
         if not self.content.packed:  # a compressor makes its file before it writes to it
             self.content = open_content(self._descriptor, self.path)
             self.rotated |= self.content.packed
+        kind = no_log(self.content.at(0, LOOK), unpacked=self.content.packed)
+        if kind is not None:
+            self.no_log = kind.sentence(self.path)
+            return False
         about = describe(sequential(self.content.at), self._encoding, self._options.stamp_of)
         self._looked_at = self.size, self.final
         if not about.head or not (about.ended or len(about.head) == FINGERPRINT_SPAN or self.final):
@@ -217,7 +224,7 @@ class Followed:
 
     @property
     def lag(self) -> int:
-        """Bytes that are there and not read; 0 for gzip, whose length is not known before its end."""
+        """Bytes that are there and not read; 0 for a compressed file, whose length is not known before its end."""
         return 0 if self.content.packed else max(0, self.size - self.offset)
 
     @property

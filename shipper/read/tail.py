@@ -192,6 +192,9 @@ class Tail:
                     self._known.claim(file, self._files, quiet=self._quiet(file, now))
                     if file.key and file.from_end and not file.resumed:
                         file.go_to_end()
+                elif file.no_log is not None:
+                    self._close(file)
+                    self.problems[file.path] = file.no_log
             except OSError as error:
                 self.problems[file.path] = cannot_read(file.path, error)
         self.lost_bytes -= self._known.take_recovered()

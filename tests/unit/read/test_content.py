@@ -1,7 +1,9 @@
 """The decompressed bytes of a file at any offset, forwards and backwards."""
 
+import bz2
 import gc
 import gzip
+import lzma
 import os
 import random
 import tracemalloc
@@ -10,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from shipper.read.content import BEHIND, BLOCK, Content, open_content
 
 Opened = Callable[[bytes], Content]
-TEXT = random.Random(1).randbytes(50_000) * 4
+TEXT = random.Random(1).randbytes(50_000).hex().encode() * 2
 
 
 @pytest.fixture
@@ -57,13 +60,24 @@ def test_gzip_keeps_only_what_was_read_last(opened: Opened) -> None:
     assert content.size() < BEHIND  # it began again
 
 
-def test_gzip_that_ended_too_early_is_tried_again_when_it_has_grown(opened: Opened, tmp_path: Path) -> None:
-    whole = gzip.compress(TEXT)
-    content = opened(whole[: len(whole) // 2])
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("bzip2", lambda data: bz2.compress(data, 1)),
+        ("xz", lzma.compress),
+        ("zstd", zstandard.ZstdCompressor().compress),
+    ],
+)
+def test_compressed_file_that_ended_too_early_is_tried_again_when_it_has_grown(
+    name: str, pack: Callable[[bytes], bytes], opened: Opened, tmp_path: Path
+) -> None:
+    whole = pack(TEXT)
+    content = opened(whole[: len(whole) * 9 // 10])
     begin = content.at(0, len(TEXT))
     assert TEXT.startswith(begin)
     assert 0 < len(begin) < len(TEXT)
-    assert "the gzip file ends too early" in (content.trouble or "")
+    assert f"the {name} file ends too early" in (content.trouble or "")
     (tmp_path / "a.log").write_bytes(whole)
     assert content.at(0, len(TEXT)) == begin
     content.retry()

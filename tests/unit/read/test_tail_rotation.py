@@ -1,9 +1,21 @@
 """What rotation does to a file while it is followed and while nobody looks."""
 
+import bz2
 import gzip
+import lzma
 import os
+import random
+from collections.abc import Callable
+
+import pytest
+import zstandard
 
 from tests.support.tail_rig import Rig, line
+
+Pack = Callable[[bytes], bytes]
+PACKED = pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress], ids=["gzip", "bzip2", "xz", "zstd"]
+)
 
 
 def test_appended_lines_come_once(rig: Rig) -> None:
@@ -69,10 +81,11 @@ def test_rotation_while_stopped(rig: Rig) -> None:
     assert rig.step() == line(2) + line(3)
 
 
-def test_rotation_into_gzip_while_stopped(rig: Rig) -> None:
+@PACKED
+def test_rotation_into_a_compressed_file_while_stopped(rig: Rig, pack: Pack) -> None:
     rig.append("a.log", line(1))
     rig.step()
-    rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1) + line(2)))
+    rig.path("a.log.1.gz").write_bytes(pack(line(1) + line(2)))
     rig.path("a.log").unlink()
     rig.append("a.log", line(3))
     rig.restart()
@@ -158,20 +171,35 @@ def test_a_symlink_that_is_moved(rig: Rig) -> None:
     assert rig.step() == line(2) + line(3)
 
 
-def test_gzip_at_work(rig: Rig) -> None:
+@PACKED
+def test_compressor_at_work(rig: Rig, pack: Pack) -> None:
     rig.append("a.log.1", line(1))
     rig.append("a.log", line(3))
     assert rig.step() == line(1) + line(3)
     rig.append("a.log.1", line(2))
-    whole = gzip.compress(line(1) + line(2))
-    rig.path("a.log.1.gz").write_bytes(whole[:-6])
+    whole = pack(line(1) + line(2))
+    rig.path("a.log.1.gz").write_bytes(b"")
     assert rig.step() == line(2)
-    rig.path("a.log.1.gz").write_bytes(whole)
-    assert rig.step() == b""
+    for size in (1, len(whole) - 6, len(whole)):
+        rig.path("a.log.1.gz").write_bytes(whole[:size])
+        assert rig.step() == b""
     rig.path("a.log.1").unlink()
     assert rig.settle() == b""
     rig.restart()
     assert rig.settle() == b""
+
+
+@PACKED
+def test_rotated_into_a_compressed_file_before_all_was_read(rig: Rig, pack: Pack) -> None:
+    """No byte of the compressed file is ever taken for a line."""
+    noise = b"".join(line(2, random.Random(n).randbytes(40).hex()) for n in range(3000))
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.path("a.log").unlink()
+    rig.path("a.log.1.xz").write_bytes(pack(line(1) + noise))
+    rig.append("a.log", line(3))
+    assert rig.settle() == noise + line(3)
+    assert rig.tail.problems == {}
 
 
 def test_a_copy_is_held_and_takes_over(rig: Rig) -> None:
