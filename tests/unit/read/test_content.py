@@ -76,7 +76,8 @@ def test_compressed_file_that_ended_too_early_is_tried_again_when_it_has_grown(
     content = opened(whole[: len(whole) * 9 // 10])
     begin = content.at(0, len(TEXT))
     assert TEXT.startswith(begin)
-    assert 0 < len(begin) < len(TEXT)
+    assert len(begin) < len(TEXT)
+    assert begin or name == "zstd"  # gives nothing before a block is whole, and this text is one block
     assert f"the {name} file ends too early" in (content.trouble or "")
     (tmp_path / "a.log").write_bytes(whole)
     assert content.at(0, len(TEXT)) == begin
