@@ -34,7 +34,12 @@ def of_bob(*authentications: tuple[int, int, Code]) -> list[list[CompletionField
 
 
 many = settings(max_examples=1000, deadline=None)
-APP, CODE_SENT, ANSWER = CODES[0], CODES[2], CODES[1]
+APP, ANSWER, CODE_SENT, BUSY, CACHED = CODES[0], CODES[1], CODES[2], CODES[6], CODES[8]
+ENDS_LATE = of_bob((0, 1, CODE_SENT), (3, 3, APP), (5, 6, ANSWER))  # by its answer, when another has begun
+ENDS_LATE_IN_A_STATE = of_bob((0, 1, CODE_SENT), (1, 1, APP), (4, 4, APP), (6, 7, ANSWER))
+LATEST_WAITS = of_bob((0, 0, CODE_SENT), (9, 9, CODE_SENT), (10, 10, ANSWER))
+AS_OLD_AS_CAN_BE = of_bob((0, 0, APP), (1, 1, APP), (1, 1, APP), (1, 33, APP))
+BUSY_BEFORE = of_bob((0, 0, CACHED), (5, 30, BUSY), (29, 30, BUSY), (28, 40, APP), (41, 41, APP))
 
 
 @many
@@ -43,7 +48,11 @@ APP, CODE_SENT, ANSWER = CODES[0], CODES[2], CODES[1]
 @example(RULES[0], of_bob((0, 1, APP), (2 + W, 8, APP)))
 @example(RULES[0], of_bob((0, 1, CODE_SENT), (1 + T, 10, ANSWER)))
 @example(RULES[0], of_bob((0, 1, CODE_SENT), (2 + T, 11, ANSWER)))
-@example(RULES[0], of_bob((0, 1, CODE_SENT), (2 + W, 8, APP), (9, 9, ANSWER)))
+@example(Rule(1, 8), ENDS_LATE)
+@example(Rule(1, 8), ENDS_LATE_IN_A_STATE)
+@example(Rule(1, 8), LATEST_WAITS)
+@example(Rule(0, 8), AS_OLD_AS_CAN_BE)
+@example(Rule(1, 8), BUSY_BEFORE)
 def test_waiting_changes_nothing(rule: AnyRule, made: list[list[CompletionFields]]) -> None:
     alike("double_prompt", rule, made, never)
 
