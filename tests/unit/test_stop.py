@@ -9,6 +9,7 @@ from shipper.commands.run import Stop
 
 # A signal every few microseconds, while the program does nothing but wait again and again.
 STORM = """
+import os
 import signal
 from shipper.commands.run import Stop
 caught = 0
@@ -23,7 +24,8 @@ while caught < 3000:
     stop._set = False
     stop.wait(0.00001)
 signal.setitimer(signal.ITIMER_REAL, 0)
-print("ended")
+print("ended", flush=True)
+os._exit(0)  # a last signal may come while Python takes its handlers away
 """
 
 
