@@ -7,7 +7,7 @@ import time
 
 from shipper.commands.run import Stop
 
-# A signal every few microseconds, while the program does nothing but wait again and again.
+# A signal again and again, while the program does nothing but wait again and again.
 STORM = """
 import os
 import signal
@@ -19,8 +19,8 @@ def handler(number, frame):
     stop.set()
 stop = Stop()
 signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.00002, 0.00002)
-while caught < 3000:
+signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+while caught < 1000:
     stop._set = False
     stop.wait(0.00001)
 signal.setitimer(signal.ITIMER_REAL, 0)
