@@ -132,20 +132,17 @@ def test_a_user_with_nothing_but_statuses_101_is_remembered() -> None:
 
 def test_few_codes_are_remembered_and_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector, "CODES", 1)
-    sent = Code(20, "Text Message Sent", "pending", "unknown", True, "text_message", "low", None)
-    answer = Code(19, "Text Message Authenticated", "authenticated", "success", True, "text_message", "low", None)
-    found, _ = lean(
-        completion(0, 100, 100, 100, sent),
-        completion(1, 107, 107, 107, answer),
-        completion(2, 112, 112, 112, BUSY),
-        completion(3, 112, 113, 113),
-    )
-    assert found == ["id-3-dp"]
+    codes = (APP, BUSY, APP, BUSY, APP)
+    found, host = lean(*(completion(n, 100 + 6 * n, 100 + 6 * n, 100 + 6 * n, code) for n, code in enumerate(codes)))
+    assert found == []
+    assert prompts(host, 124) == {BOB.key: ["id-0", "id-2", "id-4", 106, 118]}
 
 
 def test_a_known_state_that_ends_on_the_horizon_is_still_known() -> None:
-    found, _ = lean(completion(0, 100, 100, 100), completion(1, 100, 100, 100), completion(2, 100, 132, 132), rule=Rule(0, 8))
-    assert found == ["id-1-dp", "id-2-dp"]
+    starts = (99, 100, 100)  # the second generation begins after 131
+    known = [completion(n, start, start, start) for n, start in enumerate(starts)]
+    found, _ = lean(*known, completion(3, 100, 132, 132), rule=Rule(0, 8))
+    assert found == ["id-2-dp", "id-3-dp"]
 
 
 def test_prompts_that_begin_later_are_not_counted() -> None:
