@@ -2,10 +2,10 @@
 
 import contextlib
 import os
+import select
 import signal
 import time
 from collections.abc import Collection
-from threading import Event
 
 from shipper import __version__
 from shipper.config.sections import Config
@@ -27,6 +27,35 @@ from shipper.times import SECOND
 
 OTHER_FILES = 64  # descriptors that are not logs: those of the sink, the checkpoint and the metrics page
 SHOWN = 20  # known positions that are logged at the start
+
+
+class Stop:
+    """Set by a signal; who waits for it goes on at once.
+
+    Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
+    into `wait` never returns.
+    """
+
+    def __init__(self) -> None:
+        self._set = False
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def set(self) -> None:
+        """Stop. May be called by a signal handler at any moment."""
+        self._set = True
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writer, b"x")
+
+    def is_set(self) -> bool:
+        """True from the first `set` on."""
+        return self._set
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, for so many seconds at most; True if it is."""
+        if not self._set:
+            select.select([self._reader], [], [], seconds)
+        return self._set
 
 
 class _SinkLog:
@@ -72,7 +101,7 @@ def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vit
     delivery = build_delivery(config, watcher)
     watcher.sink = delivery.sink.name
     vitals.delivery = delivery
-    stop = Event()
+    stop = Stop()
     _catch_signals(stop)
     stored = checkpoint.load()
     for warning in stored.warnings:
@@ -87,7 +116,7 @@ def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vit
     return _follow(config, delivery, loop, stop)
 
 
-def _follow(config: Config, delivery: Delivery, sidecar: Sidecar, stop: Event) -> int:
+def _follow(config: Config, delivery: Delivery, sidecar: Sidecar, stop: Stop) -> int:
     logged: set[str] = set()
     trouble: str | None = None
     try:
@@ -123,7 +152,7 @@ def _end(config: Config, delivery: Delivery, sidecar: Sidecar) -> int:
     return 0
 
 
-def _stored_in_sink(delivery: Delivery, stop: Event, vitals: Vitals) -> Stored | None:
+def _stored_in_sink(delivery: Delivery, stop: Stop, vitals: Vitals) -> Stored | None:
     """The positions that the sink keeps, as soon as it can be reached; None if the shipper is told to stop before."""
     while not stop.is_set():
         delivery.turn(0.0)
@@ -155,7 +184,7 @@ def _log_start(config: Config, sink: str, stored: Stored) -> None:
         log("info", "continuing", path=position.path, offset=position.offset)
 
 
-def _catch_signals(stop: Event) -> None:
+def _catch_signals(stop: Stop) -> None:
     """The first signal ends the shipper in order, the second one at once."""
 
     def caught(number: int, frame: object) -> None:

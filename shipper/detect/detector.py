@@ -13,7 +13,7 @@ from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.finding import Found, found, shown
 from shipper.detect.protocol import AnyDetector, Rule
-from shipper.model import Code, CompletionFields, Counts, User
+from shipper.model import Code, CompletionFields, Counts, User, UserFields
 from shipper.times import AFTER_ALL, BEFORE_ALL
 
 CODES = 4096  # looked at and remembered
@@ -122,7 +122,7 @@ class LocalDetector:
                     young[key] = end, event_id, component, start, start_text, end_text, code, success, None
                     continue
             if memory is None or start <= self._after(memory):
-                findings += self._step(User(*user), memory, completion)
+                findings += self._step(user, memory, completion)
             elif self._duration(code) is not None:
                 young[key] = end, event_id, component, start, start_text, end_text, code, success, memory
         return findings
@@ -157,18 +157,21 @@ class LocalDetector:
             known = self._durations[id(code)] = code, self._detector.lull.of_code(code, self._rule)
         return known[1]
 
-    def _step(self, user: User, memory: _Memory | None, completion: CompletionFields) -> list[Found]:
+    def _step(self, user: UserFields, memory: _Memory | None, completion: CompletionFields) -> list[Found]:
         """The findings of an authentication that may have to do with what is in memory."""
         detector, rule = self._detector, self._rule
         state = self._state(memory)
         detector.forget(state, completion[10] - self._horizon)
         findings, counted = detector.step(state, completion, rule)
-        self._young[user.key] = self._known(state)
-        for name in (*counted, *[detector.found.name] * len(findings)):
+        self._young[user[3]] = self._known(state)
+        for name in counted:
             self._counts.detected[name] += 1
-        return [
-            found(detector, detector.alert(finding, shown(user), rule), user, completion, self._envelope) for finding in findings
-        ]
+        if not findings:
+            return []
+        self._counts.detected[detector.found.name] += len(findings)
+        who, envelope = User(*user), self._envelope
+        name = shown(who)
+        return [found(detector, detector.alert(finding, name, rule), who, completion, envelope) for finding in findings]
 
     def _state(self, memory: _Memory | None) -> Any:
         """The state of a user, with what waited taken in."""

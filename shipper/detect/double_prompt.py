@@ -9,7 +9,6 @@ window. False positives: people who really sign in twice within the window.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypedDict
@@ -113,26 +112,27 @@ def step(state: State, completion: CompletionFields, rule: Rule) -> Step[Finding
         at = answered_by(component, code, start, rule.exchange_timeout)
         if at is not None:
             answer(component, at, end, end_text, code, success)
-            return Step(list(_as_first(at, component, state, rule)))
+            return Step(_as_first(at, component, state, rule))
     if not code.prompted:
         spared = status_class == "cached" and component is not None and _spared(start, component["prompts"], rule)
         return _SPARED if spared else _NOTHING
     pending = status_class == "pending"
     method = code.method or NO_METHOD
     prompt = [start, event_id, end, end, False, success and not pending, start_text, end_text, code_text(code), method]
+    waiting = {method: [start, event_id]} if pending else {}
     if component is None:
-        component = state["components"][name] = {"prompts": [], "ends": [], "pending": {}}
-    if pending:
-        component["pending"][method] = [start, event_id]  # only the latest waits for an answer
-    at = insert(component, prompt)
-    if len(component["prompts"]) == 1:
+        state["components"][name] = {"prompts": [prompt], "ends": [end], "pending": waiting}
         return _NOTHING
-    findings = [*_as_second(at, component, state, rule), *_as_first(at, component, state, rule)]
+    component["pending"] |= waiting  # of a method only the latest waits for an answer
+    at = insert(component, prompt)
+    findings = _as_second(at, component, state, rule)
+    if at + 1 < len(component["prompts"]):
+        findings += _as_first(at, component, state, rule)
     return Step(findings) if findings else _NOTHING
 
 
-def _as_second(at: int, component: Component, state: State, rule: Rule) -> Iterator[Finding]:
-    """The finding in which a prompt is the second of two: the nearest earlier one that qualifies is the first."""
+def _as_second(at: int, component: Component, state: State, rule: Rule) -> list[Finding]:
+    """The finding, if any, in which a prompt is the second of two: the nearest earlier one that qualifies is the first."""
     prompts = component["prompts"]
     second = prompts[at]
     oldest = second[START] - rule.window
@@ -141,12 +141,13 @@ def _as_second(at: int, component: Component, state: State, rule: Rule) -> Itera
             break  # nothing that started even earlier lasted long enough
         pattern = _pattern(first, second, rule)
         if pattern:
-            yield _finding(first, second, pattern, component, state, rule)
-            break
+            return [_finding(first, second, pattern, component, state, rule)]
+    return []
 
 
-def _as_first(at: int, component: Component, state: State, rule: Rule) -> Iterator[Finding]:
-    """Findings in which a prompt, now that its end is known, is the first of two."""
+def _as_first(at: int, component: Component, state: State, rule: Rule) -> list[Finding]:
+    """The findings in which a prompt, now that its end is known, is the first of two."""
+    findings: list[Finding] = []
     prompts = component["prompts"]
     first = prompts[at]
     latest = first[END] + rule.window
@@ -155,7 +156,8 @@ def _as_first(at: int, component: Component, state: State, rule: Rule) -> Iterat
             break
         pattern = None if second[IS_SECOND] else _pattern(first, second, rule)
         if pattern:
-            yield _finding(first, second, pattern, component, state, rule)
+            findings.append(_finding(first, second, pattern, component, state, rule))
+    return findings
 
 
 def _pattern(first: Prompt, second: Prompt, rule: Rule) -> Pattern | None:

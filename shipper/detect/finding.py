@@ -15,19 +15,13 @@ Found = tuple[int, str, Label]
 def found(detector: AnyDetector, alert: Alert, user: User, completion: CompletionFields, envelope: Envelope) -> Found:
     """The finding that a completion led to; `envelope` adds the fields that every event carries."""
     component = completion[3]
-    document = envelope.close(event(detector, alert, user, component))
-    text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
-    return completion[0], text, (alert.end, alert.id, _origin(component), user.key)
-
-
-def event(detector: AnyDetector, alert: Alert, user: User, component: str) -> Document:
-    """The event of a finding, without the fields that every event carries."""
+    origin = _origin(component)
     user_fields, related = user_parts(user)
     document: Document = {
         "@timestamp": alert.end,
         "event": {
             "id": alert.id,
-            "dataset": _origin(component).dataset,
+            "dataset": origin.dataset,
             "kind": "alert",
             "category": ["authentication"],
             "type": ["info"],
@@ -44,9 +38,10 @@ def event(detector: AnyDetector, alert: Alert, user: User, component: str) -> Do
         "related": related,
         "azure_mfa": {detector.name: alert.fields},
         "rule": {"name": detector.name, "ruleset": "mfa-shipper", "version": detector.version},
+        **alert.more,
     }
-    document.update(alert.more)
-    return document
+    text = orjson.dumps(envelope.close(document), option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
+    return completion[0], text, (alert.end, alert.id, origin, user.key)
 
 
 @lru_cache(256)

@@ -45,10 +45,11 @@ def empty() -> State:
 def forget(state: State, oldest: int) -> bool:
     """Drop what ended before `oldest`; False if nothing is left."""
     components, duplicates = state["components"], state["duplicates"]
-    for name in [name for name, component in components.items() if component["ends"][0] < oldest]:
-        if components[name]["ends"][-1] < oldest:
+    for name in list(components):
+        ends = components[name]["ends"]
+        if ends[-1] < oldest:
             del components[name]
-        else:
+        elif ends[0] < oldest:
             _forget(components[name], oldest)
     if duplicates and duplicates[0] < oldest:
         del duplicates[: bisect_left(duplicates, oldest)]
@@ -70,16 +71,16 @@ def _forget(component: Component, oldest: int) -> None:
 
 
 def insert(component: Component, prompt: Prompt) -> int:
-    """Put a prompt in its place, and return its index."""
-    prompts, ends = component["prompts"], component["ends"]
-    if not prompts or prompts[-1] < prompt:
-        prompt[REACH] = max(prompts[-1][REACH], prompt[END]) if prompts else prompt[END]
+    """Put a prompt in its place among others, and return its index."""
+    prompts = component["prompts"]
+    insort(component["ends"], prompt[END])
+    latest = prompts[-1]
+    if latest < prompt:
+        prompt[REACH] = max(latest[REACH], prompt[END])
         prompts.append(prompt)
-        insort(ends, prompt[END])
         return len(prompts) - 1
     at = bisect_left(prompts, prompt)
     prompts.insert(at, prompt)
-    insort(ends, prompt[END])
     _extend_reach(prompts, at)
     return at
 

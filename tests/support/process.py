@@ -17,7 +17,7 @@ from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import open_inputs
 
-DEADLINE = 90.0  # seconds for anything to happen
+DEADLINE = 180.0  # seconds for anything to happen, on a busy machine too
 
 
 def until(

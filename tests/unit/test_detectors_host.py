@@ -1,8 +1,9 @@
 """Several detectors in one host, what they count together, and the parameters that they get."""
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
+import orjson
 import pytest
 
 from shipper.decode.ecs import Envelope
@@ -12,7 +13,7 @@ from shipper.detect.double_prompt import Rule
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
 from shipper.model import Code, CompletionFields, Counts, User
-from shipper.times import SECOND
+from shipper.times import BEFORE_ALL, SECOND
 from tests.support.burst import BURST
 from tests.support.burst import Rule as BurstRule
 
@@ -131,15 +132,74 @@ def test_a_user_with_nothing_but_statuses_101_is_remembered() -> None:
 
 def test_few_codes_are_remembered_and_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector, "CODES", 1)
-    sent = Code(20, "Text Message Sent", "pending", "unknown", True, "text_message", "low", None)
-    answer = Code(19, "Text Message Authenticated", "authenticated", "success", True, "text_message", "low", None)
-    found, _ = lean(
-        completion(0, 100, 100, 100, sent),
-        completion(1, 107, 107, 107, answer),
-        completion(2, 112, 112, 112, BUSY),
-        completion(3, 112, 113, 113),
-    )
-    assert found == ["id-3-dp"]
+    codes = (APP, BUSY, APP, BUSY, APP)
+    found, host = lean(*(completion(n, 100 + 6 * n, 100 + 6 * n, 100 + 6 * n, code) for n, code in enumerate(codes)))
+    assert found == []
+    assert prompts(host, 124) == {BOB.key: ["id-0", "id-2", "id-4", 106, 118]}
+
+
+def test_a_known_state_that_ends_on_the_horizon_is_still_known() -> None:
+    starts = (99, 100, 100)  # the second generation begins after 131
+    known = [completion(n, start, start, start) for n, start in enumerate(starts)]
+    found, _ = lean(*known, completion(3, 100, 132, 132), rule=Rule(0, 8))
+    assert found == ["id-2-dp", "id-3-dp"]
+
+
+def test_prompts_that_begin_later_are_not_counted() -> None:
+    host = Detectors({"double_prompt": Rule(5, 8)}, Envelope({}), Counts())
+    made = [completion(0, 100, 100, 100), completion(1, 104, 104, 104), completion(2, 103, 103, 104)]
+    counts = [orjson.loads(text)["azure_mfa"]["double_prompt"]["count"] for _, text, _ in host(made)]
+    assert counts == [2, 2]
+
+
+DENIED = Code(14, "User is Blocked", "blocked", "failure", False, None, "high", None)
+SENT = Code(20, "Text Message Sent", "pending", "unknown", True, "text_message", "low", None)
+
+
+@pytest.mark.parametrize(("code", "duration"), [(APP, 5), (SENT, 8), (BUSY, 0), (DENIED, None)])
+def test_how_long_an_authentication_matters_to_later_ones(code: Code, duration: int | None) -> None:
+    lull = DETECTORS["double_prompt"].lull
+    assert lull is not None
+    assert lull.of_code(code, Rule(5, 8)) == duration
+    state = DETECTORS["double_prompt"].empty()
+    DETECTORS["double_prompt"].step(state, completion(0, 90, 100, 100, code), Rule(5, 8))
+    assert lull.after(state, Rule(5, 8)) == (BEFORE_ALL if duration is None else 100 + duration)
+
+
+class Asked:
+    """How often `step` and `Lull.of_code` of double_prompt were called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        detector = DETECTORS["double_prompt"]
+        assert detector.lull is not None
+        self.steps = self.codes = 0
+        self._step, self._of_code = detector.step, detector.lull.of_code
+        lull = replace(detector.lull, of_code=self._count_code)
+        monkeypatch.setitem(DETECTORS, "double_prompt", replace(detector, step=self._count_step, lull=lull))
+
+    def _count_step(self, state: Any, completion: CompletionFields, rule: Any) -> Any:
+        self.steps += 1
+        return self._step(state, completion, rule)
+
+    def _count_code(self, code: Code, rule: Any) -> int | None:
+        self.codes += 1
+        return self._of_code(code, rule)
+
+
+def test_what_has_nothing_to_do_with_others_waits_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(monkeypatch)
+    alone = [completion(n, 6 * n, 6 * n, 6 * n, (APP, BUSY)[n % 2]) for n in range(1000)]
+    lean(*alone)
+    assert (asked.steps, asked.codes) == (0, 2)
+    found, _ = lean(*alone, completion(1000, 6000, 6000, 6000), completion(1001, 6003, 6003, 6003))
+    assert found == ["id-1001-dp"]
+    assert 2 <= asked.steps <= 2 * 37 // 6 + 2
+
+
+def test_what_comes_long_after_a_known_state_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(monkeypatch)
+    lean(completion(0, 100, 100, 100), completion(1, 103, 103, 103), completion(2, 109, 109, 109), completion(3, 115, 115, 115))
+    assert asked.steps == 2
 
 
 def test_parameters_of_the_detectors_that_run() -> None:
