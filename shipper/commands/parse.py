@@ -11,8 +11,8 @@ from pathlib import Path
 
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
-from shipper.decode.library import event_fields, load, syslog_time
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.library import event_fields, load, syslog_time, zone_of
+from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import check_field
 from shipper.emit.output import ClosedPipe, Output, open_output
@@ -47,6 +47,7 @@ class ParseOptions:
     events: str
     syslog_year: str | None
     syslog_zone: str
+    local_zone: str | None
     namespace: str
     max_line: int
     show_progress: bool | None
@@ -63,7 +64,8 @@ def settings_of(options: ParseOptions) -> Settings:
     """
     year, zone = options.syslog_year, options.syslog_zone
     syslog = None if year is None else syslog_time(year, zone, "--syslog-year")
-    library = load(options.pattern_dirs, options.status_codes, syslog=syslog)
+    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
+    library = load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local)
     return settings(
         library,
         rules_for(
@@ -131,7 +133,7 @@ def import_logs(options: ParseOptions) -> Counts:
     """
     settings = settings_of(options)
     workers = worker_count(options.workers)
-    stamp_of = stamp_reader(settings.library.lines)
+    stamp_of = Stamps(settings.library)
     counts = Counts()
     began = time.monotonic()
     try:
@@ -164,7 +166,7 @@ def plan(options: ParseOptions) -> str:
     Raises:
         UsageError: an option is wrong, a file is missing or not readable.
     """
-    stamp_of = stamp_reader(settings_of(options).library.lines)
+    stamp_of = Stamps(settings_of(options).library)
     with open_inputs(
         options.files, deterministic=options.deterministic, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout
     ) as (logs, _):

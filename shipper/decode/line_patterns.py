@@ -1,15 +1,17 @@
 """The forms of a line: how each is split into its head and its message. Pure."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset, is_known
-from shipper.decode.facts import Facts, whole_number
+from shipper.decode.envelopes import WindowsEvent
+from shipper.decode.facts import Facts, Library, whole_number
 from shipper.decode.grok import Convert, Pattern
-from shipper.decode.windows_event import WindowsEvent, read_event
-from shipper.model import Document
+from shipper.decode.windows_event import EventReader
+from shipper.memo import Memo
+from shipper.model import Document, Export
 
 STANDARD = (
     "@timestamp",
@@ -52,23 +54,50 @@ def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tup
 
 
 class WindowsLine:
-    """Windows events as JSON or XML."""
+    """Windows events as their exporters write them, in a line or a record; one whose message is a line of a log is that line."""
 
     has_extra = True
     stamp: Convert | None = None
 
-    def find(self, line: str) -> WindowsEvent | None:
-        """The event of a line, or None for any other line."""
-        return read_event(line) if line[:1] in ("{", "<") else None
+    def __init__(self, events: EventReader, lines: Sequence[LinePattern] = ()) -> None:
+        """`lines` are the forms of a line that a message may be."""
+        self._events = events
+        self._lines = lines
 
-    def standard(self, event: WindowsEvent) -> tuple[str | None, ...]:
+    def find(self, text: str) -> "WindowsEvent | _Message | None":
+        """The event of a line or record, or None for any other."""
+        event = self._events.read(text)
+        if event is None or not _DATED.match(event.message):
+            return event
+        for form in self._lines:
+            found = form.find(event.message)
+            if found is not None:
+                return _Message(form, found, event)
+        return event
+
+    def standard(self, found: "WindowsEvent | _Message") -> tuple[str | None, ...]:
         """The texts of the event in the order of `STANDARD`."""
-        stamp, level, pid, tid, provider, message, _ = event
+        if isinstance(found, _Message):
+            stamp, *others = found.form.standard(found.match)
+            return (stamp if stamp is None or found.form.stamp is None else found.form.stamp(stamp), *others)
+        stamp, level, pid, tid, provider, message, _ = found
         return stamp, level, pid, tid, provider, None, message
 
-    def others(self, event: WindowsEvent) -> tuple[tuple[str, Any], ...]:
-        """The computer's name."""
-        return (("host.name", event.host),) if event.host else ()
+    def others(self, found: "WindowsEvent | _Message") -> tuple[tuple[str, Any], ...]:
+        """The computer's name, and what the form of a line in the message captured."""
+        event, captured = (found.event, found.form.others(found.match)) if isinstance(found, _Message) else (found, ())
+        return ((("host.name", event.host),) if event.host else ()) + captured
+
+
+class _Message(NamedTuple):
+    """A line of a log that is the message of an event."""
+
+    form: LinePattern
+    match: "re.Match[str]"
+    event: WindowsEvent
+
+
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[^|\s]{0,16}[|]")
 
 
 class LineForm(Protocol):
@@ -95,24 +124,33 @@ class LineForm(Protocol):
     def others(self) -> Callable[[Any], tuple[tuple[str, Any], ...]]: ...
 
 
-def line_patterns_of(patterns: Iterable[Pattern]) -> list[LineForm]:
+def line_patterns_of(patterns: Iterable[Pattern], events: EventReader) -> list[LineForm]:
     """All forms of a line in the order in which they are tried: LINE_ patterns, then Windows events."""
-    return [*map(LinePattern, patterns), WindowsLine()]
+    lines = [LinePattern(pattern) for pattern in patterns]
+    return [*lines, WindowsLine(events, lines)]
 
 
-def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
-    """A function that returns the time stamp of a line of any form, or None if the line has none."""
-    line_patterns = line_patterns_of(patterns)
+class Stamps:
+    """The time stamps of lines of any form, and of records of any export."""
 
-    def read(line: str) -> str | None:
-        for pattern in line_patterns:
-            found = pattern.find(line)
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._forms: Memo[Export | None, list[LineForm]] = Memo(
+            lambda export: line_patterns_of(library.lines, EventReader(library.envelopes, export)), 64
+        )
+
+    def __call__(self, text: str, export: Export | None = None, /) -> str | None:
+        """The time stamp of a line, or of a record of `export`; None if it has none."""
+        for form in self._forms[export]:
+            found = form.find(text)
             if found is not None:
-                stamp = pattern.standard(found)[0]
-                return pattern.stamp(stamp) if pattern.stamp is not None and stamp is not None else stamp
+                stamp = form.standard(found)[0]
+                return form.stamp(stamp) if form.stamp is not None and stamp is not None else stamp
         return None
 
-    return read
+    def is_header(self, columns: Sequence[str], /) -> bool:
+        """True if a CSV of Windows events has columns of these names."""
+        return self._library.envelopes.is_header(columns)
 
 
 class Context:

@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shipper.model import Chunk, LogFile
+from shipper.model import Chunk, Export, LogFile
 from shipper.read.content import open_content
 from shipper.read.files import sequential
 from shipper.read.identity import FINGERPRINT_SPAN, describe, fingerprint, time_of_change
 from shipper.read.inputs import TailOptions, file_id
 from shipper.read.lines import LineRules, last_newline, next_newline
 from shipper.read.position import CHECK, Position, check_of
+from shipper.read.records import RecordBuffer, TakenRecords
 from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
 
@@ -85,6 +86,7 @@ class Followed:
         self._scanned = 0  # there is no line end between `offset` and here
         self._looked_at: tuple[int, bool] | None = None  # the size at which it could not be identified, and `final`
         self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line, and `final`
+        self._idle = 0  # bytes at the end of an export that are no record, when it was dry
 
     def identify(self) -> bool:
         """Find out who it is, as soon as that can be known; True once it is.
@@ -136,6 +138,10 @@ class Followed:
     def go_to_end(self) -> None:
         """Read on behind the last whole line that is there now."""
         size = self._rules.whole_characters(self.content.size())
+        if self.file is not None and self.file.export is not None:
+            while self.next() is not None:
+                pass
+            return
         while size > self.offset:
             begin = max(self.offset, size - SCAN)
             end = last_newline(self.content.at(begin, size - begin), self._rules.newline)
@@ -159,6 +165,8 @@ class Followed:
         if data[: len(self._before)] != self._before or not self._begins_as_it_did():
             raise Changed  # since the last look
         data = data[len(self._before) :]
+        if self.file is not None and self.file.export is not None:
+            return self._next_records(data, self.file.export)
         taken = self._rules.whole(data)
         if taken is not None:
             return self._take(Chunk(data[: taken.size], self.offset), self.offset + taken.size)
@@ -171,6 +179,27 @@ class Followed:
         if taken is None:
             raise Changed
         return self._take(Chunk(data[: taken.size], self.offset, taken.cut), behind)
+
+    def _next_records(self, data: bytes, export: Export) -> Chunk | None:
+        """Like `next`, for an export; `data` stands at `offset`.
+
+        What is not complete is read again when it has grown, because a writer may replace the end of an array.
+        """
+        assert self.file is not None
+        buffer = RecordBuffer(export, self.file.encoding, self._options.line_limit, self.offset)
+        taken: list[TakenRecords] = []
+        at = self.offset
+        while data and not (taken := buffer.take(data)):
+            at += len(data)
+            data = self.content.at(at, SCAN)
+        if not taken and self.final:
+            taken = buffer.take(b"", final=True)
+        if not taken:
+            self._dry = self.size, self.final
+            self._idle = 0 if buffer.inside else self._known_size - self.offset
+            return None
+        chunk, behind = taken[0]
+        return self._take(chunk, behind)
 
     def _end_of_line(self, seen: int) -> int | None:
         """Where the line at `offset` ends, which is not in its first `seen` bytes; None while its end is not written."""
@@ -220,12 +249,12 @@ class Followed:
     @property
     def has_rest(self) -> bool:
         """True if bytes of an incomplete line are there."""
-        return self._known_size > self.offset
+        return self._known_size > self.offset + (self._idle if self.at_end else 0)
 
     @property
     def lag(self) -> int:
         """Bytes that are there and not read; 0 for a compressed file, whose length is not known before its end."""
-        return 0 if self.content.packed else max(0, self.size - self.offset)
+        return 0 if self.content.packed else max(0, self.size - self.offset - (self._idle if self.at_end else 0))
 
     @property
     def _known_size(self) -> int:
@@ -258,7 +287,7 @@ class Followed:
                 if chunk is None:
                     return
                 surplus = self.offset - end
-                yield chunk if surplus <= 0 else chunk._replace(data=chunk.data[: max(0, len(chunk.data) - surplus)])
+                yield chunk if surplus <= 0 else chunk.up_to(max(0, len(chunk.data) - surplus))
         finally:
             self.offset, self._before, self._scanned, self._dry, self.final = kept
 
