@@ -14,7 +14,7 @@ from shipper.read.content import open_content
 from shipper.read.files import sequential
 from shipper.read.identity import FINGERPRINT_SPAN, describe, fingerprint, time_of_change
 from shipper.read.inputs import TailOptions, file_id
-from shipper.read.lines import LineRules, last_newline, next_newline
+from shipper.read.lines import LEADS, LineRules, last_newline, lead, next_newline
 from shipper.read.position import CHECK, Position, check_of
 from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
@@ -166,11 +166,23 @@ class Followed:
         if behind is None:
             self._dry = self.size, self.final
             return None
-        data = self.content.at(self.offset, min(behind - self.offset, self._rules.longest))
+        begin = self._behind_lead(behind) if data[0] in LEADS else self.offset
+        if begin == behind:  # nothing but NULs, and nothing follows
+            self.go_to(behind)
+            self._dry = self.size, self.final
+            return None
+        data = self.content.at(begin, min(behind - begin, self._rules.longest))
         taken = self._rules.whole(data, final=True)
         if taken is None:
             raise Changed
-        return self._take(Chunk(data[: taken.size], self.offset, taken.cut), behind)
+        return self._take(Chunk(data[: taken.size], begin, taken.cut), behind)
+
+    def _behind_lead(self, end: int) -> int:
+        """Where the line at `offset`, which ends at `end`, begins behind its NULs: there may be any number."""
+        at = self.offset
+        while size := lead(self.content.at(at, min(SCAN, end - at)), self._rules.encoding):
+            at += size
+        return at
 
     def _end_of_line(self, seen: int) -> int | None:
         """Where the line at `offset` ends, which is not in its first `seen` bytes; None while its end is not written."""
