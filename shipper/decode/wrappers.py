@@ -3,7 +3,7 @@
     Docker       {"log":"LINE\\n","stream":"stdout","time":"…"}
     CRI          2016-10-06T00:17:09.669794202Z stdout F LINE
     shippers     {…,"message":"LINE",…}, or another of `LINE_KEYS`
-    syslog       RFC 5424, RFC 3164, rsyslog's ISO form, each with or without an octet count; no tag is needed
+    syslog       RFC 5424, RFC 3164, rsyslog's ISO form, each with or without an octet count; Kiwi's files; no tag is needed
 
 The line inside makes the event. Of the wrapper counts the host alone; its time is when somebody passed the line on.
 A message behind a syslog head that is no line of a log is none of this: there the head is the line's (`patterns/syslog.grok`).
@@ -39,7 +39,9 @@ _BEGINS = rf"(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]{{2}}:|[{{<]|{_COUNT}|{
 _CRI = rf"{_ISO} (?:stdout|stderr) (?:[A-Z](?::[^ ]{{0,64}})? |(?={_BEGINS}))"  # the oldest have no tag
 _SYSLOG_5424 = rf"{_PRI}1 (?:-|{_ISO}) ({_WORD}) {_WORD} {_WORD} {_WORD} {_DATA} \ufeff?(?={_BEGINS})"
 _SYSLOG = rf"(?:{_PRI})?(?:{_ISO}|{_BSD}) ({_WORD}) {{1,4}}(?:{_WORD} {{1,4}})?(?={_BEGINS})"
-_HEAD = re.compile(rf"{_CRI}|{_COUNT}|{_SYSLOG_5424}|{_SYSLOG}")
+_KIWI_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+_KIWI = rf"{_KIWI_TIME}\t\w{{1,16}}\.\w{{1,16}}\t({_WORD})\t(?:{_BSD} {_WORD} )?+(?:{_WORD} {{1,4}})?(?={_BEGINS})"
+_HEAD = re.compile(rf"{_CRI}|{_COUNT}|{_SYSLOG_5424}|{_SYSLOG}|{_KIWI}")
 _LINE = re.compile(_BEGINS)
 # A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.
 _RECORD = re.compile(rf'"(?:{"|".join(LINE_KEYS)})"[ \t]*:[ \t]*"(?=[0-9<{{\\]|[JFMASOND][a-z]{{2}} )')
@@ -89,7 +91,7 @@ def _head(text: str) -> _Layer | None:
     found = _HEAD.match(text)
     if found is None:
         return None
-    host = found[1] or found[2]
+    host = found[1] or found[2] or found[3]
     counted = text[: found.end() - 1].isdigit()
     place = "behind the syslog head" if host else "behind the octet count" if counted else "behind the CRI prefix"
     return text[found.end() :], None if host == "-" else host, host is not None, place

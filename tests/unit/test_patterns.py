@@ -48,6 +48,8 @@ DEVICE = 'User "a" added new User Mobile App Device for user "'
 TOKEN = 'User "a" changed OATH Token value b from "'
 RFC_5424 = "<13>1 2019-04-23T17:22:14Z "
 # Beginnings of valid texts; what follows makes them hostile.
+SNARE = "a MSWinEventLog\t1\tA\t1\tTue Feb 14 02:57:19 2017\t1\t"
+KIWI = "2017-02-14 03:00:00\tLocal0.Info\t"
 BEGINNINGS = {
     "LINE_MFA": ["", HEAD, HEAD + GUID, HEAD[:20], HEAD[:28], HEAD[:30], HEAD[:35], HEAD[:40]],
     "MESSAGE_PFADSSVC_ERROR": ["", "***** ERROR ***** "],
@@ -101,6 +103,8 @@ BEGINNINGS = {
         RFC_5424 + 'a b - - [a b="',
         RFC_5424 + "a b - - - ",
     ],
+    "LINE_SNARE": ["", "<13>", "<13>1 2019-04-23T17:22:14Z a - - - [", "a ", "a MSWinEventLog\t1\t", SNARE, SNARE + "a\t" * 6],
+    "LINE_KIWI": ["", "2017-02-14 03:00:00\t", KIWI, KIWI + "a\t", KIWI + "a\tFeb 14 04:00:00 b ", KIWI + "a\tb[1]: "],
     "LINE_SYSLOG_ISO": [
         "",
         "<134>2019-04-23T17:22:14Z",
@@ -112,7 +116,7 @@ BEGINNINGS = {
     ],
 }
 END_FREELY = {
-    *("LINE_MFA", "LINE_NPS", "LINE_SYSLOG_3164", "LINE_SYSLOG_5424", "LINE_SYSLOG_ISO"),
+    *("LINE_MFA", "LINE_NPS", "LINE_SYSLOG_3164", "LINE_SYSLOG_5424", "LINE_SYSLOG_ISO", "LINE_KIWI", "LINE_SNARE"),
     *("MESSAGE_PFADSSVC_ERROR", "MESSAGE_PFSVC_NOT_PERFORMED", "MESSAGE_PFSVC_PRIMARY_FAILED", "MESSAGE_PFSVC_VALIDATE"),
     *("MESSAGE_PFSVC_TOKEN", "MESSAGE_PFSVC_DEVICE", "MESSAGE_NPS_RESULT", "MESSAGE_NPS_EXCEPTION", "MESSAGE_NPS_IGNORED"),
     *("MESSAGE_NPS_CHALLENGE_ALONE", "MESSAGE_NPS_ERROR", "MESSAGE_NPS_WARNING", "MESSAGE_NPS_ATTRIBUTES"),

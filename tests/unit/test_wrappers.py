@@ -55,6 +55,8 @@ def docker(line: str, **others: object) -> str:
         (f"<134>1 - - mfa - - - {LINE}", None, None, SYSLOG),
         (f"99 <134>1 {ISO} mfa01 mfa - - - {LINE}", "mfa01", "mfa01", f"behind the octet count, {SYSLOG}"),
         (f"99 <134>{BSD} mfa01 mfa: {LINE}", "mfa01", "mfa01", f"behind the octet count, {SYSLOG}"),
+        (f"2017-02-14 03:00:00\tLocal0.Info\t10.0.0.5\tmfa: {LINE}", "10.0.0.5", "10.0.0.5", SYSLOG),
+        (f"2017-02-14 03:00:00\tLocal0.Info\t10.0.0.5\t{BSD} mfa01 mfa[7]: {LINE}", "10.0.0.5", "10.0.0.5", SYSLOG),
         # other shippers
         (json.dumps({"@timestamp": "x", "host": {"name": "mfa01"}, "message": LINE}), None, "mfa01", "in message of the JSON object"),
         (json.dumps({"message": LINE, "agent": {"hostname": "mfa01"}}), None, "mfa01", "in message of the JSON object"),
@@ -93,6 +95,8 @@ def test_the_line_inside(line: str, hostname: str | None, host: str | None, plac
         json.dumps({"other": {"message": LINE}}),
         json.dumps({"Message": "NPS Extension for Azure MFA: x"}),
         f"{BSD} mfa01 pfsvc: hello",
+        "2017-02-14 03:00:00\tLocal0.Info\t10.0.0.5\tpfsvc: hello",
+        f"2017-02-14 03:00:00\tLocal0.Info\t10.0.0.5\t{BSD} mfa01 pfsvc: hello",
         f"{ISO} mfa01 pfsvc: hello",
         f"<134>1 {ISO} mfa01 pfsvc - - - hello",
         f"{ISO} stdout hello",
