@@ -49,7 +49,7 @@ def settings_of(config: Config) -> Settings:
         load(
             tuple(Path(folder).expanduser() for folder in section.patterns),
             None if section.status_codes is None else Path(section.status_codes).expanduser(),
-            syslog=None if syslog.year is None else syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
         ),
         rules_for(section.detectors, timeout, options),
         {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
