@@ -6,7 +6,6 @@ where reading goes on. Device and inode are only a hint that saves reading. So a
 after a rename, as a copy, as `.gz` and on a share that comes back, and another one under a reused inode.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -214,8 +213,7 @@ class Tail:
         if not file.gone:
             self._closed.add(file)
         self._known.release(file, 0)
-        with contextlib.suppress(OSError):
-            self.sources.ended(file.source, file.newest())
+        self.sources.closed(file)
         self._files.remove(file)
         file.close()
 
