@@ -7,13 +7,14 @@ export the record takes the place of the line, and the line end that follows it 
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import NamedTuple, Protocol
 
 from shipper.model import Export, LogFile
 from shipper.read.exports import UNDECIDED, export_of
-from shipper.read.files import LONGEST_MARK, READ_SIZE, STDIN, Read, after, encoding_of, read_chunks, read_fully
-from shipper.read.lines import split
+from shipper.read.files import READ_SIZE, STDIN, UNMARKED_HEAD, Read, after, encoding_of, read_chunks, read_fully, read_head
+from shipper.read.lines import split, without_lead
 from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
@@ -68,7 +69,7 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
 
     Args:
         read: from the first byte on.
-        encoding: of the file; `auto`: as its byte order mark says, UTF-8 without one.
+        encoding: of the file; `auto`: as its byte order mark or its first characters say.
         stamp_of: for lines that do not begin as MFA Server writes them.
     """
     head = b""
@@ -79,13 +80,13 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
         head += block[: FINGERPRINT_SPAN - len(head)]
         return block
 
-    mark = read_fully(keep, LONGEST_MARK)
-    marked, start = encoding_of(mark)
+    begin = read_head(keep, UNMARKED_HEAD)
+    marked, start = encoding_of(begin)
     if encoding == "auto":
         encoding = marked
     elif encoding != marked:
         start = 0
-    unmarked = after(mark[start:], keep)
+    unmarked = after(begin[start:], keep)
     export, beginning = _recognize(unmarked, encoding, stamp_of)
     content = after(beginning, unmarked)
     if export is None:
@@ -137,10 +138,11 @@ def _behind_line_end(head: bytes, end: int, encoding: str) -> tuple[int, bool]:
     """`end` and `ended` of a description whose first dated record ends at `end`."""
     if end >= FINGERPRINT_SPAN:
         return end, True
-    for line_end in ("\n", "\r\n"):
-        if head.startswith(line_end.encode(encoding), end):
-            return end + len(line_end.encode(encoding)), True
-    return end, not "\r\n".encode(encoding).startswith(head[end:])
+    line_ends = ["\n".encode(encoding), "\r\n".encode(encoding)]
+    for line_end in line_ends:
+        if head.startswith(line_end, end):
+            return end + len(line_end), True
+    return end, not any(line_end.startswith(head[end:]) for line_end in line_ends)
 
 
 def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None) -> tuple[str | None, int | None, bool]:
@@ -148,7 +150,8 @@ def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None
     reader = StampReader()
     unit = len("\n".encode(encoding))
     for chunk in read_chunks(read, start, encoding):
-        for line, offset, ended in split(chunk, encoding):
+        for whole, at, ended in split(chunk, encoding):
+            line, offset = without_lead(whole, at, encoding)
             stamp = _text(line[:LONGEST_STAMP], encoding, ended=ended).partition("|")[0]
             if reader.read(stamp) is None and stamp_of is not None:
                 stamp = stamp_of(_text(line[:FINGERPRINT_SPAN], encoding, ended=ended)) or ""
@@ -168,13 +171,30 @@ def last_stamp(tail: bytes, encoding: str, stamp_of: StampOf | None = None, *, w
     """
     reader = StampReader()
     lines = tail.decode(encoding, "replace").split("\n")
-    for line in reversed(lines if whole else lines[1:]):
+    for written in reversed(lines if whole else lines[1:]):
+        line = written.lstrip("\0\ufeff")
         stamp = line[:LONGEST_STAMP].removesuffix("\r").partition("|")[0]
         if reader.read(stamp) is None and stamp_of is not None:
             stamp = stamp_of(line.removesuffix("\r")) or ""
         if reader.read(stamp) is not None:
             return stamp
     return None
+
+
+def last_between(at: Callable[[int, int], bytes], begin: int, end: int, file: LogFile, stamp_of: StampOf | None) -> str | None:
+    """The last time stamp between two offsets of a file; None if there is none.
+
+    Args:
+        at: gives bytes of the file, from an offset on.
+        begin: a record begins there, in an export; elsewhere it may be any whole character.
+        end: a line or record ends there.
+        file: what it is.
+        stamp_of: for lines that do not begin as MFA Server writes them.
+    """
+    data = at(begin, end - begin)
+    if file.export is None:
+        return last_stamp(data, file.encoding, stamp_of, whole=begin == 0)
+    return last_of_records(BytesIO(data).read, file.encoding, file.export._replace(start=0), stamp_of)
 
 
 def last_of_records(read: Read, encoding: str, export: Export, stamp_of: StampOf | None) -> str | None:

@@ -7,6 +7,7 @@ more than `limit` bytes is cut there, and the rest of it is skipped.
 Memory: what was added last, and of a record that is not complete no more than the limit.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from shipper.model import Chunk, Export
@@ -126,6 +127,27 @@ class RecordBuffer:
         self._at -= done
         if self._begin is not None:
             self._begin = max(0, self._begin - done)
+
+
+def first_taken(buffer: RecordBuffer, data: bytes, more: Callable[[int], bytes], *, final: bool) -> TakenRecords | None:
+    """The first chunk of whole records in a file that may still grow; None if there is none yet.
+
+    Nothing is kept for the next time, because a writer may replace the end of an array by what comes next.
+
+    Args:
+        buffer: a new one.
+        data: its first bytes.
+        more: gives the bytes behind the number of those that were read, none at the end.
+        final: nothing more is written to the file: half a record is a record.
+    """
+    read = 0
+    while data:
+        taken = buffer.take(data)
+        if taken:
+            return taken[0]
+        read += len(data)
+        data = more(read)
+    return next(iter(buffer.take(b"", final=True)), None) if final else None
 
 
 _MASK = bytes([0, *[0xFF] * 255])

@@ -1,4 +1,4 @@
-"""The rule `double_prompt` once more, written from the contract alone: slow, obvious, nothing shared with `shipper`.
+"""The rules of the detectors once more, written from the contract alone: slow, obvious, nothing shared with `shipper`.
 
 It reads plain log lines (LF, ASCII quotes, users in any script) with a few regular expressions and
 says which findings stand behind which line. Everything is a list that is searched from end to end.
@@ -23,7 +23,7 @@ What the contract leaves open, and what is taken here:
 import csv
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,7 @@ class Exchange:
     code: str = ""
     outcome: str = "unknown"
     method: str = ""
+    status_class: str = ""
     prompted: bool = False
     pending: bool = False
     cached: bool = False
@@ -136,6 +137,7 @@ def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | 
     if row is not None:
         exchange.method = row["method"]
         exchange.prompted = row["prompted"] == "true"
+        exchange.status_class = row["class"]
         exchange.pending = row["class"] == "pending"
         exchange.cached = row["class"] == "cached"
         exchange.outcome = row["outcome"]
@@ -153,10 +155,26 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
         retries: `include_retries`.
     """
     horizon = window + HORIZON_TIMEOUTS * timeout
-    open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     known: list[Exchange] = []  # complete exchanges that are no answers, in the order in which they were completed
     busy: list[Exchange] = []  # those that ended with 101
     found = Found()
+    for index, completed, newest in completions(files, timeout):
+        if completed.end < newest - horizon:
+            found.late += 1
+            continue
+        remembered = [e for e in known if e.end >= newest - horizon]
+        if completed.code == "101":
+            busy.append(completed)
+        new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
+        found.findings += [Finding(index, fields) for fields in new]
+        found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
+    return found
+
+
+def completions(files: Sequence[bytes], timeout: int) -> Iterator[tuple[int, Exchange, int]]:
+    """The authentications of known users, each with the index of the line that completes it (over all files), and the newest
+    event time by then."""
+    open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     newest = -(10**30)
     index = -1
     for data in files:
@@ -190,18 +208,8 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
                 row = row or next((r for r in ROWS if r["description"] == result[4]), None)
                 completed = Exchange(identity, user_key(result[2]), component, time, stamp, int(result[1] == "succeeded"))
                 complete(completed, time, stamp, row, row["code"] if row else "")
-            if completed is None or completed.user is None:
-                continue
-            if completed.end < newest - horizon:
-                found.late += 1
-                continue
-            remembered = [e for e in known if e.end >= newest - horizon]
-            if completed.code == "101":
-                busy.append(completed)
-            new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
-            found.findings += [Finding(index, fields) for fields in new]
-            found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
-    return found
+            if completed is not None and completed.user is not None:
+                yield index, completed, newest
 
 
 def lines_of(data: bytes) -> list[bytes]:
