@@ -2,7 +2,7 @@
 
 `event.id` must be the same on every read, from a copy, a `.gz` or a pipe, so it is made of the
 content: SHA-256 of the bytes up to the end of the first line with a time stamp, its LF included. In an
-export the record takes the place of the line, and the line end that follows it directly that of the LF.
+export the record takes the place of the line, and the line end that follows it directly that of the LF, but in an array.
 """
 
 import hashlib
@@ -96,7 +96,9 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
     read_fully(content, export.start - start)
     time, end = _first_record(content, encoding, export, stamp_of)
     ended = False
-    if end is not None:
+    if end is not None and beginning.decode(encoding, "replace").lstrip().startswith("["):
+        ended = True  # what ends an array, perhaps in a line of its own, gives way to its next record
+    elif end is not None:
         behind, ended = _behind_line_end(head, end, encoding)
         while not ended and keep(1):
             behind, ended = _behind_line_end(head, end, encoding)
