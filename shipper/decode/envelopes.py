@@ -89,6 +89,14 @@ class Envelopes:
                 best, most = exporter, len(found)
         return best
 
+    def message(self, document: Mapping[str, Any]) -> tuple[str, str | None]:
+        """The message in a record of any exporter, and the computer's name; empty where there is none."""
+        for exporter in self.exporters:
+            text = _message(exporter.parts["message"], document)
+            if text:
+                return text, text_of(_first(exporter.parts["computer"], document))
+        return "", None
+
     def is_header(self, columns: Sequence[str]) -> bool:
         """True if these are the names of columns in a CSV of one of the exporters."""
         there = dict.fromkeys(columns, "x")

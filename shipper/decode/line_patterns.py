@@ -70,13 +70,11 @@ class WindowsLine:
     def find(self, text: str) -> "WindowsEvent | _Message | None":
         """The event of a line or record, or None for any other."""
         event = self._events.read(text)
-        if event is None or not _DATED.match(event.message):
+        message, host = self._events.message(text) if event is None else (event.message, event.host)
+        if not _DATED.match(message):
             return event
-        for form in self._lines:
-            found = form.find(event.message)
-            if found is not None:
-                return _Message(form, found, event)
-        return event
+        found = ((form, form.find(message)) for form in self._lines)
+        return next((_Message(form, match, host) for form, match in found if match is not None), event)
 
     def standard(self, found: "WindowsEvent | _Message") -> tuple[str | None, ...]:
         """The texts of the event in the order of `STANDARD`."""
@@ -88,8 +86,8 @@ class WindowsLine:
 
     def others(self, found: "WindowsEvent | _Message") -> tuple[tuple[str, Any], ...]:
         """The computer's name, and what the form of a line in the message captured."""
-        event, captured = (found.event, found.form.others(found.match)) if isinstance(found, _Message) else (found, ())
-        return ((("host.name", event.host),) if event.host else ()) + captured
+        captured = found.form.others(found.match) if isinstance(found, _Message) else ()
+        return (((HOST, found.host),) if found.host else ()) + captured
 
 
 class _Message(NamedTuple):
@@ -97,7 +95,7 @@ class _Message(NamedTuple):
 
     form: LinePattern
     match: "re.Match[str]"
-    event: WindowsEvent
+    host: str | None
 
 
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[^|\s]{0,16}[|]")

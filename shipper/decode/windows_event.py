@@ -48,6 +48,11 @@ class EventReader:
         document = self._document(text)
         return None if document is None else self._event(document)
 
+    def message(self, text: str) -> tuple[str, str | None]:
+        """The message of a record whose time may be none, and the computer's name; empty where there is none."""
+        document = self._document(text) if len(text) <= LONGEST else None
+        return ("", None) if document is None else self.envelopes.message(document)
+
     def _document(self, text: str) -> dict[str, Any] | None:
         if text[:1] == "{":
             return _of_json(text)
@@ -171,11 +176,11 @@ def _of_block(text: str) -> dict[str, Any]:
     lines = text.replace("\r\n", "\n").split("\n")
     document: dict[str, Any] = {}
     form = _SPLUNK_KEY if any(line.startswith("LogName=") for line in lines[:3]) else _VIEWER_KEY
+    if lines[0] and not form.fullmatch(lines[0]):
+        document[""] = lines[0].strip()
     for number, line in enumerate(lines):
         found = form.fullmatch(line)
         if found is None:
-            if line.strip() and not document:
-                document[""] = line.strip()
             continue
         key, value = found.groups()
         if key in _LAST_KEYS:
