@@ -15,6 +15,7 @@ from shipper.read.identity import StampOf, describe, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
 from shipper.read.opener import Open, default_opener
 from shipper.read.rotation import is_log
+from shipper.read.signatures import NotALog
 from shipper.times import EPOCH, from_seconds
 
 SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
@@ -223,9 +224,9 @@ def find_logs(
     members: list[Input] = []
     for order, (path, given, (_, modified)) in enumerate(found.files.values()):
         try:
-            with open_bytes(path) as read:
+            with open_bytes(path, event_logs=False) as read:
                 about = describe(readable(read), given.encoding, stamp_of)
-        except RunError as error:
+        except (RunError, NotALog) as error:
             problems.append(str(error))
             continue
         file = about.log_file(path, from_seconds(modified // 1000 / 1e6))
