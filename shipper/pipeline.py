@@ -33,7 +33,7 @@ from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.model import Block, Chunk, Counts, Label, LogFile, Origin
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, skip_mark
 from shipper.read.logs import Input, Log
 
 
@@ -245,7 +245,7 @@ def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Coun
 
 def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:
     """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
-    with open_bytes(one.path) as opened:
+    with one.open() as opened:
         read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
         yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit)
 
