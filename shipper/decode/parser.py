@@ -16,7 +16,7 @@ from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.kinds import KINDS
-from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of
+from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.memo import Memo
@@ -139,7 +139,7 @@ class Parser:
                 break
         else:
             found = None
-        self._unparsed(text, offset, event_id, tags, matched=found is not None)
+        self._unparsed(text, offset, event_id, tags, found)
 
     def _well_formed(self, form: LineForm, found: Any, text: str, offset: int, event_id: str, tags: list[str]) -> bool:
         """Take a line that `form` matched; False if its time stamp names no real instant, and nothing was done."""
@@ -198,15 +198,18 @@ class Parser:
             document["azure_mfa"] = azure
         return document
 
-    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], *, matched: bool) -> None:
-        """Take a line that no pattern matches: its event says why, so that no line disappears."""
+    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any) -> None:
+        """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
+        so that no line disappears."""
         self.counts.unparsed += 1
-        stamp = text.partition("|")[0]
+        inner = inner_of(text, found)
+        line, place = (text, "") if inner is None else (inner.text, inner.place)
+        stamp = line.partition("|")[0]
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
             self.state.newest = max(self.state.newest, time)
-        reason = why_unparsed(text, time, matched=matched)
+        reason = why_unparsed(line, time, matched=found is not None, place=place)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         now = time if time is not None else self.stamps.read(self.last_time) or 0

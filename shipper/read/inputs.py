@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shipper.errors import RunError, UsageError
+from shipper.errors import MfaShipperError, UsageError
 from shipper.read.archive_members import Member
 from shipper.read.archives import open_archive
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
@@ -264,7 +264,7 @@ def find_logs(
         try:
             with open_bytes(path, event_logs=False) as read:
                 about = describe(readable(read), given.encoding, stamp_of)
-        except (RunError, NotALog) as error:
+        except MfaShipperError as error:
             problems.append(str(error))
             continue
         file = about.log_file(path, from_seconds(modified // 1000 / 1e6))
