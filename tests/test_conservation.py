@@ -6,6 +6,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from shipper.detect import DETECTORS
 from shipper.sidecar.checkpoint import read_checkpoint
 from tests.support.kafka import free_port
 from tests.support.process import Shipper, Verdict, configuration, expected, until
