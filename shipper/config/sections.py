@@ -91,6 +91,16 @@ class SyslogSection(_Section, frozen=True):
     zone: Name = "UTC"
 
 
+class PseudonymsSection(_Section, frozen=True):
+    """Which of an event's names become pseudonyms, made with `key` (null: none do). `user`: all fields of users;
+    `source.ip`: addresses. Both are replaced in the message and the original too."""
+
+    key: Secret | None
+    fields: Annotated[list[Literal["user", "source.ip"]], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["user", "source.ip"]
+    )
+
+
 class PipelineSection(_Section, frozen=True):
     """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
@@ -99,6 +109,7 @@ class PipelineSection(_Section, frozen=True):
     status_codes: Name | None = None
     keep_original: bool = True
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
+    pseudonyms: PseudonymsSection | None = None
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}
     tags: list[Name] = []

@@ -276,5 +276,6 @@ DOUBLE_PROMPT = Detector(
     step=step,
     forget=forget,
     alert=alert,
+    sides=("first", "second"),
     lull=Lull(_matters, _after),
 )

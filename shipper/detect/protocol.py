@@ -152,6 +152,7 @@ class Detector(Generic[R, S, F]):
         step: takes the next authentication into a state. It uses the fields from `id` to `success`; the others are
             the host's, and are not set where a step was put off.
         forget: drops from a state what ended before a time; returns False if nothing is left.
+        sides: the fields of a finding that tell an authentication, by its `id`, in the order of their starts.
         alert: tells a finding. The string is the user, as people write one.
         begins: None if authentications of any class matter.
         lull: None if every step must be taken at once.
@@ -166,6 +167,7 @@ class Detector(Generic[R, S, F]):
     step: Callable[[S, CompletionFields, R], Step[F]]
     forget: Callable[[S, int], bool]
     alert: Callable[[F, str, R], Alert]
+    sides: tuple[str, ...] = ()
     totals: tuple[Total, ...] = ()
     begins: Begins[S] | None = None
     lull: Lull[R, S] | None = None
