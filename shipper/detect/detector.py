@@ -6,6 +6,7 @@ with any other. Those wait, and `step` gets them, in their order, when one comes
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from operator import itemgetter
 from typing import Any
 
@@ -72,7 +73,8 @@ class Detectors:
             host.restore(snapshot[name], newest, None if lasting is None else lasting.get(name, {}))
 
     def lasting(self) -> dict[str, Any]:
-        """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`)."""
+        """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`). It is
+        kept on disk, so it names no user but by a digest."""
         return {name: lasting for name, host in self._hosts.items() if (lasting := host.lasting())}
 
     @property
@@ -227,7 +229,7 @@ class LocalDetector:
         """See `Detectors.restore`."""
         if self._detector.lasting and lasting is not None:
             for key, state in users.items():
-                self._detector.lasting.give(state, lasting.get(key, {}))
+                self._detector.lasting.give(state, lasting.get(_digest(key), {}))
         self._old = {}
         self._under_way.clear()
         self._young = {key: self._known(key, state) for key, state in users.items()}
@@ -242,7 +244,7 @@ class LocalDetector:
                 memory = memory[8]
             value = self._detector.lasting.of(memory.state) if self._detector.lasting and memory else {}
             if value:
-                found[key] = value
+                found[_digest(key)] = value
             else:
                 self._stepped.discard(key)
         return found
@@ -251,6 +253,10 @@ class LocalDetector:
     def size(self) -> int:
         """How many users are in memory."""
         return len(self._old.keys() | self._young.keys())
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _remembered(memory: _Memory, oldest: int) -> _Memory | None:
