@@ -1,5 +1,6 @@
 """The same events come of each exporter's form: the same fields, but for those of the file and what the exporter leaves out."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from shipper.cli import command
+from shipper.errors import UsageError
 from shipper.model import Counts
 from tests.support.exports import EVENTS, EXPORTS, LESS, content
 
@@ -72,3 +74,44 @@ def test_an_offset_is_where_its_record_begins(name: str, tmp_path: Path) -> None
             original = event["event"]["original"].encode(encoding)
             assert data[event["log"]["offset"] :].startswith(original)
             assert event["event"]["id"].endswith(f"-{event['log']['offset']}")
+
+
+@pytest.mark.parametrize("name", ["powershell-array", "event-viewer-csv", "wevtutil", "splunk-text"])
+def test_a_packed_export_gives_the_same_events(name: str, tmp_path: Path) -> None:
+    plain, _ = parsed(tmp_path, name, content(name), EXPORTS[name][0])
+    packed, _ = parsed(tmp_path, name, gzip.compress(content(name)), EXPORTS[name][0])
+    assert packed == plain
+
+
+def test_several_workers_give_the_same_events(tmp_path: Path) -> None:
+    names = ["powershell-pretty", "event-viewer-xml", "export-csv", "powershell-lines"]
+    for name in names:
+        (tmp_path / f"{name}.log").write_bytes(content(name))
+    arguments = ["parse", "-q", "--deterministic", "--local-zone", "+02:00", *(str(tmp_path / f"{name}.log") for name in names)]
+    outputs = []
+    for workers in ("1", "3"):
+        output = tmp_path / f"{workers}.ndjson"
+        command.main([*arguments, "--workers", workers, "--output", str(output)], standalone_mode=False)
+        outputs.append(output.read_bytes())
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count(b"\n") == 4 * (len(EVENTS) + 1)
+
+
+def test_exports_of_one_log_are_told_apart_by_their_times(tmp_path: Path) -> None:
+    """The newest time of an export is that of its last record, wherever in the file that stands."""
+    data = content("powershell-pretty")
+    (tmp_path / "nps.json").write_bytes(data)
+    (tmp_path / "nps.1.json").write_bytes(data.replace(b"2019-10-17", b"2019-10-18"))
+    output = tmp_path / "events.ndjson"
+    files = [str(tmp_path / name) for name in ("nps.1.json", "nps.json")]
+    counts: Counts = command.main(["parse", "-q", "--output", str(output), *files], standalone_mode=False)
+    times = [json.loads(line)["@timestamp"] for line in output.read_text(encoding="utf-8").splitlines()]
+    assert times == sorted(times)
+    assert (counts.lines, counts.findings) == (2 * len(EVENTS), 2)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "+25:00", "CET+"])
+def test_a_zone_that_is_none_is_refused(zone: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(content("event-viewer-csv"))
+    with pytest.raises(UsageError, match="--local-zone: the zone"):
+        command.main(["parse", "--local-zone", zone, str(tmp_path / "a.csv")], standalone_mode=False)
