@@ -87,6 +87,12 @@ def command() -> None:
     "--since", type=MOMENT, metavar="TIME", help="Only events of this time or later (UTC without a zone; a date is its start)."
 )
 @click.option("--until", type=MOMENT, metavar="TIME", help="Only events before this time.")
+@click.option(
+    "--pseudonyms",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Users and addresses as pseudonyms, made with the key in the first line of KEYFILE.",
+)
 @click.option("--pretty", is_flag=True, help="Indented, for reading.")
 @click.option(
     "--events",

@@ -32,6 +32,7 @@ from shipper.detect.finding import Found, on_host
 from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
+from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.model import Block, Chunk, CompletionFields, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
 from shipper.read.logs import Input, Log
@@ -44,7 +45,8 @@ class Settings:
     `detectors` are those that run, with their parameters; with `across` they run over all logs at once (see `across.py`), and
     not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
     `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
-    exchange`. `fast` may be switched off to compare; it changes no byte.
+    exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `fast` may be switched off to compare; it
+    changes no byte.
     """
 
     library: Library
@@ -58,6 +60,7 @@ class Settings:
     conditions: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
+    pseudonyms: Pseudonyms | None = None
     per_exchange: bool = False
     across: bool = False
     fast: bool = True
@@ -98,6 +101,7 @@ class Pipeline:
         self._detectors = Detectors(settings.of_a_log, Envelope(settings.options.constants), self.counts)
         self._facts: dict[str, Facts] = {}
         self._keep = selection(settings.conditions, settings.since, settings.until)
+        self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
         self._wrap = _format(settings)
         self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
 
@@ -145,6 +149,8 @@ class Pipeline:
                 texts, labels = _weave(texts, labels, findings)
         if self._keep is not None:
             texts, labels = self._filter(texts, labels)
+        if self._hide is not None:
+            texts, labels = self._hidden(texts, labels, self._hide)
         return _block(texts, labels, self._wrap)
 
     def _filter(self, texts: list[str], labels: list[Label]) -> tuple[list[str], list[Label]]:
@@ -159,6 +165,14 @@ class Pipeline:
                 self.counts.events -= 1
                 self.counts.filtered += 1
         return [text for text, _ in kept], [label for _, label in kept]
+
+    def _hidden(self, texts: list[str], labels: list[Label], hide: Pseudonymizer) -> tuple[list[str], list[Label]]:
+        texts, labels = hide(texts, labels)
+        self.counts.masked += hide.masked
+        hide.masked = 0
+        if hide.users:
+            self.counts.shapes.clear()  # a name without quotes is still in them
+        return texts, labels
 
     def snapshot(self) -> bytes:
         """All that a later line can depend on, as JSON; `restore` goes on from it.

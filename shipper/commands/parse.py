@@ -18,6 +18,7 @@ from shipper.decode.line_patterns import stamp_reader
 from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import check_field
 from shipper.emit.output import ClosedPipe, Output, open_output
+from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import RunError, UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
@@ -46,6 +47,7 @@ class ParseOptions:
     conditions: tuple[str, ...]
     since: str | None
     until: str | None
+    pseudonyms: Path | None
     pretty: bool
     events: str
     syslog_year: str | None
@@ -85,6 +87,7 @@ def settings_of(options: ParseOptions) -> Settings:
         conditions=_conditions(options, library),
         since=options.since,
         until=options.until,
+        pseudonyms=None if options.pseudonyms is None else Pseudonyms(_read_key(options.pseudonyms)),
         per_exchange=options.events == "exchange",
         across=options.across,
         line_limit=options.max_line,
@@ -109,6 +112,31 @@ def _detectors(options: ParseOptions) -> Collection[str]:
     if options.only not in chosen:
         raise UsageError(f"--only {options.only}: --detect leaves it out")
     return [options.only]
+
+
+def _read_key(path: Path) -> bytes:
+    """The key of pseudonyms: the first line of a file, as `${file:...}` takes it in the configuration of `run`."""
+    try:
+        with path.open("rb") as file:
+            open_to_others = os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077
+            key = file.readline(1 << 16).rstrip(b"\r\n")
+    except OSError as error:
+        raise UsageError(f"cannot read the key {path}: {error.strerror}") from None
+    if len(key) < SHORTEST_KEY or not _is_text(key):
+        raise UsageError(
+            f"--pseudonyms {path}: its first line must be a text of {SHORTEST_KEY} bytes or more; "
+            f"make a key with: openssl rand -hex 32 > {path}"
+        )
+    if open_to_others:
+        print(f"mfa-shipper: warning: others can read the key {path}; chmod 600 {path}", file=sys.stderr)
+    return key
+
+
+def _is_text(key: bytes) -> bool:
+    try:
+        return bool(key.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def worker_count(text: str) -> int:

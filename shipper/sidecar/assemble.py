@@ -26,6 +26,7 @@ from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic, options_for
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Sink
 from shipper.detect import rules_for
+from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
@@ -57,10 +58,18 @@ def settings_of(config: Config) -> Settings:
         keep_original=section.keep_original,
         format=config.output.format,
         namespace=section.data_stream.namespace,
+        pseudonyms=_pseudonyms(config),
         per_exchange=config.output.events == "exchange",
         read_size=config.tail.read_size,
         line_limit=config.tail.max_line,
     )
+
+
+def _pseudonyms(config: Config) -> Pseudonyms | None:
+    section = config.pipeline.pseudonyms
+    if section is None or section.key is None:
+        return None
+    return Pseudonyms(section.key.value.encode(), tuple(section.fields))
 
 
 def _stdout(config: Config, run: str) -> Sink:

@@ -34,6 +34,7 @@ from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
 from shipper.emit.output import Output
+from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import RunError
 from shipper.model import Counts
 from shipper.parallel import shards as pieces
@@ -251,6 +252,7 @@ SHAPES: dict[str, Callable[[Settings], Settings]] = {
     "exchange": lambda how: replace(how, per_exchange=True),
     "exchange-bulk-where": lambda how: replace(how, per_exchange=True, format="elastic-bulk", conditions=("user.name=bob",)),
     "where": lambda how: replace(how, conditions=("event.outcome=success", "user.name=B*")),
+    "pseudonyms": lambda how: replace(how, pseudonyms=Pseudonyms(b"0123456789abcdef"), per_exchange=True),
     "only": lambda how: replace(how, only_findings=True),
     "general-path": lambda how: replace(how, fast=False),
     "no-original": lambda how: replace(how, options=Options(keep_original=False, exchange_timeout=TIMEOUT)),

@@ -30,6 +30,7 @@ from pathlib import Path
 
 SECOND = 1_000_000_000
 HORIZON_TIMEOUTS = 4
+FATIGUE_TIMEOUTS = 2
 TABLE = Path(__file__).parents[2] / "schemas" / "status_codes.csv"
 
 LINE = re.compile(r"([^|]*)\|[0-9A-Za-z]\|([0-9]+)\|([0-9]+)\|(\w+)\|(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\|)?(.*)")
@@ -169,6 +170,59 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
         found.findings += [Finding(index, fields) for fields in new]
         found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
     return found
+
+
+def find_fatigue(files: Sequence[bytes], *, window: int, count: int, timeout: int) -> Found:
+    """The findings of `mfa_fatigue` in one source; see `find`."""
+    horizon = window + FATIGUE_TIMEOUTS * timeout
+    refusals: list[Exchange] = []  # of all users, without those before their user gave in
+    told: set[tuple[UserKey | None, str]] = set()
+    found = Found()
+    for index, prompt, newest in completions(files, timeout):
+        if prompt.end < newest - horizon:
+            found.late += 1
+            continue
+        if not prompt.prompted:
+            continue
+        who = prompt.user, prompt.component
+        refusals = [r for r in refusals if r.end >= newest - horizon]
+        before = [r for r in refusals if (r.user, r.component) == who]
+        if not before or prompt.end > max(r.end for r in before) + window:
+            told.discard(who)
+        was_told = who in told
+        if prompt.status_class in ("denied", "no_response", "fraud"):
+            refusals.append(prompt)
+            before.append(prompt)
+        elif not was_told:
+            continue
+        within = sorted((r for r in before if prompt.end - window <= r.end <= prompt.end), key=lambda r: (r.end, r.start, r.id))
+        if not was_told and len(within) >= count:
+            told.add(who)
+            found.findings.append(Finding(index, describe_fatigue(prompt, within, window, gave_in=False)))
+        latest = max(r.end for r in before)
+        if was_told and prompt.outcome == "success" and not prompt.pending and latest <= prompt.end <= latest + window:
+            told.remove(who)
+            refusals = [r for r in refusals if (r.user, r.component) != who]
+            found.findings.append(Finding(index, describe_fatigue(prompt, within, window, gave_in=True)))
+    return found
+
+
+def describe_fatigue(prompt: Exchange, refusals: list[Exchange], window: int, *, gave_in: bool) -> dict[str, object]:
+    """The fields of a finding of `mfa_fatigue`."""
+    first, last = refusals[0], refusals[-1]
+    return {
+        "id": f"{prompt.id}-mf",
+        "timestamp": prompt.end_text,
+        "start": first.start_text,
+        "end": prompt.end_text,
+        "duration": prompt.end - first.start,
+        "count": len(refusals),
+        **{name: sum(r.status_class == name for r in refusals) for name in ("denied", "no_response", "fraud")},
+        "window_ms": window // 1_000_000,
+        "gave_in": gave_in,
+        "first": first.side(),
+        "last": last.side(),
+    }
 
 
 def completions(files: Sequence[bytes], timeout: int) -> Iterator[tuple[int, Exchange, int]]:
