@@ -22,7 +22,7 @@ from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import RunError, UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
-from shipper.read.files import STDIN, Read, size_of
+from shipper.read.files import STDIN, Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
 
@@ -164,6 +164,7 @@ def import_logs(options: ParseOptions) -> Counts:
     workers = worker_count(options.workers)
     stamp_of = stamp_reader(settings.library.lines)
     counts = Counts()
+    notes: list[str] = []
     began = time.monotonic()
     try:
         with (
@@ -172,6 +173,7 @@ def import_logs(options: ParseOptions) -> Counts:
                 deterministic=options.deterministic,
                 stamp_of=stamp_of,
                 exchange_timeout=options.exchange_timeout,
+                left_out=notes,
             ) as (logs, stdin),
             _open(options.output, logs) as out,
             progress(_total(logs), show=options.show_progress) as bar,
@@ -184,8 +186,9 @@ def import_logs(options: ParseOptions) -> Counts:
     except ClosedPipe:
         return counts
     if not options.quiet:
-        apart = [f"  note: {log.apart}" for log in logs if log.apart]
-        print("\n".join([summary(counts, time.monotonic() - began, settings.detectors), *apart]), file=sys.stderr)
+        notes += [log.apart for log in logs if log.apart]
+        said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {note}" for note in notes)]
+        print("\n".join(said), file=sys.stderr)
     return counts
 
 
@@ -196,17 +199,29 @@ def plan(options: ParseOptions) -> str:
         UsageError: an option is wrong, a file is missing or not readable.
     """
     stamp_of = stamp_reader(settings_of(options).library.lines)
-    with open_inputs(
-        options.files, deterministic=options.deterministic, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout
-    ) as (logs, _):
-        return "\n".join(listing(logs))
+    notes: list[str] = []
+    lines: list[str] = []
+    try:
+        with open_inputs(
+            options.files,
+            deterministic=options.deterministic,
+            stamp_of=stamp_of,
+            exchange_timeout=options.exchange_timeout,
+            left_out=notes,
+        ) as (logs, _):
+            lines = listing(logs)
+    except RunError as error:
+        if not lines:
+            raise
+        notes.append(str(error))
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
 def _total(logs: Sequence[Log]) -> int | None:
     """The bytes of all files; None if one of them has no size."""
     total = 0
     for file in (file for log in logs for file in log.inputs):
-        size = size_of(file.path)
+        size = file.size
         if size is None:
             return None
         total += size
@@ -216,7 +231,7 @@ def _total(logs: Sequence[Log]) -> int | None:
 def _open(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
     """The output, unless it would replace a log that is to be read."""
     for file in (file for log in logs for file in log.inputs):
-        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.path):
+        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.on_disk):
             raise UsageError(f"--output {output} is one of the logs to read; give another name")
     return open_output(output)
 

@@ -94,7 +94,7 @@ class AcrossLogs:
                 self._remember(time, fields[2], host)
             batch.append((position, *fields[1:10], time))
         findings = self._detectors(batch)
-        return [self._named(finding, completed[finding[0]][2].host) for finding in findings]
+        return [self._named(finding) for finding in findings]
 
     def _remember(self, time: int, exchange_id: str, host: str) -> None:
         if time > self._turn:
@@ -105,9 +105,8 @@ class AcrossLogs:
     def _host_of(self, exchange_id: str) -> str | None:
         return self._young.get(exchange_id) or self._old.get(exchange_id) or self._host
 
-    def _named(self, finding: Found, host: str | None) -> Found:
-        """A finding with the host of each authentication that it tells; the last of them, or the one that completed it,
-        gives it its own."""
+    def _named(self, finding: Found) -> Found:
+        """A finding with the host of each authentication that it tells. Its own is that of the one whose id it has."""
         document = orjson.loads(finding[1].encode("latin-1"))
         name = document["event"]["action"]
         fields = document["azure_mfa"][name]
@@ -115,4 +114,5 @@ class AcrossLogs:
             host = self._host_of(fields[side]["id"])
             if host is not None:
                 fields[side]["host"] = host
+        host = self._host_of(document["event"]["id"].rpartition("-")[0])
         return on_host(finding, document, None if host == self._host else host)

@@ -379,6 +379,6 @@ def describe(
             e.user == first.user and max(first.start, forgotten_before) <= e.end <= second.end for e in busy
         ),
     }
-    if kind == "sequential":
+    if first.success:  # as known now; these components are MFA Server's
         fields["cache_seconds"] = max(1, -(-gap // SECOND))
     return fields
