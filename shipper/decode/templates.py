@@ -4,6 +4,7 @@ A field that is added to the general path is therefore in the templates too.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -50,6 +51,18 @@ class Tally:
     status_class: str
     unknown: bool
     conflict: bool
+
+
+def count(counts: Counts, tallies: list[Tally]) -> None:
+    """Add what the uses of templates have told."""
+    for tally, number in Counter(tallies).items():
+        counts.lines += number * tally.lines
+        counts.verdicts += number * (tally.lines - 1)
+        counts.statuses += number * (tally.lines - 1)
+        counts.results += number * (2 - tally.lines)
+        counts.unknown_codes += number * tally.unknown
+        counts.conflicts += number * tally.conflict
+        counts.classes[tally.status_class] += number
 
 
 # Plain tuples, because they are unpacked for every event, which takes twice as long with named tuples.
@@ -129,8 +142,12 @@ class Templates:
     are made: a log with new text in every line must not cost memory and time for templates used once.
     """
 
-    def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile, level: str, component: str) -> None:
+    def __init__(
+        self, scratch: Callable[[LogFile], Parser], file: LogFile, level: str, component: str, around: Callable[[str], str] = str
+    ) -> None:
+        """`around` puts around a line what stands around those that the templates are for."""
         self._scratch = scratch
+        self._around = around
         self._file = file
         self._head = f"|{level}|{_PID}|{_TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in _OFFSETS]
@@ -147,10 +164,10 @@ class Templates:
         parser = self._parser() if _TAIL.fullmatch(tail) else None
         if parser is None:
             return None
-        line = f"{_START}{self._head}{CALL}{_NAME}{tail}"
+        message = f"{CALL}{_NAME}{tail}"[1:]
+        line = self._around(f"{_START}{self._head}|{message}")
         parser.line(line, _OFFSETS[0], [])
         offset, event_id = str(_OFFSETS[0]), self._ids[0]
-        message = line[len(_START + self._head) + 1 :]
         template = self._cut(parser, 0, [_START, event_id], [line], [message], [offset, event_id])
         if template:
             self.requests[tail] = template
@@ -216,6 +233,7 @@ class Templates:
     def _half(self, parser: Parser, messages: list[str], before: list[str]) -> Half | None:
         """The template of the last of these messages, which follow a request."""
         lines = [f"{_START}{self._head}{CALL}{_NAME}', '', 1)", *(f"{_END}{self._head}{message}" for message in messages)]
+        lines = [self._around(line) for line in lines]
         for line, offset in zip(lines, _OFFSETS, strict=False):
             parser.counts.clear()
             parser.line(line, offset, [])
@@ -234,7 +252,7 @@ class Templates:
         if parser is None:
             return None
         message = f"Pfauth {word} for user '{_NAME}'. Call status: {tail}"
-        line = f"{_START}{self._head}|{_GUID}|{message}"
+        line = self._around(f"{_START}{self._head}|{_GUID}|{message}")
         parser.line(line, _OFFSETS[0], [])
         template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), _GUID])
         if not template or not parser.completions:
@@ -252,6 +270,7 @@ class Templates:
             parser.state.merger = Merger(parser.options.exchange_timeout)
         lines = [f"{_START}{self._head}{CALL}{_NAME}{tail}"]
         lines += [f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}{STATUS}{status}"]
+        lines = [self._around(line) for line in lines]
         for line, offset in zip(lines, _OFFSETS, strict=True):
             parser.line(line, offset, [])
         return parser, lines
