@@ -22,6 +22,7 @@ from shipper.decode.exchanges import Exchanges
 from shipper.decode.halves import NO_EXCHANGE, take_half
 from shipper.decode.merging import Event, Held
 from shipper.decode.parser import Events, Parser
+from shipper.decode.syslog_results import SyslogParser
 from shipper.decode.templates import Pair, Tally, count
 from shipper.decode.threads import Thread, Threads
 from shipper.decode.wrapped import WrappedParser
@@ -72,6 +73,7 @@ class FastParser:
         self.general = general
         self.threads = Threads(scratch, general.file)
         self._wrapped = WrappedParser(general, scratch)
+        self._syslog = SyslogParser(general, scratch)
         self._pass_over = 0  # chunks for the general path, because the last one had no plain line
 
     def __call__(self, chunk: Chunk) -> Events:
@@ -85,7 +87,7 @@ class FastParser:
             data = data.replace(b"\r\n", b"\n")
         if chunk.cut or general.file.encoding != "utf-8" or self._crowded(data):
             return general(chunk)
-        events = None if _BEGINS(data) else self._wrapped(chunk, data)
+        events = None if _BEGINS(data) else self._wrapped(chunk, data) or self._syslog(chunk, data)
         if events is not None:
             return events
         if self._pass_over:

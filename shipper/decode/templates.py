@@ -117,9 +117,10 @@ def weave(pieces: Pieces, values: Sequence[str]) -> str:
     return "".join([part for pair in zip(pieces, values, strict=False) for part in pair]) + pieces[-1]
 
 
-def process_json(pid: str, tid: str) -> str:
+def process_json(pid: str, tid: str | None) -> str:
     """The process fields of an event as JSON members with a trailing comma."""
-    return orjson.dumps({"process": {"pid": int(pid), "thread": {"id": int(tid)}}})[1:-1].decode() + ","
+    thread = {} if tid is None else {"thread": {"id": int(tid)}}
+    return orjson.dumps({"process": {"pid": int(pid), **thread}})[1:-1].decode() + ","
 
 
 def _json_inside(text: str) -> str:
@@ -143,11 +144,28 @@ class Templates:
     """
 
     def __init__(
-        self, scratch: Callable[[LogFile], Parser], file: LogFile, level: str, component: str, around: Callable[[str], str] = str
+        self,
+        scratch: Callable[[LogFile], Parser],
+        file: LogFile,
+        level: str,
+        component: str,
+        around: Callable[[str], str] = str,
+        ids: str = "process thread request",
     ) -> None:
-        """`around` puts around a line what stands around those that the templates are for."""
+        """
+        Args:
+            scratch: makes a parser with a new state.
+            file: whose lines the templates are for.
+            level: of the lines.
+            component: of the lines.
+            around: makes a line of them of one as MFA Server writes it.
+            ids: those that `around` keeps.
+        """
         self._scratch = scratch
         self._around = around
+        process = process_json(_PID, _TID if "thread" in ids else None) if "process" in ids else ""
+        self._shared = _USER + process
+        self._request_ids = [_GUID] if "request" in ids else []
         self._file = file
         self._head = f"|{level}|{_PID}|{_TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in _OFFSETS]
@@ -254,7 +272,7 @@ class Templates:
         message = f"Pfauth {word} for user '{_NAME}'. Call status: {tail}"
         line = self._around(f"{_START}{self._head}|{_GUID}|{message}")
         parser.line(line, _OFFSETS[0], [])
-        template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), _GUID])
+        template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), *self._request_ids])
         if not template or not parser.completions:
             return None
         result = (*template, *self._decided(parser, 1), _json_inside(tail))
@@ -301,7 +319,7 @@ class Templates:
         keeps = parser.options.keep_original
         texts = [_json_inside(line) for line in (*(lines if keeps else ()), *messages)]
         event, label = parser.texts[index], parser.labels[index]
-        pieces = cut(event, [*before, *texts, _USER + process_json(_PID, _TID), *behind])
+        pieces = cut(event, [*before, *texts, self._shared, *behind])
         if pieces is None or any(str(offset) in piece for offset in _OFFSETS for piece in pieces):
             return None
         at = len(before) + 1

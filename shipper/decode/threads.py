@@ -25,6 +25,16 @@ class Thread:
         self.key = f"{self.component}|{pid}|{tid}"
 
 
+class Sender:
+    """Values shared by the lines that one program of one host sends through syslog. They name no thread."""
+
+    __slots__ = ("component", "process")
+
+    def __init__(self, component: str, pid: str | None) -> None:
+        self.component = component
+        self.process = "" if pid is None else process_json(pid, None)
+
+
 class Threads:
     """The threads of one file. `known` has them by the head of a line: its text between time stamp and message."""
 
@@ -71,7 +81,7 @@ class Threads:
         thread = self.known[head] = Thread(match, templates)
         return thread
 
-    def user(self, text: str, thread: Thread) -> tuple[UserFields | None, str]:
+    def user(self, text: str, thread: "Thread | Sender") -> tuple[UserFields | None, str]:
         """The user of a request, and the JSON of user and process that the lines of its exchange share (empty: not plain)."""
         domain: str | None
         domain, _, name = text.partition("\\")

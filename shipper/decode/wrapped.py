@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from shipper.decode.halves import take_half
 from shipper.decode.parser import Events, Parser
-from shipper.decode.templates import Tally, count, weave
-from shipper.decode.threads import Thread, Threads
+from shipper.decode.templates import Result, Tally, count, weave
+from shipper.decode.threads import Sender, Thread, Threads
 from shipper.decode.wrappers import PLAIN_HEADS, rewrap, unwrap
-from shipper.model import Chunk, Counts, LogFile
+from shipper.model import Chunk, Counts, LogFile, UserFields
 
 FRAMES = 8  # pairs of host names that get templates; lines of any other take the general path
 CONTEXTS = 4  # of level and component, for each of them
@@ -25,13 +25,13 @@ THREADS = 2048  # remembered for each of them
 
 _STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
 _HEAD = r"(\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+)"
-_USER = r"((?:[ !#-&(-~])+)"  # printable ASCII except quotes
-_GUID = r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
+USER = r"((?:[ !#-&(-~])+)"  # printable ASCII except quotes
+GUID = r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
 
 # Groups: stamp, second, fraction, head; user and tail of a request; a verdict; a status; GUID, word, user and tail of a result.
 _LINE = (
-    rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)]){_USER}('[^\n]*)|authResult = (-?[0-9]{{1,9}})|rawCallStatus = (-?[0-9]{{1,9}})"
-    rf"|{_GUID}\|Pfauth (succeeded|failed) for user '{_USER}'\. Call status: ([^\n]*))\n"
+    rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)]){USER}('[^\n]*)|authResult = (-?[0-9]{{1,9}})|rawCallStatus = (-?[0-9]{{1,9}})"
+    rf"|{GUID}\|Pfauth (succeeded|failed) for user '{USER}'\. Call status: ([^\n]*))\n"
 )
 # Before them the hosts of a head; one of these is empty, as all groups of any other line are.
 _BEHIND_HEADS = re.compile(rf"{PLAIN_HEADS}{_LINE}|[^\n]*\n")
@@ -46,10 +46,14 @@ NOBODY: Frame = (None, None)
 
 
 class Line(NamedTuple):
-    """A line that a template may make the event of: where it belongs, its time, and what its event keeps of it."""
+    """A line that a template may make the event of.
 
-    threads: Threads
-    thread: Thread
+    Attributes:
+        stamp, time: its time as the log writes it and in nanoseconds since 1970.
+        offset: in the file.
+        original: the whole line, escaped as in a JSON string.
+    """
+
     stamp: str
     time: int
     offset: int
@@ -90,26 +94,25 @@ class WrappedParser:
     def _take(self, chunk: Chunk, data: bytes, lines: Iterable[tuple[Found, Frame]]) -> None:
         """Take the lines of a chunk, each with its groups and its hosts."""
         general, seconds = self._general, self._general.stamps.seconds
-        raws, clean, end = chunk.data.split(b"\n"), _is_clean(data), chunk.offset + len(chunk.data)
-        offsets = accumulate((len(raw) + 1 for raw in raws), initial=chunk.offset)
-        originals = data.decode("latin-1").replace("\\", "\\\\").replace('"', '\\"').split("\n")
         halves, results = list[Counts](), list[Tally]()
-        for (found, frame), raw, offset, original in zip(lines, raws, offsets, originals, strict=False):
+        for (found, frame), (raw, offset, original) in zip(lines, lines_of(chunk, data), strict=True):
             _, _, _, stamp, second, fraction, head, user, call, verdict, status, guid, word, who, result = found
             whole = seconds[second]
-            thread = self._thread(frame, head) if whole is not None and (clean or _is_clean(raw.removesuffix(b"\r"))) else None
+            thread = None if whole is None or original is None else self._thread(frame, head)
             done = False
-            if thread is not None and whole is not None:
-                time = whole + int(fraction) * 1000
+            if thread is not None and whole is not None and original is not None:
                 if verdict or status:
                     done = take_half(general, thread, stamp, whole, fraction, verdict, status, offset, head, original, halves) > 0
-                elif word:
-                    line = Line(self._threads[frame], thread, stamp, time, offset, original)
-                    done = self._result(line, guid, word, who, result, results)
                 else:
-                    done = self._request(Line(self._threads[frame], thread, stamp, time, offset, original), user, call)
+                    line = Line(stamp, whole + int(fraction) * 1000, offset, original)
+                    threads = self._threads[frame]
+                    if word:
+                        template = thread.templates.results.get((word, result)) or thread.templates.result(word, result)
+                        done = take_result(general, template, threads.user(who, thread), thread, line, (word, who), guid, results)
+                    else:
+                        done = self._request(line, thread, threads.user(user, thread), user, call)
             if not done:
-                general.raw(raw, offset, ended=offset + len(raw) < end)
+                general.raw(raw, offset, ended=offset + len(raw) < chunk.offset + len(chunk.data))
         numbers = Counter(map(id, halves))
         for counts in {id(counts): counts for counts in halves}.values():
             general.counts.add(counts, numbers[id(counts)])
@@ -124,12 +127,12 @@ class WrappedParser:
             threads = self._threads[frame] = Threads(self._scratch, self._general.file, around, THREADS, CONTEXTS)
         return threads.known.get(head) or threads.find(head)
 
-    def _request(self, line: Line, user: str, call: str) -> bool:
+    def _request(self, line: Line, thread: Thread, principal: tuple[UserFields | None, str], user: str, call: str) -> bool:
         """Take a request; `call` is what follows its user, from the quote on. False: the general path must do it."""
-        threads, thread, stamp, time, offset, original = line
         general, state = self._general, self._general.state
         template = thread.templates.requests.get(call) or thread.templates.request(call)
-        who, shared = threads.user(user, thread)
+        stamp, time, offset, original = line
+        who, shared = principal
         event_id = f"{general.file.fingerprint}-{offset}"
         exchange = (time, stamp, event_id, who, shared, None)
         if not template or not shared or state.merger is not None:
@@ -147,30 +150,68 @@ class WrappedParser:
         general.counts.lines += 1
         return True
 
-    def _result(self, line: Line, guid: str, word: str, user: str, tail: str, tallies: list[Tally]) -> bool:
-        """Take a one-line result; `tail` is what follows `Call status: `. False: the general path must do it."""
-        threads, thread, stamp, time, offset, original = line
-        general, state = self._general, self._general.state
-        result = thread.templates.results.get((word, tail)) or thread.templates.result(word, tail)
-        who, shared = threads.user(user, thread)
-        if result is None or not shared:
-            return False
-        if state.merger is not None:
-            general.emit(state.merger.overdue(time))
-        state.newest = max(state.newest, time)
-        general.last_time = stamp
-        pieces, origin, code, success, tally, escaped_tail = result
-        event_id = f"{general.file.fingerprint}-{offset}"
-        general.completions.append(
-            (len(general.texts), who, event_id, thread.component, time, stamp, time, stamp, code, success, state.newest)
-        )
-        tallies.append(tally)
-        kept = original if general.options.keep_original else ""
-        escaped = user.replace("\\", "\\\\")
-        message = f"Pfauth {word} for user '{escaped}'. Call status: {escaped_tail}"
-        general.texts.append(weave(pieces, (stamp, event_id, kept, message, shared, str(offset), guid)))
-        general.labels.append((stamp, event_id, origin, who and who[3]))
-        return True
+
+def take_result(
+    general: Parser,
+    template: Result | None,
+    principal: tuple[UserFields | None, str],
+    sender: Thread | Sender,
+    line: Line,
+    words: tuple[str, str],
+    guid: str,
+    tallies: list[Tally],
+) -> bool:
+    """Take a one-line result.
+
+    Args:
+        general: the parser whose state is used and that gets the event.
+        template: of the event; None if there is none.
+        principal: its user, and the JSON of user and process; empty if they are not plain.
+        sender: who wrote the line.
+        line: where it stands.
+        words: the verdict and the user.
+        guid: of the request; empty if there is none.
+        tallies: get what the line adds to the counts.
+
+    Returns:
+        False if the general path must take it.
+    """
+    who, shared = principal
+    if template is None or not shared:
+        return False
+    stamp, time, offset, original = line
+    state = general.state
+    if state.merger is not None:
+        general.emit(state.merger.overdue(time))
+    state.newest = max(state.newest, time)
+    general.last_time = stamp
+    pieces, origin, code, success, tally, escaped_tail = template
+    event_id = f"{general.file.fingerprint}-{offset}"
+    general.completions.append(
+        (len(general.texts), who, event_id, sender.component, time, stamp, time, stamp, code, success, state.newest)
+    )
+    tallies.append(tally)
+    kept = original if general.options.keep_original else ""
+    escaped = words[1].replace("\\", "\\\\")
+    message = f"Pfauth {words[0]} for user '{escaped}'. Call status: {escaped_tail}"
+    general.texts.append(weave(pieces, (stamp, event_id, kept, message, shared, str(offset), *((guid,) if guid else ()))))
+    general.labels.append((stamp, event_id, origin, who and who[3]))
+    return True
+
+
+def lines_of(chunk: Chunk, data: bytes) -> Iterator[tuple[bytes, int, str | None]]:
+    """The lines of a chunk: their bytes without LF, where they stand, and their text escaped as in a JSON string.
+
+    The text is None where that is not so simple; `data` is the chunk with LF as line end.
+    """
+    raws = chunk.data.split(b"\n")
+    if not raws[-1]:
+        del raws[-1]
+    offsets = accumulate((len(raw) + 1 for raw in raws), initial=chunk.offset)
+    texts: list[str | None] = list(data.decode("latin-1").replace("\\", "\\\\").replace('"', '\\"').split("\n"))
+    if not _is_clean(data):
+        texts = [text if _is_clean(raw.removesuffix(b"\r")) else None for text, raw in zip(texts, raws, strict=False)]
+    return zip(raws, offsets, texts, strict=False)
 
 
 def _is_record(line: bytes) -> bool:
