@@ -122,6 +122,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             (
                 (f"{rate('lines_unparsed')} / {rate('lines_read')}", f"unparsed {HERE}"),
                 (f"{rate('unknown_messages')} / {rate('lines_read')}", f"unknown message {HERE}"),
+                (f"{rate('events_masked')} / {rate('lines_read')}", f"masked {HERE}"),
             ),
             unit="percentunit",
         ),

@@ -21,7 +21,7 @@ from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.memo import Memo
 from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
-from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split
+from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
 
 
@@ -90,7 +90,8 @@ class Parser:
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         self.begin()
-        if chunk.data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in chunk.data:
+        data = chunk.data
+        if data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
             self._ascii(chunk)
         else:
             for line, offset, ended in split(chunk, self.file.encoding):
@@ -118,6 +119,7 @@ class Parser:
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
         """Take a line as bytes without its LF. `ended`: it had one; `cut`: the line is too long and went on."""
+        line, offset = without_lead(line, offset, self.file.encoding)
         text, tags = decode(line, self.file.encoding, ended=ended, cut=cut)
         if tags:
             self.counts.decode_errors += DECODE_ERROR in tags
@@ -128,8 +130,9 @@ class Parser:
         """Take a decoded line."""
         self.counts.lines += 1
         event_id = f"{self.file.fingerprint}-{offset}"
+        bare = text.rstrip(BLANKS)
         for pattern in self._line_patterns:
-            found = pattern.find(text)
+            found = pattern.find(bare)
             if found is not None and self._well_formed(pattern, found, text, offset, event_id, tags):
                 return
             if found is not None:

@@ -26,6 +26,7 @@ from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic, options_for
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Sink
 from shipper.detect import rules_for
+from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
@@ -57,19 +58,27 @@ def settings_of(config: Config) -> Settings:
         keep_original=section.keep_original,
         format=config.output.format,
         namespace=section.data_stream.namespace,
+        pseudonyms=_pseudonyms(config),
         per_exchange=config.output.events == "exchange",
         read_size=config.tail.read_size,
         line_limit=config.tail.max_line,
     )
 
 
-def _stdout(config: Config) -> Sink:
+def _pseudonyms(config: Config) -> Pseudonyms | None:
+    section = config.pipeline.pseudonyms
+    if section is None or section.key is None:
+        return None
+    return Pseudonyms(section.key.value.encode(), tuple(section.fields))
+
+
+def _stdout(config: Config, run: str) -> Sink:
     from shipper.deliver.stdout import StdoutSink
 
     return StdoutSink()
 
 
-def _file(config: Config) -> Sink:
+def _file(config: Config, run: str) -> Sink:
     from shipper.deliver.file import FileOptions, FileSink
 
     section = config.output.file
@@ -77,9 +86,9 @@ def _file(config: Config) -> Sink:
     return FileSink(FileOptions(os.path.expanduser(section.path), section.rotate_size, section.rotate_every, section.keep))
 
 
-def _kafka(config: Config) -> Sink:
+def _kafka(config: Config, run: str) -> Sink:
     options = kafka_options(config)
-    return KafkaSink(options, client_class(options.client))
+    return KafkaSink(options, client_class(options.client), run=run)
 
 
 def client_class(name: str) -> Callable[[KafkaOptions], Client]:
@@ -134,16 +143,16 @@ def kafka_options(config: Config) -> KafkaOptions:
     )
 
 
-SINKS: dict[str, Callable[[Config], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
+SINKS: dict[str, Callable[[Config, str], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
 
 
-def build_sink(config: Config) -> Sink:
-    """The sink of `output.type`; nothing is connected yet.
+def build_sink(config: Config, run: str = "") -> Sink:
+    """The sink of `output.type`; nothing is connected yet. `run` identifies this process among all that write to it.
 
     Raises:
         UsageError: the sink cannot be used here.
     """
-    return SINKS[config.output.type](config)
+    return SINKS[config.output.type](config, run or token_hex(8))
 
 
 def dead_letters(config: Config) -> DeadLetterFile | DeadLetterTopic:
@@ -167,8 +176,9 @@ def build_delivery(config: Config, watcher: Watcher) -> Delivery:
     Raises:
         UsageError: the sink cannot be used here.
     """
-    sink = build_sink(config)
-    return Delivery(sink, dead_letters(config), watcher, run=token_hex(8), now=time.monotonic_ns, random=random.random)
+    run = token_hex(8)
+    sink = build_sink(config, run)
+    return Delivery(sink, dead_letters(config), watcher, run=run, now=time.monotonic_ns, random=random.random)
 
 
 def stores_positions(config: Config) -> bool:
