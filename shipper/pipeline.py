@@ -70,7 +70,7 @@ class Settings:
     @property
     def warm_up(self) -> int:
         """Nanoseconds. Reading a log from a line on, before which all lines are older than this by the newest event
-        time, leads to the state that reading all of it leads to."""
+        time, leads to the state that reading all of it leads to, once `Pipeline.lasting` is added."""
         open_exchanges = Exchanges(self.options.exchange_timeout).patience
         return max([open_exchanges, *(rule.warm_up for rule in self.of_a_log.values())])
 
@@ -189,15 +189,20 @@ class Pipeline:
         }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, snapshot: bytes, *, held: bool = True) -> None:
-        """Go on from a snapshot; call `open` first, for the file that comes next. Without what is `held` back if another
-        pipeline goes on from there as well: each event comes out once.
+    def lasting(self) -> dict[str, Any]:
+        """What of the state does not follow from the recent past, however much of it is read (`warm_up`); JSON values."""
+        return self._detectors.lasting()
+
+    def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
+        """Go on from a snapshot; call `open` first, for the file that comes next. A snapshot that reading the recent past
+        led to also takes what `lasting` said at that point. Without what is `held` back if another pipeline goes on from
+        there as well: each event comes out once.
         """
         state: Mapping[str, Any] = json.loads(snapshot)
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.restore(state["open"])
-        self._detectors.restore(state["detectors"], state["newest"])
+        self._detectors.restore(state["detectors"], state["newest"], lasting)
         if self.state.merger and held:
             self.state.merger.restore(state["held"])
 

@@ -6,6 +6,7 @@ of two servers meet in the state of their user like those of one.
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -45,11 +46,8 @@ def merged(logs: Sequence[Iterable[Completed]]) -> Iterator[Timed]:
     A log that is not in the order of time keeps its own order: what comes late in it comes when it is its turn.
     An authentication that stands in two logs, one of which is a copy, comes once.
     """
-    previous = ""
-    for timed in merge(*(_in_order(log) for log in logs), key=itemgetter(0, 1)):
-        if timed[1] != previous:
-            previous = timed[1]
-            yield timed
+    for _, copies in groupby(merge(*(_in_order(log) for log in logs), key=itemgetter(0, 1)), key=itemgetter(1)):
+        yield next(copies)
 
 
 def _in_order(log: Iterable[Completed]) -> Iterator[Timed]:
@@ -83,7 +81,7 @@ class AcrossLogs:
         self._detectors = detectors
         self._host = host
         # What a finding names ended a horizon ago at most; or its answer did, and that takes less than another horizon.
-        self._span = 2 * max((rule.horizon for rule in rules), default=0)
+        self._span = sum(2 * rule.horizon for rule in rules)
         self._turn = BEFORE_ALL
         self._young: dict[str, str] = {}  # by exchange id, the host that wrote it
         self._old: dict[str, str] = {}
@@ -92,11 +90,11 @@ class AcrossLogs:
         """The findings of the next authentications. `position` in them counts these."""
         batch: list[CompletionFields] = []
         for position, (time, _, (_, host, fields)) in enumerate(completed):
-            if host is not None:
+            if host is not None and fields[6] >= time - self._span:
                 self._remember(time, fields[2], host)
             batch.append((position, *fields[1:10], time))
         findings = self._detectors(batch)
-        return [self._named(finding, completed[finding[0]][2].host) for finding in findings]
+        return [self._named(finding) for finding in findings]
 
     def _remember(self, time: int, exchange_id: str, host: str) -> None:
         if time > self._turn:
@@ -107,9 +105,8 @@ class AcrossLogs:
     def _host_of(self, exchange_id: str) -> str | None:
         return self._young.get(exchange_id) or self._old.get(exchange_id) or self._host
 
-    def _named(self, finding: Found, host: str | None) -> Found:
-        """A finding with the host of each authentication that it tells; the last of them, or the one that completed it,
-        gives it its own."""
+    def _named(self, finding: Found) -> Found:
+        """A finding with the host of each authentication that it tells. Its own is that of the one whose id it has."""
         document = orjson.loads(finding[1].encode("latin-1"))
         name = document["event"]["action"]
         fields = document["azure_mfa"][name]
@@ -117,4 +114,5 @@ class AcrossLogs:
             host = self._host_of(fields[side]["id"])
             if host is not None:
                 fields[side]["host"] = host
+        host = self._host_of(document["event"]["id"].rpartition("-")[0])
         return on_host(finding, document, None if host == self._host else host)

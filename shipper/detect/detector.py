@@ -6,6 +6,7 @@ with any other. Those wait, and `step` gets them, in their order, when one comes
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from operator import itemgetter
 from typing import Any
 
@@ -66,10 +67,15 @@ class Detectors:
         """
         return {name: host.snapshot(newest) for name, host in self._hosts.items()}
 
-    def restore(self, snapshot: Mapping[str, Any], newest: int) -> None:
-        """Go on from a snapshot."""
+    def restore(self, snapshot: Mapping[str, Any], newest: int, lasting: Mapping[str, Any] | None = None) -> None:
+        """Go on from a snapshot. One that a warm start led to also takes what `lasting` said when that was the state."""
         for name, host in self._hosts.items():
-            host.restore(snapshot[name], newest)
+            host.restore(snapshot[name], newest, None if lasting is None else lasting.get(name, {}))
+
+    def lasting(self) -> dict[str, Any]:
+        """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`). It is
+        kept on disk, so it names no user but by a digest."""
+        return {name: lasting for name, host in self._hosts.items() if (lasting := host.lasting())}
 
     @property
     def size(self) -> int:
@@ -96,6 +102,7 @@ class LocalDetector:
         self._young: dict[str, _Memory] = {}
         self._old: dict[str, _Memory] = {}
         self._under_way: set[str] = set()  # users whose states are (see `Begins`)
+        self._stepped: set[str] = set()  # users whose states may hold something lasting
         self._turn = BEFORE_ALL  # when the generations change
         self._durations: dict[int, tuple[Code, int | None]] = {}  # `Lull.of_code`, by identity of the code
         self._late = 0
@@ -150,8 +157,9 @@ class LocalDetector:
             self._old, self._young = self._young, {}
         else:  # a whole horizon without an authentication
             self._old, self._young = {}, {}
-        if self._under_way:
-            self._under_way.intersection_update(self._old | self._young)
+        for users in (self._under_way, self._stepped):
+            if users:
+                users.intersection_update(self._old | self._young)
         self._turn = newest + self._horizon
         return self._young, self._old, self._turn
 
@@ -201,6 +209,8 @@ class LocalDetector:
 
     def _known(self, key: str, state: Any) -> _Known:
         """A state, when something has been done to it."""
+        if self._detector.lasting:
+            self._stepped.add(key)
         if self._begins and self._begins.under_way(state):
             self._under_way.add(key)
             return _Known(AFTER_ALL, state)
@@ -215,17 +225,38 @@ class LocalDetector:
         self.restore(states, newest)
         return states
 
-    def restore(self, users: Mapping[str, Any], newest: int) -> None:
-        """Go on from a snapshot."""
+    def restore(self, users: Mapping[str, Any], newest: int, lasting: Mapping[str, Any] | None = None) -> None:
+        """See `Detectors.restore`."""
+        if self._detector.lasting and lasting is not None:
+            for key, state in users.items():
+                self._detector.lasting.give(state, lasting.get(_digest(key), {}))
         self._old = {}
         self._under_way.clear()
         self._young = {key: self._known(key, state) for key, state in users.items()}
         self._turn = newest + self._horizon
 
+    def lasting(self) -> dict[str, Any]:
+        """See `Detectors.lasting`."""
+        found: dict[str, Any] = {}
+        for key in list(self._stepped):
+            memory = self._young.get(key) or self._old.get(key)
+            while isinstance(memory, tuple):
+                memory = memory[8]
+            value = self._detector.lasting.of(memory.state) if self._detector.lasting and memory else {}
+            if value:
+                found[_digest(key)] = value
+            else:
+                self._stepped.discard(key)
+        return found
+
     @property
     def size(self) -> int:
         """How many users are in memory."""
         return len(self._old.keys() | self._young.keys())
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _remembered(memory: _Memory, oldest: int) -> _Memory | None:

@@ -259,6 +259,7 @@ MFA_FATIGUE = Detector(
     step=step,
     forget=forget,
     alert=alert,
+    sides=("first", "last"),
     begins=Begins(frozenset(CLASSES), _under_way),
     lull=Lull(_matters, _after, _alone_is_nothing),
     lasting=Lasting(_lasting, _outlast),

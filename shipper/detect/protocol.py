@@ -58,7 +58,7 @@ class Alert(NamedTuple):
     """What the event of a finding says beyond what all such events share.
 
     Attributes:
-        id: `event.id`.
+        id: `event.id`: the id of the authentication that the event is about, `-`, and letters of the detector's own.
         start, end: when what was found began and ended, as the log writes it; `end` is `@timestamp` too.
         duration: nanoseconds between them.
         severity: `event.severity`.

@@ -3,8 +3,10 @@
 Logs are small and full of refusals: few users, times on a grid of the boundaries, now and then a line that comes late.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -136,3 +138,64 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int) -> None:
     for chunk in lines[at:]:
         assert entries(second(chunk)) == entries(first(chunk))
     assert second.snapshot() == first.snapshot()
+
+
+def read_from_a_mark(log: Log, at: int, span: int) -> tuple[Pipeline, Pipeline]:
+    """Pipelines that have read the lines before `at`: all of them; and those behind the last mark before which all lines
+    are older than `span` nanoseconds, and then given what the first one says is lasting."""
+    file, lines, how = log_file(log.data), chunks(log.data), log.settings()
+    times = [time * US for time, _ in log.lines[:at]]
+    mark = next((number for number, time in enumerate(times) if time >= max(times) - span), 0)
+    whole, warm = Pipeline(how, Counts()), Pipeline(how, Counts())
+    for pipeline, first in ((whole, 0), (warm, mark)):
+        pipeline.open(file)
+        for chunk in lines[first:at]:
+            pipeline(chunk)
+    warm.restore(warm.snapshot(), json.loads(json.dumps(whole.lasting())))
+    return whole, warm
+
+
+@many
+@given(log=logs(), at=st.integers(0, 60))
+def test_the_state_follows_from_the_recent_past_and_what_is_lasting(log: Log, at: int) -> None:
+    whole, warm = read_from_a_mark(log, at, log.settings().warm_up)
+    assert warm.snapshot() == whole.snapshot()
+    for chunk in chunks(log.data)[at:]:
+        assert entries(warm(chunk)) == entries(whole(chunk))
+    assert warm.snapshot() == whole.snapshot()
+    assert warm.lasting() == whole.lasting()
+
+
+def refused(start: int, end: int, code: int = 129) -> list[tuple[int, str]]:
+    head = HEAD.format(thread=start, component="pfrad")
+    return [(start, f"{head}Calling pfAuthUser('bob', '', 1)"), (end, f"{head}rawCallStatus = {code}")]
+
+
+def test_the_warm_up_is_as_short_as_it_can_be() -> None:
+    """A refusal counts whose request is as long ago as `warm_up`."""
+    w, t = 4_000_000, 2_000_000
+    newest = w + 3 * t
+    log = Log((*refused(0, t), (newest, "|0|1412|4|pfsvc|Reloading configuration")), w * US, 5, t * US)
+    assert newest * US == Rule(log.window, 5, log.timeout).warm_up
+    whole, warm = read_from_a_mark(log, 3, newest * US)
+    assert warm.snapshot() == whole.snapshot()
+    whole, warm = read_from_a_mark(log, 3, (newest - 1) * US)
+    assert warm.snapshot() != whole.snapshot()
+
+
+def test_what_is_lasting_is_older_than_any_recent_past() -> None:
+    """Told long ago, and never left alone since: not again, at five refusals; and a success is the one that gives in."""
+    w, t = 10_000_000, 1_000_000
+    sparse = [time for n in range(100) for time in refused(20_000_000 + 4_000_000 * n, 20_000_000 + 4_000_000 * n)]
+    burst = [line for n in range(5) for line in refused(420_000_000 + 1000 * n, 420_000_000 + 1000 * n)]
+    head = [line for n in range(5) for line in refused(15_000_000 + n, 15_000_000 + n)]
+    success = refused(421_000_000, 421_000_000, 21)
+    log = Log((*head, *sparse, *burst, *success), w * US, 5, t * US)
+    at = len(head) + len(sparse)
+    for keeps, told in ((True, [True]), (False, [False, True])):
+        whole, warm = read_from_a_mark(log, at, log.settings().warm_up)
+        if not keeps:
+            warm.restore(warm.snapshot(), {})
+        found = [finding for chunk in chunks(log.data)[at:] for finding in findings(warm(chunk).data, "mfa_fatigue")]
+        assert [finding.fields["gave_in"] for finding in found] == told
+        assert whole.lasting() == {"mfa_fatigue": {sha256(b"bob").hexdigest()[:16]: {"pfrad": [True, []]}}}

@@ -13,7 +13,7 @@ import sys
 import time
 import tracemalloc
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -21,6 +21,7 @@ from heapq import heappop, heappush
 from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import orjson
 import pytest
@@ -391,9 +392,9 @@ def restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     class Counting(Pipeline):
-        def restore(self, snapshot: bytes, *, held: bool = True) -> None:
+        def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
             os.write(descriptor, b"r")
-            super().restore(snapshot, held=held)
+            super().restore(snapshot, lasting, held=held)
 
     monkeypatch.setattr(workers, "Pipeline", Counting)
     yield Restores(path)
