@@ -247,14 +247,17 @@ class Counts:
                 del self.shapes[rare]
         self.shapes[shape] += number
 
-    def add(self, other: "Counts") -> None:
-        """Add the counters of another worker or log to these."""
+    def add(self, other: "Counts", times: int = 1) -> None:
+        """Add the counters of another worker or log to these, as often as `times` says."""
         for name in self.__slots__:
+            more = getattr(other, name)
             if name == "shapes":
-                for shape, number in other.shapes.items():
-                    self._add_shape(shape, number)
-            else:
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+                for shape, number in more.items():
+                    self._add_shape(shape, number * times)
+            elif name in TALLIES:
+                getattr(self, name).update({key: number * times for key, number in more.items()})
+            elif more:
+                setattr(self, name, getattr(self, name) + more * times)
 
 
 Document = dict[str, Any]

@@ -159,7 +159,7 @@ class Parser:
         if time > state.newest:
             state.newest = time
         if state.merger is not None:
-            self._emit(state.merger.overdue(time))
+            self.emit(state.merger.overdue(time))
         message = message or ""
         facts = self._facts.get(message) or self._facts_of(message)
         context = self._contexts[level, pid, tid, component]
@@ -219,7 +219,7 @@ class Parser:
             self.counts.causes[reason.cause] += 1
         now = time if time is not None else self.stamps.read(self.last_time) or 0
         if self.state.merger is not None:
-            self._emit(self.state.merger.overdue(now))
+            self.emit(self.state.merger.overdue(now))
         document: Document = {
             "@timestamp": self.last_time,
             "event": {
@@ -244,9 +244,10 @@ class Parser:
             return
         event = merger.take(Event(document, "", label), time)
         if event is not None:
-            self._emit((event,))
+            self.emit((event,))
 
-    def _emit(self, events: Iterable[Event]) -> None:
+    def emit(self, events: Iterable[Event]) -> None:
+        """Give out events that were held back."""
         for event in events:
             self.texts.append(event.text)
             self.labels.append(event.label)
