@@ -121,7 +121,8 @@ def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Exp
         if export is None:
             break
         if export is not UNDECIDED:
-            return export._replace(start=len(text[: export.start].encode(encoding, errors))), beginning
+            columns = tuple(name.encode(encoding, errors).decode(encoding, "replace") for name in export.columns)
+            return export._replace(start=len(text[: export.start].encode(encoding, errors)), columns=columns), beginning
     return None, beginning
 
 
