@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +118,46 @@ def test_a_zone_that_is_none_is_refused(zone: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(content("event-viewer-csv"))
     with pytest.raises(UsageError, match="--local-zone: the zone"):
         command.main(["parse", "--local-zone", zone, str(tmp_path / "a.csv")], standalone_mode=False)
+
+
+LINES = [
+    "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('CONTOSO\\pnigam', '', 1)",
+    "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|authResult = 1",
+    "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21",
+]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda line: {"@timestamp": "2026-01-01T00:00:00.000Z", "message": line, "host": {"name": "mfa01"}},
+        lambda line: {
+            "EventReceivedTime": "2026-01-01 00:00:00",
+            "SourceModuleType": "im_file",
+            "Hostname": "mfa01",
+            "Message": line,
+        },
+        lambda line: {
+            "TimeCreated": "/Date(1700000000000)/",
+            "MachineName": "mfa01",
+            "ProviderName": "Collector",
+            "Message": line,
+        },
+    ],
+    ids=["filebeat", "nxlog", "windows"],
+)
+def test_lines_of_a_log_in_records_are_those_lines(record: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
+    plain, _ = parsed(tmp_path, "plain", "".join(f"{line}\n" for line in LINES).encode(), ("--host", "mfa01"))
+    array, counts = parsed(tmp_path, "array", json.dumps([record(line) for line in LINES], indent=4).encode())
+    assert alike(array) == alike(plain)
+    assert counts.unparsed == 0
+
+
+def test_an_export_may_come_through_a_pipe(tmp_path: Path) -> None:
+    data = content("powershell-5-pretty")
+    (tmp_path / "a.json").write_bytes(data)
+    arguments = [sys.executable, "-m", "shipper", "parse", "-q", "--deterministic"]
+    piped = subprocess.run([*arguments, "-"], input=data, capture_output=True, check=True, timeout=60)
+    named = subprocess.run([*arguments, "a.json"], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+    assert piped.stdout == named.stdout.replace(b'"file":{"path":"a.json"},', b"")
+    assert piped.stdout.count(b"\n") == len(EVENTS) + 1
