@@ -85,7 +85,7 @@ class FastParser:
             if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
                 return general(chunk)
             data = data.replace(b"\r\n", b"\n")
-        if chunk.cut or general.file.encoding != "utf-8" or self._crowded(data):
+        if chunk.cut or chunk.records is not None or general.file.encoding != "utf-8" or self._crowded(data):
             return general(chunk)
         events = None if _BEGINS(data) else self._wrapped(chunk, data) or self._syslog(chunk, data)
         if events is not None:

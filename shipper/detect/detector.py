@@ -142,10 +142,10 @@ class LocalDetector:
         under_way = self._under_way
         for completion in completions:
             user = completion[1]
-            if completion[8].status_class in classes or (under_way and user is not None and user[3] in under_way):
+            if completion[8].status_class in classes or (under_way and user and user[3] in under_way):
                 yield completion
-            elif completion[6] is not completion[10] and completion[6] < completion[10] - self._horizon and user is not None:
-                self._late += 1
+            elif completion[6] is not completion[10] and completion[6] < completion[10] - self._horizon:
+                self._late += user is not None
 
     def take_late(self) -> int:
         """How many authentications took no part since the last call: when they came, event time was a horizon further."""
