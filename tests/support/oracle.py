@@ -23,7 +23,7 @@ What the contract leaves open, and what is taken here:
 import csv
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +146,10 @@ def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | 
         exchange.outcome = {1: "success", 0: "failure"}.get(exchange.verdict, "unknown")
 
 
+Completion = tuple[int, Exchange, int]
+"""An authentication with the index of the line that completes it, and the newest event time by then."""
+
+
 def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = False) -> Found:
     """The findings of one source, and the sums.
 
@@ -155,11 +159,16 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
         timeout: `exchange_timeout`, nanoseconds.
         retries: `include_retries`.
     """
+    return find_among(completions(files, timeout), window=window, timeout=timeout, retries=retries)
+
+
+def find_among(completed_in_order: Iterable[Completion], *, window: int, timeout: int, retries: bool = False) -> Found:
+    """The findings among authentications, in the order in which they complete."""
     horizon = window + HORIZON_TIMEOUTS * timeout
     known: list[Exchange] = []  # complete exchanges that are no answers, in the order in which they were completed
     busy: list[Exchange] = []  # those that ended with 101
     found = Found()
-    for index, completed, newest in completions(files, timeout):
+    for index, completed, newest in completed_in_order:
         if completed.end < newest - horizon:
             found.late += 1
             continue
@@ -174,11 +183,16 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
 
 def find_fatigue(files: Sequence[bytes], *, window: int, count: int, timeout: int) -> Found:
     """The findings of `mfa_fatigue` in one source; see `find`."""
+    return find_fatigue_among(completions(files, timeout), window=window, count=count, timeout=timeout)
+
+
+def find_fatigue_among(completed_in_order: Iterable[Completion], *, window: int, count: int, timeout: int) -> Found:
+    """The findings of `mfa_fatigue` among authentications, in the order in which they complete."""
     horizon = window + FATIGUE_TIMEOUTS * timeout
     refusals: list[Exchange] = []  # of all users, without those before their user gave in
     told: set[tuple[UserKey | None, str]] = set()
     found = Found()
-    for index, prompt, newest in completions(files, timeout):
+    for index, prompt, newest in completed_in_order:
         if prompt.end < newest - horizon:
             found.late += 1
             continue
@@ -225,7 +239,7 @@ def describe_fatigue(prompt: Exchange, refusals: list[Exchange], window: int, *,
     }
 
 
-def completions(files: Sequence[bytes], timeout: int) -> Iterator[tuple[int, Exchange, int]]:
+def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
     """The authentications of known users, each with the index of the line that completes it (over all files), and the newest
     event time by then."""
     open_exchanges: dict[tuple[str, int, int], Exchange] = {}
