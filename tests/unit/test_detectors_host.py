@@ -1,6 +1,7 @@
 """Several detectors in one host, what they count together, and the parameters that they get."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, cast
 
 import orjson
@@ -264,14 +265,16 @@ def test_what_is_lasting_is_that_of_users_who_were_told_or_gave_in() -> None:
     refuse(100, 101)  # compared, and not enough
     assert host.lasting() == {}
     refuse(102)
-    [slates] = host.lasting()["mfa_fatigue"].values()
-    assert slates == {"pfrad": [True, []]}
+    assert host.lasting() == {"mfa_fatigue": {sha256(b"contoso\\bob").hexdigest()[:16]: {"pfrad": [True, []]}}}
     host([completion(103, 103, 103, 103)])
     [slates] = host.lasting()["mfa_fatigue"].values()
     assert slates == {"pfrad": [False, ["id-100", "id-101", "id-102"]]}
     refuse(120)  # waits on what is known
     assert [*host.lasting()["mfa_fatigue"].values()] == [slates]
-    refuse(145)  # more than a horizon after what was known
+    ann = User("ann", None, None, "ann")
+    host([(0, ann, "id-a", "pfrad", 122, "", 122, "", REFUSED, False, 122)])  # the next generation
+    assert [*host.lasting()["mfa_fatigue"].values()] == [slates]
+    refuse(140)  # waits, and what was known is forgotten
     assert host.lasting() == {}
 
 
