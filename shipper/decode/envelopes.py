@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
+from shipper.memo import Memo
 from shipper.times import to_utc
 
 Path = tuple[str, ...]
 PARTS = ("time", "computer", "provider", "process", "thread", "level", "message")
 HEADER_PARTS = 2  # the time and another part at least: what makes the first line of a CSV a header
 _LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info"}
+_FEW_KEYS = 64  # of a record; those of one with more are not remembered
 _KEY, _KEYS = 40, 8  # characters of a key, and keys, that a sentence quotes
 _SHOWN = 40  # characters of a time that a sentence quotes
 
@@ -60,16 +62,18 @@ class Envelopes:
     """
 
     def __init__(self, exporters: Sequence[Exporter], zone: tzinfo | None = None) -> None:
-        self.exporters = tuple(exporters)
+        self.exporters = every = tuple(exporters)
         self.zone = zone
+        # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
+        self._likely: Memo[tuple[str, ...], tuple[Exporter, ...]] = Memo(lambda keys: _likely(every, keys), 256)
 
-    def event(self, document: Mapping[str, Any], zone: tzinfo | None = None) -> WindowsEvent | None:
+    def event(self, document: Mapping[str, Any]) -> WindowsEvent | None:
         """The event in the keys of a record; None if it is one of no exporter, or its time is none."""
-        exporter = self.exporter(document)
-        if exporter is None:
+        best = self._best(document)
+        if best is None:
             return None
-        found = _found(exporter, document)
-        stamp = stamp_of(found["time"], exporter.zone or zone or self.zone)
+        exporter, found = best
+        stamp = stamp_of(found["time"], exporter.zone or self.zone)
         if stamp is None:
             return None
         name = text_of(found.get("level"))
@@ -79,15 +83,23 @@ class Envelopes:
 
     def exporter(self, document: Mapping[str, Any]) -> Exporter | None:
         """The exporter that wrote a record with these keys; None if no one did."""
-        best: Exporter | None = None
-        most = 0
-        for exporter in self.exporters:
+        best = self._best(document)
+        return None if best is None else best[0]
+
+    def _best(self, document: Mapping[str, Any]) -> tuple[Exporter, dict[str, Any]] | None:
+        """The exporter that wrote a record, and the parts of the event in it."""
+        best: tuple[Exporter, dict[str, Any]] | None = None
+        for exporter in self._likely_for(document):
             if any(_at(path, document) is None for path in exporter.needs):
                 continue
             found = _found(exporter, document)
-            if "time" in found and ("message" in found or "provider" in found) and len(found) > most:
-                best, most = exporter, len(found)
+            if "time" in found and ("message" in found or "provider" in found) and (best is None or len(found) > len(best[1])):
+                best = exporter, found
         return best
+
+    def _likely_for(self, document: Mapping[str, Any]) -> tuple[Exporter, ...]:
+        keys = tuple(document)
+        return self._likely[keys] if len(keys) <= _FEW_KEYS else _likely(self.exporters, keys)
 
     def message(self, document: Mapping[str, Any]) -> tuple[str, str | None]:
         """The message in a record of any exporter, and the computer's name; empty where there is none."""
@@ -108,7 +120,7 @@ class Envelopes:
 
     def inside(self, document: Mapping[str, Any]) -> tuple[str, str | None] | None:
         """A text in a record that is an event or a line in another form, and the time beside it; None if there is none."""
-        for exporter in self.exporters:
+        for exporter in self._likely_for(document):
             value = _first(exporter.inside, document)
             if isinstance(value, str):
                 return value, stamp_of(_first(exporter.parts["time"], document), exporter.zone or self.zone)
@@ -119,9 +131,9 @@ class Envelopes:
 
         `kind` says what the record is, such as `JSON object`; it begins with the form that the table names.
         """
-        exporter = self.exporter(document)
-        if exporter is not None:
-            time = text_of(_found(exporter, document)["time"]) or ""
+        best = self._best(document)
+        if best is not None:
+            time = text_of(best[1]["time"]) or ""
             shown = time if len(time) <= _SHOWN else time[:_SHOWN] + "…"
             if _local(time) is not None:
                 return f"the time {shown} of this {kind} names no zone: see --local-zone (pipeline.local_zone)", "zone"
@@ -134,6 +146,11 @@ class Envelopes:
             return f"this {kind} is no Windows event: {wanted} missing or empty; its keys: {keys}", "text"
         wanted = _names([exporter.parts["time"][-1] for exporter in candidates])
         return f"this {kind} is no Windows event of a known exporter: no time ({wanted}); its keys: {keys}", "time"
+
+
+def _likely(exporters: Sequence[Exporter], keys: Sequence[str]) -> tuple[Exporter, ...]:
+    """The exporters that may have written a record with these keys."""
+    return tuple(exporter for exporter in exporters if any(path[0] in keys for path in exporter.parts["time"]))
 
 
 def read_envelopes(table: Mapping[str, Any]) -> list[Exporter]:
