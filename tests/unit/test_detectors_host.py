@@ -294,11 +294,29 @@ def test_what_is_lasting_goes_into_states_from_the_recent_past() -> None:
         assert (state["pfrad"]["told"], len(state["pfrad"]["refusals"])) == (False, 2)
 
 
+def refused(*ends: int) -> list[CompletionFields]:
+    """Refusals in this order."""
+    return [(*completion(n, end, end, max(ends[: n + 1]), REFUSED)[:9], False, max(ends[: n + 1])) for n, end in enumerate(ends)]
+
+
 def test_one_refusal_may_be_enough() -> None:
     host = Detectors({"mfa_fatigue": FatigueRule(5, 1, 8)}, Envelope({}), Counts())
-    ends = (100, 103, 109)
-    found = host([(*completion(n, end, end, end, REFUSED)[:9], False, end) for n, end in enumerate(ends)])
+    found = host(refused(100, 103, 109))
     assert [label[1] for _, _, label in found] == ["id-0-mf", "id-2-mf"]
+    assert orjson.loads(found[0][1])["message"].startswith("CONTOSO\\bob refused 1 prompt within 5e-09 s (1 denied). ")
+
+
+def test_a_refusal_that_ends_later_does_not_count_for_one_that_comes_late() -> None:
+    for ends, number in (((101, 100), 0), ((100, 100), 1)):
+        host = Detectors({"mfa_fatigue": FatigueRule(5, 2, 8)}, Envelope({}), Counts())
+        assert len(host(refused(*ends))) == number
+
+
+@pytest.mark.parametrize(("code", "duration"), [(REFUSED, 5), (REFUSED._replace(prompted=False), None), (APP, None)])
+def test_what_is_no_refusal_matters_to_none(code: Code, duration: int | None) -> None:
+    lull = DETECTORS["mfa_fatigue"].lull
+    assert lull is not None
+    assert lull.of_code(code, FatigueRule(5, 2, 8)) == duration
 
 
 def test_parameters_of_the_detectors_that_run() -> None:
