@@ -55,10 +55,12 @@ class Exporter(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """An exporter that may have written records with certain keys; only what can be in one of them."""
+    """An exporter that may have written records with certain keys; only what can be in one of them. Parts that one key of the
+    record itself holds are `simple`."""
 
     exporter: Exporter
     needs: tuple[Path, ...]
+    simple: tuple[tuple[str, str], ...]
     parts: tuple[tuple[str, tuple[Path, ...]], ...]
     inside: tuple[Path, ...]
 
@@ -85,10 +87,11 @@ class Envelopes:
         stamp = stamp_of(found["time"], exporter.zone or self.zone)
         if stamp is None:
             return None
-        name = text_of(found.get("level"))
+        value = found.get
+        name = text_of(value("level"))
         level = None if name is None else _LEVELS.get(name.lower(), name.lower())
-        pid, tid, provider, host = (text_of(found.get(part)) for part in ("process", "thread", "provider", "computer"))
-        return WindowsEvent(stamp, level, pid, tid, provider, found.get("message", ""), host)
+        pid, tid = text_of(value("process")), text_of(value("thread"))
+        return WindowsEvent(stamp, level, pid, tid, text_of(value("provider")), value("message", ""), text_of(value("computer")))
 
     def exporter(self, document: Mapping[str, Any]) -> Exporter | None:
         """The exporter that wrote a record with these keys; None if no one did."""
@@ -98,12 +101,16 @@ class Envelopes:
     def _best(self, document: Mapping[str, Any]) -> tuple[Exporter, dict[str, Any]] | None:
         """The exporter that wrote a record, and the parts of the event in it."""
         best: tuple[Exporter, dict[str, Any]] | None = None
-        for exporter, needs, parts, _ in self._candidates_for(document):
-            if best is not None and len(parts) <= len(best[1]):
+        for exporter, needs, simple, parts, _ in self._candidates_for(document):
+            if best is not None and len(simple) + len(parts) <= len(best[1]):
                 continue
             if needs and any(_at(path, document) is None for path in needs):
                 continue
             found = _found(parts, document)
+            for part, key in simple:
+                value = document[key]
+                if value is not None and value != "" and not isinstance(value, dict | list):
+                    found[part] = value
             if "time" in found and ("message" in found or "provider" in found) and (best is None or len(found) > len(best[1])):
                 best = exporter, found
         return best
@@ -131,7 +138,7 @@ class Envelopes:
 
     def inside(self, document: Mapping[str, Any]) -> tuple[str, str | None] | None:
         """A text in a record that is an event or a line in another form, and the time beside it; None if there is none."""
-        for exporter, _, _, inside in self._candidates_for(document):
+        for exporter, _, _, _, inside in self._candidates_for(document):
             value = _first(inside, document) if inside else None
             if isinstance(value, str):
                 return value, stamp_of(_first(exporter.parts["time"], document), exporter.zone or self.zone)
@@ -165,12 +172,14 @@ def _candidates(exporters: Sequence[Exporter], keys: Sequence[str]) -> tuple[_Ca
     def there(paths: Sequence[Path]) -> tuple[Path, ...]:
         return tuple(path for path in paths if path[0] in keys)
 
-    return tuple(
-        _Candidate(exporter, exporter.needs, parts, there(exporter.inside))
-        for exporter in exporters
-        if there(exporter.parts["time"]) and there(exporter.needs) == exporter.needs
-        if (parts := tuple((part, paths) for part in PARTS if (paths := there(exporter.parts[part]))))
-    )
+    found: list[_Candidate] = []
+    for exporter in exporters:
+        if there(exporter.parts["time"]) and there(exporter.needs) == exporter.needs:
+            parts = {part: paths for part in PARTS if (paths := there(exporter.parts[part]))}
+            simple = {part: paths[0][0] for part, paths in parts.items() if part != "message" and [*map(len, paths)] == [1]}
+            rest = tuple((part, paths) for part, paths in parts.items() if part not in simple)
+            found.append(_Candidate(exporter, exporter.needs, tuple(simple.items()), rest, there(exporter.inside)))
+    return tuple(found)
 
 
 def read_envelopes(table: Mapping[str, Any]) -> list[Exporter]:
