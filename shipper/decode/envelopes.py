@@ -55,14 +55,21 @@ class Exporter(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """An exporter that may have written records with certain keys; only what can be in one of them. Parts that one key of the
-    record itself holds are `simple`."""
+    """An exporter that may have written records with certain keys; only what can be in one of them.
+
+    `parts` have their paths, and the key that holds the part of a record in which its value is a text: None if several may.
+    """
 
     exporter: Exporter
     needs: tuple[Path, ...]
-    simple: tuple[tuple[str, str], ...]
-    parts: tuple[tuple[str, tuple[Path, ...]], ...]
-    inside: tuple[Path, ...]
+    parts: tuple[tuple[str, str | None, tuple[Path, ...]], ...]
+
+
+class _Shape(NamedTuple):
+    """What may have written the records with certain keys, and who of them may hold an event in another form."""
+
+    candidates: tuple[_Candidate, ...]
+    inside: tuple[tuple[Exporter, tuple[Path, ...]], ...]
 
 
 class Envelopes:
@@ -76,7 +83,7 @@ class Envelopes:
         self.exporters = every = tuple(exporters)
         self.zone = zone
         # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
-        self._candidates: Memo[tuple[str, ...], tuple[_Candidate, ...]] = Memo(lambda keys: _candidates(every, keys), 256)
+        self._shapes: Memo[tuple[str, ...], _Shape] = Memo(lambda keys: _shape(every, keys), 256)
 
     def event(self, document: Mapping[str, Any]) -> WindowsEvent | None:
         """The event in the keys of a record; None if it is one of no exporter, or its time is none."""
@@ -101,23 +108,19 @@ class Envelopes:
     def _best(self, document: Mapping[str, Any]) -> tuple[Exporter, dict[str, Any]] | None:
         """The exporter that wrote a record, and the parts of the event in it."""
         best: tuple[Exporter, dict[str, Any]] | None = None
-        for exporter, needs, simple, parts, _ in self._candidates_for(document):
-            if best is not None and len(simple) + len(parts) <= len(best[1]):
+        for exporter, needs, parts in self._shape_of(document).candidates:
+            if best is not None and len(parts) <= len(best[1]):
                 continue
             if needs and any(_at(path, document) is None for path in needs):
                 continue
             found = _found(parts, document)
-            for part, key in simple:
-                value = document[key]
-                if value is not None and value != "" and not isinstance(value, dict | list):
-                    found[part] = value
             if "time" in found and ("message" in found or "provider" in found) and (best is None or len(found) > len(best[1])):
                 best = exporter, found
         return best
 
-    def _candidates_for(self, document: Mapping[str, Any]) -> tuple[_Candidate, ...]:
+    def _shape_of(self, document: Mapping[str, Any]) -> _Shape:
         keys = tuple(document)
-        return self._candidates[keys] if len(keys) <= _FEW_KEYS else _candidates(self.exporters, keys)
+        return self._shapes[keys] if len(keys) <= _FEW_KEYS else _shape(self.exporters, keys)
 
     def message(self, document: Mapping[str, Any]) -> tuple[str, str | None]:
         """The message in a record of any exporter, and the computer's name; empty where there is none."""
@@ -131,15 +134,15 @@ class Envelopes:
         """True if these are the names of columns in a CSV of one of the exporters."""
         there = dict.fromkeys(columns, "x")
         for exporter in self.exporters:
-            found = _found(exporter.parts.items(), there)
+            found = _found([(part, None, paths) for part, paths in exporter.parts.items()], there)
             if exporter.header and "time" in found and len(found) >= HEADER_PARTS:
                 return True
         return False
 
     def inside(self, document: Mapping[str, Any]) -> tuple[str, str | None] | None:
         """A text in a record that is an event or a line in another form, and the time beside it; None if there is none."""
-        for exporter, _, _, _, inside in self._candidates_for(document):
-            value = _first(inside, document) if inside else None
+        for exporter, paths in self._shape_of(document).inside:
+            value = _first(paths, document)
             if isinstance(value, str):
                 return value, stamp_of(_first(exporter.parts["time"], document), exporter.zone or self.zone)
         return None
@@ -166,20 +169,28 @@ class Envelopes:
         return f"this {kind} is no Windows event of a known exporter: no time ({wanted}); its keys: {keys}", "time"
 
 
-def _candidates(exporters: Sequence[Exporter], keys: Sequence[str]) -> tuple[_Candidate, ...]:
-    """The exporters that may have written a record with these keys."""
-
+def _shape(exporters: Sequence[Exporter], keys: Sequence[str]) -> _Shape:
     def there(paths: Sequence[Path]) -> tuple[Path, ...]:
         return tuple(path for path in paths if path[0] in keys)
 
-    found: list[_Candidate] = []
-    for exporter in exporters:
-        if there(exporter.parts["time"]) and there(exporter.needs) == exporter.needs:
-            parts = {part: paths for part in PARTS if (paths := there(exporter.parts[part]))}
-            simple = {part: paths[0][0] for part, paths in parts.items() if part != "message" and [*map(len, paths)] == [1]}
-            rest = tuple((part, paths) for part, paths in parts.items() if part not in simple)
-            found.append(_Candidate(exporter, exporter.needs, tuple(simple.items()), rest, there(exporter.inside)))
-    return tuple(found)
+    likely = [exporter for exporter in exporters if there(exporter.parts["time"]) and there(exporter.needs) == exporter.needs]
+    return _Shape(
+        tuple(
+            _Candidate(
+                exporter,
+                exporter.needs,
+                tuple((part, _only_key(paths), paths) for part in PARTS if (paths := there(exporter.parts[part]))),
+            )
+            for exporter in likely
+        ),
+        tuple((exporter, paths) for exporter in likely if (paths := there(exporter.inside))),
+    )
+
+
+def _only_key(paths: Sequence[Path]) -> str | None:
+    """The key that holds a part if its value is a text: then no path goes on below it."""
+    key = paths[0][0]
+    return key if (key,) in paths and all(path[0] == key for path in paths) else None
 
 
 def read_envelopes(table: Mapping[str, Any]) -> list[Exporter]:
@@ -206,10 +217,13 @@ def _names(paths: Sequence[Path]) -> str:
     return ", ".join(dict.fromkeys(".".join(path) for path in paths if path != ("",)))
 
 
-def _found(parts: Iterable[tuple[str, tuple[Path, ...]]], document: Mapping[str, Any]) -> dict[str, Any]:
+def _found(parts: Iterable[tuple[str, str | None, tuple[Path, ...]]], document: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of an event that a record has, by the names of the table."""
     found: dict[str, Any] = {}
-    for part, paths in parts:
+    for part, key, paths in parts:
+        if key is not None and (text := document[key]).__class__ is str and text and not text.isspace():
+            found[part] = text
+            continue
         value = _first(paths, document) if part != "message" else _message(paths, document)
         if value is not None and value != "":
             found[part] = value
@@ -263,12 +277,12 @@ def stamp_of(time: Any, zone: tzinfo | None = None) -> str | None:
     """A time as an exporter writes it, in the form of the log; None if it is none, or names no zone and `zone` is None."""
     if not isinstance(time, str):
         return None
-    milliseconds_date = _DATE.fullmatch(time)
-    if milliseconds_date is not None:
-        return _of_milliseconds(int(milliseconds_date[1]))
     stamp = to_utc(time)
     if stamp is not None:
         return stamp
+    milliseconds_date = _DATE.fullmatch(time)
+    if milliseconds_date is not None:
+        return _of_milliseconds(int(milliseconds_date[1]))
     zoned = _ZONED.fullmatch(time)
     if zoned is not None:
         return to_utc(f"{zoned[1]}T{zoned[2]}{zoned[3]}:{zoned[4]}")
