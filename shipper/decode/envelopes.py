@@ -4,8 +4,9 @@ The table is `schemas/envelopes.toml`, which says what its entries mean.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from shipper.memo import Memo
@@ -79,11 +80,17 @@ class Envelopes:
         zone: of times that name none; None: they are no times.
     """
 
-    def __init__(self, exporters: Sequence[Exporter], zone: tzinfo | None = None) -> None:
-        self.exporters = every = tuple(exporters)
+    def __init__(self, read: Callable[[], Sequence[Exporter]], zone: tzinfo | None = None) -> None:
+        """`read` gives the exporters; it is called once somebody asks for them, which a plain log never does."""
+        self._read = read
         self.zone = zone
         # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
-        self._shapes: Memo[tuple[str, ...], _Shape] = Memo(lambda keys: _shape(every, keys), 256)
+        self._shapes: Memo[tuple[str, ...], _Shape] = Memo(lambda keys: _shape(self.exporters, keys), 256)
+
+    @cached_property
+    def exporters(self) -> tuple[Exporter, ...]:
+        """All that the table names."""
+        return tuple(self._read())
 
     def event(self, document: Mapping[str, Any]) -> WindowsEvent | None:
         """The event in the keys of a record; None if it is one of no exporter, or its time is none."""
