@@ -195,6 +195,7 @@ class Counts:
         findings: of all detectors.
         out_of_order: orphans so much older than the newest line that no request was kept for them.
         masked: events without a user whose texts were masked, because pseudonyms are wanted.
+        backwards: records of exports that are older than the record before them.
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
         detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
@@ -223,6 +224,7 @@ class Counts:
     too_long: int = 0
     late: int = 0
     out_of_order: int = 0
+    backwards: int = 0
     unknown_messages: int = 0
     masked: int = 0
     classes: Counter[str] = field(default_factory=Counter)

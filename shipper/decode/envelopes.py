@@ -4,16 +4,18 @@ The table is `schemas/envelopes.toml`, which says what its entries mean.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
+from shipper.memo import Memo
 from shipper.times import to_utc
 
 Path = tuple[str, ...]
 PARTS = ("time", "computer", "provider", "process", "thread", "level", "message")
 HEADER_PARTS = 2  # the time and another part at least: what makes the first line of a CSV a header
 _LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info"}
+_FEW_KEYS = 64  # of a record; those of one with more are not remembered
 _KEY, _KEYS = 40, 8  # characters of a key, and keys, that a sentence quotes
 _SHOWN = 40  # characters of a time that a sentence quotes
 
@@ -52,6 +54,15 @@ class Exporter(NamedTuple):
     header: bool
 
 
+class _Candidate(NamedTuple):
+    """An exporter that may have written records with certain keys; only what can be in one of them."""
+
+    exporter: Exporter
+    needs: tuple[Path, ...]
+    parts: tuple[tuple[str, tuple[Path, ...]], ...]
+    inside: tuple[Path, ...]
+
+
 class Envelopes:
     """The table of exporters.
 
@@ -60,16 +71,18 @@ class Envelopes:
     """
 
     def __init__(self, exporters: Sequence[Exporter], zone: tzinfo | None = None) -> None:
-        self.exporters = tuple(exporters)
+        self.exporters = every = tuple(exporters)
         self.zone = zone
+        # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
+        self._candidates: Memo[tuple[str, ...], tuple[_Candidate, ...]] = Memo(lambda keys: _candidates(every, keys), 256)
 
-    def event(self, document: Mapping[str, Any], zone: tzinfo | None = None) -> WindowsEvent | None:
+    def event(self, document: Mapping[str, Any]) -> WindowsEvent | None:
         """The event in the keys of a record; None if it is one of no exporter, or its time is none."""
-        exporter = self.exporter(document)
-        if exporter is None:
+        best = self._best(document)
+        if best is None:
             return None
-        found = _found(exporter, document)
-        stamp = stamp_of(found["time"], exporter.zone or zone or self.zone)
+        exporter, found = best
+        stamp = stamp_of(found["time"], exporter.zone or self.zone)
         if stamp is None:
             return None
         name = text_of(found.get("level"))
@@ -79,15 +92,25 @@ class Envelopes:
 
     def exporter(self, document: Mapping[str, Any]) -> Exporter | None:
         """The exporter that wrote a record with these keys; None if no one did."""
-        best: Exporter | None = None
-        most = 0
-        for exporter in self.exporters:
-            if any(_at(path, document) is None for path in exporter.needs):
+        best = self._best(document)
+        return None if best is None else best[0]
+
+    def _best(self, document: Mapping[str, Any]) -> tuple[Exporter, dict[str, Any]] | None:
+        """The exporter that wrote a record, and the parts of the event in it."""
+        best: tuple[Exporter, dict[str, Any]] | None = None
+        for exporter, needs, parts, _ in self._candidates_for(document):
+            if best is not None and len(parts) <= len(best[1]):
                 continue
-            found = _found(exporter, document)
-            if "time" in found and ("message" in found or "provider" in found) and len(found) > most:
-                best, most = exporter, len(found)
+            if needs and any(_at(path, document) is None for path in needs):
+                continue
+            found = _found(parts, document)
+            if "time" in found and ("message" in found or "provider" in found) and (best is None or len(found) > len(best[1])):
+                best = exporter, found
         return best
+
+    def _candidates_for(self, document: Mapping[str, Any]) -> tuple[_Candidate, ...]:
+        keys = tuple(document)
+        return self._candidates[keys] if len(keys) <= _FEW_KEYS else _candidates(self.exporters, keys)
 
     def message(self, document: Mapping[str, Any]) -> tuple[str, str | None]:
         """The message in a record of any exporter, and the computer's name; empty where there is none."""
@@ -101,15 +124,15 @@ class Envelopes:
         """True if these are the names of columns in a CSV of one of the exporters."""
         there = dict.fromkeys(columns, "x")
         for exporter in self.exporters:
-            found = _found(exporter, there)
+            found = _found(exporter.parts.items(), there)
             if exporter.header and "time" in found and len(found) >= HEADER_PARTS:
                 return True
         return False
 
     def inside(self, document: Mapping[str, Any]) -> tuple[str, str | None] | None:
         """A text in a record that is an event or a line in another form, and the time beside it; None if there is none."""
-        for exporter in self.exporters:
-            value = _first(exporter.inside, document)
+        for exporter, _, _, inside in self._candidates_for(document):
+            value = _first(inside, document) if inside else None
             if isinstance(value, str):
                 return value, stamp_of(_first(exporter.parts["time"], document), exporter.zone or self.zone)
         return None
@@ -119,9 +142,9 @@ class Envelopes:
 
         `kind` says what the record is, such as `JSON object`; it begins with the form that the table names.
         """
-        exporter = self.exporter(document)
-        if exporter is not None:
-            time = text_of(_found(exporter, document)["time"]) or ""
+        best = self._best(document)
+        if best is not None:
+            time = text_of(best[1]["time"]) or ""
             shown = time if len(time) <= _SHOWN else time[:_SHOWN] + "…"
             if _local(time) is not None:
                 return f"the time {shown} of this {kind} names no zone: see --local-zone (pipeline.local_zone)", "zone"
@@ -134,6 +157,20 @@ class Envelopes:
             return f"this {kind} is no Windows event: {wanted} missing or empty; its keys: {keys}", "text"
         wanted = _names([exporter.parts["time"][-1] for exporter in candidates])
         return f"this {kind} is no Windows event of a known exporter: no time ({wanted}); its keys: {keys}", "time"
+
+
+def _candidates(exporters: Sequence[Exporter], keys: Sequence[str]) -> tuple[_Candidate, ...]:
+    """The exporters that may have written a record with these keys."""
+
+    def there(paths: Sequence[Path]) -> tuple[Path, ...]:
+        return tuple(path for path in paths if path[0] in keys)
+
+    return tuple(
+        _Candidate(exporter, exporter.needs, parts, there(exporter.inside))
+        for exporter in exporters
+        if there(exporter.parts["time"]) and there(exporter.needs) == exporter.needs
+        if (parts := tuple((part, paths) for part in PARTS if (paths := there(exporter.parts[part]))))
+    )
 
 
 def read_envelopes(table: Mapping[str, Any]) -> list[Exporter]:
@@ -160,10 +197,10 @@ def _names(paths: Sequence[Path]) -> str:
     return ", ".join(dict.fromkeys(".".join(path) for path in paths if path != ("",)))
 
 
-def _found(exporter: Exporter, document: Mapping[str, Any]) -> dict[str, Any]:
+def _found(parts: Iterable[tuple[str, tuple[Path, ...]]], document: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of an event that a record has, by the names of the table."""
     found: dict[str, Any] = {}
-    for part, paths in exporter.parts.items():
+    for part, paths in parts:
         value = _first(paths, document) if part != "message" else _message(paths, document)
         if value is not None and value != "":
             found[part] = value
@@ -181,15 +218,18 @@ def _first(paths: Sequence[Path], document: Mapping[str, Any]) -> Any:
 
 def _message(paths: Sequence[Path], document: Mapping[str, Any]) -> str:
     for path in paths:
-        text = " ".join(_texts(_at(path, document)))
+        value = _at(path, document)
+        text = value if isinstance(value, str) else " ".join(_texts(value))
         if text.strip():
             return text
     return ""
 
 
 def _at(path: Path, document: Mapping[str, Any]) -> Any:
-    value: Any = document
-    for key in path:
+    value = document.get(path[0])
+    if len(path) == 1:
+        return value
+    for key in path[1:]:
         if not isinstance(value, dict):
             return None
         value = value.get(key)

@@ -24,7 +24,18 @@ LINE_KEYS = (
     "Message",  # NXLog
     "MESSAGE",  # journalctl -o json, syslog-ng
 )
-HOST_KEYS = ("host.name", "host", "hostname", "Hostname", "_HOSTNAME", "HOST", "agent.hostname", "beat.hostname")
+HOST_KEYS = (
+    "winlog.computer_name",
+    "MachineName",
+    "host.name",
+    "host",
+    "hostname",
+    "Hostname",
+    "_HOSTNAME",
+    "HOST",
+    "agent.hostname",
+    "beat.hostname",
+)
 _HOST_NAMES = tuple(key.partition(".")[::2] for key in HOST_KEYS)
 # A record that has these, or whose text begins so, is that of a Windows event, and its text no line of a log.
 _EVENT_KEYS, _EVENT_TEXT = frozenset({"Message", "winlog"}), "NPS Extension"

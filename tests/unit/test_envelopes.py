@@ -200,3 +200,19 @@ def test_what_stands_between_records() -> None:
 )
 def test_headers(columns: tuple[str, ...], known: bool) -> None:
     assert TABLE.is_header(columns) == known
+
+
+def test_records_with_many_keys_are_read_and_not_remembered() -> None:
+    many = ",".join(f'"k{n}":{n}' for n in range(100))
+    event = read(f'{{"TimeCreated":"2019-10-17T20:48:37Z","Message":"x",{many}}}')
+    assert event is not None
+    assert event.message == "x"
+
+
+def test_the_message_of_a_record_whose_time_is_none() -> None:
+    reader = EventReader(TABLE, CSV)
+    assert reader.message("x,soon,AuthZ,text") == ("text", None)
+    assert EventReader(TABLE).message('{"MachineName":"nps01","Message":"text"}') == ("text", "nps01")
+    assert EventReader(TABLE).message('{"a":1}') == ("", None)
+    assert EventReader(TABLE).message("no record") == ("", None)
+    assert EventReader(TABLE).message("{" + " " * 300_000) == ("", None)
