@@ -105,7 +105,7 @@ def test_both_paths_agree_on_results(
     name: str, head: str, limit: int, per_exchange: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(templates, "LIMIT", limit)
-    monkeypatch.setattr(syslog_results, "SENDERS", 4)
+    monkeypatch.setattr(syslog_results, "FOUND", 4)
     lines = [sent(line, 0, head) for line in LOGS[name]]
     both(lines, per_exchange=per_exchange)
     both([re.sub(r"[0-9a-f-]{36}\|", "", line) for line in lines], Options(False), per_exchange=per_exchange)
