@@ -168,14 +168,16 @@ class Pipeline:
         }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, snapshot: bytes) -> None:
-        """Go on from a snapshot; call `open` first, for the file that comes next."""
+    def restore(self, snapshot: bytes, *, held: bool = True) -> None:
+        """Go on from a snapshot; call `open` first, for the file that comes next. Without what is `held` back if another
+        pipeline goes on from there as well: each event comes out once.
+        """
         state: Mapping[str, Any] = json.loads(snapshot)
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.restore(state["open"])
         self._detectors.restore(state["detectors"], state["newest"])
-        if self.state.merger:
+        if self.state.merger and held:
             self.state.merger.restore(state["held"])
 
     @property

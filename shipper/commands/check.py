@@ -80,18 +80,15 @@ def _target(config: Config) -> str:
 
 
 def connect(config: Config) -> None:
-    """Reach the output.
+    """Reach the output; nothing is created there, and a shipper that runs keeps its place.
 
     Raises:
         RunError: it cannot be reached, or would not accept events; says why.
     """
     sink = build_sink(config)
     try:
-        sink.open()
         reason = sink.verify()
     except SinkDown as error:
         reason = str(error)
-    finally:
-        sink.abandon()
     if reason:
         raise RunError(f"{config.output.type}: {reason}")

@@ -63,8 +63,7 @@ def settings_of(options: ParseOptions) -> Settings:
     Raises:
         UsageError: patterns, code table, time zone or filters are wrong.
     """
-    year, zone = options.syslog_year, options.syslog_zone
-    syslog = None if year is None else syslog_time(year, zone, "--syslog-year")
+    syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
     library = load(options.pattern_dirs, options.status_codes, syslog=syslog)
     return settings(
         library,

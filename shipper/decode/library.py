@@ -159,11 +159,11 @@ def _check_captures(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -
             raise pattern.definition.error(f"{pattern.name} captures @timestamp; only a {LINE} pattern can")
 
 
-def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
-    """A reader of RFC 3164 time stamps.
+def syslog_time(year: str | None, zone: str, option: str) -> SyslogTime:
+    """A reader of the local times that syslog programs write.
 
     Args:
-        year: `YYYY`, or `YYYY-MM` for the twelve months from there.
+        year: `YYYY`, or `YYYY-MM` for the twelve months from there; None: those without a year are not read.
         zone: `Europe/Berlin` or `+01:00`.
         option: what the user calls these settings, for errors.
 
@@ -171,7 +171,7 @@ def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
         UsageError: year or zone is malformed, or this machine does not know the zone.
     """
     try:
-        first = date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
+        first = None if year is None else date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
     except ValueError:
         raise UsageError(f"{option}: the year {year!r} must be YYYY, or YYYY-MM for the twelve months from there") from None
     if zone[:1] in ("+", "-"):
@@ -201,7 +201,7 @@ def load(
         pattern_dirs: directories of further *.grok files. Their patterns are tried first, and replace built-in
             ones of the same name.
         status_codes: a CSV file with rows that are added to the code table or replace rows of it.
-        syslog: reads RFC 3164 time stamps; without it, a line of that form has no time and stays unparsed.
+        syslog: reads the local times of syslog programs; without it they are UTC, and those without a year are not read.
         every_block: also compile building blocks that no pattern uses, to find their errors.
 
     Raises:
@@ -209,7 +209,7 @@ def load(
         UsageError: a directory or a file cannot be read.
     """
     known = KnownFields(read_schema("event.schema.json"))
-    types = TYPES | {"syslog": syslog or (lambda text: None)}
+    types = TYPES | {"syslog": syslog or SyslogTime()}
     by_name: dict[str, Definition] = {}
     for directory in (*pattern_dirs, data_dir("patterns")):
         for definition in load_definitions(directory):

@@ -1,14 +1,15 @@
 """The forms of a line: how each is split into its head and its message. Pure."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset, is_known
 from shipper.decode.facts import Facts, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import WindowsEvent, read_event
+from shipper.decode.wrappers import Inner, unwrap
 from shipper.model import Document
 
 STANDARD = (
@@ -20,6 +21,7 @@ STANDARD = (
     "azure_mfa.request.id",
     "message",
 )
+HOST, SYSLOG_HOST = HOSTS = "host.name", "log.syslog.hostname"
 
 
 class LinePattern:
@@ -31,6 +33,7 @@ class LinePattern:
             (pattern.regex.groupindex[group], field, convert) for group, field, convert in pattern.fields if field not in STANDARD
         ]
         self.has_extra = bool(self._others)
+        self.is_syslog = SYSLOG_HOST in names
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
         self.find = pattern.regex.fullmatch
         self.standard = _pick(pattern, names)
@@ -71,6 +74,46 @@ class WindowsLine:
         return (("host.name", event.host),) if event.host else ()
 
 
+class Wrapped(NamedTuple):
+    """A line of the form `form` inside another: what that form found, and what stood around it."""
+
+    form: "LineForm"
+    found: Any
+    inner: Inner
+
+
+class WrappedLine:
+    """Lines of other forms inside a record of Docker or of another shipper, or behind a prefix or head that is not theirs."""
+
+    has_extra = True
+    stamp: Convert | None = None
+
+    def __init__(self, forms: "Sequence[LineForm]", *, strictly: bool) -> None:
+        """`forms` are those that can stand inside; `strictly` as for `unwrap`."""
+        self._forms = forms
+        self._strictly = strictly
+
+    def find(self, line: str) -> Wrapped | None:
+        """What is in a line; None if nothing is around it, or nothing of a known form is in it."""
+        inner = unwrap(line, strictly=self._strictly)
+        if inner is None:
+            return None
+        found = ((form, form.find(inner.text)) for form in self._forms)
+        return next((Wrapped(form, match, inner) for form, match in found if match is not None), None)
+
+    def standard(self, wrapped: Wrapped) -> tuple[str | None, ...]:
+        """The texts of the inner line in the order of `STANDARD`, its time stamp in the log's own form."""
+        stamp, *others = wrapped.form.standard(wrapped.found)
+        return (stamp if stamp is None or wrapped.form.stamp is None else wrapped.form.stamp(stamp), *others)
+
+    def others(self, wrapped: Wrapped) -> tuple[tuple[str, Any], ...]:
+        """The other fields of the inner line, and the host of what is around it unless the inner line names its own."""
+        inner = wrapped.inner
+        fields = dict(wrapped.form.others(wrapped.found)) if wrapped.form.has_extra else {}
+        around = {SYSLOG_HOST: inner.hostname, HOST: inner.host if fields.keys().isdisjoint(HOSTS) else None}
+        return tuple(({name: value for name, value in around.items() if value is not None} | fields).items())
+
+
 class LineForm(Protocol):
     """One form of line.
 
@@ -96,8 +139,30 @@ class LineForm(Protocol):
 
 
 def line_patterns_of(patterns: Iterable[Pattern]) -> list[LineForm]:
-    """All forms of a line in the order in which they are tried: LINE_ patterns, then Windows events."""
-    return [*map(LinePattern, patterns), WindowsLine()]
+    """All forms of a line in the order in which they are tried.
+
+    LINE_ patterns come first, then Windows events. A whole line behind a syslog head is looked for before the patterns
+    that take it for a message, and one in a record whose text looks like no line of a log where all else has failed.
+    """
+    plain: list[LineForm] = [*map(LinePattern, patterns), WindowsLine()]
+    before = next(n for n, form in enumerate(plain) if not isinstance(form, LinePattern) or form.is_syslog)
+    return [*plain[:before], WrappedLine(plain, strictly=True), *plain[before:], WrappedLine(plain, strictly=False)]
+
+
+def inner_of(line: str, found: Any) -> Inner | None:
+    """The line inside a line that was not understood; None if it is the line itself that was not.
+
+    `found` is what a form of a line found in it, whose time stamp turned out to be none; None if no form matched.
+    """
+    if found is None:
+        return unwrap(line, strictly=False)
+    return found.inner if isinstance(found, Wrapped) else None
+
+
+def inner_line(patterns: Iterable[Pattern], line: str) -> Inner | None:
+    """What is inside a line, if a parser with these LINE_ patterns looks inside; None if it takes the line itself."""
+    found = (form.find(line) for form in line_patterns_of(patterns))
+    return inner_of(line, next((match for match in found if match is not None), None))
 
 
 def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:

@@ -31,14 +31,20 @@ class Reason(NamedTuple):
     cause: str | None = None
 
 
-def why_unparsed(text: str, time: int | None, *, matched: bool = False) -> Reason:
+def why_unparsed(text: str, time: int | None, *, matched: bool = False, place: str = "") -> Reason:
     """The reason why a line was not understood.
 
     Args:
-        text: the line.
+        text: the line, without what is wrapped around it.
         time: its text before the first `|` in nanoseconds since 1970, None if that names no real instant.
         matched: a pattern matched the line, but its time stamp names no real instant.
+        place: where in a wrapper the line stands (see `Inner`); empty if nothing is around it.
     """
+    reason = _why(text, time, matched=matched)
+    return Reason(f"{place}: {reason.text}", reason.cause) if place else reason
+
+
+def _why(text: str, time: int | None, *, matched: bool) -> Reason:
     stamp = text.partition("|")[0]
     if not text:
         return Reason("the line is empty")
@@ -67,6 +73,8 @@ def _of_another_form(text: str) -> Reason:
     clock = _OTHER_CLOCK.match(text)
     if clock is not None:
         stamp, zone = clock.groups()
+        if zone is not None and stamp[10] == "T" and text[clock.end() :].startswith(" "):
+            return Reason(f"behind the time stamp {stamp}{zone}, a | or HOST TAG: MESSAGE was expected")
         if zone is None:
             return Reason(
                 f"the time stamp {stamp} names no zone; MFA Server writes UTC, such as 2017-02-14T02:57:19.234778Z", "local_time"

@@ -10,13 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from shipper.deliver.sink import Batch, Receipt, Refusal, Sink, SinkDown, TransactionRefused
+from shipper.deliver.sink import BATCH_KEY, Batch, Receipt, Refusal, Sink, SinkDown, TransactionRefused
 from shipper.model import Block
 from shipper.times import SECOND
 
 FIRST_PAUSE = SECOND // 4
 LONGEST_PAUSE = 30 * SECOND
-BATCH_KEY = b"batch"  # among the places of a transaction: the number of its last batch
 
 
 class DeadLetters(Protocol):

@@ -73,7 +73,15 @@ class FileSink:
             self._size = end
 
     def verify(self) -> str | None:
-        return None  # `open` has tried
+        path = self._options.path
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder):
+            return f"cannot open {path}: there is no folder {folder}"
+        if os.path.isdir(path):
+            return f"cannot open {path}: it is a folder"
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            return f"cannot open {path}: permission denied"
+        return None
 
     def send(self, batch: Batch) -> None:
         """Append.

@@ -16,6 +16,8 @@ from typing import NamedTuple, Protocol
 
 from shipper.model import Block, Label
 
+BATCH_KEY = b"batch"  # among the places of a transaction: RUN:NUMBER of its last batch
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -145,7 +147,9 @@ class Sink(Protocol):
         """
 
     def verify(self) -> str | None:
-        """Call after `open`. Returns the reason the sink would reject events, if it can tell without receiving any.
+        """Without `open`: the reason the sink would reject events, if it can tell without receiving any.
+
+        It takes nothing over from a shipper that runs.
 
         Raises:
             SinkDown: not reachable now.

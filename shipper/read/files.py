@@ -4,6 +4,7 @@ Memory is bounded by the read size and the line limit, whatever the file holds.
 """
 
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Iterator
@@ -22,13 +23,22 @@ STDIN = "-"
 
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 LONGEST_MARK = 3  # bytes of a byte order mark
+UNMARKED_HEAD = 16  # bytes that may tell UTF-16 without a mark
+_UNMARKED = {"utf-16-le": re.compile(rb"(?:[\t\r -~]\0){2,8}"), "utf-16-be": re.compile(rb"(?:\0[\t\r -~]){2,8}\0?")}
 
 
 def encoding_of(head: bytes) -> tuple[str, int]:
-    """Encoding and length of the byte order mark at the beginning of a file; UTF-8 without one."""
+    """The encoding of a file that begins so, and the length of its byte order mark.
+
+    Without a mark it is UTF-8, or UTF-16 where the first characters of the first line, two at least, are all of ASCII.
+    """
     for mark, encoding in BOMS.items():
         if head.startswith(mark):
             return encoding, len(mark)
+    first = head[:UNMARKED_HEAD].partition(b"\n")[0]
+    for encoding, begins in _UNMARKED.items():
+        if begins.fullmatch(first):
+            return encoding, 0
     return "utf-8", 0
 
 
@@ -36,6 +46,14 @@ def read_fully(read: Read, size: int) -> bytes:
     """`size` bytes, in as many reads as that takes; fewer only at the end."""
     data = b""
     while len(data) < size and (block := read(size - len(data))):
+        data += block
+    return data
+
+
+def read_head(read: Read, size: int) -> bytes:
+    """`size` bytes, fewer only at the end or where a line ends before: behind that there may be nothing for hours."""
+    data = b""
+    while len(data) < size and b"\n" not in data and (block := read(size - len(data))):
         data += block
     return data
 

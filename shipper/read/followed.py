@@ -12,9 +12,9 @@ from dataclasses import replace
 from shipper.model import Chunk, LogFile
 from shipper.read.content import open_content
 from shipper.read.files import sequential
-from shipper.read.identity import FINGERPRINT_SPAN, describe, fingerprint, time_of_change
+from shipper.read.identity import FINGERPRINT_SPAN, TAIL_SPAN, describe, fingerprint, last_stamp, time_of_change
 from shipper.read.inputs import TailOptions, file_id
-from shipper.read.lines import LineRules, last_newline, next_newline
+from shipper.read.lines import LEADS, LineRules, last_newline, lead, next_newline
 from shipper.read.position import CHECK, Position, check_of
 from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
@@ -32,6 +32,8 @@ class Followed:
     Attributes:
         path: where it is now, or was last.
         source: the log that it belongs to.
+        placed: its times were compared with those of its log before any of it was read.
+        compared: how many bytes were read by then of the files before it in its log, when that was done last.
         id: device and inode.
         content: its decompressed bytes.
         size, modified: as `stat` said last, in bytes and nanoseconds.
@@ -77,11 +79,13 @@ class Followed:
         self.key = ""
         self.file: LogFile | None = None
         self.no_log: str | None = None
-        self.resumed = False
+        self.resumed = self.placed = False
+        self.compared = -1
         self.offset = 0
         self.order: tuple[int, int, str] = (0, 0, "")
         self._before = b""  # what was read last before `offset`, `CHECK` bytes or fewer
         self._first_dated_end: int | None = None
+        self._newest: tuple[int, str | None] = 0, None  # for `newest`: an offset, and the last time stamp before it
         self._scanned = 0  # there is no line end between `offset` and here
         self._looked_at: tuple[int, bool] | None = None  # the size at which it could not be identified, and `final`
         self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line, and `final`
@@ -166,11 +170,23 @@ class Followed:
         if behind is None:
             self._dry = self.size, self.final
             return None
-        data = self.content.at(self.offset, min(behind - self.offset, self._rules.longest))
+        begin = self._behind_lead(behind) if data[0] in LEADS else self.offset
+        if begin == behind:  # nothing but NULs, and nothing follows
+            self.go_to(behind)
+            self._dry = self.size, self.final
+            return None
+        data = self.content.at(begin, min(behind - begin, self._rules.longest))
         taken = self._rules.whole(data, final=True)
         if taken is None:
             raise Changed
-        return self._take(Chunk(data[: taken.size], self.offset, taken.cut), behind)
+        return self._take(Chunk(data[: taken.size], begin, taken.cut), behind)
+
+    def _behind_lead(self, end: int) -> int:
+        """Where the line at `offset`, which ends at `end`, begins behind its NULs: there may be any number."""
+        at = self.offset
+        while size := lead(self.content.at(at, min(SCAN, end - at)), self._rules.encoding):
+            at += size
+        return at
 
     def _end_of_line(self, seen: int) -> int | None:
         """Where the line at `offset` ends, which is not in its first `seen` bytes; None while its end is not written."""
@@ -211,6 +227,26 @@ class Followed:
             return True
         assert self.file is not None
         return fingerprint(self.content.at(0, FINGERPRINT_SPAN), self._first_dated_end) == self.file.fingerprint
+
+    @property
+    def dated(self) -> bool:
+        """True if it has a time stamp."""
+        return self._first_dated_end is not None
+
+    def newest(self) -> str | None:
+        """The last time stamp of what was read, if it is near; else the first. None if nothing with a time stamp was read.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if not self.dated or self.offset < (self._first_dated_end or 0):
+            return None
+        assert self.file is not None
+        if self._newest[0] != self.offset:
+            begin = max(0, self.offset - TAIL_SPAN)
+            tail = self.content.at(begin, self.offset - begin)
+            self._newest = self.offset, last_stamp(tail, self.file.encoding, self._options.stamp_of, whole=begin == 0)
+        return self._newest[1] or self.file.time
 
     @property
     def at_end(self) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shipper.model import LogFile
-from shipper.read.files import LONGEST_MARK, STDIN, Read, after, encoding_of, read_chunks, read_fully
-from shipper.read.lines import split
+from shipper.read.files import STDIN, UNMARKED_HEAD, Read, after, encoding_of, read_chunks, read_head
+from shipper.read.lines import split, without_lead
 from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
@@ -55,7 +55,7 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
 
     Args:
         read: from the first byte on.
-        encoding: of the file; `auto`: as its byte order mark says, UTF-8 without one.
+        encoding: of the file; `auto`: as its byte order mark or its first characters say.
         stamp_of: for lines that do not begin as MFA Server writes them.
     """
     head = b""
@@ -66,13 +66,13 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
         head += block[: FINGERPRINT_SPAN - len(head)]
         return block
 
-    mark = read_fully(keep, LONGEST_MARK)
-    marked, start = encoding_of(mark)
+    begin = read_head(keep, UNMARKED_HEAD)
+    marked, start = encoding_of(begin)
     if encoding == "auto":
         encoding = marked
     elif encoding != marked:
         start = 0
-    time, end, ended = _first_stamp(after(mark[start:], keep), encoding, start, stamp_of)
+    time, end, ended = _first_stamp(after(begin[start:], keep), encoding, start, stamp_of)
     return Description(head, encoding, start, time, end, ended)
 
 
@@ -81,7 +81,8 @@ def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None
     reader = StampReader()
     unit = len("\n".encode(encoding))
     for chunk in read_chunks(read, start, encoding):
-        for line, offset, ended in split(chunk, encoding):
+        for whole, at, ended in split(chunk, encoding):
+            line, offset = without_lead(whole, at, encoding)
             stamp = _text(line[:LONGEST_STAMP], encoding, ended=ended).partition("|")[0]
             if reader.read(stamp) is None and stamp_of is not None:
                 stamp = stamp_of(_text(line[:FINGERPRINT_SPAN], encoding, ended=ended)) or ""
@@ -101,7 +102,8 @@ def last_stamp(tail: bytes, encoding: str, stamp_of: StampOf | None = None, *, w
     """
     reader = StampReader()
     lines = tail.decode(encoding, "replace").split("\n")
-    for line in reversed(lines if whole else lines[1:]):
+    for written in reversed(lines if whole else lines[1:]):
+        line = written.lstrip("\0\ufeff")
         stamp = line[:LONGEST_STAMP].removesuffix("\r").partition("|")[0]
         if reader.read(stamp) is None and stamp_of is not None:
             stamp = stamp_of(line.removesuffix("\r")) or ""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shipper.errors import RunError, UsageError
+from shipper.errors import MfaShipperError, UsageError
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
 from shipper.read.identity import StampOf, describe, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
@@ -225,7 +225,7 @@ def find_logs(
         try:
             with open_bytes(path) as read:
                 about = describe(readable(read), given.encoding, stamp_of)
-        except RunError as error:
+        except MfaShipperError as error:
             problems.append(str(error))
             continue
         file = about.log_file(path, from_seconds(modified // 1000 / 1e6))

@@ -78,9 +78,9 @@ def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampO
             yield Log(name_apart(name, member.file.fingerprint), (member,), why)
             continue
         kept.append(member)
-        if number < len(members):
-            end = _last_stamp(member, stamp_of)
-            newest = max(newest, (BEFORE_ALL if end is None else reader.read(end) or 0, end or "", member.path))
+        if number < len(members) and member.dated:
+            end = _last_stamp(member, stamp_of) or member.file.time
+            newest = max(newest, (reader.read(end) or 0, end, member.path))
     yield Log(name, tuple(kept))
 
 

@@ -6,6 +6,7 @@ where reading goes on. Device and inode are only a hint that saves reading. So a
 after a rename, as a copy, as `.gz` and on a share that comes back, and another one under a reused inode.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from shipper.read.followed import Changed, Followed, follow
 from shipper.read.inputs import FileId, Found, Match, TailInput, TailOptions, cannot_read, file_id, find
 from shipper.read.position import Position, Reading
 from shipper.read.reunite import KnownPositions
-from shipper.read.rotation import source_name
+from shipper.read.sources import Sources
 
 PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
 CROWDED = "too many logs to keep open at once: some wait until others have been read; raise the limit of open files"
@@ -36,6 +37,7 @@ class Tail:
         rotations, truncations, lost_bytes: counted since the start.
         problems: why something cannot be read, by path, as sentences; empty once all is well.
         past_lost: sources whose recent past could not be read again at the start.
+        sources: which log a file belongs to, and why one was set apart.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Tail:
         self._now = now
         self._options = options or TailOptions()
         self._known = KnownPositions(positions)
+        self.sources = Sources(positions.values(), self._options)
         self._files: list[Followed] = []
         self._closed: dict[FileId, _Closed] = {}
         self._by_source: dict[str, list[Followed]] = {}
@@ -173,7 +176,7 @@ class Tail:
 
     def _follow(self, match: Match, now: float) -> None:
         try:
-            file = follow(match.path, source_name(match.path), match.given.encoding, self._options, now)
+            file = follow(match.path, self.sources.of(match.path), match.given.encoding, self._options, now)
         except OSError as error:
             self.problems[match.path] = cannot_read(match.path, error)
             return
@@ -230,26 +233,35 @@ class Tail:
         if not file.gone:
             self._closed[file.id] = _Closed(file.path, (file.size, file.status().st_mtime_ns))
         self._known.release(file, 0)
+        with contextlib.suppress(OSError):
+            self.sources.ended(file.source, file.newest())
         self._files.remove(file)
         file.close()
 
     def read(self) -> Reading | None:
         """The next lines: sources take turns, and inside a source the oldest file comes first; None if there are none."""
-        if set(self._turns) != self._by_source.keys():
-            kept = [source for source in self._turns if source in self._by_source]
-            self._turns = kept + [source for source in self._by_source if source not in kept]
-        for number, source in enumerate(self._turns):
-            reading = self._read_source(self._by_source[source])
-            if reading is not None:
-                self._turns = self._turns[number + 1 :] + self._turns[: number + 1]
-                return reading
-        return None
+        while True:
+            if set(self._turns) != self._by_source.keys():
+                kept = [source for source in self._turns if source in self._by_source]
+                self._turns = kept + [source for source in self._by_source if source not in kept]
+            for number, source in enumerate(self._turns):
+                reading = self._read_source(source)
+                if reading is not None:
+                    self._turns = self._turns[number + 1 :] + self._turns[: number + 1]
+                    return reading
+            if len(self._turns) == len(self._by_source):
+                return None
 
-    def _read_source(self, files: list[Followed]) -> Reading | None:
+    def _read_source(self, source: str) -> Reading | None:
+        files = list(self._by_source[source])
+        before = 0  # bytes that were read of the files before
         for number, file in enumerate(files):
             if not file.key:
                 continue
             try:
+                if file.compared != before and self._set_apart(file, files, before):
+                    continue
+                before += file.offset
                 chunk = file.next()
             except Changed:
                 self._truncated(file, file.size)
@@ -264,6 +276,17 @@ class Tail:
             if file.has_rest and number + 1 < len(files):
                 return None  # the newer file begins when it is clear what becomes of this last line
         return None
+
+    def _set_apart(self, file: Followed, files: Sequence[Followed], before: int) -> bool:
+        """Turn to the file as a log of its own, if it is one; to be asked whenever more `before` it was read."""
+        source = file.source
+        apart = self.sources.sets_apart(file, files)
+        file.compared = before
+        if not apart:
+            return False
+        self._by_source[source].remove(file)
+        self._by_source[file.source] = [file]
+        return True
 
     def replay(self, source: str, key: str, offset: int) -> Iterator[Reading]:
         """The lines of a source once more: from an offset of one of its files up to the positions this tail began with.

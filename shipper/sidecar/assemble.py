@@ -50,7 +50,7 @@ def settings_of(config: Config) -> Settings:
         load(
             tuple(Path(folder).expanduser() for folder in section.patterns),
             None if section.status_codes is None else Path(section.status_codes).expanduser(),
-            syslog=None if syslog.year is None else syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
         ),
         rules_for(section.detectors, timeout, options),
         {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
@@ -72,13 +72,13 @@ def _pseudonyms(config: Config) -> Pseudonyms | None:
     return Pseudonyms(section.key.value.encode(), tuple(section.fields))
 
 
-def _stdout(config: Config) -> Sink:
+def _stdout(config: Config, run: str) -> Sink:
     from shipper.deliver.stdout import StdoutSink
 
     return StdoutSink()
 
 
-def _file(config: Config) -> Sink:
+def _file(config: Config, run: str) -> Sink:
     from shipper.deliver.file import FileOptions, FileSink
 
     section = config.output.file
@@ -86,9 +86,9 @@ def _file(config: Config) -> Sink:
     return FileSink(FileOptions(os.path.expanduser(section.path), section.rotate_size, section.rotate_every, section.keep))
 
 
-def _kafka(config: Config) -> Sink:
+def _kafka(config: Config, run: str) -> Sink:
     options = kafka_options(config)
-    return KafkaSink(options, client_class(options.client))
+    return KafkaSink(options, client_class(options.client), run=run)
 
 
 def client_class(name: str) -> Callable[[KafkaOptions], Client]:
@@ -143,16 +143,16 @@ def kafka_options(config: Config) -> KafkaOptions:
     )
 
 
-SINKS: dict[str, Callable[[Config], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
+SINKS: dict[str, Callable[[Config, str], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
 
 
-def build_sink(config: Config) -> Sink:
-    """The sink of `output.type`; nothing is connected yet.
+def build_sink(config: Config, run: str = "") -> Sink:
+    """The sink of `output.type`; nothing is connected yet. `run` identifies this process among all that write to it.
 
     Raises:
         UsageError: the sink cannot be used here.
     """
-    return SINKS[config.output.type](config)
+    return SINKS[config.output.type](config, run or token_hex(8))
 
 
 def dead_letters(config: Config) -> DeadLetterFile | DeadLetterTopic:
@@ -176,8 +176,9 @@ def build_delivery(config: Config, watcher: Watcher) -> Delivery:
     Raises:
         UsageError: the sink cannot be used here.
     """
-    sink = build_sink(config)
-    return Delivery(sink, dead_letters(config), watcher, run=token_hex(8), now=time.monotonic_ns, random=random.random)
+    run = token_hex(8)
+    sink = build_sink(config, run)
+    return Delivery(sink, dead_letters(config), watcher, run=run, now=time.monotonic_ns, random=random.random)
 
 
 def stores_positions(config: Config) -> bool:

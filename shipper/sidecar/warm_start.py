@@ -6,7 +6,7 @@ reading from there, with the output thrown away, leads to the same state.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from shipper.model import Block, Counts
@@ -51,6 +51,14 @@ class _Live:
         self.marks: deque[_Mark] = deque()
 
 
+def _marks_in(marks: Sequence[_Mark], is_in: Callable[[str], bool]) -> deque[_Mark]:
+    """The marks that are in some of the files; where the first one is not, they begin with the first of these files."""
+    own = deque(mark for mark in marks if is_in(mark.here.key))
+    if own and own[0] is not marks[0]:
+        own.appendleft(own[0]._replace(newest=BEFORE_ALL, here=WarmStart(own[0].here.key, 0)))
+    return own
+
+
 Replay = Callable[[str, str, int], Iterable[Reading]]
 
 
@@ -78,7 +86,10 @@ class LivePipelines:
 
     def process(self, reading: Reading) -> tuple[Block, Advance]:
         """The events of a reading, and the advance to release when they are delivered."""
-        live = self._live.get(reading.source) or self._start(reading.source)
+        live = self._live.get(reading.source)
+        if live is None:
+            former = self._former(reading.source, reading.key)
+            live = self._start(reading.source) if former is None else self._fork(former, reading)
         self._turn_to(live, reading)
         self._mark(live, reading)
         block = live.pipeline(reading.chunk)
@@ -98,6 +109,32 @@ class LivePipelines:
                 muted.pipeline(reading.chunk)
             live.marks = muted.marks
             live.pipeline.restore(muted.pipeline.snapshot())
+        return live
+
+    def _former(self, source: str, key: str) -> _Live | None:
+        """The log that a file was a part of before it turned out to be another one."""
+        for live in self._live.values():
+            if live.key == key or key in live.last_times:
+                return live
+        place = self._places.get(key)
+        return None if place is None or place.source == source else self._start(place.source)
+
+    def _fork(self, former: _Live, reading: Reading) -> _Live:
+        """A log of its own for a file that was read as a part of another one.
+
+        It begins with all that the other one knows: nobody can say which of that was the file's.
+        """
+        key = reading.key
+        if former.key == key:
+            former.last_times[key], former.key = former.pipeline.last_time, ""
+        live = self._live[reading.source] = _Live(Pipeline(self._settings, self._counts))
+        live.last_times[key] = former.last_times.pop(key, "")
+        live.pipeline.restore(former.pipeline.snapshot(), held=False)
+        marks = list(former.marks)
+        former.marks = _marks_in(marks, lambda other: other != key)
+        live.marks = _marks_in(marks, lambda other: other == key)
+        if not live.marks:
+            live.marks.append(_Mark(BEFORE_ALL, reading.position.time, WarmStart(key, 0)))
         return live
 
     def _turn_to(self, live: _Live, reading: Reading) -> None:

@@ -79,7 +79,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         options = KafkaOptions(
             (broker.address,), topic, exactly_once=bool(mode), state_topic=f"{topic}-state", transactional_id=topic
         )
-        sink = KafkaSink(options, client_class(client))
+        sink = KafkaSink(options, client_class(client), run="0123456789abcdef")
         one = Case(sink, lambda: [r.value or b"" for r in read_topic(broker.address, topic)], stores_places=bool(mode))
     yield one
     one.sink.close(5.0)

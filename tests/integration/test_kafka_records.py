@@ -19,7 +19,7 @@ def sent_by(client: str, broker: Broker) -> dict[bytes, Message]:
     """By key, the records that a client sent."""
     topic = f"records-{token_hex(4)}"
     create_topic(broker.address, topic, 5)
-    sink = KafkaSink(KafkaOptions((broker.address,), topic, client=client), client_class(client))
+    sink = KafkaSink(KafkaOptions((broker.address,), topic, client=client), client_class(client), run="")
     sink.open()
     radius = Origin("Mfa.log", "azure_mfa.radius", "event")
     events = [(user.encode(), ("2017-02-14T02:57:19Z", "0123456789abcdef-0", radius, user)) for user in USERS]

@@ -376,9 +376,9 @@ def restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     class Counting(Pipeline):
-        def restore(self, snapshot: bytes) -> None:
+        def restore(self, snapshot: bytes, *, held: bool = True) -> None:
             os.write(descriptor, b"r")
-            super().restore(snapshot)
+            super().restore(snapshot, held=held)
 
     monkeypatch.setattr(workers, "Pipeline", Counting)
     yield Restores(path)

@@ -133,3 +133,13 @@ def test_a_full_disk_is_a_state_and_no_error(rig: Rig) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SinkDown, match=r"cannot open .*: No such file or directory"):
         FileSink(FileOptions(str(tmp_path / "nowhere" / "out"))).open()
+
+
+def test_a_look_at_the_place_creates_nothing(tmp_path: Path) -> None:
+    def said(path: Path) -> str | None:
+        return FileSink(FileOptions(str(path))).verify()
+
+    assert said(tmp_path / "out.ndjson") is None
+    assert said(tmp_path) == f"cannot open {tmp_path}: it is a folder"
+    assert said(tmp_path / "no" / "out") == f"cannot open {tmp_path}/no/out: there is no folder {tmp_path}/no"
+    assert list(tmp_path.iterdir()) == []

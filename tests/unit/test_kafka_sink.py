@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.kafka.causes import cause, lacking
-from shipper.deliver.kafka.client import KafkaOptions, Pending
+from shipper.deliver.kafka.client import Fenced, KafkaOptions, Part, Pending
 from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic
 from shipper.deliver.kafka.records import Record
 from shipper.deliver.kafka.sink import KafkaSink
@@ -32,8 +32,11 @@ class Topics:
     def connect(self) -> None:
         pass
 
-    def read_state(self, topic: str) -> dict[bytes, bytes]:
-        return dict(self.state)
+    def take_over(self) -> None:
+        pass
+
+    def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
+        return Part({0: list(self.state.items()) if committed else []}, {0: len(self.state)})
 
     def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
         return {}
@@ -62,9 +65,12 @@ class Topics:
         pass
 
 
-def sink(state: dict[bytes, bytes], name: str) -> KafkaSink:
+OPTIONS_OF_ME = KafkaOptions(("x:1",), "events", exactly_once=True, state_topic="state", transactional_id="me")
+
+
+def sink(state: dict[bytes, bytes], name: str, run: str = "run") -> KafkaSink:
     options = KafkaOptions(("x:1",), "events", exactly_once=True, state_topic="state", transactional_id=name)
-    return KafkaSink(options, lambda _: Topics(state))
+    return KafkaSink(options, lambda _: Topics(state), run=run)
 
 
 def test_shippers_that_share_a_state_topic_keep_apart() -> None:
@@ -72,14 +78,112 @@ def test_shippers_that_share_a_state_topic_keep_apart() -> None:
     for name in ("mfa01", "mfa02"):
         kafka = sink(state, name)
         kafka.open()
-        kafka.send(Batch(1, (block(b"1"),), ((b"batch", name.encode()),)))
+        kafka.send(Batch(1, (block(b"1"),), ((b"batch", b"run:1"), (b"place", name.encode()))))
         kafka.flush()
         kafka.poll(0.0)
         assert kafka.poll(0.0)
 
-    assert sink(state, "mfa01").open() == {b"batch": b"mfa01"}
-    assert sink(state, "mfa02").open() == {b"batch": b"mfa02"}
+    assert sink(state, "mfa01").open() == {b"batch": b"run:1", b"place": b"mfa01"}
+    assert sink(state, "mfa02").open() == {b"batch": b"run:1", b"place": b"mfa02"}
     assert sink(state, "mfa03").open() == {}
+
+
+def test_a_batch_that_comes_during_a_commit_waits_for_the_next_transaction() -> None:
+    state: dict[bytes, bytes] = {}
+    kafka = sink(state, "me")
+    kafka.open()
+    for number in (1, 2):
+        kafka.send(Batch(number, (block(b"1"),), ((b"batch", b"run:%d" % number),)))
+        kafka.flush()
+        if number == 1:
+            assert kafka.poll(0.0) == []  # the commit begins
+
+    assert state[b"me/batch"] == b"run:1"
+    assert kafka.poll(0.0) == [Receipt(1)]
+    assert kafka.poll(0.0) == []
+    assert kafka.poll(0.0) == [Receipt(2)]
+    assert state[b"me/batch"] == b"run:2"
+
+
+def test_a_transaction_of_which_the_broker_forgot_to_say_that_it_ended_counts() -> None:
+    """Seen with a broker that was killed while it committed: it wrote no marker, and readers of what is committed wait."""
+    state = {b"me/batch": b"before:1", b"me/place": b"1", b"other/place": b"5"}
+
+    class Hanging(Topics):
+        def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
+            behind: list[tuple[bytes | None, bytes | None]] = [
+                (b"me/place", b"2"),
+                (b"other/x", b"1"),
+                (b"me/batch", b"before:2"),
+            ]
+            part = super().read(topic, begin, committed=committed)
+            return part if committed else Part({0: behind}, part.ends)
+
+    kafka = KafkaSink(OPTIONS_OF_ME, lambda _: Hanging(state), run="run")
+
+    assert kafka.open() == {b"batch": b"before:2", b"place": b"2"}
+
+
+def test_positions_behind_the_open_transaction_of_another_shipper_are_waited_for() -> None:
+    reads = 0
+
+    class Shared(Topics):
+        def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
+            nonlocal reads
+            reads += committed
+            late = {b"me/place": b"2"}
+            if committed:
+                return Part({0: [*self.state.items(), *(late.items() if reads > 2 else ())]}, {0: 1})
+            return Part({0: [(b"other/place", b"1"), *late.items()] if reads <= 2 else []}, {0: 1})
+
+    kafka = KafkaSink(OPTIONS_OF_ME, lambda _: Shared({b"me/place": b"1"}), run="run")
+
+    assert kafka.open() == {b"place": b"2"}
+    assert reads == 3
+
+
+def test_a_shipper_whose_id_was_taken_over_ends_and_leaves_the_other_in_peace() -> None:
+    taken: list[str] = []
+
+    class Topic(Topics):
+        def take_over(self) -> None:
+            taken.append("me")
+
+    state: dict[bytes, bytes] = {}
+    first = KafkaSink(OPTIONS_OF_ME, lambda _: Topic(state), run="first")
+    first.open()
+    first.abandon()
+    assert first.open() == {b"batch": b"first:0"}  # its own mark
+    second = KafkaSink(OPTIONS_OF_ME, lambda _: Topic(state), run="second")
+    second.open()
+    assert len(taken) == 3
+
+    first.abandon()
+    with pytest.raises(Fenced, match="the transactional id me has taken over"):
+        first.open()
+
+    assert len(taken) == 3
+    second.abandon()
+    assert second.open() == {b"batch": b"second:0"}
+
+
+@pytest.mark.parametrize("stale", [b"run:0", b"before:7"])
+def test_a_state_topic_that_does_not_show_what_was_committed_is_read_again(stale: bytes) -> None:
+    state = {b"me/batch": b"before:7"}
+    kafka = KafkaSink(OPTIONS_OF_ME, lambda _: Topics(state), run="run")
+    kafka.open()
+    kafka.send(Batch(1, (block(b"1"),), ((b"batch", b"run:1"),)))
+    kafka.flush()
+    kafka.poll(0.0)
+    assert kafka.poll(0.0) == [Receipt(1)]
+    kafka.abandon()
+    state[b"me/batch"] = stale
+
+    with pytest.raises(SinkDown, match="state does not show what was committed"):
+        kafka.open()
+
+    state[b"me/batch"] = b"run:1"
+    assert kafka.open()[b"batch"] == b"run:1"
 
 
 OPTIONS = KafkaOptions(("x:1",), "events", alert_topic="alerts", exactly_once=True, username="anna", ca_file="ca.pem")
@@ -123,7 +227,7 @@ def sent_anew(kafka: KafkaSink, *batches: Batch) -> None:
 
 def test_after_a_rejected_request_only_the_record_that_it_was_about_is_refused() -> None:
     values: list[bytes] = []
-    kafka = KafkaSink(KafkaOptions(("x:1",), "events"), lambda _: Topics({}, values))
+    kafka = KafkaSink(KafkaOptions(("x:1",), "events"), lambda _: Topics({}, values), run="run")
     sent_anew(kafka, *BATCHES)
     with pytest.raises(SinkDown, match="refuses a request; its records are sent one at a time"):
         kafka.poll(0.0)
@@ -149,7 +253,7 @@ def test_a_transaction_names_the_record_that_is_refused() -> None:
     kafka.flush()
     assert kafka.poll(1.0) == []
     assert kafka.poll(1.0) == [Receipt(1), Receipt(2)]
-    assert state == {b"me/place": b"9"}
+    assert state == {b"me/batch": b"run:0", b"me/place": b"9"}
 
 
 def test_positions_that_the_state_topic_rejects_are_told_apart_from_events() -> None:

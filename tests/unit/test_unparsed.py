@@ -18,7 +18,8 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
     [
         ("", "the line is empty", None),
         ("hello", NO_STAMP, None),
-        ("2017-02-14T02:57:19Z hello", "the time stamp 2017-02-14T02:57:19Z was expected in the form", None),
+        ("2017-02-14T02:57:19Z hello", "behind the time stamp 2017-02-14T02:57:19Z, a | or HOST TAG: MESSAGE was expected", None),
+        ("2017-02-14T02:57:19.5+01:00 mfa01 x", "behind the time stamp 2017-02-14T02:57:19.5+01:00, a | or HOST", None),
         ("2017-02-14T02:57:19.234778Z|0|1412", "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected", None),
         ("2017-02-30T02:57:19Z|0|1412|6452|pfrad|x", "the time stamp 2017-02-30T02:57:19Z names no real instant", None),
         ("<134>Feb 28 19:22:14 mfa01", "after the syslog time stamp, HOST TAG: MESSAGE was expected", None),

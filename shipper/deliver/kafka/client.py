@@ -1,9 +1,9 @@
 """What a Kafka client is told, and what it does for the sink: two libraries behind one protocol."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shipper.deliver.kafka.records import Record
 from shipper.errors import RunError
@@ -74,14 +74,35 @@ class Pending:
         return self.refused.get(0) or self.rejected
 
 
+class Part(NamedTuple):
+    """Records of a topic.
+
+    Attributes:
+        records: by partition the keys and values, in the order of their offsets.
+        ends: by partition the offset behind the last one.
+    """
+
+    records: dict[int, list[tuple[bytes | None, bytes | None]]]
+    ends: dict[int, int]
+
+
 class Client(Protocol):
     """One connection to Kafka. Every method may raise `SinkDown`, and `Fenced` with transactions."""
 
     def connect(self) -> None:
-        """Connect to a broker and, with transactions, fence earlier producers with our id. Blocks for seconds at most."""
+        """Connect to a broker; nobody is fenced yet. Blocks for seconds at most."""
 
-    def read_state(self, topic: str) -> dict[bytes, bytes]:
-        """The committed records of a compacted topic, the last of each key."""
+    def take_over(self) -> None:
+        """Fence earlier producers with our transactional id; their transactions end before this returns."""
+
+    def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
+        """All records of a topic from an offset a partition (none given: the first) to its present end.
+
+        Args:
+            topic: what to read; it is made if the broker makes topics.
+            begin: offsets by partition.
+            committed: leave out what is not, or not yet, committed, and end at the first open transaction.
+        """
 
     def send(self, pending: Pending, records: list[Record]) -> None:
         """Hand records over; `pending` learns what becomes of them, during this call and the later ones."""

@@ -2,14 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from shipper.deliver.kafka.causes import cause
-from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending, reader_group
+from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Part, Pending, reader_group
 from shipper.deliver.kafka.records import Record
 from shipper.deliver.sink import SinkDown
 
@@ -86,8 +86,6 @@ class ConfluentClient:
         try:
             self._producer = Producer(config)
             self._wait_for_broker(self._producer)
-            if self._options.exactly_once:
-                self._producer.init_transactions(CONNECT_SECONDS)
         except KafkaException as error:
             raise self._down(error.args[0]) from None
 
@@ -103,42 +101,48 @@ class ConfluentClient:
             else:
                 return
 
-    def read_state(self, topic: str) -> dict[bytes, bytes]:
+    def take_over(self) -> None:
+        assert self._producer is not None
+        try:
+            self._producer.init_transactions(CONNECT_SECONDS)
+        except KafkaException as error:
+            raise self._down(error.args[0]) from None
+
+    def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
+        numbers = self._partitions(topic)
         consumer = Consumer(
             settings(self._options)
             | {
                 "group.id": reader_group(),
-                "isolation.level": "read_committed",
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "error_cb": self._on_error,
             }
         )
-        state: dict[bytes, bytes] = {}
         try:
-            found = consumer.list_topics(topic, CONNECT_SECONDS).topics[topic]
-            if found.error is not None and found.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise KafkaException(found.error)
-            unread = set(found.partitions)
-            consumer.assign([TopicPartition(topic, number, 0) for number in unread])
-            end = time.monotonic() + 3 * CONNECT_SECONDS
-            while unread:
-                if time.monotonic() > end:
-                    raise SinkDown(f"{topic} cannot be read to its end")
-                for message in consumer.consume(1000, 0.2):
-                    error = message.error()
-                    if error is None:
-                        _remember(state, message.key(), message.value())
-                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                        unread.discard(message.partition())
-                    elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # the group is named but never used
-                        raise KafkaException(error)
+            consumer.assign([TopicPartition(topic, number, begin.get(number, OFFSET_BEGINNING)) for number in numbers])
+            return _read_to_end(consumer, topic, numbers)
         except KafkaException as error:
             raise self._down(error.args[0]) from None
         finally:
             consumer.close()
-        return state
+
+    def _partitions(self, topic: str) -> list[int]:
+        """The partitions of a topic, waiting for one that is not known yet."""
+        assert self._producer is not None
+        end = time.monotonic() + CONNECT_SECONDS
+        while True:
+            try:
+                found = self._producer.list_topics(topic, CONNECT_SECONDS).topics[topic]
+            except KafkaException as error:
+                raise self._down(error.args[0]) from None
+            if found.error is None and found.partitions:
+                return sorted(found.partitions)
+            if found.error is not None and time.monotonic() > end:
+                raise self._down(found.error)
+            self._producer.poll(0.1)
 
     def send(self, pending: Pending, records: list[Record]) -> None:
         producer = self._producer
@@ -233,11 +237,19 @@ def _reason(error: KafkaError) -> str:
     return TOO_LARGE if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else error.str()
 
 
-def _remember(state: dict[bytes, bytes], key: bytes | None, value: bytes | None) -> None:
-    """Apply a record of a compacted topic: the last value of a key counts, no value deletes it."""
-    if key is None:
-        return
-    if value is None:
-        state.pop(key, None)
-    else:
-        state[key] = value
+def _read_to_end(consumer: Consumer, topic: str, numbers: list[int]) -> Part:
+    part = Part({number: [] for number in numbers}, {})
+    end = time.monotonic() + 3 * CONNECT_SECONDS
+    while len(part.ends) < len(numbers):
+        if time.monotonic() > end:
+            raise SinkDown(f"{topic} cannot be read to its end")
+        for message in consumer.consume(1000, 0.2):
+            error, number = message.error(), message.partition()
+            assert number is not None
+            if error is None:
+                part.records[number].append((message.key(), message.value()))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                part.ends[number] = message.offset() or 0
+            elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # the group is named but never used
+                raise KafkaException(error)
+    return part

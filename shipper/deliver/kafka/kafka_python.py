@@ -9,14 +9,14 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
 from shipper.deliver.kafka.causes import cause
-from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Pending
+from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Part, Pending
 from shipper.deliver.kafka.partitioner import RememberingPartitioner
 from shipper.deliver.kafka.records import Headers, Record
 from shipper.deliver.sink import SinkDown
@@ -149,8 +149,6 @@ class KafkaPythonClient:
             with complaints:
                 self._connected = producer = KafkaProducer(**config)
                 producer.partitions_for(options.topic)
-                if options.exactly_once:
-                    producer.init_transactions()
         except (kafka_errors.KafkaError, OSError, RuntimeError, ValueError, AssertionError) as error:
             raise self._down(error, complaints.seen) from None
 
@@ -159,36 +157,28 @@ class KafkaPythonClient:
         assert self._connected is not None, "connect comes first"
         return self._connected
 
-    def read_state(self, topic: str) -> dict[bytes, bytes]:
-        state: dict[bytes, bytes] = {}
+    def take_over(self) -> None:
         try:
+            self._producer.init_transactions()
+        except (kafka_errors.KafkaError, RuntimeError) as error:
+            raise self._down(error) from None
+
+    def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
+        try:
+            # Asked of the producer, which waits for a topic that is not known yet; a consumer takes it for empty.
+            numbers = self._producer.partitions_for(topic)
             consumer = KafkaConsumer(
-                **settings(self._options), isolation_level="read_committed", enable_auto_commit=False,
-                auto_offset_reset="earliest", group_id=None, metrics_enabled=False,
+                **settings(self._options), isolation_level="read_committed" if committed else "read_uncommitted",
+                enable_auto_commit=False, auto_offset_reset="earliest", group_id=None, metrics_enabled=False,
             )  # fmt: skip
         except (kafka_errors.KafkaError, OSError) as error:
             raise self._down(error) from None
         try:
-            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-            consumer.assign(partitions)
-            ends = consumer.end_offsets(partitions) if partitions else {}
-            deadline = time.monotonic() + 3 * CONNECT_MS / 1000
-            for partition in partitions:
-                consumer.seek_to_beginning(partition)
-            while any(consumer.position(partition) < ends[partition] for partition in partitions):
-                if time.monotonic() > deadline:
-                    raise SinkDown(f"{topic} cannot be read to its end")
-                for messages in consumer.poll(200).values():
-                    for message in messages:
-                        if message.key is not None:
-                            state.pop(message.key, None)
-                            if message.value is not None:
-                                state[message.key] = message.value
+            return _read_to_end(consumer, [TopicPartition(topic, number) for number in sorted(numbers)], begin)
         except (kafka_errors.KafkaError, OSError) as error:
             raise self._down(error) from None
         finally:
             consumer.close()
-        return state
 
     def send(self, pending: Pending, records: list[Record]) -> None:
         send = self._producer.send
@@ -283,6 +273,24 @@ class KafkaPythonClient:
             closing = threading.Thread(target=_close, args=(producer, timeout), daemon=True)
             closing.start()
             closing.join(timeout)
+
+
+def _read_to_end(consumer: KafkaConsumer, partitions: list[TopicPartition], begin: Mapping[int, int]) -> Part:
+    consumer.assign(partitions)
+    ends = consumer.end_offsets(partitions)
+    for partition in partitions:
+        if partition.partition in begin:
+            consumer.seek(partition, begin[partition.partition])
+        else:
+            consumer.seek_to_beginning(partition)
+    records: dict[int, list[tuple[bytes | None, bytes | None]]] = {partition.partition: [] for partition in partitions}
+    deadline = time.monotonic() + 3 * CONNECT_MS / 1000
+    while any(consumer.position(partition) < ends[partition] for partition in partitions):
+        if time.monotonic() > deadline:
+            raise SinkDown(f"{partitions[0].topic} cannot be read to its end")
+        for partition, messages in consumer.poll(200).items():
+            records[partition.partition] += [(message.key, message.value) for message in messages]
+    return Part(records, {partition.partition: end for partition, end in ends.items()})
 
 
 def _reason(error: BaseException) -> str:

@@ -3,7 +3,8 @@
 Without transactions batches are sent as they come, and each is done when all in-sync replicas have
 acknowledged all its records. With `exactly_once` events and positions go into one transaction, which
 several batches share because a commit takes its time; a batch is done when its transaction is
-committed.
+committed. A shipper that opens the sink again looks at the state topic first: if another one has
+taken over the transactional id, it ends, and does not disturb the other.
 
 A broker rejects a whole request for one record that is too large, and kafka-python then gives the
 same answer for everything that follows. So after a rejection all records are sent again one at a
@@ -19,10 +20,12 @@ from typing import NamedTuple
 from shipper.deliver.kafka.causes import lacking, topics
 from shipper.deliver.kafka.client import Client, KafkaOptions, Pending
 from shipper.deliver.kafka.records import Record, Records
-from shipper.deliver.sink import Batch, Receipt, SinkDown, TransactionRefused
+from shipper.deliver.kafka.state_topic import StateTopic
+from shipper.deliver.sink import BATCH_KEY, Batch, Receipt, SinkDown, TransactionRefused
 
 TRANSACTION_BATCHES = 4  # each one more takes 5 MiB of memory with kafka-python
 TRANSACTION_SECONDS = 1.0
+MARK_SECONDS = 20.0  # for the transaction that says the id is ours
 
 
 class _Sent(NamedTuple):
@@ -46,17 +49,23 @@ class KafkaSink:
 
     name = "kafka"
 
-    def __init__(self, options: KafkaOptions, client: Callable[[KafkaOptions], Client]) -> None:
-        """`client` makes a client that is not connected yet."""
+    def __init__(self, options: KafkaOptions, client: Callable[[KafkaOptions], Client], *, run: str) -> None:
+        """
+        Args:
+            options: where and how to send.
+            client: makes a client that is not connected yet.
+            run: identifies this process among all that ever wrote to the state topic.
+        """
         self._options = options
         self._make_client = client
         self._records = Records(options.topic, options.alert_topic)
-        self._prefix = f"{options.transactional_id}/".encode()  # of our keys: shippers may share a state topic
+        self._state = StateTopic(options, run)
         self._client: Client | None = None
         self._sent: deque[_Sent] = deque()
+        self._late: list[Batch] = []  # came while a transaction was being committed: for the next one
         self._places = Pending(0)  # the positions of the transaction
         self._in_transaction = False
-        self._committing = 0  # batches in the transaction that is being committed
+        self._committing = False
         self._since = 0.0
         self._flush = False
         self._careful = False
@@ -70,17 +79,43 @@ class KafkaSink:
 
         Raises:
             SinkDown: the broker cannot be reached, or does not accept us.
+            Fenced: another shipper has taken over the transactional id since we had it.
         """
-        self._client = self._make_client(self._options)
-        self._client.connect()
+        client = self._client = self._make_client(self._options)
+        client.connect()
         if not self._options.exactly_once:
             return {}
-        # In this order: once the id is ours, nobody else can commit positions.
-        stored = self._client.read_state(self._options.state_topic)
-        return {key.removeprefix(self._prefix): value for key, value in stored.items() if key.startswith(self._prefix)}
+        if self._state.is_marked:
+            self._state.read(client, ours=False)
+        client.take_over()
+        stored = self._state.read(client, ours=True)
+        if not self._state.is_marked:
+            self._leave_mark(client)
+        return stored
+
+    def _leave_mark(self, client: Client) -> None:
+        """Commit a mark, so that whoever had the id before us sees that it is ours."""
+        key, value = self._state.mark
+        pending = Pending(1)
+        client.begin()
+        client.send(pending, [(self._options.state_topic, key, value, [])])
+        client.commit()
+        end = time.monotonic() + MARK_SECONDS
+        while not client.committed(0.1):
+            client.collect(None, 0.0)
+            if pending.refusal or pending.failed or time.monotonic() > end:
+                raise SinkDown(
+                    f"{self._options.state_topic} does not take a record: {pending.refusal or pending.failed or 'no answer'}"
+                )
+        self._state.committed(value)
 
     def verify(self) -> str | None:
-        return lacking(self._options, self._connection.rights(topics(self._options)))
+        client = self._make_client(self._options)
+        try:
+            client.connect()
+            return lacking(self._options, client.rights(topics(self._options)))
+        finally:
+            client.close(0.0)
 
     @property
     def _connection(self) -> Client:
@@ -88,6 +123,13 @@ class KafkaSink:
         return self._client
 
     def send(self, batch: Batch) -> None:
+        self._flush = False
+        if self._committing:
+            self._late.append(batch)
+        else:
+            self._take(batch)
+
+    def _take(self, batch: Batch) -> None:
         if self._careful and not self._sent and self._progress:
             self._careful = False
         if self._options.exactly_once and not self._in_transaction:
@@ -95,7 +137,6 @@ class KafkaSink:
             self._in_transaction, self._since = True, time.monotonic()
         records = self._records.of(batch.blocks)
         pending = Pending(len(records))
-        self._flush = False
         self._sent.append(_Sent(batch, pending))
         if self._careful:
             self._unsent.extend(_Unsent(pending, index, record) for index, record in enumerate(records))
@@ -107,10 +148,9 @@ class KafkaSink:
             return []
         if self._careful:
             timeout = self._send_singly(timeout)
-        first = self._sent[self._committing].pending if self._committing < len(self._sent) else None
         if self._options.exactly_once:
-            return self._transact(first, timeout)
-        self._connection.collect(first, timeout)
+            return self._transact(timeout)
+        self._connection.collect(self._sent[0].pending, timeout)
         return self._done()
 
     def _send_singly(self, timeout: float) -> float:
@@ -161,25 +201,32 @@ class KafkaSink:
             self._progress = True
         return receipts
 
-    def _transact(self, first: Pending | None, timeout: float) -> list[Receipt]:
+    def _transact(self, timeout: float) -> list[Receipt]:
         client = self._connection
         if self._committing:
-            if not self._committed(timeout):
-                return []
-            done = [self._sent.popleft().batch for _ in range(self._committing)]
-            self._committing, self._in_transaction = 0, False
-            self._progress = True
-            return [Receipt(batch.number) for batch in done]
-        client.collect(first, 0.0)
+            return self._after_commit() if self._committed(timeout) else []
+        client.collect(None, 0.0)
         self._raise_failures()
         refused = {batch.number: batch.refusals(pending.refused) for batch, pending in self._sent if pending.refused}
         if refused:
             raise TransactionRefused(refused)
-        if self._is_time_to_commit():
+        unacknowledged = next((sent.pending for sent in self._sent if sent.pending.left), None)
+        if unacknowledged is None and self._is_time_to_commit():
             self._commit()
         else:
-            client.collect(first, min(timeout, 0.05))
+            client.collect(unacknowledged, min(timeout, 0.05))
         return []
+
+    def _after_commit(self) -> list[Receipt]:
+        done, late = [sent.batch for sent in self._sent], self._late
+        if mark := dict(done[-1].places).get(BATCH_KEY):
+            self._state.committed(mark)
+        self._sent.clear()
+        self._late = []
+        self._committing, self._in_transaction, self._progress = False, False, True
+        for batch in late:
+            self._take(batch)
+        return [Receipt(batch.number) for batch in done]
 
     def _committed(self, timeout: float) -> bool:
         """True once the commit has succeeded. If the broker rejects records of it, only their own answers say so."""
@@ -202,15 +249,15 @@ class KafkaSink:
         return self._flush or full or time.monotonic() - self._since >= TRANSACTION_SECONDS
 
     def _commit(self) -> None:
-        """Send the positions behind the events, and start to commit both."""
+        """Send the positions now that all events are acknowledged (see `state_topic`), and start to commit both."""
         places: dict[bytes, bytes | None] = {}
         for batch, _ in self._sent:
             places.update(batch.places)
-        topic, prefix = self._options.state_topic, self._prefix
-        records: list[Record] = [(topic, prefix + key, value, []) for key, value in places.items()]
+        topic, keyed = self._options.state_topic, self._state.keyed
+        records: list[Record] = [(topic, keyed(key), value, []) for key, value in places.items()]
         self._places = Pending(len(records))
         self._connection.send(self._places, records)
-        self._committing = len(self._sent)
+        self._committing = True
         self._connection.commit()
 
     def flush(self) -> None:
@@ -219,9 +266,10 @@ class KafkaSink:
     def abandon(self) -> None:
         """Drop the connection; its transaction is aborted by the next producer with our id."""
         self._sent.clear()
+        self._late.clear()
         self._unsent.clear()
         self._single, self._places = None, Pending(0)
-        self._in_transaction, self._committing = False, 0
+        self._in_transaction, self._committing = False, False
         self.close(0.0)
 
     def close(self, timeout: float) -> None:

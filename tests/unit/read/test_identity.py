@@ -10,7 +10,7 @@ import pytest
 
 from shipper.model import LogFile
 from shipper.read.files import open_bytes
-from shipper.read.identity import FINGERPRINT_SPAN, describe, identify
+from shipper.read.identity import FINGERPRINT_SPAN, describe, identify, last_stamp
 
 FIRST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
 LATER = "2017-02-15T00:00:00.000000Z|0|1412|6452|pfrad|x"
@@ -30,6 +30,14 @@ def of_bytes(data: bytes, tmp_path: Path) -> LogFile:
     path = tmp_path / "one.log"
     path.write_bytes(data)
     return identity(path)
+
+
+def test_a_hole_or_a_mark_hides_no_time_stamp(tmp_path: Path) -> None:
+    lead = "\0\0\ufeff"
+    file = of_bytes(f"{lead}{FIRST}\n{LATER}\n".encode(), tmp_path)
+
+    assert (file.time, file.fingerprint) == ("2017-02-14T02:57:19.234778Z", sha(f"{lead}{FIRST}\n".encode()))
+    assert last_stamp(f"{FIRST}\n{lead}{LATER}\n{lead}".encode(), "utf-8", whole=True) == "2017-02-15T00:00:00.000000Z"
 
 
 # Fingerprints
