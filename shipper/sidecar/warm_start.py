@@ -19,10 +19,14 @@ MARKS = 256  # positions remembered for a warm start, spread over the warm-up
 
 
 class WarmStart(NamedTuple):
-    """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line."""
+    """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line.
+
+    `newest` is the newest event time before it, in nanoseconds since 1970; None if that is not known.
+    """
 
     key: str
     offset: int
+    newest: int | None = None
 
 
 class Advance(NamedTuple):
@@ -103,7 +107,9 @@ class LivePipelines:
         if begin is not None:
             # With counts of its own: these lines were counted when they were shipped.
             muted = _Live(Pipeline(self._settings, Counts()))
-            for reading in self._replay(source, *begin):
+            if begin.newest is not None:
+                muted.pipeline.state.restore(begin.newest)
+            for reading in self._replay(source, begin.key, begin.offset):
                 self._turn_to(muted, reading)
                 self._mark(muted, reading)
                 muted.pipeline(reading.chunk)
@@ -146,15 +152,18 @@ class LivePipelines:
             live.pipeline.open(reading.file, live.last_times.get(reading.key))
 
     def _mark(self, live: _Live, reading: Reading) -> None:
-        newest, marks = live.pipeline.state.newest, live.marks
-        if newest == BEFORE_ALL:
+        state, marks = live.pipeline.state, live.marks
+        newest = state.newest
+        if newest == BEFORE_ALL and state.waiting is None:
             marks.clear()  # lines without a time stamp leave no state
         # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
         # younger file would skip it.
         while marks and marks[-1].first_time > reading.position.time:
             marks.pop()
-        if not marks or newest - marks[-1].newest >= self._warm_up // MARKS:
-            marks.append(_Mark(newest, reading.position.time, WarmStart(reading.key, reading.chunk.offset)))
+        # A time that waits for the next one is decided by lines on both sides of the mark.
+        if not marks or (state.waiting is None and newest - marks[-1].newest >= self._warm_up // MARKS):
+            here = WarmStart(reading.key, reading.chunk.offset, None if newest == BEFORE_ALL else newest)
+            marks.append(_Mark(newest, reading.position.time, here))
 
     def _warm_from(self, live: _Live) -> WarmStart:
         """The latest mark before everything that can still change a result."""
@@ -182,8 +191,21 @@ def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
     stored: dict[bytes, bytes | None] = {}
     for key, place, warm in advances:
         stored[b"place:" + key.encode()] = place.to_json()
-        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = f"{warm.key} {warm.offset}".encode()
+        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = _text_of(warm).encode()
     return stored
+
+
+def _text_of(warm: WarmStart) -> str:
+    return f"{warm.key} {warm.offset}" + ("" if warm.newest is None else f" {warm.newest}")
+
+
+def warm_start(key: str, offset: int | str, newest: str | None = None) -> WarmStart:
+    """A warm start from what is stored of it; earlier versions stored no `newest`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return WarmStart(key, int(offset), None if newest is None else int(newest))
 
 
 def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], dict[str, WarmStart]]:
@@ -199,8 +221,7 @@ def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], di
         if kind == b"place":
             places[name.decode()] = position_from_json(value)
         elif kind == b"warm":
-            file_key, _, offset = value.decode().rpartition(" ")
-            warm[name.decode("utf-8", "surrogateescape")] = WarmStart(file_key, int(offset))
+            warm[name.decode("utf-8", "surrogateescape")] = warm_start(*value.decode().split(" "))
     return by_present_names(places, warm)
 
 

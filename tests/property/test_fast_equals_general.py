@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from shipper.decode.exchanges import Exchanges, LogState
+from shipper.decode.clock import LogState
+from shipper.decode.exchanges import Exchanges
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.decode.templates import LIMIT
@@ -27,7 +28,7 @@ from shipper.emit.pseudonyms import Pseudonyms
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
-from shipper.times import EPOCH, SECOND
+from shipper.times import EPOCH, SECOND, StampReader
 from tests.support import grammar
 from tests.support.grammar import TIMEOUT, Values
 from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads
@@ -349,6 +350,9 @@ class Watched(Parser):
         super().raw(line, offset, ended=ended, cut=cut)
 
 
+NANOSECONDS = StampReader().read
+
+
 def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[int]]:
     """A fast parser, the general one behind it, and a list that has an entry for each template that was asked for."""
     templates: list[int] = []
@@ -357,7 +361,9 @@ def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[
         templates.append(1)
         return Parser(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
 
-    general = Watched(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
+    state = LogState(Exchanges(options.exchange_timeout))
+    state.restore(NANOSECONDS(grammar.stamp(0)) or 0)  # the first two times of a log are for the general path
+    general = Watched(library(), options, file, state, Counts(), {})
     return FastParser(general, scratch), general, templates
 
 
