@@ -69,6 +69,7 @@ def command() -> None:
 )
 @click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
 @click.option("--host", type=NAME, help="Name of the server that wrote the logs, for host.name.")
+@click.option("--across", is_flag=True, help="Run the detectors over all logs at once: several servers ask one person.")
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
 @click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")

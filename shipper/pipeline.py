@@ -11,7 +11,7 @@ time. Event time is the only clock. The same bytes come out whatever the size of
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
@@ -29,13 +29,13 @@ from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.detector import Detectors
-from shipper.detect.finding import Found
+from shipper.detect.finding import Found, on_host
 from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
-from shipper.model import Block, Chunk, Counts, Label, LogFile, Origin
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
+from shipper.model import Block, Chunk, CompletionFields, Counts, Label, LogFile
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, skip_mark
 from shipper.read.logs import Input, Log
 from shipper.times import BEFORE_ALL
 
@@ -44,7 +44,8 @@ from shipper.times import BEFORE_ALL
 class Settings:
     """All that decides what comes out, resolved once at the start.
 
-    `detectors` are those that run, with their parameters. `only_findings`, `conditions`, `since`, `until` and
+    `detectors` are those that run, with their parameters; with `across` they run over all logs at once (see `across.py`), and
+    not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
     `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
     exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `fast` may be switched off to compare; it
     changes no byte.
@@ -63,6 +64,7 @@ class Settings:
     until: str | None = None
     pseudonyms: Pseudonyms | None = None
     per_exchange: bool = False
+    across: bool = False
     fast: bool = True
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
@@ -70,13 +72,25 @@ class Settings:
     @property
     def warm_up(self) -> int:
         """Nanoseconds. Reading a log from a line on, before which all lines are older than this by the newest event
-        time, leads to the state that reading all of it leads to."""
+        time, leads to the state that reading all of it leads to, once `Pipeline.lasting` is added."""
         open_exchanges = Exchanges(self.options.exchange_timeout).patience
-        return max([open_exchanges, *(rule.warm_up for rule in self.detectors.values())])
+        return max([open_exchanges, *(rule.warm_up for rule in self.of_a_log.values())])
+
+    @property
+    def of_a_log(self) -> Mapping[str, Rule]:
+        """The detectors that run in the pipeline of each log."""
+        return {} if self.across else self.detectors
+
+
+OnCompleted = Callable[[Sequence[CompletionFields], Sequence[Label]], None]
+"""Takes the authentications that a chunk completes, and the labels of its events."""
 
 
 class Pipeline:
-    """From the chunks of one log to blocks of output."""
+    """From the chunks of one log to blocks of output.
+
+    `on_completed` is called for each chunk, if it is set.
+    """
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
         """`counts` is kept up to date; logs may share it."""
@@ -85,7 +99,8 @@ class Pipeline:
         merges = settings.per_exchange and not settings.only_findings
         timeout = settings.options.exchange_timeout
         self.state = LogState(Exchanges(timeout), Merger(timeout) if merges else None)
-        self._detectors = Detectors(settings.detectors, Envelope(settings.options.constants), self.counts)
+        self.on_completed: OnCompleted | None = None
+        self._detectors = Detectors(settings.of_a_log, Envelope(settings.options.constants), self.counts)
         self._facts: dict[str, Facts] = {}
         self._keep = selection(settings.conditions, settings.since, settings.until)
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
@@ -106,6 +121,8 @@ class Pipeline:
     def __call__(self, chunk: Chunk) -> Block:
         """The events of a chunk, and the findings that it completes."""
         texts, labels, completions = self.parser(chunk)
+        if self.on_completed is not None:
+            self.on_completed(completions, labels)
         findings = self._detectors(completions)
         return self._emit(texts, labels, [_with_host(finding, labels[finding[0]][2].host) for finding in findings])
 
@@ -116,6 +133,10 @@ class Pipeline:
         self.counts.open_at_end += len(self.state.exchanges.open)
         events = self.state.merger.close() if self.state.merger else []
         return self._emit([event.text for event in events], [event.label for event in events], [])
+
+    def findings(self, findings: list[Found]) -> Block:
+        """What the user wants of findings that were made elsewhere, as a block."""
+        return self._emit([], [], findings)
 
     def _emit(self, texts: list[str], labels: list[Label], findings: list[Found]) -> Block:
         """What the user wants of the events and findings, as a block."""
@@ -172,15 +193,20 @@ class Pipeline:
         }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, snapshot: bytes, *, held: bool = True) -> None:
-        """Go on from a snapshot; call `open` first, for the file that comes next. Without what is `held` back if another
-        pipeline goes on from there as well: each event comes out once.
+    def lasting(self) -> dict[str, Any]:
+        """What of the state does not follow from the recent past, however much of it is read (`warm_up`); JSON values."""
+        return self._detectors.lasting()
+
+    def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
+        """Go on from a snapshot; call `open` first, for the file that comes next. A snapshot that reading the recent past
+        led to also takes what `lasting` said at that point. Without what is `held` back if another pipeline goes on from
+        there as well: each event comes out once.
         """
         state: Mapping[str, Any] = json.loads(snapshot)
         self.state.restore(state["newest"], state["waiting"])
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.restore(state["open"])
-        self._detectors.restore(state["detectors"], state["newest"], state["undo"])
+        self._detectors.restore(state["detectors"], state["newest"], lasting, state["undo"])
         if self.state.merger and held:
             self.state.merger.restore(state["held"])
 
@@ -217,12 +243,7 @@ def _format(settings: Settings) -> Format | None:
 
 def _with_host(finding: Found, host: str | None) -> Found:
     """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
-    if host is None:
-        return finding
-    position, text, (time, event_id, origin, key) = finding
-    document = {**orjson.loads(text.encode("latin-1")), "host": {"name": host}}
-    text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
-    return position, text, (time, event_id, Origin(origin.path, origin.dataset, origin.kind, host=host), key)
+    return finding if host is None else on_host(finding, orjson.loads(finding[1].encode("latin-1")), host)
 
 
 def _weave(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
@@ -248,7 +269,9 @@ def _block(texts: list[str], labels: list[Label], wrap: Format | None) -> Block:
     return Block("".join(parts).encode("latin-1"), list(accumulate(map(len, parts)))[2::3], labels)
 
 
-def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Counts) -> Iterator[tuple[Block, int]]:
+def run_source(
+    settings: Settings, source: Log, stdin: Read | None, counts: Counts, on_completed: OnCompleted | None = None
+) -> Iterator[tuple[Block, int]]:
     """Blocks of output for one source, its files one after the other, each with the bytes of input
     that it took; `counts` is kept up to date.
 
@@ -256,6 +279,7 @@ def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Coun
         RunError: a file could not be read to its end; what was readable has been given out.
     """
     pipeline = Pipeline(settings, counts)
+    pipeline.on_completed = on_completed
     for one in source.inputs:
         pipeline.open(one.file)
         for chunk in read_input(settings, one, stdin):
@@ -265,7 +289,7 @@ def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Coun
 
 def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:
     """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
-    with open_bytes(one.path) as opened:
+    with one.open() as opened:
         read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
         yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit)
 

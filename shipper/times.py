@@ -5,6 +5,7 @@ MFA Server writes UTC in ISO 8601 with `Z` and six digits of a second's fraction
 
 import re
 from datetime import UTC, date, datetime, tzinfo
+from functools import partial
 
 from shipper.memo import Memo
 
@@ -104,31 +105,27 @@ class SyslogTime:
     """
 
     def __init__(self, first: date | None = None, zone: tzinfo = UTC) -> None:
-        self._first = first
-        self._zone = zone
-        self.read = Memo(self._read, 4096)  # neighbours in a log share them
+        self._known = Memo(partial(_local_time, first, zone), 4096)  # neighbours in a log share them
 
     def __call__(self, text: str) -> str | None:
         """The time in UTC in the form of the log; None if the text is not one, or no real instant of these months."""
-        return self.read[text]
+        return self._known[text]
 
-    def _read(self, text: str) -> str | None:
-        match = _LOCAL.fullmatch(text)
-        if match is None:
-            return None
-        day, time = match["iso"], match["time"] or match["iso_time"]
-        try:
-            if not day:
-                month = _MONTHS.index(match["month"]) + 1
-                year = int(match["year"]) if match["year"] else self._year(month)
-                day = f"{year:04}-{month:02}-{int(match['day']):02}"
-            local = datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=self._zone)
-            return f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z"
-        except (ValueError, OverflowError):
-            return None
 
-    def _year(self, month: int) -> int:
-        return 0 if self._first is None else self._first.year + (month < self._first.month)  # there is no year 0
+def _local_time(first: date | None, zone: tzinfo, text: str) -> str | None:
+    match = _LOCAL.fullmatch(text)
+    if match is None:
+        return None
+    day, time = match["iso"], match["time"] or match["iso_time"]
+    try:
+        if not day:
+            month = _MONTHS.index(match["month"]) + 1
+            guessed = 0 if first is None else first.year + (month < first.month)  # there is no year 0
+            day = f"{int(match['year'] or guessed):04}-{month:02}-{int(match['day']):02}"
+        local = datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=zone)
+        return f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z"
+    except (ValueError, OverflowError):
+        return None
 
 
 def looks_like_syslog(text: str) -> bool:

@@ -4,7 +4,6 @@ import gzip
 import os
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -238,12 +237,11 @@ def test_a_log_of_many_lines_takes_no_more_memory_than_a_short_one(folder: Path,
 def test_what_is_no_log_is_refused_before_any_output(tmp_path: Path) -> None:
     log, archive = tmp_path / "a.log", tmp_path / "b.log"
     log.write_text(TEXT, encoding="utf-8")
-    with zipfile.ZipFile(archive, "w") as made:
-        made.write(log, "a.log")
+    archive.write_bytes(b"7z\xbc\xaf\x27\x1c\0\4" + bytes(24))
     for arguments, data, name in (((log, archive), b"", str(archive)), (("-",), archive.read_bytes(), "standard input")):
         done = parse(*arguments, stdin=data)
         assert (done.status, done.out) == (2, b"")
-        assert done.sentence == f"{name} is a zip archive, not a log: unpack it first"
+        assert done.sentence == f"{name} is a 7z archive, not a log: unpack it first"
 
 
 @pytest.mark.parametrize("given", ["file", "pipe"])

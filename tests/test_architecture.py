@@ -26,6 +26,7 @@ FLOORS = [
     "deliver",
     "config",
     "pipeline",
+    "across",
     "parallel",
     "sidecar",
     "testing",

@@ -253,7 +253,7 @@ def test_nobody_is_told_to_install_a_name_that_is_not_ours() -> None:
     told = [what for text in (*TEXT.values(), *sources) for what in re.findall(r"pipx? install ([^`\n]+)", text)]
 
     assert len(told) > 5
-    assert [what for what in told if not re.match(r"\.$|'\.\[|'confluent-kafka>", what.strip())] == []
+    assert [what for what in told if not re.match(r"\.$|'\.\[|'confluent-kafka>|'evtx>", what.strip())] == []
 
 
 # Settings.

@@ -7,8 +7,10 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
+from shipper.across import Gathered, Part, findings_across
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
 from shipper.decode.library import event_fields, load, syslog_time
@@ -17,10 +19,10 @@ from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import check_field
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
-from shipper.read.files import STDIN, Read, size_of
+from shipper.read.files import STDIN, Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
 
@@ -37,6 +39,7 @@ class ParseOptions:
     exchange_timeout: int
     include_retries: bool
     host: str | None
+    across: bool
     deterministic: bool
     workers: str
     only: str | None
@@ -86,6 +89,7 @@ def settings_of(options: ParseOptions) -> Settings:
         until=options.until,
         pseudonyms=None if options.pseudonyms is None else Pseudonyms(_read_key(options.pseudonyms)),
         per_exchange=options.events == "exchange",
+        across=options.across,
         line_limit=options.max_line,
     )
 
@@ -160,6 +164,7 @@ def import_logs(options: ParseOptions) -> Counts:
     workers = worker_count(options.workers)
     stamp_of = stamp_reader(settings.library.lines)
     counts = Counts()
+    notes: list[str] = []
     began = time.monotonic()
     try:
         with (
@@ -168,20 +173,22 @@ def import_logs(options: ParseOptions) -> Counts:
                 deterministic=options.deterministic,
                 stamp_of=stamp_of,
                 exchange_timeout=options.exchange_timeout,
+                left_out=notes,
             ) as (logs, stdin),
             _open(options.output, logs) as out,
             progress(_total(logs), show=options.show_progress) as bar,
         ):
-            if workers < 2 or not _on_all_cores(settings, logs, workers, stdin, out, bar, counts):
-                for log in logs:
-                    for block, size in run_source(settings, log, stdin, counts):
-                        out.write(block.data)
-                        bar.advance(size, counts)
+            work = _Work(settings, logs, stdin, out, bar, counts)
+            if settings.across:
+                work.with_findings_across(workers)
+            else:
+                work.read(workers)
     except ClosedPipe:
         return counts
     if not options.quiet:
-        apart = [f"  note: {log.apart}" for log in logs if log.apart]
-        print("\n".join([summary(counts, time.monotonic() - began, settings.detectors), *apart]), file=sys.stderr)
+        notes += [log.apart for log in logs if log.apart]
+        said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {note}" for note in notes)]
+        print("\n".join(said), file=sys.stderr)
     return counts
 
 
@@ -192,17 +199,29 @@ def plan(options: ParseOptions) -> str:
         UsageError: an option is wrong, a file is missing or not readable.
     """
     stamp_of = stamp_reader(settings_of(options).library.lines)
-    with open_inputs(
-        options.files, deterministic=options.deterministic, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout
-    ) as (logs, _):
-        return "\n".join(listing(logs))
+    notes: list[str] = []
+    lines: list[str] = []
+    try:
+        with open_inputs(
+            options.files,
+            deterministic=options.deterministic,
+            stamp_of=stamp_of,
+            exchange_timeout=options.exchange_timeout,
+            left_out=notes,
+        ) as (logs, _):
+            lines = listing(logs)
+    except RunError as error:
+        if not lines:
+            raise
+        notes.append(str(error))
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
 def _total(logs: Sequence[Log]) -> int | None:
     """The bytes of all files; None if one of them has no size."""
     total = 0
     for file in (file for log in logs for file in log.inputs):
-        size = size_of(file.path)
+        size = file.size
         if size is None:
             return None
         total += size
@@ -212,25 +231,70 @@ def _total(logs: Sequence[Log]) -> int | None:
 def _open(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
     """The output, unless it would replace a log that is to be read."""
     for file in (file for log in logs for file in log.inputs):
-        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.path):
+        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.on_disk):
             raise UsageError(f"--output {output} is one of the logs to read; give another name")
     return open_output(output)
 
 
-def _on_all_cores(
-    settings: Settings, logs: Sequence[Log], workers: int, stdin: Read | None, out: Output, bar: Progress, counts: Counts
-) -> bool:
-    """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
-    from shipper.parallel.shards import plan
-    from shipper.parallel.workers import AVAILABLE, run_workers
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """All logs that are to be read, and where their events go."""
 
-    shards = plan(logs, workers)
-    if len(shards) < 2 or not AVAILABLE:
-        return False
+    settings: Settings
+    logs: Sequence[Log]
+    stdin: Read | None
+    out: Output
+    bar: Progress
+    counts: Counts
 
-    def advance(size: int, more: Counts) -> None:
-        counts.add(more)
-        bar.advance(size, counts)
+    def with_findings_across(self, workers: int) -> None:
+        """Read all logs, then look for what their authentications make together; of a log that cannot be read to its end,
+        what could be read counts."""
+        failure: RunError | None = None
+        with Gathered(self.settings.library.codes.codes) as gathered:
+            try:
+                self.read(workers, gathered)
+            except RunError as error:
+                failure = error
+            for block in findings_across(self.settings, gathered.logs, self.counts):
+                self.out.write(block.data)
+        if failure is not None:
+            raise failure
 
-    run_workers(settings, shards, workers, stdin, out, advance)
-    return True
+    def read(self, workers: int, gathered: Gathered | None = None) -> None:
+        """Read all logs, in several processes where that helps; `gathered` takes their authentications."""
+        if workers > 1 and self._on_all_cores(workers, gathered):
+            return
+        spool = gathered.spool() if gathered else None
+        keep = spool.add if spool else None
+        for number, log in enumerate(self.logs):
+            begin = spool.end if spool else 0
+            try:
+                for block, size in run_source(self.settings, log, self.stdin, self.counts, keep):
+                    self.out.write(block.data)
+                    self.bar.advance(size, self.counts)
+            finally:
+                if gathered and spool:
+                    gathered.add(number, number, Part(spool, begin, spool.end))
+
+    def _on_all_cores(self, workers: int, gathered: Gathered | None) -> bool:
+        """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
+        from shipper.parallel.shards import plan
+        from shipper.parallel.workers import AVAILABLE, run_workers
+
+        shards = plan(self.logs, workers)
+        if len(shards) < 2 or not AVAILABLE:
+            return False
+        log_of = list(accumulate(shard.first for shard in shards))
+
+        def advance(size: int, more: Counts) -> None:
+            self.counts.add(more)
+            self.bar.advance(size, self.counts)
+
+        def keep(piece: int, part: Part) -> None:
+            if gathered:
+                gathered.add(log_of[piece], piece, part)
+
+        spools = [gathered.spool() for _ in range(min(workers, len(shards)))] if gathered else []
+        run_workers(self.settings, shards, workers, self.stdin, self.out, advance, spools, keep)
+        return True

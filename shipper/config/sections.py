@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
-from shipper.detect.protocol import AnyDetector, Nanoseconds
+from shipper.detect.protocol import AnyDetector, AtLeastOne, Nanoseconds
 from shipper.times import SECOND
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -233,8 +233,10 @@ def _detector_section(detector: AnyDetector) -> type[_Section]:
         if name == EXCHANGE_TIMEOUT and detector.name != "double_prompt":
             continue
         default = getattr(defaults, name)
-        is_duration = types[name] == Nanoseconds
-        keys.append((name, Duration, _default(Duration, default)) if is_duration else (name, types[name], default))
+        if types[name] == Nanoseconds:
+            keys.append((name, Duration, _default(Duration, default)))
+        else:
+            keys.append((name, Positive if types[name] == AtLeastOne else types[name], default))
     title = "".join(word.capitalize() for word in detector.name.split("_"))
     return _with_keys(_Section, f"{title}Section", keys, detector.rule.__doc__)
 

@@ -31,16 +31,17 @@ _EVENT_KEYS, _EVENT_TEXT = frozenset({"Message", "winlog"}), "NPS Extension"
 _ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _BSD = r"[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _PRI = r"<[0-9]{1,3}>"
-_WORD = r"\S{1,255}"
+_WORD = r"[^\s|]{1,255}"  # no bar, so that none swallows the head of a line
 _DATA = r'(?:-|(?>(?:\[(?>[^\]"]|"(?>[^"\\]|\\.)*")*\]))+)'  # structured data
 _COUNT = rf"[0-9]{{1,7}} (?={_PRI})"
-_BEGINS = rf"(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]{{2}}:|[{{<]|{_COUNT}|{_BSD} )"  # how any line begins
+_DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:"
+_BEGINS = rf'(?:{_DATED}|\{{ {{0,4}}"|<Event|{_PRI}|{_COUNT}|{_BSD} )'  # how any line begins
 
 _CRI = rf"{_ISO} (?:stdout|stderr) (?:[A-Z](?::[^ ]{{0,64}})? |(?={_BEGINS}))"  # the oldest have no tag
 _SYSLOG_5424 = rf"{_PRI}1 (?:-|{_ISO}) ({_WORD}) {_WORD} {_WORD} {_WORD} {_DATA} \ufeff?(?={_BEGINS})"
-_SYSLOG = rf"(?:{_PRI})?(?:{_ISO}|{_BSD}) ({_WORD}) {{1,4}}(?:{_WORD} {{1,4}})?(?={_BEGINS})"
+_SYSLOG = rf"(?:{_PRI})?(?:{_ISO}|{_BSD}) ({_WORD}) {{1,4}}(?:{_WORD} {{1,4}})??(?={_BEGINS})"
 _KIWI_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
-_KIWI = rf"{_KIWI_TIME}\t\w{{1,16}}\.\w{{1,16}}\t({_WORD})\t(?:{_BSD} {_WORD} )?+(?:{_WORD} {{1,4}})?(?={_BEGINS})"
+_KIWI = rf"{_KIWI_TIME}\t\w{{1,16}}\.\w{{1,16}}\t({_WORD})\t(?:{_BSD} {_WORD} )?+(?:{_WORD} {{1,4}})??(?={_BEGINS})"
 _HEAD = re.compile(rf"{_CRI}|{_COUNT}|{_SYSLOG_5424}|{_SYSLOG}|{_KIWI}")
 _LINE = re.compile(_BEGINS)
 # A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.

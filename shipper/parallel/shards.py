@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from shipper.read.files import Read, size_of
+from shipper.read.files import Read
 from shipper.read.lines import last_newline
 from shipper.read.logs import Input, Log
 from shipper.times import StampReader
@@ -54,7 +54,7 @@ def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
         known = True
         of_source: list[tuple[Range, int, tuple[Range, ...], bool]] = []
         for one in source.inputs:
-            size = size_of(one.path)
+            size = one.size
             ranges = [(Range(one, 0, None), 0)] if size is None or one.file.encoding != "utf-8" else _cut(one, size, workers)
             for part, length in ranges:
                 before = [Range(one, 0, part.start)] if part.start else []

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from shipper.errors import RunError, UsageError
+from shipper.errors import RunError
 from shipper.model import Chunk
-from shipper.read.compression import LONGEST_BEGINNING, Unpacked, form_of
 from shipper.read.compression import Read as Read
+from shipper.read.compression import Unpacked, form_of
+from shipper.read.event_log import EventLog
 from shipper.read.lines import LineBuffer, LineRules
-from shipper.read.signatures import LOOK, no_log
+from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
 LINE_LIMIT = 1024 * 1024  # bytes
@@ -66,28 +67,29 @@ def skip_mark(read: Read) -> tuple[Read, int]:
 
 
 @contextmanager
-def open_bytes(path: str) -> Iterator[Read]:
-    """Open a file (`-`: standard input) to read its decompressed bytes.
+def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
+    """Open a file (`-`: standard input) to read the bytes of its text.
 
-    Compressed data is recognized by its first bytes, not by the name.
+    Compressed data and Windows event logs are recognized by their first bytes, not by the name; the text of an event
+    log is the XML of its events. `event_logs` False refuses them, as whatever else is no log.
 
     Raises:
         RunError: it cannot be opened. From the function returned: the file is damaged or the device
             fails; what was readable has been returned by then.
-        UsageError: from the function returned: the file is known to be no log.
+        NotALog: from the function returned.
     """
     if path == STDIN:
         name = "standard input"
         if sys.stdin is None:
             raise RunError(f"cannot read {name}: it is closed")
-        yield _unpacked(_guarded(_blocking(sys.stdin.fileno()), name), name)
+        yield text_of(_blocking(sys.stdin.fileno()), name, event_logs=event_logs)
         return
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115  closed below, after the caller's block
     except OSError as error:
         raise RunError(f"cannot open {path}: {error.strerror}") from None
     with file:
-        yield _unpacked(_guarded(file.read, path), path)
+        yield text_of(file.read, path, event_logs=event_logs)
 
 
 def _blocking(descriptor: int) -> Read:
@@ -103,30 +105,36 @@ def _blocking(descriptor: int) -> Read:
     return read
 
 
-def _guarded(read: Read, name: str) -> Read:
-    def guarded(size: int) -> bytes:
-        try:
-            return read(size)
-        except OSError as error:
-            raise RunError(f"cannot read {name}: {error.strerror or error}") from None
-
-    return guarded
-
-
-def _unpacked(read: Read, name: str) -> Read:
-    """The same bytes, unpacked if they are compressed. Making the function reads nothing."""
+def text_of(read: Read, name: str, *, event_logs: bool = True) -> Read:
+    """The bytes of a file's text, for the bytes of the file: see `open_bytes`. Making the function reads nothing."""
     chosen: Read | None = None
 
     def reading(size: int) -> bytes:
         nonlocal chosen
         if chosen is None:
-            chosen = _recognized(read, name)
+            chosen = _recognized(guarded(read, name), name, event_logs=event_logs)
         return chosen(size)
 
     return reading
 
 
-def _recognized(read: Read, name: str) -> Read:
+def guarded(read: Read, name: str) -> Read:
+    """The same bytes; what goes wrong is told in a sentence about `name`.
+
+    Raises:
+        RunError: from the function returned: the device fails.
+    """
+
+    def reading(size: int) -> bytes:
+        try:
+            return read(size)
+        except OSError as error:
+            raise RunError(f"cannot read {name}: {error.strerror or error}") from None
+
+    return reading
+
+
+def _recognized(read: Read, name: str, *, event_logs: bool) -> Read:
     head = _look_ahead(read)
     form = form_of(head)
     read = after(head, read)
@@ -135,12 +143,16 @@ def _recognized(read: Read, name: str) -> Read:
         head = _look_ahead(read)
         read = after(head, read)
     kind = no_log(head, unpacked=form is not None)
-    return read if kind is None else _refuse(kind.sentence(name))
+    if kind is EVTX and event_logs:
+        return EventLog(read, name)
+    if kind in (ZIP, TAR) and name == "standard input":
+        kind = kind._replace(remedy="give its path instead, because it is read from its middle")
+    return read if kind is None else _refuse(kind, name)
 
 
-def _refuse(sentence: str) -> Read:
+def _refuse(kind: NoLog, name: str) -> Read:
     def refuse(size: int) -> bytes:
-        raise UsageError(sentence)
+        raise NotALog(kind, name)
 
     return refuse
 
@@ -221,8 +233,9 @@ def read_chunks(
 
 
 def size_of(path: str) -> int | None:
-    """Bytes of a plain file; None for standard input, pipes and compressed files."""
+    """Bytes of a plain file; None for standard input, pipes, and files whose bytes are not those of their text."""
     if path == STDIN or not os.path.isfile(path):
         return None
     with open(path, "rb") as file:
-        return None if form_of(file.read(LONGEST_BEGINNING)) else os.path.getsize(path)
+        head = file.read(LOOK)
+        return None if form_of(head) or no_log(head) else os.path.getsize(path)

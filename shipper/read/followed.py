@@ -118,6 +118,13 @@ class Followed:
         self._before = about.head[: about.start]
         return True
 
+    def found_at(self, path: str) -> None:
+        """It is at this path now."""
+        if path != self.path:
+            self.path, self.gone = path, False
+        elif self.gone:  # a share that came back
+            self.gone, self.rotated = False, self.content.packed
+
     def status(self) -> os.stat_result:
         """What the system says of the open file, wherever it is now."""
         return os.fstat(self._descriptor)

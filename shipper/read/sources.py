@@ -5,6 +5,7 @@ A file can turn out to be of another log long after its first line was read, whe
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from shipper.read.followed import Followed
 from shipper.read.inputs import TailOptions
@@ -35,14 +36,18 @@ class Sources:
                 self._set_apart[position.path] = position.source
             # Both are when the file was written to if it has no time stamp: that is no time of the log.
             if position.last_time != position.time:
-                self.ended(position.source, position.last_time)
+                self._ended(position.source, position.last_time)
 
     def of(self, path: str) -> str:
         """The log of a file that was found. One that comes where another was that had been set apart goes on with that log."""
         return self._set_apart.get(path) or source_name(path)
 
-    def ended(self, source: str, stamp: str | None) -> None:
-        """A file of a log was read up to this time, and is no longer open."""
+    def closed(self, file: Followed) -> None:
+        """What was read of a file that is about to be closed counts as read of its log, if that can still be seen."""
+        with suppress(OSError):
+            self._ended(file.source, file.newest())
+
+    def _ended(self, source: str, stamp: str | None) -> None:
         time = self._stamps.read(stamp or "")
         if stamp and time is not None and time > self._ends.get(source, NO_END)[0]:
             self._ends[source] = time, stamp, None

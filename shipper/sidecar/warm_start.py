@@ -1,13 +1,15 @@
 """The pipelines of a running shipper, one a log: warm start, and how far back the next one must read. Edge.
 
-State needs no store of its own: it follows from the log's recent past. Beside the position up to which
-everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, such that
-reading from there, with the output thrown away, leads to the same state.
+State needs hardly a store of its own: it follows from the log's recent past. Beside the position up to
+which everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, such that
+reading from there, with the output thrown away, leads to the same state; and the little that does not
+follow from that (`Pipeline.lasting`).
 """
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shipper.model import Block, Counts
 from shipper.pipeline import Pipeline, Settings
@@ -21,11 +23,13 @@ MARKS = 256  # positions remembered for a warm start, spread over the warm-up
 class WarmStart(NamedTuple):
     """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line.
 
+    `lasting` is what does not follow from reading there (`Pipeline.lasting`).
     `newest` is the newest event time before it, in nanoseconds since 1970; None if that is not known.
     """
 
     key: str
     offset: int
+    lasting: Mapping[str, Any] = {}
     newest: int | None = None
 
 
@@ -114,7 +118,7 @@ class LivePipelines:
                 self._mark(muted, reading)
                 muted.pipeline(reading.chunk)
             live.marks = muted.marks
-            live.pipeline.restore(muted.pipeline.snapshot())
+            live.pipeline.restore(muted.pipeline.snapshot(), begin.lasting)
         return live
 
     def _former(self, source: str, key: str) -> _Live | None:
@@ -162,15 +166,15 @@ class LivePipelines:
             marks.pop()
         # A time that waits for the next one is decided by lines on both sides of the mark.
         if not marks or (state.waiting is None and newest - marks[-1].newest >= self._warm_up // MARKS):
-            here = WarmStart(reading.key, reading.chunk.offset, None if newest == BEFORE_ALL else newest)
+            here = WarmStart(reading.key, reading.chunk.offset, newest=None if newest == BEFORE_ALL else newest)
             marks.append(_Mark(newest, reading.position.time, here))
 
     def _warm_from(self, live: _Live) -> WarmStart:
-        """The latest mark before everything that can still change a result."""
+        """The latest mark before everything that can still change a result, and what does not follow from there."""
         oldest = live.pipeline.state.newest - self._warm_up
         while len(live.marks) > 1 and live.marks[1].newest < oldest:
             live.marks.popleft()
-        return live.marks[0].here
+        return live.marks[0].here._replace(lasting=live.pipeline.lasting())
 
     @property
     def newest(self) -> int | None:
@@ -196,16 +200,23 @@ def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
 
 
 def _text_of(warm: WarmStart) -> str:
-    return f"{warm.key} {warm.offset}" + ("" if warm.newest is None else f" {warm.newest}")
+    newest = [] if warm.newest is None else [str(warm.newest)]
+    lasting = [json.dumps(warm.lasting, sort_keys=True)] if warm.lasting else []
+    return " ".join([warm.key, str(warm.offset), *newest, *lasting])
 
 
-def warm_start(key: str, offset: int | str, newest: str | None = None) -> WarmStart:
+def _from_text(text: str) -> WarmStart:
+    head, brace, lasting = text.partition("{")
+    return warm_start(*head.split(), lasting=json.loads(brace + lasting) if brace else {})
+
+
+def warm_start(key: str, offset: int | str, newest: str | None = None, *, lasting: Mapping[str, Any]) -> WarmStart:
     """A warm start from what is stored of it; earlier versions stored no `newest`.
 
     Raises:
         ValueError: it is none.
     """
-    return WarmStart(key, int(offset), None if newest is None else int(newest))
+    return WarmStart(key, int(offset), dict(lasting), None if newest is None else int(newest))
 
 
 def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], dict[str, WarmStart]]:
@@ -221,7 +232,7 @@ def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], di
         if kind == b"place":
             places[name.decode()] = position_from_json(value)
         elif kind == b"warm":
-            warm[name.decode("utf-8", "surrogateescape")] = warm_start(*value.decode().split(" "))
+            warm[name.decode("utf-8", "surrogateescape")] = _from_text(value.decode())
     return by_present_names(places, warm)
 
 
@@ -255,4 +266,4 @@ def _start_in(source: str, start: WarmStart, places: Mapping[str, Position]) -> 
         return start
     own = sorted((place.time, place.path, key) for key, place in places.items() if place.source == source)
     older = [key for time, _, key in own if time <= places[start.key].time]
-    return WarmStart(older[-1] if older else own[0][2], 0)
+    return WarmStart(older[-1] if older else own[0][2], 0, start.lasting)

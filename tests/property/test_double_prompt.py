@@ -176,7 +176,7 @@ def found(how: Settings, *files: bytes) -> oracle.Found:
     """What the shipper finds in one source, in the form of the oracle."""
     counts = Counts()
     output = ship(how, *files, counts=counts)
-    return oracle.Found(findings(output), counts.misdated, counts.late, counts.detected["cache_hits"])
+    return oracle.Found(findings(output), counts.late, counts.detected["cache_hits"], counts.misdated)
 
 
 def expected(log: Log, *files: bytes) -> oracle.Found:

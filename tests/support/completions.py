@@ -15,6 +15,7 @@ from shipper.detect import DETECTORS
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import Rule
 from shipper.detect.finding import Found, found, shown
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
 from shipper.model import WITHDRAWN, Code, Completion, CompletionFields, Counts, User
@@ -23,6 +24,7 @@ W, T = 5, 8
 AHEAD = (1, W, 4 * T, 100, 1000)
 GRID = (0, 0, 1, 2, W - 1, W, W, W + 1, T, T + 1, W + T, 4 * T, W + 4 * T, W + 4 * T + 1)
 RULES: tuple[AnyRule, ...] = (Rule(W, T), Rule(W, T, include_retries=True), Rule(0, T), Rule(W, 0), Rule(0, 0), Rule(T, W))
+FATIGUE_RULES = tuple(FatigueRule(window, count, T) for window, count in ((W, 2), (W, 3), (0, 2), (4 * T, 3), (W + T, 5), (W, 1)))
 
 
 def code(number: int, status_class: str, method: str | None, *, prompted: bool) -> Code:
@@ -43,6 +45,15 @@ CODES = (
     code(4, "no_response", None, prompted=True),
     Code(None, "Unknown", "unknown", "unknown", None, None, "medium", "CONSTANT"),
 )
+REFUSALS = (
+    *(code(129, "denied", "mobile_app", prompted=True),) * 4,
+    code(4, "no_response", None, prompted=True),
+    code(112, "fraud", "phone_call", prompted=True),
+    code(130, "denied", "mobile_app", prompted=False),
+    code(14, "blocked", None, prompted=False),
+    *CODES[:3],
+)
+"""Codes that are mostly refusals."""
 USERS: tuple[User | None, ...] = (User("bob", "CONTOSO", None, "contoso\\bob"), User("ann", None, None, "ann"), None)
 
 
@@ -50,8 +61,9 @@ Pick = Callable[[Sequence[Any]], Any]
 """Takes one of several."""
 
 
-def chunks(pick: Pick) -> list[list[CompletionFields]]:
-    """Completions in chunks; most are newer than all before them, a few ahead of the clock, and withdrawn or not."""
+def chunks(pick: Pick, codes: Sequence[Code] = CODES) -> list[list[CompletionFields]]:
+    """Completions in chunks, with these codes; most are newer than all before them, a few ahead of the clock, and withdrawn
+    or not."""
     made: list[list[CompletionFields]] = [[]]
     now = newest = 1000
     for number in range(pick(range(1, 31))):
@@ -72,7 +84,7 @@ def chunks(pick: Pick) -> list[list[CompletionFields]]:
             f"at {start}",
             end,
             f"at {end}",
-            pick(CODES),
+            pick(codes),
             pick((False, True)),
             newest,
         )
@@ -132,7 +144,7 @@ def alike(name: str, rule: AnyRule, made: list[list[CompletionFields]], restart:
             snapshot = json.dumps([lean.snapshot(newest), lean.undo()])
             lean = Detectors({name: rule}, Envelope({}), counts)
             users, undo = json.loads(snapshot)
-            lean.restore(users, newest, undo)
+            lean.restore(users, newest, undo=undo)
         assert lean(completions) == plain(completions)
         newest = max([newest, *(completion[10] for completion in completions)])
     assert (counts.detected, counts.late) == (plain.detected, plain.late)

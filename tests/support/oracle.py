@@ -1,4 +1,4 @@
-"""The rule `double_prompt` once more, written from the contract alone: slow, obvious, nothing shared with `shipper`.
+"""The rules of the detectors once more, written from the contract alone: slow, obvious, nothing shared with `shipper`.
 
 It reads plain log lines (LF, ASCII quotes, users in any script) with a few regular expressions and
 says which findings stand behind which line. Everything is a list that is searched from end to end.
@@ -26,7 +26,7 @@ What the contract leaves open, and what is taken here:
 import csv
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ SECOND = 1_000_000_000
 DAY = 24 * 3600 * SECOND
 NEVER = -(10**30)
 HORIZON_TIMEOUTS = 4
+FATIGUE_TIMEOUTS = 2
 TABLE = Path(__file__).parents[2] / "schemas" / "status_codes.csv"
 
 LINE = re.compile(r"([^|]*)\|[0-9A-Za-z]\|([0-9]+)\|([0-9]+)\|(\w+)\|(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\|)?(.*)")
@@ -63,6 +64,7 @@ class Exchange:
     code: str = ""
     outcome: str = "unknown"
     method: str = ""
+    status_class: str = ""
     prompted: bool = False
     pending: bool = False
     cached: bool = False
@@ -99,9 +101,16 @@ class Found:
     """
 
     findings: list[Finding] = field(default_factory=list)
-    misdated: int = 0
     late: int = 0
     cache_hits: int = 0
+    misdated: int = 0
+
+
+@dataclass
+class Misdated:
+    """A line with this identity is as if it had not been there."""
+
+    id: str
 
 
 @dataclass
@@ -167,6 +176,7 @@ def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | 
     if row is not None:
         exchange.method = row["method"]
         exchange.prompted = row["prompted"] == "true"
+        exchange.status_class = row["class"]
         exchange.pending = row["class"] == "pending"
         exchange.cached = row["class"] == "cached"
         exchange.outcome = row["outcome"]
@@ -184,10 +194,91 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
         retries: `include_retries`.
     """
     horizon = window + HORIZON_TIMEOUTS * timeout
-    open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     known: list[Exchange] = []  # complete exchanges that are no answers, in the order in which they were completed
     busy: list[Exchange] = []  # those that ended with 101
     found = Found()
+    for index, completed, newest in completions(files, timeout):
+        if isinstance(completed, Misdated):
+            found.misdated += 1
+            known = [e for e in known if e.id != completed.id]
+            busy = [e for e in busy if e.id != completed.id]
+            continue
+        if completed.end < newest - horizon:
+            found.late += 1
+            continue
+        remembered = [e for e in known if e.end >= newest - horizon]
+        if completed.code == "101":
+            busy.append(completed)
+        new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
+        found.findings += [Finding(index, fields) for fields in new]
+        found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
+    return found
+
+
+def find_fatigue(files: Sequence[bytes], *, window: int, count: int, timeout: int) -> Found:
+    """The findings of `mfa_fatigue` in one source; see `find`."""
+    horizon = window + FATIGUE_TIMEOUTS * timeout
+    refusals: list[Exchange] = []  # of all users, without those before their user gave in
+    told: set[tuple[UserKey | None, str]] = set()
+    before_it = "", refusals, told  # the last one that was ahead of the clock
+    found = Found()
+    for index, prompt, newest in completions(files, timeout):
+        if isinstance(prompt, Misdated):
+            found.misdated += 1
+            _, refusals, told = before_it if before_it[0] == prompt.id else ("", refusals, told)
+            continue
+        if prompt.end > newest:
+            before_it = prompt.id, refusals[:], told.copy()
+        if prompt.end < newest - horizon:
+            found.late += 1
+            continue
+        if not prompt.prompted:
+            continue
+        who = prompt.user, prompt.component
+        refusals = [r for r in refusals if r.end >= newest - horizon]
+        before = [r for r in refusals if (r.user, r.component) == who]
+        if not before or prompt.end > max(r.end for r in before) + window:
+            told.discard(who)
+        was_told = who in told
+        if prompt.status_class in ("denied", "no_response", "fraud"):
+            refusals.append(prompt)
+            before.append(prompt)
+        elif not was_told:
+            continue
+        within = sorted((r for r in before if prompt.end - window <= r.end <= prompt.end), key=lambda r: (r.end, r.start, r.id))
+        if not was_told and len(within) >= count:
+            told.add(who)
+            found.findings.append(Finding(index, describe_fatigue(prompt, within, window, gave_in=False)))
+        latest = max(r.end for r in before)
+        if was_told and prompt.outcome == "success" and not prompt.pending and latest <= prompt.end <= latest + window:
+            told.remove(who)
+            refusals = [r for r in refusals if (r.user, r.component) != who]
+            found.findings.append(Finding(index, describe_fatigue(prompt, within, window, gave_in=True)))
+    return found
+
+
+def describe_fatigue(prompt: Exchange, refusals: list[Exchange], window: int, *, gave_in: bool) -> dict[str, object]:
+    """The fields of a finding of `mfa_fatigue`."""
+    first, last = refusals[0], refusals[-1]
+    return {
+        "id": f"{prompt.id}-mf",
+        "timestamp": prompt.end_text,
+        "start": first.start_text,
+        "end": prompt.end_text,
+        "duration": prompt.end - first.start,
+        "count": len(refusals),
+        **{name: sum(r.status_class == name for r in refusals) for name in ("denied", "no_response", "fraud")},
+        "window_ms": window // 1_000_000,
+        "gave_in": gave_in,
+        "first": first.side(),
+        "last": last.side(),
+    }
+
+
+def completions(files: Sequence[bytes], timeout: int) -> Iterator[tuple[int, Exchange | Misdated, int]]:
+    """The authentications of known users, each with the index of the line that completes it (over all files), and the newest
+    event time by then. Once it turns out that a line was misdated, that."""
+    open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     clock = Clock(max(DAY, 2 * timeout))
     index = -1
     for data in files:
@@ -206,27 +297,15 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
                 continue  # it has no component, so it moves no clock
             _, pid, tid, component, message = match.groups()
             misdated = clock.take(time, identity)
-            if misdated is not None:  # as if its line had not been there
-                found.misdated += 1
+            if misdated is not None:
                 open_exchanges = {key: e for key, e in open_exchanges.items() if e.id != misdated}
-                known = [e for e in known if e.id != misdated]
-                busy = [e for e in busy if e.id != misdated]
-            newest = clock.newest
+                yield index, Misdated(misdated), clock.newest
             line = Line(identity, time, stamp, (component, int(pid), int(tid)), message)
-            completed = completed_by(line, open_exchanges, newest, timeout)
-            if completed is None or completed.user is None:
-                continue
-            if completed.end < newest - horizon:
-                found.late += 1
-                continue
-            remembered = [e for e in known if e.end >= newest - horizon]
-            if completed.code == "101":
-                busy.append(completed)
-            new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
-            found.findings += [Finding(index, fields) for fields in new]
-            found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
-    found.misdated += clock.waiting is not None and clock.newest != NEVER
-    return found
+            completed = completed_by(line, open_exchanges, clock.newest, timeout)
+            if completed is not None and completed.user is not None:
+                yield index, completed, clock.newest
+    if clock.waiting is not None and clock.newest != NEVER:
+        yield index, Misdated(clock.waiting[1]), clock.newest
 
 
 @dataclass
@@ -361,6 +440,6 @@ def describe(
             e.user == first.user and max(first.start, forgotten_before) <= e.end <= second.end for e in busy
         ),
     }
-    if kind == "sequential":
+    if first.success:  # as known now; these components are MFA Server's
         fields["cache_seconds"] = max(1, -(-gap // SECOND))
     return fields

@@ -18,7 +18,7 @@ PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, chec
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
 NEW = (
     {"k": PLACE._replace(offset=9), "l.2": PLACE},
-    {"/log/\udcff": WarmStart("k", 5, 253_402_300_799_999_999_999)},
+    {"/log/\udcff": WarmStart("k", 5, {}, 253_402_300_799_999_999_999)},
 )  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 

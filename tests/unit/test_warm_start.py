@@ -1,9 +1,12 @@
 """Where a warm start begins: nothing that can still matter lies before it, in the order in which files are read again."""
 
+from pathlib import Path
+
 from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings
 from shipper.read.position import Position, Reading
+from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, by_present_names, read_records, records
 from shipper.times import SECOND
 
@@ -37,13 +40,13 @@ def far_ahead(time: str) -> bytes:
 
 
 def test_a_warm_start_knows_the_time_and_begins_beside_no_line_that_waits_for_the_next_time() -> None:
-    lines = [line("02:00:00"), line("02:00:10"), far_ahead("02:00:20"), line("02:00:30"), line("05:00:00"), line("05:00:01")]
+    lines = [line("02:00:00"), line("02:01:00"), far_ahead("02:02:00"), line("02:03:00"), line("05:00:00"), line("05:00:01")]
     first = "2017-02-14T02:00:00Z"
     reads = [reading("a", first, 50 * number, text) for number, text in enumerate(lines)]
     live = LivePipelines(Settings(load()), Counts(), {}, {}, lambda *_: [])
     begins = [live.process(one)[1].warm for one in reads]
     assert [begin.offset for begin in begins] == [0, 0, 0, 0, 200, 200]
-    assert begins[-1].newest == (live.newest or 0) - 2 * 3600 * SECOND - 59 * 60 * SECOND - 31 * SECOND
+    assert begins[-1].newest == (live.newest or 0) - (2 * 3600 + 57 * 60 + 1) * SECOND
 
     def replay(source: str, key: str, offset: int) -> list[Reading]:
         return reads[offset // 50 :]
@@ -55,10 +58,51 @@ def test_a_warm_start_knows_the_time_and_begins_beside_no_line_that_waits_for_th
 
 
 def test_what_is_stored_of_a_warm_start() -> None:
-    starts = (WarmStart("k.2", 3), WarmStart("k", 7, 253_402_300_799_999_999_999))
+    starts = (
+        WarmStart("k.2", 3),
+        WarmStart("k", 7, {"d": {"u": 1}}),
+        WarmStart("k", 7, {}, 253_402_300_799_999_999_999),
+        WarmStart("k", 7, {"d": {"{ ": 1}}, -5),
+    )
     for start in starts:
         stored = records([Advance("a", place("/l/X.log", "/l/X.log", "1"), start)])
         assert read_records({key: value for key, value in stored.items() if value is not None})[1] == {"/l/X.log": start}
+
+
+def refusal(number: int, minute: int) -> bytes:
+    return line(
+        f"{minute // 60:02}:{minute % 60:02}:{number:02}",
+        "Pfauth failed for user 'bob'. Call status: FAILED_PHONE_APP_DENIED - \"Mobile App Denied\".",
+    )
+
+
+def test_what_was_told_long_ago_is_known_after_a_restart(tmp_path: Path) -> None:
+    """Five refusals, then one every six minutes for hours, then five again: told once, wherever the restart comes."""
+    lines = [refusal(n, 0) for n in range(5)] + [refusal(0, minute) for minute in range(6, 360, 6)]
+    lines += [refusal(n, 360) for n in range(5)]
+    offsets = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    reads = [reading("k", "2017-02-14T00:00:00Z", at, line) for at, line in zip(offsets, lines, strict=True)]
+    how = Settings(load())
+    for restart in (1, 5, 40, len(reads) - 3):
+        live = LivePipelines(how, Counts(), {}, {}, lambda *_: [])
+        before = [live.process(one) for one in reads[:restart]]
+        _, place, warm = before[-1][1]
+
+        def replay(source: str, key: str, offset: int, until: int = restart) -> list[Reading]:
+            return [one for one in reads[:until] if one.chunk.offset >= offset]
+
+        checkpoint = Checkpoint(str(tmp_path))
+        checkpoint.save({"k": place}, {"Mfa": warm})
+        stored = checkpoint.load()
+        records_of = {key: value for key, value in records([before[-1][1]]).items() if value is not None}
+        [from_records], [from_checkpoint] = read_records(records_of)[1].values(), stored.warm.values()
+        assert from_records == from_checkpoint == warm
+        again = LivePipelines(how, Counts(), {"k": place}, {"Mfa": from_checkpoint}, replay)
+        after = [again.process(one) for one in reads[restart:]]
+        output = b"".join(block.data for block, _ in before + after)
+        assert output.count(b'"action":"mfa_fatigue"') == 1
+        assert bool(warm.lasting) == (restart >= 5)
+        assert restart < 40 or warm.offset > 0
 
 
 # Names of logs that earlier versions wrote

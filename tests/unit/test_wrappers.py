@@ -46,6 +46,7 @@ def docker(line: str, **others: object) -> str:
         (f"{ISO} mfa01 mfa: {LINE}", "mfa01", "mfa01", SYSLOG),
         (f"{ISO} mfa01 mfa {LINE}", "mfa01", "mfa01", SYSLOG),
         (f"{ISO} mfa01 {LINE}", "mfa01", "mfa01", SYSLOG),
+        (f"{ISO} mfa01 <mfa> {LINE}", "mfa01", "mfa01", SYSLOG),
         (f"<134>{ISO} 10.0.0.5 mfa[12]: {LINE}", "10.0.0.5", "10.0.0.5", SYSLOG),
         (f"{BSD} mfa01 mfa: {LINE}", "mfa01", "mfa01", SYSLOG),
         (f"<13>Feb  4 03:57:19 fe80::1 mfa:  {LINE}", "fe80::1", "fe80::1", SYSLOG),
@@ -135,6 +136,16 @@ def test_a_record_whose_text_is_no_line(record: dict[str, object], text: str | N
 
     assert unwrap(line) is None
     assert (inner and inner.text) == text
+
+
+@pytest.mark.parametrize("message", ["{config}", "2017-02-14T02:00 x", "<x>", "Feb 14 02:57:19 x"])
+def test_what_a_message_begins_with_is_no_wrapper(message: str) -> None:
+    line = f"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Reloading {message}"
+
+    for wrapped in (f"{BSD} mfa01 {line}", f"{ISO} mfa01 mfa {line}", f"<134>1 {ISO} mfa01 mfa - - - {line}"):
+        inner = unwrap(wrapped)
+        assert inner is not None
+        assert inner.text == line
 
 
 # What the parser makes of them
