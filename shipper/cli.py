@@ -103,6 +103,7 @@ def command() -> None:
 )
 @click.option("--syslog-year", metavar="YYYY[-MM]", help="Year of RFC 3164 time stamps: the twelve months from there.")
 @click.option("--syslog-zone", default="UTC", show_default=True, metavar="ZONE", help="Their zone: Europe/Berlin or +01:00.")
+@click.option("--local-zone", metavar="ZONE", help="Zone of times in exports that name none, such as Event Viewer's CSV.")
 @click.option(
     "--namespace",
     type=Converted("text", namespace),

@@ -35,7 +35,7 @@ from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.model import Block, Chunk, CompletionFields, Counts, Label, LogFile
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, skip_mark
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
 from shipper.read.logs import Input, Log
 from shipper.times import BEFORE_ALL
 
@@ -291,7 +291,10 @@ def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[C
     """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
     with one.open() as opened:
         read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
-        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit)
+        export = one.file.export
+        if export is not None:
+            at += len(read_fully(read, export.start - at))
+        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit, export)
 
 
 def settings(

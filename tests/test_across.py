@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import oracle
 from tests.support.generate import Recipe, generate
 from tests.support.oracle import SECOND
-from tests.support.oracle_across import find_across
+from tests.support.oracle_across import completions_across
 
 Logs = dict[str, bytes]
 
@@ -78,7 +79,8 @@ def test_findings_are_those_of_the_oracle(tmp_path: Path) -> None:
         path = tmp_path / f"mfa0{server}.log"
         generate(Recipe(lines=3000, seed=server, users=40), path)
         sources.append([path.read_bytes()])
-    expected = find_across(sources, window=60 * SECOND, timeout=600 * SECOND).findings
+    among = completions_across(sources, 600 * SECOND)
+    expected = oracle.find_among(among, window=60 * SECOND, timeout=600 * SECOND).findings
     status, output, _ = parse(tmp_path, "--only", "double_prompt")
     assert status == 0
     assert [json.loads(line)["event"]["id"] for line in output.splitlines()] == [found.fields["id"] for found in expected]

@@ -4,12 +4,18 @@ import gzip
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
+
+from tests.support import event_log as evtx
 
 PARSE = [sys.executable, "-m", "shipper", "parse", "--deterministic", "-q"]
 LAUNCH = [sys.executable, "-I", "-S", str(Path(__file__).parent / "bench" / "launch.py")]
@@ -206,6 +212,43 @@ def test_a_hole_of_200_mib_is_no_part_of_the_line_behind_it(folder: Path, usual:
     most, events = peak(path, "--workers", workers)
     assert originals(events) == [*([first] if first else ()), *LINES]
     assert events[-len(LINES)]["log"]["offset"] == hole
+    assert most < usual + ROOM
+
+
+def zipped(path: Path, log: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(log, "a.log")
+
+
+def tarred(mode: Literal["w:", "w:gz"]) -> Callable[[Path, Path], None]:
+    def make(path: Path, log: Path) -> None:
+        with tarfile.open(path, mode) as archive:
+            archive.add(log, "a.log")
+
+    return make
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred("w:"), tarred("w:gz")], ids=["zip", "tar", "tar.gz"])
+def test_a_large_file_in_an_archive_takes_no_more_memory(folder: Path, usual: int, pack: Callable[[Path, Path], None]) -> None:
+    path, log = folder / "packed", folder / "large.log"
+    with open(log, "wb") as file:
+        file.truncate(150 << 20)
+        file.seek(150 << 20)
+        file.write(TEXT.encode())
+    pack(path, log)
+    most, events = peak(path)
+    assert originals(events) == list(LINES)
+    assert events[0]["log"]["offset"] == 150 << 20
+    assert most < usual + ROOM
+
+
+def test_a_large_event_log_takes_no_more_memory(folder: Path, usual: int) -> None:
+    pytest.importorskip("evtx")
+    path = folder / "large.evtx"
+    path.write_bytes(evtx.event_log([evtx.Event(datetime(2026, 3, 1, tzinfo=UTC), [f"{n}" * 1000]) for n in range(10_000)]))
+    assert path.stat().st_size > 2 * ROOM
+    most, events = peak(path)
+    assert len(events) == 10_000
     assert most < usual + ROOM
 
 

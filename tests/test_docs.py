@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -356,3 +357,10 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
     assert len(shown) > 12
     assert all(shown)
     assert [path for paths in shown for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_page_of_formats_names_each_exporter() -> None:
+    table = tomllib.loads((ROOT / "schemas" / "envelopes.toml").read_text(encoding="utf-8"))
+    for entry in table.values():
+        row = f"| {entry['name']} | {entry['form']} | {entry['command']} | {entry['source']} |"
+        assert row in TEXT[DOCS / "formats.md"]

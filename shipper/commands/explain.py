@@ -23,7 +23,7 @@ from shipper.decode.ecs import is_known
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
-from shipper.decode.line_patterns import inner_line, stamp_reader
+from shipper.decode.line_patterns import Stamps, inner_line
 from shipper.decode.parser import Options, Parser
 from shipper.decode.status_codes import StatusCodes
 from shipper.errors import UsageError
@@ -170,7 +170,7 @@ def _nothing(text: str, codes: StatusCodes) -> str:
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     """The answer for lines of a log, parsed together so that the lines of an exchange find each other."""
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-    file = identify(STDIN, io.BytesIO(data).read, EPOCH, stamp_reader(library.lines))
+    file = identify(STDIN, io.BytesIO(data).read, EPOCH, Stamps(library))
     options = Options()
     parser = Parser(library, options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
     events = parser(Chunk(data, 0)).texts
@@ -188,7 +188,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
 
 
 def _of_line(line: str, document: Document, library: Library) -> str:
-    inside = inner_line(library.lines, line)
+    inside = inner_line(library, line)
     line = inside.text if inside else line
     note = f"Patterns are tried on what stands {inside.place}:\n\n  {printable(_short(line, SHOWN))}\n\n" if inside else ""
     found = _first_match(library.lines, line)

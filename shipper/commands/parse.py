@@ -13,8 +13,8 @@ from pathlib import Path
 from shipper.across import Gathered, Part, findings_across
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
-from shipper.decode.library import event_fields, load, syslog_time
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.library import event_fields, load, syslog_time, zone_of
+from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import check_field
 from shipper.emit.output import ClosedPipe, Output, open_output
@@ -52,6 +52,7 @@ class ParseOptions:
     events: str
     syslog_year: str | None
     syslog_zone: str
+    local_zone: str | None
     namespace: str
     max_line: int
     show_progress: bool | None
@@ -67,7 +68,8 @@ def settings_of(options: ParseOptions) -> Settings:
         UsageError: patterns, code table, time zone or filters are wrong.
     """
     syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
-    library = load(options.pattern_dirs, options.status_codes, syslog=syslog)
+    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
+    library = load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local)
     return settings(
         library,
         rules_for(
@@ -162,7 +164,7 @@ def import_logs(options: ParseOptions) -> Counts:
     """
     settings = settings_of(options)
     workers = worker_count(options.workers)
-    stamp_of = stamp_reader(settings.library.lines)
+    stamp_of = Stamps(settings.library)
     counts = Counts()
     notes: list[str] = []
     began = time.monotonic()
@@ -198,7 +200,7 @@ def plan(options: ParseOptions) -> str:
     Raises:
         UsageError: an option is wrong, a file is missing or not readable.
     """
-    stamp_of = stamp_reader(settings_of(options).library.lines)
+    stamp_of = Stamps(settings_of(options).library)
     notes: list[str] = []
     lines: list[str] = []
     try:

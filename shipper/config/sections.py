@@ -109,6 +109,7 @@ class PipelineSection(_Section, frozen=True):
     status_codes: Name | None = None
     keep_original: bool = True
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
+    local_zone: Name | None = None
     pseudonyms: PseudonymsSection | None = None
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}

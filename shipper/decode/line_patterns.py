@@ -6,11 +6,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset, is_known
-from shipper.decode.facts import Facts, whole_number
+from shipper.decode.envelopes import WindowsEvent
+from shipper.decode.facts import Facts, Library, whole_number
 from shipper.decode.grok import Convert, Pattern
-from shipper.decode.windows_event import WindowsEvent, read_event
+from shipper.decode.windows_event import EventReader
 from shipper.decode.wrappers import Inner, unwrap
-from shipper.model import Document
+from shipper.memo import Memo
+from shipper.model import Document, Export
 
 STANDARD = (
     "@timestamp",
@@ -55,23 +57,48 @@ def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tup
 
 
 class WindowsLine:
-    """Windows events as JSON or XML."""
+    """Windows events as their exporters write them, in a line or a record; one whose message is a line of a log is that line."""
 
     has_extra = True
     stamp: Convert | None = None
 
-    def find(self, line: str) -> WindowsEvent | None:
-        """The event of a line, or None for any other line."""
-        return read_event(line) if line[:1] in ("{", "<") else None
+    def __init__(self, events: EventReader, lines: Sequence[LinePattern] = ()) -> None:
+        """`lines` are the forms of a line that a message may be."""
+        self._events = events
+        self._lines = lines
 
-    def standard(self, event: WindowsEvent) -> tuple[str | None, ...]:
+    def find(self, text: str) -> "WindowsEvent | _Message | None":
+        """The event of a line or record, or None for any other."""
+        event = self._events.read(text)
+        message, host = self._events.message(text) if event is None else (event.message, event.host)
+        if not _DATED.match(message):
+            return event
+        found = ((form, form.find(message)) for form in self._lines)
+        return next((_Message(form, match, host) for form, match in found if match is not None), event)
+
+    def standard(self, found: "WindowsEvent | _Message") -> tuple[str | None, ...]:
         """The texts of the event in the order of `STANDARD`."""
-        stamp, level, pid, tid, provider, message, _ = event
+        if isinstance(found, _Message):
+            stamp, *others = found.form.standard(found.match)
+            return (stamp if stamp is None or found.form.stamp is None else found.form.stamp(stamp), *others)
+        stamp, level, pid, tid, provider, message, _ = found
         return stamp, level, pid, tid, provider, None, message
 
-    def others(self, event: WindowsEvent) -> tuple[tuple[str, Any], ...]:
-        """The computer's name."""
-        return (("host.name", event.host),) if event.host else ()
+    def others(self, found: "WindowsEvent | _Message") -> tuple[tuple[str, Any], ...]:
+        """The computer's name, and what the form of a line in the message captured."""
+        captured = found.form.others(found.match) if isinstance(found, _Message) else ()
+        return (((HOST, found.host),) if found.host else ()) + captured
+
+
+class _Message(NamedTuple):
+    """A line of a log that is the message of an event."""
+
+    form: LinePattern
+    match: "re.Match[str]"
+    host: str | None
+
+
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[^|\s]{0,16}[|]")
 
 
 class Wrapped(NamedTuple):
@@ -138,13 +165,14 @@ class LineForm(Protocol):
     def others(self) -> Callable[[Any], tuple[tuple[str, Any], ...]]: ...
 
 
-def line_patterns_of(patterns: Iterable[Pattern]) -> list[LineForm]:
+def line_patterns_of(patterns: Iterable[Pattern], events: EventReader) -> list[LineForm]:
     """All forms of a line in the order in which they are tried.
 
     LINE_ patterns come first, then Windows events. A whole line behind a syslog head is looked for before the patterns
     that take it for a message, and one in a record whose text looks like no line of a log where all else has failed.
     """
-    plain: list[LineForm] = [*map(LinePattern, patterns), WindowsLine()]
+    lines = [LinePattern(pattern) for pattern in patterns]
+    plain: list[LineForm] = [*lines, WindowsLine(events, lines)]
     before = next(n for n, form in enumerate(plain) if not isinstance(form, LinePattern) or form.is_syslog)
     return [*plain[:before], WrappedLine(plain, strictly=True), *plain[before:], WrappedLine(plain, strictly=False)]
 
@@ -159,25 +187,33 @@ def inner_of(line: str, found: Any) -> Inner | None:
     return found.inner if isinstance(found, Wrapped) else None
 
 
-def inner_line(patterns: Iterable[Pattern], line: str) -> Inner | None:
-    """What is inside a line, if a parser with these LINE_ patterns looks inside; None if it takes the line itself."""
-    found = (form.find(line) for form in line_patterns_of(patterns))
+def inner_line(library: Library, line: str) -> Inner | None:
+    """What is inside a line, if a parser looks inside; None if it takes the line itself."""
+    found = (form.find(line) for form in line_patterns_of(library.lines, EventReader(library.envelopes)))
     return inner_of(line, next((match for match in found if match is not None), None))
 
 
-def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
-    """A function that returns the time stamp of a line of any form, or None if the line has none."""
-    line_patterns = line_patterns_of(patterns)
+class Stamps:
+    """The time stamps of lines of any form, and of records of any export."""
 
-    def read(line: str) -> str | None:
-        for pattern in line_patterns:
-            found = pattern.find(line)
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._forms: Memo[Export | None, list[LineForm]] = Memo(
+            lambda export: line_patterns_of(library.lines, EventReader(library.envelopes, export)), 64
+        )
+
+    def __call__(self, text: str, export: Export | None = None, /) -> str | None:
+        """The time stamp of a line, or of a record of `export`; None if it has none."""
+        for form in self._forms[export]:
+            found = form.find(text)
             if found is not None:
-                stamp = pattern.standard(found)[0]
-                return pattern.stamp(stamp) if pattern.stamp is not None and stamp is not None else stamp
+                stamp = form.standard(found)[0]
+                return form.stamp(stamp) if form.stamp is not None and stamp is not None else stamp
         return None
 
-    return read
+    def is_header(self, columns: Sequence[str], /) -> bool:
+        """True if a CSV of Windows events has columns of these names."""
+        return self._library.envelopes.is_header(columns)
 
 
 class Context:

@@ -19,6 +19,7 @@ from shipper.decode.kinds import KINDS, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
+from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
 from shipper.model import WITHDRAWN, Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
 from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
@@ -75,7 +76,8 @@ class Parser:
         self.labels: list[Label] = []
         self.completions: list[CompletionFields] = []
         self._facts = facts
-        self._line_patterns = line_patterns_of(library.lines)
+        self._events = EventReader(library.envelopes, file.export)
+        self._line_patterns = line_patterns_of(library.lines, self._events)
         self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
         self._own_host = options.own_host and file.host is None
         given = {} if file.host is None else {"host": {"name": file.host}}
@@ -91,7 +93,10 @@ class Parser:
         """The events of a chunk."""
         self.begin()
         data = chunk.data
-        if data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
+        if chunk.records is not None:
+            for begin, end in chunk.records:
+                self.raw(data[begin:end], chunk.offset + begin, ended=False, cut=chunk.cut)
+        elif data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
             self._ascii(chunk)
         else:
             for line, offset, ended in split(chunk, self.file.encoding):
@@ -158,7 +163,7 @@ class Parser:
         elif time > state.newest:
             state.newest = time
         if state.merger is not None and state.waiting is None:
-            self._emit(state.merger.overdue(time))
+            self.emit(state.merger.overdue(time))
         message = message or ""
         facts = self._facts.get(message) or self._facts_of(message)
         context = self._contexts[level, pid, tid, component]
@@ -189,7 +194,7 @@ class Parser:
         self.counts.misdated += 1
         self.counts.given_up += state.withdraw(misdated)
         if state.merger is not None and misdated.exchange is not None:
-            self._emit(state.merger.release(misdated.exchange))
+            self.emit(state.merger.release(misdated.exchange))
         if misdated.completed:
             self.completions.append(WITHDRAWN)
 
@@ -226,7 +231,7 @@ class Parser:
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
-        reason = why_unparsed(line, time, matched=found is not None, place=place)
+        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         document: Document = {
@@ -253,9 +258,10 @@ class Parser:
             return
         event = merger.take(Event(document, "", label), time)
         if event is not None:
-            self._emit((event,))
+            self.emit((event,))
 
-    def _emit(self, events: Iterable[Event]) -> None:
+    def emit(self, events: Iterable[Event]) -> None:
+        """Give out events that were held back."""
         for event in events:
             self.texts.append(event.text)
             self.labels.append(event.label)

@@ -28,21 +28,37 @@ HOST_KEYS = ("host.name", "host", "hostname", "Hostname", "_HOSTNAME", "HOST", "
 # A record that has these, or whose text begins so, is that of a Windows event, and its text no line of a log.
 _EVENT_KEYS, _EVENT_TEXT = frozenset({"Message", "winlog"}), "NPS Extension"
 
-_ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+ISO_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _BSD = r"[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _PRI = r"<[0-9]{1,3}>"
-_WORD = r"[^\s|]{1,255}"  # no bar, so that none swallows the head of a line
-_DATA = r'(?:-|(?>(?:\[(?>[^\]"]|"(?>[^"\\]|\\.)*")*\]))+)'  # structured data
 _COUNT = rf"[0-9]{{1,7}} (?={_PRI})"
 _DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:"
 _BEGINS = rf'(?:{_DATED}|\{{ {{0,4}}"|<Event|{_PRI}|{_COUNT}|{_BSD} )'  # how any line begins
-
-_CRI = rf"{_ISO} (?:stdout|stderr) (?:[A-Z](?::[^ ]{{0,64}})? |(?={_BEGINS}))"  # the oldest have no tag
-_SYSLOG_5424 = rf"{_PRI}1 (?:-|{_ISO}) ({_WORD}) {_WORD} {_WORD} {_WORD} {_DATA} \ufeff?(?={_BEGINS})"
-_SYSLOG = rf"(?:{_PRI})?(?:{_ISO}|{_BSD}) ({_WORD}) {{1,4}}(?:{_WORD} {{1,4}})??(?={_BEGINS})"
 _KIWI_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
-_KIWI = rf"{_KIWI_TIME}\t\w{{1,16}}\.\w{{1,16}}\t({_WORD})\t(?:{_BSD} {_WORD} )?+(?:{_WORD} {{1,4}})??(?={_BEGINS})"
-_HEAD = re.compile(rf"{_CRI}|{_COUNT}|{_SYSLOG_5424}|{_SYSLOG}|{_KIWI}")
+
+
+def _heads(word: str, mark: str) -> str:
+    """A regular expression for what stands before a line, with a group for the host in each of the last three alternatives.
+
+    Args:
+        word: one character of a name: neither a blank nor a bar, so that none swallows the head of a line.
+        mark: a byte order mark.
+    """
+    name = rf"{word}{{1,255}}"
+    data = r'(?:-|(?>(?:\[(?>[^\]"\n]|"(?>[^"\\\n]|\\.)*")*\]))+)'  # structured data
+    then = rf"(?={_BEGINS})"
+    cri = rf"{ISO_TIME} (?:stdout|stderr) (?:[A-Z](?::{word}{{0,64}})? |{then})"  # the oldest have no tag
+    rfc_5424 = rf"{_PRI}1 (?:-|{ISO_TIME}) ({name}) {name} {name} {name} {data} (?:{mark})?{then}"
+    others = rf"(?:{_PRI})?(?:{ISO_TIME}|{_BSD}) ({name}) {{1,4}}(?:{name} {{1,4}})??{then}"
+    kiwi = rf"{_KIWI_TIME}\t\w{{1,16}}\.\w{{1,16}}\t({name})\t(?:{_BSD} {name} )?+(?:{name} {{1,4}})??{then}"
+    return f"{cri}|{rfc_5424}|{others}|{kiwi}"
+
+
+# One or two of them, for lines of a text that was decoded as latin-1: a character is a byte. Where this matches before a
+# line of MFA Server, `unwrap` takes off the same.
+PLAIN_HEADS = f"(?:{_COUNT})?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
+
+_HEAD = re.compile(f"{_COUNT}|" + _heads(r"[^\s|]", "\ufeff"))
 _LINE = re.compile(_BEGINS)
 # A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.
 _RECORD = re.compile(rf'"(?:{"|".join(LINE_KEYS)})"[ \t]*:[ \t]*"(?=[0-9<{{\\]|[JFMASOND][a-z]{{2}} )')
@@ -86,6 +102,15 @@ def unwrap(line: str, *, strictly: bool = True) -> Inner | None:
 
 # One wrapper taken off: the text inside, the host that it names, whether it is syslog, and where the text stood.
 _Layer = tuple[str, str | None, bool, str]
+
+
+def rewrap(line: str, hostname: str | None, host: str | None) -> str:
+    """A line that `unwrap` makes the same of as of one with these names."""
+    if host is not None and host != hostname:
+        line = orjson.dumps({"message": line, "host": host}).decode()
+    elif hostname is None:
+        return orjson.dumps({"message": line}).decode()
+    return line if hostname is None else f"<1>1 - {hostname} - - - - {line}"
 
 
 def _head(text: str) -> _Layer | None:

@@ -6,6 +6,7 @@ of two servers meet in the state of their user like those of one.
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -45,11 +46,8 @@ def merged(logs: Sequence[Iterable[Completed]]) -> Iterator[Timed]:
     A log that is not in the order of time keeps its own order: what comes late in it comes when it is its turn.
     An authentication that stands in two logs, one of which is a copy, comes once.
     """
-    previous = ""
-    for timed in merge(*(_in_order(log) for log in logs), key=itemgetter(0, 1)):
-        if timed[1] != previous:
-            previous = timed[1]
-            yield timed
+    for _, copies in groupby(merge(*(_in_order(log) for log in logs), key=itemgetter(0, 1)), key=itemgetter(1)):
+        yield next(copies)
 
 
 def _in_order(log: Iterable[Completed]) -> Iterator[Timed]:
@@ -83,7 +81,7 @@ class AcrossLogs:
         self._detectors = detectors
         self._host = host
         # What a finding names ended a horizon ago at most; or its answer did, and that takes less than another horizon.
-        self._span = 2 * max((rule.horizon for rule in rules), default=0)
+        self._span = sum(2 * rule.horizon for rule in rules)
         self._turn = BEFORE_ALL
         self._young: dict[str, str] = {}  # by exchange id, the host that wrote it
         self._old: dict[str, str] = {}
@@ -92,7 +90,7 @@ class AcrossLogs:
         """The findings of the next authentications. `position` in them counts these."""
         batch: list[CompletionFields] = []
         for position, (time, _, (_, host, fields)) in enumerate(completed):
-            if host is not None:
+            if host is not None and fields[6] >= time - self._span:
                 self._remember(time, fields[2], host)
             batch.append((position, *fields[1:10], time))
         findings = self._detectors(batch)

@@ -161,11 +161,7 @@ class LocalDetector:
         under_way = self._under_way
         for completion in completions:
             user = completion[1]
-            if (
-                completion[8].status_class in classes
-                or (under_way and user is not None and user[3] in under_way)
-                or completion is WITHDRAWN
-            ):
+            if completion[8].status_class in classes or (under_way and user and user[3] in under_way) or completion is WITHDRAWN:
                 yield completion
             elif completion[6] is not completion[10] and user is not None:
                 if completion[6] > completion[10]:

@@ -49,7 +49,7 @@ def on_host(finding: Found, document: Document, host: str | None) -> Found:
     position, _, (time, event_id, origin, key) = finding
     if host is not None:
         document["host"] = {"name": host}
-        origin = Origin(origin.path, origin.dataset, origin.kind, host=host)
+        origin = Origin(None, origin.dataset, origin.kind, host=host)
     text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
     return position, text, (time, event_id, origin, key)
 

@@ -55,12 +55,13 @@ def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
         of_source: list[tuple[Range, int, tuple[Range, ...], bool]] = []
         for one in source.inputs:
             size = one.size
-            ranges = [(Range(one, 0, None), 0)] if size is None or one.file.encoding != "utf-8" else _cut(one, size, workers)
+            by_line = size is not None and one.file.encoding == "utf-8" and one.file.export is None
+            ranges = _cut(one, size or 0, workers) if by_line else [(Range(one, 0, None), 0)]
             for part, length in ranges:
                 before = [Range(one, 0, part.start)] if part.start else []
                 of_source.append((part, length, (*before, *past), known or part.start > 0))
             # The next file begins where this one ends; only a plain one can be read from its middle.
-            known = size is not None and one.file.encoding == "utf-8"
+            known = by_line
             past = [Range(one, 0, size), *past] if known else []
         for number, (part, length, before_it, is_known) in enumerate(of_source):
             last = number == len(of_source) - 1

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shipper.errors import RunError
-from shipper.model import Chunk
+from shipper.model import Chunk, Export
 from shipper.read.compression import Read as Read
 from shipper.read.compression import Unpacked, form_of
 from shipper.read.event_log import EventLog
 from shipper.read.lines import LineBuffer, LineRules
+from shipper.read.records import RecordBuffer
 from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
@@ -197,25 +198,31 @@ def sequential(at: Callable[[int, int], bytes]) -> Read:
 
 
 def read_chunks(
-    read: Read, offset: int = 0, encoding: str = "utf-8", size: int = READ_SIZE, limit: int = LINE_LIMIT
+    read: Read,
+    offset: int = 0,
+    encoding: str = "utf-8",
+    size: int = READ_SIZE,
+    limit: int = LINE_LIMIT,
+    export: Export | None = None,
 ) -> Iterator[Chunk]:
-    """Chunks of whole lines; a line longer than `limit` bytes comes alone, cut there.
+    """Chunks of whole lines, or of whole records; one longer than `limit` bytes comes alone, cut there.
 
-    The last line may lack its end. If reading fails, what was read before comes first.
+    The last one may lack its end. If reading fails, what was read before comes first.
 
     Args:
         read: gives up to n bytes, none at the end.
         offset: where in the file the first byte stands.
         encoding: decides what a line end is.
         size: bytes a read.
-        limit: bytes of a line, without its end.
+        limit: bytes of a line, without its end, or of a record.
+        export: how records are written; None for lines.
 
     Raises:
         RunError: from `read`.
     """
     rules = LineRules(encoding, limit)
     size = max(rules.unit, rules.whole_characters(min(size, rules.limit)))
-    lines = LineBuffer(rules, offset)
+    buffer = LineBuffer(rules, offset) if export is None else RecordBuffer(export, encoding, limit, offset)
     failure: RunError | None = None
     while True:
         try:
@@ -224,8 +231,8 @@ def read_chunks(
             block, failure = b"", error
         if not block:
             break
-        yield from lines.add(block)
-    last = lines.finish()
+        yield from buffer.add(block)
+    last = buffer.finish()
     if last is not None:
         yield last
     if failure is not None:

@@ -26,7 +26,7 @@ Goals:
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from shipper.model import Chunk
@@ -52,6 +52,7 @@ def next_newline(data: bytes | bytearray, newline: bytes, start: int = 0) -> int
     return at
 
 
+LEAD_SCAN = 256 * 1024  # bytes a read while the end of a hole is searched
 LEADS = b"\0\xef\xff\xfe"  # bytes with which NULs and byte order marks begin
 _NULS = {"utf-8": b"\0", "utf-16-le": b"\0\0", "utf-16-be": b"\0\0"}
 _MARKS = {
@@ -78,6 +79,13 @@ def without_lead(line: bytes, offset: int, encoding: str) -> tuple[bytes, int]:
         return line, offset
     size = lead(line, encoding)
     return line[size:], offset + size
+
+
+def behind_lead(at: Callable[[int, int], bytes], begin: int, end: int, encoding: str) -> int:
+    """Where a line of a file, which goes from `begin` to `end`, begins behind what is no part of it: there may be any number."""
+    while size := lead(at(begin, min(LEAD_SCAN, end - begin)), encoding):
+        begin += size
+    return begin
 
 
 class Taken(NamedTuple):

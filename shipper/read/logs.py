@@ -12,7 +12,7 @@ from shipper.errors import RunError
 from shipper.model import LogFile
 from shipper.read.archive_members import Member
 from shipper.read.files import STDIN, Read, open_bytes, size_of
-from shipper.read.identity import TAIL_SPAN, StampOf, last_stamp
+from shipper.read.identity import TAIL_SPAN, StampOf, last_of_records, last_stamp
 from shipper.read.rotation import is_another_log, name_apart, source_name, source_of_member, why_apart
 from shipper.times import BEFORE_ALL, SECOND, StampReader
 
@@ -110,7 +110,11 @@ def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampO
 
 
 def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
-    """The last time stamp of a file, which for a compressed one takes reading it all."""
+    """The last time stamp of a file, which for a compressed one and for an export takes reading it all."""
+    export = member.file.export
+    if export is not None:
+        with member.open() as opened:
+            return last_of_records(readable(opened), member.file.encoding, export, stamp_of)
     size = member.size
     if size is None:
         with member.open() as opened:

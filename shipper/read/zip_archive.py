@@ -1,5 +1,6 @@
 """The files in a zip archive, each read where it stands. I/O."""
 
+import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -22,9 +23,10 @@ def members_of_zip(path: str, descriptor: int, size: int) -> list[Member]:
     """
     try:
         with zipfile.ZipFile(ArchiveFile(descriptor)) as archive:
-            infos = {info.filename.replace("\\", "/"): info for info in archive.infolist() if not info.is_dir()}
+            named = {info.filename.replace("\\", "/"): info for info in archive.infolist()}
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise UsageError(f"{path}: the zip archive is damaged or cut off: {error}; repair it, or get it once more") from None
+    infos = {name: info for name, info in named.items() if not name.endswith("/")}
     most = check_size(path, [info.file_size for info in infos.values()], size)
     for name, info in infos.items():
         if info.flag_bits & ENCRYPTED:
@@ -36,7 +38,8 @@ def members_of_zip(path: str, descriptor: int, size: int) -> list[Member]:
 
 def _reading(name: str, info: zipfile.ZipInfo) -> Callable[[int], Read]:
     def bytes_of(descriptor: int) -> Read:
-        head = read_at(descriptor, LOCAL_HEADER, info.header_offset)
+        inside = 0 <= info.header_offset < os.fstat(descriptor).st_size
+        head = read_at(descriptor, LOCAL_HEADER, info.header_offset) if inside else b""
         begin = info.header_offset + LOCAL_HEADER + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
         if head[:4] != b"PK\3\4":
             return _failing(f"{name}: damaged zip archive: there is no file where its directory says")

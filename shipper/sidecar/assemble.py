@@ -16,8 +16,8 @@ from secrets import token_hex
 
 from shipper import pipeline
 from shipper.config.sections import Config, options_of
-from shipper.decode.library import load, syslog_time
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.library import load, syslog_time, zone_of
+from shipper.decode.line_patterns import Stamps
 from shipper.deliver.batch import Limits, read_size
 from shipper.deliver.dead_letters import NAME, DeadLetterFile
 from shipper.deliver.delivery import Delivery, Watcher
@@ -51,6 +51,7 @@ def settings_of(config: Config) -> Settings:
             tuple(Path(folder).expanduser() for folder in section.patterns),
             None if section.status_codes is None else Path(section.status_codes).expanduser(),
             syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
         rules_for(section.detectors, timeout, options),
         {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
@@ -222,7 +223,7 @@ def build_loop(
             read_size=read_size(limits, settings.read_size),
             rotate_wait=config.tail.rotate_wait / SECOND,
             exchange_timeout=settings.options.exchange_timeout,
-            stamp_of=stamp_reader(settings.library.lines),
+            stamp_of=Stamps(settings.library),
             most_open=most_open,
         ),
         now=time.monotonic,

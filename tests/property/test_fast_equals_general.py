@@ -28,10 +28,10 @@ from shipper.emit.pseudonyms import Pseudonyms
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
-from shipper.times import EPOCH, SECOND, StampReader
+from shipper.times import EPOCH, SECOND
 from tests.support import grammar
 from tests.support.grammar import TIMEOUT, Values
-from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads
+from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads, started
 
 CONSTANTS: tuple[dict[str, Any], ...] = (
     {},
@@ -350,9 +350,6 @@ class Watched(Parser):
         super().raw(line, offset, ended=ended, cut=cut)
 
 
-NANOSECONDS = StampReader().read
-
-
 def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[int]]:
     """A fast parser, the general one behind it, and a list that has an entry for each template that was asked for."""
     templates: list[int] = []
@@ -361,9 +358,7 @@ def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[
         templates.append(1)
         return Parser(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
 
-    state = LogState(Exchanges(options.exchange_timeout))
-    state.restore(NANOSECONDS(grammar.stamp(0)) or 0)  # the first two times of a log are for the general path
-    general = Watched(library(), options, file, state, Counts(), {})
+    general = Watched(library(), options, file, started(options.exchange_timeout), Counts(), {})
     return FastParser(general, scratch), general, templates
 
 

@@ -34,6 +34,7 @@ from shipper.decode.facts import Library
 from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.emit.output import Output
 from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import RunError
@@ -81,7 +82,10 @@ def plain() -> Settings:
     return Settings(
         library=library(),
         options=Options(exchange_timeout=TIMEOUT),
-        detectors={"double_prompt": Rule(WINDOW, TIMEOUT, include_retries=True)},
+        detectors={
+            "double_prompt": Rule(WINDOW, TIMEOUT, include_retries=True),
+            "mfa_fatigue": FatigueRule(WINDOW, 2, TIMEOUT),
+        },
         read_size=1500,
         line_limit=1500,
     )

@@ -1,7 +1,7 @@
 """A log gives the same events whatever is wrapped around its lines, but for what says where a line stands."""
 
 import gzip
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,25 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from shipper.cli import command
+from shipper.decode.parser import Parser
+from shipper.decode.plain import FastParser
 from shipper.detect.double_prompt import Rule
-from shipper.model import Counts
+from shipper.model import Chunk, Counts
 from shipper.parallel import shards
-from tests.property.test_fast_equals_general import made, shipped
+from shipper.pipeline import Settings, _scratch
+from tests.property.test_fast_equals_general import SETTINGS, made, shipped
 from tests.support import grammar, wrapping
 from tests.support.generate import Recipe, generate
 from tests.support.golden_cases import QUIET
+from tests.support.logs import library, log_file, started
 from tests.support.wrapping import Wrap
+
+FIRST = "x" * 10_000  # so that all offsets have five digits: ties of prompts are decided by ids as text
+
+
+def plain_line(line: str, number: int) -> str:
+    return line
+
 
 BY_NAME = {wrap.__name__: wrap for wrap in wrapping.WRAPPERS}
 
@@ -88,14 +99,71 @@ def placeless(events: list[dict[str, Any]], lines: list[str], host: str | None) 
 def test_the_events_are_those_of_the_plain_log(choices: bytes, mixture: tuple[str, ...], wrap: Wrap, per_exchange: bool) -> None:
     lines = lines_of(choices, mixture)
     assume(lines)
-    wrapped = [wrap(line, number) for number, line in enumerate(lines)]
+    lines = [FIRST, *lines]
+    wrapped = [FIRST, *(wrap(line, number) for number, line in enumerate(lines[1:]))]
     host = None if wrap in (wrapping.docker, wrapping.cri, wrapping.fluent_bit) else wrapping.HOST
     plain, other = parsed(lines, per_exchange=per_exchange), parsed(wrapped, per_exchange=per_exchange)
 
     originals = [event["event"].get("original") for event in other if event["event"]["kind"] == "event"]
     flat = [text for entry in originals for text in (entry if isinstance(entry, list) else [entry])]
-    assert sorted(flat) == sorted(wrapped)
-    assert placeless(other, wrapped, host) == placeless(plain, lines, None)
+    assert sorted(flat) == sorted(wrapped[1:])
+    assert placeless(other, wrapped, host)[1:] == placeless(plain, lines, None)[1:]
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    choices=st.integers(1, 30).flatmap(lambda size: st.binary(min_size=grammar.STEP * size, max_size=grammar.STEP * size)),
+    mixture=st.sampled_from(grammar.MIXTURES),
+    wraps=st.lists(st.sampled_from((*wrapping.WRAPPERS, plain_line)), min_size=1, max_size=3),
+    mutations=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 7), st.integers(0, 999), st.integers(0, 255)), max_size=4),
+    end=st.sampled_from((b"\n", b"\n", b"\r\n")),
+    options=SETTINGS,
+    sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
+    whole=st.booleans(),
+)
+def test_the_fast_path_changes_no_byte(
+    choices: bytes,
+    mixture: tuple[str, ...],
+    wraps: list[Wrap],
+    mutations: list[tuple[int, int, int, int]],
+    end: bytes,
+    options: dict[str, Any],
+    sizes: list[int],
+    whole: bool,
+) -> None:
+    texts = [line.decode("utf-8", "surrogateescape") for line in grammar.lines(choices, mixture)]
+    lines = [wraps[number % len(wraps)](text, number).encode("utf-8", "surrogateescape") for number, text in enumerate(texts)]
+    for which, how, at, what in mutations if lines else ():
+        number = which % len(lines)
+        lines[number] = grammar.mutate(lines[number], lines[-1], how, at, what)
+    data = b"".join(line + end for line in lines)
+    data = data if whole else data.removesuffix(end)
+
+    fast = shipped(made(fast=True, **options), data, sizes, 1 << 20)
+    general = shipped(made(fast=False, **options), data, [1 << 16], 1 << 20)
+
+    assert fast == general
+
+
+@pytest.mark.parametrize("wrap", wrapping.WRAPPERS)
+def test_plain_lines_inside_take_the_fast_path(wrap: Wrap) -> None:
+    lines = [
+        "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('DOM\\anna', '', 1)",
+        "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|authResult = 1",
+        "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21",
+        "2017-02-14T02:57:24.600871Z|i|7|8|pfsvc|82a3db8d-3317-43f7-b203-6ba81cba93c9|Pfauth failed for user 'anna'. "
+        'Call status: SUCCESS_NO_PIN_BUT_TIMEOUT - "No Phone Input - Timed Out".',
+    ]
+    data = "".join(f"{wrap(line, number)}\n" for number, line in enumerate(lines)).encode()
+    how = Settings(library())
+    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
+    taken: list[bytes] = []
+    general.raw = lambda line, offset, **how: taken.append(line)  # type: ignore[method-assign]
+
+    events = FastParser(general, partial(_scratch, how))(Chunk(data, 0))
+
+    assert taken == []
+    assert len(events.texts) == general.counts.lines == len(lines)
 
 
 @cache

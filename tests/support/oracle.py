@@ -26,7 +26,7 @@ What the contract leaves open, and what is taken here:
 import csv
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,6 +184,11 @@ def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | 
         exchange.outcome = {1: "success", 0: "failure"}.get(exchange.verdict, "unknown")
 
 
+Completion = tuple[int, "Exchange | Misdated", int]
+"""An authentication with the index of the line that completes it, and the newest event time by then. Once it turns out that a
+line was misdated, that."""
+
+
 def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = False) -> Found:
     """The findings of one source, and the sums.
 
@@ -193,11 +198,16 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
         timeout: `exchange_timeout`, nanoseconds.
         retries: `include_retries`.
     """
+    return find_among(completions(files, timeout), window=window, timeout=timeout, retries=retries)
+
+
+def find_among(completed_in_order: Iterable[Completion], *, window: int, timeout: int, retries: bool = False) -> Found:
+    """The findings among authentications, in the order in which they complete."""
     horizon = window + HORIZON_TIMEOUTS * timeout
     known: list[Exchange] = []  # complete exchanges that are no answers, in the order in which they were completed
     busy: list[Exchange] = []  # those that ended with 101
     found = Found()
-    for index, completed, newest in completions(files, timeout):
+    for index, completed, newest in completed_in_order:
         if isinstance(completed, Misdated):
             found.misdated += 1
             known = [e for e in known if e.id != completed.id]
@@ -217,12 +227,17 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
 
 def find_fatigue(files: Sequence[bytes], *, window: int, count: int, timeout: int) -> Found:
     """The findings of `mfa_fatigue` in one source; see `find`."""
+    return find_fatigue_among(completions(files, timeout), window=window, count=count, timeout=timeout)
+
+
+def find_fatigue_among(completed_in_order: Iterable[Completion], *, window: int, count: int, timeout: int) -> Found:
+    """The findings of `mfa_fatigue` among authentications, in the order in which they complete."""
     horizon = window + FATIGUE_TIMEOUTS * timeout
     refusals: list[Exchange] = []  # of all users, without those before their user gave in
     told: set[tuple[UserKey | None, str]] = set()
     before_it = "", refusals, told  # the last one that was ahead of the clock
     found = Found()
-    for index, prompt, newest in completions(files, timeout):
+    for index, prompt, newest in completed_in_order:
         if isinstance(prompt, Misdated):
             found.misdated += 1
             _, refusals, told = before_it if before_it[0] == prompt.id else ("", refusals, told)
@@ -275,9 +290,9 @@ def describe_fatigue(prompt: Exchange, refusals: list[Exchange], window: int, *,
     }
 
 
-def completions(files: Sequence[bytes], timeout: int) -> Iterator[tuple[int, Exchange | Misdated, int]]:
+def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
     """The authentications of known users, each with the index of the line that completes it (over all files), and the newest
-    event time by then. Once it turns out that a line was misdated, that."""
+    event time by then."""
     open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     clock = Clock(max(DAY, 2 * timeout))
     index = -1

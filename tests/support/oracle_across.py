@@ -1,31 +1,17 @@
-"""The oracle over several servers: the same rule over the authentications of all, sorted. For logs in the order of time."""
+"""The order in which the oracle is given the authentications of several servers. For logs in the order of time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tests.support.oracle import (
-    HORIZON_TIMEOUTS,
-    Exchange,
-    Finding,
-    Found,
-    Misdated,
-    completions,
-    consequences,
-    fingerprint_of,
-    is_second_prompt_spared,
-    lines_of,
-)
+from tests.support.oracle import Completion, Exchange, Misdated, completions, fingerprint_of, lines_of
 
 
-def find_across(sources: Sequence[Sequence[bytes]], *, window: int, timeout: int, retries: bool = False) -> Found:
-    """The findings in the order in which they are made (their `line` is 0), and the sums.
+def completions_across(sources: Sequence[Sequence[bytes]], timeout: int) -> Iterator[Completion]:
+    """The authentications of all servers, by the time and then the `event.id` of the line that completes each.
 
     Args:
         sources: the files of each server, in the order in which they are read.
-        window: nanoseconds.
         timeout: `exchange_timeout`, nanoseconds.
-        retries: `include_retries`.
     """
-    horizon = window + HORIZON_TIMEOUTS * timeout
     every: list[tuple[int, str, Exchange]] = []
     for files in sources:
         ids = line_ids(files)
@@ -36,17 +22,8 @@ def find_across(sources: Sequence[Sequence[bytes]], *, window: int, timeout: int
             for index, completed, _ in own
             if isinstance(completed, Exchange) and completed.id not in misdated
         ]
-    known: list[Exchange] = []
-    busy: list[Exchange] = []
-    found = Found()
     for newest, _, completed in sorted(every, key=lambda entry: entry[:2]):
-        remembered = [e for e in known if e.end >= newest - horizon]
-        if completed.code == "101":
-            busy.append(completed)
-        new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
-        found.findings += [Finding(0, fields) for fields in new]
-        found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
-    return found
+        yield 0, completed, newest
 
 
 def line_ids(files: Sequence[bytes]) -> list[str]:

@@ -59,7 +59,7 @@ def rfc_5424_in_nanoseconds(line: str, number: int) -> str:
 
 def counted(line: str, number: int) -> str:
     text = rfc_5424(line, number)
-    return f"{len(text.encode())} {text}"
+    return f"{len(text.encode('utf-8', 'replace'))} {text}"
 
 
 def docker_around_syslog(line: str, number: int) -> str:

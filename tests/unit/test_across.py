@@ -3,22 +3,25 @@
 import json
 import os
 import tempfile
+import tracemalloc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shipper.across import Gathered, Part, Spool, of_log
+from shipper.across import Gathered, Part, Spool, findings_across, of_log
 from shipper.decode.ecs import Envelope
 from shipper.decode.library import load
-from shipper.detect import across
+from shipper.detect import DETECTORS, across
 from shipper.detect.across import AcrossLogs, Completed, merged
 from shipper.detect.detector import Detectors
-from shipper.detect.double_prompt import Rule
+from shipper.detect.double_prompt import DOUBLE_PROMPT, Rule
 from shipper.errors import RunError
 from shipper.model import WITHDRAWN, Code, Counts, Label, Origin
+from shipper.pipeline import Settings
 from shipper.times import SECOND
 
 CODES = load().codes.codes
@@ -80,24 +83,39 @@ def test_no_more_of_a_log_is_in_memory_than_it_takes(monkeypatch: pytest.MonkeyP
     assert sorted(taken) == ["a"] * 7 + ["b"] * 2
 
 
+def test_copies_may_differ_in_what_is_said_of_their_server() -> None:
+    log = [completed(1, "a-0", host="mfa01"), completed(1, "a-0"), completed(1, "a-0", host="mfa01")]
+    assert order(log, [completed(1, "a-0")]) == [(1, "a-0")]
+    assert order([*log, completed(2, "a-9")]) == [(1, "a-0"), (2, "a-9")]
+
+
 # The servers
+
+HORIZON = Rule().horizon
+
+
+def across_logs(host: str | None = None) -> AcrossLogs:
+    constants = {"host": {"name": host, "os": "own"}} if host else {}
+    rules = {"double_prompt": Rule()}
+    return AcrossLogs(Detectors(rules, Envelope(constants), Counts()), rules.values(), host)
 
 
 def findings(batches: Sequence[Sequence[Completed]], host: str | None = None) -> list[tuple[Any, ...]]:
-    """Of each finding the id, its host and those of its two prompts."""
-    rule, counts = Rule(60 * SECOND, 600 * SECOND), Counts()
-    constants = {"host": {"name": host, "os": "own"}} if host else {}
-    logs = AcrossLogs(Detectors({"double_prompt": rule}, Envelope(constants), counts), [rule], host)
+    """Of each finding the id, its host and those of its two prompts; `host` is that of the run."""
+    logs = across_logs(host)
     told: list[tuple[Any, ...]] = []
     for batch in batches:
         for _, text, (_, event_id, origin, _) in logs([(one.fields[6], one.event_id, one) for one in batch]):
             document = json.loads(text.encode("latin-1"))
-            about = document["azure_mfa"]["double_prompt"]
+            about, on = document["azure_mfa"]["double_prompt"], document.get("host")
             assert document["event"]["id"] == event_id
-            assert origin.host == (
-                document["host"]["name"] if "os" not in document.get("host", {}) and "host" in document else None
-            )
-            told.append((event_id, document.get("host", {}).get("name"), about["first"].get("host"), about["second"].get("host")))
+            assert (origin.path, origin.dataset, origin.kind) == (None, "azure_mfa.radius", "alert")
+            if on is None or on["name"] == host:
+                assert origin.host is None
+                assert on == ({"name": host, "os": "own"} if host else None)
+            else:
+                assert on == {"name": origin.host}
+            told.append((event_id, on and on["name"], about["first"].get("host"), about["second"].get("host")))
     return told
 
 
@@ -117,6 +135,12 @@ def test_a_finding_names_the_servers_of_both_prompts(machine: str | None) -> Non
     ]
 
 
+@pytest.mark.parametrize("machine", [None, "reader"])
+def test_where_no_line_names_its_server_it_is_the_machine_that_reads(machine: str | None) -> None:
+    batch = [completed(10 * SECOND, "a-1"), completed(20 * SECOND, "b-1")]
+    assert findings([batch], machine) == [("rb-1-dp", machine, machine, machine)]
+
+
 def test_the_second_prompt_gives_the_finding_its_host_even_where_the_first_one_completes_it() -> None:
     batch = [
         completed(20 * SECOND, "b-1", start=15 * SECOND, host="mfa02"),
@@ -125,21 +149,51 @@ def test_the_second_prompt_gives_the_finding_its_host_even_where_the_first_one_c
     assert findings([batch]) == [("rb-1-dp", "mfa02", "mfa01", "mfa02")]
 
 
-def test_servers_are_forgotten_with_the_prompts_that_they_asked() -> None:
-    """Prompts of others in between move the time on; a long prompt is named to its end."""
-    hour = 3600 * SECOND
-    others = [completed(n * hour // 8, f"c-{n}", host="mfa03", user=f"user{n}") for n in range(1, 40)]
-    batch = [*others, completed(5 * hour, "a-1", host="mfa01"), completed(5 * hour + 9 * SECOND, "b-1", host="mfa02")]
-    batch += [completed(50 * hour, "a-2", host="mfa01"), completed(50 * hour + SECOND, "b-2", host="mfa02")]
-    assert findings([[one] for one in batch]) == [
-        ("rb-1-dp", "mfa02", "mfa01", "mfa02"),
-        ("rb-2-dp", "mfa02", "mfa01", "mfa02"),
-    ]
-    rule = Rule()
-    logs = AcrossLogs(Detectors({"double_prompt": rule}, Envelope({}), Counts()), [rule], None)
-    for one in (completed(n * hour // 8, f"c-{n}", host="mfa03", user=f"user{n}") for n in range(1, 4000)):
-        logs([(one.fields[6], one.event_id, one)])
-    assert len(logs._young) + len(logs._old) < 30
+def test_where_a_finding_tells_no_authentications_it_has_the_host_of_the_one_that_completed_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(DETECTORS, "double_prompt", replace(DOUBLE_PROMPT, sides=()))
+    batch = [completed(10 * SECOND, "a-1", host="mfa01"), completed(20 * SECOND, "b-1", host="mfa02")]
+    assert findings([batch]) == [("rb-1-dp", "mfa02", None, None)]
+
+
+def remembered(logs: AcrossLogs, *times: int) -> int:
+    """How many authentications' servers are known, when others have completed at these times."""
+    for time in times:
+        one = completed(time, f"c-{time}", host="mfa03", user=f"user{time}")
+        logs([(time, one.event_id, one)])
+    return len(logs._young) + len(logs._old)
+
+
+def test_a_server_is_known_as_long_as_a_finding_may_name_it() -> None:
+    """At the end of its time, whatever came before."""
+    for offset in range(0, 4 * HORIZON, HORIZON // 4):
+        logs = across_logs()
+        remembered(logs, *range(0, offset, HORIZON // 8))
+        first = completed(offset, "a-1", host="mfa01")
+        second = completed(offset + HORIZON, "b-1", start=offset + 60 * SECOND, host="mfa02")
+        logs([(offset, "a-1", first)])
+        remembered(logs, *range(offset + HORIZON // 8, offset + HORIZON, HORIZON // 8))
+        [(_, text, _)] = logs([(offset + HORIZON, "b-1", second)])
+        assert json.loads(text)["azure_mfa"]["double_prompt"]["first"]["host"] == "mfa01"
+
+
+def test_of_what_comes_too_late_no_server_is_remembered() -> None:
+    logs = across_logs()
+    late = [completed(time, f"a-{time}", host="mfa01") for time in (-2 * HORIZON - 1, -2 * HORIZON, 0)]
+    logs([(0, one.event_id, one) for one in late])
+    assert len(logs._young) == 2
+
+
+def test_servers_are_forgotten() -> None:
+    quarter = HORIZON // 4
+    logs = across_logs()
+    known = [remembered(logs, number * quarter) for number in range(100)]
+    assert max(known) == 18  # two times two horizons, both ends included
+    assert min(known[20:]) == 10
+    logs = across_logs()
+    assert remembered(logs, 0, quarter, 2 * HORIZON + 2 * HORIZON) == 3
+    assert remembered(logs, 9 * HORIZON) == 1
 
 
 # The temporary file
@@ -231,3 +285,32 @@ def test_a_full_or_damaged_file_is_one_sentence() -> None:
             spool.add([completed(1, "x").fields], [label("s-0")])
         with pytest.raises(RunError, match="cannot read a temporary file"):
             list(spool.read(0, end))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_memory_does_not_grow_with_the_logs(*, ordered: bool) -> None:
+    """Two logs of a sign-in each ten seconds; out of order, every one but the first is late."""
+
+    def peak(length: int) -> int:
+        settings = Settings(load(), across=True)
+        with Gathered(CODES) as gathered:
+            for log in range(2):
+                spool = gathered.spool()
+                for begin in range(0, length, 50):
+                    numbers = range(begin, begin + 50)
+                    times = [(number if ordered or not number else number - length) * 10 * SECOND for number in numbers]
+                    host = f"mfa{log}"
+                    signed_in = [completed(time, f"{log}-{time}", user=f"user{time % 7919}", host=host).fields for time in times]
+                    fields = [(at, *one[1:]) for at, one in enumerate(signed_in)]
+                    spool.add(fields, [label(f"{log}-{time}", host) for time in times])
+                gathered.add(log, log, Part(spool, 0, spool.end))
+            tracemalloc.start()
+            try:
+                found = sum(len(block.labels) for block in findings_across(settings, gathered.logs, Counts()))
+                assert found > length // 2 or not ordered
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    peak(500)  # what is made once
+    assert peak(6_000) < 1.5 * peak(2_000)

@@ -255,6 +255,42 @@ def test_what_is_passed_over_is_counted_if_it_is_late(monkeypatch: pytest.Monkey
     assert fatigue.counts.late == 3
 
 
+def test_what_is_lasting_is_that_of_users_who_were_told_or_gave_in() -> None:
+    host = Detectors({"mfa_fatigue": FatigueRule(5, 3, 8)}, Envelope({}), Counts())
+
+    def refuse(*ends: int) -> None:
+        host([(*completion(end, end, end, end, REFUSED)[:9], False, end) for end in ends])
+
+    refuse(100, 101)  # compared, and not enough
+    assert host.lasting() == {}
+    refuse(102)
+    [slates] = host.lasting()["mfa_fatigue"].values()
+    assert slates == {"pfrad": [True, []]}
+    host([completion(103, 103, 103, 103)])
+    [slates] = host.lasting()["mfa_fatigue"].values()
+    assert slates == {"pfrad": [False, ["id-100", "id-101", "id-102"]]}
+    refuse(120)  # waits on what is known
+    assert [*host.lasting()["mfa_fatigue"].values()] == [slates]
+    refuse(145)  # more than a horizon after what was known
+    assert host.lasting() == {}
+
+
+def test_what_is_lasting_goes_into_states_from_the_recent_past() -> None:
+    rules = {"mfa_fatigue": FatigueRule(5, 2, 8)}
+    refused = [(*completion(end, end, end, end, REFUSED)[:9], False, end) for end in (100, 101)]
+    for success, told in ((False, True), (True, False)):
+        whole, warm = (Detectors(rules, Envelope({}), Counts()) for _ in range(2))
+        whole([*refused, *([completion(102, 102, 102, 102)] if success else [])])
+        warm(refused)
+        warm.restore(warm.snapshot(102), 102, whole.lasting())
+        assert warm.snapshot(102) == whole.snapshot(102)
+        [state] = warm.snapshot(102)["mfa_fatigue"].values()
+        assert state["pfrad"]["told"] == told
+        warm.restore(warm.snapshot(102), 102, {})
+        [state] = warm.snapshot(102)["mfa_fatigue"].values()
+        assert (state["pfrad"]["told"], len(state["pfrad"]["refusals"])) == (False, 2)
+
+
 def test_one_refusal_may_be_enough() -> None:
     host = Detectors({"mfa_fatigue": FatigueRule(5, 1, 8)}, Envelope({}), Counts())
     ends = (100, 103, 109)

@@ -80,7 +80,7 @@ def docker(line: str, **others: object) -> str:
 )  # fmt: skip
 def test_the_line_inside(line: str, hostname: str | None, host: str | None, place: str) -> None:
     assert unwrap(line) == Inner(LINE, hostname, host, place)
-    assert inner_line(library().lines, line) == Inner(LINE, hostname, host, place)
+    assert inner_line(library(), line) == Inner(LINE, hostname, host, place)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_blanks_at_the_end_of_the_inner_line_are_not_of_its_message(wrap: Callab
         (docker(f"{BSD} mfa01 pfsvc: x"), f"{DOCKER}: a syslog time stamp names no year", EPOCH),
         (f"{BSD} mfa01 pfsvc: {{}}", "a syslog time stamp names no year", EPOCH),
         (f"83 <134>{BSD} mfa01", "behind the octet count: after the syslog time stamp", EPOCH),
-        ('{"log":"' + LINE, "the line begins like a JSON object but is not a whole one", EPOCH),
+        ('{"log":"' + LINE, "this begins like a JSON object and is not a whole one", EPOCH),
         (docker(docker("x")), f"{DOCKER}, {DOCKER}: the line does not begin", EPOCH),
         (json.dumps({"Message": "NPS Extension for Azure MFA: x"}), "this JSON object is no Windows event", EPOCH),
     ],

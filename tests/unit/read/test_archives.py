@@ -8,7 +8,7 @@ import os
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from shipper.read import archive_members
 from shipper.read.archives import open_archive
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Input
+from tests.support.archives import Files, tarred, zipped
 from tests.support.event_log import event_log
 from tests.unit.read.test_event_log import events
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
-Files = Mapping[str, bytes]
 Make = Callable[[Files], bytes]
 
 
@@ -33,29 +33,6 @@ def log(day: int, lines: int = 200) -> bytes:
 
 
 FILES = {"MultiFactorAuthRadiusSvc.log": log(3), "old/MultiFactorAuthRadiusSvc.log.1": log(2), "ä/Zoë.log": log(4)}
-
-
-def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        archive.mkdir("folder")
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
-
-
-def tarred(files: Files, form: int = tarfile.PAX_FORMAT) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
-        folder, link = tarfile.TarInfo("folder"), tarfile.TarInfo("link.log")
-        folder.type, link.type, link.linkname = tarfile.DIRTYPE, tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(folder)
-        archive.addfile(link)
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return stream.getvalue()
 
 
 def repacked(data: bytes, method: int, pack: Callable[[bytes], bytes]) -> bytes:
@@ -355,9 +332,25 @@ def test_a_damaged_file_in_a_zip_archive_is_read_as_far_as_it_can_be(method: int
 def test_a_directory_that_points_elsewhere(write: Write) -> None:
     data = bytearray(zipped({"a.log": log(1)}))
     second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
-    struct.pack_into("<I", data, second + 42, 7)
     said = "!a.log: damaged zip archive: there is no file where its directory says"
-    assert refused(write(bytes(data)), RunError) == said
+    for offset in (7, len(data) + 1, 0xFFFFFFF0):
+        struct.pack_into("<I", data, second + 42, offset)
+        assert refused(write(bytes(data)), RunError) == said
+    before_all = data[40:]  # what is missing in front moves all of it to offsets below 0
+    struct.pack_into("<I", before_all, second - 40 + 42, 0)
+    assert refused(write(b"PK\3\4" + bytes(before_all)), RunError) == said
+
+
+def test_a_file_without_a_name(write: Write) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a", log(1))
+    data = bytearray(stream.getvalue())
+    at = data.index(b"PK\1\2")
+    struct.pack_into("<H", data, at + 28, 0)
+    del data[at + 46]
+    struct.pack_into("<I", data, len(data) - 10, 46)  # bytes of the directory
+    assert content(write(bytes(data))) == {"": log(1)}
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])

@@ -3,12 +3,13 @@
 import gzip
 import hashlib
 import os
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from shipper.model import LogFile
+from shipper.model import Export, LogFile
 from shipper.read.files import open_bytes
 from shipper.read.identity import FINGERPRINT_SPAN, describe, identify, last_stamp
 
@@ -177,12 +178,16 @@ def test_line_in_another_form_is_dated_by_the_function_given() -> None:
     """It is asked for lines that have no time stamp of their own, and is given no more of them than the fingerprint may hold."""
     asked: list[str] = []
 
-    def stamp_of(line: str) -> str | None:
-        asked.append(line)
-        return FALLBACK if line.startswith("<13>") else None
+    class Asked:
+        def __call__(self, line: str, export: Export | None = None, /) -> str | None:
+            asked.append(line)
+            return FALLBACK if line.startswith("<13>") else None
+
+        def is_header(self, columns: Sequence[str], /) -> bool:
+            return False
 
     data = b"z" * 100_000 + b"\nno date\r\n<13>one\r\n" + FIRST.encode()
-    about = describe(BytesIO(data).read, stamp_of=stamp_of)
+    about = describe(BytesIO(data).read, stamp_of=Asked())
     assert asked == ["z" * FINGERPRINT_SPAN, "no date", "<13>one"]
     assert (about.time, about.end, about.ended) == (FALLBACK, data.index(b"2017"), True)
 
