@@ -18,8 +18,9 @@ import regex
 
 from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
 from shipper.commands.terminal import printable
+from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
-from shipper.decode.exchanges import Exchanges, LogState
+from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import Stamps, inner_line
