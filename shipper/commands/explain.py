@@ -9,17 +9,17 @@ that rows of the code table hold (`no response`), a line, or the message of one.
 import io
 import json
 import re
-import unicodedata
 from difflib import get_close_matches
 from typing import Any
 
 import orjson
-import regex
 
 from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
+from shipper.commands.near_misses import definition, how_far, short
 from shipper.commands.terminal import printable
+from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
-from shipper.decode.exchanges import Exchanges, LogState
+from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import Stamps, inner_line
@@ -32,9 +32,7 @@ from shipper.read.exports import export_of
 from shipper.read.files import read_chunks
 from shipper.times import EPOCH
 
-LOOK_AT = 4096  # characters of a line that are searched for its fault
 SHOWN = 300  # characters of a captured value
-BEFORE, BEHIND = 90, 40  # characters around a caret
 
 _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“", "«": "»"}  # noqa: RUF001  as blogs and chats write them
 _SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are invisible spaces
@@ -166,7 +164,7 @@ def _nothing(text: str, codes: StatusCodes) -> str:
         if near
         else "try 21, fraud, or a whole line in quotes; mfa-shipper codes lists all codes"
     )
-    return f"{_short(text, 60)!r} is no status code, no words of one and no line of the log; {hint}"
+    return f"{short(text, 60)!r} is no status code, no words of one and no line of the log; {hint}"
 
 
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
@@ -190,11 +188,11 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
 def _of_line(line: str, document: Document, library: Library) -> str:
     inside = inner_line(library, line)
     line = inside.text if inside else line
-    note = f"Patterns are tried on what stands {inside.place}:\n\n  {printable(_short(line, SHOWN))}\n\n" if inside else ""
+    note = f"Patterns are tried on what stands {inside.place}:\n\n  {printable(short(line, SHOWN))}\n\n" if inside else ""
     found = _first_match(library.lines, line)
     if document["event"]["kind"] == "pipeline_error":
         text = f"No pattern matches this line: {document['error']['message']}.\n\n"
-        text += _matched("line", *found) if found else _how_far(library.lines, line)
+        text += _matched("line", *found) if found else how_far(library.lines, line)
         text += "It is shipped all the same, as a pipeline_error with the tag _grokparsefailure.\n"
     else:
         text = _matched("line", *found) if found else "The line is a Windows event; patterns are tried on its message.\n\n"
@@ -205,9 +203,7 @@ def _of_line(line: str, document: Document, library: Library) -> str:
         elif message:
             if is_known(document["event"].get("provider")):
                 text += f"{wrap(UNKNOWN)}\n\n"
-            text += "No MESSAGE_ pattern matches the message. How far each of them fits:\n\n" + _how_far(
-                library.messages, message
-            )
+            text += "No MESSAGE_ pattern matches the message. How far each of them fits:\n\n" + how_far(library.messages, message)
         pattern, captured = inner or (None, {})
         text += _meaning(interpret(message, pattern, captured, library.codes), library.codes)
     text += "".join(f"\n{wrap(TAGS[tag])}\n" for tag in document.get("tags", ()) if tag in TAGS)
@@ -243,10 +239,6 @@ def _first_match(patterns: tuple[Pattern, ...], text: str) -> tuple[Pattern, Doc
     return None
 
 
-def _definition(pattern: Pattern) -> str:
-    return f"{pattern.name} ({pattern.definition.file}:{pattern.definition.line})"
-
-
 def _matched(part: str, pattern: Pattern, captured: Document) -> str:
     """Which pattern matches `line` or `message`, and what it captures."""
     fields: dict[str, Any] = {}
@@ -257,84 +249,15 @@ def _matched(part: str, pattern: Pattern, captured: Document) -> str:
             fields[field] = value
     width = max(map(len, fields), default=0)
     lines = [f"  {field:<{width}} = {_value(value)}\n" for field, value in fields.items()]
-    return f"{_definition(pattern)} matches the {part}:\n\n" + "".join(lines or ["  (it captures nothing)\n"]) + "\n"
+    return f"{definition(pattern)} matches the {part}:\n\n" + "".join(lines or ["  (it captures nothing)\n"]) + "\n"
 
 
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return printable(_short(text, SHOWN)) or "(empty)"
-
-
-def _how_far(patterns: tuple[Pattern, ...], text: str) -> str:
-    """For each pattern how far the text fits, the nearest pattern first."""
-    note = f"Only the first {LOOK_AT} of {len(text)} characters were looked at.\n\n" if len(text) > LOOK_AT else ""
-    text = text[:LOOK_AT]
-    reached = sorted(((reach(pattern, text), pattern) for pattern in patterns), key=lambda pair: -pair[0])
-    parts = [_stop(pattern, text, length) for length, pattern in reached if length]
-    nowhere = [f"  {_definition(pattern)}\n" for length, pattern in reached if not length]
-    if nowhere:
-        parts.append("Not even the first character fits:\n" + "".join(nowhere))
-    return "".join(f"{part}\n" for part in parts) + note
-
-
-def reach(pattern: Pattern, text: str) -> int:
-    """The length of the longest beginning of `text` that could begin a match.
-
-    If some text can begin a match, so can every shorter beginning of it: hence a binary search.
-    """
-    compiled = regex.compile(pattern.expression)
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if compiled.fullmatch(text[:middle], partial=True):
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def certain(pattern: Pattern, text: str) -> int:
-    """How far the text fits the longest beginning of the pattern that matches at all.
-
-    For texts where `reach` finds no fault because a field takes any text: the fault is then behind
-    the last fixed part of the pattern that matched.
-    """
-    for cut in range(len(pattern.expression), 0, -1):
-        try:
-            found = regex.compile(pattern.expression[:cut]).match(text)
-        except regex.error:  # cut within a group or a class
-            continue
-        if found:
-            return int(found.end())
-    return 0
-
-
-def _stop(pattern: Pattern, text: str, length: int) -> str:
-    """The text as far as it fits, with a caret behind it."""
-    if length < len(text):
-        head = f"{_definition(pattern)} fits {length} of {len(text)} characters:"
-        why = f"no match can go on with {printable(_short(text[length:], BEHIND))}"
-    else:
-        length = certain(pattern, text)
-        head = (
-            f"{_definition(pattern)} finds no fault but wants more text; its fixed parts fit {length} of {len(text)} characters:"
-        )
-        rest = text[length:]
-        why = f"then comes {printable(_short(rest, BEHIND))}" if rest else "here it ends, and more was expected"
-    left = ("…" if length > BEFORE else "") + printable(text[max(0, length - BEFORE) : length])
-    return f"{head}\n  {left}\n  {' ' * _width(left)}^ {why}\n"
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
+    return printable(short(text, SHOWN)) or "(empty)"
 
 
 def _json(document: Document) -> str:
     """Indented JSON; control characters that JSON allows are escaped too, which changes no value."""
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
-
-
-def _width(text: str) -> int:
-    """Columns that the text takes on a terminal, where wide letters take two."""
-    return sum((2 if unicodedata.east_asian_width(char) in "WF" else 1) for char in text if not unicodedata.combining(char))

@@ -37,6 +37,7 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         "lines with undecodable bytes": c.decode_errors,
         "lines too long": c.too_long,
         "prompts too old for the newest event time": c.late,
+        "lines dated more than a day ahead of the others, whose time moves nothing": c.misdated,
         "events without a user, their texts masked for a name may stand there": c.masked,
     }
     seen = [f"{number:,} {note}" for note, number in notes.items() if number]

@@ -124,7 +124,7 @@ class WrappedParser:
         who, shared = principal
         event_id = f"{general.file.fingerprint}-{offset}"
         exchange = (time, stamp, event_id, who, shared, None)
-        if not template or not shared or state.merger is not None:
+        if not template or not shared or time > state.limit or state.merger is not None:
             return False
         if state.exchanges.open.setdefault(thread.key, exchange) is not exchange:
             return False
@@ -168,10 +168,10 @@ def take_result(
         False if the general path must take it.
     """
     who, shared = principal
-    if template is None or not shared:
-        return False
     stamp, time, offset, original = line
     state = general.state
+    if template is None or not shared or time > state.limit:
+        return False
     if state.merger is not None:
         general.emit(state.merger.overdue(time))
     state.newest = max(state.newest, time)

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from shipper.cli import command
-from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.line_patterns import Stamps
 from shipper.decode.parser import Parser
 from shipper.decode.plain import FastParser
@@ -25,7 +24,7 @@ from tests.property.test_fast_equals_general import SETTINGS, made, shipped
 from tests.support import grammar, wrapping
 from tests.support.generate import Recipe, generate
 from tests.support.golden_cases import QUIET
-from tests.support.logs import library, log_file
+from tests.support.logs import library, log_file, started
 from tests.support.wrapping import Wrap
 
 FIRST = "x" * 10_000  # so that all offsets have five digits: ties of prompts are decided by ids as text
@@ -160,7 +159,7 @@ def test_plain_lines_inside_take_the_fast_path(wrap: Wrap) -> None:
     ]
     data = "".join(f"{wrap(line, number)}\n" for number, line in enumerate(lines)).encode()
     how = Settings(library())
-    general = Parser(how.library, how.options, log_file(data), LogState(Exchanges(how.options.exchange_timeout)), Counts(), {})
+    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
     taken: list[bytes] = []
     general.raw = lambda line, offset, **how: taken.append(line)  # type: ignore[method-assign]
 

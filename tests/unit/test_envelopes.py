@@ -13,7 +13,7 @@ from shipper.decode.windows_event import CAUSES, EventReader
 from shipper.model import Export
 
 TABLE = load_envelopes()
-LOCAL = Envelopes(TABLE.exporters, timezone(timedelta(hours=2)))
+LOCAL = Envelopes(lambda: TABLE.exporters, timezone(timedelta(hours=2)))
 CSV = Export("csv", 0, ("Level", "Date and Time", "Source"), ",")
 TEXT = Export("text")
 INVENTED = """
@@ -31,7 +31,7 @@ message = ["said", "parts"]
 
 
 def test_an_exporter_is_a_table_more() -> None:
-    envelopes = Envelopes([*TABLE.exporters, *read_envelopes(tomllib.loads(INVENTED))])
+    envelopes = Envelopes(lambda: [*TABLE.exporters, *read_envelopes(tomllib.loads(INVENTED))])
     record = '{"when":"2024-03-05T10:11:12Z","where":{"name":"nps01"},"who":"AuthZ","p":1,"t":2,"how":"Warning","parts":["a",{"b":"c"}]}'
     assert EventReader(TABLE).read(record) is None
     assert EventReader(envelopes).read(record) == WindowsEvent(

@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from shipper import pipeline
-from shipper.commands.explain import certain, explain, reach
+from shipper.commands.explain import explain
+from shipper.commands.near_misses import certain, reach
 from shipper.decode.facts import Library
 from shipper.decode.grok import Pattern
 from shipper.decode.library import load
