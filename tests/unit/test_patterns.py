@@ -356,9 +356,14 @@ def test_unwrapping_is_linear() -> None:
         ),
     ]
     repeated = ["Feb 14 02:57:19 h ", "2017-02-14T02:57:19Z stdout F ", "83 <1>", '{"log":"', '\\"', '[a b="c"]', f"{line} "]
+    beginnings += [
+        "Feb 14 02:57:19 h pfsvc: Pfauth failed for user '",
+        "<1>1 2017-02-14T02:57:19Z h a 1 - - Pfauth failed for user 'a'. Call status: ",
+    ]
     texts = [*hostile(beginnings), *((b, r, LENGTH // len(r), line) for b in beginnings for r in repeated)]
 
     assert finishes(UNWRAP, texts)
+    assert finishes(PARSE, ("utf-8", texts))
 
 
 def test_splitting_arguments_is_linear() -> None:

@@ -16,7 +16,6 @@ ODD = [
     "no line",
     at(2, "Größe"),
     at(3, "a\tb"),
-    at(4, "x\r"),
     at(5, "Calling pfAuthUser('DOM\\a\tb', '', 1)"),
     result(6),
     *exchange(7)[:1],
@@ -48,7 +47,9 @@ def test_both_paths_agree(
 
 @pytest.mark.parametrize("wrap", wrapping.WRAPPERS)
 def test_odd_lines_among_them(wrap: Wrap) -> None:
-    both([*(wrap(line, number) for number, line in enumerate(ODD)), "a line alone", *ODD])
+    lines = [*(wrap(line, number) for number, line in enumerate(ODD)), "a line alone", *ODD]
+    both(lines)
+    both([*lines, "a carriage return \r in a line"])
 
 
 @pytest.mark.parametrize("name", ["mfa01", "ä", '"', "\\", "770000000000000001", "mark-7-user-7-mark", "x" * 255, "{host}"])
