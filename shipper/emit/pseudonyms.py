@@ -150,8 +150,6 @@ class Pseudonymizer:
         source, related = document.get("source", {}), document.get("related", {})
         if "ip" in source:
             source["ip"] = replaced_address(source["ip"], self._address)
-        if "address" in source:
-            source["address"] = self._digests[source["address"].casefold()]
         if "ip" in related:
             related["ip"] = [replaced_address(address, self._address) for address in related["ip"]]
         _rewrite_texts(document, lambda text: replace_addresses(text, self._address))
