@@ -196,6 +196,7 @@ class Counts:
         out_of_order: orphans so much older than the newest line that no request was kept for them.
         misdated: lines whose time is so far ahead of the others that it moved no clock (see `decode/clock.py`).
         masked: events without a user whose texts were masked, because pseudonyms are wanted.
+        backwards: records of exports that are older than the record before them.
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
         detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
@@ -224,6 +225,7 @@ class Counts:
     too_long: int = 0
     late: int = 0
     out_of_order: int = 0
+    backwards: int = 0
     unknown_messages: int = 0
     masked: int = 0
     misdated: int = 0

@@ -74,6 +74,10 @@ def _hints(c: Counts) -> list[str]:
             f"{disordered:,} lines are much older than lines before them, so the log is not in the order of time;"
             " if several logs were joined, give the parts as files of their own"
         )
+    if c.backwards * 2 > c.lines:
+        hints.append(
+            "the export is newest first, so results stand before their requests: make it oldest first (Get-WinEvent -Oldest)"
+        )
     return [f"  hint: {hint}" for hint in hints]
 
 

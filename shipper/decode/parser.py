@@ -95,7 +95,9 @@ class Parser:
         data = chunk.data
         if chunk.records is not None:
             for begin, end in chunk.records:
+                before = self.last_time
                 self.raw(data[begin:end], chunk.offset + begin, ended=False, cut=chunk.cut)
+                self.counts.backwards += self.last_time != before and self._is_older(self.last_time, before)
         elif data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
             self._ascii(chunk)
         else:
@@ -112,6 +114,10 @@ class Parser:
         for text in lines:
             self.line(text, offset, [])
             offset += len(text) + 1
+
+    def _is_older(self, stamp: str, other: str) -> bool:
+        time, before = self.stamps.read(stamp), self.stamps.read(other)
+        return time is not None and before is not None and time < before
 
     def begin(self) -> None:
         """Start a chunk."""

@@ -295,17 +295,17 @@ class LocalDetector:
 
     def lasting(self) -> dict[str, Any]:
         """See `Detectors.lasting`."""
-        found: dict[str, Any] = {}
-        for key in list(self._stepped):
+        lasting, found = self._detector.lasting, {}
+        if lasting is None:
+            return {}
+        for key in self._stepped:
             memory = self._young.get(key) or self._old.get(key)
             while isinstance(memory, tuple):
                 memory = memory[8]
-            value = self._detector.lasting.of(memory.state) if self._detector.lasting and memory else {}
-            if value:
-                found[_digest(key)] = value
-            else:
-                self._stepped.discard(key)
-        return found
+            if memory is not None and (value := lasting.of(memory.state)):
+                found[key] = value
+        self._stepped.intersection_update(found)
+        return {_digest(key): value for key, value in found.items()}
 
     @property
     def size(self) -> int:
@@ -314,7 +314,7 @@ class LocalDetector:
 
 
 def _digest(key: str) -> str:
-    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return sha256(key.encode()).hexdigest()[:16]
 
 
 def _remembered(memory: _Memory, oldest: int) -> _Memory | None:
