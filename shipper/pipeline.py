@@ -24,7 +24,7 @@ from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library
 from shipper.decode.merging import Merger
-from shipper.decode.parser import Options, Parser
+from shipper.decode.parser import Events, Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.detector import Detectors
@@ -99,9 +99,15 @@ class Pipeline:
 
     def __call__(self, chunk: Chunk) -> Block:
         """The events of a chunk, and the findings that it completes."""
-        texts, labels, completions = self.parser(chunk)
-        findings = self._detectors(completions)
-        return self._emit(texts, labels, [_with_host(finding, labels[finding[0]][2].host) for finding in findings])
+        (texts, labels, _), findings = self.decode(chunk)
+        return self._emit(texts, labels, findings)
+
+    def decode(self, chunk: Chunk) -> tuple[Events, list[Found]]:
+        """The events of a chunk with the authentications that it completes, and the findings among them: all that is
+        known of it before anything is left out or formatted."""
+        events = self.parser(chunk)
+        labels = events.labels
+        return events, [_with_host(finding, labels[finding[0]][2].host) for finding in self._detectors(events.completions)]
 
     def close(self) -> Block:
         """The end of the log: what waits for more lines is counted, and what was held back goes out."""

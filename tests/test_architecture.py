@@ -23,6 +23,7 @@ FLOORS = [
     "decode",
     "detect",
     "emit",
+    "report",
     "deliver",
     "config",
     "pipeline",
@@ -33,7 +34,7 @@ FLOORS = [
     "cli",
     "__main__",
 ]
-PURE = ["decode", "detect", "emit", "deliver"]  # values in, values out
+PURE = ["decode", "detect", "emit", "report", "deliver"]  # values in, values out
 EDGE = [
     "decode.library",
     "emit.output",

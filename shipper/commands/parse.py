@@ -142,8 +142,8 @@ def import_logs(options: ParseOptions) -> Counts:
                 stamp_of=stamp_of,
                 exchange_timeout=options.exchange_timeout,
             ) as (logs, stdin),
-            _open(options.output, logs) as out,
-            progress(_total(logs), show=options.show_progress) as bar,
+            open_for(options.output, logs) as out,
+            progress(total_size(logs), show=options.show_progress) as bar,
         ):
             if workers < 2 or not _on_all_cores(settings, logs, workers, stdin, out, bar, counts):
                 for log in logs:
@@ -171,7 +171,7 @@ def plan(options: ParseOptions) -> str:
         return "\n".join(listing(logs))
 
 
-def _total(logs: Sequence[Log]) -> int | None:
+def total_size(logs: Sequence[Log]) -> int | None:
     """The bytes of all files; None if one of them has no size."""
     total = 0
     for file in (file for log in logs for file in log.inputs):
@@ -182,7 +182,7 @@ def _total(logs: Sequence[Log]) -> int | None:
     return total
 
 
-def _open(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
+def open_for(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
     """The output, unless it would replace a log that is to be read."""
     for file in (file for log in logs for file in log.inputs):
         if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.path):

@@ -1,0 +1,131 @@
+"""`report`: log files become one summary: who is asked twice, and what to change. I/O."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from shipper.commands.parse import open_for, total_size, worker_count
+from shipper.commands.progress import progress
+from shipper.decode.library import load, load_advice, syslog_time
+from shipper.decode.line_patterns import stamp_reader
+from shipper.detect import DETECTORS, rules_for
+from shipper.errors import UsageError
+from shipper.model import Counts
+from shipper.parallel.each import Told, for_each
+from shipper.pipeline import Pipeline, Settings, read_input, settings
+from shipper.read.inputs import open_inputs
+from shipper.read.logs import name_of
+from shipper.report.fold import Fold
+from shipper.report.summarize import AdviceFor, summarize
+from shipper.report.summary import Log
+from shipper.report.summary import Settings as ReadWith
+from shipper.times import SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """The options of the command, under the names that they have there; durations in nanoseconds, sizes in bytes."""
+
+    files: tuple[str, ...]
+    form: str
+    output: str | None
+    top: int
+    window: int
+    exchange_timeout: int
+    include_retries: bool
+    host: str | None
+    workers: str
+    since: str | None
+    until: str | None
+    syslog_year: str | None
+    syslog_zone: str
+    max_line: int
+    show_progress: bool | None
+    pattern_dirs: tuple[Path, ...]
+    status_codes: Path | None
+
+
+def settings_of(options: ReportOptions) -> Settings:
+    """The settings of the pipelines: events as short as they can be, since nobody reads them.
+
+    Raises:
+        UsageError: patterns, code table, time zone or times are wrong.
+    """
+    if options.since is not None and options.until is not None and options.since >= options.until:
+        raise UsageError("--since must be before --until, or nothing is left")
+    syslog = None if options.syslog_year is None else syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
+    chosen = {"double_prompt": {"window": options.window, "include_retries": options.include_retries}}
+    return settings(
+        load(options.pattern_dirs, options.status_codes, syslog=syslog),
+        rules_for(DETECTORS, options.exchange_timeout, chosen),
+        {},
+        server=options.host,
+        exchange_timeout=options.exchange_timeout,
+        agent=False,
+        keep_original=False,
+        line_limit=options.max_line,
+    )
+
+
+def write_report(options: ReportOptions) -> None:
+    """Read the logs and write what is in them.
+
+    Raises:
+        UsageError: an option is wrong, a file is missing or not readable, or the output would replace it.
+        RunError: reading or writing failed on the way, or a worker was lost.
+        ClosedPipe: nobody reads the output any more.
+    """
+    chosen = settings_of(options)
+    workers = worker_count(options.workers)
+    stamp_of = stamp_reader(chosen.library.lines)
+    fold, counts = _fold(options), Counts()
+    with (
+        open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout) as (logs, stdin),
+        open_for(options.output, logs) as out,
+        progress(total_size(logs), show=options.show_progress) as bar,
+    ):
+
+        def one_log(number: int, told: Told) -> tuple[Fold, Counts]:
+            folded, counted = _fold(options), Counts()
+            pipeline = Pipeline(chosen, counted)
+            for member in logs[number].inputs:
+                pipeline.open(member.file)
+                for chunk in read_input(chosen, member, stdin):
+                    (texts, labels, completions), findings = pipeline.decode(chunk)
+                    folded(texts, labels, completions, findings)
+                    told.advance(len(chunk.data), counted)
+            pipeline.close()
+            folded.close()
+            return folded, counted
+
+        for folded, counted in for_each(one_log, len(logs), workers, bar):
+            fold.add(folded)
+            counts.add(counted)
+        described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
+        notes = [log.apart for log in logs if log.apart]
+        summary = summarize(fold, counts, _read_with(options), described, notes, _advice())
+        out.write(msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
+
+
+def _fold(options: ReportOptions) -> Fold:
+    return Fold(options.exchange_timeout, options.window, options.host, options.since, options.until)
+
+
+def _read_with(options: ReportOptions) -> ReadWith:
+    return ReadWith(
+        window_seconds=options.window / SECOND,
+        exchange_timeout_seconds=options.exchange_timeout / SECOND,
+        include_retries=options.include_retries,
+        across=False,
+        pseudonyms=False,
+        since=options.since,
+        until=options.until,
+        top=options.top,
+    )
+
+
+def _advice() -> AdviceFor:
+    """What to check, for a code or else for its class."""
+    table = load_advice()
+    return lambda status_class, code: table.get((status_class, code)) or table.get((status_class, None))

@@ -1,0 +1,140 @@
+"""Who is asked twice, and what a cache would have spared: from the tables of a fold to these parts of the summary. Pure."""
+
+from collections import Counter
+from heapq import nsmallest
+
+import msgspec
+
+from shipper.report.advice import recommended
+from shipper.report.cache import LADDER, READINGS, TYPES
+from shipper.report.durations import buckets, durations
+from shipper.report.fold import Fold
+from shipper.report.people import PATTERNS, PLACE, Person
+from shipper.report.sections import Cache, CacheType, ClientRow, DoublePrompts, Durations, Gap, Pair, Patterns, Step, UserRow
+from shipper.report.tables import AUTHENTICATIONS
+from shipper.times import SECOND
+
+GAPS = (
+    -3600,
+    -600,
+    -300,
+    -120,
+    -60,
+    -45,
+    -30,
+    -20,
+    -15,
+    -10,
+    -5,
+    0,
+    1,
+    2,
+    3,
+    5,
+    10,
+    15,
+    20,
+    30,
+    45,
+    60,
+    120,
+    300,
+    600,
+    1800,
+    3600,
+)
+"""Seconds at which the buckets of gaps begin."""
+
+
+def asked_twice(fold: Fold, top: int) -> DoublePrompts:
+    """Double prompts by all that tells them apart; `top` users and client addresses."""
+    people = [person for person in fold.people.people.values() if person.doubles]
+    most = nsmallest(top, people, key=lambda person: (-person.doubles, person.name))
+    repeats: Counter[int] = Counter()
+    for client in fold.clients.values():
+        repeats.update(client.repeats)
+    clients = nsmallest(top, fold.clients.items(), key=lambda item: (-item[1].patterns.total(), item[0] or ""))
+    return DoublePrompts(
+        total=Patterns(**_patterns(Counter({name: fold.gaps[name].total() for name in fold.gaps}))),
+        users=len(people),
+        gaps=_gaps(fold),
+        clients=[
+            ClientRow(address=address, repeats=Durations(**durations(client.repeats)), **_patterns(client.patterns))
+            for address, client in clients
+        ],
+        repeats=Durations(**durations(repeats)),
+        top=[_user(person) for person in most],
+    )
+
+
+def _patterns(numbers: Counter[str]) -> dict[str, int]:
+    return {"total": numbers.total(), **{name: numbers[name] for name in PATTERNS}}
+
+
+def _gaps(fold: Fold) -> list[Gap]:
+    by_pattern = {name: list(buckets(fold.gaps.get(name, Counter()), GAPS)) for name in PATTERNS}
+    return [
+        Gap(from_seconds=low, to_seconds=high, **{name: by_pattern[name][place][2] for name in PATTERNS})
+        for place, (low, high, _) in enumerate(by_pattern[PATTERNS[0]])
+    ]
+
+
+def _user(person: Person) -> UserRow:
+    doubles = Counter({name: person.numbers[PLACE[name]] for name in PATTERNS})
+    return UserRow(
+        user=person.name,
+        authentications=person.numbers[PLACE["authentications"]],
+        prompts=person.numbers[PLACE["prompts"]],
+        spared_from_seconds=_spared_from(person),
+        pairs=[msgspec.json.decode(pair, type=Pair) for _, pair in reversed(person.pairs or ())],
+        **_patterns(doubles),
+    )
+
+
+def _spared_from(person: Person) -> int | None:
+    """See `UserRow`."""
+    if person.numbers[PLACE["cacheable"]] < person.doubles:
+        return None
+    missed = person.misses(0, 0)
+    return next((seconds for step, seconds in enumerate(LADDER) if not missed >> step), None)
+
+
+def caches(fold: Fold) -> Cache | None:
+    """What caches would have spared; None if there was no prompt of MFA Server."""
+    found = fold.advice
+    if not found.prompts:
+        return None
+    people = [person for person in fold.people.people.values() if person.numbers[PLACE["cacheable"]]]
+    days = sum(1 for row in fold.days.rows.values() if row[AUTHENTICATIONS])
+    doubles = sum(counter.total() for counter in fold.gaps.values()) - fold.without_cache[1]
+    numbers: dict[str, int] = {"user": found.prompts, "user_and_address": found.with_address}
+    types = [
+        CacheType(type=name, prompts=numbers[name], **{r: _steps(fold, people, days, kind, r) for r in READINGS})
+        for kind, name in enumerate(TYPES)
+        if numbers[name]
+    ]
+    return Cache(
+        prompts=found.prompts,
+        double_prompts=doubles,
+        users=len(people),
+        days=days,
+        types=types,
+        recommendation=recommended(types, doubles, len(people)),
+    )
+
+
+def _steps(fold: Fold, people: list[Person], days: int, kind: int, name: str) -> list[Step]:
+    reading = READINGS.index(name)
+    spared = fold.advice.spared[kind][reading]
+    missed = [person.misses(kind, reading) for person in people]
+    return [
+        Step(
+            seconds=seconds,
+            spared_prompts=spared.prompts[step],
+            spared_double_prompts=spared.doubles[step],
+            users_spared_all=sum(not bits >> step & 1 for bits in missed),
+            without_prompt_a_day=round(spared.prompts[step] / max(1, days), 2),
+            longest_without_prompt=spared.longest[step] / SECOND,
+        )
+        for step, seconds in enumerate(LADDER)
+    ]

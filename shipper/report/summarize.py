@@ -1,0 +1,193 @@
+"""From the tables of a fold to the summary. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from heapq import nsmallest
+
+import msgspec
+
+from shipper.model import Counts
+from shipper.report import advice
+from shipper.report.asked_twice import asked_twice, caches
+from shipper.report.durations import buckets, durations
+from shipper.report.fold import Fold
+from shipper.report.people import PLACE
+from shipper.report.sections import AnswerTimes, Authentications, Bucket, CodeRow, Hour, Named, Row
+from shipper.report.summary import (
+    Event,
+    Events,
+    Fatigue,
+    Fatigues,
+    Log,
+    Quality,
+    Refuser,
+    Security,
+    Settings,
+    Shape,
+    Sum,
+    Summary,
+)
+from shipper.report.tables import (
+    AUTHENTICATIONS,
+    DOUBLE_PROMPTS,
+    FAILURE,
+    FIRST_STEPS,
+    OTHERS,
+    SUCCESS,
+    UNKNOWN,
+    Latest,
+    Rows,
+    named,
+)
+
+HISTOGRAM = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 300, 600)  # seconds
+SHAPES = 20  # unknown messages that are listed
+_EPOCH = date(1970, 1, 1)
+
+REFUSER = ("denied", "no_response", "fraud", "prompts")  # numbers of a person
+COUNTED = (  # the numbers that `Quality` has under the names of `Counts`
+    "lines", "requests", "verdicts", "statuses", "results", "unparsed", "unknown_messages", "orphans", "given_up", "open_at_end",
+    "unknown_codes", "conflicts", "decode_errors", "too_long", "late",
+)  # fmt: skip
+
+AdviceFor = Callable[[str, int | None], str | None]
+"""What to check, by class and code."""
+
+
+def summarize(
+    fold: Fold, counts: Counts, settings: Settings, logs: Sequence[Log], notes: Sequence[str], advice_for: AdviceFor
+) -> Summary:
+    """The summary of what was folded; `counts` are the counters of the same pipelines."""
+    times = _answer_times(fold)
+    doubles = asked_twice(fold, settings.top)
+    cache = caches(fold)
+    addresses = [client.address for client in doubles.clients if client.address is not None and client.concurrent]
+    timeout = advice.timeout(doubles.total.concurrent, addresses, times[0].p99, doubles.repeats.median)
+    no_cache = advice.no_cache(*fold.without_cache)
+    span = (fold.first_text, fold.last_text) if fold.first_text else None
+    row = Row(**named(fold.total.row("")))
+    return Summary(
+        version=1,
+        first=span and span[0],
+        last=span and span[1],
+        answer=advice.answer(row.prompts, row.double_prompts, doubles.users, span, cache, timeout, no_cache),
+        settings=settings,
+        logs=list(logs),
+        authentications=_authentications(fold, row, advice_for),
+        answer_times=times,
+        double_prompts=doubles,
+        cache=cache,
+        timeout=timeout,
+        no_cache=no_cache,
+        security=_security(fold, settings.top),
+        findings=dict(sorted(fold.findings.items())),
+        quality=_quality(fold, counts, notes),
+    )
+
+
+def _rows(rows: Rows) -> list[Named]:
+    return [Named(**row) for row in rows.listed()]
+
+
+def _authentications(fold: Fold, total: Row, advice_for: AdviceFor) -> Authentications:
+    days = [
+        Named(name=day if day == OTHERS else str(_EPOCH + timedelta(days=day)), **named(row))
+        for day, row in sorted(fold.days.rows.items(), key=lambda item: (item[0] == OTHERS, item[0]))
+    ]
+    week = [Hour(weekday=hour // 24 + 1, hour=hour % 24, **named(fold.week.row(hour))) for hour in range(168)]
+    return Authentications(
+        total=total,
+        cache_hits=sum(number for name, number in fold.codes.items() if name[2] == "cached"),
+        users=len(fold.people.people) + fold.people.forgotten,
+        users_exact=not fold.people.forgotten,
+        methods=_rows(fold.methods),
+        components=_rows(fold.components),
+        hosts=_rows(fold.hosts),
+        days=days,
+        week=week,
+        codes=_codes(fold, advice_for),
+    )
+
+
+def _codes(fold: Fold, advice_for: AdviceFor) -> list[CodeRow]:
+    by_code: dict[tuple[str, str, str, str], Counter[str]] = {}
+    for (*name, outcome), number in fold.codes.items():
+        code, description, status_class, method = name
+        by_code.setdefault((code, description, status_class, method), Counter())[outcome] += number
+    listed = [
+        CodeRow(
+            code=code,
+            description=description,
+            status_class=status_class,
+            method=method,
+            total=outcomes.total(),
+            success=outcomes["success"],
+            failure=outcomes["failure"],
+            unknown=outcomes.total() - outcomes["success"] - outcomes["failure"],
+            advice=advice_for(status_class, int(code) if code.lstrip("-").isdecimal() else None),
+        )
+        for (code, description, status_class, method), outcomes in by_code.items()
+    ]
+    return sorted(listed, key=lambda row: (-row.total, row.code))
+
+
+def _answer_times(fold: Fold) -> list[AnswerTimes]:
+    together: Counter[int] = Counter()
+    for counter in fold.answers.values():
+        together.update(counter)
+    methods = sorted(fold.answers.keys() | fold.instant.keys(), key=lambda method: (-_known(fold, method).total(), method))
+    return [
+        _times(None, together, fold.instant.total()),
+        *(_times(method, _known(fold, method), fold.instant[method]) for method in methods),
+    ]
+
+
+def _known(fold: Fold, method: str) -> Counter[int]:
+    return fold.answers.get(method) or Counter()
+
+
+def _times(method: str | None, counter: Counter[int], without_time: int) -> AnswerTimes:
+    histogram = [Bucket(from_seconds=low, to_seconds=high, count=number) for low, high, number in buckets(counter, HISTOGRAM)]
+    return AnswerTimes(method=method, without_time=without_time, histogram=histogram, **durations(counter))
+
+
+def _security(fold: Fold, top: int) -> Security:
+    refusing = [person for person in fold.people.people.values() if person.refusals]
+    most = nsmallest(top, refusing, key=lambda person: (-person.refusals, person.name))
+    by_class: Counter[str] = Counter()
+    for name, number in fold.codes.items():
+        by_class[name[2]] += number
+    return Security(
+        denied=by_class["denied"],
+        no_response=by_class["no_response"],
+        fraud=_events(fold.fraud),
+        lockouts=_events(fold.lockouts),
+        bypasses=_events(fold.bypasses),
+        fatigue=Fatigues(total=fold.fatigue.total, latest=msgspec.convert(fold.fatigue.listed(), list[Fatigue])),
+        refusers=[Refuser(user=person.name, **{name: person.numbers[PLACE[name]] for name in REFUSER}) for person in most],
+        users_refusing=len(refusing),
+    )
+
+
+def _events(latest: Latest) -> Events:
+    return Events(total=latest.total, latest=msgspec.convert(latest.listed(), list[Event]))
+
+
+def _quality(fold: Fold, counts: Counts, notes: Sequence[str]) -> Quality:
+    lines = counts.requests + counts.verdicts + counts.statuses + counts.results + counts.logs + counts.unparsed
+    row = fold.total.row("")
+    sums = [
+        ("lines = requests + verdicts + statuses + results + other + unparsed", counts.lines, lines),
+        ("authentications = success + failure + unknown", row[AUTHENTICATIONS], row[SUCCESS] + row[FAILURE] + row[UNKNOWN]),
+        ("authentications + first steps = sum of all codes", row[AUTHENTICATIONS] + row[FIRST_STEPS], fold.codes.total()),
+        ("double prompts = sequential + concurrent + retry", row[DOUBLE_PROMPTS], sum(map(Counter.total, fold.gaps.values()))),
+    ]
+    return Quality(
+        other=counts.logs,
+        shapes=[Shape(shape=shape, count=number) for shape, number in counts.shapes.most_common(SHAPES)],
+        causes=dict(counts.causes.most_common()),
+        notes=list(notes),
+        sums=[Sum(says=says, left=left, right=right, holds=left == right) for says, left, right in sums],
+        **{name: getattr(counts, name) for name in COUNTED},
+    )
