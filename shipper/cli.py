@@ -146,15 +146,15 @@ def codes(form: str, status_codes: Path | None) -> None:
 
 @command.command()
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
-@click.option("--format", "form", type=click.Choice(["json"]), default="json", show_default=True, help="Form of the report.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the report."
+)
 @click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
 @click.option(
     "--top",
     type=click.IntRange(1, 100_000),
     metavar="N",
-    default=500,
-    show_default=True,
-    help="How many users and addresses are listed.",
+    help="How many users and addresses are listed. By default 20, in JSON 500.",
 )
 @WINDOW
 @EXCHANGE_TIMEOUT
@@ -170,7 +170,7 @@ def codes(form: str, status_codes: Path | None) -> None:
 @PATTERNS
 @CODES
 def report(**options: Any) -> None:
-    """Say who is asked twice in log FILEs, why, and what to change."""
+    """Say who is asked twice in log FILEs, why, and what to change: a screen, or JSON."""
     from shipper.commands.report import ReportOptions, write_report
 
     with contextlib.suppress(ClosedPipe):

@@ -1,5 +1,7 @@
 """`report`: log files become one summary: who is asked twice, and what to change. I/O."""
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +20,12 @@ from shipper.read.inputs import open_inputs
 from shipper.read.logs import name_of
 from shipper.report.fold import Fold
 from shipper.report.summarize import AdviceFor, summarize
-from shipper.report.summary import Log
+from shipper.report.summary import Log, Summary
 from shipper.report.summary import Settings as ReadWith
 from shipper.times import SECOND
+
+TOP = {"text": 20, "json": 500}  # users and addresses that are listed
+WIDTH = 120  # columns, where there is no terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,7 @@ class ReportOptions:
     files: tuple[str, ...]
     form: str
     output: str | None
-    top: int
+    top: int | None
     window: int
     exchange_timeout: int
     include_retries: bool
@@ -105,7 +110,7 @@ def write_report(options: ReportOptions) -> None:
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
         notes = [log.apart for log in logs if log.apart]
         summary = summarize(fold, counts, _read_with(options), described, notes, _advice())
-        out.write(msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
+        out.write(_text(summary, terminal=os.isatty(out.descriptor)) if options.form == "text" else as_json(summary))
 
 
 def _fold(options: ReportOptions) -> Fold:
@@ -121,7 +126,7 @@ def _read_with(options: ReportOptions) -> ReadWith:
         pseudonyms=False,
         since=options.since,
         until=options.until,
-        top=options.top,
+        top=options.top or TOP[options.form],
     )
 
 
@@ -129,3 +134,16 @@ def _advice() -> AdviceFor:
     """What to check, for a code or else for its class."""
     table = load_advice()
     return lambda status_class, code: table.get((status_class, code)) or table.get((status_class, None))
+
+
+def as_json(summary: Summary) -> bytes:
+    """The summary in the form of `schemas/report.schema.json`."""
+    return msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n"
+
+
+def _text(summary: Summary, *, terminal: bool) -> bytes:
+    """A screen; without colours where it is no terminal, or the user wants none (https://no-color.org)."""
+    from shipper.commands.report_screen import screen
+
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
+    return screen(summary, width, color=terminal and not os.environ.get("NO_COLOR")).encode("utf-8", "replace")

@@ -2,15 +2,28 @@
 
 from collections import Counter
 from heapq import nsmallest
+from typing import Any
 
-import msgspec
+import orjson
 
 from shipper.report.advice import recommended
 from shipper.report.cache import LADDER, READINGS, TYPES
 from shipper.report.durations import buckets, durations
 from shipper.report.fold import Fold
-from shipper.report.people import PATTERNS, PLACE, Person
-from shipper.report.sections import Cache, CacheType, ClientRow, DoublePrompts, Durations, Gap, Pair, Patterns, Step, UserRow
+from shipper.report.people import PATTERNS, Person
+from shipper.report.sections import (
+    Cache,
+    CacheType,
+    ClientRow,
+    DoublePrompts,
+    Durations,
+    Gap,
+    Pair,
+    Patterns,
+    Side,
+    Step,
+    UserRow,
+)
 from shipper.report.tables import AUTHENTICATIONS
 from shipper.times import SECOND
 
@@ -48,14 +61,14 @@ GAPS = (
 
 def asked_twice(fold: Fold, top: int) -> DoublePrompts:
     """Double prompts by all that tells them apart; `top` users and client addresses."""
-    people = [person for person in fold.people.people.values() if person.doubles]
+    people = [person for person in fold.people.values() if person.doubles]
     most = nsmallest(top, people, key=lambda person: (-person.doubles, person.name))
     repeats: Counter[int] = Counter()
     for client in fold.clients.values():
         repeats.update(client.repeats)
     clients = nsmallest(top, fold.clients.items(), key=lambda item: (-item[1].patterns.total(), item[0] or ""))
     return DoublePrompts(
-        total=Patterns(**_patterns(Counter({name: fold.gaps[name].total() for name in fold.gaps}))),
+        total=Patterns(**_patterns(Counter({name: gaps.total() for name, gaps in fold.gaps.items()}))),
         users=len(people),
         gaps=_gaps(fold),
         clients=[
@@ -72,7 +85,7 @@ def _patterns(numbers: Counter[str]) -> dict[str, int]:
 
 
 def _gaps(fold: Fold) -> list[Gap]:
-    by_pattern = {name: list(buckets(fold.gaps.get(name, Counter()), GAPS)) for name in PATTERNS}
+    by_pattern = {name: list(buckets(fold.gaps[name], GAPS)) for name in PATTERNS}
     return [
         Gap(from_seconds=low, to_seconds=high, **{name: by_pattern[name][place][2] for name in PATTERNS})
         for place, (low, high, _) in enumerate(by_pattern[PATTERNS[0]])
@@ -80,20 +93,36 @@ def _gaps(fold: Fold) -> list[Gap]:
 
 
 def _user(person: Person) -> UserRow:
-    doubles = Counter({name: person.numbers[PLACE[name]] for name in PATTERNS})
+    doubles = Counter({name: person.number(name) for name in PATTERNS})
     return UserRow(
         user=person.name,
-        authentications=person.numbers[PLACE["authentications"]],
-        prompts=person.numbers[PLACE["prompts"]],
+        authentications=person.completed - person.first_steps,
+        prompts=person.prompts,
         spared_from_seconds=_spared_from(person),
-        pairs=[msgspec.json.decode(pair, type=Pair) for _, pair in reversed(person.pairs or ())],
+        pairs=[_pair(orjson.loads(pair)) for _, pair in reversed(person.pairs or ())],
         **_patterns(doubles),
     )
 
 
+def _pair(found: dict[str, Any]) -> Pair:
+    return Pair(
+        pattern=found["pattern"],
+        gap_seconds=found["gap_ms"] / 1000,
+        component=found["component"],
+        first=_side(found["first"]),
+        second=_side(found["second"]),
+        host=found["host"],
+        address=found["address"],
+    )
+
+
+def _side(prompt: dict[str, str]) -> Side:
+    return Side(start=prompt["start"], end=prompt["end"], code=prompt["code"], method=prompt["method"])
+
+
 def _spared_from(person: Person) -> int | None:
     """See `UserRow`."""
-    if person.numbers[PLACE["cacheable"]] < person.doubles:
+    if person.number("cacheable") < person.doubles:
         return None
     missed = person.misses(0, 0)
     return next((seconds for step, seconds in enumerate(LADDER) if not missed >> step), None)
@@ -104,7 +133,7 @@ def caches(fold: Fold) -> Cache | None:
     found = fold.advice
     if not found.prompts:
         return None
-    people = [person for person in fold.people.people.values() if person.numbers[PLACE["cacheable"]]]
+    people = [person for person in fold.people.values() if person.number("cacheable")]
     days = sum(1 for row in fold.days.rows.values() if row[AUTHENTICATIONS])
     doubles = sum(counter.total() for counter in fold.gaps.values()) - fold.without_cache[1]
     numbers: dict[str, int] = {"user": found.prompts, "user_and_address": found.with_address}
@@ -125,7 +154,7 @@ def caches(fold: Fold) -> Cache | None:
 
 def _steps(fold: Fold, people: list[Person], days: int, kind: int, name: str) -> list[Step]:
     reading = READINGS.index(name)
-    spared = fold.advice.spared[kind][reading]
+    spared = fold.advice.types[kind].sums(reading)
     missed = [person.misses(kind, reading) for person in people]
     return [
         Step(

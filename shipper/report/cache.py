@@ -10,8 +10,9 @@ answer, and the phone rings again. `renewed` says yes: N seconds from the last h
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Sequence
+from itertools import accumulate
+from typing import Literal
 
 from shipper.times import BEFORE_ALL, SECOND
 
@@ -23,12 +24,14 @@ TYPES: tuple[Literal["user", "user_and_address"], ...] = ("user", "user_and_addr
 """The cache types that a log can tell apart: by user, and by user and client address where a line names one."""
 
 LONGEST = LADDER[-1] * SECOND
+ALL_MISSED = (1 << len(LADDER)) - 1  # a bit for each step of the ladder
 _STEPS = tuple(seconds * SECOND for seconds in LADDER)
 
-# A prompt: start, id, end in nanoseconds, success, address, whether it is the second one of a finding, and the method for
-# whose code it waits. A list, so that prompts sort by start, then id, and can be amended.
-Prompt = list[Any]
-START, ID, END, SUCCEEDED, ADDRESS, IS_SECOND, WAITS = range(7)
+Prompt = tuple[int, str, int, bool, str | None]
+"""Start, id, end in nanoseconds, success, client address. A tuple, so that prompts sort by start, then id."""
+
+Missed = list[int]
+"""By reading, the bits of the steps with which a second prompt of a double prompt would not have been spared."""
 
 
 class Memory:
@@ -46,13 +49,15 @@ class Memory:
 
 
 class Spared:
-    """The sums of one reading of one cache type, with an entry for each step of the ladder.
+    """Sums with an entry for each step of the ladder.
 
     Attributes:
         prompts: prompts that would have been spared.
-        doubles: of these, second prompts of findings.
+        doubles: of these, second prompts of double prompts.
         longest: the longest time, in nanoseconds, from an answer to a sign-in that passed because of it.
     """
+
+    __slots__ = ("doubles", "longest", "prompts")
 
     def __init__(self) -> None:
         self.prompts = [0] * len(LADDER)
@@ -60,55 +65,155 @@ class Spared:
         self.longest = [0] * len(LADDER)
 
     def add(self, other: "Spared") -> None:
-        """Add the sums of another log."""
+        """Add other sums."""
         self.prompts = [a + b for a, b in zip(self.prompts, other.prompts, strict=True)]
         self.doubles = [a + b for a, b in zip(self.doubles, other.doubles, strict=True)]
         self.longest = [max(pair) for pair in zip(self.longest, other.longest, strict=True)]
 
-    def take(self, prompts: Sequence[Prompt], memory: Memory | None, *, renewed: bool) -> int:
-        """Count what caches would have spared of the prompts of one key, in the order of their starts.
+    def count(self, step: int, prompts: int, doubles: int, longest: int) -> None:
+        """Count prompts that the cache of one step would have spared."""
+        self.prompts[step] += prompts
+        self.doubles[step] += doubles
+        if longest > self.longest[step]:
+            self.longest[step] = longest
+
+
+class CacheSums:
+    """One cache type: what caches would have spared in each reading, and in both where they say the same.
+
+    Of two prompts that no third one is near, the readings say the same, and every longer cache does the same. Such pairs are
+    by far the most; they are counted once, in `pairs`, by the first step that spares the second prompt.
+    """
+
+    def __init__(self) -> None:
+        self.pairs = Spared()
+        self.both = Spared()
+        self.readings = [Spared() for _ in READINGS]
+
+    def take(self, prompts: Sequence[Prompt], seconds: Collection[str]) -> Missed | None:
+        """Count the prompts of one key, in the order of their starts, when nothing before or after them is near.
 
         Args:
-            prompts: further prompts of the key.
-            memory: what the caches hold by now; None if nothing, and if nothing has to be known afterwards.
-            renewed: the reading.
-
-        Returns:
-            A bit for each step of the ladder with which a second prompt of a finding would not have been spared.
+            prompts: of the key.
+            seconds: ids of second prompts of double prompts.
         """
-        first = 0 if memory else bisect_left(_STEPS, _shortest_gap(prompts))
-        missed = _missed_below(prompts, first)
-        for step in range(first, len(LADDER)):
-            until, proof = (memory.until[step], memory.proof[step]) if memory else (BEFORE_ALL, BEFORE_ALL)
-            seconds = _STEPS[step]
-            for start, _, end, succeeded, _, is_second, _ in prompts:
-                if start <= until:
-                    self.prompts[step] += 1
-                    self.doubles[step] += bool(is_second)
-                    self.longest[step] = max(self.longest[step], start - proof)
-                    if renewed:
-                        until = max(until, max(start, proof) + seconds)
-                    continue
-                if is_second:
-                    missed |= 1 << step
-                if succeeded:
-                    proof = max(proof, end)
-                    until = max(until, proof + seconds)
-            if memory:
-                memory.until[step], memory.proof[step] = until, proof
+        missed: Missed | None = None
+        for cluster in _clusters(prompts, least=1 if seconds else 2):
+            bits = self._take_cluster(cluster, seconds)
+            if bits is not None:
+                missed = bits if missed is None else [a | b for a, b in zip(missed, bits, strict=True)]
         return missed
+
+    def _take_cluster(self, prompts: Sequence[Prompt], seconds: Collection[str]) -> Missed | None:
+        if len(prompts) > 2:
+            return self.resume(prompts, seconds, None, bisect_left(_STEPS, _shortest_gap(prompts)))
+        if len(prompts) == 1:
+            return [ALL_MISSED] * len(READINGS) if prompts[0][1] in seconds else None
+        (_, first, end, _, _), (start, second, _, _, _) = prompts
+        step = bisect_left(_STEPS, start - end)
+        self.pairs.count(step, 1, second in seconds, start - end)
+        if not seconds:
+            return None
+        below = (1 << step) - 1 if second in seconds else 0
+        return [ALL_MISSED if first in seconds else below] * len(READINGS)
+
+    def resume(
+        self, prompts: Sequence[Prompt], seconds: Collection[str], memories: Sequence[Memory] | None, first: int = 0
+    ) -> Missed:
+        """Count further prompts of one key, in the order of their starts.
+
+        Args:
+            prompts, seconds: as for `take`.
+            memories: what the caches hold, by reading; None: nothing, and nothing has to be known afterwards.
+            first: the first step that spares any of the prompts.
+        """
+        below = (1 << first) - 1 if seconds and any(prompt[1] in seconds for prompt in prompts) else 0
+        missed = [below for _ in READINGS]
+        for step in range(first, len(LADDER)):
+            outcome, agree = _outcome(step, prompts, seconds, memories[0] if memories else None, renewed=False)
+            if memories is None and agree:
+                self.both.count(step, *outcome[:3])
+                missed = [bits | outcome[3] for bits in missed]
+                continue
+            renewed, _ = _outcome(step, prompts, seconds, memories[1] if memories else None, renewed=True)
+            for reading, (spared, doubles, longest, bits) in enumerate((outcome, renewed)):
+                self.readings[reading].count(step, spared, doubles, longest)
+                missed[reading] |= bits
+        return missed
+
+    def sums(self, reading: int) -> Spared:
+        """All that was counted, in a reading."""
+        sums = Spared()
+        sums.prompts = list(accumulate(self.pairs.prompts))
+        sums.doubles = list(accumulate(self.pairs.doubles))
+        sums.longest = list(accumulate(self.pairs.longest, max))
+        sums.add(self.both)
+        sums.add(self.readings[reading])
+        return sums
+
+    def add(self, other: "CacheSums") -> None:
+        """Add the sums of another log."""
+        self.pairs.add(other.pairs)
+        self.both.add(other.both)
+        for spared, others in zip(self.readings, other.readings, strict=True):
+            spared.add(others)
+
+
+def _outcome(
+    step: int, prompts: Sequence[Prompt], seconds: Collection[str], memory: Memory | None, *, renewed: bool
+) -> tuple[tuple[int, int, int, int], bool]:
+    """What the cache of one step would have done with prompts of one key.
+
+    Returns:
+        How many it would have spared; how many of these are in `seconds`; the longest time from an answer to one of them;
+        the bit of the step if one in `seconds` would have been left, else 0. And whether both readings agree: no prompt was
+        left behind one that was spared.
+    """
+    until, proof = (memory.until[step], memory.proof[step]) if memory else (BEFORE_ALL, BEFORE_ALL)
+    lasts, spared, doubles, longest, missed, agree = _STEPS[step], 0, 0, 0, 0, True
+    for start, name, end, success, _ in prompts:
+        if start <= until:
+            spared += 1
+            doubles += name in seconds
+            if start - proof > longest:
+                longest = start - proof
+            if renewed:
+                until = max(until, start + lasts, proof + lasts)
+            continue
+        if spared:
+            agree = False
+        if name in seconds:
+            missed = 1 << step
+        if success and end > proof:
+            proof = end
+            until = max(until, end + lasts)
+    if memory:
+        memory.until[step], memory.proof[step] = until, proof
+    return (spared, doubles, longest, missed), agree
+
+
+def _clusters(prompts: Sequence[Prompt], least: int) -> Iterator[Sequence[Prompt]]:
+    """The prompts, parted where no cache of the ladder reaches from one to the next, in either reading; the parts of at least
+    so many prompts."""
+    begin, reach = 0, BEFORE_ALL
+    for at, (start, _, end, success, _) in enumerate(prompts):
+        if start - reach > LONGEST:
+            if at - begin >= least:
+                yield prompts[begin:at]
+            begin, reach = at, BEFORE_ALL
+        elif start > reach:
+            reach = start  # a hit may renew the entry
+        if success and end > reach:
+            reach = end
+    if len(prompts) - begin >= least:
+        yield prompts[begin:]
 
 
 def _shortest_gap(prompts: Sequence[Prompt]) -> int:
-    """The shortest time from a success to the start of a later prompt; a cache of less spares nothing."""
-    gap, answered = LONGEST + 1, BEFORE_ALL
-    for start, _, end, succeeded, _, _, _ in prompts:
+    """The shortest time from a success to the start of a later prompt, `LONGEST` at most; a cache of less spares nothing."""
+    gap, answered = LONGEST, BEFORE_ALL
+    for start, _, end, success, _ in prompts:
         gap = min(gap, start - answered)
-        if succeeded:
+        if success:
             answered = max(answered, end)
     return gap
-
-
-def _missed_below(prompts: Sequence[Prompt], first: int) -> int:
-    """The bits of the steps before `first`, if a second prompt of a finding is among the prompts."""
-    return (1 << first) - 1 if any(prompt[IS_SECOND] for prompt in prompts) else 0

@@ -7,10 +7,15 @@ from typing import Any
 from shipper.times import SECOND
 
 TENTH = SECOND // 10
-"""The width of a bucket, in nanoseconds. A duration counts for the bucket that it is in, which begins at most so much earlier."""
+"""The width of a bucket, in nanoseconds. A duration counts as the next whole tenth, so only nothing at all counts as 0."""
 
 QUANTILES = {"median": 50, "p95": 95, "p99": 99}
 """The fields of `summary.Durations`, and how many of 100 durations are not longer."""
+
+
+def in_tenths(nanoseconds: int) -> int:
+    """A duration in tenths of a second, rounded up."""
+    return -(-nanoseconds // TENTH)
 
 
 def durations(counter: Counter[int]) -> dict[str, Any]:
@@ -29,11 +34,11 @@ def _quantile(counter: Counter[int], share: int) -> float | None:
 
 
 def buckets(counter: Counter[int], edges: Sequence[int]) -> Iterator[tuple[int, int | None, int]]:
-    """How many durations are at least as long as an edge and shorter than the next one; edges in seconds. The last bucket
-    has no end. What is shorter than the first edge is in the first bucket."""
+    """How many durations are longer than an edge and not longer than the next one; edges in seconds. The last bucket has no
+    end. What is not longer than the first edge is in the first bucket."""
     for place, low in enumerate(edges):
         high = edges[place + 1] if place + 1 < len(edges) else None
         inside = (
-            n for tenths, n in counter.items() if (not place or tenths >= 10 * low) and (high is None or tenths < 10 * high)
+            n for tenths, n in counter.items() if (not place or tenths > 10 * low) and (high is None or tenths <= 10 * high)
         )
         yield low, high, sum(inside)

@@ -5,22 +5,22 @@ from typing import Any
 
 import orjson
 
-from shipper.report.cache import LADDER, READINGS, TYPES
+from shipper.detect.finding import shown
+from shipper.model import User, UserFields
+from shipper.report.cache import READINGS, TYPES, Memory, Missed, Prompt
+from shipper.times import BEFORE_ALL
 
 MOST_PEOPLE = 250_000
 MOST_PAIRS = 20_000  # in memory, of all users together
 PAIRS = 3  # of a user
-ALL_MISSED = (1 << len(LADDER)) - 1
 
 PATTERNS = ("sequential", "concurrent", "retry")
 REFUSALS = ("denied", "no_response", "fraud")
-NUMBERS = ("authentications", "prompts", *PATTERNS, *REFUSALS, "fatigue", "cacheable")
-"""What is counted of a user; `cacheable` are double prompts on a service that has a cache."""
+NUMBERS = (*PATTERNS, *REFUSALS, "fatigue", "cacheable")
+"""What is counted of few users; `cacheable` are double prompts on a service that has a cache."""
 
 PLACE = {name: place for place, name in enumerate(NUMBERS)}
-AUTHENTICATIONS, PROMPTS, CACHEABLE = PLACE["authentications"], PLACE["prompts"], PLACE["cacheable"]
-_DOUBLES = slice(PLACE["sequential"], PLACE["retry"] + 1)
-_REFUSALS = slice(PLACE["denied"], PLACE["fraud"] + 1)
+_NONE = [0] * len(NUMBERS)
 
 
 class Person:
@@ -28,97 +28,140 @@ class Person:
 
     Attributes:
         name: as people write it.
-        numbers: those of `NUMBERS`.
+        completed: authentications and first steps.
+        first_steps, prompts: of these.
+        numbers: those of `NUMBERS`; None if all are 0.
         missed: by cache type and reading, a bit for each step of the ladder that would not have spared all double prompts.
         pairs: the latest double prompts, each as the time of its end and JSON.
+        run: while the log is read, the latest prompts, as far as a cache may tie them together; `latest` is the latest end,
+            `seconds` are the ids of second prompts of double prompts, `memory` is by cache type and address what caches hold
+            before the run.
     """
 
-    __slots__ = ("missed", "name", "numbers", "pairs")
+    __slots__ = (
+        "completed",
+        "first_steps",
+        "latest",
+        "memory",
+        "missed",
+        "name",
+        "numbers",
+        "pairs",
+        "prompts",
+        "run",
+        "seconds",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.numbers = [0] * len(NUMBERS)
-        self.missed: list[int] | None = None
+        self.completed = self.first_steps = self.prompts = 0
+        self.numbers: list[int] | None = None
+        self.missed: list[Missed] | None = None
         self.pairs: list[tuple[str, bytes]] | None = None
+        self.run: list[Prompt] = []
+        self.latest = BEFORE_ALL
+        self.seconds: set[str] | None = None
+        self.memory: dict[tuple[int, str], list[Memory]] | None = None
+
+    def count(self, name: str) -> None:
+        """Count one of `NUMBERS` up."""
+        if self.numbers is None:
+            self.numbers = _NONE[:]
+        self.numbers[PLACE[name]] += 1
+
+    def number(self, name: str) -> int:
+        """One of `NUMBERS`."""
+        return self.numbers[PLACE[name]] if self.numbers else 0
 
     @property
     def doubles(self) -> int:
         """Double prompts of all patterns."""
-        return sum(self.numbers[_DOUBLES])
+        return sum(map(self.number, PATTERNS))
 
     @property
     def refusals(self) -> int:
         """Prompts that were denied, not answered or called a fraud."""
-        return sum(self.numbers[_REFUSALS])
+        return sum(map(self.number, REFUSALS))
+
+    def miss(self, kind: int, bits: Missed) -> None:
+        """Caches of a type with these bits would not have spared a double prompt."""
+        if self.missed is None:
+            self.missed = [[0] * len(READINGS) for _ in TYPES]
+        self.missed[kind] = [a | b for a, b in zip(self.missed[kind], bits, strict=True)]
 
     def misses(self, kind: int, reading: int) -> int:
         """The bits of a cache type and reading."""
-        return self.missed[kind * len(READINGS) + reading] if self.missed else 0
+        return self.missed[kind][reading] if self.missed else 0
+
+    def pair(self, end: str, pair: dict[str, Any]) -> None:
+        """A double prompt of the user, to show; the latest `PAIRS` are kept."""
+        pairs = [*(self.pairs or ()), (end, orjson.dumps(pair))]
+        self.pairs = sorted(pairs)[-PAIRS:] if len(pairs) > 1 else pairs
+
+    def add(self, other: "Person") -> None:
+        """Add what another log says of the user."""
+        self.completed += other.completed
+        self.first_steps += other.first_steps
+        self.prompts += other.prompts
+        if other.numbers:
+            self.numbers = [a + b for a, b in zip(self.numbers or _NONE, other.numbers, strict=True)]
+        for kind, bits in enumerate(other.missed or ()):
+            self.miss(kind, bits)
+        if other.pairs:
+            self.pairs = sorted([*(self.pairs or ()), *other.pairs])[-PAIRS:]
 
 
-class People:
-    """The users by their key.
+class People(dict[str, Person]):
+    """Users by their key.
 
-    At `MOST_PEOPLE` users the less interesting half is forgotten: those with the fewest double prompts and refusals, then
-    the fewest authentications. `forgotten` counts them; a user who comes again counts again.
+    At `MOST_PEOPLE` the less interesting half is forgotten: those with the fewest double prompts and refusals, then the
+    fewest authentications. `forgotten` counts them; a user who comes again counts again.
     """
 
     def __init__(self) -> None:
-        self.people: dict[str, Person] = {}
+        super().__init__()
         self.forgotten = 0
         self._pairs = 0
 
-    def person(self, key: str, name: str) -> Person:
-        """The entry of a user, to count in."""
-        person = self.people.get(key)
-        if person is None:
-            if len(self.people) >= MOST_PEOPLE:
-                kept = nlargest(MOST_PEOPLE // 2, self.people.items(), key=_interest)
-                self.forgotten += len(self.people) - len(kept)
-                self.people = dict(kept)
-            person = self.people[key] = Person(name)
+    def new(self, user: UserFields) -> Person:
+        """An entry for a user who has none."""
+        return self._new(user[3], shown(User(*user)))
+
+    def _new(self, key: str, name: str) -> Person:
+        if len(self) >= MOST_PEOPLE:
+            kept = nlargest(MOST_PEOPLE // 2, self.items(), key=_interest)
+            self.forgotten += len(self) - len(kept)
+            self.clear()
+            self.update(kept)
+        person = self[key] = Person(name)
         return person
 
-    def missed(self, key: str, kind: int, reading: int, bits: int) -> None:
-        """Caches with these bits would not have spared a user one of the double prompts."""
-        person = self.people.get(key)
-        if person is not None:
-            person.missed = person.missed or [0] * (len(TYPES) * len(READINGS))
-            person.missed[kind * len(READINGS) + reading] |= bits & ALL_MISSED
-
-    def missed_by_all(self, key: str) -> None:
-        """No cache can be said to have spared a user one of the double prompts."""
-        for kind in range(len(TYPES)):
-            for reading in range(len(READINGS)):
-                self.missed(key, kind, reading, ALL_MISSED)
-
     def pair(self, person: Person, end: str, pair: dict[str, Any]) -> None:
-        """A double prompt of a user, to show. Only the latest `PAIRS` are kept, and `MOST_PAIRS` of all users."""
-        self._add_pairs(person, [(end, orjson.dumps(pair))])
+        """A double prompt of a user, to show; if there are too many of all users, those with the fewest lose theirs."""
+        person.pair(end, pair)
+        self._pairs += 1
         if self._pairs > MOST_PAIRS:
-            shown = [person for person in self.people.values() if person.pairs]
-            shown.sort(key=lambda person: -person.doubles)
-            for other in shown[len(shown) // 2 :]:
-                other.pairs = None
-            self._pairs = sum(len(person.pairs or ()) for person in shown)
+            self.fewer_pairs()
 
-    def _add_pairs(self, person: Person, more: list[tuple[str, bytes]]) -> None:
-        before = person.pairs or []
-        person.pairs = sorted([*before, *more])[-PAIRS:]
-        self._pairs += len(person.pairs) - len(before)
+    def fewer_pairs(self) -> None:
+        """Let the half of the users with the fewest double prompts lose their pairs, if there are too many of them."""
+        shown = [person for person in self.values() if person.pairs]
+        self._pairs = sum(len(person.pairs or ()) for person in shown)
+        if self._pairs > MOST_PAIRS // 2:
+            shown.sort(key=lambda person: -person.doubles)
+            for person in shown[len(shown) // 2 :]:
+                self._pairs -= len(person.pairs or ())
+                person.pairs = None
 
     def add(self, other: "People") -> None:
         """Add the users of another log to these."""
         self.forgotten += other.forgotten
-        for key, theirs in other.people.items():
-            person = self.person(key, theirs.name)
-            person.numbers = [a + b for a, b in zip(person.numbers, theirs.numbers, strict=True)]
-            if theirs.missed:
-                mine = person.missed or [0] * len(theirs.missed)
-                person.missed = [a | b for a, b in zip(mine, theirs.missed, strict=True)]
-            if theirs.pairs:
-                self._add_pairs(person, theirs.pairs)
+        for key, theirs in other.items():
+            (self.get(key) or self._new(key, theirs.name)).add(theirs)
+            self._pairs += len(theirs.pairs or ())
+        if self._pairs > MOST_PAIRS:
+            self.fewer_pairs()
 
 
 def _interest(item: tuple[str, Person]) -> tuple[int, int]:
-    return item[1].doubles + item[1].refusals, item[1].numbers[AUTHENTICATIONS]
+    return item[1].doubles + item[1].refusals, item[1].completed

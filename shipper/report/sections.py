@@ -76,7 +76,7 @@ class Authentications(Data, frozen=True):
 
 
 class Bucket(Data, frozen=True):
-    """How many durations are at least `from_seconds` and less than `to_seconds` (null: no end)."""
+    """How many durations are longer than `from_seconds` and at most `to_seconds` (null: no end)."""
 
     from_seconds: Seconds
     to_seconds: Seconds | None
@@ -84,7 +84,7 @@ class Bucket(Data, frozen=True):
 
 
 class Durations(Data, frozen=True):
-    """Some durations; a quantile is at most 0.1 s too low, and never too high."""
+    """Some durations; a quantile is at most 0.1 s too long, and never too short."""
 
     count: Number
     median: Seconds | None
@@ -104,7 +104,8 @@ class AnswerTimes(Durations, frozen=True):
 
 
 class Gap(Data, frozen=True):
-    """Double prompts whose second prompt began so long after the end of the first (negative: before it)."""
+    """Double prompts whose second prompt began more than `from_seconds` and at most `to_seconds` after the end of the first
+    (negative: before it)."""
 
     from_seconds: Seconds
     to_seconds: Seconds | None

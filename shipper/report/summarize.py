@@ -12,7 +12,7 @@ from shipper.report import advice
 from shipper.report.asked_twice import asked_twice, caches
 from shipper.report.durations import buckets, durations
 from shipper.report.fold import Fold
-from shipper.report.people import PLACE
+from shipper.report.people import REFUSALS
 from shipper.report.sections import AnswerTimes, Authentications, Bucket, CodeRow, Hour, Named, Row
 from shipper.report.summary import (
     Event,
@@ -45,7 +45,6 @@ HISTOGRAM = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120
 SHAPES = 20  # unknown messages that are listed
 _EPOCH = date(1970, 1, 1)
 
-REFUSER = ("denied", "no_response", "fraud", "prompts")  # numbers of a person
 COUNTED = (  # the numbers that `Quality` has under the names of `Counts`
     "lines", "requests", "verdicts", "statuses", "results", "unparsed", "unknown_messages", "orphans", "given_up", "open_at_end",
     "unknown_codes", "conflicts", "decode_errors", "too_long", "late",
@@ -99,7 +98,7 @@ def _authentications(fold: Fold, total: Row, advice_for: AdviceFor) -> Authentic
     return Authentications(
         total=total,
         cache_hits=sum(number for name, number in fold.codes.items() if name[2] == "cached"),
-        users=len(fold.people.people) + fold.people.forgotten,
+        users=len(fold.people) + fold.people.forgotten,
         users_exact=not fold.people.forgotten,
         methods=_rows(fold.methods),
         components=_rows(fold.components),
@@ -136,24 +135,18 @@ def _answer_times(fold: Fold) -> list[AnswerTimes]:
     together: Counter[int] = Counter()
     for counter in fold.answers.values():
         together.update(counter)
-    methods = sorted(fold.answers.keys() | fold.instant.keys(), key=lambda method: (-_known(fold, method).total(), method))
-    return [
-        _times(None, together, fold.instant.total()),
-        *(_times(method, _known(fold, method), fold.instant[method]) for method in methods),
-    ]
+    methods = sorted((-counter.total(), method) for method, counter in fold.answers.items() if counter)
+    return [_times(None, together), *(_times(method, fold.answers[method]) for _, method in methods)]
 
 
-def _known(fold: Fold, method: str) -> Counter[int]:
-    return fold.answers.get(method) or Counter()
-
-
-def _times(method: str | None, counter: Counter[int], without_time: int) -> AnswerTimes:
-    histogram = [Bucket(from_seconds=low, to_seconds=high, count=number) for low, high, number in buckets(counter, HISTOGRAM)]
-    return AnswerTimes(method=method, without_time=without_time, histogram=histogram, **durations(counter))
+def _times(method: str | None, counter: Counter[int]) -> AnswerTimes:
+    known = Counter({tenths: number for tenths, number in counter.items() if tenths})
+    histogram = [Bucket(from_seconds=low, to_seconds=high, count=number) for low, high, number in buckets(known, HISTOGRAM)]
+    return AnswerTimes(method=method, without_time=counter[0], histogram=histogram, **durations(known))
 
 
 def _security(fold: Fold, top: int) -> Security:
-    refusing = [person for person in fold.people.people.values() if person.refusals]
+    refusing = [person for person in fold.people.values() if person.refusals]
     most = nsmallest(top, refusing, key=lambda person: (-person.refusals, person.name))
     by_class: Counter[str] = Counter()
     for name, number in fold.codes.items():
@@ -161,11 +154,16 @@ def _security(fold: Fold, top: int) -> Security:
     return Security(
         denied=by_class["denied"],
         no_response=by_class["no_response"],
-        fraud=_events(fold.fraud),
-        lockouts=_events(fold.lockouts),
-        bypasses=_events(fold.bypasses),
-        fatigue=Fatigues(total=fold.fatigue.total, latest=msgspec.convert(fold.fatigue.listed(), list[Fatigue])),
-        refusers=[Refuser(user=person.name, **{name: person.numbers[PLACE[name]] for name in REFUSER}) for person in most],
+        fraud=_events(fold.listed["fraud"]),
+        lockouts=_events(fold.listed["blocked"]),
+        bypasses=_events(fold.listed["bypassed"]),
+        fatigue=Fatigues(
+            total=fold.listed["fatigue"].total, latest=msgspec.convert(fold.listed["fatigue"].listed(), list[Fatigue])
+        ),
+        refusers=[
+            Refuser(user=person.name, prompts=person.prompts, **{name: person.number(name) for name in REFUSALS})
+            for person in most
+        ],
         users_refusing=len(refusing),
     )
 
