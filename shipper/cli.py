@@ -147,9 +147,11 @@ def codes(form: str, status_codes: Path | None) -> None:
 @command.command()
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the report."
-)
+    "--format", "form", type=click.Choice(["text", "json", "html"]),
+    help="Form of the report: by default that of FILE's ending (.html, .json, .txt), else text.",
+)  # fmt: skip
 @click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@click.option("--open", "open_it", is_flag=True, help="Show the page FILE.html in the browser.")
 @click.option(
     "--top",
     type=click.IntRange(1, 100_000),
@@ -169,12 +171,13 @@ def codes(form: str, status_codes: Path | None) -> None:
 @PROGRESS
 @PATTERNS
 @CODES
-def report(**options: Any) -> None:
+def report(form: str | None, output: str | None, **options: Any) -> None:
     """Say who is asked twice in log FILEs, why, and what to change: a screen, or JSON."""
     from shipper.commands.report import ReportOptions, write_report
+    from shipper.commands.report_page import form_of
 
     with contextlib.suppress(ClosedPipe):
-        write_report(ReportOptions(**options))
+        write_report(ReportOptions(form=form_of(form, output), output=output, **options))
 
 
 CONFIG = click.option(

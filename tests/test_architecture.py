@@ -24,6 +24,7 @@ FLOORS = [
     "detect",
     "emit",
     "report",
+    "page",
     "deliver",
     "config",
     "pipeline",
@@ -34,7 +35,7 @@ FLOORS = [
     "cli",
     "__main__",
 ]
-PURE = ["decode", "detect", "emit", "report", "deliver"]  # values in, values out
+PURE = ["decode", "detect", "emit", "report", "page", "deliver"]  # values in, values out
 EDGE = [
     "decode.library",
     "emit.output",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import msgspec
 
 from shipper.commands.parse import open_for, total_size, worker_count
 from shipper.commands.progress import progress
+from shipper.commands.report_page import check_open, open_page, page_maker
 from shipper.decode.library import load, load_advice, syslog_time
 from shipper.decode.line_patterns import stamp_reader
 from shipper.detect import DETECTORS, rules_for
@@ -24,7 +26,7 @@ from shipper.report.summary import Log, Summary
 from shipper.report.summary import Settings as ReadWith
 from shipper.times import SECOND
 
-TOP = {"text": 20, "json": 500}  # users and addresses that are listed
+TOP = {"text": 20, "json": 500, "html": 500}  # users and addresses that are listed
 WIDTH = 120  # columns, where there is no terminal
 
 
@@ -35,6 +37,7 @@ class ReportOptions:
     files: tuple[str, ...]
     form: str
     output: str | None
+    open_it: bool
     top: int | None
     window: int
     exchange_timeout: int
@@ -77,10 +80,14 @@ def write_report(options: ReportOptions) -> None:
     """Read the logs and write what is in them.
 
     Raises:
-        UsageError: an option is wrong, a file is missing or not readable, or the output would replace it.
+        UsageError: an option is wrong, a file is missing or not readable, or the output would replace it; there is no extra
+            `report` for a page.
         RunError: reading or writing failed on the way, or a worker was lost.
         ClosedPipe: nobody reads the output any more.
     """
+    if options.open_it:
+        check_open(options.form, options.output)
+    write = _writer(options.form)
     chosen = settings_of(options)
     workers = worker_count(options.workers)
     stamp_of = stamp_reader(chosen.library.lines)
@@ -110,7 +117,17 @@ def write_report(options: ReportOptions) -> None:
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
         notes = [log.apart for log in logs if log.apart]
         summary = summarize(fold, counts, _read_with(options), described, notes, _advice())
-        out.write(_text(summary, terminal=os.isatty(out.descriptor)) if options.form == "text" else as_json(summary))
+        out.write(write(summary, os.isatty(out.descriptor)))
+    if options.open_it and options.output is not None:
+        open_page(options.output)
+
+
+def _writer(form: str) -> Callable[[Summary, bool], bytes]:
+    """What writes a summary in a form; it is told whether for a terminal."""
+    if form == "html":
+        make = page_maker()
+        return lambda summary, _: make(summary)
+    return (lambda summary, _: as_json(summary)) if form == "json" else _text
 
 
 def _fold(options: ReportOptions) -> Fold:
@@ -141,7 +158,7 @@ def as_json(summary: Summary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n"
 
 
-def _text(summary: Summary, *, terminal: bool) -> bytes:
+def _text(summary: Summary, terminal: bool) -> bytes:
     """A screen; without colours where it is no terminal, or the user wants none (https://no-color.org)."""
     from shipper.commands.report_screen import screen
 
