@@ -15,12 +15,15 @@ import click
 
 from shipper import __version__
 from shipper.commands.options import (
+    ACROSS,
     CODES,
     EXCHANGE_TIMEOUT,
     HOST,
+    LOCAL_ZONE,
     MAX_LINE,
     PATTERNS,
     PROGRESS,
+    PSEUDONYMS,
     RETRIES,
     SINCE,
     SYSLOG_YEAR,
@@ -54,6 +57,7 @@ def command() -> None:
 @EXCHANGE_TIMEOUT
 @RETRIES
 @HOST
+@ACROSS
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @WORKERS
 @click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")
@@ -69,6 +73,7 @@ def command() -> None:
 )
 @SINCE
 @UNTIL
+@PSEUDONYMS
 @click.option("--pretty", is_flag=True, help="Indented, for reading.")
 @click.option(
     "--events",
@@ -79,6 +84,7 @@ def command() -> None:
 )
 @SYSLOG_YEAR
 @SYSLOG_ZONE
+@LOCAL_ZONE
 @click.option(
     "--namespace",
     type=Converted("text", namespace),
@@ -165,6 +171,7 @@ def codes(form: str, status_codes: Path | None) -> None:
 @UNTIL
 @SYSLOG_YEAR
 @SYSLOG_ZONE
+@LOCAL_ZONE
 @MAX_LINE
 @PROGRESS
 @PATTERNS

@@ -27,6 +27,7 @@ FLOORS = [
     "deliver",
     "config",
     "pipeline",
+    "across",
     "parallel",
     "sidecar",
     "testing",
