@@ -92,7 +92,7 @@ class Fold:
                 run = person.run
                 run.append((start, event_id, end, success, address))
                 kind.answers[(end - start + _CEILING) // TENTH] += 1
-                if len(run) > PIECE:
+                if not len(run) % PIECE:
                     service.shorten(person, newest)
             while position == upcoming and finding is not None:
                 self._find(finding, service, person)
@@ -114,7 +114,7 @@ class Fold:
             person.latest = max(person.latest, end)
             person.prompts += 1
             person.run.append(prompt)
-            if len(person.run) > PIECE:
+            if not len(person.run) % PIECE:
                 service.shorten(person, newest)
         if code.status_class == "pending":
             person.first_steps += 1
