@@ -43,7 +43,7 @@ def sign_in(at: float, lasts: float, code: int = 21, user: str = "CONTOSO\\\\ann
 
 def result(
     at: float, user: str = "ann", address: str | None = None, constant: str = "SUCCESS_NO_PIN", text: str = "No PIN Entered"
-):  # type: ignore[no-untyped-def]
+) -> list[tuple[float, str]]:
     """A one-line result."""
     place = f" from {address}" if address else ""
     return [(at, f"|i|18288|26784|pfsvc|{GUID}|Pfauth succeeded for user '{user}'{place}. Call status: {constant} - \"{text}\".")]
