@@ -109,11 +109,15 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 
 
 @command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
-@click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE...")
+@click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
+@click.option(
+    "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
+)
 @PATTERNS
 @CODES
-def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description.
+def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
+    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description; with --in the
+    story of a user, or of an exchange or event by its id.
 
     \b
       mfa-shipper explain 21
@@ -121,6 +125,7 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
       mfa-shipper explain no response
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
+      mfa-shipper explain 'CONTOSO\\pnigam' --in 'logs/*.log*'
 
     For a line: the patterns that match, the fields they capture, the meaning, the event; if none
     matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
@@ -128,6 +133,11 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
     from shipper.commands.explain import explain as answer
     from shipper.decode.library import load
 
+    if files:
+        from shipper.commands.story import story
+
+        _print(story(" ".join(words), files, load(pattern_dirs, status_codes)))
+        return
     text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
     _print(answer(text, load(pattern_dirs, status_codes)))
 
