@@ -15,12 +15,15 @@ import click
 
 from shipper import __version__
 from shipper.commands.options import (
+    ACROSS,
     CODES,
     EXCHANGE_TIMEOUT,
     HOST,
+    LOCAL_ZONE,
     MAX_LINE,
     PATTERNS,
     PROGRESS,
+    PSEUDONYMS,
     RETRIES,
     SINCE,
     SYSLOG_YEAR,
@@ -54,6 +57,7 @@ def command() -> None:
 @EXCHANGE_TIMEOUT
 @RETRIES
 @HOST
+@ACROSS
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @WORKERS
 @click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")
@@ -69,6 +73,7 @@ def command() -> None:
 )
 @SINCE
 @UNTIL
+@PSEUDONYMS
 @click.option("--pretty", is_flag=True, help="Indented, for reading.")
 @click.option(
     "--events",
@@ -79,6 +84,7 @@ def command() -> None:
 )
 @SYSLOG_YEAR
 @SYSLOG_ZONE
+@LOCAL_ZONE
 @click.option(
     "--namespace",
     type=Converted("text", namespace),
@@ -103,11 +109,15 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 
 
 @command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
-@click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE...")
+@click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
+@click.option(
+    "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
+)
 @PATTERNS
 @CODES
-def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description.
+def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
+    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description; with --in the
+    story of a user, or of an exchange or event by its id.
 
     \b
       mfa-shipper explain 21
@@ -115,6 +125,7 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
       mfa-shipper explain no response
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
+      mfa-shipper explain 'CONTOSO\\pnigam' --in 'logs/*.log*'
 
     For a line: the patterns that match, the fields they capture, the meaning, the event; if none
     matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
@@ -122,6 +133,11 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
     from shipper.commands.explain import explain as answer
     from shipper.decode.library import load
 
+    if files:
+        from shipper.commands.story import story
+
+        _print(story(" ".join(words), files, load(pattern_dirs, status_codes)))
+        return
     text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
     _print(answer(text, load(pattern_dirs, status_codes)))
 
@@ -156,7 +172,7 @@ def codes(form: str, status_codes: Path | None) -> None:
     "--top",
     type=click.IntRange(1, 100_000),
     metavar="N",
-    help="How many users and addresses are listed. By default 20, in JSON 500.",
+    help="How many users and addresses are listed. By default 20, in JSON and on the page 500.",
 )
 @WINDOW
 @EXCHANGE_TIMEOUT
@@ -167,12 +183,13 @@ def codes(form: str, status_codes: Path | None) -> None:
 @UNTIL
 @SYSLOG_YEAR
 @SYSLOG_ZONE
+@LOCAL_ZONE
 @MAX_LINE
 @PROGRESS
 @PATTERNS
 @CODES
 def report(form: str | None, output: str | None, **options: Any) -> None:
-    """Say who is asked twice in log FILEs, why, and what to change: a screen, or JSON."""
+    """Say who is asked twice in log FILEs, why, and what to change: a screen, a page, or JSON."""
     from shipper.commands.report import ReportOptions, write_report
     from shipper.commands.report_page import form_of
 

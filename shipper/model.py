@@ -3,21 +3,44 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 class Chunk(NamedTuple):
-    """The bytes of whole lines from one read.
+    """The bytes of whole lines, or of whole records of an export, from one read.
 
     Attributes:
-        data: ends with a line end, unless it is the end of a file whose last line has none.
+        data: ends with a line end, unless it is the end of a file whose last line has none, or of a record.
         offset: position of `data` in the decompressed file, in bytes.
-        cut: True if `data` is the beginning of a single line that is too long.
+        cut: True if `data` is the beginning of a single line or record that is too long.
+        records: where in `data` each record begins and ends; None for lines.
     """
 
     data: bytes
     offset: int
     cut: bool = False
+    records: tuple[tuple[int, int], ...] | None = None
+
+    def up_to(self, size: int) -> "Chunk":
+        """Its first `size` bytes, where a line or a record ends."""
+        records = None if self.records is None else tuple(span for span in self.records if span[1] <= size)
+        return self._replace(data=self.data[:size], records=records)
+
+
+class Export(NamedTuple):
+    """A file that holds records instead of lines.
+
+    Attributes:
+        form: how the records are written.
+        start: offset behind what is no record: the byte order mark, the header of a CSV.
+        columns: of a CSV, the names in its header.
+        delimiter: of a CSV, what stands between two fields.
+    """
+
+    form: Literal["json", "xml", "csv", "text"]
+    start: int = 0
+    columns: tuple[str, ...] = ()
+    delimiter: str = ","
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +53,7 @@ class LogFile:
         time: the time stamp of events before the first line that has one.
         encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
         host: the name of the server that writes it, if the configuration says.
+        export: how its records are written; None if it holds lines.
     """
 
     path: str | None
@@ -37,6 +61,7 @@ class LogFile:
     time: str
     encoding: str = "utf-8"
     host: str | None = None
+    export: Export | None = None
 
 
 class User(NamedTuple):
@@ -169,6 +194,7 @@ class Counts:
     Attributes:
         findings: of all detectors.
         out_of_order: orphans so much older than the newest line that no request was kept for them.
+        masked: events without a user whose texts were masked, because pseudonyms are wanted.
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
         detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
@@ -198,6 +224,7 @@ class Counts:
     late: int = 0
     out_of_order: int = 0
     unknown_messages: int = 0
+    masked: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     detected: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
@@ -220,14 +247,17 @@ class Counts:
                 del self.shapes[rare]
         self.shapes[shape] += number
 
-    def add(self, other: "Counts") -> None:
-        """Add the counters of another worker or log to these."""
+    def add(self, other: "Counts", times: int = 1) -> None:
+        """Add the counters of another worker or log to these, as often as `times` says."""
         for name in self.__slots__:
+            more = getattr(other, name)
             if name == "shapes":
-                for shape, number in other.shapes.items():
-                    self._add_shape(shape, number)
-            else:
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+                for shape, number in more.items():
+                    self._add_shape(shape, number * times)
+            elif name in TALLIES:
+                getattr(self, name).update({key: number * times for key, number in more.items()})
+            elif more:
+                setattr(self, name, getattr(self, name) + more * times)
 
 
 Document = dict[str, Any]

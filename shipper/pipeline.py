@@ -11,7 +11,7 @@ time. Event time is the only clock. The same bytes come out whatever the size of
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
@@ -28,12 +28,13 @@ from shipper.decode.parser import Events, Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.detector import Detectors
-from shipper.detect.finding import Found
+from shipper.detect.finding import Found, on_host
 from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
-from shipper.model import Block, Chunk, Counts, Label, LogFile, Origin
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes, read_chunks, skip_mark
+from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
+from shipper.model import Block, Chunk, CompletionFields, Counts, Label, LogFile
+from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
 from shipper.read.logs import Input, Log
 
 
@@ -41,9 +42,11 @@ from shipper.read.logs import Input, Log
 class Settings:
     """All that decides what comes out, resolved once at the start.
 
-    `detectors` are those that run, with their parameters. `only_findings`, `conditions`, `since`, `until` and
+    `detectors` are those that run, with their parameters; with `across` they run over all logs at once (see `across.py`), and
+    not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
     `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
-    exchange`. `fast` may be switched off to compare; it changes no byte.
+    exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `fast` may be switched off to compare; it
+    changes no byte.
     """
 
     library: Library
@@ -57,7 +60,9 @@ class Settings:
     conditions: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
+    pseudonyms: Pseudonyms | None = None
     per_exchange: bool = False
+    across: bool = False
     fast: bool = True
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
@@ -65,13 +70,25 @@ class Settings:
     @property
     def warm_up(self) -> int:
         """Nanoseconds. Reading a log from a line on, before which all lines are older than this by the newest event
-        time, leads to the state that reading all of it leads to."""
+        time, leads to the state that reading all of it leads to, once `Pipeline.lasting` is added."""
         open_exchanges = Exchanges(self.options.exchange_timeout).patience
-        return max([open_exchanges, *(rule.warm_up for rule in self.detectors.values())])
+        return max([open_exchanges, *(rule.warm_up for rule in self.of_a_log.values())])
+
+    @property
+    def of_a_log(self) -> Mapping[str, Rule]:
+        """The detectors that run in the pipeline of each log."""
+        return {} if self.across else self.detectors
+
+
+OnCompleted = Callable[[Sequence[CompletionFields], Sequence[Label]], None]
+"""Takes the authentications that a chunk completes, and the labels of its events."""
 
 
 class Pipeline:
-    """From the chunks of one log to blocks of output."""
+    """From the chunks of one log to blocks of output.
+
+    `on_completed` is called for each chunk, if it is set.
+    """
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
         """`counts` is kept up to date; logs may share it."""
@@ -80,9 +97,11 @@ class Pipeline:
         merges = settings.per_exchange and not settings.only_findings
         timeout = settings.options.exchange_timeout
         self.state = LogState(Exchanges(timeout), Merger(timeout) if merges else None)
-        self._detectors = Detectors(settings.detectors, Envelope(settings.options.constants), self.counts)
+        self.on_completed: OnCompleted | None = None
+        self._detectors = Detectors(settings.of_a_log, Envelope(settings.options.constants), self.counts)
         self._facts: dict[str, Facts] = {}
         self._keep = selection(settings.conditions, settings.since, settings.until)
+        self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
         self._wrap = _format(settings)
         self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
 
@@ -107,6 +126,8 @@ class Pipeline:
         known of it before anything is left out or formatted."""
         events = self.parser(chunk)
         labels = events.labels
+        if self.on_completed is not None:
+            self.on_completed(events.completions, labels)
         return events, [_with_host(finding, labels[finding[0]][2].host) for finding in self._detectors(events.completions)]
 
     def close(self) -> Block:
@@ -115,6 +136,10 @@ class Pipeline:
         self.counts.open_at_end += len(self.state.exchanges.open)
         events = self.state.merger.close() if self.state.merger else []
         return self._emit([event.text for event in events], [event.label for event in events], [])
+
+    def findings(self, findings: list[Found]) -> Block:
+        """What the user wants of findings that were made elsewhere, as a block."""
+        return self._emit([], [], findings)
 
     def _emit(self, texts: list[str], labels: list[Label], findings: list[Found]) -> Block:
         """What the user wants of the events and findings, as a block."""
@@ -130,6 +155,8 @@ class Pipeline:
                 texts, labels = _weave(texts, labels, findings)
         if self._keep is not None:
             texts, labels = self._filter(texts, labels)
+        if self._hide is not None:
+            texts, labels = self._hidden(texts, labels, self._hide)
         return _block(texts, labels, self._wrap)
 
     def _filter(self, texts: list[str], labels: list[Label]) -> tuple[list[str], list[Label]]:
@@ -144,6 +171,14 @@ class Pipeline:
                 self.counts.events -= 1
                 self.counts.filtered += 1
         return [text for text, _ in kept], [label for _, label in kept]
+
+    def _hidden(self, texts: list[str], labels: list[Label], hide: Pseudonymizer) -> tuple[list[str], list[Label]]:
+        texts, labels = hide(texts, labels)
+        self.counts.masked += hide.masked
+        hide.masked = 0
+        if hide.users:
+            self.counts.shapes.clear()  # a name without quotes is still in them
+        return texts, labels
 
     def snapshot(self) -> bytes:
         """All that a later line can depend on, as JSON; `restore` goes on from it.
@@ -160,14 +195,21 @@ class Pipeline:
         }
         return json.dumps(state, sort_keys=True).encode()
 
-    def restore(self, snapshot: bytes) -> None:
-        """Go on from a snapshot; call `open` first, for the file that comes next."""
+    def lasting(self) -> dict[str, Any]:
+        """What of the state does not follow from the recent past, however much of it is read (`warm_up`); JSON values."""
+        return self._detectors.lasting()
+
+    def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
+        """Go on from a snapshot; call `open` first, for the file that comes next. A snapshot that reading the recent past
+        led to also takes what `lasting` said at that point. Without what is `held` back if another pipeline goes on from
+        there as well: each event comes out once.
+        """
         state: Mapping[str, Any] = json.loads(snapshot)
         self.state.newest = state["newest"]
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.restore(state["open"])
-        self._detectors.restore(state["detectors"], state["newest"])
-        if self.state.merger:
+        self._detectors.restore(state["detectors"], state["newest"], lasting)
+        if self.state.merger and held:
             self.state.merger.restore(state["held"])
 
     @property
@@ -203,12 +245,7 @@ def _format(settings: Settings) -> Format | None:
 
 def _with_host(finding: Found, host: str | None) -> Found:
     """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
-    if host is None:
-        return finding
-    position, text, (time, event_id, origin, key) = finding
-    document = {**orjson.loads(text.encode("latin-1")), "host": {"name": host}}
-    text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
-    return position, text, (time, event_id, Origin(origin.path, origin.dataset, origin.kind, host=host), key)
+    return finding if host is None else on_host(finding, orjson.loads(finding[1].encode("latin-1")), host)
 
 
 def _weave(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
@@ -234,7 +271,9 @@ def _block(texts: list[str], labels: list[Label], wrap: Format | None) -> Block:
     return Block("".join(parts).encode("latin-1"), list(accumulate(map(len, parts)))[2::3], labels)
 
 
-def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Counts) -> Iterator[tuple[Block, int]]:
+def run_source(
+    settings: Settings, source: Log, stdin: Read | None, counts: Counts, on_completed: OnCompleted | None = None
+) -> Iterator[tuple[Block, int]]:
     """Blocks of output for one source, its files one after the other, each with the bytes of input
     that it took; `counts` is kept up to date.
 
@@ -242,6 +281,7 @@ def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Coun
         RunError: a file could not be read to its end; what was readable has been given out.
     """
     pipeline = Pipeline(settings, counts)
+    pipeline.on_completed = on_completed
     for one in source.inputs:
         pipeline.open(one.file)
         for chunk in read_input(settings, one, stdin):
@@ -251,9 +291,12 @@ def run_source(settings: Settings, source: Log, stdin: Read | None, counts: Coun
 
 def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:
     """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
-    with open_bytes(one.path) as opened:
+    with one.open() as opened:
         read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
-        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit)
+        export = one.file.export
+        if export is not None:
+            at += len(read_fully(read, export.start - at))
+        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit, export)
 
 
 def settings(

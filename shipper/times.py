@@ -5,6 +5,7 @@ MFA Server writes UTC in ISO 8601 with `Z` and six digits of a second's fraction
 
 import re
 from datetime import UTC, date, datetime, tzinfo
+from functools import partial
 
 from shipper.memo import Memo
 
@@ -64,6 +65,10 @@ _RFC_3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(?:[Zz]|([+-][0-9]{2}:[0-9]{2}))"
 )
 _RFC_3164 = re.compile(r"([A-Z][a-z]{2}) {1,2}([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2})")
+_LOCAL = re.compile(
+    r"(?:[A-Z][a-z]{2} )?(?P<month>[A-Z][a-z]{2}) {1,2}(?P<day>[0-9]{1,2}) (?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2})(?: (?P<year>[0-9]{4}))?"
+    r"|(?P<iso>[0-9]{4}-[0-9]{2}-[0-9]{2}) (?P<iso_time>[0-9]{2}:[0-9]{2}:[0-9]{2})"
+)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -93,27 +98,34 @@ _UTC_SECONDS = Memo(_utc_second, 4096)  # neighbours in a log share them
 
 
 class SyslogTime:
-    """Reads RFC 3164 time stamps such as `Apr 23 19:22:14`, which name neither year nor zone.
+    """Reads the local times of syslog programs, in `zone`.
 
-    They are read as local times in `zone`, in the twelve months that begin with the month of `first`.
+    RFC 3164 writes `Apr 23 19:22:14`, without a year: it is read as one of the twelve months that begin with the month
+    of `first`; None: not at all. Snare writes `Tue Apr 23 19:22:14 2019`, Kiwi `2019-04-23 19:22:14`.
     """
 
-    def __init__(self, first: date, zone: tzinfo = UTC) -> None:
-        self._first = first
-        self._zone = zone
+    def __init__(self, first: date | None = None, zone: tzinfo = UTC) -> None:
+        self._known = Memo(partial(_local_time, first, zone), 4096)  # neighbours in a log share them
 
     def __call__(self, text: str) -> str | None:
         """The time in UTC in the form of the log; None if the text is not one, or no real instant of these months."""
-        match = _RFC_3164.fullmatch(text)
-        if match is None or match[1] not in _MONTHS:
-            return None
-        month = _MONTHS.index(match[1]) + 1
-        year = self._first.year + (month < self._first.month)
-        try:
-            local = datetime.fromisoformat(f"{year:04}-{month:02}-{int(match[2]):02}T{match[3]}").replace(tzinfo=self._zone)
-            return f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z"
-        except (ValueError, OverflowError):
-            return None
+        return self._known[text]
+
+
+def _local_time(first: date | None, zone: tzinfo, text: str) -> str | None:
+    match = _LOCAL.fullmatch(text)
+    if match is None:
+        return None
+    day, time = match["iso"], match["time"] or match["iso_time"]
+    try:
+        if not day:
+            month = _MONTHS.index(match["month"]) + 1
+            guessed = 0 if first is None else first.year + (month < first.month)  # there is no year 0
+            day = f"{int(match['year'] or guessed):04}-{month:02}-{int(match['day']):02}"
+        local = datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=zone)
+        return f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z"
+    except (ValueError, OverflowError):
+        return None
 
 
 def looks_like_syslog(text: str) -> bool:

@@ -4,13 +4,18 @@ import gzip
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
+
+from tests.support import event_log as evtx
 
 PARSE = [sys.executable, "-m", "shipper", "parse", "--deterministic", "-q"]
 LAUNCH = [sys.executable, "-I", "-S", str(Path(__file__).parent / "bench" / "launch.py")]
@@ -117,11 +122,12 @@ def test_a_lone_carriage_return_belongs_to_the_line(tmp_path: Path) -> None:
     assert [event["log"]["offset"] for event in events] == [0, 2, 13, 16]
 
 
-def test_nul_bytes_are_characters(tmp_path: Path) -> None:
+def test_nul_bytes_are_characters_but_before_a_line(tmp_path: Path) -> None:
     line = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|a\0b\0"
-    events = parsed(tmp_path, b"\0\0\n" + line.encode() + b"\n\0")
-    assert originals(events) == ["\0\0", line, "\0"]
-    assert [event["event"]["kind"] for event in events] == ["pipeline_error", "event", "pipeline_error"]
+    events = parsed(tmp_path, b"\0\0\n" + line.encode() + b"\n\0" + line.encode() + b"\n\0")
+    assert originals(events) == ["", line, line]
+    assert [event["event"]["kind"] for event in events] == ["pipeline_error", "event", "event"]
+    assert [event["log"]["offset"] for event in events] == [2, 3, 3 + len(line) + 2]
     assert events[1]["message"] == "a\0b\0"
 
 
@@ -150,10 +156,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("size")
 
 
-def peak(path: Path) -> tuple[int, list[Event]]:
+def peak(path: Path, *options: str) -> tuple[int, list[Event]]:
     """Bytes of memory that `parse` takes for a file at most, and the events."""
     out = path.with_suffix(".ndjson")
-    done = subprocess.run([*LAUNCH, str(out), *PARSE, str(path)], capture_output=True, check=True, timeout=PATIENCE)
+    done = subprocess.run([*LAUNCH, str(out), *PARSE, *options, str(path)], capture_output=True, check=True, timeout=PATIENCE)
     status, _, _, most = done.stdout.split()
     assert (status, done.stderr) == (b"0", b"")
     return int(most), [orjson.loads(line) for line in out.read_bytes().splitlines()]
@@ -171,7 +177,7 @@ LONG = {
     "a plain request": LINES[0].encode().replace("Zoë".encode(), b"x" * 10 * MB),
     "a result": b"2017-02-14T02:57:19.234778Z|i|1|2|pfsvc|82a3db8d-3317-43f7-b203-6ba81cba93c9|Pfauth failed for user '" + b"x" * 10 * MB,
     "quotes": b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser(" + b"'" * 10 * MB,
-    "NUL bytes": b"\0" * 10 * MB,
+    "NUL bytes": b"x" + b"\0" * 10 * MB,
     "carriage returns": b"\r" * 10 * MB,
     "bytes that do not decode": b"\xff" * 10 * MB,
     "UTF-16": "\ufeff".encode("utf-16-le") + "山".encode("utf-16-le") * 5 * MB,
@@ -190,6 +196,59 @@ def test_a_line_of_10_mb_is_cut_and_memory_stays_bounded(folder: Path, usual: in
     assert events[0]["event"]["original"] == data[start : start + LIMIT].decode(encoding, "replace")
     assert "mfa_line_too_long" in events[0]["tags"]
     assert events[1]["log"]["offset"] == len(data) + len("\n".encode(encoding))
+    assert most < usual + ROOM
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("first", ["", LINES[-1]])
+def test_a_hole_of_200_mib_is_no_part_of_the_line_behind_it(folder: Path, usual: int, first: str, workers: str) -> None:
+    """What copytruncate leaves under a writer that goes on where it was; on the disk it takes no room."""
+    path, hole = folder / "hole.log", 200 << 20
+    with open(path, "wb") as file:
+        file.write(first.encode() + b"\n" * bool(first))
+        file.truncate(hole)
+        file.seek(hole)
+        file.write(TEXT.encode())
+    most, events = peak(path, "--workers", workers)
+    assert originals(events) == [*([first] if first else ()), *LINES]
+    assert events[-len(LINES)]["log"]["offset"] == hole
+    assert most < usual + ROOM
+
+
+def zipped(path: Path, log: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(log, "a.log")
+
+
+def tarred(mode: Literal["w:", "w:gz"]) -> Callable[[Path, Path], None]:
+    def make(path: Path, log: Path) -> None:
+        with tarfile.open(path, mode) as archive:
+            archive.add(log, "a.log")
+
+    return make
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred("w:"), tarred("w:gz")], ids=["zip", "tar", "tar.gz"])
+def test_a_large_file_in_an_archive_takes_no_more_memory(folder: Path, usual: int, pack: Callable[[Path, Path], None]) -> None:
+    path, log = folder / "packed", folder / "large.log"
+    with open(log, "wb") as file:
+        file.truncate(150 << 20)
+        file.seek(150 << 20)
+        file.write(TEXT.encode())
+    pack(path, log)
+    most, events = peak(path)
+    assert originals(events) == list(LINES)
+    assert events[0]["log"]["offset"] == 150 << 20
+    assert most < usual + ROOM
+
+
+def test_a_large_event_log_takes_no_more_memory(folder: Path, usual: int) -> None:
+    pytest.importorskip("evtx")
+    path = folder / "large.evtx"
+    path.write_bytes(evtx.event_log([evtx.Event(datetime(2026, 3, 1, tzinfo=UTC), [f"{n}" * 1000]) for n in range(10_000)]))
+    assert path.stat().st_size > 2 * ROOM
+    most, events = peak(path)
+    assert len(events) == 10_000
     assert most < usual + ROOM
 
 
@@ -221,12 +280,11 @@ def test_a_log_of_many_lines_takes_no_more_memory_than_a_short_one(folder: Path,
 def test_what_is_no_log_is_refused_before_any_output(tmp_path: Path) -> None:
     log, archive = tmp_path / "a.log", tmp_path / "b.log"
     log.write_text(TEXT, encoding="utf-8")
-    with zipfile.ZipFile(archive, "w") as made:
-        made.write(log, "a.log")
+    archive.write_bytes(b"7z\xbc\xaf\x27\x1c\0\4" + bytes(24))
     for arguments, data, name in (((log, archive), b"", str(archive)), (("-",), archive.read_bytes(), "standard input")):
         done = parse(*arguments, stdin=data)
         assert (done.status, done.out) == (2, b"")
-        assert done.sentence == f"{name} is a zip archive, not a log: unpack it first"
+        assert done.sentence == f"{name} is a 7z archive, not a log: unpack it first"
 
 
 @pytest.mark.parametrize("given", ["file", "pipe"])

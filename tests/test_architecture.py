@@ -28,6 +28,7 @@ FLOORS = [
     "deliver",
     "config",
     "pipeline",
+    "across",
     "parallel",
     "sidecar",
     "testing",

@@ -82,7 +82,7 @@ def test_the_pipeline_runs_it_and_the_summary_tells_it() -> None:
     assert counts.findings == 4
     assert counts.detected == {"double_prompts": 3, "bursts": 1, "burst_failures": 1}
     said = summary(counts, 0, DETECTORS)
-    assert "\n  double prompts 3\n  bursts 1 (1 failed)" in said
+    assert "\n  double prompts 3\n  MFA fatigue 0\n  bursts 1 (1 failed)" in said
 
 
 @pytest.mark.usefixtures("registered")
@@ -108,9 +108,10 @@ def test_the_configuration_has_its_section(tmp_path: Path, log: Path) -> None:
         return settings_of(load_config(str(path), {})[0]).detectors
 
     assert rules("") == default_rules()
-    both = rules("burst: {window: 5s, number: 2}, double_prompt: {exchange_timeout: 5m}")
-    assert both == {
+    all_three = rules("burst: {window: 5s, number: 2}, double_prompt: {exchange_timeout: 5m}")
+    assert all_three == {
         "double_prompt": DETECTORS["double_prompt"].rule(exchange_timeout=300 * SECOND),
+        "mfa_fatigue": DETECTORS["mfa_fatigue"].rule(exchange_timeout=300 * SECOND),
         "burst": Rule(5 * SECOND, 2, 300 * SECOND),
     }
     assert rules("detectors: [burst]") == {"burst": Rule()}
@@ -138,7 +139,7 @@ def test_parse_takes_its_name(log: Path) -> None:
     assert (other.returncode, other.stderr) == (2, "mfa-shipper: --only burst: --detect leaves it out\n")
     unknown = command("parse", "--detect", "double_prompt,brust", log)
     assert unknown.returncode == 2
-    assert "there is no detector 'brust'; there are: double_prompt, burst" in unknown.stderr
+    assert "there is no detector 'brust'; there are: double_prompt, mfa_fatigue, burst" in unknown.stderr
 
 
 def test_the_metrics_of_run_show_it(tmp_path: Path, log: Path) -> None:

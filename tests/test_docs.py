@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,7 +254,7 @@ def test_nobody_is_told_to_install_a_name_that_is_not_ours() -> None:
     told = [what for text in (*TEXT.values(), *sources) for what in re.findall(r"pipx? install ([^`\n]+)", text)]
 
     assert len(told) > 5
-    assert [what for what in told if not re.match(r"\.$|'\.\[|'confluent-kafka>", what.strip())] == []
+    assert [what for what in told if not re.match(r"\.$|'\.\[|'confluent-kafka>|'evtx>", what.strip())] == []
 
 
 # Settings.
@@ -356,3 +357,10 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
     assert len(shown) > 12
     assert all(shown)
     assert [path for paths in shown for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_page_of_formats_names_each_exporter() -> None:
+    table = tomllib.loads((ROOT / "schemas" / "envelopes.toml").read_text(encoding="utf-8"))
+    for entry in table.values():
+        row = f"| {entry['name']} | {entry['form']} | {entry['command']} | {entry['source']} |"
+        assert row in TEXT[DOCS / "formats.md"]

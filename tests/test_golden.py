@@ -14,6 +14,7 @@ import pytest
 
 from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import LINE_LIMIT, READ_SIZE, read_chunks
@@ -27,7 +28,8 @@ from tests.support.oracle import SECOND
 HERE = Path(__file__).parent
 OF_AN_AUTHENTICATION = ("mfa-request", "mfa-verdict", "mfa-status", "mfa-result")
 CASES = [pytest.param(case, id=case.name) for case in cases()]
-OF_THE_RULE = [pytest.param(case, id=case.name) for case in cases() if case.name.startswith("dp-")]
+OF_DOUBLE_PROMPT = [pytest.param(case, id=case.name) for case in cases() if case.name.startswith("dp-")]
+OF_FATIGUE = [pytest.param(case, id=case.name) for case in cases() if case.name.startswith("mf-")]
 
 VALIDATOR = jsonschema.Draft202012Validator(
     json.loads((HERE.parent / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
@@ -85,11 +87,11 @@ def test_neither_fast_path_nor_read_size_change_a_byte_or_a_count(case: Case, mo
 
 
 @pytest.mark.parametrize("per_exchange", [False, True])
-@pytest.mark.parametrize("case", OF_THE_RULE)
+@pytest.mark.parametrize("case", [*OF_DOUBLE_PROMPT, *OF_FATIGUE])
 def test_a_snapshot_goes_on_where_it_was_taken(case: Case, per_exchange: bool) -> None:
     data = b"".join((case.directory / name).read_bytes() for name in case.files)
     rule = Rule(include_retries="--include-retries" in case.options)
-    how = Settings(library(), detectors={"double_prompt": rule}, per_exchange=per_exchange)
+    how = Settings(library(), detectors={"double_prompt": rule, "mfa_fatigue": FatigueRule()}, per_exchange=per_exchange)
     lines = list(read_chunks(BytesIO(data).read, 0, "utf-8", 1, LINE_LIMIT))
     for number in range(len(lines) + 1):
         first, second = (Pipeline(how, Counts()) for _ in range(2))
@@ -134,7 +136,7 @@ def test_only_what_completes_an_authentication_says_its_outcome(case: Case) -> N
     assert len(exchanges) == len(set(exchanges))
 
 
-@pytest.mark.parametrize("case", OF_THE_RULE)
+@pytest.mark.parametrize("case", OF_DOUBLE_PROMPT)
 def test_findings_and_their_counts_are_those_of_the_oracle(case: Case) -> None:
     options = case.options
     window = int(options[options.index("--window") + 1].removesuffix("s")) if "--window" in options else 60
@@ -143,6 +145,13 @@ def test_findings_and_their_counts_are_those_of_the_oracle(case: Case) -> None:
     counts = json.loads(case.counts.read_bytes())
     found = findings(case.expected.read_bytes())
     assert oracle.Found(found, counts.get("late", 0), counts.get("cache_hits", 0)) == expected
+
+
+@pytest.mark.parametrize("case", OF_FATIGUE)
+def test_findings_of_mfa_fatigue_are_those_of_the_oracle(case: Case) -> None:
+    files = [(case.directory / name).read_bytes() for name in case.files]
+    expected = oracle.find_fatigue(files, window=600 * SECOND, count=5, timeout=600 * SECOND)
+    assert findings(case.expected.read_bytes(), "mfa_fatigue") == expected.findings
 
 
 @pytest.mark.parametrize("name", ["article-ascii", "dp-text-message"])

@@ -1,15 +1,19 @@
 """Hard times for a real `mfa-shipper run`: a full disk, files it may not read, folders that go, clocks that jump."""
 
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
 
@@ -164,6 +168,54 @@ def test_a_folder_that_disappears_and_returns(tmp_path: Path) -> None:
     content = bytearray((logs / "Mfa.log").read_bytes())
     verdict = Verdict(came(tmp_path), expected([content], tmp_path))
     assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+
+
+def test_a_hole_that_copytruncate_leaves_costs_no_line(tmp_path: Path) -> None:
+    """The writer keeps its place, so what it writes next stands behind 200 MiB of NULs."""
+    shipper = ships_to_a_file(tmp_path)
+    path, hole = tmp_path / "logs" / "Mfa.log", 200 << 20
+    before, behind = numbered(0, 10), LOG.replace(b"\n", b" \t\r\n")
+    path.write_bytes(before)
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 10, "what was there")
+    small = shipper.memory("VmHWM")
+    with open(path, "r+b") as writer:
+        writer.truncate(0)
+        writer.truncate(hole)
+        writer.seek(hole)
+        writer.write(behind)
+    until(lambda: len(came(tmp_path)) >= 10 + LOG.count(b"\n"), "what was written behind the hole")
+    until(lambda: any(b'"double_prompt"' in event for event in came(tmp_path)), "the finding in it")
+    assert shipper.memory("VmHWM") < small + (30 << 20)
+    assert shipper.terminate() == 0
+    verdict = Verdict(came(tmp_path), expected([bytearray(before), bytearray(hole) + behind], tmp_path))
+    assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress), ("zst", zstandard.compress)]
+)
+def test_a_rotated_log_goes_on_where_it_was_when_it_has_been_compressed(
+    ending: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    """Its bytes are those of random names, which fill more than the 64 KiB that are looked at."""
+    shipper = ships_to_a_file(tmp_path)
+    path = tmp_path / "logs" / "Mfa.log"
+    begin = b"".join(b"2017-02-14T02:57:19Z|0|1412|6452|pfrad|%s\n" % os.urandom(30).hex().encode() for _ in range(3000))
+    path.write_bytes(begin)
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 3000, "what was there")
+    until((tmp_path / "state" / "checkpoint.json").exists, "its place")
+    shipper.kill()
+    path.unlink()
+    (tmp_path / "logs" / f"Mfa.log.1.{ending}").write_bytes(pack(begin + numbered(0, 10)))
+    path.write_bytes(numbered(10, 20))
+    shipper.start()
+    until(lambda: len(came(tmp_path)) >= 3020, "the rest of the rotated log, and the new one")
+    assert shipper.terminate() == 0
+    verdict = Verdict(came(tmp_path), expected([bytearray(begin + numbered(0, 10)), bytearray(numbered(10, 20))], tmp_path))
+    assert (verdict.lost, verdict.wrong) == (0, 0), verdict
+    assert verdict.repeats <= 3000
 
 
 # Each look at the clock finds it a day later than the time before, or two days earlier.

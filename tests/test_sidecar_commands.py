@@ -145,11 +145,50 @@ log        Mfa01.log
     assert [file["log"] for file in status["files"]] == [f"{logs}/Mfa.log", f"{logs}/Mfa.log", f"{logs}/Mfa01.log"]
 
 
+def test_all_commands_agree_on_logs_whose_names_mislead(shipper: Shipper, tmp_path: Path) -> None:
+    """Two servers' files in one folder, the second one's renamed by whoever copied it."""
+    logs = tmp_path / "logs"
+    (logs / "Mfa.log.1").write_bytes(b"2017-02-14T02:00:00Z|0|1|2|pfrad|x\n2017-02-14T02:50:00Z|0|1|2|pfrad|x\n")
+    (logs / "Mfa (1).log").write_bytes(b"2017-02-14T02:10:00Z|0|1|2|pfrad|y\n2017-02-14T02:57:00Z|0|1|2|pfrad|y\n")
+    (logs / "Mfa02.log").write_bytes(b"2017-02-14T02:10:00Z|0|1|2|pfrad|z\n")
+    why = (
+        f"{logs}/Mfa (1).log is read as a log of its own, whatever its name says: it begins at 2017-02-14T02:10:00Z, and "
+        f"{logs}/Mfa.log.1 goes on until 2017-02-14T02:50:00Z"
+    )
+    planned = command("parse", "--plan", str(logs))
+    checked = command("check", "--config", shipper.config).stdout
+    assert f"  note: {why}\n" in planned.stdout
+    assert f" note: {why}\n" in checked
+    assert f"  note: {why}\n" in command("parse", "--output", os.devnull, str(logs)).stderr
+    shipper.start()
+    until(lambda: lines(tmp_path) == 29, "the events of all files")
+    assert shipper.terminate() == 0
+    assert shipper.said().count(why) == 1
+    status = json.loads(command("status", "--config", shipper.config, "--format", "json").stdout)
+    assert {(file["log"].partition(" ")[0], os.path.basename(file["path"])) for file in status["files"]} == {
+        (f"{logs}/Mfa.log", "Mfa.log.1"),
+        (f"{logs}/Mfa.log", "Mfa.log"),
+        (f"{logs}/Mfa.log", "Mfa (1).log"),
+        (f"{logs}/Mfa02.log", "Mfa02.log"),
+    }
+    for file in status["files"]:  # the log that was set apart has a name of its own, the same everywhere
+        assert f"{file['log']}\n" in planned.stdout
+        assert f"log        {file['log']}\n" in checked
+    assert len({file["log"] for file in status["files"]}) == 3
+
+
 def test_check_says_what_cannot_be_read(shipper: Shipper, tmp_path: Path) -> None:
     (tmp_path / "logs" / "Mfa2.log").symlink_to("nowhere")
     done = command("check", "--config", shipper.config)
     assert done.returncode == 0, done.stderr
     assert f"note       cannot read {tmp_path}/logs/Mfa2.log: No such file or directory; will retry\n" in done.stdout
+
+
+def test_check_goes_on_past_what_is_no_log(shipper: Shipper, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "Mfa2.log").write_bytes(b"PK\3\4" + b"x" * 50)
+    done = command("check", "--config", shipper.config)
+    assert done.returncode == 0, done.stderr
+    assert f"note       {tmp_path}/logs/Mfa2.log is a zip archive" in done.stdout
 
 
 def test_replay_sends_dead_letters_and_takes_them_away(shipper: Shipper, tmp_path: Path) -> None:

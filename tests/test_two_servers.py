@@ -65,6 +65,16 @@ def test_a_number_in_the_name_tells_servers_apart(
     assert "log of its own" not in said
 
 
+def test_across_servers_their_pairs_are_found_as_well(servers: Path, apart: dict[int, set[str]], tmp_path: Path) -> None:
+    folder = flat(servers, tmp_path, "mfa0{server}-{name}")
+    assert len(os.listdir(folder)) == 5
+    found, _ = parse("--across", folder)
+    assert parse("--across", "--workers", "2", folder)[0] == found
+    alone = apart[1] | apart[2]
+    assert len(alone - found) <= len(alone) // 100  # an answer to a two-step prompt may be found on the other server
+    assert len(found) > len(alone) + 100
+
+
 @pytest.mark.parametrize("pattern", ["Svc-0{server}{end}", "Svc ({server}){end}", "Svc{end} ({server})"])
 def test_where_the_name_misleads_times_tell_servers_apart(
     servers: Path, apart: dict[int, set[str]], tmp_path: Path, pattern: str

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,12 @@ from typing import Any
 import pytest
 
 from shipper.decode.library import load
-from shipper.deliver.batch import Limits
-from shipper.deliver.delivery import Delivery
-from shipper.deliver.sink import Refusal
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
-from shipper.read.inputs import TailInput, TailOptions, open_inputs
-from shipper.read.tail import Tail
+from shipper.read.inputs import open_inputs
 from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.loop import Sidecar
-from shipper.sidecar.vitals import Vitals
 from shipper.sidecar.warm_start import WarmStart
-from shipper.testing import FakeClock, MemorySink
-from shipper.times import SECOND
+from tests.support.loop import loop
 
 
 def former_name(path: str) -> str:
@@ -43,36 +35,11 @@ def sign_in(second: int, user: str) -> list[bytes]:
     ]
 
 
-class Deaf:
-    def add(self, refusals: tuple[Refusal, ...]) -> None:
-        raise AssertionError(refusals)
-
-    def down(self, reason: str) -> None: ...
-
-    def up(self) -> None: ...
-
-    def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
-
-
 def ship(folder: Path) -> list[dict[str, Any]]:
     """What a run of the shipper delivers until it is at rest."""
-    sink, clock = MemorySink(4), FakeClock()
-    checkpoint = Checkpoint(str(folder / "state"))
-    stored = checkpoint.load()
-    assert not stored.warnings
-    delivery = Delivery(sink, Deaf(), Deaf(), run="r", now=clock, random=random.Random(1).random)
-    tail = Tail([TailInput(str(folder / "logs" / "*.log*"))], stored.places, TailOptions(), now=lambda: clock() / SECOND)
-    sidecar = Sidecar(
-        tail, delivery, checkpoint, Settings(load()), stored,
-        limits=Limits(10, 1 << 20, SECOND), vitals=Vitals(), now=clock, wait=clock.wait,
-    )  # fmt: skip
-    for _ in range(100):
-        sidecar.turn()
-        clock.wait(0.3)
-    assert sidecar.at_rest
-    assert not tail.past_lost
-    assert sidecar.stop(SECOND)
-    return [json.loads(text) for text in sink.lines]
+    with loop(folder) as running:
+        running.turn()
+    return running.events
 
 
 def parsed(folder: Path) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def quantile(share: float) -> str:
 
 HERE = "{{instance}}"
 UNACCOUNTED = (
-    f"{level('lines_read_total')} + {level('double_prompts_total')} - {level('events_delivered_total')}"
+    f"{level('lines_read_total')} + {level('double_prompts_total')} + {level('mfa_fatigue_total')} - {level('events_delivered_total')}"
     f" - {level('events_waiting')} - {level('events_filtered_total')} - {level('lines_merged_total')}"
 )
 
@@ -122,6 +122,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             (
                 (f"{rate('lines_unparsed')} / {rate('lines_read')}", f"unparsed {HERE}"),
                 (f"{rate('unknown_messages')} / {rate('lines_read')}", f"unknown message {HERE}"),
+                (f"{rate('events_masked')} / {rate('lines_read')}", f"masked {HERE}"),
             ),
             unit="percentunit",
         ),
@@ -136,6 +137,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel(
             "Asked twice, or spared by the cache", "In an hour, of all shippers.",
             ((f"sum({grown('double_prompts', '1h')})", "double prompts"), (f"sum({grown('cache_hits', '1h')})", "spared by the cache")), width=12,
+        ),
+        Panel(
+            "Users who refuse prompt after prompt", "In an hour, of all shippers; who gave in has an intruder.",
+            ((f"sum({grown('mfa_fatigue', '1h')})", "MFA fatigue"), (f"sum({grown('mfa_fatigue_gave_in', '1h')})", "gave in")), width=12,
         ),
     ),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shipper.config.sections import Config
 from shipper.decode.library import load
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.line_patterns import Stamps
 from shipper.deliver.sink import SinkDown
 from shipper.errors import RunError
 from shipper.pipeline import Settings
@@ -62,7 +62,7 @@ def plan(config: Config) -> str:
 
 def _logs(config: Config, settings: Settings) -> list[str]:
     """Which of the files that are there make which log, and which cannot be read."""
-    logs, problems = find_logs(inputs_of(config), settings.options.exchange_timeout, stamp_reader(settings.library.lines))
+    logs, problems = find_logs(inputs_of(config), settings.options.exchange_timeout, Stamps(settings.library))
     lines = [(" " * 11 if line.startswith(" ") else "log        ") + line for line in listing(logs)]
     return lines + [f"note       {problem}" for problem in problems]
 

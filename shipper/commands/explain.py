@@ -22,7 +22,7 @@ from shipper.decode.ecs import is_known
 from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.line_patterns import Stamps, inner_line
 from shipper.decode.parser import Options, Parser
 from shipper.decode.status_codes import StatusCodes
 from shipper.errors import UsageError
@@ -169,7 +169,7 @@ def _nothing(text: str, codes: StatusCodes) -> str:
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     """The answer for lines of a log, parsed together so that the lines of an exchange find each other."""
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-    file = identify(STDIN, io.BytesIO(data).read, EPOCH, stamp_reader(library.lines))
+    file = identify(STDIN, io.BytesIO(data).read, EPOCH, Stamps(library))
     options = Options()
     parser = Parser(library, options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
     events = parser(Chunk(data, 0)).texts
@@ -187,15 +187,16 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
 
 
 def _of_line(line: str, document: Document, library: Library) -> str:
+    inside = inner_line(library, line)
+    line = inside.text if inside else line
+    note = f"Patterns are tried on what stands {inside.place}:\n\n  {printable(_short(line, SHOWN))}\n\n" if inside else ""
     found = _first_match(library.lines, line)
     if document["event"]["kind"] == "pipeline_error":
         text = f"No pattern matches this line: {document['error']['message']}.\n\n"
         text += _matched("line", *found) if found else _how_far(library.lines, line)
         text += "It is shipped all the same, as a pipeline_error with the tag _grokparsefailure.\n"
     else:
-        text = (
-            _matched("line", *found) if found else "The line is a Windows event; its message is what patterns are tried on.\n\n"
-        )
+        text = _matched("line", *found) if found else "The line is a Windows event; patterns are tried on its message.\n\n"
         message = document["message"]
         inner = _first_match(library.messages, message)
         if inner:
@@ -209,7 +210,7 @@ def _of_line(line: str, document: Document, library: Library) -> str:
         pattern, captured = inner or (None, {})
         text += _meaning(interpret(message, pattern, captured, library.codes), library.codes)
     text += "".join(f"\n{wrap(TAGS[tag])}\n" for tag in document.get("tags", ()) if tag in TAGS)
-    return f"{text}\nThe event:\n\n{_json(document)}\n"
+    return f"{note}{text}\nThe event:\n\n{_json(document)}\n"
 
 
 def _meaning(facts: Facts, codes: StatusCodes) -> str:

@@ -64,3 +64,13 @@ MAX_LINE = click.option(
 PROGRESS = click.option(
     "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."
 )
+ACROSS = click.option("--across", is_flag=True, help="Run the detectors over all logs at once: several servers ask one person.")
+PSEUDONYMS = click.option(
+    "--pseudonyms",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Users and addresses as pseudonyms, made with the key in the first line of KEYFILE.",
+)
+LOCAL_ZONE = click.option(
+    "--local-zone", metavar="ZONE", help="Zone of times in exports that name none, such as Event Viewer's CSV."
+)

@@ -7,19 +7,22 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
+from shipper.across import Gathered, Part, findings_across
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
-from shipper.decode.library import event_fields, load, syslog_time
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.library import event_fields, load, syslog_time, zone_of
+from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import check_field
 from shipper.emit.output import ClosedPipe, Output, open_output
-from shipper.errors import UsageError
+from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
+from shipper.errors import RunError, UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
-from shipper.read.files import STDIN, Read, size_of
+from shipper.read.files import STDIN, Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
 
@@ -36,6 +39,7 @@ class ParseOptions:
     exchange_timeout: int
     include_retries: bool
     host: str | None
+    across: bool
     deterministic: bool
     workers: str
     only: str | None
@@ -43,10 +47,12 @@ class ParseOptions:
     conditions: tuple[str, ...]
     since: str | None
     until: str | None
+    pseudonyms: Path | None
     pretty: bool
     events: str
     syslog_year: str | None
     syslog_zone: str
+    local_zone: str | None
     namespace: str
     max_line: int
     show_progress: bool | None
@@ -61,9 +67,9 @@ def settings_of(options: ParseOptions) -> Settings:
     Raises:
         UsageError: patterns, code table, time zone or filters are wrong.
     """
-    year, zone = options.syslog_year, options.syslog_zone
-    syslog = None if year is None else syslog_time(year, zone, "--syslog-year")
-    library = load(options.pattern_dirs, options.status_codes, syslog=syslog)
+    syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
+    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
+    library = load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local)
     return settings(
         library,
         rules_for(
@@ -83,7 +89,9 @@ def settings_of(options: ParseOptions) -> Settings:
         conditions=_conditions(options, library),
         since=options.since,
         until=options.until,
+        pseudonyms=None if options.pseudonyms is None else Pseudonyms(_read_key(options.pseudonyms)),
         per_exchange=options.events == "exchange",
+        across=options.across,
         line_limit=options.max_line,
     )
 
@@ -106,6 +114,31 @@ def _detectors(options: ParseOptions) -> Collection[str]:
     if options.only not in chosen:
         raise UsageError(f"--only {options.only}: --detect leaves it out")
     return [options.only]
+
+
+def _read_key(path: Path) -> bytes:
+    """The key of pseudonyms: the first line of a file, as `${file:...}` takes it in the configuration of `run`."""
+    try:
+        with path.open("rb") as file:
+            open_to_others = os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077
+            key = file.readline(1 << 16).rstrip(b"\r\n")
+    except OSError as error:
+        raise UsageError(f"cannot read the key {path}: {error.strerror}") from None
+    if len(key) < SHORTEST_KEY or not _is_text(key):
+        raise UsageError(
+            f"--pseudonyms {path}: its first line must be a text of {SHORTEST_KEY} bytes or more; "
+            f"make a key with: openssl rand -hex 32 > {path}"
+        )
+    if open_to_others:
+        print(f"mfa-shipper: warning: others can read the key {path}; chmod 600 {path}", file=sys.stderr)
+    return key
+
+
+def _is_text(key: bytes) -> bool:
+    try:
+        return bool(key.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def worker_count(text: str) -> int:
@@ -131,8 +164,9 @@ def import_logs(options: ParseOptions) -> Counts:
     """
     settings = settings_of(options)
     workers = worker_count(options.workers)
-    stamp_of = stamp_reader(settings.library.lines)
+    stamp_of = Stamps(settings.library)
     counts = Counts()
+    notes: list[str] = []
     began = time.monotonic()
     try:
         with (
@@ -141,20 +175,22 @@ def import_logs(options: ParseOptions) -> Counts:
                 deterministic=options.deterministic,
                 stamp_of=stamp_of,
                 exchange_timeout=options.exchange_timeout,
+                left_out=notes,
             ) as (logs, stdin),
             open_for(options.output, logs) as out,
             progress(total_size(logs), show=options.show_progress) as bar,
         ):
-            if workers < 2 or not _on_all_cores(settings, logs, workers, stdin, out, bar, counts):
-                for log in logs:
-                    for block, size in run_source(settings, log, stdin, counts):
-                        out.write(block.data)
-                        bar.advance(size, counts)
+            work = _Work(settings, logs, stdin, out, bar, counts)
+            if settings.across:
+                work.with_findings_across(workers)
+            else:
+                work.read(workers)
     except ClosedPipe:
         return counts
     if not options.quiet:
-        apart = [f"  note: {log.apart}" for log in logs if log.apart]
-        print("\n".join([summary(counts, time.monotonic() - began, settings.detectors), *apart]), file=sys.stderr)
+        notes += [log.apart for log in logs if log.apart]
+        said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {note}" for note in notes)]
+        print("\n".join(said), file=sys.stderr)
     return counts
 
 
@@ -164,18 +200,30 @@ def plan(options: ParseOptions) -> str:
     Raises:
         UsageError: an option is wrong, a file is missing or not readable.
     """
-    stamp_of = stamp_reader(settings_of(options).library.lines)
-    with open_inputs(
-        options.files, deterministic=options.deterministic, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout
-    ) as (logs, _):
-        return "\n".join(listing(logs))
+    stamp_of = Stamps(settings_of(options).library)
+    notes: list[str] = []
+    lines: list[str] = []
+    try:
+        with open_inputs(
+            options.files,
+            deterministic=options.deterministic,
+            stamp_of=stamp_of,
+            exchange_timeout=options.exchange_timeout,
+            left_out=notes,
+        ) as (logs, _):
+            lines = listing(logs)
+    except RunError as error:
+        if not lines:
+            raise
+        notes.append(str(error))
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
 def total_size(logs: Sequence[Log]) -> int | None:
     """The bytes of all files; None if one of them has no size."""
     total = 0
     for file in (file for log in logs for file in log.inputs):
-        size = size_of(file.path)
+        size = file.size
         if size is None:
             return None
         total += size
@@ -185,25 +233,70 @@ def total_size(logs: Sequence[Log]) -> int | None:
 def open_for(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
     """The output, unless it would replace a log that is to be read."""
     for file in (file for log in logs for file in log.inputs):
-        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.path):
+        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.on_disk):
             raise UsageError(f"--output {output} is one of the logs to read; give another name")
     return open_output(output)
 
 
-def _on_all_cores(
-    settings: Settings, logs: Sequence[Log], workers: int, stdin: Read | None, out: Output, bar: Progress, counts: Counts
-) -> bool:
-    """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
-    from shipper.parallel.shards import plan
-    from shipper.parallel.workers import AVAILABLE, run_workers
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """All logs that are to be read, and where their events go."""
 
-    shards = plan(logs, workers)
-    if len(shards) < 2 or not AVAILABLE:
-        return False
+    settings: Settings
+    logs: Sequence[Log]
+    stdin: Read | None
+    out: Output
+    bar: Progress
+    counts: Counts
 
-    def advance(size: int, more: Counts) -> None:
-        counts.add(more)
-        bar.advance(size, counts)
+    def with_findings_across(self, workers: int) -> None:
+        """Read all logs, then look for what their authentications make together; of a log that cannot be read to its end,
+        what could be read counts."""
+        failure: RunError | None = None
+        with Gathered(self.settings.library.codes.codes) as gathered:
+            try:
+                self.read(workers, gathered)
+            except RunError as error:
+                failure = error
+            for block in findings_across(self.settings, gathered.logs, self.counts):
+                self.out.write(block.data)
+        if failure is not None:
+            raise failure
 
-    run_workers(settings, shards, workers, stdin, out, advance)
-    return True
+    def read(self, workers: int, gathered: Gathered | None = None) -> None:
+        """Read all logs, in several processes where that helps; `gathered` takes their authentications."""
+        if workers > 1 and self._on_all_cores(workers, gathered):
+            return
+        spool = gathered.spool() if gathered else None
+        keep = spool.add if spool else None
+        for number, log in enumerate(self.logs):
+            begin = spool.end if spool else 0
+            try:
+                for block, size in run_source(self.settings, log, self.stdin, self.counts, keep):
+                    self.out.write(block.data)
+                    self.bar.advance(size, self.counts)
+            finally:
+                if gathered and spool:
+                    gathered.add(number, number, Part(spool, begin, spool.end))
+
+    def _on_all_cores(self, workers: int, gathered: Gathered | None) -> bool:
+        """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
+        from shipper.parallel.shards import plan
+        from shipper.parallel.workers import AVAILABLE, run_workers
+
+        shards = plan(self.logs, workers)
+        if len(shards) < 2 or not AVAILABLE:
+            return False
+        log_of = list(accumulate(shard.first for shard in shards))
+
+        def advance(size: int, more: Counts) -> None:
+            self.counts.add(more)
+            self.bar.advance(size, self.counts)
+
+        def keep(piece: int, part: Part) -> None:
+            if gathered:
+                gathered.add(log_of[piece], piece, part)
+
+        spools = [gathered.spool() for _ in range(min(workers, len(shards)))] if gathered else []
+        run_workers(self.settings, shards, workers, self.stdin, self.out, advance, spools, keep)
+        return True

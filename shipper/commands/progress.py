@@ -37,6 +37,7 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         "lines with undecodable bytes": c.decode_errors,
         "lines too long": c.too_long,
         "prompts too old for the newest event time": c.late,
+        "events without a user, their texts masked for a name may stand there": c.masked,
     }
     seen = [f"{number:,} {note}" for note, number in notes.items() if number]
     if seen:
@@ -48,9 +49,12 @@ def _not_understood(c: Counts) -> list[str]:
     """What the sums say of lines that are shipped without being understood; nothing where there are none."""
     lines = []
     if c.unknown_messages:
-        common = c.shapes.most_common(SHAPES)
-        lines.append(f"  unknown messages {c.unknown_messages:,}" + (", the commonest:" if len(c.shapes) > SHAPES else ":"))
-        width = max(len(f"{number:,}") for _, number in common)
+        common = c.shapes.most_common(SHAPES)  # none where pseudonyms are wanted
+        lines.append(
+            f"  unknown messages {c.unknown_messages:,}"
+            + (", the commonest:" if len(c.shapes) > SHAPES else ":" if common else "")
+        )
+        width = max((len(f"{number:,}") for _, number in common), default=0)
         lines += [f'    {number:>{width},}  "{printable(shape)}"' for shape, number in common]
     understood = c.lines - c.unparsed - c.unknown_messages
     if understood * 2 < c.lines:

@@ -11,8 +11,8 @@ import msgspec
 from shipper.commands.parse import open_for, total_size, worker_count
 from shipper.commands.progress import progress
 from shipper.commands.report_page import check_open, open_page, page_maker
-from shipper.decode.library import load, load_advice, syslog_time
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.library import load, load_advice, syslog_time, zone_of
+from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.errors import UsageError
 from shipper.model import Counts
@@ -20,6 +20,7 @@ from shipper.parallel.each import Told, for_each
 from shipper.pipeline import Pipeline, Settings, read_input, settings
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import name_of
+from shipper.report.figures import Figures
 from shipper.report.fold import Fold
 from shipper.report.summarize import AdviceFor, summarize
 from shipper.report.summary import Log, Summary
@@ -48,6 +49,7 @@ class ReportOptions:
     until: str | None
     syslog_year: str | None
     syslog_zone: str
+    local_zone: str | None
     max_line: int
     show_progress: bool | None
     pattern_dirs: tuple[Path, ...]
@@ -62,10 +64,11 @@ def settings_of(options: ReportOptions) -> Settings:
     """
     if options.since is not None and options.until is not None and options.since >= options.until:
         raise UsageError("--since must be before --until, or nothing is left")
-    syslog = None if options.syslog_year is None else syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
+    syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
+    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
     chosen = {"double_prompt": {"window": options.window, "include_retries": options.include_retries}}
     return settings(
-        load(options.pattern_dirs, options.status_codes, syslog=syslog),
+        load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local),
         rules_for(DETECTORS, options.exchange_timeout, chosen),
         {},
         server=options.host,
@@ -90,15 +93,16 @@ def write_report(options: ReportOptions) -> None:
     write = _writer(options.form)
     chosen = settings_of(options)
     workers = worker_count(options.workers)
-    stamp_of = stamp_reader(chosen.library.lines)
-    fold, counts = _fold(options), Counts()
+    stamp_of = Stamps(chosen.library)
+    notes: list[str] = []
+    figures, counts = Figures(), Counts()
     with (
-        open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout) as (logs, stdin),
+        open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout, left_out=notes) as (logs, stdin),
         open_for(options.output, logs) as out,
         progress(total_size(logs), show=options.show_progress) as bar,
     ):
 
-        def one_log(number: int, told: Told) -> tuple[Fold, Counts]:
+        def one_log(number: int, told: Told) -> tuple[Figures, Counts]:
             folded, counted = _fold(options), Counts()
             pipeline = Pipeline(chosen, counted)
             for member in logs[number].inputs:
@@ -108,15 +112,14 @@ def write_report(options: ReportOptions) -> None:
                     folded(texts, labels, completions, findings)
                     told.advance(len(chunk.data), counted)
             pipeline.close()
-            folded.close()
-            return folded, counted
+            return folded.close(), counted
 
-        for folded, counted in for_each(one_log, len(logs), workers, bar):
-            fold.add(folded)
+        for of_a_log, counted in for_each(one_log, len(logs), workers, bar):
+            figures.add(of_a_log)
             counts.add(counted)
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
-        notes = [log.apart for log in logs if log.apart]
-        summary = summarize(fold, counts, _read_with(options), described, notes, _advice())
+        notes += [log.apart for log in logs if log.apart]
+        summary = summarize(figures, counts, _read_with(options), described, notes, _advice())
         out.write(write(summary, os.isatty(out.descriptor)))
     if options.open_it and options.output is not None:
         open_page(options.output)

@@ -122,7 +122,7 @@ def _follow(config: Config, delivery: Delivery, sidecar: Sidecar, stop: Stop) ->
     try:
         while not stop.is_set():
             sidecar.turn()
-            problems = set(sidecar.problems.values())
+            problems = {*sidecar.problems.values(), *sidecar.apart.values()}
             for problem in problems - logged:
                 log("warning", problem)
             logged = problems

@@ -24,6 +24,7 @@ from shipper.config.sections import (
 )
 from shipper.config.units import DURATION, NAMESPACE, SIZE, duration, namespace, size
 from shipper.config.yaml_file import Path, SettingsFile, read_settings
+from shipper.emit.pseudonyms import SHORTEST_KEY
 from shipper.errors import UsageError
 
 Fault = tuple[Path, str]  # a key path, and what is wrong there
@@ -47,8 +48,8 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
     if errors or config is None:
         raise UsageError("\n".join(dict.fromkeys(errors)))
     security = config.output.kafka and config.output.kafka.security
-    typed = {security.password.value} if security and security.password else set()  # written in the file itself
-    return config, settings.secrets | typed
+    written = [security and security.password, config.pipeline.pseudonyms and config.pipeline.pseudonyms.key]
+    return config, settings.secrets | {secret.value for secret in written if secret}  # also if the file itself holds them
 
 
 def contradictions(config: Config) -> list[Fault]:
@@ -56,6 +57,9 @@ def contradictions(config: Config) -> list[Fault]:
     faults = _output_faults(config.output)
     if config.output.kafka is not None:
         faults += _kafka_faults(config.output.kafka)
+    pseudonyms = config.pipeline.pseudonyms
+    if pseudonyms is not None and pseudonyms.key is not None and len(pseudonyms.key.value.encode()) < SHORTEST_KEY:
+        faults.append((("pipeline", "pseudonyms", "key"), f"it must have {SHORTEST_KEY} bytes or more, such as 64 hex digits"))
     if config.tail.read_size > config.tail.max_line:
         faults.append((("tail", "read_size"), "it may not be larger than max_line"))
     return faults

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
-from shipper.detect.protocol import AnyDetector, Nanoseconds
+from shipper.detect.protocol import AnyDetector, AtLeastOne, Nanoseconds
 from shipper.times import SECOND
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -91,6 +91,16 @@ class SyslogSection(_Section, frozen=True):
     zone: Name = "UTC"
 
 
+class PseudonymsSection(_Section, frozen=True):
+    """Which of an event's names become pseudonyms, made with `key` (null: none do). `user`: all fields of users;
+    `source.ip`: addresses. Both are replaced in the message and the original too."""
+
+    key: Secret | None
+    fields: Annotated[list[Literal["user", "source.ip"]], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["user", "source.ip"]
+    )
+
+
 class PipelineSection(_Section, frozen=True):
     """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
@@ -99,6 +109,8 @@ class PipelineSection(_Section, frozen=True):
     status_codes: Name | None = None
     keep_original: bool = True
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
+    local_zone: Name | None = None
+    pseudonyms: PseudonymsSection | None = None
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}
     tags: list[Name] = []
@@ -222,8 +234,10 @@ def _detector_section(detector: AnyDetector) -> type[_Section]:
         if name == EXCHANGE_TIMEOUT and detector.name != "double_prompt":
             continue
         default = getattr(defaults, name)
-        is_duration = types[name] == Nanoseconds
-        keys.append((name, Duration, _default(Duration, default)) if is_duration else (name, types[name], default))
+        if types[name] == Nanoseconds:
+            keys.append((name, Duration, _default(Duration, default)))
+        else:
+            keys.append((name, Positive if types[name] == AtLeastOne else types[name], default))
     title = "".join(word.capitalize() for word in detector.name.split("_"))
     return _with_keys(_Section, f"{title}Section", keys, detector.rule.__doc__)
 

@@ -11,7 +11,7 @@ from shipper.model import Code, Document, User
 
 ECS_VERSION = "8.17.0"
 MODULE = "azure_mfa"
-LEVELS = {"0": "info", "i": "info", "e": "error"}
+LEVELS = {"0": "info", "i": "info", "e": "error", "Information": "info", "Warning": "warning", "Error": "error"}
 AUTHENTICATION = ["authentication"]  # `event.category`
 START, INFO, END = ["start"], ["info"], ["end"]  # `event.type` of a request, of a verdict or result, of a status
 

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
+from shipper.decode.envelopes import Envelopes
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
 from shipper.decode.status_codes import SEVERITIES, StatusCodes
@@ -80,7 +81,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """All that is needed to decode lines: the patterns, in the order in which they are tried, and the code table.
+    """All that is needed to decode lines: the patterns, in the order in which they are tried, and the tables.
 
     `builtin` is False if a user added patterns: the fast path knows only the built-in ones.
     """
@@ -88,6 +89,7 @@ class Library:
     lines: tuple[Pattern, ...]
     messages: tuple[Pattern, ...]
     codes: StatusCodes
+    envelopes: Envelopes
     builtin: bool
 
 

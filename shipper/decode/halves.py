@@ -6,7 +6,7 @@ Part of the fast path, see `plain.py`.
 from shipper.decode.parser import Parser
 from shipper.decode.templates import weave
 from shipper.decode.threads import Thread
-from shipper.model import ExchangeFields
+from shipper.model import Counts, ExchangeFields
 
 # For a thread without an open exchange: it starts after any line.
 NO_EXCHANGE: ExchangeFields = (1 << 100, "", "", None, "", None)
@@ -22,6 +22,8 @@ def take_half(
     status: str,
     offset: int,
     head: str,
+    original: str | None = None,
+    counted: list[Counts] | None = None,
 ) -> int:
     """Take a verdict or a status that comes alone.
 
@@ -34,6 +36,8 @@ def take_half(
         verdict, status: the number of the line; the other one is empty.
         offset: byte offset of the line in the file.
         head: the line up to the `|` before its message.
+        original: the whole line, escaped as in a JSON string, if something is wrapped around it.
+        counted: gets what the line adds to the counts; None: it is added here.
 
     Returns:
         The length of the line; 0 if the general path must take it.
@@ -54,11 +58,14 @@ def take_half(
     event_id = f"{general.file.fingerprint}-{offset}"
     line = f"{head}|authResult = {verdict}" if verdict else f"{head}|rawCallStatus = {status}"
     pieces, origin = half.event
-    original = line if general.options.keep_original else ""
+    original = (line if original is None else original) if general.options.keep_original else ""
     gaps = [stamp, event_id, *(() if verdict else (start_text, stamp, str(time - start)))]
     general.texts.append(weave(pieces, [*gaps, original, shared, str(offset), request_id]))
     general.labels.append((stamp, event_id, origin, who and who[3]))
-    general.counts.add(half.counts)
+    if counted is None:
+        general.counts.add(half.counts)
+    else:
+        counted.append(half.counts)
     if verdict:
         state.exchanges.open[key] = (start, start_text, request_id, who, shared, half.outcome)
         return len(line)

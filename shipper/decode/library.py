@@ -6,13 +6,15 @@ they are beside it. Only `data_dir` knows this.
 
 import csv
 import io
-from datetime import date, datetime, timezone
+import tomllib
+from datetime import date, datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
+from shipper.decode.envelopes import Envelopes, read_envelopes
 from shipper.decode.facts import TYPES, Library
 from shipper.decode.grok import Compiler, Definition, Pattern, read_definitions
 from shipper.decode.nps import read_nps_tables
@@ -159,11 +161,17 @@ def _check_captures(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -
             raise pattern.definition.error(f"{pattern.name} captures @timestamp; only a {LINE} pattern can")
 
 
-def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
-    """A reader of RFC 3164 time stamps.
+def load_envelopes(zone: tzinfo | None = None) -> Envelopes:
+    """The table of exporters; `zone` is that of times that name none."""
+    text = _read_text(data_dir("schemas") / "envelopes.toml", "the table of exporters")
+    return Envelopes(read_envelopes(tomllib.loads(text)), zone)
+
+
+def syslog_time(year: str | None, zone: str, option: str) -> SyslogTime:
+    """A reader of the local times that syslog programs write.
 
     Args:
-        year: `YYYY`, or `YYYY-MM` for the twelve months from there.
+        year: `YYYY`, or `YYYY-MM` for the twelve months from there; None: those without a year are not read.
         zone: `Europe/Berlin` or `+01:00`.
         option: what the user calls these settings, for errors.
 
@@ -171,9 +179,18 @@ def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
         UsageError: year or zone is malformed, or this machine does not know the zone.
     """
     try:
-        first = date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
+        first = None if year is None else date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
     except ValueError:
         raise UsageError(f"{option}: the year {year!r} must be YYYY, or YYYY-MM for the twelve months from there") from None
+    return SyslogTime(first, zone_of(zone, option))
+
+
+def zone_of(zone: str, option: str) -> tzinfo:
+    """A zone by its name, such as `Europe/Berlin`, or as `+01:00`; `option` is what the user calls it, for errors.
+
+    Raises:
+        UsageError: it is malformed, or this machine does not know it.
+    """
     if zone[:1] in ("+", "-"):
         try:
             offset = datetime.strptime(zone, "%z").utcoffset()
@@ -181,9 +198,9 @@ def syslog_time(year: str, zone: str, option: str) -> SyslogTime:
             offset = None
         if offset is None:
             raise UsageError(f"{option}: the zone {zone!r} must be a name such as Europe/Berlin, or +HH:MM")
-        return SyslogTime(first, timezone(offset))
+        return timezone(offset)
     try:
-        return SyslogTime(first, ZoneInfo(zone))
+        return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(f"{option}: the zone {zone!r} is not known; give a name such as Europe/Berlin, or +HH:MM") from None
 
@@ -193,6 +210,7 @@ def load(
     status_codes: Path | None = None,
     *,
     syslog: SyslogTime | None = None,
+    local_zone: tzinfo | None = None,
     every_block: bool = False,
 ) -> Library:
     """Load the patterns and the code table.
@@ -201,7 +219,8 @@ def load(
         pattern_dirs: directories of further *.grok files. Their patterns are tried first, and replace built-in
             ones of the same name.
         status_codes: a CSV file with rows that are added to the code table or replace rows of it.
-        syslog: reads RFC 3164 time stamps; without it, a line of that form has no time and stays unparsed.
+        syslog: reads the local times of syslog programs; without it they are UTC, and those without a year are not read.
+        local_zone: of times in exports that name none; without it, they are no times.
         every_block: also compile building blocks that no pattern uses, to find their errors.
 
     Raises:
@@ -209,7 +228,7 @@ def load(
         UsageError: a directory or a file cannot be read.
     """
     known = KnownFields(read_schema("event.schema.json"))
-    types = TYPES | {"syslog": syslog or (lambda text: None)}
+    types = TYPES | {"syslog": syslog or SyslogTime()}
     by_name: dict[str, Definition] = {}
     for directory in (*pattern_dirs, data_dir("patterns")):
         for definition in load_definitions(directory):
@@ -222,4 +241,4 @@ def load(
     lines = tuple(p for p in patterns if p.name.startswith(LINE))
     messages = tuple(p for p in patterns if p.name.startswith(MESSAGE))
     _check_captures(lines, messages)
-    return Library(lines, messages, load_codes(status_codes), builtin=not pattern_dirs)
+    return Library(lines, messages, load_codes(status_codes), load_envelopes(local_zone), builtin=not pattern_dirs)

@@ -1,15 +1,18 @@
 """The forms of a line: how each is split into its head and its message. Pure."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shipper.decode.ecs import LEVELS, dataset, is_known
-from shipper.decode.facts import Facts, whole_number
+from shipper.decode.envelopes import WindowsEvent
+from shipper.decode.facts import Facts, Library, whole_number
 from shipper.decode.grok import Convert, Pattern
-from shipper.decode.windows_event import WindowsEvent, read_event
-from shipper.model import Document
+from shipper.decode.windows_event import EventReader
+from shipper.decode.wrappers import Inner, unwrap
+from shipper.memo import Memo
+from shipper.model import Document, Export
 
 STANDARD = (
     "@timestamp",
@@ -20,6 +23,7 @@ STANDARD = (
     "azure_mfa.request.id",
     "message",
 )
+HOST, SYSLOG_HOST = HOSTS = "host.name", "log.syslog.hostname"
 
 
 class LinePattern:
@@ -31,6 +35,7 @@ class LinePattern:
             (pattern.regex.groupindex[group], field, convert) for group, field, convert in pattern.fields if field not in STANDARD
         ]
         self.has_extra = bool(self._others)
+        self.is_syslog = SYSLOG_HOST in names
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
         self.find = pattern.regex.fullmatch
         self.standard = _pick(pattern, names)
@@ -52,23 +57,88 @@ def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tup
 
 
 class WindowsLine:
-    """Windows events as JSON or XML."""
+    """Windows events as their exporters write them, in a line or a record; one whose message is a line of a log is that line."""
 
     has_extra = True
     stamp: Convert | None = None
 
-    def find(self, line: str) -> WindowsEvent | None:
-        """The event of a line, or None for any other line."""
-        return read_event(line) if line[:1] in ("{", "<") else None
+    def __init__(self, events: EventReader, lines: Sequence[LinePattern] = ()) -> None:
+        """`lines` are the forms of a line that a message may be."""
+        self._events = events
+        self._lines = lines
 
-    def standard(self, event: WindowsEvent) -> tuple[str | None, ...]:
+    def find(self, text: str) -> "WindowsEvent | _Message | None":
+        """The event of a line or record, or None for any other."""
+        event = self._events.read(text)
+        message, host = self._events.message(text) if event is None else (event.message, event.host)
+        if not _DATED.match(message):
+            return event
+        found = ((form, form.find(message)) for form in self._lines)
+        return next((_Message(form, match, host) for form, match in found if match is not None), event)
+
+    def standard(self, found: "WindowsEvent | _Message") -> tuple[str | None, ...]:
         """The texts of the event in the order of `STANDARD`."""
-        stamp, level, pid, tid, provider, message, _ = event
+        if isinstance(found, _Message):
+            stamp, *others = found.form.standard(found.match)
+            return (stamp if stamp is None or found.form.stamp is None else found.form.stamp(stamp), *others)
+        stamp, level, pid, tid, provider, message, _ = found
         return stamp, level, pid, tid, provider, None, message
 
-    def others(self, event: WindowsEvent) -> tuple[tuple[str, Any], ...]:
-        """The computer's name."""
-        return (("host.name", event.host),) if event.host else ()
+    def others(self, found: "WindowsEvent | _Message") -> tuple[tuple[str, Any], ...]:
+        """The computer's name, and what the form of a line in the message captured."""
+        captured = found.form.others(found.match) if isinstance(found, _Message) else ()
+        return (((HOST, found.host),) if found.host else ()) + captured
+
+
+class _Message(NamedTuple):
+    """A line of a log that is the message of an event."""
+
+    form: LinePattern
+    match: "re.Match[str]"
+    host: str | None
+
+
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[^|\s]{0,16}[|]")
+
+
+class Wrapped(NamedTuple):
+    """A line of the form `form` inside another: what that form found, and what stood around it."""
+
+    form: "LineForm"
+    found: Any
+    inner: Inner
+
+
+class WrappedLine:
+    """Lines of other forms inside a record of Docker or of another shipper, or behind a prefix or head that is not theirs."""
+
+    has_extra = True
+    stamp: Convert | None = None
+
+    def __init__(self, forms: "Sequence[LineForm]", *, strictly: bool) -> None:
+        """`forms` are those that can stand inside; `strictly` as for `unwrap`."""
+        self._forms = forms
+        self._strictly = strictly
+
+    def find(self, line: str) -> Wrapped | None:
+        """What is in a line; None if nothing is around it, or nothing of a known form is in it."""
+        inner = unwrap(line, strictly=self._strictly)
+        if inner is None:
+            return None
+        found = ((form, form.find(inner.text)) for form in self._forms)
+        return next((Wrapped(form, match, inner) for form, match in found if match is not None), None)
+
+    def standard(self, wrapped: Wrapped) -> tuple[str | None, ...]:
+        """The texts of the inner line in the order of `STANDARD`, its time stamp in the log's own form."""
+        stamp, *others = wrapped.form.standard(wrapped.found)
+        return (stamp if stamp is None or wrapped.form.stamp is None else wrapped.form.stamp(stamp), *others)
+
+    def others(self, wrapped: Wrapped) -> tuple[tuple[str, Any], ...]:
+        """The other fields of the inner line, and the host of what is around it unless the inner line names its own."""
+        inner = wrapped.inner
+        fields = dict(wrapped.form.others(wrapped.found)) if wrapped.form.has_extra else {}
+        around = {SYSLOG_HOST: inner.hostname, HOST: inner.host if fields.keys().isdisjoint(HOSTS) else None}
+        return tuple(({name: value for name, value in around.items() if value is not None} | fields).items())
 
 
 class LineForm(Protocol):
@@ -95,24 +165,55 @@ class LineForm(Protocol):
     def others(self) -> Callable[[Any], tuple[tuple[str, Any], ...]]: ...
 
 
-def line_patterns_of(patterns: Iterable[Pattern]) -> list[LineForm]:
-    """All forms of a line in the order in which they are tried: LINE_ patterns, then Windows events."""
-    return [*map(LinePattern, patterns), WindowsLine()]
+def line_patterns_of(patterns: Iterable[Pattern], events: EventReader) -> list[LineForm]:
+    """All forms of a line in the order in which they are tried.
+
+    LINE_ patterns come first, then Windows events. A whole line behind a syslog head is looked for before the patterns
+    that take it for a message, and one in a record whose text looks like no line of a log where all else has failed.
+    """
+    lines = [LinePattern(pattern) for pattern in patterns]
+    plain: list[LineForm] = [*lines, WindowsLine(events, lines)]
+    before = next(n for n, form in enumerate(plain) if not isinstance(form, LinePattern) or form.is_syslog)
+    return [*plain[:before], WrappedLine(plain, strictly=True), *plain[before:], WrappedLine(plain, strictly=False)]
 
 
-def stamp_reader(patterns: Iterable[Pattern]) -> Callable[[str], str | None]:
-    """A function that returns the time stamp of a line of any form, or None if the line has none."""
-    line_patterns = line_patterns_of(patterns)
+def inner_of(line: str, found: Any) -> Inner | None:
+    """The line inside a line that was not understood; None if it is the line itself that was not.
 
-    def read(line: str) -> str | None:
-        for pattern in line_patterns:
-            found = pattern.find(line)
+    `found` is what a form of a line found in it, whose time stamp turned out to be none; None if no form matched.
+    """
+    if found is None:
+        return unwrap(line, strictly=False)
+    return found.inner if isinstance(found, Wrapped) else None
+
+
+def inner_line(library: Library, line: str) -> Inner | None:
+    """What is inside a line, if a parser looks inside; None if it takes the line itself."""
+    found = (form.find(line) for form in line_patterns_of(library.lines, EventReader(library.envelopes)))
+    return inner_of(line, next((match for match in found if match is not None), None))
+
+
+class Stamps:
+    """The time stamps of lines of any form, and of records of any export."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._forms: Memo[Export | None, list[LineForm]] = Memo(
+            lambda export: line_patterns_of(library.lines, EventReader(library.envelopes, export)), 64
+        )
+
+    def __call__(self, text: str, export: Export | None = None, /) -> str | None:
+        """The time stamp of a line, or of a record of `export`; None if it has none."""
+        for form in self._forms[export]:
+            found = form.find(text)
             if found is not None:
-                stamp = pattern.standard(found)[0]
-                return pattern.stamp(stamp) if pattern.stamp is not None and stamp is not None else stamp
+                stamp = form.standard(found)[0]
+                return form.stamp(stamp) if form.stamp is not None and stamp is not None else stamp
         return None
 
-    return read
+    def is_header(self, columns: Sequence[str], /) -> bool:
+        """True if a CSV of Windows events has columns of these names."""
+        return self._library.envelopes.is_header(columns)
 
 
 class Context:

@@ -16,12 +16,13 @@ from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.kinds import KINDS
-from shipper.decode.line_patterns import Context, Line, LineForm, line_patterns_of
+from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
+from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
 from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
-from shipper.read.lines import DECODE_ERROR, TOO_LONG, decode, split
+from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
 
 
@@ -75,7 +76,8 @@ class Parser:
         self.labels: list[Label] = []
         self.completions: list[CompletionFields] = []
         self._facts = facts
-        self._line_patterns = line_patterns_of(library.lines)
+        self._events = EventReader(library.envelopes, file.export)
+        self._line_patterns = line_patterns_of(library.lines, self._events)
         self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
         self._own_host = options.own_host and file.host is None
         given = {} if file.host is None else {"host": {"name": file.host}}
@@ -90,7 +92,11 @@ class Parser:
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         self.begin()
-        if chunk.data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in chunk.data:
+        data = chunk.data
+        if chunk.records is not None:
+            for begin, end in chunk.records:
+                self.raw(data[begin:end], chunk.offset + begin, ended=False, cut=chunk.cut)
+        elif data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
             self._ascii(chunk)
         else:
             for line, offset, ended in split(chunk, self.file.encoding):
@@ -118,6 +124,7 @@ class Parser:
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
         """Take a line as bytes without its LF. `ended`: it had one; `cut`: the line is too long and went on."""
+        line, offset = without_lead(line, offset, self.file.encoding)
         text, tags = decode(line, self.file.encoding, ended=ended, cut=cut)
         if tags:
             self.counts.decode_errors += DECODE_ERROR in tags
@@ -128,15 +135,16 @@ class Parser:
         """Take a decoded line."""
         self.counts.lines += 1
         event_id = f"{self.file.fingerprint}-{offset}"
+        bare = text.rstrip(BLANKS)
         for pattern in self._line_patterns:
-            found = pattern.find(text)
+            found = pattern.find(bare)
             if found is not None and self._well_formed(pattern, found, text, offset, event_id, tags):
                 return
             if found is not None:
                 break
         else:
             found = None
-        self._unparsed(text, offset, event_id, tags, matched=found is not None)
+        self._unparsed(text, offset, event_id, tags, found)
 
     def _well_formed(self, form: LineForm, found: Any, text: str, offset: int, event_id: str, tags: list[str]) -> bool:
         """Take a line that `form` matched; False if its time stamp names no real instant, and nothing was done."""
@@ -151,7 +159,7 @@ class Parser:
         if time > state.newest:
             state.newest = time
         if state.merger is not None:
-            self._emit(state.merger.overdue(time))
+            self.emit(state.merger.overdue(time))
         message = message or ""
         facts = self._facts.get(message) or self._facts_of(message)
         context = self._contexts[level, pid, tid, component]
@@ -195,20 +203,23 @@ class Parser:
             document["azure_mfa"] = azure
         return document
 
-    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], *, matched: bool) -> None:
-        """Take a line that no pattern matches: its event says why, so that no line disappears."""
+    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any) -> None:
+        """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
+        so that no line disappears."""
         self.counts.unparsed += 1
-        stamp = text.partition("|")[0]
+        inner = inner_of(text, found)
+        line, place = (text, "") if inner is None else (inner.text, inner.place)
+        stamp = line.partition("|")[0]
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
             self.state.newest = max(self.state.newest, time)
-        reason = why_unparsed(text, time, matched=matched)
+        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         now = time if time is not None else self.stamps.read(self.last_time) or 0
         if self.state.merger is not None:
-            self._emit(self.state.merger.overdue(now))
+            self.emit(self.state.merger.overdue(now))
         document: Document = {
             "@timestamp": self.last_time,
             "event": {
@@ -233,9 +244,10 @@ class Parser:
             return
         event = merger.take(Event(document, "", label), time)
         if event is not None:
-            self._emit((event,))
+            self.emit((event,))
 
-    def _emit(self, events: Iterable[Event]) -> None:
+    def emit(self, events: Iterable[Event]) -> None:
+        """Give out events that were held back."""
         for event in events:
             self.texts.append(event.text)
             self.labels.append(event.label)

@@ -16,15 +16,16 @@ makes an event. The chunk is decoded as latin-1, so that one character is one by
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable
 
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.halves import NO_EXCHANGE, take_half
 from shipper.decode.merging import Event, Held
 from shipper.decode.parser import Events, Parser
-from shipper.decode.templates import Pair, Tally
+from shipper.decode.syslog_results import SyslogParser
+from shipper.decode.templates import Pair, Tally, count
 from shipper.decode.threads import Thread, Threads
+from shipper.decode.wrapped import WrappedParser
 from shipper.model import Chunk, ExchangeFields, LogFile, UserFields
 
 _STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
@@ -54,6 +55,7 @@ _KNOWN = (
     b"|Pfauth ",
 )  # a chunk without them has no plain line
 
+_BEGINS = re.compile(rb"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z\|").match
 PASS_OVER = 15  # chunks that go to the general path as a whole after one without a plain line
 
 Scratch = Callable[[LogFile], Parser]
@@ -70,21 +72,26 @@ class FastParser:
         """
         self.general = general
         self.threads = Threads(scratch, general.file)
+        self._wrapped = WrappedParser(general, scratch)
+        self._syslog = SyslogParser(general, scratch)
         self._pass_over = 0  # chunks for the general path, because the last one had no plain line
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         general, data = self.general, chunk.data
-        if self._pass_over:
-            self._pass_over -= 1
-            return general(chunk)
         gap = 1
         if b"\r" in data:
             gap = 2
             if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
                 return general(chunk)
             data = data.replace(b"\r\n", b"\n")
-        if chunk.cut or general.file.encoding != "utf-8" or self._crowded(data):
+        if chunk.cut or chunk.records is not None or general.file.encoding != "utf-8" or self._crowded(data):
+            return general(chunk)
+        events = None if _BEGINS(data) else self._wrapped(chunk, data) or self._syslog(chunk, data)
+        if events is not None:
+            return events
+        if self._pass_over:
+            self._pass_over -= 1
             return general(chunk)
         if b"Z|" not in data:
             return general(chunk)  # syslog, Windows events: no plain line in sight
@@ -187,7 +194,7 @@ class FastParser:
         state.newest = newest
         general.counts.requests += requests
         general.counts.lines += requests
-        self._count(tallies)
+        count(general.counts, tallies)
         return bool(requests or tallies or halves)
 
     def _general(self, chunk: Chunk, offset: int, lines: int) -> int:
@@ -278,16 +285,5 @@ class FastParser:
                     offset += len(original) + len(user) - len(escaped) + len(tail) - len(escaped_tail) + gap
                     continue
             offset = self._general(chunk, offset, 1)
-        self._count(tallies)
+        count(general.counts, tallies)
         return bool(tallies)
-
-    def _count(self, tallies: list[Tally]) -> None:
-        counts = self.general.counts
-        for tally, number in Counter(tallies).items():
-            counts.lines += number * tally.lines
-            counts.verdicts += number * (tally.lines - 1)
-            counts.statuses += number * (tally.lines - 1)
-            counts.results += number * (2 - tally.lines)
-            counts.unknown_codes += number * tally.unknown
-            counts.conflicts += number * tally.conflict
-            counts.classes[tally.status_class] += number

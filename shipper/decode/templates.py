@@ -4,6 +4,7 @@ A field that is added to the general path is therefore in the templates too.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -50,6 +51,18 @@ class Tally:
     status_class: str
     unknown: bool
     conflict: bool
+
+
+def count(counts: Counts, tallies: list[Tally]) -> None:
+    """Add what the uses of templates have told."""
+    for tally, number in Counter(tallies).items():
+        counts.lines += number * tally.lines
+        counts.verdicts += number * (tally.lines - 1)
+        counts.statuses += number * (tally.lines - 1)
+        counts.results += number * (2 - tally.lines)
+        counts.unknown_codes += number * tally.unknown
+        counts.conflicts += number * tally.conflict
+        counts.classes[tally.status_class] += number
 
 
 # Plain tuples, because they are unpacked for every event, which takes twice as long with named tuples.
@@ -104,9 +117,10 @@ def weave(pieces: Pieces, values: Sequence[str]) -> str:
     return "".join([part for pair in zip(pieces, values, strict=False) for part in pair]) + pieces[-1]
 
 
-def process_json(pid: str, tid: str) -> str:
+def process_json(pid: str, tid: str | None) -> str:
     """The process fields of an event as JSON members with a trailing comma."""
-    return orjson.dumps({"process": {"pid": int(pid), "thread": {"id": int(tid)}}})[1:-1].decode() + ","
+    thread = {} if tid is None else {"thread": {"id": int(tid)}}
+    return orjson.dumps({"process": {"pid": int(pid), **thread}})[1:-1].decode() + ","
 
 
 def _json_inside(text: str) -> str:
@@ -129,8 +143,29 @@ class Templates:
     are made: a log with new text in every line must not cost memory and time for templates used once.
     """
 
-    def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile, level: str, component: str) -> None:
+    def __init__(
+        self,
+        scratch: Callable[[LogFile], Parser],
+        file: LogFile,
+        level: str,
+        component: str,
+        around: Callable[[str], str] = str,
+        ids: str = "process thread request",
+    ) -> None:
+        """
+        Args:
+            scratch: makes a parser with a new state.
+            file: whose lines the templates are for.
+            level: of the lines.
+            component: of the lines.
+            around: makes a line of them of one as MFA Server writes it.
+            ids: those that `around` keeps.
+        """
         self._scratch = scratch
+        self._around = around
+        process = process_json(_PID, _TID if "thread" in ids else None) if "process" in ids else ""
+        self._shared = _USER + process
+        self._request_ids = [_GUID] if "request" in ids else []
         self._file = file
         self._head = f"|{level}|{_PID}|{_TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in _OFFSETS]
@@ -147,10 +182,10 @@ class Templates:
         parser = self._parser() if _TAIL.fullmatch(tail) else None
         if parser is None:
             return None
-        line = f"{_START}{self._head}{CALL}{_NAME}{tail}"
+        message = f"{CALL}{_NAME}{tail}"[1:]
+        line = self._around(f"{_START}{self._head}|{message}")
         parser.line(line, _OFFSETS[0], [])
         offset, event_id = str(_OFFSETS[0]), self._ids[0]
-        message = line[len(_START + self._head) + 1 :]
         template = self._cut(parser, 0, [_START, event_id], [line], [message], [offset, event_id])
         if template:
             self.requests[tail] = template
@@ -216,6 +251,7 @@ class Templates:
     def _half(self, parser: Parser, messages: list[str], before: list[str]) -> Half | None:
         """The template of the last of these messages, which follow a request."""
         lines = [f"{_START}{self._head}{CALL}{_NAME}', '', 1)", *(f"{_END}{self._head}{message}" for message in messages)]
+        lines = [self._around(line) for line in lines]
         for line, offset in zip(lines, _OFFSETS, strict=False):
             parser.counts.clear()
             parser.line(line, offset, [])
@@ -234,9 +270,9 @@ class Templates:
         if parser is None:
             return None
         message = f"Pfauth {word} for user '{_NAME}'. Call status: {tail}"
-        line = f"{_START}{self._head}|{_GUID}|{message}"
+        line = self._around(f"{_START}{self._head}|{_GUID}|{message}")
         parser.line(line, _OFFSETS[0], [])
-        template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), _GUID])
+        template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), *self._request_ids])
         if not template or not parser.completions:
             return None
         result = (*template, *self._decided(parser, 1), _json_inside(tail))
@@ -252,6 +288,7 @@ class Templates:
             parser.state.merger = Merger(parser.options.exchange_timeout)
         lines = [f"{_START}{self._head}{CALL}{_NAME}{tail}"]
         lines += [f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}{STATUS}{status}"]
+        lines = [self._around(line) for line in lines]
         for line, offset in zip(lines, _OFFSETS, strict=True):
             parser.line(line, offset, [])
         return parser, lines
@@ -282,7 +319,7 @@ class Templates:
         keeps = parser.options.keep_original
         texts = [_json_inside(line) for line in (*(lines if keeps else ()), *messages)]
         event, label = parser.texts[index], parser.labels[index]
-        pieces = cut(event, [*before, *texts, _USER + process_json(_PID, _TID), *behind])
+        pieces = cut(event, [*before, *texts, self._shared, *behind])
         if pieces is None or any(str(offset) in piece for offset in _OFFSETS for piece in pieces):
             return None
         at = len(before) + 1

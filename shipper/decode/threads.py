@@ -25,15 +25,42 @@ class Thread:
         self.key = f"{self.component}|{pid}|{tid}"
 
 
+class Sender:
+    """Values shared by the lines that one program of one host sends through syslog. They name no thread."""
+
+    __slots__ = ("component", "process")
+
+    def __init__(self, component: str, pid: str | None) -> None:
+        self.component = component
+        self.process = "" if pid is None else process_json(pid, None)
+
+
 class Threads:
     """The threads of one file. `known` has them by the head of a line: its text between time stamp and message."""
 
-    def __init__(self, scratch: Callable[[LogFile], Parser], file: LogFile) -> None:
-        """`scratch` makes a parser with a new state, for templates."""
+    def __init__(
+        self,
+        scratch: Callable[[LogFile], Parser],
+        file: LogFile,
+        around: Callable[[str], str] = str,
+        limit: int = LIMIT,
+        contexts: int = CONTEXTS,
+    ) -> None:
+        """
+        Args:
+            scratch: makes a parser with a new state, for templates.
+            file: whose lines they write.
+            around: puts around a line what stands around theirs.
+            limit: threads remembered.
+            contexts: pairs of level and component that get templates.
+        """
         self.known: dict[str, Thread] = {}
         self.domain_user = user_pieces("name", "domain", None)
         self.scratch = scratch
         self._file = file
+        self._around = around
+        self._limit = limit
+        self._contexts = contexts
         self._templates: dict[tuple[str, str], Templates] = {}
         self._mail_user = user_pieces("name", "domain", "email")
         self._bare_user = user_pieces("name", None, None)
@@ -43,18 +70,18 @@ class Threads:
         match = _PLAIN.fullmatch(head)
         if match is None:
             return None
-        if len(self.known) >= LIMIT:
+        if len(self.known) >= self._limit:
             self.known.clear()
         key = match[1], match[4]
         templates = self._templates.get(key)
         if templates is None:
-            if len(self._templates) >= CONTEXTS:
+            if len(self._templates) >= self._contexts:
                 return None
-            templates = self._templates[key] = Templates(self.scratch, self._file, *key)
+            templates = self._templates[key] = Templates(self.scratch, self._file, *key, around=self._around)
         thread = self.known[head] = Thread(match, templates)
         return thread
 
-    def user(self, text: str, thread: Thread) -> tuple[UserFields | None, str]:
+    def user(self, text: str, thread: "Thread | Sender") -> tuple[UserFields | None, str]:
         """The user of a request, and the JSON of user and process that the lines of its exchange share (empty: not plain)."""
         domain: str | None
         domain, _, name = text.partition("\\")

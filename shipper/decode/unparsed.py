@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from shipper.decode.windows_event import CAUSES, why_no_event
+from shipper.decode.windows_event import CAUSES, EventReader
 from shipper.times import looks_like_syslog, looks_like_time
 
 LOOK_AT = 512  # characters that are searched for a time stamp
@@ -31,14 +31,21 @@ class Reason(NamedTuple):
     cause: str | None = None
 
 
-def why_unparsed(text: str, time: int | None, *, matched: bool = False) -> Reason:
+def why_unparsed(text: str, time: int | None, events: EventReader, *, matched: bool = False, place: str = "") -> Reason:
     """The reason why a line was not understood.
 
     Args:
-        text: the line.
+        text: the line, without what is wrapped around it.
         time: its text before the first `|` in nanoseconds since 1970, None if that names no real instant.
+        events: what reads the Windows events of its file.
         matched: a pattern matched the line, but its time stamp names no real instant.
+        place: where in a wrapper the line stands (see `Inner`); empty if nothing is around it.
     """
+    reason = _why(text, time, events, matched=matched)
+    return Reason(f"{place}: {reason.text}", reason.cause) if place else reason
+
+
+def _why(text: str, time: int | None, events: EventReader, *, matched: bool) -> Reason:
     stamp = text.partition("|")[0]
     if not text:
         return Reason("the line is empty")
@@ -54,19 +61,19 @@ def why_unparsed(text: str, time: int | None, *, matched: bool = False) -> Reaso
         return Reason(f"the time stamp {stamp} names no real instant")
     if matched:
         return Reason("the time stamp names no real instant")
-    return _of_another_form(text)
+    return _of_another_form(text, events)
 
 
-def _of_another_form(text: str) -> Reason:
-    if text.startswith(("{", "[{")) or text.rstrip() == "[":
-        return Reason(*why_no_event(text))
+def _of_another_form(text: str, events: EventReader) -> Reason:
+    if events.looks_like_one(text) or text.rstrip() == "[":
+        return Reason(*events.why_not(text))
     if text.lstrip().startswith("{"):
         return Reason("blanks stand before the JSON object, which was expected at the beginning of the line", "json")
-    if text.startswith(("<Event", "<?xml")):
-        return Reason(*why_no_event(text))
     clock = _OTHER_CLOCK.match(text)
     if clock is not None:
         stamp, zone = clock.groups()
+        if zone is not None and stamp[10] == "T" and text[clock.end() :].startswith(" "):
+            return Reason(f"behind the time stamp {stamp}{zone}, a | or HOST TAG: MESSAGE was expected")
         if zone is None:
             return Reason(
                 f"the time stamp {stamp} names no zone; MFA Server writes UTC, such as 2017-02-14T02:57:19.234778Z", "local_time"
@@ -74,6 +81,8 @@ def _of_another_form(text: str) -> Reason:
         what = f"the time stamp {stamp}{zone} was expected in the form 2017-02-14T02:57:19.234778Z"
         return Reason(what, None if zone in ("Z", "z", "+00:00", "+0000") else "local_time")
     found = _STAMP.search(text, 0, LOOK_AT)
+    if found is None and (stray := events.stray(text)) is not None:
+        return Reason(stray)
     if found is None:
         return Reason("the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |")
     if _MAIL.fullmatch(text, 0, found.start()):

@@ -1,185 +1,191 @@
-"""Windows events as JSON or XML, one per line: the exported log of the NPS extension. Pure.
+"""Windows events as their exporters write them, in a line or in a record of its own: the event log of the NPS extension. Pure.
 
-Supported are the JSON of `Get-WinEvent | ConvertTo-Json -Compress` and of Winlogbeat, and the XML of
-`wevtutil qe /f:xml`. Field names are from the Windows event schema and from Winlogbeat's reference.
-If the exporter did not render the message, the event's data are its text. An event without any text
+JSON, XML, the row of a CSV and a block of text become keys and values; what the keys mean, the table of exporters says
+(see `envelopes`). If the exporter did not render the message, the event's data are its text. An event without any text
 is still an event if it names its provider.
 """
 
 import re
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree
 
 import orjson
 
-from shipper.times import to_utc
+from shipper.decode.envelopes import Envelopes, WindowsEvent
+from shipper.model import Export
+from shipper.read.exports import fields_of
 
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
-# Why a line that looks like an exported event is none: the keys of a summary's hints.
+# Why a line or record that looks like an exported event is none: the keys of a summary's hints.
 CAUSES = {
-    "json": "look like JSON, and are not one whole object a line",
-    "json_time": "are JSON of an unknown exporter: no TimeCreated, nor @timestamp beside winlog, that is a time with a zone",
-    "json_text": "are JSON of an unknown exporter: neither ProviderName nor Message, nor these below winlog",
-    "xml": "look like XML, and are not one whole Windows event a line",
+    "json": "look like JSON, and are not one whole object",
+    "json_time": "are JSON of an unknown exporter, whose time is not found (schemas/envelopes.toml says what is), or is none",
+    "json_text": "are JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says what is)",
+    "xml": "look like XML, and are not one whole Windows event",
+    "table": "are rows or blocks of text of an unknown exporter (schemas/envelopes.toml says what is known)",
+    "zone": "have a time that names no zone: give that of the machine that wrote them, --local-zone Europe/Berlin",
 }
-_KEY, _KEYS = 40, 8  # characters of a key, and keys, that a sentence quotes
-_DATE = re.compile(r"/Date\((-?[0-9]{1,15})\)/")
-_LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info"}
-_NAMESPACE = "{http://schemas.microsoft.com/win/2004/08/events/event}"
+_EVENT = re.compile(r"<(?:[\w.-]{1,64}:)?Event[\s>]")
+_BLOCK = re.compile(r"Log Name:[ \t]|Event\[[0-9]{1,9}\]|[^\n]{1,64}\nLogName=")
+_SPLUNK_KEY = re.compile(r"([A-Za-z]{1,64})=(.*)", re.DOTALL)
+_VIEWER_KEY = re.compile(r"[ \t]{0,8}([A-Z][A-Za-z]{0,30}(?: [A-Z][a-z]{1,20}){0,2}|Event ID):[ \t]*(.*)", re.DOTALL)
+_LAST_KEYS = ("Description", "Message")  # all that follows is their text
+_XML_KEY = "Event Xml"
 
 
-class WindowsEvent(NamedTuple):
-    """The texts of an exported event: the head of a line, its message and the name of the computer."""
+class EventReader:
+    """Reads the events of one file."""
 
-    stamp: str
-    level: str | None
-    pid: str | None
-    tid: str | None
-    provider: str | None
-    message: str
-    host: str | None
+    def __init__(self, envelopes: Envelopes, export: Export | None = None) -> None:
+        """`export` says how the records of the file are written; None for lines."""
+        self.envelopes = envelopes
+        self._export = export
 
+    def read(self, text: str) -> WindowsEvent | None:
+        """The event in a line or record; None if it is none, or has no time, or neither a message nor a provider."""
+        if len(text) > LONGEST:
+            return None
+        document = self._document(text)
+        return None if document is None else self._event(document)
 
-def read_event(line: str) -> WindowsEvent | None:
-    """The event in a line; None if the line is no event, or the event has no time, or neither a message nor a provider."""
-    if len(line) > LONGEST:
-        return None
-    if line.startswith("{"):
-        return _from_json(line)
-    if line.startswith("<Event") and "<!" not in line:
-        return _from_xml(line)
-    return None
+    def message(self, text: str) -> tuple[str, str | None]:
+        """The message of a record whose time may be none, and the computer's name; empty where there is none."""
+        document = self._document(text) if len(text) <= LONGEST else None
+        return ("", None) if document is None else self.envelopes.message(document)
 
+    def _document(self, text: str) -> dict[str, Any] | None:
+        if text[:1] == "{":
+            return _of_json(text)
+        if text[:1] == "<":
+            return _of_xml(text)
+        if self._export is not None and self._export.form == "csv":
+            return _of_row(text, self._export)
+        return _of_block(text) if self._export is not None and self._export.form == "text" else None
 
-def _from_json(line: str) -> WindowsEvent | None:
-    try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    log, (_, time) = _mapping(document.get("winlog")), _time_in(document)
-    if log:
-        process = _mapping(log.get("process"))
-        level = _text(_mapping(document.get("log")).get("level"))
-        return _event(
-            time, level, process.get("pid"), _mapping(process.get("thread")).get("id"),
-            log.get("provider_name"), document.get("message") or _data(log.get("event_data") or log.get("user_data")),
-            log.get("computer_name"),
-        )  # fmt: skip
-    return _event(
-        time, document.get("LevelDisplayName") or document.get("Level"), document.get("ProcessId"), document.get("ThreadId"),
-        document.get("ProviderName"), document.get("Message") or _data(document.get("Properties")), document.get("MachineName"),
-    )  # fmt: skip
+    def _event(self, document: dict[str, Any]) -> WindowsEvent | None:
+        inside = self.envelopes.inside(document)
+        if inside is not None:
+            text, stamp = inside
+            inner = _of_xml(text) if text[:1] == "<" else _of_block(text) if _BLOCK.match(text) else None
+            if inner is not None:
+                if stamp is not None and "" in inner:
+                    inner[""] = stamp  # Splunk knows the zone of its text
+                return self.envelopes.event(inner)
+        return self.envelopes.event(document)
 
-
-def _time_in(document: dict[str, Any]) -> tuple[str, Any]:
-    """The key of an event's time, and its value, None if there is none."""
-    if _mapping(document.get("winlog")):
-        return "@timestamp", document.get("@timestamp")
-    time = document.get("TimeCreated")
-    if isinstance(time, dict):  # with a calculated property, as some scripts write it
-        time = time.get("value") or time.get("DateTime")
-    return "TimeCreated", time
-
-
-def _from_xml(line: str) -> WindowsEvent | None:
-    try:
-        root = ElementTree.fromstring(line)  # noqa: S314  `<!` was refused: no entity can expand
-    except ElementTree.ParseError:
-        return None
-    system = root.find(f"{_NAMESPACE}System")
-    if system is None:
-        return None
-
-    def attribute(element: str, name: str) -> str | None:
-        found = system.find(f"{_NAMESPACE}{element}")
-        return None if found is None else found.get(name)
-
-    message = root.findtext(f"{_NAMESPACE}RenderingInfo/{_NAMESPACE}Message")
-    if message is None:
-        message = " ".join(
-            "".join(data.itertext()) for part in ("EventData", "UserData") for data in root.findall(f"{_NAMESPACE}{part}/*")
+    def looks_like_one(self, text: str) -> bool:
+        """True for what is probably an event, whole or not."""
+        return (self._export is not None and self._export.form in ("csv", "text")) or text.startswith(
+            ("{", "[{", "<Event", "<?xml")
         )
-    return _event(
-        attribute("TimeCreated", "SystemTime"), system.findtext(f"{_NAMESPACE}Level"), attribute("Execution", "ProcessID"),
-        attribute("Execution", "ThreadID"), attribute("Provider", "Name"), message, system.findtext(f"{_NAMESPACE}Computer"),
-    )  # fmt: skip
+
+    def stray(self, text: str) -> str | None:
+        """A sentence about what stands between the records of JSON or XML; None where there are none."""
+        if self._export is None or self._export.form not in ("json", "xml"):
+            return None
+        if text.startswith("<!DOCTYPE"):
+            return "a document type, which is not read, nor are the entities that it names"
+        return f"this is no record; it stands between those of the {self._export.form.upper()}"
+
+    def why_not(self, text: str) -> tuple[str, str]:
+        """Why `read` finds no event in a text that looks like one: a sentence for `error.message`, and which of `CAUSES`
+        it is."""
+        kind = "JSON" if text[:1] in "{[" else "XML" if text[:1] == "<" else "CSV row" if _is_csv(self._export) else "text"
+        cause = kind.lower() if kind in ("JSON", "XML") else "table"
+        if len(text) > LONGEST:
+            return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", cause
+        document = self._document(text)
+        if document is None:
+            return _why_broken(text, kind), cause
+        sentence, missing = self.envelopes.why_not(document, f"{kind} object" if kind == "JSON" else kind)
+        return sentence, "zone" if missing == "zone" else f"json_{missing}" if kind == "JSON" else cause
 
 
-def _event(time: Any, level: Any, pid: Any, tid: Any, provider: Any, message: Any, host: Any) -> WindowsEvent | None:
-    stamp = _stamp(time)
-    message = message if isinstance(message, str) else ""
-    if stamp is None or not (message or _text(provider)):
-        return None
-    name = _text(level)
-    level = None if name is None else _LEVELS.get(name.lower(), name.lower())
-    return WindowsEvent(stamp, level, _text(pid), _text(tid), _text(provider), message, _text(host))
+def _is_csv(export: Export | None) -> bool:
+    return export is not None and export.form == "csv"
 
 
-def why_no_event(line: str) -> tuple[str, str]:
-    """Why `read_event` finds no event in a line that looks like JSON or XML: a sentence for `error.message`, and
-    which of `CAUSES` it is."""
-    if len(line) > LONGEST:
-        return f"the line is longer than the {LONGEST} characters that a Windows event may have", "json" if line[
-            0
-        ] == "{" else "xml"
-    if not line.startswith("{"):
-        xml = line.startswith("<")
-        return (_why_not_xml(line), "xml") if xml else ("this JSON is no object; one Windows event per line is read", "json")
+def _why_broken(text: str, kind: str) -> str:
+    if kind == "JSON":
+        whole = "begins like a JSON object and is not a whole one" if text[0] == "{" else "is JSON and no object"
+        return f"this {whole}; a Windows event is one object"
+    if kind == "XML":
+        if "<!DOCTYPE" in text:
+            return "this XML has a document type, which is not read"
+        return "this begins like XML and is not a whole element; a Windows event is one element, Event"
+    return f"this {kind} is not one of a Windows event"
+
+
+def _of_json(text: str) -> dict[str, Any] | None:
     try:
-        document = orjson.loads(line)
+        document = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return "the line begins like a JSON object but is not a whole one; one Windows event per line is read", "json"
-    key, time = _time_in(document)
-    if time is not None and _stamp(time) is None:
-        return f"this JSON object is no Windows event: its {key} is no time with a zone", "json_time"
-    missing = key if time is None else "winlog.provider_name and message" if "winlog" in document else "ProviderName and Message"
-    found = ", ".join(name[:_KEY] for name in list(document)[:_KEYS]) or "none"
-    cause = "json_time" if time is None else "json_text"
-    return f"this JSON object is no Windows event: {missing} missing or empty; its keys: {found}", cause
+        return None
+    return document if isinstance(document, dict) else None
 
 
-def _why_not_xml(line: str) -> str:
-    if "<!" in line:
-        return "this XML has a document type, a comment or CDATA, which is not read"
+def _of_xml(text: str) -> dict[str, Any] | None:
+    """The keys of an `<Event>`; None for all other XML, and for XML with a document type, whose entities might expand."""
+    if not _EVENT.match(text) or "<!DOCTYPE" in text:
+        return None
     try:
-        root = ElementTree.fromstring(line)  # noqa: S314  no document type: nothing is expanded
+        root = ElementTree.fromstring(text)  # noqa: S314  without a document type there is no entity to expand
     except ElementTree.ParseError:
-        return "the line begins like XML but is not a whole element; one Windows event per line is read"
-    system = root.find(f"{_NAMESPACE}System")
-    if system is None:
-        return "this XML is no Windows event: System is missing"
-    created = system.find(f"{_NAMESPACE}TimeCreated")
-    if created is None or _stamp(created.get("SystemTime")) is None:
-        return "this XML is no Windows event: TimeCreated has no SystemTime that is a time with a zone"
-    return "this XML is no Windows event: Provider and a text are missing"
-
-
-def _data(data: Any) -> str:
-    """The texts of an event's data in JSON: of `{"param1": "…"}`, of `[{"Value": "…"}]`, as one text."""
-    values = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
-    found = [_mapping(value).get("Value") if isinstance(value, dict) else value for value in values]
-    return " ".join(text for text in found if isinstance(text, str) and text)
-
-
-def _stamp(time: Any) -> str | None:
-    if not isinstance(time, str):
         return None
-    milliseconds_date = _DATE.fullmatch(time)  # Windows PowerShell 5
-    if milliseconds_date is None:
-        return to_utc(time)
-    try:
-        seconds, milliseconds = divmod(int(milliseconds_date[1]), 1000)
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03}Z"
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _mapping(value: Any) -> dict[str, Any]:
+    value = _of_element(root, 0)
     return value if isinstance(value, dict) else {}
 
 
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value or None
-    return None if value is None or isinstance(value, dict | list) else str(value)
+_DEEPEST = 64  # elements within each other; what is deeper is taken as text
+
+
+def _of_element(element: ElementTree.Element, depth: int) -> Any:
+    """A text, or the keys of attributes (with @ before it), of elements, and of a text beside those (empty)."""
+    if depth == _DEEPEST:
+        return "".join(element.itertext())
+    value: dict[str, Any] = {f"@{name.rpartition('}')[2]}": text for name, text in element.attrib.items()}
+    for child in element:
+        name, inner = child.tag.rpartition("}")[2], _of_element(child, depth + 1)
+        if name in value:
+            if not isinstance(value[name], list):
+                value[name] = [value[name]]
+            value[name].append(inner)
+        else:
+            value[name] = inner
+    text = element.text or ""
+    if not value:
+        return text
+    if text.strip():
+        value[""] = text
+    return value
+
+
+def _of_row(text: str, export: Export) -> dict[str, Any] | None:
+    """The fields of a row under the names of its columns, and what is behind the last of these under the empty name."""
+    row = fields_of(text, export.delimiter)
+    if row is None:
+        return None
+    document: dict[str, Any] = dict(zip(export.columns, row, strict=False))
+    rest = " ".join(field for field in row[len(export.columns) :] if field)
+    return {**document, "": rest} if rest else document
+
+
+def _of_block(text: str) -> dict[str, Any]:
+    """The keys of a block of text: `Key: value` as Event Viewer and wevtutil write it, or Splunk's `Key=value`."""
+    text, _, xml = text.partition(f"\n{_XML_KEY}:")
+    lines = text.replace("\r\n", "\n").split("\n")
+    document: dict[str, Any] = {}
+    form = _SPLUNK_KEY if any(line.startswith("LogName=") for line in lines[:3]) else _VIEWER_KEY
+    if lines[0] and not form.fullmatch(lines[0]):
+        document[""] = lines[0].strip()
+    for number, line in enumerate(lines):
+        found = form.fullmatch(line)
+        if found is None:
+            continue
+        key, value = found.groups()
+        if key in _LAST_KEYS:
+            document[key] = "\n".join([value, *lines[number + 1 :]]).strip()
+            break
+        document[key] = value.strip()
+    event = _of_xml(xml.strip()) if xml else None
+    return document if event is None else {**document, _XML_KEY: event}

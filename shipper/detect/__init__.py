@@ -5,9 +5,10 @@ from dataclasses import fields
 from typing import Any
 
 from shipper.detect.double_prompt import DOUBLE_PROMPT
+from shipper.detect.mfa_fatigue import MFA_FATIGUE
 from shipper.detect.protocol import AnyDetector, Rule
 
-DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in (DOUBLE_PROMPT,)}
+DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in (DOUBLE_PROMPT, MFA_FATIGUE)}
 
 
 EXCHANGE_TIMEOUT = "exchange_timeout"

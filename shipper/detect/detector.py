@@ -5,7 +5,8 @@ with any other. Those wait, and `step` gets them, in their order, when one comes
 (see `Lull`). Most are forgotten before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from operator import itemgetter
 from typing import Any
 
@@ -66,10 +67,15 @@ class Detectors:
         """
         return {name: host.snapshot(newest) for name, host in self._hosts.items()}
 
-    def restore(self, snapshot: Mapping[str, Any], newest: int) -> None:
-        """Go on from a snapshot."""
+    def restore(self, snapshot: Mapping[str, Any], newest: int, lasting: Mapping[str, Any] | None = None) -> None:
+        """Go on from a snapshot. One that a warm start led to also takes what `lasting` said when that was the state."""
         for name, host in self._hosts.items():
-            host.restore(snapshot[name], newest)
+            host.restore(snapshot[name], newest, None if lasting is None else lasting.get(name, {}))
+
+    def lasting(self) -> dict[str, Any]:
+        """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`). It is
+        kept on disk, so it names no user but by a digest."""
+        return {name: lasting for name, host in self._hosts.items() if (lasting := host.lasting())}
 
     @property
     def size(self) -> int:
@@ -91,8 +97,12 @@ class LocalDetector:
         self._envelope = envelope
         self._counts = counts
         self._horizon = rule.horizon
+        self._begins = detector.begins
+        self._lull = detector.lull if detector.lull and detector.lull.holds(rule) else None
         self._young: dict[str, _Memory] = {}
         self._old: dict[str, _Memory] = {}
+        self._under_way: set[str] = set()  # users whose states are (see `Begins`)
+        self._stepped: set[str] = set()  # users whose states may hold something lasting
         self._turn = BEFORE_ALL  # when the generations change
         self._durations: dict[int, tuple[Code, int | None]] = {}  # `Lull.of_code`, by identity of the code
         self._late = 0
@@ -101,9 +111,9 @@ class LocalDetector:
         """The findings of a chunk."""
         findings: list[Found] = []
         young, old, turn, horizon = self._young, self._old, self._turn, self._horizon
-        may_wait = self._detector.lull is not None
+        may_wait = self._lull is not None
         memory: _Memory | None
-        for completion in completions:
+        for completion in completions if self._begins is None else self._concerning(completions, self._begins.classes):
             _, user, event_id, component, start, start_text, end, end_text, code, success, newest = completion
             if user is None:
                 continue
@@ -127,6 +137,16 @@ class LocalDetector:
                 young[key] = end, event_id, component, start, start_text, end_text, code, success, memory
         return findings
 
+    def _concerning(self, completions: Iterable[CompletionFields], classes: frozenset[str]) -> Iterator[CompletionFields]:
+        """Those that matter (see `Begins`). The others are most, and this is all that they cost."""
+        under_way = self._under_way
+        for completion in completions:
+            user = completion[1]
+            if completion[8].status_class in classes or (under_way and user and user[3] in under_way):
+                yield completion
+            elif completion[6] is not completion[10] and completion[6] < completion[10] - self._horizon:
+                self._late += user is not None
+
     def take_late(self) -> int:
         """How many authentications took no part since the last call: when they came, event time was a horizon further."""
         late, self._late = self._late, 0
@@ -137,6 +157,9 @@ class LocalDetector:
             self._old, self._young = self._young, {}
         else:  # a whole horizon without an authentication
             self._old, self._young = {}, {}
+        for users in (self._under_way, self._stepped):
+            if users:
+                users.intersection_update(self._old | self._young)
         self._turn = newest + self._horizon
         return self._young, self._old, self._turn
 
@@ -153,8 +176,8 @@ class LocalDetector:
         if known is None:
             if len(self._durations) >= CODES:
                 self._durations.clear()
-            assert self._detector.lull is not None
-            known = self._durations[id(code)] = code, self._detector.lull.of_code(code, self._rule)
+            assert self._lull is not None
+            known = self._durations[id(code)] = code, self._lull.of_code(code, self._rule)
         return known[1]
 
     def _step(self, user: UserFields, memory: _Memory | None, completion: CompletionFields) -> list[Found]:
@@ -163,7 +186,7 @@ class LocalDetector:
         state = self._state(memory)
         detector.forget(state, completion[10] - self._horizon)
         findings, counted = detector.step(state, completion, rule)
-        self._young[user[3]] = self._known(state)
+        self._young[user[3]] = self._known(user[3], state)
         for name in counted:
             self._counts.detected[name] += 1
         if not findings:
@@ -184,9 +207,15 @@ class LocalDetector:
             self._detector.step(state, completion, self._rule)
         return state
 
-    def _known(self, state: Any) -> _Known:
-        lull = self._detector.lull
-        return _Known(lull.after(state, self._rule) if lull else AFTER_ALL, state)
+    def _known(self, key: str, state: Any) -> _Known:
+        """A state, when something has been done to it."""
+        if self._detector.lasting:
+            self._stepped.add(key)
+        if self._begins and self._begins.under_way(state):
+            self._under_way.add(key)
+            return _Known(AFTER_ALL, state)
+        self._under_way.discard(key)
+        return _Known(self._lull.after(state, self._rule) if self._lull else AFTER_ALL, state)
 
     def snapshot(self, newest: int) -> dict[str, Any]:
         """See `Detectors.snapshot`. The states are those in memory."""
@@ -196,16 +225,38 @@ class LocalDetector:
         self.restore(states, newest)
         return states
 
-    def restore(self, users: Mapping[str, Any], newest: int) -> None:
-        """Go on from a snapshot."""
+    def restore(self, users: Mapping[str, Any], newest: int, lasting: Mapping[str, Any] | None = None) -> None:
+        """See `Detectors.restore`."""
+        if self._detector.lasting and lasting is not None:
+            for key, state in users.items():
+                self._detector.lasting.give(state, lasting.get(_digest(key), {}))
         self._old = {}
-        self._young = {key: self._known(state) for key, state in users.items()}
+        self._under_way.clear()
+        self._young = {key: self._known(key, state) for key, state in users.items()}
         self._turn = newest + self._horizon
+
+    def lasting(self) -> dict[str, Any]:
+        """See `Detectors.lasting`."""
+        found: dict[str, Any] = {}
+        for key in list(self._stepped):
+            memory = self._young.get(key) or self._old.get(key)
+            while isinstance(memory, tuple):
+                memory = memory[8]
+            value = self._detector.lasting.of(memory.state) if self._detector.lasting and memory else {}
+            if value:
+                found[_digest(key)] = value
+            else:
+                self._stepped.discard(key)
+        return found
 
     @property
     def size(self) -> int:
         """How many users are in memory."""
         return len(self._old.keys() | self._young.keys())
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _remembered(memory: _Memory, oldest: int) -> _Memory | None:

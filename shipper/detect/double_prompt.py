@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypedDict
 
+from shipper.decode.ecs import dataset
 from shipper.detect.prompts import (
     CODE,
     END,
@@ -42,6 +43,7 @@ from shipper.times import BEFORE_ALL, SECOND
 DUPLICATE = 101  # Auth Already In Progress
 MS = 1_000_000
 SEVERITY = 21
+WITHOUT_CACHE = frozenset({"azure_mfa.nps"})  # datasets of what is no MFA Server
 
 Pattern = Literal["sequential", "concurrent", "retry"]
 
@@ -95,6 +97,7 @@ class Finding(TypedDict):
     pattern: Pattern
     count: int
     already_in_progress: int
+    cache_seconds: int | None
 
 
 _NOTHING: Step[Finding] = Step()
@@ -121,7 +124,8 @@ def step(state: State, completion: CompletionFields, rule: Rule) -> Step[Finding
     prompt = [start, event_id, end, end, False, success and not pending, start_text, end_text, code_text(code), method]
     waiting = {method: [start, event_id]} if pending else {}
     if component is None:
-        state["components"][name] = {"prompts": [prompt], "ends": [end], "pending": waiting}
+        has_cache = dataset(name) not in WITHOUT_CACHE
+        state["components"][name] = {"prompts": [prompt], "ends": [end], "pending": waiting, "has_cache": has_cache}
         return _NOTHING
     component["pending"] |= waiting  # of a method only the latest waits for an answer
     at = insert(component, prompt)
@@ -175,12 +179,14 @@ def _pattern(first: Prompt, second: Prompt, rule: Rule) -> Pattern | None:
 def _finding(first: Prompt, second: Prompt, pattern: Pattern, component: Component, state: State, rule: Rule) -> Finding:
     second[IS_SECOND] = True
     prompts, duplicates, start = component["prompts"], state["duplicates"], second[START]
+    spared = component["has_cache"] and first[SUCCESS]
     return {
         "first": first[:],
         "second": second[:],
         "pattern": pattern,
         "count": bisect_left(prompts, [start + 1]) - bisect_left(prompts, [start - rule.exchange_timeout]),
         "already_in_progress": bisect_right(duplicates, second[END]) - bisect_left(duplicates, first[START]),
+        "cache_seconds": _cache_seconds(start - first[END]) if spared else None,
     }
 
 
@@ -221,22 +227,25 @@ def alert(finding: Finding, user: str, rule: Rule) -> Alert:
 
 def describe(finding: Finding, user: str) -> str:
     """The finding as a sentence for a person."""
-    gap = finding["second"][START] - finding["first"][END]
+    gap, cache = finding["second"][START] - finding["first"][END], finding["cache_seconds"]
     if finding["pattern"] == "concurrent":
         return (
             f"{user} was asked twice: a second prompt began {-gap / SECOND:.1f} s before the first one was over. "
-            "The client did not wait for the answer; a longer RADIUS timeout helps."
+            "The client did not wait for the answer; a longer RADIUS timeout helps"
+            + ("." if cache is None else f", and so does caching for {cache} s.")
         )
     if finding["pattern"] == "retry":
         return f"{user} was asked again {gap / SECOND:.1f} s after a prompt that ended without success."
-    return (
-        f"{user} was asked twice: a second prompt began {gap / SECOND:.1f} s after the first one had succeeded. "
-        f"Caching for {_cache_seconds(gap)} s would have spared it."
+    return f"{user} was asked twice: a second prompt began {gap / SECOND:.1f} s after the first one had succeeded. " + (
+        "The client repeated its request or connected a second time."
+        if cache is None
+        else f"Caching for {cache} s would have spared it."
     )
 
 
 def _cache_seconds(gap: int) -> int:
-    """The smallest whole number of cache seconds, at least 1, that would have spared a prompt after such a gap."""
+    """The smallest whole number of cache seconds, at least 1, that would have spared a prompt after such a gap. One is enough
+    where the gap is negative: a cache, says Microsoft, is made for requests that come while the first is in progress."""
     return max(1, -(-gap // SECOND))
 
 
@@ -250,8 +259,8 @@ def _fields(finding: Finding, rule: Rule) -> Document:
         "count": finding["count"],
         "already_in_progress": finding["already_in_progress"],
     }
-    if finding["pattern"] == "sequential":
-        fields["cache_seconds"] = _cache_seconds(gap)
+    if finding["cache_seconds"] is not None:
+        fields["cache_seconds"] = finding["cache_seconds"]
     fields["first"], fields["second"] = _side(first), _side(second)
     return fields
 
@@ -276,5 +285,6 @@ DOUBLE_PROMPT = Detector(
     step=step,
     forget=forget,
     alert=alert,
+    sides=("first", "second"),
     lull=Lull(_matters, _after),
 )

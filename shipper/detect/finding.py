@@ -44,6 +44,16 @@ def found(detector: AnyDetector, alert: Alert, user: User, completion: Completio
     return completion[0], text, (alert.end, alert.id, origin, user.key)
 
 
+def on_host(finding: Found, document: Document, host: str | None) -> Found:
+    """A finding whose event is now this document, on this host; None: on that of the run."""
+    position, _, (time, event_id, origin, key) = finding
+    if host is not None:
+        document["host"] = {"name": host}
+        origin = Origin(None, origin.dataset, origin.kind, host=host)
+    text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
+    return position, text, (time, event_id, origin, key)
+
+
 @lru_cache(256)
 def _origin(component: str) -> Origin:
     return Origin(None, dataset(component), "alert")

@@ -23,11 +23,12 @@ NO_METHOD = "none"
 
 class Component(TypedDict):
     """One user on one component: prompts in order, their ends in order, and by method the [start, id] of
-    the two-step prompt that waits for its answer."""
+    the two-step prompt that waits for its answer. `has_cache`: MFA Server wrote it, which can spare prompts."""
 
     prompts: list[Prompt]
     ends: list[int]
     pending: dict[str, list[Any]]
+    has_cache: bool
 
 
 class State(TypedDict):

@@ -19,6 +19,8 @@ from shipper.model import Code, CompletionFields, Document
 
 Nanoseconds = Annotated[int, "nanoseconds"]
 """The type of a parameter that is a duration: `60s` in the configuration."""
+AtLeastOne = Annotated[int, "1 or more"]
+"""The type of a parameter that is a number of things; the configuration accepts no other."""
 
 
 class Rule(Protocol):
@@ -35,7 +37,7 @@ class Rule(Protocol):
     @property
     def warm_up(self) -> int:
         """Nanoseconds. The state follows from the lines behind any line before which all times are older than this, by
-        the newest event time."""
+        the newest event time, and from what `Detector.lasting` keeps."""
 
 
 class Total(NamedTuple):
@@ -56,7 +58,7 @@ class Alert(NamedTuple):
     """What the event of a finding says beyond what all such events share.
 
     Attributes:
-        id: `event.id`.
+        id: `event.id`: the id of the authentication that the event is about, `-`, and letters of the detector's own.
         start, end: when what was found began and ended, as the log writes it; `end` is `@timestamp` too.
         duration: nanoseconds between them.
         severity: `event.severity`.
@@ -98,10 +100,42 @@ class Lull(Generic[R, S]):
         of_code: for how many nanoseconds after its end an authentication with this code matters to those that start.
             None: `step` ignores it if it starts so late.
         after: the time after which an authentication that starts matters to nothing in a state.
+        holds: True if a rule keeps the promise.
     """
 
     of_code: Callable[[Code, R], int | None]
     after: Callable[[S, R], int]
+    holds: Callable[[R], bool] = lambda rule: True
+
+
+@dataclass(frozen=True, slots=True)
+class Begins(Generic[S]):
+    """What a detector promises, so that its host can pass over most authentications.
+
+    One whose status is of another class leads to nothing, and changes no state but one that is under way.
+
+    Attributes:
+        classes: of status.
+        under_way: True if any authentication may matter to a state.
+    """
+
+    classes: frozenset[str]
+    under_way: Callable[[S], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting(Generic[S]):
+    """What of a state does not follow from the recent past, however far back that goes: a warm start is given it.
+
+    It is a JSON value, and should be small: the host asks for it often.
+
+    Attributes:
+        of: returns it; empty if all of the state follows from the recent past.
+        give: puts it into a state that was made from the recent past, in place of what that came to by itself.
+    """
+
+    of: Callable[[S], dict[str, Any]]
+    give: Callable[[S, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +152,11 @@ class Detector(Generic[R, S, F]):
         step: takes the next authentication into a state. It uses the fields from `id` to `success`; the others are
             the host's, and are not set where a step was put off.
         forget: drops from a state what ended before a time; returns False if nothing is left.
+        sides: the fields of a finding that tell an authentication, by its `id`, in the order of their starts.
         alert: tells a finding. The string is the user, as people write one.
+        begins: None if authentications of any class matter.
         lull: None if every step must be taken at once.
+        lasting: None if the whole state follows from the recent past.
     """
 
     name: str
@@ -130,8 +167,11 @@ class Detector(Generic[R, S, F]):
     step: Callable[[S, CompletionFields, R], Step[F]]
     forget: Callable[[S, int], bool]
     alert: Callable[[F, str, R], Alert]
+    sides: tuple[str, ...] = ()
     totals: tuple[Total, ...] = ()
+    begins: Begins[S] | None = None
     lull: Lull[R, S] | None = None
+    lasting: Lasting[S] | None = None
 
 
 AnyDetector = Detector[Any, Any, Any]

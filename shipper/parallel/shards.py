@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from shipper.read.files import Read, size_of
+from shipper.read.files import Read
 from shipper.read.lines import last_newline
 from shipper.read.logs import Input, Log
 from shipper.times import StampReader
@@ -54,13 +54,14 @@ def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
         known = True
         of_source: list[tuple[Range, int, tuple[Range, ...], bool]] = []
         for one in source.inputs:
-            size = size_of(one.path)
-            ranges = [(Range(one, 0, None), 0)] if size is None or one.file.encoding != "utf-8" else _cut(one, size, workers)
+            size = one.size
+            by_line = size is not None and one.file.encoding == "utf-8" and one.file.export is None
+            ranges = _cut(one, size or 0, workers) if by_line else [(Range(one, 0, None), 0)]
             for part, length in ranges:
                 before = [Range(one, 0, part.start)] if part.start else []
                 of_source.append((part, length, (*before, *past), known or part.start > 0))
             # The next file begins where this one ends; only a plain one can be read from its middle.
-            known = size is not None and one.file.encoding == "utf-8"
+            known = by_line
             past = [Range(one, 0, size), *past] if known else []
         for number, (part, length, before_it, is_known) in enumerate(of_source):
             last = number == len(of_source) - 1

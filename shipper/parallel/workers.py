@@ -22,6 +22,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from shipper.across import Part, Spool, no_room
 from shipper.emit.output import ClosedPipe, Output
 from shipper.errors import MfaShipperError, RunError
 from shipper.model import Chunk, Counts
@@ -45,11 +46,15 @@ class _WrongGuessError(Exception):
 class _Worker:
     """One process. `before` and `behind` are the pipes to its neighbours in the ring."""
 
-    def __init__(self, settings: Settings, pieces: Sequence[Shard], stdin: Read | None, out: Output) -> None:
+    def __init__(
+        self, settings: Settings, pieces: Sequence[Shard], stdin: Read | None, out: Output, completed: Spool | None
+    ) -> None:
+        """`completed` takes the completed authentications, if anybody wants them."""
         self._settings = settings
         self._pieces = pieces
         self._stdin = stdin
         self._out = out
+        self._completed = completed
         self._kept = 0
         self._has_turn = False
         self._guessed = END_OF_LOG
@@ -77,19 +82,24 @@ class _Worker:
     def _piece(self, index: int) -> None:
         piece = self._pieces[index]
         self._has_turn, self._kept = index == 0, 0
+        begin = self._completed.end if self._completed else 0
         pipeline = self._guess(piece) if piece.known or piece.first else None
+        if pipeline is None:  # the past of the piece cannot be read
+            self._before.recv_bytes()
+            self._hear_state()
+            pipeline = self._restore(piece)
         try:
-            if pipeline is None:  # the past of the piece cannot be read
-                self._before.recv_bytes()
-                self._hear_state()
-                pipeline = self._restore(piece)
-            self._do(piece, pipeline)
+            failure = self._do(piece, pipeline)
         except _WrongGuessError:
             self._kept = 0
+            if self._completed:
+                self._completed.end = begin
             pipeline = self._restore(piece)
-            self._do(piece, pipeline)
-        state = END_OF_LOG if piece.last else pipeline.snapshot()  # which counts what it gives up
-        self._parent.send((piece.size, pipeline.counts))
+            failure = self._do(piece, pipeline)
+        state = END_OF_LOG if piece.last or failure else pipeline.snapshot()  # which counts what it gives up
+        self._parent.send((piece.size, pipeline.counts, index, begin, self._completed.end if self._completed else begin))
+        if failure is not None:
+            raise failure
         if index + 1 < len(self._pieces):
             self._pass_on(state)
 
@@ -108,9 +118,14 @@ class _Worker:
         """From here on lines and counts are those of the piece."""
         pipeline.open(piece.range.input.file, pipeline.last_time if piece.range.start else None)
         pipeline.counts.clear()
+        pipeline.on_completed = self._completed.add if self._completed else None
 
-    def _do(self, piece: Shard, pipeline: Pipeline) -> None:
-        """All of a piece into the output. The turn may come at any time, and is waited for at the end."""
+    def _do(self, piece: Shard, pipeline: Pipeline) -> RunError | None:
+        """All of a piece into the output. The turn may come at any time, and is waited for at the end.
+
+        Returns:
+            None, or why not all of it could be read.
+        """
         failure: RunError | None = None
         try:
             for number, chunk in enumerate(self._read(piece.range)):
@@ -121,10 +136,9 @@ class _Worker:
             failure = error
         if not self._has_turn:
             self._take_turn()
-        if failure is not None:
-            raise failure
-        if piece.last:
+        if piece.last and failure is None:
             self._write(pipeline.close().data)
+        return failure
 
     def _read(self, part: Range) -> Iterator[Chunk]:
         one, settings = part.input, self._settings
@@ -148,7 +162,7 @@ class _Worker:
                 self._kept += done
                 view = view[done:]
         except OSError as error:
-            raise RunError(f"no room for a worker's output in {tempfile.gettempdir()}: {error.strerror}; set TMPDIR") from None
+            raise no_room(error) from None
 
     def _take_turn(self) -> None:
         """Hear how the piece before ended; give out what was kept, or raise that the guess was wrong."""
@@ -188,9 +202,26 @@ def _digest(state: bytes) -> bytes:
 
 
 def run_workers(
-    settings: Settings, pieces: Sequence[Shard], workers: int, stdin: Read | None, out: Output, advance: Advance
+    settings: Settings,
+    pieces: Sequence[Shard],
+    workers: int,
+    stdin: Read | None,
+    out: Output,
+    advance: Advance,
+    completed: Sequence[Spool] = (),
+    keep: Callable[[int, Part], None] = lambda piece, part: None,
 ) -> None:
     """Do all pieces into `out`, in order.
+
+    Args:
+        settings: of the pipelines.
+        pieces: of all logs.
+        workers: how many processes, at most.
+        stdin: reads standard input.
+        out: the output.
+        advance: called when a piece is done, with its size and counts.
+        completed: one for each worker, if anybody wants the completed authentications.
+        keep: called with the number of a piece and where its authentications are.
 
     Raises:
         RunError: a file could not be read to its end (what was readable has been given out), or a
@@ -206,7 +237,7 @@ def run_workers(
     def work(number: int) -> None:
         mine = ring[number][1], ring[(number + 1) % workers][0], parents[number][1]
         _close(end for end in ends if end not in mine)  # so that the end of a process is seen at the other end
-        _Worker(settings, pieces, stdin, out).run(number, workers, *mine)
+        _Worker(settings, pieces, stdin, out, completed[number] if completed else None).run(number, workers, *mine)
 
     processes: list[BaseProcess] = []
     try:
@@ -223,7 +254,13 @@ def run_workers(
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _close(end for pair in ring for end in pair)
         _close(mine for _, mine in parents)
-        _attend(processes, [connection for connection, _ in parents], advance)
+
+        def hear(size: int, counts: Counts, piece: int, begin: int, end: int) -> None:
+            advance(size, counts)
+            if completed:
+                keep(piece, Part(completed[piece % workers], begin, end))
+
+        _attend(processes, [connection for connection, _ in parents], hear)
     finally:
         for process in processes:
             process.kill()
@@ -236,8 +273,8 @@ def _close(connections: Iterable[Connection]) -> None:
         connection.close()
 
 
-def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection], advance: Advance) -> None:
-    """Listen until every worker has said that it is done."""
+def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection], hear: Callable[..., None]) -> None:
+    """Listen until every worker has said that it is done. Of one that failed, the pieces before its last one are heard."""
     working = dict(zip(connections, processes, strict=True))
     while working:
         ready = wait([*working, *(process.sentinel for process in working.values())])
@@ -252,8 +289,19 @@ def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection],
             except EOFError:
                 raise RunError(LOST) from None
             if isinstance(said, Exception):
+                _hear_the_others(working, hear)
                 raise said
             if said is None:
                 del working[connection]
             else:
-                advance(*said)
+                hear(*said)
+
+
+def _hear_the_others(connections: Iterable[Connection], hear: Callable[..., None]) -> None:
+    """What other workers have said by now: more than the pieces before the one that failed it cannot be."""
+    for connection in connections:
+        with suppress(EOFError):
+            while connection.poll():
+                said = connection.recv()
+                if isinstance(said, tuple):
+                    hear(*said)

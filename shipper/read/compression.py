@@ -1,4 +1,5 @@
-"""gzip, bzip2, xz and zstd, known by their first bytes, unpacked as streams that give out all that is readable. Pure.
+"""gzip, bzip2, xz and zstd, known by their first bytes, and what zip uses of them, unpacked as streams that give out all
+that is readable. Pure.
 
 Ours, because the readers of the libraries keep to themselves what they have read of a damaged member, take a file that
 was cut off for one that ended, or hold in memory whatever a few bytes expand to.
@@ -88,8 +89,9 @@ class Source:
         return data
 
 
-def _gzip(source: Source) -> Iterator[bytes]:
-    member, data = zlib.decompressobj(31), b""
+def _gzip(source: Source, form: int = 31) -> Iterator[bytes]:
+    """`form`: what stands around the compressed data, as zlib's `wbits` say it."""
+    member, data = zlib.decompressobj(form), b""
     while not member.eof:
         data = data or source.some()
         before = member.copy()
@@ -103,6 +105,10 @@ def _gzip(source: Source) -> Iterator[bytes]:
         data = member.unconsumed_tail
         yield block
     source.back(member.unused_data)
+
+
+def _deflate(source: Source) -> Iterator[bytes]:
+    return _gzip(source, -15)
 
 
 def _salvage(member: "zlib._Decompress", damaged: bytes) -> bytes:
@@ -212,6 +218,14 @@ LONGEST_BEGINNING = 10  # bytes that tell the form
 def form_of(head: bytes) -> Form | None:
     """The form of a file that begins so; None if it is not compressed."""
     return next((form for form in FORMS if form.begins.match(head)), None)
+
+
+_ZIP = {number: Form("zip", re.compile(b""), read) for number, read in ((8, _deflate), (12, _bzip2), (93, _zstd), (95, _xz))}
+
+
+def zip_form(method: int) -> Form | None:
+    """What a number of the zip specification (4.4.5, compression method) stands for; None if it is not known here."""
+    return _ZIP.get(method)
 
 
 class Unpacked:

@@ -4,17 +4,20 @@ Memory is bounded by the read size and the line limit, whatever the file holds.
 """
 
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from shipper.errors import RunError, UsageError
-from shipper.model import Chunk
-from shipper.read.compression import LONGEST_BEGINNING, Unpacked, form_of
+from shipper.errors import RunError
+from shipper.model import Chunk, Export
 from shipper.read.compression import Read as Read
+from shipper.read.compression import Unpacked, form_of
+from shipper.read.event_log import EventLog
 from shipper.read.lines import LineBuffer, LineRules
-from shipper.read.signatures import LOOK, no_log
+from shipper.read.records import RecordBuffer
+from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
 LINE_LIMIT = 1024 * 1024  # bytes
@@ -22,13 +25,22 @@ STDIN = "-"
 
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 LONGEST_MARK = 3  # bytes of a byte order mark
+UNMARKED_HEAD = 16  # bytes that may tell UTF-16 without a mark
+_UNMARKED = {"utf-16-le": re.compile(rb"(?:[\t\r -~]\0){2,8}"), "utf-16-be": re.compile(rb"(?:\0[\t\r -~]){2,8}\0?")}
 
 
 def encoding_of(head: bytes) -> tuple[str, int]:
-    """Encoding and length of the byte order mark at the beginning of a file; UTF-8 without one."""
+    """The encoding of a file that begins so, and the length of its byte order mark.
+
+    Without a mark it is UTF-8, or UTF-16 where the first characters of the first line, two at least, are all of ASCII.
+    """
     for mark, encoding in BOMS.items():
         if head.startswith(mark):
             return encoding, len(mark)
+    first = head[:UNMARKED_HEAD].partition(b"\n")[0]
+    for encoding, begins in _UNMARKED.items():
+        if begins.fullmatch(first):
+            return encoding, 0
     return "utf-8", 0
 
 
@@ -36,6 +48,14 @@ def read_fully(read: Read, size: int) -> bytes:
     """`size` bytes, in as many reads as that takes; fewer only at the end."""
     data = b""
     while len(data) < size and (block := read(size - len(data))):
+        data += block
+    return data
+
+
+def read_head(read: Read, size: int) -> bytes:
+    """`size` bytes, fewer only at the end or where a line ends before: behind that there may be nothing for hours."""
+    data = b""
+    while len(data) < size and b"\n" not in data and (block := read(size - len(data))):
         data += block
     return data
 
@@ -48,28 +68,29 @@ def skip_mark(read: Read) -> tuple[Read, int]:
 
 
 @contextmanager
-def open_bytes(path: str) -> Iterator[Read]:
-    """Open a file (`-`: standard input) to read its decompressed bytes.
+def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
+    """Open a file (`-`: standard input) to read the bytes of its text.
 
-    Compressed data is recognized by its first bytes, not by the name.
+    Compressed data and Windows event logs are recognized by their first bytes, not by the name; the text of an event
+    log is the XML of its events. `event_logs` False refuses them, as whatever else is no log.
 
     Raises:
         RunError: it cannot be opened. From the function returned: the file is damaged or the device
             fails; what was readable has been returned by then.
-        UsageError: from the function returned: the file is known to be no log.
+        NotALog: from the function returned.
     """
     if path == STDIN:
         name = "standard input"
         if sys.stdin is None:
             raise RunError(f"cannot read {name}: it is closed")
-        yield _unpacked(_guarded(_blocking(sys.stdin.fileno()), name), name)
+        yield text_of(_blocking(sys.stdin.fileno()), name, event_logs=event_logs)
         return
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115  closed below, after the caller's block
     except OSError as error:
         raise RunError(f"cannot open {path}: {error.strerror}") from None
     with file:
-        yield _unpacked(_guarded(file.read, path), path)
+        yield text_of(file.read, path, event_logs=event_logs)
 
 
 def _blocking(descriptor: int) -> Read:
@@ -85,30 +106,36 @@ def _blocking(descriptor: int) -> Read:
     return read
 
 
-def _guarded(read: Read, name: str) -> Read:
-    def guarded(size: int) -> bytes:
-        try:
-            return read(size)
-        except OSError as error:
-            raise RunError(f"cannot read {name}: {error.strerror or error}") from None
-
-    return guarded
-
-
-def _unpacked(read: Read, name: str) -> Read:
-    """The same bytes, unpacked if they are compressed. Making the function reads nothing."""
+def text_of(read: Read, name: str, *, event_logs: bool = True) -> Read:
+    """The bytes of a file's text, for the bytes of the file: see `open_bytes`. Making the function reads nothing."""
     chosen: Read | None = None
 
     def reading(size: int) -> bytes:
         nonlocal chosen
         if chosen is None:
-            chosen = _recognized(read, name)
+            chosen = _recognized(guarded(read, name), name, event_logs=event_logs)
         return chosen(size)
 
     return reading
 
 
-def _recognized(read: Read, name: str) -> Read:
+def guarded(read: Read, name: str) -> Read:
+    """The same bytes; what goes wrong is told in a sentence about `name`.
+
+    Raises:
+        RunError: from the function returned: the device fails.
+    """
+
+    def reading(size: int) -> bytes:
+        try:
+            return read(size)
+        except OSError as error:
+            raise RunError(f"cannot read {name}: {error.strerror or error}") from None
+
+    return reading
+
+
+def _recognized(read: Read, name: str, *, event_logs: bool) -> Read:
     head = _look_ahead(read)
     form = form_of(head)
     read = after(head, read)
@@ -117,12 +144,16 @@ def _recognized(read: Read, name: str) -> Read:
         head = _look_ahead(read)
         read = after(head, read)
     kind = no_log(head, unpacked=form is not None)
-    return read if kind is None else _refuse(kind.sentence(name))
+    if kind is EVTX and event_logs:
+        return EventLog(read, name)
+    if kind in (ZIP, TAR) and name == "standard input":
+        kind = kind._replace(remedy="give its path instead, because it is read from its middle")
+    return read if kind is None else _refuse(kind, name)
 
 
-def _refuse(sentence: str) -> Read:
+def _refuse(kind: NoLog, name: str) -> Read:
     def refuse(size: int) -> bytes:
-        raise UsageError(sentence)
+        raise NotALog(kind, name)
 
     return refuse
 
@@ -167,25 +198,31 @@ def sequential(at: Callable[[int, int], bytes]) -> Read:
 
 
 def read_chunks(
-    read: Read, offset: int = 0, encoding: str = "utf-8", size: int = READ_SIZE, limit: int = LINE_LIMIT
+    read: Read,
+    offset: int = 0,
+    encoding: str = "utf-8",
+    size: int = READ_SIZE,
+    limit: int = LINE_LIMIT,
+    export: Export | None = None,
 ) -> Iterator[Chunk]:
-    """Chunks of whole lines; a line longer than `limit` bytes comes alone, cut there.
+    """Chunks of whole lines, or of whole records; one longer than `limit` bytes comes alone, cut there.
 
-    The last line may lack its end. If reading fails, what was read before comes first.
+    The last one may lack its end. If reading fails, what was read before comes first.
 
     Args:
         read: gives up to n bytes, none at the end.
         offset: where in the file the first byte stands.
         encoding: decides what a line end is.
         size: bytes a read.
-        limit: bytes of a line, without its end.
+        limit: bytes of a line, without its end, or of a record.
+        export: how records are written; None for lines.
 
     Raises:
         RunError: from `read`.
     """
     rules = LineRules(encoding, limit)
     size = max(rules.unit, rules.whole_characters(min(size, rules.limit)))
-    lines = LineBuffer(rules, offset)
+    buffer = LineBuffer(rules, offset) if export is None else RecordBuffer(export, encoding, limit, offset)
     failure: RunError | None = None
     while True:
         try:
@@ -194,8 +231,8 @@ def read_chunks(
             block, failure = b"", error
         if not block:
             break
-        yield from lines.add(block)
-    last = lines.finish()
+        yield from buffer.add(block)
+    last = buffer.finish()
     if last is not None:
         yield last
     if failure is not None:
@@ -203,8 +240,9 @@ def read_chunks(
 
 
 def size_of(path: str) -> int | None:
-    """Bytes of a plain file; None for standard input, pipes and compressed files."""
+    """Bytes of a plain file; None for standard input, pipes, and files whose bytes are not those of their text."""
     if path == STDIN or not os.path.isfile(path):
         return None
     with open(path, "rb") as file:
-        return None if form_of(file.read(LONGEST_BEGINNING)) else os.path.getsize(path)
+        head = file.read(LOOK)
+        return None if form_of(head) or no_log(head) else os.path.getsize(path)

@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shipper.model import Chunk, LogFile
+from shipper.model import Chunk, Export, LogFile
 from shipper.read.content import open_content
 from shipper.read.files import sequential
-from shipper.read.identity import FINGERPRINT_SPAN, describe, fingerprint, time_of_change
+from shipper.read.identity import FINGERPRINT_SPAN, TAIL_SPAN, describe, fingerprint, last_between, time_of_change
 from shipper.read.inputs import TailOptions, file_id
-from shipper.read.lines import LineRules, last_newline, next_newline
+from shipper.read.lines import LineRules, behind_lead, last_newline, next_newline
 from shipper.read.position import CHECK, Position, check_of
+from shipper.read.records import RecordBuffer, first_taken
 from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
 
@@ -32,6 +33,8 @@ class Followed:
     Attributes:
         path: where it is now, or was last.
         source: the log that it belongs to.
+        placed: its times were compared with those of its log before any of it was read.
+        compared: how many bytes were read by then of the files before it in its log, when that was done last.
         id: device and inode.
         content: its decompressed bytes.
         size, modified: as `stat` said last, in bytes and nanoseconds.
@@ -77,14 +80,18 @@ class Followed:
         self.key = ""
         self.file: LogFile | None = None
         self.no_log: str | None = None
-        self.resumed = False
+        self.resumed = self.placed = False
+        self.compared = -1
         self.offset = 0
         self.order: tuple[int, int, str] = (0, 0, "")
         self._before = b""  # what was read last before `offset`, `CHECK` bytes or fewer
         self._first_dated_end: int | None = None
+        self._newest: tuple[int, str | None] = 0, None  # for `newest`: an offset, and the last time stamp before it
         self._scanned = 0  # there is no line end between `offset` and here
         self._looked_at: tuple[int, bool] | None = None  # the size at which it could not be identified, and `final`
         self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line, and `final`
+        self._chunk_at = 0  # where the last chunk began
+        self._idle = 0  # bytes at the end of an export that are no record, when it was dry
 
     def identify(self) -> bool:
         """Find out who it is, as soon as that can be known; True once it is.
@@ -114,6 +121,13 @@ class Followed:
         self._before = about.head[: about.start]
         return True
 
+    def found_at(self, path: str) -> None:
+        """It is at this path now."""
+        if path != self.path:
+            self.path, self.gone = path, False
+        elif self.gone:  # a share that came back
+            self.gone, self.rotated = False, self.content.packed
+
     def status(self) -> os.stat_result:
         """What the system says of the open file, wherever it is now."""
         return os.fstat(self._descriptor)
@@ -129,13 +143,17 @@ class Followed:
 
     def go_to(self, offset: int) -> None:
         """Read on from this offset."""
-        self.offset = self._scanned = offset
+        self.offset = self._scanned = self._chunk_at = offset
         self._before = self._bytes_before(offset)
         self._dry = None
 
     def go_to_end(self) -> None:
         """Read on behind the last whole line that is there now."""
         size = self._rules.whole_characters(self.content.size())
+        if self.file is not None and self.file.export is not None:
+            while self.next() is not None:
+                pass
+            return
         while size > self.offset:
             begin = max(self.offset, size - SCAN)
             end = last_newline(self.content.at(begin, size - begin), self._rules.newline)
@@ -159,6 +177,8 @@ class Followed:
         if data[: len(self._before)] != self._before or not self._begins_as_it_did():
             raise Changed  # since the last look
         data = data[len(self._before) :]
+        if self.file is not None and self.file.export is not None:
+            return self._next_records(data, self.file.export)
         taken = self._rules.whole(data)
         if taken is not None:
             return self._take(Chunk(data[: taken.size], self.offset), self.offset + taken.size)
@@ -166,11 +186,27 @@ class Followed:
         if behind is None:
             self._dry = self.size, self.final
             return None
-        data = self.content.at(self.offset, min(behind - self.offset, self._rules.longest))
+        begin = behind_lead(self.content.at, self.offset, behind, self._rules.encoding)
+        if begin == behind:  # nothing but NULs, and nothing follows
+            self.go_to(behind)
+            self._dry = self.size, self.final
+            return None
+        data = self.content.at(begin, min(behind - begin, self._rules.longest))
         taken = self._rules.whole(data, final=True)
         if taken is None:
             raise Changed
-        return self._take(Chunk(data[: taken.size], self.offset, taken.cut), behind)
+        return self._take(Chunk(data[: taken.size], begin, taken.cut), behind)
+
+    def _next_records(self, data: bytes, export: Export) -> Chunk | None:
+        """Like `next`, for an export; `data` stands at `offset`."""
+        assert self.file is not None
+        buffer = RecordBuffer(export, self.file.encoding, self._options.line_limit, self.offset)
+        taken = first_taken(buffer, data, lambda read: self.content.at(self.offset + read, SCAN), final=self.final)
+        if taken is not None:
+            return self._take(*taken)
+        self._dry = self.size, self.final
+        self._idle = 0 if buffer.inside else self._known_size - self.offset
+        return None
 
     def _end_of_line(self, seen: int) -> int | None:
         """Where the line at `offset` ends, which is not in its first `seen` bytes; None while its end is not written."""
@@ -193,6 +229,7 @@ class Followed:
         else:
             self._before = self._bytes_before(behind)
         self.offset = self._scanned = behind
+        self._chunk_at = chunk.offset
         return chunk
 
     @property
@@ -213,6 +250,25 @@ class Followed:
         return fingerprint(self.content.at(0, FINGERPRINT_SPAN), self._first_dated_end) == self.file.fingerprint
 
     @property
+    def dated(self) -> bool:
+        """True if it has a time stamp."""
+        return self._first_dated_end is not None
+
+    def newest(self) -> str | None:
+        """The last time stamp of what was read, if it is near; else the first. None if nothing with a time stamp was read.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if not self.dated or self.offset < (self._first_dated_end or 0):
+            return None
+        assert self.file is not None
+        if self._newest[0] != self.offset:
+            begin = max(0, self.offset - TAIL_SPAN) if self.file.export is None else self._chunk_at
+            self._newest = self.offset, last_between(self.content.at, begin, self.offset, self.file, self._options.stamp_of)
+        return self._newest[1] or self.file.time
+
+    @property
     def at_end(self) -> bool:
         """True if the last attempt to read found no whole line, and nothing has been written since."""
         return self._dry == (self.size, self.final)
@@ -220,12 +276,12 @@ class Followed:
     @property
     def has_rest(self) -> bool:
         """True if bytes of an incomplete line are there."""
-        return self._known_size > self.offset
+        return self._known_size > self.offset + (self._idle if self.at_end else 0)
 
     @property
     def lag(self) -> int:
         """Bytes that are there and not read; 0 for a compressed file, whose length is not known before its end."""
-        return 0 if self.content.packed else max(0, self.size - self.offset)
+        return 0 if self.content.packed else max(0, self.size - self.offset - (self._idle if self.at_end else 0))
 
     @property
     def _known_size(self) -> int:
@@ -234,18 +290,9 @@ class Followed:
     def position(self) -> Position:
         """Where reading goes on."""
         assert self.file is not None
-        return Position(
-            fingerprint=self.file.fingerprint,
-            source=self.source,
-            path=self.path,
-            device=self.id[0],
-            inode=self.id[1],
-            offset=self.offset,
-            check=check_of(self._before),
-            encoding=self.file.encoding,
-            time=self.file.time,
-            size=self._known_size,
-        )
+        file, check = self.file, check_of(self._before)
+        place = (self.source, self.path, *self.id, self.offset, check)
+        return Position(file.fingerprint, *place, file.encoding, file.time, size=self._known_size)
 
     def between(self, begin: int, end: int) -> Iterator[Chunk]:
         """The whole lines from one offset to another, once more."""
@@ -258,7 +305,7 @@ class Followed:
                 if chunk is None:
                     return
                 surplus = self.offset - end
-                yield chunk if surplus <= 0 else chunk._replace(data=chunk.data[: max(0, len(chunk.data) - surplus)])
+                yield chunk if surplus <= 0 else chunk.up_to(max(0, len(chunk.data) - surplus))
         finally:
             self.offset, self._before, self._scanned, self._dry, self.final = kept
 

@@ -1,25 +1,37 @@
 """What identifies a file: its fingerprint, its encoding, its first time stamp and its last. I/O through the functions given.
 
 `event.id` must be the same on every read, from a copy, a `.gz` or a pipe, so it is made of the
-content: SHA-256 of the bytes up to the end of the first line with a time stamp, its LF included.
+content: SHA-256 of the bytes up to the end of the first line with a time stamp, its LF included. In an
+export the record takes the place of the line, and the line end that follows it directly that of the LF, but in an array.
 """
 
 import hashlib
 import os
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import NamedTuple, Protocol
 
-from shipper.model import LogFile
-from shipper.read.files import LONGEST_MARK, STDIN, Read, after, encoding_of, read_chunks, read_fully
-from shipper.read.lines import split
+from shipper.model import Export, LogFile
+from shipper.read.exports import UNDECIDED, export_of
+from shipper.read.files import READ_SIZE, STDIN, UNMARKED_HEAD, Read, after, encoding_of, read_chunks, read_fully, read_head
+from shipper.read.lines import split, without_lead
 from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
 LONGEST_STAMP = 64  # bytes; a time stamp of MFA Server has 30 characters at most
 TAIL_SPAN = 64 * 1024  # bytes at the end of a file in which its last time stamp is looked for
 
-StampOf = Callable[[str], str | None]
-"""The time stamp of a line that does not begin as MFA Server writes it, such as syslog; None if it has none."""
+
+class StampOf(Protocol):
+    """What is known of lines that do not begin as MFA Server writes them, such as syslog, and of records."""
+
+    def __call__(self, text: str, export: Export | None = None, /) -> str | None:
+        """The time stamp of a line, or of a record of `export`; None if it has none."""
+        ...
+
+    def is_header(self, columns: Sequence[str], /) -> bool:
+        """True if a CSV of Windows events has columns of these names."""
+        ...
 
 
 class Description(NamedTuple):
@@ -28,10 +40,11 @@ class Description(NamedTuple):
     Attributes:
         head: its first bytes, as many as had to be read, `FINGERPRINT_SPAN` at most.
         encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
-        start: where the first line begins: behind the byte order mark, if there is one.
+        start: where the first line begins: behind the byte order mark, if there is one, and the header of a CSV.
         time: the first valid time stamp; None if there is none.
         end: where the line with that time stamp ends; None without one.
         ended: that line has its LF: nothing that is appended to the file can change what is said here.
+        export: how records are written; None if the file holds lines.
     """
 
     head: bytes
@@ -40,12 +53,13 @@ class Description(NamedTuple):
     time: str | None
     end: int | None
     ended: bool
+    export: Export | None = None
 
     def log_file(self, path: str | None, fallback: str) -> LogFile:
         """The file as its events see it: under `path`, with the time `fallback` if it has no time stamp."""
         # A name need not be UTF-8, but an event is.
         name = None if path is None else os.fsencode(path).decode("utf-8", "replace")
-        return LogFile(name, fingerprint(self.head, self.end), self.time or fallback, self.encoding)
+        return LogFile(name, fingerprint(self.head, self.end), self.time or fallback, self.encoding, export=self.export)
 
 
 def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None) -> Description:
@@ -55,7 +69,7 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
 
     Args:
         read: from the first byte on.
-        encoding: of the file; `auto`: as its byte order mark says, UTF-8 without one.
+        encoding: of the file; `auto`: as its byte order mark or its first characters say.
         stamp_of: for lines that do not begin as MFA Server writes them.
     """
     head = b""
@@ -66,14 +80,71 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
         head += block[: FINGERPRINT_SPAN - len(head)]
         return block
 
-    mark = read_fully(keep, LONGEST_MARK)
-    marked, start = encoding_of(mark)
+    begin = read_head(keep, UNMARKED_HEAD)
+    marked, start = encoding_of(begin)
     if encoding == "auto":
         encoding = marked
     elif encoding != marked:
         start = 0
-    time, end, ended = _first_stamp(after(mark[start:], keep), encoding, start, stamp_of)
-    return Description(head, encoding, start, time, end, ended)
+    unmarked = after(begin[start:], keep)
+    export, beginning = _recognize(unmarked, encoding, stamp_of)
+    content = after(beginning, unmarked)
+    if export is None:
+        time, end, ended = _first_stamp(content, encoding, start, stamp_of)
+        return Description(head, encoding, start, time, end, ended)
+    export = export._replace(start=start + export.start)
+    read_fully(content, export.start - start)
+    time, end = _first_record(content, encoding, export, stamp_of)
+    ended = False
+    if end is not None and beginning.decode(encoding, "replace").lstrip().startswith("["):
+        ended = True  # what ends an array, perhaps in a line of its own, gives way to its next record
+    elif end is not None:
+        behind, ended = _behind_line_end(head, end, encoding)
+        while not ended and keep(1):
+            behind, ended = _behind_line_end(head, end, encoding)
+        end = behind
+    return Description(head, encoding, export.start, time, end, ended, export)
+
+
+def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Export | None, bytes]:
+    """What kind of export the file is, None if it holds lines, and the bytes that told; `start` in bytes behind them."""
+    beginning, final = b"", False
+    errors = "surrogateescape" if encoding == "utf-8" else "replace"
+    is_header = None if stamp_of is None else stamp_of.is_header
+    while not final:
+        block = read(min(READ_SIZE, FINGERPRINT_SPAN - len(beginning)))
+        beginning += block
+        final = not block or len(beginning) == FINGERPRINT_SPAN
+        text = beginning.decode(encoding, errors)
+        export = export_of(text, is_header, final=final)
+        if export is None:
+            break
+        if export is not UNDECIDED:
+            return export._replace(start=len(text[: export.start].encode(encoding, errors))), beginning
+    return None, beginning
+
+
+def _first_record(read: Read, encoding: str, export: Export, stamp_of: StampOf | None) -> tuple[str | None, int | None]:
+    """`time` and `end` of a description, without a line end; `read` goes on from the first record on."""
+    reader = StampReader()
+    for chunk in read_chunks(read, export.start, encoding, export=export):
+        for begin, end in chunk.records or ():
+            text = chunk.data[begin:end][:FINGERPRINT_SPAN].decode(encoding, "replace")
+            stamp = None if stamp_of is None else stamp_of(text, export)
+            if stamp is not None and reader.read(stamp) is not None:
+                return stamp, chunk.offset + end
+    return None, None
+
+
+def _behind_line_end(head: bytes, end: int, encoding: str) -> tuple[int, bool]:
+    """`end` and `ended` of a description whose first dated record ends at `end`."""
+    if end >= FINGERPRINT_SPAN:
+        return end, True
+    line_ends = ["\n".encode(encoding), "\r\n".encode(encoding)]
+    for line_end in line_ends:
+        if head.startswith(line_end, end):
+            return end + len(line_end), True
+    return end, not any(line_end.startswith(head[end:]) for line_end in line_ends)
 
 
 def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None) -> tuple[str | None, int | None, bool]:
@@ -81,7 +152,8 @@ def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None
     reader = StampReader()
     unit = len("\n".encode(encoding))
     for chunk in read_chunks(read, start, encoding):
-        for line, offset, ended in split(chunk, encoding):
+        for whole, at, ended in split(chunk, encoding):
+            line, offset = without_lead(whole, at, encoding)
             stamp = _text(line[:LONGEST_STAMP], encoding, ended=ended).partition("|")[0]
             if reader.read(stamp) is None and stamp_of is not None:
                 stamp = stamp_of(_text(line[:FINGERPRINT_SPAN], encoding, ended=ended)) or ""
@@ -101,13 +173,44 @@ def last_stamp(tail: bytes, encoding: str, stamp_of: StampOf | None = None, *, w
     """
     reader = StampReader()
     lines = tail.decode(encoding, "replace").split("\n")
-    for line in reversed(lines if whole else lines[1:]):
+    for written in reversed(lines if whole else lines[1:]):
+        line = written.lstrip("\0\ufeff")
         stamp = line[:LONGEST_STAMP].removesuffix("\r").partition("|")[0]
         if reader.read(stamp) is None and stamp_of is not None:
             stamp = stamp_of(line.removesuffix("\r")) or ""
         if reader.read(stamp) is not None:
             return stamp
     return None
+
+
+def last_between(at: Callable[[int, int], bytes], begin: int, end: int, file: LogFile, stamp_of: StampOf | None) -> str | None:
+    """The last time stamp between two offsets of a file; None if there is none.
+
+    Args:
+        at: gives bytes of the file, from an offset on.
+        begin: a record begins there, in an export; elsewhere it may be any whole character.
+        end: a line or record ends there.
+        file: what it is.
+        stamp_of: for lines that do not begin as MFA Server writes them.
+    """
+    data = at(begin, end - begin)
+    if file.export is None:
+        return last_stamp(data, file.encoding, stamp_of, whole=begin == 0)
+    return last_of_records(BytesIO(data).read, file.encoding, file.export._replace(start=0), stamp_of)
+
+
+def last_of_records(read: Read, encoding: str, export: Export, stamp_of: StampOf | None) -> str | None:
+    """The time stamp of the last record that has one, in a file that `read` reads from its first byte; None if none has."""
+    reader = StampReader()
+    last: str | None = None
+    read_fully(read, export.start)
+    for chunk in read_chunks(read, export.start, encoding, export=export):
+        for begin, end in reversed(chunk.records or ()):
+            stamp = None if stamp_of is None else stamp_of(chunk.data[begin:end].decode(encoding, "replace"), export)
+            if stamp is not None and reader.read(stamp) is not None:
+                last = stamp
+                break
+    return last
 
 
 def _text(line: bytes, encoding: str, *, ended: bool) -> str:

@@ -5,16 +5,19 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shipper.errors import RunError, UsageError
+from shipper.errors import MfaShipperError, UsageError
+from shipper.read.archive_members import Member
+from shipper.read.archives import open_archive
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
 from shipper.read.identity import StampOf, describe, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
 from shipper.read.opener import Open, default_opener
 from shipper.read.rotation import is_log
+from shipper.read.signatures import NotALog
 from shipper.times import EPOCH, from_seconds
 
 SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
@@ -91,15 +94,21 @@ def open_inputs(
     deterministic: bool = False,
     stamp_of: StampOf | None = None,
     exchange_timeout: int = EXCHANGE_TIMEOUT,
+    left_out: list[str] | None = None,
 ) -> Iterator[tuple[list[Log], Read | None]]:
     """The logs that the arguments name, in the order of their first time stamps.
 
     A file whose times, further apart than `exchange_timeout` nanoseconds, contradict its name is a log of its own.
     Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
     beyond 1 MiB), and the second value reads it from its beginning. It is a log of its own.
+    Each file in an archive is a file; one that cannot hold a log is left out, and `left_out` gets a sentence about it.
+
+    Raises:
+        UsageError: a file cannot be read or is no log, or nothing is left of an archive.
+        RunError: behind the block: an archive is damaged.
     """
     paths = expand(arguments)
-    with tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY) as spool:
+    with ExitStack() as archives, tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY) as spool:
 
         def spooled(read: Read) -> Read:
             def reading(size: int) -> bytes:
@@ -111,7 +120,15 @@ def open_inputs(
 
         inputs: list[Input] = []
         stdin: Read | None = None
-        for order, path in enumerate(paths):
+        for path in paths:
+            members = None if path == STDIN else archives.enter_context(open_archive(path))
+            if members is not None:
+                fallback = fallback_time(path, deterministic=deterministic)
+                found, no_logs = _of_archive(path, members, len(inputs), fallback, stamp_of)
+                inputs += found
+                if left_out is not None:
+                    left_out += no_logs
+                continue
             with open_bytes(path) as read:
                 begin = readable(read)
                 if path == STDIN:
@@ -119,9 +136,31 @@ def open_inputs(
                     stdin = _chain(spool.read, read)
                 about = describe(begin, stamp_of=stamp_of)
                 file = about.log_file(None if path == STDIN else path, fallback_time(path, deterministic=deterministic))
-                inputs.append(Input(path, file, order, about.time is not None))
+                inputs.append(Input(path, file, len(inputs), about.time is not None))
         spool.seek(0)
         yield logs_of(inputs, exchange_timeout, stamp_of), stdin
+
+
+def _of_archive(
+    path: str, members: Iterable[Member], order: int, fallback: str, stamp_of: StampOf | None
+) -> tuple[list[Input], list[str]]:
+    """The files of an archive, and a sentence for each that cannot hold a log."""
+    inputs: list[Input] = []
+    no_logs: list[str] = []
+    for member in members:
+        try:
+            with member.open() as read:
+                about = describe(readable(read), stamp_of=stamp_of)
+        except NotALog as error:
+            if error.may_hold_logs:
+                raise
+            no_logs.append(str(error))
+            continue
+        file = about.log_file(member.path, fallback)
+        inputs.append(Input(member.path, file, order + len(inputs), about.time is not None, member))
+    if not inputs:
+        raise UsageError(f"{path} holds no log: {no_logs[0]}")
+    return inputs, no_logs
 
 
 def _chain(first: Read, second: Read) -> Read:
@@ -223,9 +262,9 @@ def find_logs(
     members: list[Input] = []
     for order, (path, given, (_, modified)) in enumerate(found.files.values()):
         try:
-            with open_bytes(path) as read:
+            with open_bytes(path, event_logs=False) as read:
                 about = describe(readable(read), given.encoding, stamp_of)
-        except RunError as error:
+        except MfaShipperError as error:
             problems.append(str(error))
             continue
         file = about.log_file(path, from_seconds(modified // 1000 / 1e6))

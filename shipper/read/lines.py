@@ -3,6 +3,10 @@
 A line ends with LF. One CR before the LF belongs to the line end, any other CR to the line. A line
 of more than `limit` bytes, its end not counted, is cut there and the rest of it is skipped.
 
+NULs at the beginning of a line are no part of it, nor are byte order marks: the first are the hole that
+copytruncate leaves under a writer that keeps its offset, the others come with files that were joined.
+The line begins behind them. A file that ends with such NULs ends before them.
+
 Everything that reads a log uses these operations:
 
     LineRules.whole    what can be taken from bytes that begin with a line
@@ -21,13 +25,15 @@ Goals:
 """
 
 import codecs
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from shipper.model import Chunk
 
 DECODE_ERROR = "mfa_decode_error"
 TOO_LONG = "mfa_line_too_long"
+BLANKS = " \t\r"  # at the end of a line they take no part in its message: mail, terminals and copying leave them
 
 
 def last_newline(data: bytes | bytearray, newline: bytes, start: int = 0) -> int:
@@ -44,6 +50,42 @@ def next_newline(data: bytes | bytearray, newline: bytes, start: int = 0) -> int
     while at >= 0 and len(newline) == 2 and at % 2:
         at = data.find(newline, at + 1)
     return at
+
+
+LEAD_SCAN = 256 * 1024  # bytes a read while the end of a hole is searched
+LEADS = b"\0\xef\xff\xfe"  # bytes with which NULs and byte order marks begin
+_NULS = {"utf-8": b"\0", "utf-16-le": b"\0\0", "utf-16-be": b"\0\0"}
+_MARKS = {
+    "utf-8": re.compile(rb"(?:\xef\xbb\xbf|\0)*+"),
+    "utf-16-le": re.compile(rb"(?:\xff\xfe|\0\0)*+"),
+    "utf-16-be": re.compile(rb"(?:\xfe\xff|\0\0)*+"),
+}
+
+
+def lead(data: bytes | bytearray, encoding: str) -> int:
+    """How many bytes at the beginning of a line are no part of it: NULs and byte order marks."""
+    at = 0
+    if data.startswith(_NULS[encoding]):  # there may be megabytes of them, which a regular expression takes its time for
+        at = len(data) - len(data.lstrip(b"\0"))
+        at -= at % len(_NULS[encoding])
+    marks = _MARKS[encoding].match(data, at)
+    assert marks is not None
+    return marks.end()
+
+
+def without_lead(line: bytes, offset: int, encoding: str) -> tuple[bytes, int]:
+    """A line without what stands before it, and its offset then."""
+    if not line or line[0] not in LEADS:
+        return line, offset
+    size = lead(line, encoding)
+    return line[size:], offset + size
+
+
+def behind_lead(at: Callable[[int, int], bytes], begin: int, end: int, encoding: str) -> int:
+    """Where a line of a file, which goes from `begin` to `end`, begins behind what is no part of it: there may be any number."""
+    while size := lead(at(begin, min(LEAD_SCAN, end - begin)), encoding):
+        begin += size
+    return begin
 
 
 class Taken(NamedTuple):
@@ -64,6 +106,7 @@ class LineRules:
     """How the lines of one file end, and how long they may be.
 
     Attributes:
+        encoding: of the file.
         newline: the bytes of LF in the encoding of the file.
         unit: bytes of a character: 1, or 2 in UTF-16, where a line end must stand on an even offset.
         limit: bytes of a line without its end, a multiple of `unit`.
@@ -71,6 +114,7 @@ class LineRules:
     """
 
     def __init__(self, encoding: str, limit: int) -> None:
+        self.encoding = encoding
         self.newline = "\n".encode(encoding)
         self._carriage_return = "\r".encode(encoding)
         self.unit = len(self.newline)
@@ -123,7 +167,7 @@ class LineBuffer:
         if self._skipping and not self._skip():
             return []
         chunks: list[Chunk] = []
-        while (taken := self._rules.whole(self._data, self._searched)) is not None:
+        while (taken := self._whole()) is not None:
             chunks.append(self._chunk(taken))
             if taken.behind is None:
                 self._skipping = True
@@ -135,8 +179,14 @@ class LineBuffer:
 
     def finish(self) -> Chunk | None:
         """The stream ends here: its last line, if that has no end of its own."""
-        taken = None if self._skipping else self._rules.whole(self._data, self._searched, final=True)
+        taken = None if self._skipping else self._whole(final=True)
         return None if taken is None else self._chunk(taken)
+
+    def _whole(self, *, final: bool = False) -> Taken | None:
+        """What can be taken now; what stands before the first line, however much, is dropped and does not count for its length."""
+        if self._data and self._data[0] in LEADS and (size := lead(self._data, self._rules.encoding)):
+            self._drop(size)
+        return self._rules.whole(self._data, self._searched, final=final)
 
     def _chunk(self, taken: Taken) -> Chunk:
         return Chunk(bytes(self._data[: taken.size]), self._offset, taken.cut)

@@ -5,13 +5,15 @@ Names say what belongs together, and times where a name misleads: see `rotation`
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from shipper.errors import RunError
 from shipper.model import LogFile
+from shipper.read.archive_members import Member
 from shipper.read.files import STDIN, Read, open_bytes, size_of
-from shipper.read.identity import TAIL_SPAN, StampOf, last_stamp
-from shipper.read.rotation import is_another_log, name_apart, source_name, why_apart
+from shipper.read.identity import TAIL_SPAN, StampOf, last_of_records, last_stamp
+from shipper.read.rotation import is_another_log, name_apart, source_name, source_of_member, why_apart
 from shipper.times import BEFORE_ALL, SECOND, StampReader
 
 EXCHANGE_TIMEOUT = 600 * SECOND  # nanoseconds, the default
@@ -26,12 +28,35 @@ class Input:
         file: what its events share.
         order: where it stood among the arguments, from 0.
         dated: it has a time stamp.
+        member: it is a file in an archive, which opens it.
     """
 
     path: str
     file: LogFile
     order: int
     dated: bool = True
+    member: Member | None = None
+
+    @property
+    def on_disk(self) -> str:
+        """The path of the file on the disk that holds it."""
+        return self.path if self.member is None else self.member.archive
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, where they are those of its text; None where that is not known without reading it."""
+        return size_of(self.path) if self.member is None else None
+
+    @property
+    def source(self) -> str:
+        """What it has in common with the other files of its log, by their names."""
+        if self.path == STDIN:
+            return STDIN
+        return source_name(self.path) if self.member is None else source_of_member(self.member.archive, self.member.name)
+
+    def open(self) -> AbstractContextManager[Read]:
+        """Open it to read the bytes of its text; see `open_bytes`."""
+        return open_bytes(self.path) if self.member is None else self.member.open()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +86,7 @@ def logs_of(inputs: Iterable[Input], timeout: int, stamp_of: StampOf | None = No
 
     named: dict[str, list[Input]] = {}
     for member in sorted(inputs, key=begin):
-        named.setdefault(STDIN if member.path == STDIN else source_name(member.path), []).append(member)
+        named.setdefault(member.source, []).append(member)
     logs = [log for name, members in named.items() for log in _divided(name, members, timeout, stamp_of)]
     return sorted(logs, key=lambda log: begin(log.inputs[0]))
 
@@ -78,17 +103,21 @@ def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampO
             yield Log(name_apart(name, member.file.fingerprint), (member,), why)
             continue
         kept.append(member)
-        if number < len(members):
-            end = _last_stamp(member, stamp_of)
-            newest = max(newest, (BEFORE_ALL if end is None else reader.read(end) or 0, end or "", member.path))
+        if number < len(members) and member.dated:
+            end = _last_stamp(member, stamp_of) or member.file.time
+            newest = max(newest, (reader.read(end) or 0, end, member.path))
     yield Log(name, tuple(kept))
 
 
 def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
-    """The last time stamp of a file, which for a compressed one takes reading it all."""
-    size = size_of(member.path)
+    """The last time stamp of a file, which for a compressed one and for an export takes reading it all."""
+    export = member.file.export
+    if export is not None:
+        with member.open() as opened:
+            return last_of_records(readable(opened), member.file.encoding, export, stamp_of)
+    size = member.size
     if size is None:
-        with open_bytes(member.path) as opened:
+        with member.open() as opened:
             tail, size = _end_of(readable(opened))
     else:
         with open(member.path, "rb") as file:

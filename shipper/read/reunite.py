@@ -66,7 +66,8 @@ class KnownPositions:
 
     def _resume(self, file: Followed, key: str, position: Position) -> None:
         file.key = key
-        file.resumed = True
+        file.source = position.source
+        file.resumed = file.placed = True
         file.go_to(position.offset)
         self._recovered += self._cut_off.pop(key, 0)
 

@@ -44,6 +44,16 @@ def source_name(path: str) -> str:
     return os.path.join(folder, log_name(name))
 
 
+def source_of_member(archive: str, name: str) -> str:
+    """The source of a file in an archive. One that has the name of the archive is what was rotated, packed: it belongs to
+    the log beside the archive. Others belong together as those of a folder do."""
+    folder, packed = os.path.split(os.path.abspath(archive))
+    log = log_name(os.path.basename(name))
+    if _ENDING.sub("", log) == _ENDING.sub("", log_name(packed)):
+        return os.path.join(folder, log)
+    return source_name(f"{archive}!{name}")
+
+
 def is_another_log(first: int, newest: int, timeout: int) -> bool:
     """True for a file that begins at `first` although the files before it in its log go on until `newest`.
 

@@ -7,6 +7,7 @@ text is still shipped.
 import re
 from typing import NamedTuple
 
+from shipper.errors import UsageError
 from shipper.read.compression import form_of
 
 LOOK = 262  # bytes that tell what a file is: the mark of a tar archive is the farthest from the beginning
@@ -23,12 +24,24 @@ class NoLog(NamedTuple):
         return f"{name} is {self.what}, not a log: {self.remedy}"
 
 
+class NotALog(UsageError):
+    """A file is known to be no log.
+
+    Attributes:
+        may_hold_logs: whoever leaves it out may lose some.
+    """
+
+    def __init__(self, kind: NoLog, name: str) -> None:
+        super().__init__(kind.sentence(name))
+        self.may_hold_logs = kind.remedy != _LEAVE
+
+
 _UNPACK = "unpack it first"
 _LEAVE = "leave it out"
 _EXPORT = "export its events as XML or JSON first"
 ZIP = NoLog("a zip archive", _UNPACK)
 TAR = NoLog("a tar archive", _UNPACK)
-EVTX = NoLog("a Windows event log (.evtx)", _EXPORT)
+EVTX = NoLog("a Windows event log (.evtx)", f"read it with parse, or {_EXPORT}")
 _PROGRAM = NoLog("a program", _LEAVE)
 _DATABASE = NoLog("a database", _LEAVE)
 _PICTURE = NoLog("a picture", _LEAVE)
@@ -52,6 +65,7 @@ SIGNATURES = [
         (rb"%PDF-", NoLog("a PDF document", _LEAVE)),
         (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", NoLog("a document of Microsoft Office or an installer", _LEAVE)),
         (rb"MDMP\x93\xa7|PAGEDU(?:MP|64)", NoLog("a memory dump", _LEAVE)),
+        (rb"\x00\x05\x16[\x00\x07]|\0\0\0\x01Bud1", NoLog("a file of macOS's own", _LEAVE)),
         (rb"\xd4\xc3\xb2\xa1|\xa1\xb2\xc3\xd4", NoLog("a network capture", _LEAVE)),
     )
 ]

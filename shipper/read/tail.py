@@ -8,23 +8,17 @@ after a rename, as a copy, as `.gz` and on a share that comes back, and another 
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
 
+from shipper.read.closed import ClosedFiles
 from shipper.read.followed import Changed, Followed, follow
-from shipper.read.inputs import FileId, Found, Match, TailInput, TailOptions, cannot_read, file_id, find
+from shipper.read.inputs import FileId, Match, TailInput, TailOptions, cannot_read, file_id, find
 from shipper.read.position import Position, Reading
 from shipper.read.reunite import KnownPositions
-from shipper.read.rotation import source_name
+from shipper.read.sources import Sources
 
 PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
 CROWDED = "too many logs to keep open at once: some wait until others have been read; raise the limit of open files"
-
-
-class _Closed(NamedTuple):
-    """A file that was read to its end: where it is, and its `Match.state` then."""
-
-    path: str
-    state: tuple[int, int]
 
 
 class Tail:
@@ -36,6 +30,7 @@ class Tail:
         rotations, truncations, lost_bytes: counted since the start.
         problems: why something cannot be read, by path, as sentences; empty once all is well.
         past_lost: sources whose recent past could not be read again at the start.
+        sources: which log a file belongs to, and why one was set apart.
     """
 
     def __init__(
@@ -57,8 +52,9 @@ class Tail:
         self._now = now
         self._options = options or TailOptions()
         self._known = KnownPositions(positions)
+        self.sources = Sources(positions.values(), self._options)
         self._files: list[Followed] = []
-        self._closed: dict[FileId, _Closed] = {}
+        self._closed = ClosedFiles()
         self._by_source: dict[str, list[Followed]] = {}
         self._turns: list[str] = []
         self._next_search = now()
@@ -138,28 +134,14 @@ class Tail:
         for file in self._files:
             match = found.files.pop(file.id, None)
             if match is not None:
-                _found_again(file, match.path)
+                file.found_at(match.path)
         for identity, match in found.files.items():
-            if not self._is_read(identity, match) and self._make_room():
+            if not self._closed.has(identity, match) and self._make_room():
                 self._follow(match, now)
-        self._forget_closed(found)
+        self._closed.forget_missing(found)
         self.problems = {path: problem for path, problem in self.problems.items() if path in found.paths}
         if self._crowded:
             self.problems[""] = CROWDED
-
-    def _is_read(self, identity: FileId, match: Match) -> bool:
-        """True if a file was read to its end and closed, and nothing was written since."""
-        closed = self._closed.get(identity)
-        if closed is not None and closed.state == match.state:
-            self._closed[identity] = closed._replace(path=match.path)
-            return True
-        self._closed.pop(identity, None)
-        return False
-
-    def _forget_closed(self, found: Found) -> None:
-        for identity, closed in list(self._closed.items()):
-            if identity not in found.files and not os.path.exists(closed.path):
-                del self._closed[identity]
 
     def _make_room(self) -> bool:
         """Close the file that has been quiet for longest, if no more may be open; it is opened again when it grows."""
@@ -172,12 +154,13 @@ class Tail:
         return bool(done)
 
     def _follow(self, match: Match, now: float) -> None:
+        path = match.path
         try:
-            file = follow(match.path, source_name(match.path), match.given.encoding, self._options, now)
+            file = follow(path, self.sources.of(path), match.given.encoding, self._options, now)
         except OSError as error:
-            self.problems[match.path] = cannot_read(match.path, error)
+            self.problems[path] = cannot_read(path, error)
             return
-        self.problems.pop(match.path, None)
+        self.problems.pop(path, None)
         file.host = match.given.host
         file.from_end = match.given.start == "end" and self._first_look
         self._files.append(file)
@@ -228,28 +211,36 @@ class Tail:
         if trouble:
             self.problems[file.path] = trouble
         if not file.gone:
-            self._closed[file.id] = _Closed(file.path, (file.size, file.status().st_mtime_ns))
+            self._closed.add(file)
         self._known.release(file, 0)
+        self.sources.closed(file)
         self._files.remove(file)
         file.close()
 
     def read(self) -> Reading | None:
         """The next lines: sources take turns, and inside a source the oldest file comes first; None if there are none."""
-        if set(self._turns) != self._by_source.keys():
-            kept = [source for source in self._turns if source in self._by_source]
-            self._turns = kept + [source for source in self._by_source if source not in kept]
-        for number, source in enumerate(self._turns):
-            reading = self._read_source(self._by_source[source])
-            if reading is not None:
-                self._turns = self._turns[number + 1 :] + self._turns[: number + 1]
-                return reading
-        return None
+        while True:
+            if set(self._turns) != self._by_source.keys():
+                kept = [source for source in self._turns if source in self._by_source]
+                self._turns = kept + [source for source in self._by_source if source not in kept]
+            for number, source in enumerate(self._turns):
+                reading = self._read_source(source)
+                if reading is not None:
+                    self._turns = self._turns[number + 1 :] + self._turns[: number + 1]
+                    return reading
+            if len(self._turns) == len(self._by_source):
+                return None
 
-    def _read_source(self, files: list[Followed]) -> Reading | None:
+    def _read_source(self, source: str) -> Reading | None:
+        files = list(self._by_source[source])
+        before = 0  # bytes that were read of the files before
         for number, file in enumerate(files):
             if not file.key:
                 continue
             try:
+                if file.compared != before and self._set_apart(file, files, before):
+                    continue
+                before += file.offset
                 chunk = file.next()
             except Changed:
                 self._truncated(file, file.size)
@@ -264,6 +255,17 @@ class Tail:
             if file.has_rest and number + 1 < len(files):
                 return None  # the newer file begins when it is clear what becomes of this last line
         return None
+
+    def _set_apart(self, file: Followed, files: Sequence[Followed], before: int) -> bool:
+        """Turn to the file as a log of its own, if it is one; to be asked whenever more `before` it was read."""
+        source = file.source
+        apart = self.sources.sets_apart(file, files)
+        file.compared = before
+        if not apart:
+            return False
+        self._by_source[source].remove(file)
+        self._by_source[file.source] = [file]
+        return True
 
     def replay(self, source: str, key: str, offset: int) -> Iterator[Reading]:
         """The lines of a source once more: from an offset of one of its files up to the positions this tail began with.
@@ -291,8 +293,8 @@ class Tail:
         for file in self._files:
             if file.key == key:
                 return file
-        paths = [closed.path for closed in self._closed.values()]
-        return self._known.find(key, paths, lambda path, source: follow(path, source, "auto", self._options, self._now()))
+        again = partial(follow, encoding="auto", options=self._options, now=self._now())
+        return self._known.find(key, self._closed.paths, again)
 
     @property
     def there(self) -> set[FileId]:
@@ -308,12 +310,3 @@ class Tail:
         """Close all files."""
         while self._files:
             self._files.pop().close()
-
-
-def _found_again(file: Followed, path: str) -> None:
-    """A file that is followed is at this path now."""
-    if path != file.path:
-        file.path, file.gone = path, False
-    elif file.gone:  # a share that came back
-        file.gone = False
-        file.rotated = file.content.packed

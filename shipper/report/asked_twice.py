@@ -1,4 +1,4 @@
-"""Who is asked twice, and what a cache would have spared: from the tables of a fold to these parts of the summary. Pure."""
+"""Who is asked twice, and what a cache would have spared: from the tables of a report to these parts of the summary. Pure."""
 
 from collections import Counter
 from heapq import nsmallest
@@ -9,7 +9,7 @@ import orjson
 from shipper.report.advice import recommended
 from shipper.report.cache import LADDER, READINGS, TYPES
 from shipper.report.durations import buckets, durations
-from shipper.report.fold import Fold
+from shipper.report.figures import Figures
 from shipper.report.people import PATTERNS, Person
 from shipper.report.sections import (
     Cache,
@@ -59,18 +59,18 @@ GAPS = (
 """Seconds at which the buckets of gaps begin."""
 
 
-def asked_twice(fold: Fold, top: int) -> DoublePrompts:
+def asked_twice(figures: Figures, top: int) -> DoublePrompts:
     """Double prompts by all that tells them apart; `top` users and client addresses."""
-    people = [person for person in fold.people.values() if person.doubles]
+    people = [person for person in figures.people.values() if person.doubles]
     most = nsmallest(top, people, key=lambda person: (-person.doubles, person.name))
     repeats: Counter[int] = Counter()
-    for client in fold.clients.values():
+    for client in figures.clients.values():
         repeats.update(client.repeats)
-    clients = nsmallest(top, fold.clients.items(), key=lambda item: (-item[1].patterns.total(), item[0] or ""))
+    clients = nsmallest(top, figures.clients.items(), key=lambda item: (-item[1].patterns.total(), item[0] or ""))
     return DoublePrompts(
-        total=Patterns(**_patterns(Counter({name: gaps.total() for name, gaps in fold.gaps.items()}))),
+        total=Patterns(**_patterns(Counter({name: gaps.total() for name, gaps in figures.gaps.items()}))),
         users=len(people),
-        gaps=_gaps(fold),
+        gaps=_gaps(figures),
         clients=[
             ClientRow(address=address, repeats=Durations(**durations(client.repeats)), **_patterns(client.patterns))
             for address, client in clients
@@ -84,8 +84,8 @@ def _patterns(numbers: Counter[str]) -> dict[str, int]:
     return {"total": numbers.total(), **{name: numbers[name] for name in PATTERNS}}
 
 
-def _gaps(fold: Fold) -> list[Gap]:
-    by_pattern = {name: list(buckets(fold.gaps[name], GAPS)) for name in PATTERNS}
+def _gaps(figures: Figures) -> list[Gap]:
+    by_pattern = {name: list(buckets(figures.gaps[name], GAPS)) for name in PATTERNS}
     return [
         Gap(from_seconds=low, to_seconds=high, **{name: by_pattern[name][place][2] for name in PATTERNS})
         for place, (low, high, _) in enumerate(by_pattern[PATTERNS[0]])
@@ -128,17 +128,17 @@ def _spared_from(person: Person) -> int | None:
     return next((seconds for step, seconds in enumerate(LADDER) if not missed >> step), None)
 
 
-def caches(fold: Fold) -> Cache | None:
+def caches(figures: Figures) -> Cache | None:
     """What caches would have spared; None if there was no prompt of MFA Server."""
-    found = fold.advice
+    found = figures.advice
     if not found.prompts:
         return None
-    people = [person for person in fold.people.values() if person.number("cacheable")]
-    days = sum(1 for row in fold.days.rows.values() if row[AUTHENTICATIONS])
-    doubles = sum(counter.total() for counter in fold.gaps.values()) - fold.without_cache[1]
+    people = [person for person in figures.people.values() if person.number("cacheable")]
+    days = sum(1 for row in figures.days.rows.values() if row[AUTHENTICATIONS])
+    doubles = sum(counter.total() for counter in figures.gaps.values()) - figures.doubles_without_cache
     numbers: dict[str, int] = {"user": found.prompts, "user_and_address": found.with_address}
     types = [
-        CacheType(type=name, prompts=numbers[name], **{r: _steps(fold, people, days, kind, r) for r in READINGS})
+        CacheType(type=name, prompts=numbers[name], **{r: _steps(figures, people, days, kind, r) for r in READINGS})
         for kind, name in enumerate(TYPES)
         if numbers[name]
     ]
@@ -152,9 +152,9 @@ def caches(fold: Fold) -> Cache | None:
     )
 
 
-def _steps(fold: Fold, people: list[Person], days: int, kind: int, name: str) -> list[Step]:
+def _steps(figures: Figures, people: list[Person], days: int, kind: int, name: str) -> list[Step]:
     reading = READINGS.index(name)
-    spared = fold.advice.types[kind].sums(reading)
+    spared = figures.advice.types[kind].sums(reading)
     missed = [person.misses(kind, reading) for person in people]
     return [
         Step(

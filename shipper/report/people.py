@@ -149,7 +149,7 @@ class People(dict[str, Person]):
         self._pairs = sum(len(person.pairs or ()) for person in shown)
         if self._pairs > MOST_PAIRS // 2:
             shown.sort(key=lambda person: -person.doubles)
-            for person in shown[len(shown) // 2 :]:
+            for person in shown[-(-len(shown) // 2) :]:
                 self._pairs -= len(person.pairs or ())
                 person.pairs = None
 

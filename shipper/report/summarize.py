@@ -1,4 +1,4 @@
-"""From the tables of a fold to the summary. Pure."""
+"""From the tables of a report to the summary. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from shipper.model import Counts
 from shipper.report import advice
 from shipper.report.asked_twice import asked_twice, caches
 from shipper.report.durations import buckets, durations
-from shipper.report.fold import Fold
+from shipper.report.figures import Figures
 from shipper.report.people import REFUSALS
 from shipper.report.sections import AnswerTimes, Authentications, Bucket, CodeRow, Hour, Named, Row
 from shipper.report.summary import (
@@ -55,17 +55,17 @@ AdviceFor = Callable[[str, int | None], str | None]
 
 
 def summarize(
-    fold: Fold, counts: Counts, settings: Settings, logs: Sequence[Log], notes: Sequence[str], advice_for: AdviceFor
+    figures: Figures, counts: Counts, settings: Settings, logs: Sequence[Log], notes: Sequence[str], advice_for: AdviceFor
 ) -> Summary:
-    """The summary of what was folded; `counts` are the counters of the same pipelines."""
-    times = _answer_times(fold)
-    doubles = asked_twice(fold, settings.top)
-    cache = caches(fold)
+    """The summary of what was counted; `counts` are the counters of the same pipelines."""
+    times = _answer_times(figures)
+    doubles = asked_twice(figures, settings.top)
+    cache = caches(figures)
     addresses = [client.address for client in doubles.clients if client.address is not None and client.concurrent]
     timeout = advice.timeout(doubles.total.concurrent, addresses, times[0].p99, doubles.repeats.median)
-    no_cache = advice.no_cache(*fold.without_cache)
-    span = (fold.first_text, fold.last_text) if fold.first_text else None
-    row = Row(**named(fold.total.row("")))
+    no_cache = advice.no_cache(figures.prompts_without_cache, figures.doubles_without_cache)
+    span = (figures.first_text, figures.last_text) if figures.first_text else None
+    row = Row(**named(figures.total.row("")))
     return Summary(
         version=1,
         first=span and span[0],
@@ -73,15 +73,15 @@ def summarize(
         answer=advice.answer(row.prompts, row.double_prompts, doubles.users, span, cache, timeout, no_cache),
         settings=settings,
         logs=list(logs),
-        authentications=_authentications(fold, row, advice_for),
+        authentications=_authentications(figures, row, advice_for),
         answer_times=times,
         double_prompts=doubles,
         cache=cache,
         timeout=timeout,
         no_cache=no_cache,
-        security=_security(fold, settings.top),
-        findings=dict(sorted(fold.findings.items())),
-        quality=_quality(fold, counts, notes),
+        security=_security(figures, settings.top),
+        findings=dict(sorted(figures.findings.items())),
+        quality=_quality(figures, counts, notes),
     )
 
 
@@ -89,29 +89,29 @@ def _rows(rows: Rows) -> list[Named]:
     return [Named(**row) for row in rows.listed()]
 
 
-def _authentications(fold: Fold, total: Row, advice_for: AdviceFor) -> Authentications:
+def _authentications(figures: Figures, total: Row, advice_for: AdviceFor) -> Authentications:
     days = [
         Named(name=day if day == OTHERS else str(_EPOCH + timedelta(days=day)), **named(row))
-        for day, row in sorted(fold.days.rows.items(), key=lambda item: (item[0] == OTHERS, item[0]))
+        for day, row in sorted(figures.days.rows.items(), key=lambda item: (item[0] == OTHERS, item[0]))
     ]
-    week = [Hour(weekday=hour // 24 + 1, hour=hour % 24, **named(fold.week.row(hour))) for hour in range(168)]
+    week = [Hour(weekday=hour // 24 + 1, hour=hour % 24, **named(figures.week.row(hour))) for hour in range(168)]
     return Authentications(
         total=total,
-        cache_hits=sum(number for name, number in fold.codes.items() if name[2] == "cached"),
-        users=len(fold.people) + fold.people.forgotten,
-        users_exact=not fold.people.forgotten,
-        methods=_rows(fold.methods),
-        components=_rows(fold.components),
-        hosts=_rows(fold.hosts),
+        cache_hits=sum(number for name, number in figures.codes.items() if name[2] == "cached"),
+        users=len(figures.people) + figures.people.forgotten,
+        users_exact=not figures.people.forgotten,
+        methods=_rows(figures.methods),
+        components=_rows(figures.components),
+        hosts=_rows(figures.hosts),
         days=days,
         week=week,
-        codes=_codes(fold, advice_for),
+        codes=_codes(figures, advice_for),
     )
 
 
-def _codes(fold: Fold, advice_for: AdviceFor) -> list[CodeRow]:
+def _codes(figures: Figures, advice_for: AdviceFor) -> list[CodeRow]:
     by_code: dict[tuple[str, str, str, str], Counter[str]] = {}
-    for (*name, outcome), number in fold.codes.items():
+    for (*name, outcome), number in figures.codes.items():
         code, description, status_class, method = name
         by_code.setdefault((code, description, status_class, method), Counter())[outcome] += number
     listed = [
@@ -131,12 +131,12 @@ def _codes(fold: Fold, advice_for: AdviceFor) -> list[CodeRow]:
     return sorted(listed, key=lambda row: (-row.total, row.code))
 
 
-def _answer_times(fold: Fold) -> list[AnswerTimes]:
+def _answer_times(figures: Figures) -> list[AnswerTimes]:
     together: Counter[int] = Counter()
-    for counter in fold.answers.values():
+    for counter in figures.answers.values():
         together.update(counter)
-    methods = sorted((-counter.total(), method) for method, counter in fold.answers.items() if counter)
-    return [_times(None, together), *(_times(method, fold.answers[method]) for _, method in methods)]
+    methods = sorted((-counter.total(), method) for method, counter in figures.answers.items() if counter)
+    return [_times(None, together), *(_times(method, figures.answers[method]) for _, method in methods)]
 
 
 def _times(method: str | None, counter: Counter[int]) -> AnswerTimes:
@@ -145,20 +145,20 @@ def _times(method: str | None, counter: Counter[int]) -> AnswerTimes:
     return AnswerTimes(method=method, without_time=counter[0], histogram=histogram, **durations(known))
 
 
-def _security(fold: Fold, top: int) -> Security:
-    refusing = [person for person in fold.people.values() if person.refusals]
+def _security(figures: Figures, top: int) -> Security:
+    refusing = [person for person in figures.people.values() if person.refusals]
     most = nsmallest(top, refusing, key=lambda person: (-person.refusals, person.name))
     by_class: Counter[str] = Counter()
-    for name, number in fold.codes.items():
+    for name, number in figures.codes.items():
         by_class[name[2]] += number
     return Security(
         denied=by_class["denied"],
         no_response=by_class["no_response"],
-        fraud=_events(fold.listed["fraud"]),
-        lockouts=_events(fold.listed["blocked"]),
-        bypasses=_events(fold.listed["bypassed"]),
+        fraud=_events(figures.listed["fraud"]),
+        lockouts=_events(figures.listed["blocked"]),
+        bypasses=_events(figures.listed["bypassed"]),
         fatigue=Fatigues(
-            total=fold.listed["fatigue"].total, latest=msgspec.convert(fold.listed["fatigue"].listed(), list[Fatigue])
+            total=figures.listed["fatigue"].total, latest=msgspec.convert(figures.listed["fatigue"].listed(), list[Fatigue])
         ),
         refusers=[
             Refuser(user=person.name, prompts=person.prompts, **{name: person.number(name) for name in REFUSALS})
@@ -172,14 +172,14 @@ def _events(latest: Latest) -> Events:
     return Events(total=latest.total, latest=msgspec.convert(latest.listed(), list[Event]))
 
 
-def _quality(fold: Fold, counts: Counts, notes: Sequence[str]) -> Quality:
+def _quality(figures: Figures, counts: Counts, notes: Sequence[str]) -> Quality:
     lines = counts.requests + counts.verdicts + counts.statuses + counts.results + counts.logs + counts.unparsed
-    row = fold.total.row("")
+    row = figures.total.row("")
     sums = [
         ("lines = requests + verdicts + statuses + results + other + unparsed", counts.lines, lines),
         ("authentications = success + failure + unknown", row[AUTHENTICATIONS], row[SUCCESS] + row[FAILURE] + row[UNKNOWN]),
-        ("authentications + first steps = sum of all codes", row[AUTHENTICATIONS] + row[FIRST_STEPS], fold.codes.total()),
-        ("double prompts = sequential + concurrent + retry", row[DOUBLE_PROMPTS], sum(map(Counter.total, fold.gaps.values()))),
+        ("authentications + first steps = sum of all codes", row[AUTHENTICATIONS] + row[FIRST_STEPS], figures.codes.total()),
+        ("double prompts = sequential + concurrent + retry", row[DOUBLE_PROMPTS], sum(map(Counter.total, figures.gaps.values()))),
     ]
     return Quality(
         other=counts.logs,

@@ -174,8 +174,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a summary."""
     described = msgspec.json.schema(Summary)
     for part in described["$defs"].values():
-        if "description" in part:  # a docstring, whose indentation Python 3.13 takes away
-            part["description"] = " ".join(part["description"].split())
+        part["description"] = " ".join(part["description"].split())  # a docstring, whose indentation Python 3.13 takes away
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:mfa-shipper:report:1",

@@ -16,8 +16,8 @@ from secrets import token_hex
 
 from shipper import pipeline
 from shipper.config.sections import Config, options_of
-from shipper.decode.library import load, syslog_time
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.library import load, syslog_time, zone_of
+from shipper.decode.line_patterns import Stamps
 from shipper.deliver.batch import Limits, read_size
 from shipper.deliver.dead_letters import NAME, DeadLetterFile
 from shipper.deliver.delivery import Delivery, Watcher
@@ -26,6 +26,7 @@ from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic, options_for
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Sink
 from shipper.detect import rules_for
+from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
@@ -49,7 +50,8 @@ def settings_of(config: Config) -> Settings:
         load(
             tuple(Path(folder).expanduser() for folder in section.patterns),
             None if section.status_codes is None else Path(section.status_codes).expanduser(),
-            syslog=None if syslog.year is None else syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
         rules_for(section.detectors, timeout, options),
         {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
@@ -57,10 +59,18 @@ def settings_of(config: Config) -> Settings:
         keep_original=section.keep_original,
         format=config.output.format,
         namespace=section.data_stream.namespace,
+        pseudonyms=_pseudonyms(config),
         per_exchange=config.output.events == "exchange",
         read_size=config.tail.read_size,
         line_limit=config.tail.max_line,
     )
+
+
+def _pseudonyms(config: Config) -> Pseudonyms | None:
+    section = config.pipeline.pseudonyms
+    if section is None or section.key is None:
+        return None
+    return Pseudonyms(section.key.value.encode(), tuple(section.fields))
 
 
 def _stdout(config: Config, run: str) -> Sink:
@@ -213,7 +223,7 @@ def build_loop(
             read_size=read_size(limits, settings.read_size),
             rotate_wait=config.tail.rotate_wait / SECOND,
             exchange_timeout=settings.options.exchange_timeout,
-            stamp_of=stamp_reader(settings.library.lines),
+            stamp_of=Stamps(settings.library),
             most_open=most_open,
         ),
         now=time.monotonic,

@@ -129,7 +129,11 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
         raise ValueError("its checksum is wrong")
     try:
         places = {key: position_from(place) for key, place in value["places"].items()}
-        warm = {str(unescaped(source)): WarmStart(str(key), int(offset)) for source, (key, offset) in value["warm"].items()}
+        lasting = value.get("lasting", {})
+        warm = {
+            str(unescaped(source)): WarmStart(str(key), int(offset), dict(lasting.get(source, {})))
+            for source, (key, offset) in value["warm"].items()
+        }
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it is no checkpoint: {error}") from None
     return by_present_names(places, warm)
@@ -139,7 +143,8 @@ def _encode(places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> by
     value: dict[str, Any] = {
         "version": VERSION,
         "places": {key: msgspec.Raw(place.to_json()) for key, place in places.items()},
-        "warm": {escaped(source): list(start) for source, start in warm.items()},
+        "warm": {escaped(source): [start.key, start.offset] for source, start in warm.items()},
+        "lasting": {escaped(source): start.lasting for source, start in warm.items() if start.lasting},
     }
     value = msgspec.json.decode(msgspec.json.encode(value))
     return msgspec.json.format(msgspec.json.encode({**value, "sum": _sum(value)}), indent=1) + b"\n"

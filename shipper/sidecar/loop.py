@@ -191,6 +191,11 @@ class Sidecar:
         return self._tail.problems
 
     @property
+    def apart(self) -> Mapping[str, str]:
+        """Why a file is read as a log of its own whatever its name says, by path."""
+        return self._tail.sources.apart
+
+    @property
     def at_rest(self) -> bool:
         """True if all that could be read is delivered, and the checkpoint says so."""
         return self._idle and not self._waiting() and not self._delivery.outstanding and not self._unsaved

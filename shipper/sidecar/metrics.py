@@ -121,6 +121,10 @@ METRICS = (
         Counter, "unknown_messages", "Lines of a known service whose message no pattern matches; shipped as log.",
         lambda s: s.counts.unknown_messages,
     ),
+    Metric(
+        Counter, "events_masked", "Events that name no user and went out without letters and digits in their texts.",
+        lambda s: s.counts.masked,
+    ),
     *FINDINGS,
     Metric(
         Counter, "events_delivered", "Events that the sink has acknowledged, dead letters included.",

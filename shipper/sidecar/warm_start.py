@@ -1,13 +1,15 @@
 """The pipelines of a running shipper, one a log: warm start, and how far back the next one must read. Edge.
 
-State needs no store of its own: it follows from the log's recent past. Beside the position up to which
-everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, such that
-reading from there, with the output thrown away, leads to the same state.
+State needs hardly a store of its own: it follows from the log's recent past. Beside the position up to
+which everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, such that
+reading from there, with the output thrown away, leads to the same state; and the little that does not
+follow from that (`Pipeline.lasting`).
 """
 
+import json
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from shipper.model import Block, Counts
 from shipper.pipeline import Pipeline, Settings
@@ -19,10 +21,14 @@ MARKS = 256  # positions remembered for a warm start, spread over the warm-up
 
 
 class WarmStart(NamedTuple):
-    """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line."""
+    """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line.
+
+    `lasting` is what does not follow from reading there (`Pipeline.lasting`).
+    """
 
     key: str
     offset: int
+    lasting: Mapping[str, Any] = {}
 
 
 class Advance(NamedTuple):
@@ -49,6 +55,14 @@ class _Live:
         self.key = ""
         self.last_times: dict[str, str] = {}
         self.marks: deque[_Mark] = deque()
+
+
+def _marks_in(marks: Sequence[_Mark], is_in: Callable[[str], bool]) -> deque[_Mark]:
+    """The marks that are in some of the files; where the first one is not, they begin with the first of these files."""
+    own = deque(mark for mark in marks if is_in(mark.here.key))
+    if own and own[0] is not marks[0]:
+        own.appendleft(own[0]._replace(newest=BEFORE_ALL, here=WarmStart(own[0].here.key, 0)))
+    return own
 
 
 Replay = Callable[[str, str, int], Iterable[Reading]]
@@ -78,7 +92,10 @@ class LivePipelines:
 
     def process(self, reading: Reading) -> tuple[Block, Advance]:
         """The events of a reading, and the advance to release when they are delivered."""
-        live = self._live.get(reading.source) or self._start(reading.source)
+        live = self._live.get(reading.source)
+        if live is None:
+            former = self._former(reading.source, reading.key)
+            live = self._start(reading.source) if former is None else self._fork(former, reading)
         self._turn_to(live, reading)
         self._mark(live, reading)
         block = live.pipeline(reading.chunk)
@@ -92,12 +109,38 @@ class LivePipelines:
         if begin is not None:
             # With counts of its own: these lines were counted when they were shipped.
             muted = _Live(Pipeline(self._settings, Counts()))
-            for reading in self._replay(source, *begin):
+            for reading in self._replay(source, begin.key, begin.offset):
                 self._turn_to(muted, reading)
                 self._mark(muted, reading)
                 muted.pipeline(reading.chunk)
             live.marks = muted.marks
-            live.pipeline.restore(muted.pipeline.snapshot())
+            live.pipeline.restore(muted.pipeline.snapshot(), begin.lasting)
+        return live
+
+    def _former(self, source: str, key: str) -> _Live | None:
+        """The log that a file was a part of before it turned out to be another one."""
+        for live in self._live.values():
+            if live.key == key or key in live.last_times:
+                return live
+        place = self._places.get(key)
+        return None if place is None or place.source == source else self._start(place.source)
+
+    def _fork(self, former: _Live, reading: Reading) -> _Live:
+        """A log of its own for a file that was read as a part of another one.
+
+        It begins with all that the other one knows: nobody can say which of that was the file's.
+        """
+        key = reading.key
+        if former.key == key:
+            former.last_times[key], former.key = former.pipeline.last_time, ""
+        live = self._live[reading.source] = _Live(Pipeline(self._settings, self._counts))
+        live.last_times[key] = former.last_times.pop(key, "")
+        live.pipeline.restore(former.pipeline.snapshot(), held=False)
+        marks = list(former.marks)
+        former.marks = _marks_in(marks, lambda other: other != key)
+        live.marks = _marks_in(marks, lambda other: other == key)
+        if not live.marks:
+            live.marks.append(_Mark(BEFORE_ALL, reading.position.time, WarmStart(key, 0)))
         return live
 
     def _turn_to(self, live: _Live, reading: Reading) -> None:
@@ -120,11 +163,11 @@ class LivePipelines:
             marks.append(_Mark(newest, reading.position.time, WarmStart(reading.key, reading.chunk.offset)))
 
     def _warm_from(self, live: _Live) -> WarmStart:
-        """The latest mark before everything that can still change a result."""
+        """The latest mark before everything that can still change a result, and what does not follow from there."""
         oldest = live.pipeline.state.newest - self._warm_up
         while len(live.marks) > 1 and live.marks[1].newest < oldest:
             live.marks.popleft()
-        return live.marks[0].here
+        return live.marks[0].here._replace(lasting=live.pipeline.lasting())
 
     @property
     def newest(self) -> int | None:
@@ -145,7 +188,8 @@ def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
     stored: dict[bytes, bytes | None] = {}
     for key, place, warm in advances:
         stored[b"place:" + key.encode()] = place.to_json()
-        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = f"{warm.key} {warm.offset}".encode()
+        lasting = f" {json.dumps(warm.lasting, sort_keys=True)}" if warm.lasting else ""
+        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = f"{warm.key} {warm.offset}{lasting}".encode()
     return stored
 
 
@@ -162,8 +206,9 @@ def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], di
         if kind == b"place":
             places[name.decode()] = position_from_json(value)
         elif kind == b"warm":
-            file_key, _, offset = value.decode().rpartition(" ")
-            warm[name.decode("utf-8", "surrogateescape")] = WarmStart(file_key, int(offset))
+            file_key, offset, *lasting = value.decode().split(" ", 2)
+            start = WarmStart(file_key, int(offset), json.loads(lasting[0]) if lasting else {})
+            warm[name.decode("utf-8", "surrogateescape")] = start
     return by_present_names(places, warm)
 
 
@@ -197,4 +242,4 @@ def _start_in(source: str, start: WarmStart, places: Mapping[str, Position]) -> 
         return start
     own = sorted((place.time, place.path, key) for key, place in places.items() if place.source == source)
     older = [key for time, _, key in own if time <= places[start.key].time]
-    return WarmStart(older[-1] if older else own[0][2], 0)
+    return WarmStart(older[-1] if older else own[0][2], 0, start.lasting)

@@ -20,7 +20,7 @@ from statistics import median
 from typing import NamedTuple
 
 from shipper.decode.library import load
-from shipper.decode.line_patterns import stamp_reader
+from shipper.decode.line_patterns import Stamps
 from shipper.detect import default_rules
 from shipper.emit.output import Output, open_output
 from shipper.model import Counts
@@ -118,7 +118,7 @@ def run_without(last: str, path: str) -> Sample:
     gc.disable()
     chosen = settings(load(), default_rules(), {}, agent=False)
     with (
-        open_inputs((path,), deterministic=True, stamp_of=stamp_reader(chosen.library.lines)) as (logs, _),
+        open_inputs((path,), deterministic=True, stamp_of=Stamps(chosen.library)) as (logs, _),
         open_output(os.devnull) as out,
     ):
         counts = Counts()

@@ -177,11 +177,13 @@ def _without_mark(data: bytes) -> bytes:
 
 def _count(data: bytes, encoding: str) -> int:
     """Lines of a log, by another way than the program's: an LF ends one, and the last may lack it."""
-    if encoding == "utf-8":
-        return data.count(b"\n") + (data[-1:] not in (b"", b"\n"))
-    newline = "\n".encode(encoding)
-    ends = sum(data[at : at + 2] == newline for at in range(0, len(data) - 1, 2))
-    return ends + (len(data) % 2 == 1 or data[-2:] not in (b"", newline))
+    unit, newline = len("\n".encode(encoding)), "\n".encode(encoding)
+    ends = [at for at in range(0, len(data), unit) if data[at : at + unit] == newline]
+    rest = data[ends[-1] + unit :] if ends else data
+    for _ in range(len(rest)):
+        for lead in ("\0".encode(encoding), "\ufeff".encode(encoding)):
+            rest = rest.removeprefix(lead)
+    return len(ends) + (rest != b"")
 
 
 def _shipped(pipeline: Pipeline, chunks: Iterator[Chunk]) -> bytes:

@@ -20,3 +20,14 @@ def test_the_fuzzer_finds_nothing(options: list[str], tmp_path: Path) -> None:
     assert report, done.stdout
     assert int(report[1].replace(",", "")) >= LINES
     assert int(report[2].replace(",", "")) > 1
+
+
+def test_damaged_files_end_in_a_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("evtx")
+    command = [sys.executable, str(FUZZER.with_name("fuzz_files.py")), "--files", "600"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr[-4000:]
+    report = done.stdout.splitlines()
+    assert report[-1] == "600 files; nothing found"
+    assert [kind for kind in ("read", "read in part", "refused", "damaged") if kind not in done.stdout] == []
+    assert {line.partition(":")[0] for line in report[:-1]} >= {"zip", "tar", "evtx", "zstd", "tar, gzip"}

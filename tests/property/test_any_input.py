@@ -51,7 +51,13 @@ class Line:
 
 
 def encoding_and_start(data: bytes) -> tuple[str, int]:
-    return next(((name, len(mark)) for name, mark in BOMS if data.startswith(mark)), ("utf-8", 0))
+    unmarked = "utf-8"
+    first = data[:16].split(b"\n")[0]
+    for name, text, nuls in (("utf-16-le", first[0::2], first[1::2]), ("utf-16-be", first[1::2], first[0::2])):
+        readable = len(text) >= 2 and all(32 <= byte < 127 or byte in b"\t\r" for byte in text) and not any(nuls)
+        if readable and (len(nuls) == len(text) or (name == "utf-16-be" and len(nuls) == len(text) + 1)):
+            unmarked = name
+    return next(((name, len(mark)) for name, mark in BOMS if data.startswith(mark)), (unmarked, 0))
 
 
 def lines_of(data: bytes, limit: int = LINE_LIMIT) -> Iterator[Line]:
@@ -59,7 +65,12 @@ def lines_of(data: bytes, limit: int = LINE_LIMIT) -> Iterator[Line]:
     encoding, at = encoding_and_start(data)
     unit = 1 if encoding == "utf-8" else 2
     newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
+    lead = {"\0".encode(encoding), "\ufeff".encode(encoding)}
     while at < len(data):
+        while size := next((len(part) for part in lead if data.startswith(part, at)), 0):
+            at += size
+        if at == len(data):
+            break
         stop = at
         while stop < len(data) and data[stop : stop + unit] != newline:
             stop += unit

@@ -23,6 +23,7 @@ from shipper.decode.threads import CONTEXTS
 from shipper.decode.threads import LIMIT as THREADS
 from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
+from shipper.emit.pseudonyms import Pseudonyms
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
@@ -60,6 +61,7 @@ SETTINGS = st.fixed_dictionaries(
         "per_exchange": st.sampled_from((False, False, False, True)),
         "conditions": st.sampled_from(((), (), (), ("event.code=2?",), ("event.kind=event",), ("user.name=*A*",))),
         "since": st.sampled_from((None, None, None, "2017-02-14T02:57:20.5")),
+        "pseudonyms": st.sampled_from((None, None, None, Pseudonyms(b"0123456789abcdef"))),
         "pretty": st.sampled_from((False, False, False, True)),
     }
 )

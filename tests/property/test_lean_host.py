@@ -1,5 +1,7 @@
 """The host lets most authentications wait; what it finds is what a host finds that takes every step at once."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -11,12 +13,12 @@ from shipper.detect.double_prompt import Rule
 from shipper.detect.protocol import Rule as AnyRule
 from shipper.model import Code, CompletionFields, Counts, User
 from tests.support import burst
-from tests.support.completions import CODES, RULES, USERS, T, W, alike, chunks
+from tests.support.completions import CODES, FATIGUE_RULES, REFUSALS, RULES, USERS, T, W, alike, chunks
 
 
 @st.composite
-def drawn(draw: st.DrawFn) -> list[list[CompletionFields]]:
-    return chunks(lambda some: draw(st.sampled_from(some)))
+def drawn(draw: st.DrawFn, codes: Sequence[Code] = CODES) -> list[list[CompletionFields]]:
+    return chunks(lambda some: draw(st.sampled_from(some)), codes)
 
 
 def never(_: int) -> bool:
@@ -61,6 +63,15 @@ def test_waiting_changes_nothing(rule: AnyRule, made: list[list[CompletionFields
 @given(rule=st.sampled_from(RULES), made=drawn(), numbers=st.sets(st.integers(0, 8)))
 def test_a_snapshot_on_the_way_changes_nothing(rule: AnyRule, made: list[list[CompletionFields]], numbers: set[int]) -> None:
     alike("double_prompt", rule, made, numbers.__contains__)
+
+
+@many
+@given(rule=st.sampled_from(FATIGUE_RULES), made=drawn(REFUSALS), numbers=st.sets(st.integers(0, 8)))
+def test_leaving_out_what_begins_nothing_changes_nothing(
+    rule: AnyRule, made: list[list[CompletionFields]], numbers: set[int]
+) -> None:
+    alike("mfa_fatigue", rule, made, never)
+    alike("mfa_fatigue", rule, made, numbers.__contains__)
 
 
 @settings(max_examples=200, deadline=None)

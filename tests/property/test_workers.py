@@ -13,26 +13,30 @@ import sys
 import time
 import tracemalloc
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from heapq import heappop, heappush
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shipper.across import Gathered, Part, findings_across
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Library
 from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.detect.double_prompt import Rule
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.emit.output import Output
+from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import RunError
 from shipper.model import Counts
 from shipper.parallel import shards as pieces
@@ -78,7 +82,10 @@ def plain() -> Settings:
     return Settings(
         library=library(),
         options=Options(exchange_timeout=TIMEOUT),
-        detectors={"double_prompt": Rule(WINDOW, TIMEOUT, include_retries=True)},
+        detectors={
+            "double_prompt": Rule(WINDOW, TIMEOUT, include_retries=True),
+            "mfa_fatigue": FatigueRule(WINDOW, 2, TIMEOUT),
+        },
         read_size=1500,
         line_limit=1500,
     )
@@ -146,25 +153,39 @@ Plan = Callable[[Sequence[Log]], list[Shard]]
 
 def run(out: Path, how: Settings, names: Sequence[str], planned: Plan | None) -> Done:
     """Run the files of `names`, in the pieces of `planned` (None: by one worker), into the file `out`."""
-    counts, sizes = Counts(), [0]
+    counts, sizes, gathered = Counts(), [0], Gathered(how.library.codes.codes)
 
     def advance(size: int, more: Counts) -> None:
         counts.add(more)
         sizes.append(size)
 
+    log_of: list[int] = []
+
+    def keep(piece: int, part: Part) -> None:
+        gathered.add(log_of[piece], piece, part)
+
     descriptor = os.open(out, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
     try:
-        with open_inputs(names, deterministic=True) as (sources, stdin):
+        with gathered, open_inputs(names, deterministic=True) as (sources, stdin):
             output = Output(descriptor, str(out))
             if planned is None:
-                for source in sources:
-                    for block, size in run_source(how, source, stdin, counts):
+                spool = gathered.spool()
+                for number, source in enumerate(sources):
+                    begin = spool.end
+                    for block, size in run_source(how, source, stdin, counts, spool.add):
                         output.write(block.data)
                         sizes.append(size)
+                    gathered.add(number, number, Part(spool, begin, spool.end))
             else:
                 cut = planned(sources)
                 assert len(cut) > 1
-                run_workers(how, cut, 3 if len(cut) > 2 else 2, stdin, output, advance)
+                number = 3 if len(cut) > 2 else 2
+                log_of += accumulate(shard.first for shard in cut)
+                spools = [gathered.spool() for _ in range(number)] if how.across else []
+                run_workers(how, cut, number, stdin, output, advance, spools, keep)
+            if how.across:
+                for block in findings_across(how, gathered.logs, counts):
+                    output.write(block.data)
     finally:
         os.close(descriptor)
     return Done(out.read_bytes(), counts, sum(sizes))
@@ -236,6 +257,7 @@ SHAPES: dict[str, Callable[[Settings], Settings]] = {
     "exchange": lambda how: replace(how, per_exchange=True),
     "exchange-bulk-where": lambda how: replace(how, per_exchange=True, format="elastic-bulk", conditions=("user.name=bob",)),
     "where": lambda how: replace(how, conditions=("event.outcome=success", "user.name=B*")),
+    "pseudonyms": lambda how: replace(how, pseudonyms=Pseudonyms(b"0123456789abcdef"), per_exchange=True),
     "only": lambda how: replace(how, only_findings=True),
     "general-path": lambda how: replace(how, fast=False),
     "no-original": lambda how: replace(how, options=Options(keep_original=False, exchange_timeout=TIMEOUT)),
@@ -374,9 +396,9 @@ def restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     class Counting(Pipeline):
-        def restore(self, snapshot: bytes) -> None:
+        def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
             os.write(descriptor, b"r")
-            super().restore(snapshot)
+            super().restore(snapshot, lasting, held=held)
 
     monkeypatch.setattr(workers, "Pipeline", Counting)
     yield Restores(path)
@@ -473,6 +495,19 @@ def test_a_time_far_ahead_before_the_warm_up(tmp_path: Path, restores: Restores)
     done, _ = guessed(tmp_path, BEFORE, [*twice, *BEHIND[20:]])
     assert done.counts.findings == 1
     assert restores.number == 1
+
+
+@pytest.mark.usefixtures("tiny")
+def test_across_logs_a_piece_that_is_done_again_counts_once(tmp_path: Path, restores: Restores) -> None:
+    """A guess does not know of the time far ahead, nor of what is in a file that cannot be read from its middle."""
+    log = make_log(8, 600)
+    names = [write(tmp_path / "a.log.2.gz", log[:300]), write(tmp_path / "a.log.1", log[300:])]
+    names += [write(tmp_path / "b.log", make_log(9, 900, start=3)), write(tmp_path / "c.log", make_log(7, 900, rogue=True))]
+
+    done = alike(tmp_path, replace(plain(), across=True), names, by(3))
+
+    assert done.counts.findings > 20
+    assert restores.number > 1
 
 
 @pytest.mark.usefixtures("tiny")

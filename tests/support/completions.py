@@ -14,6 +14,7 @@ from shipper.detect import DETECTORS
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import Rule
 from shipper.detect.finding import Found, found, shown
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
 from shipper.model import Code, Completion, CompletionFields, Counts, User
@@ -21,6 +22,7 @@ from shipper.model import Code, Completion, CompletionFields, Counts, User
 W, T = 5, 8
 GRID = (0, 0, 1, 2, W - 1, W, W, W + 1, T, T + 1, W + T, 4 * T, W + 4 * T, W + 4 * T + 1)
 RULES: tuple[AnyRule, ...] = (Rule(W, T), Rule(W, T, include_retries=True), Rule(0, T), Rule(W, 0), Rule(0, 0), Rule(T, W))
+FATIGUE_RULES = tuple(FatigueRule(window, count, T) for window, count in ((W, 2), (W, 3), (0, 2), (4 * T, 3), (W + T, 5), (W, 1)))
 
 
 def code(number: int, status_class: str, method: str | None, *, prompted: bool) -> Code:
@@ -41,6 +43,15 @@ CODES = (
     code(4, "no_response", None, prompted=True),
     Code(None, "Unknown", "unknown", "unknown", None, None, "medium", "CONSTANT"),
 )
+REFUSALS = (
+    *(code(129, "denied", "mobile_app", prompted=True),) * 4,
+    code(4, "no_response", None, prompted=True),
+    code(112, "fraud", "phone_call", prompted=True),
+    code(130, "denied", "mobile_app", prompted=False),
+    code(14, "blocked", None, prompted=False),
+    *CODES[:3],
+)
+"""Codes that are mostly refusals."""
 USERS: tuple[User | None, ...] = (User("bob", "CONTOSO", None, "contoso\\bob"), User("ann", None, None, "ann"), None)
 
 
@@ -48,8 +59,8 @@ Pick = Callable[[Sequence[Any]], Any]
 """Takes one of several."""
 
 
-def chunks(pick: Pick) -> list[list[CompletionFields]]:
-    """Completions in chunks; most are newer than all before them."""
+def chunks(pick: Pick, codes: Sequence[Code] = CODES) -> list[list[CompletionFields]]:
+    """Completions in chunks, with these codes; most are newer than all before them."""
     made: list[list[CompletionFields]] = [[]]
     now = newest = 1000
     for number in range(pick(range(1, 31))):
@@ -68,7 +79,7 @@ def chunks(pick: Pick) -> list[list[CompletionFields]]:
             f"at {start}",
             end,
             f"at {end}",
-            pick(CODES),
+            pick(codes),
             pick((False, True)),
             newest,
         )

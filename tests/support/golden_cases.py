@@ -1,7 +1,8 @@
 """The golden cases: a directory under tests/golden each.
 
-input.log        what is read (or any other files: all but the three below are)
+input.log        what is read (or any other files: all but those below are)
 options.json     optional: further command line options, a list
+pseudonyms.key   optional: for `--pseudonyms`
 expected.ndjson  the bytes that `parse` must write
 counts.json      what `parse` must count: `Counts` without the zeros
 """
@@ -23,6 +24,7 @@ from shipper.model import Counts
 
 ROOT = Path(__file__).parents[1] / "golden"
 OPTIONS, EXPECTED, COUNTS = "options.json", "expected.ndjson", "counts.json"
+KEY = "pseudonyms.key"
 QUIET = ("--deterministic", "--no-progress", "-q")
 
 
@@ -52,7 +54,7 @@ class Case:
 
     @property
     def files(self) -> list[str]:
-        return sorted(path.name for path in self.directory.iterdir() if path.name not in (OPTIONS, EXPECTED, COUNTS))
+        return sorted(path.name for path in self.directory.iterdir() if path.name not in (OPTIONS, EXPECTED, COUNTS, KEY))
 
     def parse(self) -> tuple[bytes, Counts]:
         """What `parse` writes and counts, run in this process, so that coverage and mutation tests see it."""

@@ -34,15 +34,28 @@ def library() -> Library:
 
 @st.composite
 def logs(draw: st.DrawFn) -> bytes:
-    """The bytes of a log: LF, CRLF, or a mixture with a CR here and there; a last line with or without its end; a BOM."""
+    """The bytes of a log: LF, CRLF, or a mixture with a CR, blanks or a hole here and there; a last line with or without its end; a BOM."""
     size = grammar.STEP * draw(st.integers(1, 30))
     lines = grammar.lines(draw(st.binary(min_size=size, max_size=size)), draw(st.sampled_from(grammar.MIXTURES)))
-    ends = draw(st.sampled_from(((b"\n",), (b"\n",), (b"\r\n",), (b"\n", b"\r\n"), (b"\n", b"\r\r\n", b"\n\r\n", b"\r"))))
+    ends = draw(
+        st.sampled_from(
+            (
+                (b"\n",),
+                (b"\n",),
+                (b"\r\n",),
+                (b"\n", b"\r\n"),
+                (b"\n", b"\r\r\n", b"\n\r\n", b"\r"),
+                (b"\n", b" \n", b"\t \r\r\n"),
+                (b"\n", b"\n\0\0\xef\xbb\xbf"),
+            )
+        )
+    )
     turn = draw(st.integers(0, len(ends) ** 8 - 1)) if ends[1:] else 0
     data = b"".join(line + ends[turn // len(ends) ** (n % 8) % len(ends)] for n, line in enumerate(lines))
     data = data if draw(st.booleans()) else data.removesuffix(b"\n")
     encoding = draw(st.sampled_from(("", "", "", "", "", "", "utf-8", "utf-16-le", "utf-16-be")))
-    return ("\ufeff" + data.decode("utf-8", "replace")).encode(encoding) if encoding else data
+    mark = "\ufeff" if draw(st.booleans()) else ""
+    return (mark + data.decode("utf-8", "replace")).encode(encoding) if encoding else data
 
 
 def log_file(data: bytes, path: str = "input.log") -> LogFile:

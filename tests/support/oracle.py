@@ -1,4 +1,4 @@
-"""The rule `double_prompt` once more, written from the contract alone: slow, obvious, nothing shared with `shipper`.
+"""The rules of the detectors once more, written from the contract alone: slow, obvious, nothing shared with `shipper`.
 
 It reads plain log lines (LF, ASCII quotes, users in any script) with a few regular expressions and
 says which findings stand behind which line. Everything is a list that is searched from end to end.
@@ -23,13 +23,14 @@ What the contract leaves open, and what is taken here:
 import csv
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 SECOND = 1_000_000_000
 HORIZON_TIMEOUTS = 4
+FATIGUE_TIMEOUTS = 2
 TABLE = Path(__file__).parents[2] / "schemas" / "status_codes.csv"
 
 LINE = re.compile(r"([^|]*)\|[0-9A-Za-z]\|([0-9]+)\|([0-9]+)\|(\w+)\|(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\|)?(.*)")
@@ -58,6 +59,7 @@ class Exchange:
     code: str = ""
     outcome: str = "unknown"
     method: str = ""
+    status_class: str = ""
     prompted: bool = False
     pending: bool = False
     cached: bool = False
@@ -136,11 +138,16 @@ def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | 
     if row is not None:
         exchange.method = row["method"]
         exchange.prompted = row["prompted"] == "true"
+        exchange.status_class = row["class"]
         exchange.pending = row["class"] == "pending"
         exchange.cached = row["class"] == "cached"
         exchange.outcome = row["outcome"]
     if exchange.verdict is not None:
         exchange.outcome = {1: "success", 0: "failure"}.get(exchange.verdict, "unknown")
+
+
+Completion = tuple[int, Exchange, int]
+"""An authentication with the index of the line that completes it, and the newest event time by then."""
 
 
 def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = False) -> Found:
@@ -152,11 +159,90 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
         timeout: `exchange_timeout`, nanoseconds.
         retries: `include_retries`.
     """
+    return find_among(completions(files, timeout), window=window, timeout=timeout, retries=retries)
+
+
+def find_among(completed_in_order: Iterable[Completion], *, window: int, timeout: int, retries: bool = False) -> Found:
+    """The findings among authentications, in the order in which they complete."""
     horizon = window + HORIZON_TIMEOUTS * timeout
-    open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     known: list[Exchange] = []  # complete exchanges that are no answers, in the order in which they were completed
     busy: list[Exchange] = []  # those that ended with 101
     found = Found()
+    for index, completed, newest in completed_in_order:
+        if completed.end < newest - horizon:
+            found.late += 1
+            continue
+        remembered = [e for e in known if e.end >= newest - horizon]
+        if completed.code == "101":
+            busy.append(completed)
+        new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
+        found.findings += [Finding(index, fields) for fields in new]
+        found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
+    return found
+
+
+def find_fatigue(files: Sequence[bytes], *, window: int, count: int, timeout: int) -> Found:
+    """The findings of `mfa_fatigue` in one source; see `find`."""
+    return find_fatigue_among(completions(files, timeout), window=window, count=count, timeout=timeout)
+
+
+def find_fatigue_among(completed_in_order: Iterable[Completion], *, window: int, count: int, timeout: int) -> Found:
+    """The findings of `mfa_fatigue` among authentications, in the order in which they complete."""
+    horizon = window + FATIGUE_TIMEOUTS * timeout
+    refusals: list[Exchange] = []  # of all users, without those before their user gave in
+    told: set[tuple[UserKey | None, str]] = set()
+    found = Found()
+    for index, prompt, newest in completed_in_order:
+        if prompt.end < newest - horizon:
+            found.late += 1
+            continue
+        if not prompt.prompted:
+            continue
+        who = prompt.user, prompt.component
+        refusals = [r for r in refusals if r.end >= newest - horizon]
+        before = [r for r in refusals if (r.user, r.component) == who]
+        if not before or prompt.end > max(r.end for r in before) + window:
+            told.discard(who)
+        was_told = who in told
+        if prompt.status_class in ("denied", "no_response", "fraud"):
+            refusals.append(prompt)
+            before.append(prompt)
+        elif not was_told:
+            continue
+        within = sorted((r for r in before if prompt.end - window <= r.end <= prompt.end), key=lambda r: (r.end, r.start, r.id))
+        if not was_told and len(within) >= count:
+            told.add(who)
+            found.findings.append(Finding(index, describe_fatigue(prompt, within, window, gave_in=False)))
+        latest = max(r.end for r in before)
+        if was_told and prompt.outcome == "success" and not prompt.pending and latest <= prompt.end <= latest + window:
+            told.remove(who)
+            refusals = [r for r in refusals if (r.user, r.component) != who]
+            found.findings.append(Finding(index, describe_fatigue(prompt, within, window, gave_in=True)))
+    return found
+
+
+def describe_fatigue(prompt: Exchange, refusals: list[Exchange], window: int, *, gave_in: bool) -> dict[str, object]:
+    """The fields of a finding of `mfa_fatigue`."""
+    first, last = refusals[0], refusals[-1]
+    return {
+        "id": f"{prompt.id}-mf",
+        "timestamp": prompt.end_text,
+        "start": first.start_text,
+        "end": prompt.end_text,
+        "duration": prompt.end - first.start,
+        "count": len(refusals),
+        **{name: sum(r.status_class == name for r in refusals) for name in ("denied", "no_response", "fraud")},
+        "window_ms": window // 1_000_000,
+        "gave_in": gave_in,
+        "first": first.side(),
+        "last": last.side(),
+    }
+
+
+def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
+    """The authentications of known users, each with the index of the line that completes it (over all files), and the newest
+    event time by then."""
+    open_exchanges: dict[tuple[str, int, int], Exchange] = {}
     newest = -(10**30)
     index = -1
     for data in files:
@@ -190,18 +276,8 @@ def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = F
                 row = row or next((r for r in ROWS if r["description"] == result[4]), None)
                 completed = Exchange(identity, user_key(result[2]), component, time, stamp, int(result[1] == "succeeded"))
                 complete(completed, time, stamp, row, row["code"] if row else "")
-            if completed is None or completed.user is None:
-                continue
-            if completed.end < newest - horizon:
-                found.late += 1
-                continue
-            remembered = [e for e in known if e.end >= newest - horizon]
-            if completed.code == "101":
-                busy.append(completed)
-            new = consequences(completed, remembered, known, busy, newest - horizon, window, timeout, retries)
-            found.findings += [Finding(index, fields) for fields in new]
-            found.cache_hits += completed.cached and is_second_prompt_spared(completed, remembered, window)
-    return found
+            if completed is not None and completed.user is not None:
+                yield index, completed, newest
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -303,6 +379,6 @@ def describe(
             e.user == first.user and max(first.start, forgotten_before) <= e.end <= second.end for e in busy
         ),
     }
-    if kind == "sequential":
+    if first.success:  # as known now; these components are MFA Server's
         fields["cache_seconds"] = max(1, -(-gap // SECOND))
     return fields

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shipper.model import Chunk
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.position import Position
 from shipper.read.tail import Tail
@@ -15,6 +16,11 @@ DAY = "2017-02-14T02:57:{:02d}.000000Z|0|1|2|pfrad|{}\n"
 
 def line(second: int, text: str = "x") -> bytes:
     return DAY.format(second, text).encode()
+
+
+def records_of(chunk: Chunk) -> list[tuple[int, bytes]]:
+    """The offset and the bytes of each record of a chunk."""
+    return [(chunk.offset + begin, chunk.data[begin:end]) for begin, end in chunk.records or ()]
 
 
 @dataclass
@@ -29,6 +35,7 @@ class Rig:
     time: float = 100.0
     positions: dict[str, Position] = field(default_factory=dict)
     out: list[tuple[str, int, bytes]] = field(default_factory=list)
+    records: list[tuple[int, bytes]] = field(default_factory=list)  # offset and bytes of each record of an export
 
     def __post_init__(self) -> None:
         self.begin()
@@ -51,6 +58,7 @@ class Rig:
             assert reading.position.offset > reading.chunk.offset
             assert reading.position.fingerprint == reading.file.fingerprint == reading.key[:16]
             self.out.append((reading.key, reading.chunk.offset, reading.chunk.data))
+            self.records += records_of(reading.chunk)
             self.positions[reading.key] = reading.position
             got.append(reading.chunk.data)
         return b"".join(got)

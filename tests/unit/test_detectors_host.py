@@ -10,6 +10,7 @@ from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS, default_rules, detector, option_names, rules_for
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import Rule
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
 from shipper.model import Code, CompletionFields, Counts, User
@@ -202,6 +203,101 @@ def test_what_comes_long_after_a_known_state_waits(monkeypatch: pytest.MonkeyPat
     assert asked.steps == 2
 
 
+REFUSED = Code(129, "Mobile App Denied", "denied", "failure", True, "mobile_app", "medium", None)
+
+
+class Fatigue:
+    """A host of mfa_fatigue, and how often it called `step`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        detector, self.steps = DETECTORS["mfa_fatigue"], 0
+        step = detector.step
+
+        def counted(state: Any, completion: CompletionFields, rule: Any) -> Any:
+            self.steps += 1
+            return step(state, completion, rule)
+
+        monkeypatch.setitem(DETECTORS, "mfa_fatigue", replace(detector, step=counted))
+        self.counts = Counts()
+        self.host = Detectors({"mfa_fatigue": FatigueRule(5, 2, 8)}, Envelope({}), self.counts)
+
+    def __call__(self, *completions: CompletionFields) -> list[str]:
+        return [label[1] for _, _, label in self.host(completions)]
+
+
+def test_a_success_is_passed_over_but_where_the_user_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    fatigue = Fatigue(monkeypatch)
+    assert fatigue(*(completion(n, 100 + n, 100 + n, 100 + n) for n in range(50))) == []
+    assert (fatigue.steps, fatigue.host.size) == (0, 0)
+    assert (
+        fatigue(completion(50, 150, 150, 150, REFUSED), *(completion(n, n + 100, n + 100, n + 100) for n in (51, 52, 53))) == []
+    )
+    assert (fatigue.steps, fatigue.host.size) == (0, 1)
+    assert fatigue(completion(54, 154, 154, 154, REFUSED)) == ["id-54-mf"]
+    assert fatigue.steps == 2
+    assert fatigue(completion(55, 155, 155, 155), completion(56, 156, 156, 156)) == ["id-55-mf"]
+    assert fatigue.steps == 3
+
+
+def test_a_user_who_was_told_and_is_gone_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The horizon is 21: after that, twice, nothing is left of the user, who may sign in as anybody else."""
+    fatigue = Fatigue(monkeypatch)
+    ann = User("ann", None, None, "ann")
+    assert fatigue(completion(0, 100, 100, 100, REFUSED), completion(1, 101, 101, 101, REFUSED)) == ["id-1-mf"]
+    refused = [(0, ann, "id-a", "pfrad", time, "", time, "", REFUSED, False, time) for time in (122, 144)]
+    assert fatigue(*refused, completion(2, 145, 145, 145)) == []
+    assert (fatigue.steps, fatigue.host.size) == (2, 1)
+
+
+def test_what_is_passed_over_is_counted_if_it_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    fatigue = Fatigue(monkeypatch)
+    fatigue(*(completion(0, end, end, 1000) for end in (1000, 979, 978, 977)), completion(0, 900, 900, 1000, REFUSED))
+    assert fatigue.counts.late == 3
+
+
+def test_what_is_lasting_is_that_of_users_who_were_told_or_gave_in() -> None:
+    host = Detectors({"mfa_fatigue": FatigueRule(5, 3, 8)}, Envelope({}), Counts())
+
+    def refuse(*ends: int) -> None:
+        host([(*completion(end, end, end, end, REFUSED)[:9], False, end) for end in ends])
+
+    refuse(100, 101)  # compared, and not enough
+    assert host.lasting() == {}
+    refuse(102)
+    [slates] = host.lasting()["mfa_fatigue"].values()
+    assert slates == {"pfrad": [True, []]}
+    host([completion(103, 103, 103, 103)])
+    [slates] = host.lasting()["mfa_fatigue"].values()
+    assert slates == {"pfrad": [False, ["id-100", "id-101", "id-102"]]}
+    refuse(120)  # waits on what is known
+    assert [*host.lasting()["mfa_fatigue"].values()] == [slates]
+    refuse(145)  # more than a horizon after what was known
+    assert host.lasting() == {}
+
+
+def test_what_is_lasting_goes_into_states_from_the_recent_past() -> None:
+    rules = {"mfa_fatigue": FatigueRule(5, 2, 8)}
+    refused = [(*completion(end, end, end, end, REFUSED)[:9], False, end) for end in (100, 101)]
+    for success, told in ((False, True), (True, False)):
+        whole, warm = (Detectors(rules, Envelope({}), Counts()) for _ in range(2))
+        whole([*refused, *([completion(102, 102, 102, 102)] if success else [])])
+        warm(refused)
+        warm.restore(warm.snapshot(102), 102, whole.lasting())
+        assert warm.snapshot(102) == whole.snapshot(102)
+        [state] = warm.snapshot(102)["mfa_fatigue"].values()
+        assert state["pfrad"]["told"] == told
+        warm.restore(warm.snapshot(102), 102, {})
+        [state] = warm.snapshot(102)["mfa_fatigue"].values()
+        assert (state["pfrad"]["told"], len(state["pfrad"]["refusals"])) == (False, 2)
+
+
+def test_one_refusal_may_be_enough() -> None:
+    host = Detectors({"mfa_fatigue": FatigueRule(5, 1, 8)}, Envelope({}), Counts())
+    ends = (100, 103, 109)
+    found = host([(*completion(n, end, end, end, REFUSED)[:9], False, end) for n, end in enumerate(ends)])
+    assert [label[1] for _, _, label in found] == ["id-0-mf", "id-2-mf"]
+
+
 def test_parameters_of_the_detectors_that_run() -> None:
     assert rules_for([], 5 * SECOND, {}) == {}
     assert rules_for(["burst"], 5 * SECOND, {}) == {"burst": BurstRule(exchange_timeout=5 * SECOND)}
@@ -211,7 +307,7 @@ def test_parameters_of_the_detectors_that_run() -> None:
         "double_prompt": Rule(3, 7, include_retries=True),
         "burst": BurstRule(number=2, exchange_timeout=7),
     }
-    assert default_rules() == {"double_prompt": Rule(), "burst": BurstRule()}
+    assert default_rules() == {"double_prompt": Rule(), "mfa_fatigue": FatigueRule(), "burst": BurstRule()}
     assert option_names("double_prompt") == ["window", "exchange_timeout", "include_retries"]
 
 
@@ -228,3 +324,5 @@ def test_the_timeout_goes_only_to_detectors_that_have_such_a_parameter(monkeypat
 def test_a_rule_in_words() -> None:
     assert str(Rule()) == "double prompts within 60 s"
     assert str(Rule(window=SECOND * 3 // 2)) == "double prompts within 1.5 s"
+    assert str(FatigueRule()) == "MFA fatigue from 5 refusals within 10 min"
+    assert str(FatigueRule(window=90 * SECOND, count=2)) == "MFA fatigue from 2 refusals within 90 s"

@@ -458,3 +458,11 @@ def test_a_windows_event_is_a_line() -> None:
 
     assert "The line is a Windows event" in answer
     assert '"action": "primary-auth-result"' in answer
+
+
+def test_a_line_inside_another_programs_line_is_taken_out(library: Library) -> None:
+    line = "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
+
+    answer = explain(orjson.dumps({"log": line}).decode(), library)
+
+    assert answer.startswith(f"Patterns are tried on what stands in log of the JSON object:\n\n  {line}\n\nLINE_MFA (")

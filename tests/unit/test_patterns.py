@@ -48,6 +48,8 @@ DEVICE = 'User "a" added new User Mobile App Device for user "'
 TOKEN = 'User "a" changed OATH Token value b from "'
 RFC_5424 = "<13>1 2019-04-23T17:22:14Z "
 # Beginnings of valid texts; what follows makes them hostile.
+SNARE = "a MSWinEventLog\t1\tA\t1\tTue Feb 14 02:57:19 2017\t1\t"
+KIWI = "2017-02-14 03:00:00\tLocal0.Info\t"
 BEGINNINGS = {
     "LINE_MFA": ["", HEAD, HEAD + GUID, HEAD[:20], HEAD[:28], HEAD[:30], HEAD[:35], HEAD[:40]],
     "MESSAGE_PFADSSVC_ERROR": ["", "***** ERROR ***** "],
@@ -101,9 +103,20 @@ BEGINNINGS = {
         RFC_5424 + 'a b - - [a b="',
         RFC_5424 + "a b - - - ",
     ],
+    "LINE_SNARE": ["", "<13>", "<13>1 2019-04-23T17:22:14Z a - - - [", "a ", "a MSWinEventLog\t1\t", SNARE, SNARE + "a\t" * 6],
+    "LINE_KIWI": ["", "2017-02-14 03:00:00\t", KIWI, KIWI + "a\t", KIWI + "a\tFeb 14 04:00:00 b ", KIWI + "a\tb[1]: "],
+    "LINE_SYSLOG_ISO": [
+        "",
+        "<134>2019-04-23T17:22:14Z",
+        "2019-04-23T17:22:14.",
+        "2019-04-23T17:22:14Z ",
+        "2019-04-23T17:22:14Z mfa01 ",
+        "2019-04-23T17:22:14Z mfa01 pfsvc[1",
+        "2019-04-23T17:22:14Z mfa01 pfsvc: ",
+    ],
 }
 END_FREELY = {
-    *("LINE_MFA", "LINE_NPS", "LINE_SYSLOG_3164", "LINE_SYSLOG_5424"),
+    *("LINE_MFA", "LINE_NPS", "LINE_SYSLOG_3164", "LINE_SYSLOG_5424", "LINE_SYSLOG_ISO", "LINE_KIWI", "LINE_SNARE"),
     *("MESSAGE_PFADSSVC_ERROR", "MESSAGE_PFSVC_NOT_PERFORMED", "MESSAGE_PFSVC_PRIMARY_FAILED", "MESSAGE_PFSVC_VALIDATE"),
     *("MESSAGE_PFSVC_TOKEN", "MESSAGE_PFSVC_DEVICE", "MESSAGE_NPS_RESULT", "MESSAGE_NPS_EXCEPTION", "MESSAGE_NPS_IGNORED"),
     *("MESSAGE_NPS_CHALLENGE_ALONE", "MESSAGE_NPS_ERROR", "MESSAGE_NPS_WARNING", "MESSAGE_NPS_ATTRIBUTES"),
@@ -178,6 +191,16 @@ from shipper.decode.facts import interpret, split_arguments
 for beginning, repeated, times, ending in json.load(sys.stdin):
     print(repr(beginning), repr(repeated), repr(ending), flush=True)
     split_arguments(beginning + repeated * times + ending)
+print("done")
+"""
+
+UNWRAP = """
+import json, sys
+from shipper.decode.wrappers import unwrap
+for beginning, repeated, times, ending in json.load(sys.stdin):
+    print(repr(beginning), repr(repeated), repr(ending), flush=True)
+    for strictly in (True, False):
+        unwrap(beginning + repeated * times + ending, strictly=strictly)
 print("done")
 """
 
@@ -309,6 +332,33 @@ def test_example_of_the_readme_is_linear(portal: Path) -> None:
 @pytest.mark.parametrize("name", PATTERNS)
 def test_pattern_is_linear(name: str) -> None:
     assert finishes(MATCH, (name, hostile(BEGINNINGS[name])))
+
+
+def test_unwrapping_is_linear() -> None:
+    line = "2017-02-14T02:57:19Z|0|1|2|pfrad|x"
+    beginnings = [
+        *(
+            "",
+            "{",
+            '{"log":"',
+            '{"message" ',
+            '{"message":"2017-',
+            '{"message":"' * 3,
+            "83 ",
+            "<134>",
+            "<134>1 2017-02-14T02:57:19Z ",
+        ),
+        *("<134>1 2017-02-14T02:57:19Z mfa01 a - - ", '<134>1 2017-02-14T02:57:19Z mfa01 a - - [a b="', "Feb 14 02:57:19 mfa01 "),
+        *(
+            "2017-02-14T02:57:19Z stdout F:",
+            "2017-02-14T02:57:19Z mfa01 ",
+            "2017-02-14T02:57:19Z stdout F 83 <1>Feb 14 02:57:19 h ",
+        ),
+    ]
+    repeated = ["Feb 14 02:57:19 h ", "2017-02-14T02:57:19Z stdout F ", "83 <1>", '{"log":"', '\\"', '[a b="c"]', f"{line} "]
+    texts = [*hostile(beginnings), *((b, r, LENGTH // len(r), line) for b in beginnings for r in repeated)]
+
+    assert finishes(UNWRAP, texts)
 
 
 def test_splitting_arguments_is_linear() -> None:

@@ -1,4 +1,4 @@
-"""Time stamps of RFC 3164, which name neither a year nor a zone."""
+"""The local times of syslog programs; those of RFC 3164 name neither a year nor a zone."""
 
 from datetime import UTC, date
 
@@ -46,6 +46,27 @@ def test_time_within_the_twelve_months(year: str, zone: str, text: str, time: st
 )
 def test_text_that_is_no_time_of_them(text: str) -> None:
     assert SyslogTime(date(2018, 1, 1), UTC)(text) is None
+
+
+@pytest.mark.parametrize("year", [None, "2018"])
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("Tue Apr 23 19:22:14 2019", "2019-04-23T17:22:14Z"),
+        ("Mon Jan  1 00:30:00 2018", "2017-12-31T23:30:00Z"),
+        ("2019-04-23 19:22:14", "2019-04-23T17:22:14Z"),
+        ("2019-04-31 19:22:14", None),
+        ("2019-04-23 24:22:14", None),
+        ("Tue Apr 31 19:22:14 2019", None),
+        ("Apr 23 2019", None),
+    ],
+)
+def test_time_with_a_year_of_its_own(year: str | None, text: str, time: str | None) -> None:
+    assert syslog_time(year, "Europe/Berlin", "--syslog-year")(text) == time
+
+
+def test_without_a_year_none_is_guessed() -> None:
+    assert SyslogTime()("Apr 23 19:22:14") is None
 
 
 def test_time_before_the_first_year_is_none() -> None:

@@ -27,10 +27,11 @@ NAMES = """
 mfa_shipper_batch_latency_seconds mfa_shipper_batches_delivered mfa_shipper_bytes_delivered mfa_shipper_bytes_read
 mfa_shipper_cache_hits mfa_shipper_checkpoint_age_seconds mfa_shipper_dead_letters mfa_shipper_detector_users
 mfa_shipper_double_prompts mfa_shipper_events mfa_shipper_events_delivered mfa_shipper_events_filtered
-mfa_shipper_events_waiting mfa_shipper_files_open mfa_shipper_lag_bytes mfa_shipper_lag_seconds mfa_shipper_lines_merged
-mfa_shipper_lines_read mfa_shipper_lines_unparsed mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_problems
-mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up mfa_shipper_sources_without_past mfa_shipper_statuses
-mfa_shipper_truncations mfa_shipper_unknown_messages
+mfa_shipper_events_masked mfa_shipper_events_waiting mfa_shipper_files_open mfa_shipper_lag_bytes
+mfa_shipper_lag_seconds mfa_shipper_lines_merged mfa_shipper_lines_read mfa_shipper_lines_unparsed
+mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_mfa_fatigue mfa_shipper_mfa_fatigue_gave_in
+mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
+mfa_shipper_sources_without_past mfa_shipper_statuses mfa_shipper_truncations mfa_shipper_unknown_messages
 """
 
 
@@ -116,7 +117,7 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         if name not in TALLIES:
             setattr(case.vitals.counts, name, number)
     counted = case.vitals.counts
-    counted.detected.update(double_prompts=500, cache_hits=501)
+    counted.detected.update(double_prompts=500, cache_hits=501, mfa_fatigue=502, mfa_fatigue_gave_in=503)
     own = ("bytes_read", "batches", "bytes_sent", "events_delivered", "events_waiting", "files_open", "lag_bytes")
     for number, name in enumerate((*own, "memo_entries", "users"), 200):
         setattr(case.vitals, name, number)
@@ -131,12 +132,14 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
     wanted = {
         "lines_read_total": counted.lines, "bytes_read_total": 200, "lines_merged_total": counted.merged,
         "events_filtered_total": counted.filtered + counted.findings_filtered, "lines_unparsed_total": counted.unparsed,
-        "unknown_messages_total": counted.unknown_messages,
-        "double_prompts_total": 500, "cache_hits_total": 501, "batches_delivered_total": 201,
+        "unknown_messages_total": counted.unknown_messages, "events_masked_total": counted.masked,
+        "double_prompts_total": 500, "cache_hits_total": 501, "mfa_fatigue_total": 502, "mfa_fatigue_gave_in_total": 503,
+        "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
         "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "rotations_total": 400,
         "truncations_total": 401, "lost_bytes_total": 402, "sources_without_past": 2, "problems": 3,
         'events_total{kind="unparsed"}': counted.unparsed, 'events_total{kind="double_prompt"}': 500,
+        'events_total{kind="mfa_fatigue"}': 502,
         'statuses_total{class="success"}': 2, "sink_up": 0, "checkpoint_age_seconds": 0,
     }  # fmt: skip
     wanted |= {f'events_total{{kind="{kind}"}}': getattr(counted, name) for kind, name in kinds.items()}

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from shipper.decode.library import load_envelopes
 from shipper.decode.unparsed import HINTS, why_unparsed
-from shipper.decode.windows_event import LONGEST
+from shipper.decode.windows_event import LONGEST, EventReader
 from shipper.times import StampReader
 
+EVENTS = EventReader(load_envelopes())
 LINE = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|x"
 NO_STAMP = "the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |"
 EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}</Event>'
@@ -18,7 +20,8 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
     [
         ("", "the line is empty", None),
         ("hello", NO_STAMP, None),
-        ("2017-02-14T02:57:19Z hello", "the time stamp 2017-02-14T02:57:19Z was expected in the form", None),
+        ("2017-02-14T02:57:19Z hello", "behind the time stamp 2017-02-14T02:57:19Z, a | or HOST TAG: MESSAGE was expected", None),
+        ("2017-02-14T02:57:19.5+01:00 mfa01 x", "behind the time stamp 2017-02-14T02:57:19.5+01:00, a | or HOST", None),
         ("2017-02-14T02:57:19.234778Z|0|1412", "after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected", None),
         ("2017-02-30T02:57:19Z|0|1412|6452|pfrad|x", "the time stamp 2017-02-30T02:57:19Z names no real instant", None),
         ("<134>Feb 28 19:22:14 mfa01", "after the syslog time stamp, HOST TAG: MESSAGE was expected", None),
@@ -41,46 +44,62 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
         (f"{'x' * 600}{LINE}", NO_STAMP, None),
         # JSON
         (
-            '{"EventTime":"2019-10-17T22:48:35Z","Hostname":"a"}',
-            "TimeCreated missing or empty; its keys: EventTime, Hostname",
+            '{"Zeit":"2019-10-17T22:48:35Z","Hostname":"a"}',
+            "no time (TimeCreated, @timestamp, EventTime, _time, system_time, TimeGenerated [UTC]); its keys: Zeit, Hostname",
             "json_time",
         ),
-        ("{}", "TimeCreated missing or empty; its keys: none", "json_time"),
-        ('{"TimeCreated":"yesterday","Message":"x"}', "its TimeCreated is no time with a zone", "json_time"),
         (
-            '{"TimeCreated":"2019-10-17T22:48:35Z"}',
-            "ProviderName and Message missing or empty; its keys: TimeCreated",
+            '{"EventTime":"2019-10-17T22:48:35Z","Hostname":"a"}',
+            "SourceName, Message missing or empty; its keys: EventTime, Hostname",
             "json_text",
         ),
-        ('{"winlog":{"a":1},"message":"x"}', "@timestamp missing or empty; its keys: winlog, message", "json_time"),
+        ("{}", "no Windows event of a known exporter: no time (TimeCreated, ", "json_time"),
+        ('{"TimeCreated":"yesterday","Message":"x"}', "its time yesterday is none that is understood", "json_time"),
+        (f'{{"TimeCreated":"{"x" * 50}","Message":"x"}}', f"its time {'x' * 40}… is none", "json_time"),
+        (
+            '{"TimeCreated":"10/17/2019 10:48:35 PM","Message":"x"}',
+            "the time 10/17/2019 10:48:35 PM of this JSON object names no zone: see --local-zone (pipeline.local_zone)",
+            "zone",
+        ),
+        (
+            '{"TimeCreated":"2019-10-17T22:48:35Z"}',
+            "ProviderName, Message, Properties missing or empty; its keys: TimeCreated",
+            "json_text",
+        ),
+        ('{"winlog":{"a":1},"message":"x"}', "no time (TimeCreated, @timestamp", "json_time"),
         (
             '{"winlog":{"a":1},"@timestamp":"2019-10-17T22:48:35Z"}',
-            "winlog.provider_name and message missing or empty",
+            "winlog.provider_name, message, winlog.event_data, winlog.user_data missing or empty",
             "json_text",
         ),
         (json.dumps({"k" * 50 + str(n): 1 for n in range(20)}), f"its keys: {', '.join(['k' * 40] * 8)}", "json_time"),
-        ('{"broken', "begins like a JSON object but is not a whole one", "json"),
+        ('{"broken', "begins like a JSON object and is not a whole one", "json"),
         ('  {"a":1}', "blanks stand before the JSON object", "json"),
-        ("[", "this JSON is no object", "json"),
+        ("[", "this is JSON and no object", "json"),
         ("[12:30] hello", NO_STAMP, None),
-        ('[{"a":1}]', "this JSON is no object; one Windows event per line is read", "json"),
+        ('[{"a":1}]', "this is JSON and no object; a Windows event is one object", "json"),
         ("{" + " " * LONGEST, f"longer than the {LONGEST} characters", "json"),
         # XML
-        ("<Event><broken>", "begins like XML but is not a whole element", "xml"),
-        ('<Event xmlns="x"><System/></Event>', "this XML is no Windows event: System is missing", "xml"),
-        (EVENT.format("<System/>"), "TimeCreated has no SystemTime", "xml"),
+        ("<Event><broken>", "begins like XML and is not a whole element", "xml"),
         (
-            EVENT.format('<System><TimeCreated SystemTime="2019-10-17T22:48:35Z"/></System>'),
-            "Provider and a text are missing",
+            '<Event xmlns="x"><System/></Event>',
+            "no Windows event of a known exporter: no time (System.TimeCreated.@SystemTime); its keys: System",
             "xml",
         ),
-        ("<Event><!-- x --></Event>", "a document type, a comment or CDATA", "xml"),
-        ("<Events><Event/></Events>", "System is missing", "xml"),
+        (EVENT.format("<System/>"), "no time (System.TimeCreated.@SystemTime)", "xml"),
+        (
+            EVENT.format('<System><TimeCreated SystemTime="2019-10-17T22:48:35Z"/></System>'),
+            "System.Provider.@Name, RenderingInfo.Message, EventData, UserData missing or empty",
+            "xml",
+        ),
+        ("<Event><!DOCTYPE x></Event>", "a document type, which is not read", "xml"),
+        ("<Event><!-- x --></Event>", "no time (System.TimeCreated.@SystemTime); its keys: none", "xml"),
+        ("<Events><Event/></Events>", "not a whole element; a Windows event is one element, Event", "xml"),
         ("<html>", NO_STAMP, None),
     ],
 )
 def test_reason_is_true_for_its_line(line: str, reason: str, cause: str | None) -> None:
-    why = why_unparsed(line, StampReader().read(line.partition("|")[0]))
+    why = why_unparsed(line, StampReader().read(line.partition("|")[0]), EVENTS)
 
     assert reason in why.text
     assert why.cause == cause
@@ -89,8 +108,8 @@ def test_reason_is_true_for_its_line(line: str, reason: str, cause: str | None) 
 
 
 def test_a_time_stamp_that_a_pattern_takes_and_no_clock_shows() -> None:
-    syslog = why_unparsed("<134>Feb 30 19:22:14 mfa01 pfsvc: x", None, matched=True)
+    syslog = why_unparsed("<134>Feb 30 19:22:14 mfa01 pfsvc: x", None, EVENTS, matched=True)
     assert syslog.text == "a syslog time stamp names no year, or this is no day of that year: see --syslog-year (pipeline.syslog)"
 
-    nps = why_unparsed("2017-02-30T02:57:19Z NPS Extension for Azure MFA: x", None, matched=True)
+    nps = why_unparsed("2017-02-30T02:57:19Z NPS Extension for Azure MFA: x", None, EVENTS, matched=True)
     assert nps.text == "the time stamp names no real instant"

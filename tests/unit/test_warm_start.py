@@ -1,9 +1,12 @@
 """Where a warm start begins: nothing that can still matter lies before it, in the order in which files are read again."""
 
+from pathlib import Path
+
 from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings
 from shipper.read.position import Position, Reading
+from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, by_present_names, read_records, records
 
 
@@ -29,6 +32,42 @@ def test_an_older_file_that_is_read_late_is_not_skipped() -> None:
     ]
     begins = [live.process(one)[1].warm for one in reads]
     assert begins == [WarmStart("young", 0), *3 * [WarmStart("old", 0)], WarmStart("young", 150)]
+
+
+def refusal(number: int, minute: int) -> bytes:
+    return line(
+        f"{minute // 60:02}:{minute % 60:02}:{number:02}",
+        "Pfauth failed for user 'bob'. Call status: FAILED_PHONE_APP_DENIED - \"Mobile App Denied\".",
+    )
+
+
+def test_what_was_told_long_ago_is_known_after_a_restart(tmp_path: Path) -> None:
+    """Five refusals, then one every six minutes for hours, then five again: told once, wherever the restart comes."""
+    lines = [refusal(n, 0) for n in range(5)] + [refusal(0, minute) for minute in range(6, 360, 6)]
+    lines += [refusal(n, 360) for n in range(5)]
+    offsets = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    reads = [reading("k", "2017-02-14T00:00:00Z", at, line) for at, line in zip(offsets, lines, strict=True)]
+    how = Settings(load())
+    for restart in (1, 5, 40, len(reads) - 3):
+        live = LivePipelines(how, Counts(), {}, {}, lambda *_: [])
+        before = [live.process(one) for one in reads[:restart]]
+        _, place, warm = before[-1][1]
+
+        def replay(source: str, key: str, offset: int, until: int = restart) -> list[Reading]:
+            return [one for one in reads[:until] if one.chunk.offset >= offset]
+
+        checkpoint = Checkpoint(str(tmp_path))
+        checkpoint.save({"k": place}, {"Mfa": warm})
+        stored = checkpoint.load()
+        records_of = {key: value for key, value in records([before[-1][1]]).items() if value is not None}
+        [from_records], [from_checkpoint] = read_records(records_of)[1].values(), stored.warm.values()
+        assert from_records == from_checkpoint == warm
+        again = LivePipelines(how, Counts(), {"k": place}, {"Mfa": from_checkpoint}, replay)
+        after = [again.process(one) for one in reads[restart:]]
+        output = b"".join(block.data for block, _ in before + after)
+        assert output.count(b'"action":"mfa_fatigue"') == 1
+        assert bool(warm.lasting) == (restart >= 5)
+        assert restart < 40 or warm.offset > 0
 
 
 # Names of logs that earlier versions wrote

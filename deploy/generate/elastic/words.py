@@ -19,7 +19,7 @@ TEXT = """\
 The server may write one sign-in to two logs (`azure_mfa.radius` and `azure_mfa.server`): choose one data set to count it once.
 
 **Double prompts** are findings of mfa-shipper: a second prompt while the first was open (*concurrent*: raise the timeout of
-the RADIUS client) or within 60 s after its success (*sequential*: a cache rule spares it, see what N seconds would do).
+the RADIUS client) or within 60 s after its success (*sequential*). A cache rule of MFA Server spares both, see what N seconds would do.
 """
 DURATIONS = {"event.duration": "nanoseconds", "azure_mfa.double_prompt.gap_ms": "milliseconds"}
 

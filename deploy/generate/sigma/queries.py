@@ -22,6 +22,8 @@ WHO = {  # in lower case, as the shipper compares users; `stats by` would drop a
 SHOWN = "_time, user.name, user.domain, event.action, event.code, event.reason, event.outcome, source.ip, host.name, event.id"
 MORE = {  # further columns, by rule
     "mfa_double_prompt": "azure_mfa.double_prompt.pattern, azure_mfa.double_prompt.gap_ms, azure_mfa.double_prompt.cache_seconds",
+    "mfa_fatigue_found": "azure_mfa.mfa_fatigue.count, azure_mfa.mfa_fatigue.denied, azure_mfa.mfa_fatigue.no_response",
+    "mfa_fatigue_gave_in": "azure_mfa.mfa_fatigue.count, azure_mfa.mfa_fatigue.denied, azure_mfa.mfa_fatigue.no_response",
     "mfa_nps_extension_error": "error.code, error.message",
 }
 

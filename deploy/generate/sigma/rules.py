@@ -19,7 +19,7 @@ LANGUAGES = {  # of pySigma: module and class
     "splunk": ("splunk", "SplunkBackend"),
 }
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-NUMBERS, NUMBER = re.compile(r"like~ \((-?\d+(?:, -?\d+)*)\)"), re.compile(r"([\w.]+):(-?\d+)")
+NUMBERS, NUMBER = re.compile(r"like~ \((-?\d+(?:, -?\d+)*)\)"), re.compile(r"([\w.]+):(-?\d+|true|false)\b")
 
 
 def library(name: str) -> Any:
@@ -89,7 +89,7 @@ class Rule:
         text = yaml.safe_dump(self.parts[part] if part else self.main, sort_keys=False)
         query = _backend(language).convert(library("sigma.collection").SigmaCollection.from_yaml(text))[0]
         query = re.sub(r"^(any where|from \* metadata _id, _index, _version \| where) ", "", str(query))
-        # Elasticsearch refuses a number behind `like~` or `:`, which are for texts
+        # Elasticsearch refuses a number, true and false behind `like~` or `:`, which are for texts
         return NUMBER.sub(r"\1 == \2", NUMBERS.sub(r"in (\1)", query)) if language == "eql" else query
 
 

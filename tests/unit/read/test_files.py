@@ -78,9 +78,18 @@ def test_what_was_read_before_a_failure_comes_first() -> None:
         (b"\xfe\xff\x002", "utf-16-be", 2),
         (b"\xff\xfe", "utf-16-le", 2),
         (b"\xff", "utf-8", 0),
+        ("2017-02-14T02:57".encode("utf-16-le"), "utf-16-le", 0),
+        ("2017-02-14T02:57".encode("utf-16-be"), "utf-16-be", 0),
+        ("[\r\n".encode("utf-16-le")[:-1], "utf-16-le", 0),  # an export; what is behind the line end may not be there yet
+        ("[\r\n".encode("utf-16-be"), "utf-16-be", 0),
+        ("201é".encode("utf-16-le"), "utf-8", 0),
+        (b"2\x000", "utf-8", 0),
+        (b"2\x00\n\x00", "utf-8", 0),
+        (b"2\x00\x000\x00", "utf-8", 0),
+        (bytes(16), "utf-8", 0),
     ],
 )
-def test_byte_order_mark_tells_the_encoding_and_is_read_past(head: bytes, encoding: str, length: int) -> None:
+def test_the_first_bytes_tell_the_encoding_and_a_mark_is_read_past(head: bytes, encoding: str, length: int) -> None:
     assert encoding_of(head) == (encoding, length)
     for sizes in ([1], [2], [100]):
         read, skipped = skip_mark(reader(head + b"rest", sizes))

@@ -3,14 +3,15 @@
 import gzip
 import hashlib
 import os
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from shipper.model import LogFile
+from shipper.model import Export, LogFile
 from shipper.read.files import open_bytes
-from shipper.read.identity import FINGERPRINT_SPAN, describe, identify
+from shipper.read.identity import FINGERPRINT_SPAN, describe, identify, last_stamp
 
 FIRST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
 LATER = "2017-02-15T00:00:00.000000Z|0|1412|6452|pfrad|x"
@@ -30,6 +31,14 @@ def of_bytes(data: bytes, tmp_path: Path) -> LogFile:
     path = tmp_path / "one.log"
     path.write_bytes(data)
     return identity(path)
+
+
+def test_a_hole_or_a_mark_hides_no_time_stamp(tmp_path: Path) -> None:
+    lead = "\0\0\ufeff"
+    file = of_bytes(f"{lead}{FIRST}\n{LATER}\n".encode(), tmp_path)
+
+    assert (file.time, file.fingerprint) == ("2017-02-14T02:57:19.234778Z", sha(f"{lead}{FIRST}\n".encode()))
+    assert last_stamp(f"{FIRST}\n{lead}{LATER}\n{lead}".encode(), "utf-8", whole=True) == "2017-02-15T00:00:00.000000Z"
 
 
 # Fingerprints
@@ -169,12 +178,16 @@ def test_line_in_another_form_is_dated_by_the_function_given() -> None:
     """It is asked for lines that have no time stamp of their own, and is given no more of them than the fingerprint may hold."""
     asked: list[str] = []
 
-    def stamp_of(line: str) -> str | None:
-        asked.append(line)
-        return FALLBACK if line.startswith("<13>") else None
+    class Asked:
+        def __call__(self, line: str, export: Export | None = None, /) -> str | None:
+            asked.append(line)
+            return FALLBACK if line.startswith("<13>") else None
+
+        def is_header(self, columns: Sequence[str], /) -> bool:
+            return False
 
     data = b"z" * 100_000 + b"\nno date\r\n<13>one\r\n" + FIRST.encode()
-    about = describe(BytesIO(data).read, stamp_of=stamp_of)
+    about = describe(BytesIO(data).read, stamp_of=Asked())
     assert asked == ["z" * FINGERPRINT_SPAN, "no date", "<13>one"]
     assert (about.time, about.end, about.ended) == (FALLBACK, data.index(b"2017"), True)
 

@@ -22,27 +22,56 @@ from tests.support.tail_rig import Rig, line
 MB = 1_000_000
 ENCODINGS = ["utf-8", "utf-16-le", "utf-16-be"]
 # In UTF-16, U+0A00 and U+0D00 hold the bytes of LF and CR; U+0A0D and U+0D0A those of both.
-PIECES = ["\n", "\r", "\r\n", "a", "bc", "é", "👤", "\u0a00", "\u0d00", "\u0a0d", "\u0d0a", "\u000b", "\u2028", "\x00", "|"]
+PIECES = [
+    "\n",
+    "\r",
+    "\r\n",
+    "a",
+    "bc",
+    "é",
+    "👤",
+    "\u0a00",
+    "\u0d00",
+    "\u0a0d",
+    "\u0d0a",
+    "\u000b",
+    "\u2028",
+    "\x00",
+    "\ufeff",
+    "|",
+]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 Line = tuple[int, bytes, bool]  # offset, the line without its end, whether it was cut
 
 
+def lead_of(line: bytes, encoding: str) -> int:
+    """Bytes of the NULs and byte order marks with which a line begins."""
+    at, parts = 0, ("\0".encode(encoding), "\ufeff".encode(encoding))
+    while size := next((len(part) for part in parts if line.startswith(part, at)), 0):
+        at += size
+    return at
+
+
 def model(data: bytes, encoding: str, limit: int, offset: int) -> list[Line]:
     """The lines of a whole file, read off the contract: an LF ends a line, and one CR before it belongs to the end."""
-    unit = len("\n".encode(encoding))
+    newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
+    unit = len(newline)
     units = [data[at : at + unit] for at in range(0, len(data), unit)]
     lines: list[Line] = []
     start = 0
     for at, character in enumerate([*units, b""]):
-        ended = character == "\n".encode(encoding)
+        ended = character == newline
         if not ended and character:
             continue
-        if not ended and start == at:
+        line = b"".join(units[start:at])
+        lead = lead_of(line, encoding)
+        line = line[lead:]
+        if not ended and not line:
             break
-        stop = at - 1 if ended and at > start and units[at - 1] == "\r".encode(encoding) else at
-        line = b"".join(units[start:stop])
+        if ended and line.endswith(carriage_return):
+            line = line[:-unit]
         most = max(unit, limit // unit * unit)
-        lines.append((offset + start * unit, line[:most], len(line) > most))
+        lines.append((offset + start * unit + lead, line[:most], len(line) > most))
         start = at + 1
     return lines
 
@@ -52,7 +81,7 @@ def lines_of(chunks: list[Chunk], encoding: str) -> list[Line]:
     newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
     unit = len(newline)
     lines: list[Line] = []
-    for number, (data, offset, cut) in enumerate(chunks):
+    for number, (data, offset, cut, _) in enumerate(chunks):
         if cut:
             lines.append((offset, data, True))
             continue
@@ -65,9 +94,12 @@ def lines_of(chunks: list[Chunk], encoding: str) -> list[Line]:
             ended = stop < len(data)
             assert ended or number == len(chunks) - 1
             line = data[at:stop]
-            lines.append(
-                (offset + at, line[:-unit] if ended and line.endswith(carriage_return) and len(line) % unit == 0 else line, False)
-            )
+            lead = lead_of(line, encoding)
+            line = line[lead:]
+            if ended and line.endswith(carriage_return) and len(line) % unit == 0:
+                line = line[:-unit]
+            if line or ended:
+                lines.append((offset + at + lead, line, False))
             at = stop + unit
     return lines
 
@@ -118,7 +150,7 @@ def test_bytes_that_are_no_text_give_the_lines_of_the_model(data: bytes) -> None
 
 @given(TEXTS, st.sampled_from(ENCODINGS), st.integers(1, 16))
 def test_lines_that_fit_come_back_as_the_bytes_that_were_read(text: str, encoding: str, size: int) -> None:
-    data = text.encode(encoding)
+    data = text.replace("\0", "").replace("\ufeff", "").encode(encoding)
 
     assert b"".join(chunk.data for chunk in read_chunks(BytesIO(data).read, 0, encoding, size, 1000)) == data
 
@@ -236,11 +268,11 @@ def test_what_is_whole_is_given_at_once(text: str, encoding: str, limit: int, si
         at += min(size, rules.limit)
         whole = data[: last_newline(data[:at], rules.newline) + rules.unit]
         ended = model(whole[: rules.whole_characters(len(whole))] if rules.newline in whole else b"", encoding, limit, 7)
-        got = lines_of(given, encoding)
+        got, whole_size = lines_of(given, encoding), len(whole) // rules.unit * rules.unit
         assert got[: len(ended)] == ended
         assert [(offset, cut) for offset, _, cut in got[len(ended) :]] in (
             [],
-            [(7 + len(whole) // rules.unit * rules.unit, True)],
+            [(7 + whole_size + lead_of(data[whole_size:], encoding), True)],
         )
         if at >= len(data):
             break
@@ -283,7 +315,6 @@ GIGABYTE = 1 << 30
 ENDLESS = {
     "x": ("utf-8", b"x" * READ_SIZE),
     "carriage returns": ("utf-8", b"\r" * READ_SIZE),
-    "NUL": ("utf-16-le", b"\0" * READ_SIZE),
     "UTF-16": ("utf-16-be", "山".encode("utf-16-be") * (READ_SIZE // 2)),
 }
 
@@ -301,6 +332,30 @@ def test_a_line_of_a_gigabyte_takes_the_memory_of_its_beginning(kind: str) -> No
 
     with memory(4 * LINE_LIMIT), seconds(20):
         assert [(chunk.offset, len(chunk.data), chunk.cut) for chunk in read_chunks(read, 0, encoding)] == [(0, LINE_LIMIT, True)]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_hole_of_a_gigabyte_takes_no_memory_and_the_line_begins_behind_it(encoding: str) -> None:
+    left = GIGABYTE // READ_SIZE
+
+    def read(size: int) -> bytes:
+        nonlocal left
+        left -= 1
+        return bytes(size) if left >= 0 else "a\n".encode(encoding) if left == -1 else b""
+
+    with memory(LINE_LIMIT), seconds(20):
+        assert list(read_chunks(read, 0, encoding)) == [Chunk("a\n".encode(encoding), GIGABYTE)]
+
+
+def test_nuls_and_marks_before_a_line_are_no_part_of_it_and_do_not_count_for_its_length() -> None:
+    mark = b"\xef\xbb\xbf"
+    for size in (1, 3, 8, 100):
+        assert chunks(b"\0\0" + mark + b"\x0012345678\n\0" + mark + b"9\n\0\n" + b"\0" * 20, size=size, limit=8) == [
+            (6, b"12345678", False),
+            (19, b"9", False),
+            (22, b"", False),
+        ]
+    assert chunks(b"a\0\n" + mark[:2] + b"\n") == [(0, b"a\0", False), (3, mark[:2], False)]
 
 
 @pytest.mark.parametrize(
@@ -358,14 +413,35 @@ def chunks_of(rig: Rig, wait: float) -> list[Chunk]:
     return [reading.chunk for reading in iter(rig.tail.read, None)]
 
 
-def test_a_followed_line_of_a_gigabyte(make: Callable[..., Rig]) -> None:
+def test_a_hole_of_a_gigabyte_in_a_followed_file(make: Callable[..., Rig]) -> None:
     rig = make()
     rig.append("a.log", line(1))
     os.truncate(rig.path("a.log"), GIGABYTE)  # NULs that take no room on the disk
     rig.append("a.log", b"\n" + line(2))
 
     with memory(8 * LINE_LIMIT), seconds(30):
-        assert rig.step() == line(1) + b"\0" * LINE_LIMIT + line(2)
+        assert rig.step() == line(1) + b"\n" + line(2)
+
+
+def test_a_hole_is_waited_at_until_something_stands_behind_it(make: Callable[..., Rig]) -> None:
+    """A file may be made longer first and filled later."""
+    rig = make(options={"read_size": 100})
+    rig.append("a.log", line(1) + bytes(1000))
+    assert rig.step() == line(1)
+    with open(rig.path("a.log"), "r+b") as file:
+        file.seek(len(line(1)))
+        file.write(line(2) + line(3))
+    rig.append("a.log", line(4))
+    assert rig.step().replace(b"\0", b"") == line(2) + line(3) + line(4)
+
+
+def test_a_hole_at_the_end_of_a_rotated_file_is_no_line(make: Callable[..., Rig]) -> None:
+    rig = make(options={"read_size": 100})
+    rig.append("a.log", line(1) + bytes(1000))
+    rig.step()
+    rig.path("a.log").rename(rig.path("a.log.1"))
+    rig.append("a.log", line(2))
+    assert rig.settle() == line(2)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/io"), reason="needs a system that counts what is read")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shipper.errors import UsageError
-from shipper.read.files import open_bytes
+from shipper.read.files import open_bytes, text_of
 from shipper.read.signatures import no_log
 from tests.support.tail_rig import Rig, line
 
@@ -48,6 +48,14 @@ KINDS: dict[str, Make] = {
     "a tar archive": a_tar,
     "a database": a_database,
     "a program": a_program,
+    "a PDF document": lambda _: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+    "a picture": lambda _: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    "a rar archive": lambda _: b"Rar!\x1a\x07\x01\0",
+    "a cabinet file": lambda _: b"MSCF\0\0\0\0",
+    "a document of Microsoft Office or an installer": lambda _: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "an old Windows event log (.evt)": lambda _: b"0\0\0\0LfLe",
+    "a file of macOS's own": lambda _: b"\0\5\x16\7\0\2\0\0Mac OS X",
+    "a memory dump": lambda _: b"MDMP\x93\xa7",
     "a 7z archive": lambda _: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(24),
     "a Windows event log (.evtx)": lambda _: b"ElfFile\0" + bytes(4088),
     "compressed twice, the second time with gzip": lambda _: gzip.compress(gzip.compress(line(1))),
@@ -59,11 +67,23 @@ KINDS: dict[str, Make] = {
 def test_file_that_is_no_log_is_refused_before_its_first_byte(what: str, packed: bool, tmp_path: Path) -> None:
     path, data = tmp_path / "a.log", KINDS[what](tmp_path)
     path.write_bytes(gzip.compress(data) if packed else data)
-    with open_bytes(str(path)) as read:
+    with open_bytes(str(path), event_logs=False) as read:
         for _ in range(2):
             with pytest.raises(UsageError) as caught:
                 read(1)
             assert str(caught.value).startswith(f"{path} is {what}, not a log: ")
+
+
+def test_a_program_for_windows_is_told_from_a_line_that_begins_alike(tmp_path: Path) -> None:
+    assert no_log(b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff") is not None
+    assert no_log(b"MZ\n") is None
+
+
+@pytest.mark.parametrize("data", [a_zip, a_tar])
+def test_an_archive_on_standard_input_is_refused_with_what_to_do(data: Make, tmp_path: Path) -> None:
+    read = text_of(io.BytesIO(data(tmp_path)).read, "standard input")
+    with pytest.raises(UsageError, match="not a log: give its path instead, because it is read from its middle"):
+        read(1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,188 @@
+"""`parse --across`: the detectors over all logs at once, as if one server had written them. I/O.
+
+The logs are read one after the other, as always, and their authentications, which are few beside the lines, are kept in
+a temporary file. Each log has its own in the order in which it wrote them. So all logs can then be read side by side,
+merged by time, with one open file, and a few kilobytes of memory for each of them. The findings stand behind all events:
+the same bytes, whatever the size of reads and the number of workers.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from operator import itemgetter
+from typing import NamedTuple
+
+import msgspec
+
+from shipper.decode.ecs import Envelope
+from shipper.detect.across import AcrossLogs, Completed, merged
+from shipper.detect.detector import Detectors
+from shipper.errors import RunError
+from shipper.model import Block, Code, CompletionFields, Counts, Label
+from shipper.pipeline import Pipeline, Settings
+
+READ = 4096  # bytes of a log's authentications that are in memory, and what they become
+BATCH = 500  # authentications
+
+
+class _Kept(NamedTuple):
+    """A `Completed` as the file holds it. `code` is its number where the table has it."""
+
+    event_id: str
+    host: str | None
+    user: tuple[str, str | None, str | None, str]
+    id: str
+    component: str
+    start: int
+    start_text: str
+    end: int
+    end_text: str
+    code: int | Code
+    success: bool
+    newest: int
+
+
+class Part(NamedTuple):
+    """Authentications that stand together in a spool: from one byte to another."""
+
+    spool: "Spool"
+    begin: int
+    end: int
+
+
+class Spool:
+    """Authentications in a temporary file that has no name. One process writes it; it or its parent reads it afterwards.
+
+    `end` is how many bytes there are; it may be set back.
+    """
+
+    def __init__(self, codes: Mapping[int, Code]) -> None:
+        """`codes` is the table, by number.
+
+        Raises:
+            RunError: there is no room.
+        """
+        self.end = 0
+        self._codes = codes
+        self._encoder = msgspec.json.Encoder()
+        self._decoder = msgspec.json.Decoder(_Kept)
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed by `close`
+        except OSError as error:
+            raise no_room(error) from None
+
+    def add(self, completions: Sequence[CompletionFields], labels: Sequence[Label]) -> None:
+        """Keep the authentications of a chunk whose users are known; `labels` are those of its events.
+
+        Raises:
+            RunError: there is no room.
+        """
+        kept = []
+        for position, user, *exchange, code, success, newest in completions:
+            if user is not None:
+                _, event_id, origin, _ = labels[position]
+                number = code.number
+                short = number if number is not None and self._codes.get(number) is code else code
+                kept.append((event_id, origin.host, user, *exchange, short, success, newest))
+        data = memoryview(self._encoder.encode_lines(kept))
+        try:
+            self._file.seek(self.end)
+            while data:
+                size = self._file.write(data)
+                self.end += size
+                data = data[size:]
+        except OSError as error:
+            raise no_room(error) from None
+
+    def read(self, begin: int, end: int) -> Iterator[Completed]:
+        """What stands between two offsets, a few kilobytes in memory.
+
+        Raises:
+            RunError: the temporary file cannot be read.
+        """
+        rest = b""
+        while begin < end:
+            try:
+                self._file.seek(begin)
+                block = self._file.read(min(READ, end - begin))
+            except OSError as error:
+                raise RunError(f"cannot read a temporary file in {tempfile.gettempdir()}: {error.strerror}") from None
+            if not block:
+                raise RunError(f"a temporary file in {tempfile.gettempdir()} was cut")
+            begin += len(block)
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                yield self._completed(self._decoder.decode(line))
+
+    def _completed(self, kept: _Kept) -> Completed:
+        event_id, host, user, exchange_id, component, start, start_text, end, end_text, code, success, newest = kept
+        row = self._codes[code] if isinstance(code, int) else code
+        fields = (0, user, exchange_id, component, start, start_text, end, end_text, row, success, newest)
+        return Completed(event_id, host, fields)
+
+    def close(self) -> None:
+        """Give the room back."""
+        self._file.close()
+
+
+class Gathered:
+    """The authentications of all logs, while these are read. Its files are gone when the context ends."""
+
+    def __init__(self, codes: Mapping[int, Code]) -> None:
+        """`codes` is the table, by number."""
+        self._codes = codes
+        self._spools: list[Spool] = []
+        self._parts: dict[int, tuple[int, Part]] = {}
+
+    def __enter__(self) -> "Gathered":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for spool in self._spools:
+            spool.close()
+
+    def spool(self) -> Spool:
+        """Another file, for another process that writes.
+
+        Raises:
+            RunError: there is no room.
+        """
+        self._spools.append(Spool(self._codes))
+        return self._spools[-1]
+
+    def add(self, log: int, piece: int, part: Part) -> None:
+        """Note where the authentications of a piece of a log are; pieces are numbered over all logs, in their order."""
+        self._parts[piece] = log, part
+
+    @property
+    def logs(self) -> list[list[Part]]:
+        """The parts that hold the authentications of each log, in order."""
+        logs: dict[int, list[Part]] = {}
+        for _, (log, part) in sorted(self._parts.items(), key=itemgetter(0)):
+            logs.setdefault(log, []).append(part)
+        return list(logs.values())
+
+
+def no_room(error: OSError) -> RunError:
+    """The error for a temporary file that cannot be written."""
+    return RunError(f"no room for temporary files in {tempfile.gettempdir()}: {error.strerror}; set TMPDIR")
+
+
+def findings_across(settings: Settings, logs: Sequence[Sequence[Part]], counts: Counts) -> Iterator[Block]:
+    """The findings over the authentications of all logs, each given as the parts that hold them.
+
+    Raises:
+        RunError: the temporary files cannot be read.
+    """
+    pipeline = Pipeline(settings, counts)  # for its filters and its format
+    constants = settings.options.constants
+    detectors = Detectors(settings.detectors, Envelope(constants), counts)
+    across = AcrossLogs(detectors, settings.detectors.values(), constants.get("host", {}).get("name"))
+    in_order = merged([_of_log(parts) for parts in logs])
+    while batch := list(islice(in_order, BATCH)):
+        yield pipeline.findings(across(batch))
+
+
+def _of_log(parts: Sequence[Part]) -> Iterator[Completed]:
+    for spool, begin, end in parts:
+        yield from spool.read(begin, end)

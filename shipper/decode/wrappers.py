@@ -1,0 +1,155 @@
+"""Lines of a log inside lines of another program: a container runtime, syslog, another shipper. Pure.
+
+    Docker       {"log":"LINE\\n","stream":"stdout","time":"…"}
+    CRI          2016-10-06T00:17:09.669794202Z stdout F LINE
+    shippers     {…,"message":"LINE",…}, or another of `LINE_KEYS`
+    syslog       RFC 5424, RFC 3164, rsyslog's ISO form, each with or without an octet count; Kiwi's files; no tag is needed
+
+The line inside makes the event. Of the wrapper counts the host alone; its time is when somebody passed the line on.
+A message behind a syslog head that is no line of a log is none of this: there the head is the line's (`patterns/syslog.grok`).
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import orjson
+
+DEPTH = 4  # wrappers around each other, such as Docker around syslog
+LONGEST_NAME = 255
+
+# What other shippers call the line, and the server that they run on; a dot goes one object down.
+LINE_KEYS = (
+    "message",  # Filebeat, Vector, Fluentd, Logstash
+    "log",  # Docker's json-file, Fluent Bit
+    "Message",  # NXLog
+    "MESSAGE",  # journalctl -o json, syslog-ng
+)
+HOST_KEYS = ("host.name", "host", "hostname", "Hostname", "_HOSTNAME", "HOST", "agent.hostname", "beat.hostname")
+# A record that has these, or whose text begins so, is that of a Windows event, and its text no line of a log.
+_EVENT_KEYS, _EVENT_TEXT = frozenset({"Message", "winlog"}), "NPS Extension"
+
+ISO_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+_BSD = r"[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+_PRI = r"<[0-9]{1,3}>"
+_COUNT = rf"[0-9]{{1,7}} (?={_PRI})"
+_DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:"
+_BEGINS = rf'(?:{_DATED}|\{{ {{0,4}}"|<Event|{_PRI}|{_COUNT}|{_BSD} )'  # how any line begins
+_KIWI_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+
+
+def _heads(word: str, mark: str) -> str:
+    """A regular expression for what stands before a line, with a group for the host in each of the last three alternatives.
+
+    Args:
+        word: one character of a name: neither a blank nor a bar, so that none swallows the head of a line.
+        mark: a byte order mark.
+    """
+    name = rf"{word}{{1,255}}"
+    data = r'(?:-|(?>(?:\[(?>[^\]"\n]|"(?>[^"\\\n]|\\.)*")*\]))+)'  # structured data
+    then = rf"(?={_BEGINS})"
+    cri = rf"{ISO_TIME} (?:stdout|stderr) (?:[A-Z](?::{word}{{0,64}})? |{then})"  # the oldest have no tag
+    rfc_5424 = rf"{_PRI}1 (?:-|{ISO_TIME}) ({name}) {name} {name} {name} {data} (?:{mark})?{then}"
+    others = rf"(?:{_PRI})?(?:{ISO_TIME}|{_BSD}) ({name}) {{1,4}}(?:{name} {{1,4}})??{then}"
+    kiwi = rf"{_KIWI_TIME}\t\w{{1,16}}\.\w{{1,16}}\t({name})\t(?:{_BSD} {name} )?+(?:{name} {{1,4}})??{then}"
+    return f"{cri}|{rfc_5424}|{others}|{kiwi}"
+
+
+# One or two of them, for lines of a text that was decoded as latin-1: a character is a byte. Where this matches before a
+# line of MFA Server, `unwrap` takes off the same.
+PLAIN_HEADS = f"(?:{_COUNT})?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
+
+_HEAD = re.compile(f"{_COUNT}|" + _heads(r"[^\s|]", "\ufeff"))
+_LINE = re.compile(_BEGINS)
+# A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.
+_RECORD = re.compile(rf'"(?:{"|".join(LINE_KEYS)})"[ \t]*:[ \t]*"(?=[0-9<{{\\]|[JFMASOND][a-z]{{2}} )')
+
+
+class Inner(NamedTuple):
+    """A line without what is wrapped around it.
+
+    Attributes:
+        text: the line.
+        hostname: of the innermost syslog head; None if there is none or it names no host.
+        host: of the innermost wrapper that names one.
+        place: where the line stands, for a sentence.
+    """
+
+    text: str
+    hostname: str | None
+    host: str | None
+    place: str
+
+
+def unwrap(line: str, *, strictly: bool = True) -> Inner | None:
+    """The line inside a line; None if nothing is wrapped around it.
+
+    Args:
+        line: a line of a file.
+        strictly: a record of another shipper counts only if its text begins like a line of a log.
+    """
+    text, hostname, host = line, None, None
+    places: list[str] = []
+    while len(places) < DEPTH:
+        layer = _record(text, strictly=strictly) if text[:1] == "{" else _head(text)
+        if layer is None:
+            break
+        text, named, by_syslog, place = layer
+        places.append(place)
+        host = named or host
+        hostname = named if named and by_syslog else hostname
+    return Inner(text.rstrip(" \t\r\n"), hostname, host, ", ".join(places)) if places else None
+
+
+# One wrapper taken off: the text inside, the host that it names, whether it is syslog, and where the text stood.
+_Layer = tuple[str, str | None, bool, str]
+
+
+def rewrap(line: str, hostname: str | None, host: str | None) -> str:
+    """A line that `unwrap` makes the same of as of one with these names."""
+    if host is not None and host != hostname:
+        line = orjson.dumps({"message": line, "host": host}).decode()
+    elif hostname is None:
+        return orjson.dumps({"message": line}).decode()
+    return line if hostname is None else f"<1>1 - {hostname} - - - - {line}"
+
+
+def _head(text: str) -> _Layer | None:
+    found = _HEAD.match(text)
+    if found is None:
+        return None
+    host = found[1] or found[2] or found[3]
+    counted = text[: found.end() - 1].isdigit()
+    place = "behind the syslog head" if host else "behind the octet count" if counted else "behind the CRI prefix"
+    return text[found.end() :], None if host == "-" else host, host is not None, place
+
+
+def _record(text: str, *, strictly: bool) -> _Layer | None:
+    if strictly and _RECORD.search(text) is None:
+        return None
+    try:
+        record = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    texts = ((key, record.get(key)) for key in LINE_KEYS)
+    for key, value in texts:
+        if isinstance(value, str) and (_begins_like_a_line(value) if strictly else _is_no_event(record, value)):
+            return value.removeprefix("\ufeff"), _host(record), False, f"in {key} of the JSON object"
+    return None
+
+
+def _begins_like_a_line(text: str) -> bool:
+    return _LINE.match(text.removeprefix("\ufeff")) is not None
+
+
+def _is_no_event(record: dict[str, Any], text: str) -> bool:
+    return _EVENT_KEYS.isdisjoint(record) and not text.startswith(_EVENT_TEXT)
+
+
+def _host(record: dict[str, Any]) -> str | None:
+    for key in HOST_KEYS:
+        value: Any = record
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME:
+            return value
+    return None

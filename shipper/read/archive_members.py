@@ -1,0 +1,127 @@
+"""What zip and tar archives have in common: their files, how much of them is read, and the file that holds them. I/O."""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shipper.errors import RunError, UsageError
+from shipper.read.compression import BOMB_RATIO, BOMB_SIZE, Read
+from shipper.read.files import sequential, text_of
+from shipper.read.opener import default_opener, read_at
+
+MOST = 10_000  # files in an archive
+TOO_MUCH = f"more than {BOMB_SIZE >> 20} MiB and more than {BOMB_RATIO} times the size of the archive"
+DIRECTORY = 16 * 1024 * 1024  # bytes that the directory of a zip archive, or a header of a tar archive, may have
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive.
+
+    Attributes:
+        archive: the path of the archive.
+        name: of the file in it.
+        bytes_of: what reads its bytes from the first on, from a descriptor of the archive.
+        most: bytes of text beyond which it is not read.
+        unpacked: a descriptor of the unpacked archive, for one that can only be read forwards; else it is opened anew.
+    """
+
+    archive: str
+    name: str
+    bytes_of: Callable[[int], Read]
+    most: int
+    unpacked: int | None = None
+
+    @property
+    def path(self) -> str:
+        """As events name it."""
+        return f"{self.archive}!{self.name}"
+
+    @contextmanager
+    def open(self) -> Iterator[Read]:
+        """Open it to read the bytes of its text from the first on; it may be compressed, as a file may.
+
+        Raises:
+            RunError: the archive cannot be opened. From the function returned: as that of `open_bytes`.
+            NotALog: from the function returned.
+        """
+        try:
+            descriptor = default_opener()(self.archive) if self.unpacked is None else self.unpacked
+        except OSError as error:
+            raise RunError(f"cannot open {self.archive}: {error.strerror}") from None
+        try:
+            yield _at_most(self.most, text_of(self.bytes_of(descriptor), self.path), self.path)
+        finally:
+            if self.unpacked is None:
+                os.close(descriptor)
+
+
+def as_path(name: str) -> str:
+    """A name from an archive as names of files are in this locale."""
+    return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+
+
+def _at_most(most: int, read: Read, name: str) -> Read:
+    """The same bytes, and an error in place of those beyond `most`."""
+    size = 0
+
+    def reading(wanted: int) -> bytes:
+        nonlocal size
+        data = read(wanted)
+        size += len(data)
+        if size > most:
+            raise RunError(f"{name} becomes {TOO_MUCH}, and the rest is not read; if that is right, unpack it yourself")
+        return data
+
+    return reading
+
+
+def check_size(path: str, sizes: Sequence[int], packed: int) -> int:
+    """The bytes beyond which nothing of an archive of `packed` bytes is read, once its files have no more together."""
+    if len(sizes) > MOST:
+        raise UsageError(f"{path} holds more than {MOST} files: unpack it yourself")
+    most = max(BOMB_SIZE, BOMB_RATIO * packed)
+    if sum(sizes) > most:
+        raise UsageError(f"{path} becomes {TOO_MUCH}: {sum(sizes)} bytes; if that is right, unpack it yourself")
+    return most
+
+
+class ArchiveFile(io.RawIOBase):
+    """A file that keeps its place itself, so that processes that share the descriptor do not disturb each other. One read
+    takes no more memory than `DIRECTORY`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._at = 0
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, os.fstat(self._descriptor).st_size - self._at)
+        size = left if size < 0 else min(size, left)
+        if size > DIRECTORY:
+            raise ValueError(f"its directory or a header in it has more than {DIRECTORY >> 20} MiB")
+        data = read_at(self._descriptor, size, self._at)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: os.fstat(self._descriptor).st_size}[whence]
+        if begin + offset < 0:
+            raise OSError("it refers to what stands before its first byte")
+        self._at = begin + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+
+def part_of(descriptor: int, begin: int, size: int) -> Read:
+    """Reads a part of a file."""
+    return sequential(lambda offset, wanted: read_at(descriptor, min(wanted, max(0, size - offset)), begin + offset))

@@ -1,0 +1,109 @@
+"""Which files hold records instead of lines: their first bytes tell. Pure.
+
+JSON lines stay lines, because a damaged line costs nothing but itself. So a file that begins with `{` holds records if
+its first object goes on in the next line, or another one follows in the same line.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final
+
+from shipper.model import Export
+from shipper.read.grammars import Edge, JsonRecords
+
+IsHeader = Callable[[Sequence[str]], bool]
+"""True if these are the names of columns in a CSV of Windows events."""
+
+
+class Undecided(Enum):
+    """More bytes must tell."""
+
+    YET = 0
+
+
+UNDECIDED: Final = Undecided.YET
+_Answer = Export | Undecided | None
+
+_BLANKS = " \t\r\n\0"
+_XML = re.compile(r"<(?:\?xml[\s?]|(?:[\w.-]{1,64}:)?Events?[\s/>])")
+_XML_BEGINS = re.compile(r"<(?:\?(?:x(?:m(?:l)?)?)?|[\w.-]{0,64}:?(?:E(?:v(?:e(?:n(?:ts?)?)?)?)?)?)?")
+_BLOCK = re.compile(r"Log Name:[ \t]|Event\[[0-9]{1,9}\]:?\r?\n|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=")
+_TYPE = re.compile(r"#TYPE [^\n]*\n")
+_DAY_FIRST = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4} ")  # as no line of MFA Server begins
+_LONGEST_DAY = 13
+_SEPARATORS = ",;\t"
+
+
+def export_of(text: str, is_header: IsHeader | None, *, final: bool) -> Export | Undecided | None:
+    """What a file that begins with `text` is: an export, or None if it holds lines.
+
+    Args:
+        text: behind the byte order mark, perhaps with surrogates for bytes that do not decode. `Export.start` of the
+            answer counts its characters.
+        is_header: without it, no CSV is known.
+        final: nothing follows, or enough was seen: the answer is not `UNDECIDED`.
+    """
+    begin = len(text) - len(text.lstrip(_BLANKS))
+    first = text[begin : begin + 1]
+    if not first:
+        answer: _Answer = UNDECIDED
+    elif first in "{[":
+        answer = _json(text, begin, final=final)
+    elif first == "<":
+        answer = _xml(text, begin)
+    elif first.isdigit() and not _DAY_FIRST.match(text, begin):  # a line of MFA Server begins so
+        answer = UNDECIDED if len(text) - begin < _LONGEST_DAY and "\n" not in text[begin:] else None
+    else:
+        answer = _table_or_blocks(text, begin, is_header, final=final)
+    return None if final and answer is UNDECIDED else answer
+
+
+def _json(text: str, begin: int, *, final: bool) -> _Answer:
+    if text[begin] == "[":
+        value = text[begin + 1 :].lstrip(_BLANKS)[:1]
+        return Export("json") if value and value in "{]" else UNDECIDED if not value else None
+    data = bytearray(text.encode("utf-8", "surrogateescape"))
+    grammar = JsonRecords()
+    _, start = grammar.step(data, 0, final=final)
+    edge, end = grammar.step(data, start, final=final)
+    if edge is Edge.MORE:
+        return Export("json") if b"\n" in data[start:].rstrip() else UNDECIDED
+    written = data[start:end].rstrip()
+    if b"\n" in written:
+        return Export("json")
+    behind = data[start + len(written) :].lstrip(b" \t\r")
+    return UNDECIDED if not behind else None if behind[:1] == b"\n" else Export("json")
+
+
+def _xml(text: str, begin: int) -> _Answer:
+    if _XML.match(text, begin):
+        return Export("xml")
+    return UNDECIDED if _XML_BEGINS.fullmatch(text, begin) else None
+
+
+def _table_or_blocks(text: str, begin: int, is_header: IsHeader | None, *, final: bool) -> _Answer:
+    if _BLOCK.match(text, begin):
+        return Export("text")
+    typed = _TYPE.match(text, begin)
+    start = typed.end() if typed else begin
+    end = text.find("\n", start)
+    if end < 0 and not final:
+        return UNDECIDED
+    header = text[start : end + 1] if end >= 0 else text[start:]
+    for delimiter in _SEPARATORS:
+        columns = fields_of(header.rstrip("\r\n"), delimiter)
+        if is_header is not None and columns is not None and len(columns) > 1 and is_header(columns):
+            return Export("csv", start + len(header), tuple(columns), delimiter)
+    undated = text[begin:end] if end >= 0 else ""
+    return UNDECIDED if _DAY_FIRST.match(undated) and text.find("\n", end + 1) < 0 else None
+
+
+def fields_of(row: str, delimiter: str) -> list[str] | None:
+    """The fields of one row of a CSV; None if it is none, or more than one."""
+    try:
+        rows = list(csv.reader([row], delimiter=delimiter))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else None

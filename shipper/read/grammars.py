@@ -1,0 +1,301 @@
+"""Where the records of an export begin and end: JSON, XML, CSV, text. Pure.
+
+A grammar is a state machine over the bytes of a file. `step` goes on from a position and says what is there: a record
+`BEGIN`s, a record `END`s, what began is none (`DROP`: a comment), or `MORE` bytes must come first, to go on from the
+position given. What it says never depends on how the bytes arrive, and it looks at each a fixed number of times.
+
+Between two records a grammar remembers nothing, so that reading can go on there after a restart. Whatever stands there
+and is neither a separator nor a record is a record as well, up to the end of its line, so that nothing disappears.
+A record that is broken ends where the next can be seen to begin.
+"""
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from shipper.model import Export
+
+LOOK_BACK = 256  # bytes before its position that a grammar may look at
+DEEPEST = 512  # brackets within each other; what is deeper is no record of any exporter
+_BOM = b"\xef\xbb\xbf"
+
+
+class Edge(Enum):
+    """What stands at a position."""
+
+    BEGIN = 1
+    END = 2
+    DROP = 3
+    MORE = 4
+
+
+Step = tuple[Edge, int]
+
+
+class Grammar(Protocol):
+    """Finds the records of one form in the bytes of a file, those of UTF-16 with one byte a character."""
+
+    def step(self, data: bytearray, at: int, *, final: bool) -> Step:
+        """What comes next in `data` at `at` or behind it. `final`: no byte follows `data`."""
+        ...
+
+
+def grammar_of(export: Export) -> Grammar:
+    """A grammar that stands before the first record, or between two."""
+    if export.form == "csv":
+        return CsvRecords(export.delimiter)
+    return {"json": JsonRecords, "xml": XmlRecords, "text": TextRecords}[export.form]()
+
+
+class _Between:
+    """What all grammars share: the state between records, and records that are only the rest of a line."""
+
+    _separators = re.compile(rb"(?:[\s\0]|\xef\xbb\xbf)*+")
+
+    def __init__(self) -> None:
+        # A function, not a method of this object: that would be a reference cycle.
+        self._state: Callable[[Any, bytearray, int, bool], Step] = _Between.between
+
+    def step(self, data: bytearray, at: int, *, final: bool) -> Step:
+        """See `Grammar`."""
+        return self._state(self, data, at, final)
+
+    def between(self, data: bytearray, at: int, final: bool) -> Step:
+        """The state between two records."""
+        found = self._separators.match(data, at)
+        assert found is not None
+        at = found.end()
+        if at == len(data) or (not final and len(data) - at < len(_BOM) and _BOM.startswith(data[at:])):
+            return Edge.MORE, at
+        return self._first(data, at, final)
+
+    def _first(self, data: bytearray, at: int, final: bool) -> Step:
+        """What stands at `at`, which is no separator."""
+        raise NotImplementedError
+
+    def rest_of_line(self, data: bytearray, at: int, final: bool) -> Step:
+        """The state in a record that ends with its line."""
+        end = data.find(b"\n", at)
+        if end < 0:
+            return Edge.MORE, len(data)
+        self._state = _Between.between
+        return Edge.END, end
+
+
+class JsonRecords(_Between):
+    """Objects: in an array, on end, or one a line.
+
+    A string ends with its line at the latest, and a bracket where JSON allows no value begins the next record: so one
+    that was not written to its end costs itself alone.
+    """
+
+    _separators = re.compile(rb"(?:[\s\0,\[\]\x1e]|\xef\xbb\xbf)*+")
+    _token = re.compile(rb'"(?:[^"\\\n]++|\\[^\n])*+(["\n])?|[{}\[\]]')
+    _string_rest = re.compile(rb'(?:[^"\\\n]++|\\[^\n])*+(["\n])?')
+    _null = b"null"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = bytearray()  # the brackets around the position
+
+    def _first(self, data: bytearray, at: int, final: bool) -> Step:
+        if data[at] == ord("{"):
+            self._open.clear()
+            self._state = JsonRecords._inside
+        elif data.startswith(self._null, at) and data[at + 4 : at + 5].strip(b",]") != data[at + 4 : at + 5]:
+            self._state = JsonRecords._behind_null
+        elif not final and len(data) - at <= len(self._null) and self._null.startswith(data[at:]):
+            return Edge.MORE, at
+        else:
+            self._state = _Between.rest_of_line
+        return Edge.BEGIN, at
+
+    def _behind_null(self, data: bytearray, at: int, final: bool) -> Step:
+        self._state = _Between.between
+        return Edge.END, at + len(self._null)
+
+    def _inside(self, data: bytearray, at: int, final: bool) -> Step:
+        while (found := self._token.search(data, at)) is not None:
+            kind = data[found.start()]
+            if kind == ord('"'):
+                if found[1] is None and self._is_open(data, found.end()):
+                    self._state = JsonRecords._string
+                    return Edge.MORE, found.end()
+                at = found.end()
+            elif kind in b"{[":
+                if self._open and not self._allows_value(data, found.start()):
+                    self._state = _Between.between
+                    return Edge.END, found.start()
+                if len(self._open) == DEEPEST:
+                    return self._give_up(data, found.start(), final)
+                self._open.append(kind)
+                at = found.end()
+            else:
+                if self._open.pop() != kind - 2:  # in ASCII, two before it stands the bracket that it closes
+                    return self._give_up(data, found.start(), final)
+                at = found.end()
+                if not self._open:
+                    self._state = _Between.between
+                    return Edge.END, at
+        return Edge.MORE, len(data)
+
+    def _string(self, data: bytearray, at: int, final: bool) -> Step:
+        found = self._string_rest.match(data, at)
+        assert found is not None
+        if found[1] is None and self._is_open(data, found.end()):
+            return Edge.MORE, found.end()
+        self._state = JsonRecords._inside
+        return self._inside(data, found.end(), final)
+
+    @staticmethod
+    def _is_open(data: bytearray, end: int) -> bool:
+        """True if a string that was read up to `end` may go on; False if a backslash ends the line there."""
+        return end >= len(data) - 1
+
+    def _allows_value(self, data: bytearray, at: int) -> bool:
+        """False if what stands before `at` shows that no value can begin there."""
+        first = max(0, at - LOOK_BACK)
+        while at > first and data[at - 1] in b" \t\r\n":
+            at -= 1
+        if at == first:
+            return True
+        return data[at - 1] in (b":" if self._open[-1] == ord("{") else b"[,")
+
+    def _give_up(self, data: bytearray, at: int, final: bool) -> Step:
+        self._state = _Between.rest_of_line
+        return self.rest_of_line(data, at, final)
+
+
+class XmlRecords(_Between):
+    """`<Event>` elements, in `<Events>` or not, with a prefix or not. Declarations and comments between them are none.
+
+    An element that was not closed ends where another one, or the end of `<Events>`, stands.
+    """
+
+    _NAME = rb"(?:[\w.-]{1,64}:)?"
+    _LONGEST = 128  # bytes of a token; the beginning of one at the end of the data is looked at again
+    _opening = re.compile(rb"<(?:(?P<event>" + _NAME + rb"Event(?=[\s/>]))|(?P<quiet>\?|!--|/?" + _NAME + rb"Events(?=[\s/>])))")
+    _token = re.compile(
+        rb"(?P<end></" + _NAME + rb"Event\s{0,32}>)|<!(?P<opaque>\[CDATA\[|--)|</?" + _NAME + rb"Events?(?=[\s/>])"
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._until = b""
+
+    def _first(self, data: bytearray, at: int, final: bool) -> Step:
+        found = self._opening.match(data, at)
+        if found is None:
+            if data[at] == ord("<") and not final and len(data) - at < self._LONGEST and b">" not in data[at:]:
+                return Edge.MORE, at
+            self._state = _Between.rest_of_line
+        elif found["event"]:
+            self._state = XmlRecords._behind_opening
+        else:
+            self._until = {b"?": b"?>", b"!--": b"-->"}.get(found["quiet"], b">")
+            self._state = XmlRecords._quiet
+        return Edge.BEGIN, at
+
+    def _behind_opening(self, data: bytearray, at: int, final: bool) -> Step:
+        self._state = XmlRecords._inside
+        return self._inside(data, at + 1, final)
+
+    def _inside(self, data: bytearray, at: int, final: bool) -> Step:
+        while (found := self._token.search(data, at)) is not None:
+            if found["opaque"] is None:
+                self._state = _Between.between
+                return Edge.END, found.end() if found["end"] else found.start()
+            self._until = b"]]>" if found["opaque"][:1] == b"[" else b"-->"
+            at = self._behind(data, found.end())
+            if at < 0:
+                self._state = XmlRecords._opaque
+                return Edge.MORE, max(found.end(), len(data) - 2)
+        return Edge.MORE, max(at, len(data) - self._LONGEST)
+
+    def _behind(self, data: bytearray, at: int) -> int:
+        """Where what ends a comment or CDATA section ends; -1 if it has not come yet."""
+        end = data.find(self._until, at)
+        return end if end < 0 else end + len(self._until)
+
+    def _opaque(self, data: bytearray, at: int, final: bool) -> Step:
+        behind = self._behind(data, at)
+        if behind < 0:
+            return Edge.MORE, max(at, len(data) - 2)
+        self._state = XmlRecords._inside
+        return self._inside(data, behind, final)
+
+    def _quiet(self, data: bytearray, at: int, final: bool) -> Step:
+        behind = self._behind(data, at)
+        if behind < 0:
+            return Edge.MORE, max(at, len(data) - 2)
+        self._state = _Between.between
+        return Edge.DROP, behind
+
+
+class CsvRecords(_Between):
+    """Rows. A line end inside of quotes belongs to its row; a quote counts only at the beginning of a field."""
+
+    _separators = re.compile(rb"(?:[\r\n\0]|\xef\xbb\xbf)*+")
+
+    def __init__(self, delimiter: str) -> None:
+        super().__init__()
+        self._field_end = re.compile(b"[" + re.escape(delimiter.encode()) + b"\n]")
+
+    def _first(self, data: bytearray, at: int, final: bool) -> Step:
+        self._state = CsvRecords._field
+        return Edge.BEGIN, at
+
+    def _field(self, data: bytearray, at: int, final: bool) -> Step:
+        while at < len(data):
+            if data[at] == ord('"'):
+                self._state = CsvRecords._quoted
+                return self._quoted(data, at + 1, final)
+            found = self._field_end.search(data, at)
+            if found is None:
+                self._state = CsvRecords._unquoted
+                return Edge.MORE, len(data)
+            if data[found.start()] == ord("\n"):
+                self._state = _Between.between
+                return Edge.END, found.start()
+            at = found.end()
+        self._state = CsvRecords._field
+        return Edge.MORE, at
+
+    def _unquoted(self, data: bytearray, at: int, final: bool) -> Step:
+        found = self._field_end.search(data, at)
+        if found is None:
+            return Edge.MORE, len(data)
+        if data[found.start()] == ord("\n"):
+            self._state = _Between.between
+            return Edge.END, found.start()
+        self._state = CsvRecords._field
+        return self._field(data, found.end(), final)
+
+    def _quoted(self, data: bytearray, at: int, final: bool) -> Step:
+        while (quote := data.find(b'"', at)) >= 0:
+            if quote + 1 == len(data) and not final:
+                return Edge.MORE, quote
+            if data[quote + 1 : quote + 2] != b'"':
+                self._state = CsvRecords._unquoted
+                return self._unquoted(data, quote + 1, final)
+            at = quote + 2
+        return Edge.MORE, len(data)
+
+
+class TextRecords(_Between):
+    """Blocks of lines: of Event Viewer (`Log Name:`), `wevtutil` (`Event[0]:`), Splunk (a time, then `LogName=`)."""
+
+    _LONGEST = 96
+    _next = re.compile(rb"\n(?=Log Name:|Event\[[0-9]{1,9}\]|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=)")
+
+    def _first(self, data: bytearray, at: int, final: bool) -> Step:
+        self._state = TextRecords._inside
+        return Edge.BEGIN, at
+
+    def _inside(self, data: bytearray, at: int, final: bool) -> Step:
+        found = self._next.search(data, at)
+        if found is None:
+            return Edge.MORE, max(at, len(data) - self._LONGEST)
+        self._state = _Between.between
+        return Edge.END, found.start()

@@ -1,0 +1,73 @@
+"""The files in a zip archive, each read where it stands. I/O."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+
+from shipper.errors import RunError, UsageError
+from shipper.read.archive_members import ArchiveFile, Member, as_path, check_size, part_of
+from shipper.read.compression import Read, Unpacked, zip_form
+from shipper.read.files import guarded
+from shipper.read.opener import read_at
+
+ENCRYPTED = 1  # flag of a file
+LOCAL_HEADER = 30  # bytes, without name and extra field
+
+
+def members_of_zip(path: str, descriptor: int, size: int) -> list[Member]:
+    """The files of the archive at `path`, which is open.
+
+    Raises:
+        UsageError: it is damaged, cut off or encrypted, packed in a way that is not read, or becomes too large.
+    """
+    try:
+        with zipfile.ZipFile(ArchiveFile(descriptor)) as archive:
+            named = {info.filename.replace("\\", "/"): info for info in archive.infolist()}
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise UsageError(f"{path}: the zip archive is damaged or cut off: {error}; repair it, or get it once more") from None
+    infos = {name: info for name, info in named.items() if not name.endswith("/")}
+    most = check_size(path, [info.file_size for info in infos.values()], size)
+    for name, info in infos.items():
+        if info.flag_bits & ENCRYPTED:
+            raise UsageError(f"{path}!{name} is encrypted: unpack it first")
+        if info.compress_type and zip_form(info.compress_type) is None:
+            raise UsageError(f"{path}!{name} is packed by method {info.compress_type} of zip, which is not read: unpack it first")
+    return [Member(path, as_path(name), _reading(f"{path}!{name}", info), most) for name, info in infos.items()]
+
+
+def _reading(name: str, info: zipfile.ZipInfo) -> Callable[[int], Read]:
+    def bytes_of(descriptor: int) -> Read:
+        inside = 0 <= info.header_offset < os.fstat(descriptor).st_size
+        head = read_at(descriptor, LOCAL_HEADER, info.header_offset) if inside else b""
+        begin = info.header_offset + LOCAL_HEADER + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+        if head[:4] != b"PK\3\4":
+            return _failing(f"{name}: damaged zip archive: there is no file where its directory says")
+        packed = guarded(part_of(descriptor, begin, info.compress_size), name)
+        form = zip_form(info.compress_type)
+        return _checked(packed if form is None else Unpacked(form, packed, name), info, name)
+
+    return bytes_of
+
+
+def _failing(sentence: str) -> Read:
+    def reading(size: int) -> bytes:
+        raise RunError(sentence)
+
+    return reading
+
+
+def _checked(read: Read, info: zipfile.ZipInfo, name: str) -> Read:
+    """The same bytes, and an error behind them if they are not those that were packed."""
+    size, check = 0, 0
+
+    def reading(wanted: int) -> bytes:
+        nonlocal size, check
+        data = read(wanted)
+        size += len(data)
+        check = zlib.crc32(data, check)
+        if size > info.file_size or (not data and (size, check) != (info.file_size, info.CRC)):
+            raise RunError(f"{name}: damaged zip archive: size or check sum of the file are not those of its directory")
+        return data
+
+    return reading
