@@ -65,10 +65,19 @@
       });
     });
 
+    const all = document.getElementById("all");
+    let whole = !all;
+    all?.addEventListener("click", () => {
+      whole = true;
+      table.classList.remove("short");
+      all.hidden = true;
+    });
+
     const search = document.getElementById("search");
     const found = document.getElementById("found");
     search.addEventListener("input", () => {
       const wanted = search.value.trim().toLowerCase();
+      table.classList.toggle("short", !whole && !wanted);
       let number = 0;
       for (const body of bodies) {
         body.hidden = !body.rows[0].cells[0].dataset.value.toLowerCase().includes(wanted);

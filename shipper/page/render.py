@@ -17,6 +17,7 @@ from shipper.report.summary import Summary
 
 MOST_USERS = 500
 WITH_PAIRS = 200  # users whose double prompts are drawn; of the others the page has the numbers
+FIRST_USERS = 25  # that the table shows at first; page.css has this number as well
 MOST_ROWS = 50  # of a table
 MOST_EVENTS = 12
 
@@ -48,6 +49,7 @@ def page(summary: Summary) -> bytes:
         reasons=_reasons(summary.authentications.codes),
         advisor=_advisor(summary.cache),
         most_users=MOST_USERS,
+        first_users=FIRST_USERS,
         with_pairs=WITH_PAIRS,
         most_rows=MOST_ROWS,
         most_events=MOST_EVENTS,

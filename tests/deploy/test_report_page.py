@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
+from shipper.page.render import FIRST_USERS
 from tests.deploy import corpus
 from tests.deploy.browser import PHONE, WIDE, View, chromium
 from tests.deploy.tools import ROOT
@@ -69,6 +70,10 @@ def names(page: Page) -> list[str]:
     return page.locator("#users .name:visible").all_inner_texts()
 
 
+def show_all(page: Page) -> None:
+    page.get_by_role("button", name="Show all").click()
+
+
 def column(page: Page, number: int) -> list[str]:
     return page.locator(f"#users tbody:visible tr:first-child > :nth-child({number})").all_inner_texts()
 
@@ -77,8 +82,13 @@ def column(page: Page, number: int) -> list[str]:
 
 
 def test_it_begins_with_the_user_who_is_asked_twice_most(page: Page, summary: dict[str, Any]) -> None:
-    assert names(page) == [row["user"] for row in summary["double_prompts"]["top"]]
-    assert column(page, 2) == [str(row["total"]) for row in summary["double_prompts"]["top"]]
+    top = summary["double_prompts"]["top"]
+    assert len(top) > FIRST_USERS
+    assert names(page) == [row["user"] for row in top[:FIRST_USERS]]
+    show_all(page)
+    assert names(page) == [row["user"] for row in top]
+    assert column(page, 2) == [str(row["total"]) for row in top]
+    expect(page.get_by_role("button", name="Show all")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -91,6 +101,7 @@ def test_a_heading_sorts_and_the_second_click_turns_the_order(
     head = page.locator("#users thead th").filter(has_text=re.compile(f"^{heading}"))
     values = {row["user"]: row[field] if row[field] is not None else 99999 for row in summary["double_prompts"]["top"]}
     is_text = field == "user"
+    show_all(page)
     for order in ("ascending", "descending") if is_text else ("descending", "ascending"):
         head.get_by_role("button").click()
         expect(head).to_have_attribute("aria-sort", order)
@@ -108,13 +119,17 @@ def test_a_heading_sorts_and_the_second_click_turns_the_order(
 
 def test_the_search_leaves_those_whose_name_holds_it(page: Page, summary: dict[str, Any]) -> None:
     everybody = [row["user"] for row in summary["double_prompts"]["top"]]
+    last = everybody[-1]
+    assert last not in names(page)
+    page.get_by_label("Find a user").fill(last)
+    assert names(page) == [last]
     page.get_by_label("Find a user").fill("NOVAK")
     wanted = [name for name in everybody if "novak" in name]
     assert 0 < len(wanted) < len(everybody)
     assert names(page) == wanted
     expect(page.locator("#found")).to_have_text(f"{len(wanted)} of {len(everybody)}")
     page.get_by_label("Find a user").fill("")
-    assert names(page) == everybody
+    assert names(page) == everybody[:FIRST_USERS]
     expect(page.locator("#found")).to_have_text("")
 
 
@@ -293,7 +308,8 @@ def test_without_scripts_everything_can_be_read(browser: Browser, week: Path) ->
     page = context.new_page()
     page.goto((week / "report.html").as_uri())
     expect(page.locator(".detail .pair").first).to_be_visible()
-    for control in ("#search", "#theme", ".slider"):
+    expect(page.locator("#users tbody").last).to_be_visible()
+    for control in ("#search", "#theme", "#all", ".slider"):
         expect(page.locator(control)).to_be_hidden()
     context.close()
 
