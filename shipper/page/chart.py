@@ -4,6 +4,7 @@ Colours are custom properties of `page.css`, so that one drawing serves the ligh
 what the page shows when the pointer is on it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 Spec = dict[str, Any]
 
 WIDTH, HEIGHT = 400, 200
+FEW = 5
 CONFIG: Spec = {
     "background": "transparent",
     "font": "Helvetica, Arial, sans-serif",
@@ -67,9 +69,20 @@ def sized(values: list[Spec], height: int) -> Spec:
     }
 
 
-def amount(title: str) -> Spec:
-    """The axis of whole numbers."""
-    return {"field": "number", "type": "quantitative", "title": title, "axis": {"tickCount": 5, "format": ",d", "tickMinStep": 1}}
+def amount(title: str, most: int) -> Spec:
+    """The axis of whole numbers up to `most`."""
+    return {"field": "number", "type": "quantitative", "title": title, "axis": {"format": ",d", **ticks(most)}}
+
+
+def ticks(most: int) -> Spec:
+    """Where an axis of whole numbers has its marks: never between two of them."""
+    return {"values": list(range(most + 1))} if most <= FEW else {"tickCount": 5}
+
+
+def bar(number: int, along: str, color: str | None = None) -> Spec:
+    """The mark of `number` bars along an axis: a few of them do not fill it."""
+    breadth = {"width" if along == "x" else "height": 48 if along == "x" else 22} if number <= FEW else {}
+    return {"type": "bar", **breadth, **({"color": color} if color else {})}
 
 
 def stacked(
@@ -86,13 +99,15 @@ def stacked(
         title: of the axis of numbers.
     """
     used = [(name, color) for name, color in zip(names, colors, strict=True) if any(value[field] == name for value in values)]
-    bars = len({value[axis["field"]] for value in values})
+    sums: Counter[str] = Counter()
+    for value in values:
+        sums[value[axis["field"]]] += value["number"]
     return {
-        **sized(values, max(110, 26 * bars + 60) if along == "y" else 250),
-        "mark": {"type": "bar"},
+        **sized(values, max(110, 26 * len(sums) + 60) if along == "y" else 250),
+        "mark": bar(len(sums), along),
         "encoding": {
             along: axis,
-            "y" if along == "x" else "x": amount(title),
+            "y" if along == "x" else "x": amount(title, max(sums.values(), default=0)),
             "color": {
                 "field": field,
                 "type": "nominal",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shipper.page.chart import HEIGHT, Chart, Spec, amount, sized, span, stacked
+from shipper.page.chart import HEIGHT, Chart, Spec, amount, bar, sized, span, stacked, ticks
 from shipper.page.words import UNKNOWN, WEEKDAYS
 from shipper.report.advice import counted, spoken
 from shipper.report.people import PATTERNS
@@ -51,7 +51,7 @@ def caches(kind: CacheType, double_prompts: int) -> list[Chart]:
             "type": "quantitative",
             "title": title,
             "scale": {"domain": [0, top], "nice": True},
-            "axis": {"tickCount": 5},
+            "axis": {"format": ",d", **ticks(int(top))} if field == "spared" else {"tickCount": 5},
         }
         scale = {"domain": [reading for reading, _ in readings], "range": ["var(--retry)", "var(--prompt)"]}
         color = {"field": "reading", "type": "nominal", "scale": scale}
@@ -68,7 +68,7 @@ def caches(kind: CacheType, double_prompts: int) -> list[Chart]:
         }
 
     best = max(kind.not_renewed, key=lambda step: step.spared_double_prompts)
-    says = f"Up to {best.spared_double_prompts:,} of {double_prompts:,} double prompts are spared, by a cache of {spoken(best.seconds)}."
+    says = f"Up to {best.spared_double_prompts:,} of {counted(double_prompts, 'double prompt')} spared, by a cache of {spoken(best.seconds)}."
     dear = max(step.without_prompt_a_day for step in kind.renewed)
     return [
         Chart(f"spared_{kind.type}", "Double prompts spared", says, head, rows, curve("spared", "double prompts", double_prompts)),
@@ -129,6 +129,7 @@ def _heat(name: str, title: str, week: Sequence[Hour], field: str, noun: str) ->
     colors = [f"var(--{field.replace('_', '-')}-{HEAT - len(names) + place + 1})" for place in range(len(names))]
     spec = {
         **sized(values, 170),
+        "view": {"fill": "var(--paper)", "cornerRadius": 4},
         "mark": {"type": "rect", "cornerRadius": 2},
         "encoding": {
             "x": {"field": "hour", "type": "ordinal", "scale": {"domain": hours, "padding": 0.08}, "title": "hour (UTC)",
@@ -172,8 +173,12 @@ def days(summary: Summary) -> list[Chart]:
         }
         spec = {
             **sized(values, 150),
-            "mark": {"type": "bar", "color": f"var(--{color})"},
-            "encoding": {"x": x, "y": amount(noun + "s"), "description": {"field": "says"}},
+            "mark": bar(len(names), "x", f"var(--{color})"),
+            "encoding": {
+                "x": x,
+                "y": amount(noun + "s", max((value["number"] for value in values), default=0)),
+                "description": {"field": "says"},
+            },
         }
         most = max(table, key=lambda row: int(getattr(row, field)), default=None)
         says = "" if most is None else f"The most, {getattr(most, field):,}, on {most.name}."

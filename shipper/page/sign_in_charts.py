@@ -1,6 +1,6 @@
 """What is drawn of sign-ins: methods, answer times, failures, refusals. Pure."""
 
-from shipper.page.chart import HEIGHT, Chart, amount, sized, span, stacked
+from shipper.page.chart import HEIGHT, Chart, amount, bar, sized, span, stacked
 from shipper.page.words import plain, shown
 from shipper.report.advice import counted
 from shipper.report.sections import AnswerTimes
@@ -80,8 +80,12 @@ def _histogram(times: AnswerTimes) -> Chart:
     x = {"field": "took", "type": "nominal", "sort": labels, "title": "seconds from the request", "axis": {"labelAngle": -50}}
     spec = {
         **sized(values, HEIGHT),
-        "mark": {"type": "bar", "color": "var(--prompt)"},
-        "encoding": {"x": x, "y": amount("answers"), "description": {"field": "says"}},
+        "mark": bar(len(labels), "x", "var(--prompt)"),
+        "encoding": {
+            "x": x,
+            "y": amount("answers", max((bucket.count for bucket in buckets), default=0)),
+            "description": {"field": "says"},
+        },
     }
     says = f"99 of 100 come within {times.p99:g} s." if times.p99 is not None else ""
     return Chart(
@@ -101,11 +105,11 @@ def failures(summary: Summary) -> Chart:
         "failures", "Failures by reason", f"The commonest is {names[0]}." if names else "", ["reason", "failures"],
         [(name, row.failure) for name, row in zip(names, table, strict=True)],
         {
-            **sized(values, 24 * len(names)),
-            "mark": {"type": "bar", "color": "var(--failure)"},
+            **sized(values, max(110, 24 * len(names))),
+            "mark": bar(len(names), "y", "var(--failure)"),
             "encoding": {
                 "y": {"field": "reason", "type": "nominal", "sort": names, "title": None, "axis": {"labelLimit": 230}},
-                "x": amount("failures"), "description": {"field": "says"},
+                "x": amount("failures", max((row.failure for row in table), default=0)), "description": {"field": "says"},
             },
         },
     )  # fmt: skip
@@ -135,7 +139,7 @@ def refusers(summary: Summary) -> Chart:
         "axis": {"labelLimit": 190},
     }
     return Chart(
-        "refusers", "Who refused most", f"{shown(table[0].user)} refused {sum(numbers[0]):,} times.", ["user", *REFUSALS, "prompts"],
+        "refusers", "Who refused most", f"{shown(table[0].user)} refused {counted(sum(numbers[0]), 'time')}.", ["user", *REFUSALS, "prompts"],
         [(shown(row.user), *counts, row.prompts) for row, counts in zip(table, numbers, strict=True)],
         stacked(values, "y", y, "refusal", REFUSALS, REFUSAL_COLORS, "refusals"),
     )  # fmt: skip

@@ -206,6 +206,14 @@ def test_the_page_says_who_how_often_and_what_to_change() -> None:
     assert f"The latest {MOST_EVENTS};" in text
 
 
+def test_a_result_of_the_nps_extension_is_said_once() -> None:
+    [row] = [row for row in WEEK.double_prompts.top if any(pair.component == "NPS Extension" for pair in row.pairs)][:1]
+    text = Parsed(page(with_users([row])).decode()).text
+    assert ": Authentication Succeeded" in text
+    assert "(Authentication Succeeded)" not in text
+    assert "no method:" not in text
+
+
 def test_a_report_of_nothing_is_a_page_as_well() -> None:
     text = Parsed(page(nothing()).decode()).text
     assert "No authentication was found" in text
@@ -247,6 +255,16 @@ def test_other_findings_and_settings_are_said() -> None:
         "From 2017-02-13T00:00:00Z.", "Until 2017-02-18T00:00:00Z.", "retries after a failure included", "of 900.",
     ):  # fmt: skip
         assert words in text
+
+
+def test_few_numbers_have_marks_at_whole_numbers_and_narrow_bars() -> None:
+    week = WEEK.authentications
+    quiet = replace(WEEK, authentications=replace(week, days=[replace(week.days[0], double_prompts=2, prompts=900)]))
+    found = {chart.name: chart.spec for chart in charts(quiet)}
+    assert found["days_double_prompts"]["encoding"]["y"]["axis"]["values"] == [0, 1, 2]
+    assert "values" not in found["days_prompts"]["encoding"]["y"]["axis"]
+    assert found["days_double_prompts"]["mark"]["width"] < 100
+    assert Parsed(page(replace(quiet, first=WEEK.last)).decode()).text.startswith("Who is asked twice, 2017-02-17 To the report")
 
 
 def test_gaps_of_hours_and_more_have_a_bar() -> None:
