@@ -73,6 +73,7 @@ def settings_of(options: ReportOptions) -> Settings:
         agent=False,
         keep_original=False,
         line_limit=options.max_line,
+        completions_only=True,
     )
 
 

@@ -152,6 +152,13 @@ def test_a_single_prompt_with_an_address_counts_for_both_types() -> None:
     assert [kind.prompts for kind in cache.types] == [1, 1]
 
 
+def test_prompts_that_no_cache_ties_together_are_parted() -> None:
+    cache = summary_of(log_of(sign_in(0, 5), sign_in(1000, 5), sign_in(5000, 5))).cache
+
+    assert cache is not None
+    assert [step.spared_prompts for step in cache.types[0].renewed if step.seconds in (900, 1200, 3600)] == [0, 1, 1]
+
+
 def test_the_narrower_cache_is_recommended_where_it_spares_as_much() -> None:
     summary = summary_of(log_of(result(0, address="10.0.0.1"), result(9, address="10.0.0.1")))
 
