@@ -179,6 +179,7 @@ def codes(form: str, status_codes: Path | None) -> None:
 @WORKERS
 @SINCE
 @UNTIL
+@PSEUDONYMS
 @SYSLOG_YEAR
 @SYSLOG_ZONE
 @LOCAL_ZONE

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from shipper.commands.parse import open_for, total_size, worker_count
+from shipper.commands.parse import open_for, read_key, total_size, worker_count
 from shipper.commands.progress import progress
 from shipper.decode.library import load, load_advice, syslog_time, zone_of
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
+from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.errors import UsageError
 from shipper.model import Counts
 from shipper.parallel.each import Told, for_each
@@ -20,6 +21,7 @@ from shipper.read.inputs import open_inputs
 from shipper.read.logs import name_of
 from shipper.report.figures import Figures
 from shipper.report.fold import Fold
+from shipper.report.hiding import hide
 from shipper.report.summarize import AdviceFor, summarize
 from shipper.report.summary import Log, Summary
 from shipper.report.summary import Settings as ReadWith
@@ -44,6 +46,7 @@ class ReportOptions:
     workers: str
     since: str | None
     until: str | None
+    pseudonyms: Path | None
     syslog_year: str | None
     syslog_zone: str
     local_zone: str | None
@@ -87,6 +90,7 @@ def write_report(options: ReportOptions) -> None:
     """
     chosen = settings_of(options)
     workers = worker_count(options.workers)
+    hidden = None if options.pseudonyms is None else Pseudonymizer(Pseudonyms(read_key(options.pseudonyms)))
     stamp_of = Stamps(chosen.library)
     notes: list[str] = []
     figures, counts = Figures(), Counts()
@@ -113,6 +117,9 @@ def write_report(options: ReportOptions) -> None:
             counts.add(counted)
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
         notes += [log.apart for log in logs if log.apart]
+        if hidden is not None:
+            hide(figures, hidden.name, hidden.address)
+            counts.shapes.clear()  # a message that nobody knows may hold a name
         summary = summarize(figures, counts, _read_with(options), described, notes, _advice())
         out.write(_text(summary, terminal=os.isatty(out.descriptor)) if options.form == "text" else as_json(summary))
 
@@ -127,7 +134,7 @@ def _read_with(options: ReportOptions) -> ReadWith:
         exchange_timeout_seconds=options.exchange_timeout / SECOND,
         include_retries=options.include_retries,
         across=False,
-        pseudonyms=False,
+        pseudonyms=options.pseudonyms is not None,
         since=options.since,
         until=options.until,
         top=options.top or TOP[options.form],

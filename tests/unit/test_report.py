@@ -6,15 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.model import Chunk, Counts, Origin
 from shipper.pipeline import Pipeline, Settings
 from shipper.report import advice, figures, fold, kinds, people, service, tables
 from shipper.report.cache import ALL_MISSED
 from shipper.report.durations import durations
+from shipper.report.hiding import hide
+from shipper.report.summarize import summarize
 from shipper.report.summary import Summary, schema
 from tests.deploy.tools import ROOT
 from tests.support import logs
-from tests.support.reports import TIMEOUT, figures_of, log_of, result, sign_in, stamp, summary_of
+from tests.support.reports import READ_WITH, TIMEOUT, figures_of, log_of, result, sign_in, stamp, summary_of
 
 TWICE = (sign_in(0, 8), sign_in(14, 6))
 DURING = (sign_in(100, 20, user="bob", thread=2), sign_in(110, 20, user="bob", thread=3))
@@ -414,6 +417,21 @@ def test_a_user_with_very_many_double_prompts_keeps_the_latest(monkeypatch: pyte
 
 def test_the_schema_is_that_of_the_file() -> None:
     assert schema() == msgspec.json.decode((ROOT / "schemas" / "report.schema.json").read_bytes())
+
+
+def test_names_and_addresses_can_be_hidden() -> None:
+    data = log_of(*TWICE, sign_in(30, 5, 132), result(60, "bob", "10.0.0.1"), result(65, "bob", "10.0.0.1"))
+    found = figures_of(data)
+    hider = Pseudonymizer(Pseudonyms(b"sixteen bytes and more"))
+    hide(found, hider.name, hider.address)
+    text = msgspec.json.encode(summarize(found, Counts(), READ_WITH, [], [], lambda *_: None)).decode()
+    [ann] = found.people["contoso\\ann"].name.split()
+
+    assert "ann" not in text
+    assert "bob" not in text
+    assert "10.0.0" not in text
+    assert (len(ann), text.count(ann)) == (64, 3)  # asked twice, refused, reported fraud
+    assert text.count('"2001:db8:') == 2  # the client, and the one of the pair
 
 
 def test_quantiles_are_by_nearest_rank() -> None:
