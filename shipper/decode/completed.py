@@ -19,7 +19,8 @@ class CompletionParser(FastParser):
     def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
         general, offset = self.general, chunk.offset
         state, prefix = general.state, f"{general.file.fingerprint}-"
-        opens, timeout, patience, newest = state.exchanges.open, state.exchanges.timeout, state.exchanges.patience, state.newest
+        opens, timeout, patience = state.exchanges.open, state.exchanges.timeout, state.exchanges.patience
+        newest, limit = state.newest, state.limit
         threads, known, seconds = self.threads, self.threads.known, general.stamps.seconds
         texts, labels, tallies = general.texts, general.labels, list[Tally]()
         add, tag, complete, tell = texts.append, labels.append, general.completions.append, tallies.append
@@ -39,7 +40,7 @@ class CompletionParser(FastParser):
                 time = whole + int(fraction) * 1000
                 exchange = (time, stamp, f"{prefix}{offset}", who, shared, None)
                 template = thread.templates.requests.get(tail) or thread.templates.request(tail)
-                if template and shared and opens.setdefault(thread.key, exchange) is exchange:
+                if template and shared and time <= limit and opens.setdefault(thread.key, exchange) is exchange:
                     newest = time if time > newest else newest
                     general.last_time = stamp
                     requests += 1
@@ -48,8 +49,8 @@ class CompletionParser(FastParser):
             elif status and thread is not None and whole is not None:
                 start, start_text, event_id, who, _, _ = opens.get(thread.key, NO_EXCHANGE)
                 time = whole + int(fraction) * 1000
-                newest = time if time > newest else newest
-                if 0 <= time - start <= timeout and newest - start <= patience:
+                if 0 <= time - start <= timeout and time <= limit and (newest if newest > time else time) - start <= patience:
+                    newest = time if time > newest else newest
                     pair = thread.templates.pairs.get((verdict, status)) or thread.templates.pair(verdict, status)
                     if pair:
                         _, _, _, origin, code, success, tally = pair
@@ -69,7 +70,7 @@ class CompletionParser(FastParser):
             done = take_half(general, thread, stamp, whole, fraction, verdict, alone, offset, stamp + head) if halved else 0
             halves += done
             offset = offset + done + gap if done else self._general(chunk, offset, 2 if status else 1)
-            newest = state.newest
+            newest, limit = state.newest, state.limit
         state.newest = newest
         general.counts.requests += requests
         general.counts.lines += requests

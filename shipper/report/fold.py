@@ -9,7 +9,7 @@ import orjson
 from shipper.decode.ecs import dataset
 from shipper.detect.finding import Found
 from shipper.detect.prompts import NO_METHOD, code_text
-from shipper.model import CompletionFields, Label
+from shipper.model import WITHDRAWN, CompletionFields, Label
 from shipper.report.durations import TENTH, in_tenths
 from shipper.report.figures import LISTED, Figures
 from shipper.report.kinds import NO_CACHE, Kind, Kinds
@@ -42,6 +42,7 @@ class Fold:
         self._span = None if since is None and until is None else (since or "", until or ":")
         self._services: dict[str, Service] = {}
         self._kinds = Kinds(self.figures, host)
+        self._ahead: tuple[str, Label, CompletionFields] | None = None
 
     def __call__(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
@@ -49,18 +50,49 @@ class Fold:
         """Take what a pipeline made of a chunk: its events, what they completed, and what was found."""
         if self._span is not None:
             since, until = self._span
-            completions = [completion for completion in completions if since <= completion[7][:-1] < until]
+            completions = [one for one in completions if since <= one[7][:-1] < until or one is WITHDRAWN]
             findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
         if completions:
             first, last = min(completions, key=_START), max(completions, key=_END)
-            self.figures.stretch(first[4], first[5], last[6], last[7])
-            if self._kinds.are_many:
-                self._kinds.spread()
-            self._take(texts, labels, completions, findings)
+            if first is WITHDRAWN or last[6] > last[10] or self._ahead is not None:
+                self._settle(texts, labels, completions, findings)
+            else:
+                self._take(texts, labels, completions, findings)
+
+    def _settle(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        """Take completions of which one has a time ahead of the clock: it counts once the next one comes, and not at all if it is
+        withdrawn."""
+        found = {finding[0] for finding in findings}
+        settled: list[CompletionFields] = []
+        for completion in completions:
+            if completion is WITHDRAWN:
+                self._ahead = None
+                continue
+            self._confirm()
+            position = completion[0]
+            if completion[6] > completion[10] and position not in found:
+                self._ahead = texts[position], labels[position], (0, *completion[1:])
+            else:
+                settled.append(completion)
+        if settled:
+            self._take(texts, labels, settled, findings)
+
+    def _confirm(self) -> None:
+        """What was ahead of the clock counts."""
+        if self._ahead is not None:
+            text, label, completion = self._ahead
+            self._ahead = None
+            self._take([text], [label], [completion], [])
 
     def _take(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
     ) -> None:
+        first, last = min(completions, key=_START), max(completions, key=_END)
+        self.figures.stretch(first[4], first[5], last[6], last[7])
+        if self._kinds.are_many:
+            self._kinds.spread()
         kinds, name, service, turn = self._kinds, None, None, AFTER_ALL
         left = iter(findings)
         finding = next(left, None)
@@ -182,6 +214,7 @@ class Fold:
 
     def close(self) -> Figures:
         """The end of the log: all that was counted."""
+        self._confirm()
         self._kinds.spread()
         for service in self._services.values():
             service.close()

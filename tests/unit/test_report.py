@@ -434,6 +434,30 @@ def test_names_and_addresses_can_be_hidden() -> None:
     assert text.count('"2001:db8:') == 2  # the client, and the one of the pair
 
 
+@pytest.mark.parametrize("size", [64, 1 << 18])
+def test_a_misdated_line_does_not_count_as_an_authentication(size: int) -> None:
+    far = 400 * 86_400
+    data = b"".join(log_of(result(at, user=f"u{at:.0f}")) for at in (0, 100, far, 200, 300))
+    summary = summary_of(data, size=size)
+
+    assert summary.authentications.total.authentications == 4
+    assert (summary.last, summary.quality.misdated) == (stamp(300), 1)
+    assert [day.name for day in summary.authentications.days] == ["2017-02-14"]
+
+
+@pytest.mark.parametrize("size", [64, 1 << 18])
+def test_a_time_far_ahead_counts_when_the_next_one_confirms_it(size: int) -> None:
+    later = 400 * 86_400
+    summary = summary_of(log_of(*(result(at) for at in (0, 100, later, later + 9))), size=size)
+
+    assert summary.authentications.total.authentications == 4
+    assert [day.name for day in summary.authentications.days] == ["2017-02-14", "2018-03-21"]
+
+
+def test_the_only_line_of_a_log_counts() -> None:
+    assert summary_of(log_of(result(0))).authentications.total.authentications == 1
+
+
 def test_quantiles_are_by_nearest_rank() -> None:
     assert durations(Counter({10: 1, 20: 1})) == {"count": 2, "median": 1.0, "p95": 2.0, "p99": 2.0}
     assert durations(Counter()) == {"count": 0, "median": None, "p95": None, "p99": None}
