@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,7 @@ from shipper.decode.ecs import Envelope
 from shipper.detect.across import AcrossLogs, Completed, merged
 from shipper.detect.detector import Detectors
 from shipper.errors import RunError
-from shipper.model import Block, Code, CompletionFields, Counts, Label
+from shipper.model import WITHDRAWN, Block, Code, CompletionFields, Counts, Label
 from shipper.pipeline import Pipeline, Settings
 
 READ = 4096  # bytes of a log's authentications that are in memory, and what they become
@@ -65,7 +65,7 @@ class Spool:
         self.end = 0
         self._codes = codes
         self._encoder = msgspec.json.Encoder()
-        self._decoder = msgspec.json.Decoder(_Kept)
+        self._decoder = msgspec.json.Decoder(_Kept | None)
         try:
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed by `close`
         except OSError as error:
@@ -77,9 +77,12 @@ class Spool:
         Raises:
             RunError: there is no room.
         """
-        kept = []
-        for position, user, *exchange, code, success, newest in completions:
-            if user is not None:
+        kept: list[Any] = []
+        for completion in completions:
+            position, user, *exchange, code, success, newest = completion
+            if completion is WITHDRAWN:
+                kept.append(None)
+            elif user is not None:
                 _, event_id, origin, _ = labels[position]
                 number = code.number
                 short = number if number is not None and self._codes.get(number) is code else code
@@ -94,8 +97,8 @@ class Spool:
         except OSError as error:
             raise no_room(error) from None
 
-    def read(self, begin: int, end: int) -> Iterator[Completed]:
-        """What stands between two offsets, a few kilobytes in memory.
+    def read(self, begin: int, end: int) -> Iterator[Completed | None]:
+        """What stands between two offsets, a few kilobytes in memory; None for a `WITHDRAWN`.
 
         Raises:
             RunError: the temporary file cannot be read.
@@ -112,7 +115,8 @@ class Spool:
             begin += len(block)
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
-                yield self._completed(self._decoder.decode(line))
+                kept = self._decoder.decode(line)
+                yield None if kept is None else self._completed(kept)
 
     def _completed(self, kept: _Kept) -> Completed:
         event_id, host, user, exchange_id, component, start, start_text, end, end_text, code, success, newest = kept
@@ -178,11 +182,22 @@ def findings_across(settings: Settings, logs: Sequence[Sequence[Part]], counts: 
     constants = settings.options.constants
     detectors = Detectors(settings.detectors, Envelope(constants), counts)
     across = AcrossLogs(detectors, settings.detectors.values(), constants.get("host", {}).get("name"))
-    in_order = merged([_of_log(parts) for parts in logs])
+    in_order = merged([of_log(parts) for parts in logs])
     while batch := list(islice(in_order, BATCH)):
         yield pipeline.findings(across(batch))
 
 
-def _of_log(parts: Sequence[Part]) -> Iterator[Completed]:
+def of_log(parts: Sequence[Part]) -> Iterator[Completed]:
+    """The authentications of a log. One whose time is ahead of the log's waits until it is withdrawn or not."""
+    ahead: Completed | None = None
     for spool, begin, end in parts:
-        yield from spool.read(begin, end)
+        for completed in spool.read(begin, end):
+            if ahead is not None and completed is not None:
+                yield ahead
+            ahead = None
+            if completed is not None and completed.fields[6] > completed.fields[10]:
+                ahead = completed._replace(fields=(*completed.fields[:10], completed.fields[6]))
+            elif completed is not None:
+                yield completed
+    if ahead is not None:
+        yield ahead

@@ -99,7 +99,7 @@ def command() -> None:
 @PATTERNS
 @CODES
 def parse(*, plan_only: bool, **options: Any) -> Counts | None:
-    """Turn log FILEs (plain or compressed, globs, folders, - for standard input) into events on standard output."""
+    """Turn log FILEs (plain or compressed, archives, globs, folders, - for standard input) into events on standard output."""
     from shipper.commands.parse import ParseOptions, import_logs, plan
 
     if plan_only:
@@ -181,6 +181,7 @@ def codes(form: str, status_codes: Path | None) -> None:
 @WORKERS
 @SINCE
 @UNTIL
+@PSEUDONYMS
 @SYSLOG_YEAR
 @SYSLOG_ZONE
 @LOCAL_ZONE

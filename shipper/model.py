@@ -194,7 +194,9 @@ class Counts:
     Attributes:
         findings: of all detectors.
         out_of_order: orphans so much older than the newest line that no request was kept for them.
+        misdated: lines whose time is so far ahead of the others that it moved no clock (see `decode/clock.py`).
         masked: events without a user whose texts were masked, because pseudonyms are wanted.
+        backwards: records of exports that are older than the record before them.
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
         detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
@@ -223,8 +225,10 @@ class Counts:
     too_long: int = 0
     late: int = 0
     out_of_order: int = 0
+    backwards: int = 0
     unknown_messages: int = 0
     masked: int = 0
+    misdated: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     detected: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
@@ -267,6 +271,21 @@ Document = dict[str, Any]
 UserFields = tuple[str, str | None, str | None, str]
 ExchangeFields = tuple[int, str, str, UserFields | None, str, str | None]
 CompletionFields = tuple[int, UserFields | None, str, str, int, str, int, str, Code, bool, int]
+
+# Among completions: the last one whose time was ahead of the clock takes no part, because its line was misdated.
+WITHDRAWN: CompletionFields = (
+    0,
+    None,
+    "",
+    "",
+    0,
+    "",
+    0,
+    "",
+    Code(None, "", "unknown", "unknown", None, None, "", None),
+    False,
+    0,
+)
 
 
 def named(exchange: ExchangeFields) -> Exchange:

@@ -20,8 +20,10 @@ from typing import Any
 import orjson
 
 from shipper import __version__
+from shipper.decode.clock import LogState
+from shipper.decode.completed import CompletionParser
 from shipper.decode.ecs import Envelope
-from shipper.decode.exchanges import Exchanges, LogState
+from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library
 from shipper.decode.merging import Merger
 from shipper.decode.parser import Events, Options, Parser
@@ -36,6 +38,7 @@ from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.model import Block, Chunk, CompletionFields, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
 from shipper.read.logs import Input, Log
+from shipper.times import BEFORE_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Settings:
     not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
     `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
     exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `fast` may be switched off to compare; it
-    changes no byte.
+    changes no byte. With `completions_only` the texts of events are mostly empty: for those who call `decode`.
     """
 
     library: Library
@@ -63,6 +66,7 @@ class Settings:
     pseudonyms: Pseudonyms | None = None
     per_exchange: bool = False
     across: bool = False
+    completions_only: bool = False
     fast: bool = True
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
@@ -110,7 +114,8 @@ class Pipeline:
         general = self._general(file)
         general.last_time = last_time or file.time
         fast = self.settings.fast and self.settings.library.builtin
-        self.parser = FastParser(general, partial(_scratch, self.settings)) if fast else general
+        path = CompletionParser if self.settings.completions_only else FastParser
+        self.parser = path(general, partial(_scratch, self.settings)) if fast else general
 
     def _general(self, file: LogFile) -> Parser:
         s = self.settings
@@ -133,6 +138,7 @@ class Pipeline:
     def close(self) -> Block:
         """The end of the log: what waits for more lines is counted, and what was held back goes out."""
         self.counts.given_up += self.state.exchanges.expire(self.state.newest)
+        self.counts.misdated += self.state.waiting is not None and self.state.newest != BEFORE_ALL  # nothing came to confirm it
         self.counts.open_at_end += len(self.state.exchanges.open)
         events = self.state.merger.close() if self.state.merger else []
         return self._emit([event.text for event in events], [event.label for event in events], [])
@@ -187,10 +193,11 @@ class Pipeline:
         """
         self.counts.given_up += self.state.exchanges.expire(self.state.newest)  # they can change nothing
         state = {
-            "newest": self.state.newest,
+            **self.state.snapshot(),
             "last_time": self.last_time,
             "open": self.state.exchanges.snapshot(),
             "detectors": self._detectors.snapshot(self.state.newest),
+            "undo": self._detectors.undo() if self.state.waiting and self.state.waiting.completed else {},
             "held": self.state.merger.snapshot() if self.state.merger else [],
         }
         return json.dumps(state, sort_keys=True).encode()
@@ -205,10 +212,10 @@ class Pipeline:
         there as well: each event comes out once.
         """
         state: Mapping[str, Any] = json.loads(snapshot)
-        self.state.newest = state["newest"]
+        self.state.restore(state["newest"], state["waiting"])
         self._general_parser.last_time = state["last_time"]
         self.state.exchanges.restore(state["open"])
-        self._detectors.restore(state["detectors"], state["newest"], lasting)
+        self._detectors.restore(state["detectors"], state["newest"], lasting, state["undo"])
         if self.state.merger and held:
             self.state.merger.restore(state["held"])
 

@@ -120,6 +120,10 @@ def test_the_configuration_has_its_section(tmp_path: Path, log: Path) -> None:
         rules("burst: {nummer: 2}")
     with pytest.raises(UsageError, match=r"pipeline\.detectors\[0\]: 'brust' is none of"):
         rules("detectors: [brust]")
+    with pytest.raises(UsageError, match=r"pipeline\.mfa_fatigue\.count: .*1"):
+        rules("mfa_fatigue: {count: 0}")
+    with pytest.raises(UsageError, match=r"pipeline\.mfa_fatigue\.exchange_timeout: there is no such key"):
+        rules("mfa_fatigue: {exchange_timeout: 5m}")
     section = schema()["$defs"]["BurstSection"]
     assert section["description"] == Rule.__doc__
     assert section["properties"]["number"] == {"type": "integer", "default": 3}

@@ -62,7 +62,7 @@ def test_a_sink_is_a_class_and_a_line_in_the_register(tmp_path: Path, monkeypatc
         f"state_dir: {tmp_path}/state\ninputs: [{{path: {tmp_path}/Mfa.log}}]\noutput: {{type: stdout, batch: {{max_events: 1}}}}\n"
     )
     sink = MemorySink()
-    monkeypatch.setitem(SINKS, "stdout", lambda config: sink)
+    monkeypatch.setitem(SINKS, "stdout", lambda config, run: sink)
     config, _ = load_config(str(tmp_path / "config.yaml"), {})
 
     class Silent:

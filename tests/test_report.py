@@ -1,5 +1,6 @@
 """The command `report`, from the outside: its numbers are those of the events of `parse`."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -164,3 +165,66 @@ def test_its_numbers_are_those_of_the_events_of_a_generated_log(recipe: Recipe, 
     generate(recipe, tmp_path / "mfa.log")
     options = ("mfa.log", "--include-retries") if recipe.seed % 2 else ("mfa.log",)
     agree(report(*options, cwd=tmp_path), counted(*options, cwd=tmp_path))
+
+
+def test_pseudonyms_are_those_of_the_events(week: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("a key of more than sixteen bytes")
+    key.chmod(0o600)
+    summary = report("*.log", "--pseudonyms", str(key), cwd=week)
+    done = run("parse", "-q", "--only", "double_prompt", "--pseudonyms", str(key), "*.log", cwd=week)
+    names = Counter(orjson.loads(line)["user"]["name"] for line in done.stdout.splitlines())
+
+    assert {row["user"]: row["total"] for row in summary["double_prompts"]["top"]} == names
+    assert summary["settings"]["pseudonyms"]
+    assert summary["quality"]["shapes"] == []
+    assert not any(person in json.dumps(summary).casefold() for person in corpus.PEOPLE)
+
+
+def test_the_screen_is_plain_in_a_pipe(week: Path) -> None:
+    done = run("report", "*.log", cwd=week)
+    text = done.stdout.decode()
+
+    assert done.returncode == 0
+    assert text.startswith("MFA report: 12,362 lines of 4 logs\n")
+    assert "\x1b" not in text
+
+
+def test_a_file_appears_when_it_is_complete(week: Path, tmp_path: Path) -> None:
+    done = run("report", "*.log", "--format", "json", "--output", str(tmp_path / "report.json"), cwd=week)
+
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nothing.log"], "there is no file nothing.log"),
+        (["*.log", "--since", "2017-02-15", "--until", "2017-02-14"], "--since must be before --until"),
+        (["*.log", "--workers", "0"], "--workers 0: expected a number from 1 to 256, or auto"),
+        (["*.log", "--top", "0"], "0 is not in the range"),
+        (["*.log", "--format", "html"], "'html' is not one of 'text', 'json'"),
+        (["*.log", "--output", "NpsExtension.log"], "is one of the logs to read"),
+        (["*.log", "--pseudonyms", "NpsExtension.log"], "make a key with"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_use_is_one_sentence(arguments: list[str], sentence: str, week: Path, tmp_path: Path) -> None:
+    if "--pseudonyms" in arguments:
+        (tmp_path / "short").write_text("short")
+        arguments = [*arguments[:-1], str(tmp_path / "short")]
+    done = run("report", *arguments, cwd=week)
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert sentence in done.stderr.decode()
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_log_that_cannot_be_read_to_its_end_fails(tmp_path: Path) -> None:
+    cut = gzip.compress((ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes())[:-30]
+    (tmp_path / "old.log.gz").write_bytes(cut)
+    done = run("report", "old.log.gz", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"old.log.gz" in done.stderr

@@ -123,6 +123,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                 (f"{rate('lines_unparsed')} / {rate('lines_read')}", f"unparsed {HERE}"),
                 (f"{rate('unknown_messages')} / {rate('lines_read')}", f"unknown message {HERE}"),
                 (f"{rate('events_masked')} / {rate('lines_read')}", f"masked {HERE}"),
+                (f"{rate('lines_misdated')} / {rate('lines_read')}", f"misdated {HERE}"),
             ),
             unit="percentunit",
         ),

@@ -18,17 +18,19 @@ import regex
 
 from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
 from shipper.commands.terminal import printable
+from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
-from shipper.decode.exchanges import Exchanges, LogState
+from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import Stamps, inner_line
 from shipper.decode.parser import Options, Parser
 from shipper.decode.status_codes import StatusCodes
 from shipper.errors import UsageError
-from shipper.model import Chunk, Code, Counts, Document, User
-from shipper.read.files import STDIN
-from shipper.read.identity import identify
+from shipper.model import Code, Counts, Document, User
+from shipper.read import identity
+from shipper.read.exports import export_of
+from shipper.read.files import read_chunks
 from shipper.times import EPOCH
 
 LOOK_AT = 4096  # characters of a line that are searched for its fault
@@ -72,6 +74,8 @@ def explain(text: str, library: Library) -> str:
         UsageError: the text is none of these.
     """
     pasted = _unwrap(text)
+    if "\n" in pasted and export_of(pasted, None, final=True) is not None:
+        return _of_lines([pasted], library, trimmed=False)
     lines = [_unwrap(line) for line in pasted.split("\n") if line.strip(_SPACE)]
     if not lines:
         raise UsageError(
@@ -167,23 +171,21 @@ def _nothing(text: str, codes: StatusCodes) -> str:
 
 
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
-    """The answer for lines of a log, parsed together so that the lines of an exchange find each other."""
+    """The answer for lines of a log or records of an export, parsed together so that those of an exchange find each other."""
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-    file = identify(STDIN, io.BytesIO(data).read, EPOCH, Stamps(library))
-    options = Options()
-    parser = Parser(library, options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
-    events = parser(Chunk(data, 0)).texts
+    about = identity.describe(io.BytesIO(data).read, stamp_of=Stamps(library))
+    state = LogState(Exchanges(Options().exchange_timeout))
+    parser = Parser(library, Options(), about.log_file(None, EPOCH), state, Counts(), {})
     parts = []
-    for number, (raw, event) in enumerate(zip(data.split(b"\n"), events, strict=False), 1):
-        document = orjson.loads(event.encode("latin-1"))
-        title = f"Line {number} of {len(lines)}\n\n" if len(lines) > 1 else ""
-        parts.append(title + _of_line(raw.decode("utf-8", "replace"), document, library))
-    note = (
-        "Spaces, quotes, the > of a mail or empty lines around the text were left out; a line that really has them is another line.\n\n"
-        if trimmed
-        else ""
-    )
-    return note + "\n".join(parts)
+    for chunk in read_chunks(io.BytesIO(data[about.start :]).read, about.start, export=about.export):
+        raws = [chunk.data[begin:end] for begin, end in chunk.records or ()] or chunk.data.split(b"\n")
+        parts += list(zip(raws, parser(chunk).texts, strict=False))
+    answers = [_of_line(raw.decode("utf-8", "replace"), orjson.loads(text.encode("latin-1")), library) for raw, text in parts]
+    if len(answers) > 1:
+        what = "Line" if about.export is None else "Record"
+        answers = [f"{what} {number} of {len(answers)}\n\n{answer}" for number, answer in enumerate(answers, 1)]
+    note = "Spaces, quotes, the > of a mail or empty lines around the text were left out; a line that really has them is another line.\n\n"
+    return note * trimmed + "\n".join(answers)
 
 
 def _of_line(line: str, document: Document, library: Library) -> str:

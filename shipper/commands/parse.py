@@ -89,7 +89,7 @@ def settings_of(options: ParseOptions) -> Settings:
         conditions=_conditions(options, library),
         since=options.since,
         until=options.until,
-        pseudonyms=None if options.pseudonyms is None else Pseudonyms(_read_key(options.pseudonyms)),
+        pseudonyms=None if options.pseudonyms is None else Pseudonyms(read_key(options.pseudonyms)),
         per_exchange=options.events == "exchange",
         across=options.across,
         line_limit=options.max_line,
@@ -116,7 +116,7 @@ def _detectors(options: ParseOptions) -> Collection[str]:
     return [options.only]
 
 
-def _read_key(path: Path) -> bytes:
+def read_key(path: Path) -> bytes:
     """The key of pseudonyms: the first line of a file, as `${file:...}` takes it in the configuration of `run`."""
     try:
         with path.open("rb") as file:

@@ -37,6 +37,7 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         "lines with undecodable bytes": c.decode_errors,
         "lines too long": c.too_long,
         "prompts too old for the newest event time": c.late,
+        "lines dated more than a day ahead of the others, whose time moves nothing": c.misdated,
         "events without a user, their texts masked for a name may stand there": c.masked,
     }
     seen = [f"{number:,} {note}" for note, number in notes.items() if number]
@@ -72,6 +73,10 @@ def _hints(c: Counts) -> list[str]:
         hints.append(
             f"{disordered:,} lines are much older than lines before them, so the log is not in the order of time;"
             " if several logs were joined, give the parts as files of their own"
+        )
+    if c.backwards * 2 > c.lines:
+        hints.append(
+            "the export is newest first, so results stand before their requests: make it oldest first (Get-WinEvent -Oldest)"
         )
     return [f"  hint: {hint}" for hint in hints]
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from shipper.commands.parse import open_for, total_size, worker_count
+from shipper.commands.parse import open_for, read_key, total_size, worker_count
 from shipper.commands.progress import progress
 from shipper.commands.report_page import check_open, open_page, page_maker
 from shipper.decode.library import load, load_advice, syslog_time, zone_of
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
+from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.errors import UsageError
 from shipper.model import Counts
 from shipper.parallel.each import Told, for_each
@@ -22,6 +23,7 @@ from shipper.read.inputs import open_inputs
 from shipper.read.logs import name_of
 from shipper.report.figures import Figures
 from shipper.report.fold import Fold
+from shipper.report.hiding import hide
 from shipper.report.summarize import AdviceFor, summarize
 from shipper.report.summary import Log, Summary
 from shipper.report.summary import Settings as ReadWith
@@ -47,6 +49,7 @@ class ReportOptions:
     workers: str
     since: str | None
     until: str | None
+    pseudonyms: Path | None
     syslog_year: str | None
     syslog_zone: str
     local_zone: str | None
@@ -76,6 +79,7 @@ def settings_of(options: ReportOptions) -> Settings:
         agent=False,
         keep_original=False,
         line_limit=options.max_line,
+        completions_only=True,
     )
 
 
@@ -93,6 +97,7 @@ def write_report(options: ReportOptions) -> None:
     write = _writer(options.form)
     chosen = settings_of(options)
     workers = worker_count(options.workers)
+    hidden = None if options.pseudonyms is None else Pseudonymizer(Pseudonyms(read_key(options.pseudonyms)))
     stamp_of = Stamps(chosen.library)
     notes: list[str] = []
     figures, counts = Figures(), Counts()
@@ -119,6 +124,9 @@ def write_report(options: ReportOptions) -> None:
             counts.add(counted)
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
         notes += [log.apart for log in logs if log.apart]
+        if hidden is not None:
+            hide(figures, hidden.name, hidden.address)
+            counts.shapes.clear()  # a message that nobody knows may hold a name
         summary = summarize(figures, counts, _read_with(options), described, notes, _advice())
         out.write(write(summary, os.isatty(out.descriptor)))
     if options.open_it and options.output is not None:
@@ -143,7 +151,7 @@ def _read_with(options: ReportOptions) -> ReadWith:
         exchange_timeout_seconds=options.exchange_timeout / SECOND,
         include_retries=options.include_retries,
         across=False,
-        pseudonyms=False,
+        pseudonyms=options.pseudonyms is not None,
         since=options.since,
         until=options.until,
         top=options.top or TOP[options.form],

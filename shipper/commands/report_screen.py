@@ -192,6 +192,7 @@ def _quality(summary: Summary) -> Iterable[RenderableType]:
         "unknown status codes": quality.unknown_codes,
         "verdicts that disagree with the code": quality.conflicts,
         "prompts too old for the newest event time": quality.late,
+        "lines with a time far ahead": quality.misdated,
         "lines with undecodable bytes": quality.decode_errors,
         "lines too long": quality.too_long,
     }

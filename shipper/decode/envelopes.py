@@ -4,16 +4,19 @@ The table is `schemas/envelopes.toml`, which says what its entries mean.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from shipper.memo import Memo
 from shipper.times import to_utc
 
 Path = tuple[str, ...]
 PARTS = ("time", "computer", "provider", "process", "thread", "level", "message")
 HEADER_PARTS = 2  # the time and another part at least: what makes the first line of a CSV a header
 _LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info"}
+_FEW_KEYS = 64  # of a record; those of one with more are not remembered
 _KEY, _KEYS = 40, 8  # characters of a key, and keys, that a sentence quotes
 _SHOWN = 40  # characters of a time that a sentence quotes
 
@@ -52,6 +55,24 @@ class Exporter(NamedTuple):
     header: bool
 
 
+class _Candidate(NamedTuple):
+    """An exporter that may have written records with certain keys; only what can be in one of them.
+
+    `parts` have their paths, and the key that holds the part of a record in which its value is a text: None if several may.
+    """
+
+    exporter: Exporter
+    needs: tuple[Path, ...]
+    parts: tuple[tuple[str, str | None, tuple[Path, ...]], ...]
+
+
+class _Shape(NamedTuple):
+    """What may have written the records with certain keys, and who of them may hold an event in another form."""
+
+    candidates: tuple[_Candidate, ...]
+    inside: tuple[tuple[Exporter, tuple[Path, ...]], ...]
+
+
 class Envelopes:
     """The table of exporters.
 
@@ -59,35 +80,54 @@ class Envelopes:
         zone: of times that name none; None: they are no times.
     """
 
-    def __init__(self, exporters: Sequence[Exporter], zone: tzinfo | None = None) -> None:
-        self.exporters = tuple(exporters)
+    def __init__(self, read: Callable[[], Sequence[Exporter]], zone: tzinfo | None = None) -> None:
+        """`read` gives the exporters; it is called once somebody asks for them, which a plain log never does."""
+        self._read = read
         self.zone = zone
+        # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
+        self._shapes: Memo[tuple[str, ...], _Shape] = Memo(lambda keys: _shape(self.exporters, keys), 256)
 
-    def event(self, document: Mapping[str, Any], zone: tzinfo | None = None) -> WindowsEvent | None:
+    @cached_property
+    def exporters(self) -> tuple[Exporter, ...]:
+        """All that the table names."""
+        return tuple(self._read())
+
+    def event(self, document: Mapping[str, Any]) -> WindowsEvent | None:
         """The event in the keys of a record; None if it is one of no exporter, or its time is none."""
-        exporter = self.exporter(document)
-        if exporter is None:
+        best = self._best(document)
+        if best is None:
             return None
-        found = _found(exporter, document)
-        stamp = stamp_of(found["time"], exporter.zone or zone or self.zone)
+        exporter, found = best
+        stamp = stamp_of(found["time"], exporter.zone or self.zone)
         if stamp is None:
             return None
-        name = text_of(found.get("level"))
+        value = found.get
+        name = text_of(value("level"))
         level = None if name is None else _LEVELS.get(name.lower(), name.lower())
-        pid, tid, provider, host = (text_of(found.get(part)) for part in ("process", "thread", "provider", "computer"))
-        return WindowsEvent(stamp, level, pid, tid, provider, found.get("message", ""), host)
+        pid, tid = text_of(value("process")), text_of(value("thread"))
+        return WindowsEvent(stamp, level, pid, tid, text_of(value("provider")), value("message", ""), text_of(value("computer")))
 
     def exporter(self, document: Mapping[str, Any]) -> Exporter | None:
         """The exporter that wrote a record with these keys; None if no one did."""
-        best: Exporter | None = None
-        most = 0
-        for exporter in self.exporters:
-            if any(_at(path, document) is None for path in exporter.needs):
+        best = self._best(document)
+        return None if best is None else best[0]
+
+    def _best(self, document: Mapping[str, Any]) -> tuple[Exporter, dict[str, Any]] | None:
+        """The exporter that wrote a record, and the parts of the event in it."""
+        best: tuple[Exporter, dict[str, Any]] | None = None
+        for exporter, needs, parts in self._shape_of(document).candidates:
+            if best is not None and len(parts) <= len(best[1]):
                 continue
-            found = _found(exporter, document)
-            if "time" in found and ("message" in found or "provider" in found) and len(found) > most:
-                best, most = exporter, len(found)
+            if needs and any(_at(path, document) is None for path in needs):
+                continue
+            found = _found(parts, document)
+            if "time" in found and ("message" in found or "provider" in found) and (best is None or len(found) > len(best[1])):
+                best = exporter, found
         return best
+
+    def _shape_of(self, document: Mapping[str, Any]) -> _Shape:
+        keys = tuple(document)
+        return self._shapes[keys] if len(keys) <= _FEW_KEYS else _shape(self.exporters, keys)
 
     def message(self, document: Mapping[str, Any]) -> tuple[str, str | None]:
         """The message in a record of any exporter, and the computer's name; empty where there is none."""
@@ -101,15 +141,15 @@ class Envelopes:
         """True if these are the names of columns in a CSV of one of the exporters."""
         there = dict.fromkeys(columns, "x")
         for exporter in self.exporters:
-            found = _found(exporter, there)
+            found = _found([(part, None, paths) for part, paths in exporter.parts.items()], there)
             if exporter.header and "time" in found and len(found) >= HEADER_PARTS:
                 return True
         return False
 
     def inside(self, document: Mapping[str, Any]) -> tuple[str, str | None] | None:
         """A text in a record that is an event or a line in another form, and the time beside it; None if there is none."""
-        for exporter in self.exporters:
-            value = _first(exporter.inside, document)
+        for exporter, paths in self._shape_of(document).inside:
+            value = _first(paths, document)
             if isinstance(value, str):
                 return value, stamp_of(_first(exporter.parts["time"], document), exporter.zone or self.zone)
         return None
@@ -119,9 +159,9 @@ class Envelopes:
 
         `kind` says what the record is, such as `JSON object`; it begins with the form that the table names.
         """
-        exporter = self.exporter(document)
-        if exporter is not None:
-            time = text_of(_found(exporter, document)["time"]) or ""
+        best = self._best(document)
+        if best is not None:
+            time = text_of(best[1]["time"]) or ""
             shown = time if len(time) <= _SHOWN else time[:_SHOWN] + "…"
             if _local(time) is not None:
                 return f"the time {shown} of this {kind} names no zone: see --local-zone (pipeline.local_zone)", "zone"
@@ -134,6 +174,30 @@ class Envelopes:
             return f"this {kind} is no Windows event: {wanted} missing or empty; its keys: {keys}", "text"
         wanted = _names([exporter.parts["time"][-1] for exporter in candidates])
         return f"this {kind} is no Windows event of a known exporter: no time ({wanted}); its keys: {keys}", "time"
+
+
+def _shape(exporters: Sequence[Exporter], keys: Sequence[str]) -> _Shape:
+    def there(paths: Sequence[Path]) -> tuple[Path, ...]:
+        return tuple(path for path in paths if path[0] in keys)
+
+    likely = [exporter for exporter in exporters if there(exporter.parts["time"]) and there(exporter.needs) == exporter.needs]
+    return _Shape(
+        tuple(
+            _Candidate(
+                exporter,
+                exporter.needs,
+                tuple((part, _only_key(paths), paths) for part in PARTS if (paths := there(exporter.parts[part]))),
+            )
+            for exporter in likely
+        ),
+        tuple((exporter, paths) for exporter in likely if (paths := there(exporter.inside))),
+    )
+
+
+def _only_key(paths: Sequence[Path]) -> str | None:
+    """The key that holds a part if its value is a text: then no path goes on below it."""
+    key = paths[0][0]
+    return key if (key,) in paths and all(path[0] == key for path in paths) else None
 
 
 def read_envelopes(table: Mapping[str, Any]) -> list[Exporter]:
@@ -160,10 +224,13 @@ def _names(paths: Sequence[Path]) -> str:
     return ", ".join(dict.fromkeys(".".join(path) for path in paths if path != ("",)))
 
 
-def _found(exporter: Exporter, document: Mapping[str, Any]) -> dict[str, Any]:
+def _found(parts: Iterable[tuple[str, str | None, tuple[Path, ...]]], document: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of an event that a record has, by the names of the table."""
     found: dict[str, Any] = {}
-    for part, paths in exporter.parts.items():
+    for part, key, paths in parts:
+        if key is not None and (text := document[key]).__class__ is str and text and not text.isspace():
+            found[part] = text
+            continue
         value = _first(paths, document) if part != "message" else _message(paths, document)
         if value is not None and value != "":
             found[part] = value
@@ -181,15 +248,18 @@ def _first(paths: Sequence[Path], document: Mapping[str, Any]) -> Any:
 
 def _message(paths: Sequence[Path], document: Mapping[str, Any]) -> str:
     for path in paths:
-        text = " ".join(_texts(_at(path, document)))
+        value = _at(path, document)
+        text = value if isinstance(value, str) else " ".join(_texts(value))
         if text.strip():
             return text
     return ""
 
 
 def _at(path: Path, document: Mapping[str, Any]) -> Any:
-    value: Any = document
-    for key in path:
+    value = document.get(path[0])
+    if len(path) == 1:
+        return value
+    for key in path[1:]:
         if not isinstance(value, dict):
             return None
         value = value.get(key)
@@ -214,12 +284,12 @@ def stamp_of(time: Any, zone: tzinfo | None = None) -> str | None:
     """A time as an exporter writes it, in the form of the log; None if it is none, or names no zone and `zone` is None."""
     if not isinstance(time, str):
         return None
-    milliseconds_date = _DATE.fullmatch(time)
-    if milliseconds_date is not None:
-        return _of_milliseconds(int(milliseconds_date[1]))
     stamp = to_utc(time)
     if stamp is not None:
         return stamp
+    milliseconds_date = _DATE.fullmatch(time)
+    if milliseconds_date is not None:
+        return _of_milliseconds(int(milliseconds_date[1]))
     zoned = _ZONED.fullmatch(time)
     if zoned is not None:
         return to_utc(f"{zoned[1]}T{zoned[2]}{zoned[3]}:{zoned[4]}")

@@ -8,12 +8,9 @@ recent past of the log.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from shipper.decode.merging import Merger
 from shipper.model import Exchange, ExchangeFields, User, named
-from shipper.times import BEFORE_ALL
 
 Thread = str  # COMPONENT|PID|TID; a string, because Python computes the hash of a string only once
 
@@ -89,12 +86,3 @@ class Exchanges:
             thread: Exchange(start, start_text, event_id, User(*user) if user else None, shared_json, verdict)
             for thread, start, start_text, event_id, user, shared_json, verdict in snapshot
         }
-
-
-@dataclass(slots=True)
-class LogState:
-    """The state that a log's lines share: open exchanges, the newest event time, and events held back for merging."""
-
-    exchanges: Exchanges
-    merger: Merger | None = None
-    newest: int = field(default=BEFORE_ALL)

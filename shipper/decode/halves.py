@@ -49,7 +49,7 @@ def take_half(
     start, start_text, request_id, who, shared, outcome = state.exchanges.open.get(key, NO_EXCHANGE)
     newest = max(state.newest, time)
     alive = 0 <= time - start <= state.exchanges.timeout and newest - start <= state.exchanges.patience
-    if not alive or state.merger is not None:
+    if not alive or time > state.limit or state.merger is not None:
         return 0
     half = thread.templates.verdict(verdict) if verdict else thread.templates.status(outcome, status)
     if half is None:

@@ -6,8 +6,8 @@ authentication once. A request, a verdict and a status that waits for a second s
 
 from collections.abc import Callable
 
+from shipper.decode.clock import LogState
 from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START, shared_json
-from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Kind
 from shipper.decode.line_patterns import Line
 from shipper.decode.status_codes import PENDING, UNKNOWN
@@ -20,10 +20,16 @@ CONCLUSIVE = ("success", "failure")
 Part = tuple[Document, Document, User | None, Exchange | None]
 
 
+def thread_of(line: Line) -> str | None:
+    """What ties the lines of an exchange together: the thread, or the correlation id of the NPS extension."""
+    _, _, _, _, _, context, facts, _ = line
+    return context.thread if facts.correlation is None else facts.correlation
+
+
 def _request(line: Line, state: LogState, counts: Counts) -> Part:
     counts.requests += 1
     _, _, event_id, stamp, time, context, facts, _ = line
-    thread = context.thread if facts.correlation is None else facts.correlation
+    thread = thread_of(line)
     event: Document = {
         "id": event_id,
         "dataset": context.dataset,
@@ -67,8 +73,8 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
 
 
 def _status(line: Line, state: LogState, counts: Counts) -> Part:
-    _, _, _, stamp, time, context, facts, _ = line
-    thread = context.thread if facts.correlation is None else facts.correlation
+    _, _, _, stamp, time, _, facts, _ = line
+    thread = thread_of(line)
     exchange = state.exchanges.belonging(thread, time, state.newest)
     if exchange is None and facts.correlation is not None:
         return _result(line, state, counts)  # the NPS extension writes no challenge for a push notification

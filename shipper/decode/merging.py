@@ -6,7 +6,7 @@ can no longer come (event time has passed the timeout, or the log ends), they ar
 so that no line is lost.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -77,6 +77,11 @@ class Merger:
             if now - self.held[oldest].start <= self._timeout:
                 return
             yield from self.held.pop(oldest).events
+
+    def release(self, exchange: str) -> Sequence[Event]:
+        """The held events of an exchange whose request was misdated. Emit them before any other event."""
+        held = self.held.pop(exchange, None)
+        return () if held is None else held.events
 
     def take(self, event: Event, time: int) -> Event | None:
         """Take the next event, of `time` nanoseconds; returns the event to emit now, merged or as it was, or None: it is held."""

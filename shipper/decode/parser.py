@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from shipper.decode.clock import LogState, Waiting
 from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
-from shipper.decode.exchanges import LogState
 from shipper.decode.facts import Facts, Library, interpret
-from shipper.decode.kinds import KINDS
+from shipper.decode.kinds import KINDS, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
-from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
+from shipper.model import WITHDRAWN, Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
 from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
 
@@ -95,7 +95,9 @@ class Parser:
         data = chunk.data
         if chunk.records is not None:
             for begin, end in chunk.records:
+                before = self.last_time
                 self.raw(data[begin:end], chunk.offset + begin, ended=False, cut=chunk.cut)
+                self.counts.backwards += self.last_time != before and self._is_older(self.last_time, before)
         elif data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
             self._ascii(chunk)
         else:
@@ -112,6 +114,10 @@ class Parser:
         for text in lines:
             self.line(text, offset, [])
             offset += len(text) + 1
+
+    def _is_older(self, stamp: str, other: str) -> bool:
+        time, before = self.stamps.read(stamp), self.stamps.read(other)
+        return time is not None and before is not None and time < before
 
     def begin(self) -> None:
         """Start a chunk."""
@@ -156,9 +162,13 @@ class Parser:
             return False
         state = self.state
         self.last_time = stamp
-        if time > state.newest:
+        if time > state.limit:
+            misdated = state.turn(time)
+            if misdated is not None:
+                self._withdraw(misdated)
+        elif time > state.newest:
             state.newest = time
-        if state.merger is not None:
+        if state.merger is not None and state.waiting is None:
             self.emit(state.merger.overdue(time))
         message = message or ""
         facts = self._facts.get(message) or self._facts_of(message)
@@ -167,6 +177,10 @@ class Parser:
         event, azure, user, completed = KINDS[facts.kind](line, state, self.counts)
         if completed is not None:
             self._complete(line, completed, event["outcome"])
+        if state.waiting is not None:
+            state.waiting.completed = completed is not None and completed.user is not None
+            if facts.kind == "request":
+                state.waiting.thread, state.waiting.exchange = thread_of(line), event_id
         document = self._document(line, event, azure, user, request_id)
         extra = (*form.others(found), *facts.extra) if form.has_extra else facts.extra
         if extra:
@@ -179,6 +193,16 @@ class Parser:
         label = (stamp, event_id, self._origins[context.dataset, host], user and user[3])
         self._add(document, label, time)
         return True
+
+    def _withdraw(self, misdated: Waiting) -> None:
+        """A line before turns out to be misdated: it leaves nothing but its event."""
+        state = self.state
+        self.counts.misdated += 1
+        self.counts.given_up += state.withdraw(misdated)
+        if state.merger is not None and misdated.exchange is not None:
+            self.emit(state.merger.release(misdated.exchange))
+        if misdated.completed:
+            self.completions.append(WITHDRAWN)
 
     def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
         """The event of a well-formed line, without the fields that only its own pattern captures."""
@@ -213,13 +237,9 @@ class Parser:
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
-            self.state.newest = max(self.state.newest, time)
         reason = why_unparsed(line, time, self._events, matched=found is not None, place=place)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
-        now = time if time is not None else self.stamps.read(self.last_time) or 0
-        if self.state.merger is not None:
-            self.emit(self.state.merger.overdue(now))
         document: Document = {
             "@timestamp": self.last_time,
             "event": {
@@ -233,7 +253,7 @@ class Parser:
             "error": {"message": reason.text},
         }
         label = (self.last_time, event_id, self._unparsed_origin, None)
-        self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label, now)
+        self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label, time or 0)
 
     def _add(self, document: Document, label: Label, time: int) -> None:
         """Emit an event, or hand it to the merger."""

@@ -34,7 +34,7 @@ _PLAIN = r"[ !#-&(-\[\]-~]"  # printable ASCII except quotes and backslash
 
 # Groups: stamp, second, fraction, head; domain, name and tail of a request; a verdict and, if it is on the next line,
 # its status; a status alone. For any other line all groups are empty.
-_EXCHANGES = re.compile(
+EXCHANGES = re.compile(
     rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)])(?:({_PLAIN}+)\\)?({_PLAIN}+)('[^\n]*)\n"
     rf"|authResult = (-?[0-9]{{1,9}})\n(?:\1\4\|rawCallStatus = (-?[0-9]{{1,9}})\n)?"
     rf"|rawCallStatus = (-?[0-9]{{1,9}})\n)"
@@ -116,7 +116,8 @@ class FastParser:
         """
         general, offset = self.general, chunk.offset
         state, prefix = general.state, f"{general.file.fingerprint}-"
-        opens, timeout, patience, newest = state.exchanges.open, state.exchanges.timeout, state.exchanges.patience, state.newest
+        opens, timeout, patience = state.exchanges.open, state.exchanges.timeout, state.exchanges.patience
+        newest, limit = state.newest, state.limit
         threads, known, seconds, merger = self.threads, self.threads.known, general.stamps.seconds, state.merger
         keep = None if general.options.keep_original else 0
         u0, u1, u2, u3 = threads.domain_user
@@ -125,7 +126,7 @@ class FastParser:
         who: UserFields | None
         exchange: ExchangeFields
         requests = halves = 0
-        for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in _EXCHANGES(text):
+        for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in EXCHANGES(text):
             thread = known.get(head) or threads.find(head)
             whole = seconds[second]
             if name and thread is not None and whole is not None:
@@ -141,7 +142,7 @@ class FastParser:
                 time = whole + int(fraction) * 1000
                 event_id = f"{prefix}{offset}"
                 exchange = (time, stamp, event_id, who, shared, None)
-                if template and shared and opens.setdefault(thread.key, exchange) is exchange:
+                if template and shared and time <= limit and opens.setdefault(thread.key, exchange) is exchange:
                     newest = time if time > newest else newest
                     general.last_time = stamp
                     (p0, p1, p2, p3, p4, p5, p6, p7), origin = template
@@ -160,9 +161,9 @@ class FastParser:
             elif status and thread is not None and whole is not None:
                 start, start_text, event_id, who, shared, _ = exchange = opens.get(thread.key, NO_EXCHANGE)
                 time = whole + int(fraction) * 1000
-                newest = time if time > newest else newest
                 duration = time - start
-                if 0 <= duration <= timeout and newest - start <= patience:
+                if 0 <= duration <= timeout and time <= limit and (newest if newest > time else time) - start <= patience:
+                    newest = time if time > newest else newest
                     original, original_2 = f"{stamp}{head}|authResult = {verdict}", f"{stamp}{head}|rawCallStatus = {status}"
                     offset_2 = offset + len(original) + gap
                     if merger is None:
@@ -190,7 +191,7 @@ class FastParser:
             done = take_half(general, thread, stamp, whole, fraction, verdict, alone, offset, stamp + head) if halved else 0
             halves += done
             offset = offset + done + gap if done else self._general(chunk, offset, 2 if status else 1)
-            newest = state.newest
+            newest, limit = state.newest, state.limit
         state.newest = newest
         general.counts.requests += requests
         general.counts.lines += requests
@@ -264,7 +265,7 @@ class FastParser:
                 time = whole + int(fraction) * 1000
                 result = thread.templates.results.get((word, tail)) or thread.templates.result(word, tail)
                 who, shared = threads.user(user, thread)
-                if result is not None and shared:
+                if result is not None and shared and time <= state.limit:
                     if merger is not None:
                         self._emit_overdue(time)
                     general.last_time = stamp

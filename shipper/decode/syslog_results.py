@@ -6,16 +6,17 @@ As `wrapped.py`, for lines whose head is all that there is: it gives time, host,
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from shipper.decode.grok import Convert
 from shipper.decode.parser import Events, Parser
-from shipper.decode.templates import Tally, Templates, count
+from shipper.decode.templates import Result, Tally, Templates, count
 from shipper.decode.threads import Sender, Threads
-from shipper.decode.wrapped import GUID, USER, Line, lines_of, take_result
+from shipper.decode.wrapped import GUID, USER, lines_of, take_result
 from shipper.model import Chunk, LogFile
 from shipper.times import to_utc
 
-SENDERS = 2048  # remembered; then they are forgotten, and found again
+FOUND = 4096  # pairs of sender and template that are remembered; then they are forgotten, and found again
 KINDS = 32  # of senders, that get templates; lines of any other take the general path
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
@@ -45,7 +46,7 @@ class SyslogParser:
         """
         self._general = general
         self._threads = Threads(scratch, general.file)
-        self._senders: dict[tuple[str, str], Sender] = {}
+        self._found: dict[tuple[Any, ...], tuple[Sender, Result]] = {}
         self._templates: dict[tuple[str, str, bool, bool], Templates] = {}
         self._local = _reader_of_local_times(general)
 
@@ -75,29 +76,30 @@ class SyslogParser:
         if stamp[-1] != "Z":
             stamp = (to_utc(stamp) if stamp[0].isdigit() else self._local(stamp)) or ""
         time = self._general.stamps.read(stamp)
-        host, program, pid = host_1 or host_2, program_1 or program_2, pid_1 or pid_2
-        sender = self._sender(program, pid)
-        if time is None or sender is None or "-" in (host_2, program_2):  # nothing, but for RFC 3164 a name
+        key = host_1, program_1, pid_1, host_2, program_2, pid_2, not guid, word, tail
+        found = self._found.get(key) or self._find(*key)
+        if time is None or found is None:
             return False
-        kind = host, program, bool(sender.process), bool(guid)
-        templates = self._templates.get(kind) or self._new_templates(kind)
-        if templates is None:
-            return False
-        template = templates.results.get((word, tail)) or templates.result(word, tail)
-        line = Line(stamp, time, offset, original)
-        return take_result(self._general, template, self._threads.user(user, sender), sender, line, (word, user), guid, tallies)
+        sender, template = found
+        principal = self._threads.user(user, sender)
+        return take_result(self._general, template, principal, sender, (stamp, time, offset, original), word, user, guid, tallies)
 
-    def _sender(self, program: str, pid: str) -> Sender | None:
-        """Who sent a line; None if its process is a number that is not written as JSON writes it."""
-        sender = self._senders.get((program, pid))
-        if sender is None:
-            if pid[:1].isdigit() and pid.isdigit() and len(pid) <= LONGEST_PID and not _PID.fullmatch(pid):
-                return None
-            if len(self._senders) >= SENDERS:
-                self._senders.clear()
-            known = "" if program == "-" else program
-            sender = self._senders[program, pid] = Sender(known, pid if _PID.fullmatch(pid) else None)
-        return sender
+    def _find(self, *key: Any) -> tuple[Sender, Result] | None:
+        """Who sent a line, and its template; None if the general path must take it."""
+        host_1, program_1, pid_1, host_2, program_2, pid_2, no_guid, word, tail = key
+        host, program, pid = host_1 or host_2, program_1 or program_2, pid_1 or pid_2
+        is_number = pid.isdigit() and len(pid) <= LONGEST_PID
+        if (is_number and not _PID.fullmatch(pid)) or "-" in (host_2, program_2):  # nothing, but for RFC 3164 a name
+            return None
+        kind = host, program, is_number, not no_guid
+        templates = self._templates.get(kind) or self._new_templates(kind)
+        template = None if templates is None else templates.results.get((word, tail)) or templates.result(word, tail)
+        if template is None:
+            return None
+        if len(self._found) >= FOUND:
+            self._found.clear()
+        found = self._found[key] = Sender("" if program == "-" else program, pid if is_number else None), template
+        return found
 
     def _new_templates(self, kind: tuple[str, str, bool, bool]) -> Templates | None:
         if len(self._templates) >= KINDS:

@@ -114,7 +114,9 @@ def cut(text: str, marks: Sequence[str]) -> Pieces | None:
 
 def weave(pieces: Pieces, values: Sequence[str]) -> str:
     """The pieces joined, with a value in each gap."""
-    return "".join([part for pair in zip(pieces, values, strict=False) for part in pair]) + pieces[-1]
+    parts = [""] * (len(pieces) + len(values))
+    parts[::2], parts[1::2] = pieces, values
+    return "".join(parts)
 
 
 def process_json(pid: str, tid: str | None) -> str:

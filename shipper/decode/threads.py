@@ -43,7 +43,7 @@ class Threads:
         scratch: Callable[[LogFile], Parser],
         file: LogFile,
         around: Callable[[str], str] = str,
-        limit: int = LIMIT,
+        limit: int | None = None,
         contexts: int = CONTEXTS,
     ) -> None:
         """
@@ -51,7 +51,7 @@ class Threads:
             scratch: makes a parser with a new state, for templates.
             file: whose lines they write.
             around: puts around a line what stands around theirs.
-            limit: threads remembered.
+            limit: threads remembered; None: `LIMIT`.
             contexts: pairs of level and component that get templates.
         """
         self.known: dict[str, Thread] = {}
@@ -59,7 +59,7 @@ class Threads:
         self.scratch = scratch
         self._file = file
         self._around = around
-        self._limit = limit
+        self._limit = LIMIT if limit is None else limit
         self._contexts = contexts
         self._templates: dict[tuple[str, str], Templates] = {}
         self._mail_user = user_pieces("name", "domain", "email")

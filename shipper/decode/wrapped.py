@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import accumulate
-from typing import NamedTuple
 
 from shipper.decode.halves import take_half
 from shipper.decode.parser import Events, Parser
@@ -45,19 +44,9 @@ Found = tuple[str, ...]  # the groups of one line
 NOBODY: Frame = (None, None)
 
 
-class Line(NamedTuple):
-    """A line that a template may make the event of.
-
-    Attributes:
-        stamp, time: its time as the log writes it and in nanoseconds since 1970.
-        offset: in the file.
-        original: the whole line, escaped as in a JSON string.
-    """
-
-    stamp: str
-    time: int
-    offset: int
-    original: str
+# A line that a template may make the event of: its time as the log writes it and in nanoseconds since 1970, its offset in the
+# file, and all of it, escaped as in a JSON string.
+Line = tuple[str, int, int, str]
 
 
 class WrappedParser:
@@ -104,11 +93,11 @@ class WrappedParser:
                 if verdict or status:
                     done = take_half(general, thread, stamp, whole, fraction, verdict, status, offset, head, original, halves) > 0
                 else:
-                    line = Line(stamp, whole + int(fraction) * 1000, offset, original)
+                    line = stamp, whole + int(fraction) * 1000, offset, original
                     threads = self._threads[frame]
                     if word:
                         template = thread.templates.results.get((word, result)) or thread.templates.result(word, result)
-                        done = take_result(general, template, threads.user(who, thread), thread, line, (word, who), guid, results)
+                        done = take_result(general, template, threads.user(who, thread), thread, line, word, who, guid, results)
                     else:
                         done = self._request(line, thread, threads.user(user, thread), user, call)
             if not done:
@@ -135,7 +124,7 @@ class WrappedParser:
         who, shared = principal
         event_id = f"{general.file.fingerprint}-{offset}"
         exchange = (time, stamp, event_id, who, shared, None)
-        if not template or not shared or state.merger is not None:
+        if not template or not shared or time > state.limit or state.merger is not None:
             return False
         if state.exchanges.open.setdefault(thread.key, exchange) is not exchange:
             return False
@@ -157,7 +146,8 @@ def take_result(
     principal: tuple[UserFields | None, str],
     sender: Thread | Sender,
     line: Line,
-    words: tuple[str, str],
+    word: str,
+    user: str,
     guid: str,
     tallies: list[Tally],
 ) -> bool:
@@ -169,7 +159,8 @@ def take_result(
         principal: its user, and the JSON of user and process; empty if they are not plain.
         sender: who wrote the line.
         line: where it stands.
-        words: the verdict and the user.
+        word: the verdict.
+        user: as the line names it.
         guid: of the request; empty if there is none.
         tallies: get what the line adds to the counts.
 
@@ -177,10 +168,10 @@ def take_result(
         False if the general path must take it.
     """
     who, shared = principal
-    if template is None or not shared:
-        return False
     stamp, time, offset, original = line
     state = general.state
+    if template is None or not shared or time > state.limit:
+        return False
     if state.merger is not None:
         general.emit(state.merger.overdue(time))
     state.newest = max(state.newest, time)
@@ -192,9 +183,10 @@ def take_result(
     )
     tallies.append(tally)
     kept = original if general.options.keep_original else ""
-    escaped = words[1].replace("\\", "\\\\")
-    message = f"Pfauth {words[0]} for user '{escaped}'. Call status: {escaped_tail}"
-    general.texts.append(weave(pieces, (stamp, event_id, kept, message, shared, str(offset), *((guid,) if guid else ()))))
+    escaped = user.replace("\\", "\\\\")
+    p0, p1, p2, p3, p4, p5, p6, *last = pieces  # the last gap is that of a GUID
+    event = f"{p0}{stamp}{p1}{event_id}{p2}{kept}{p3}Pfauth {word} for user '{escaped}'. Call status: {escaped_tail}{p4}{shared}{p5}{offset}{p6}"
+    general.texts.append(f"{event}{guid}{last[0]}" if guid else event)
     general.labels.append((stamp, event_id, origin, who and who[3]))
     return True
 

@@ -24,7 +24,19 @@ LINE_KEYS = (
     "Message",  # NXLog
     "MESSAGE",  # journalctl -o json, syslog-ng
 )
-HOST_KEYS = ("host.name", "host", "hostname", "Hostname", "_HOSTNAME", "HOST", "agent.hostname", "beat.hostname")
+HOST_KEYS = (
+    "winlog.computer_name",
+    "MachineName",
+    "host.name",
+    "host",
+    "hostname",
+    "Hostname",
+    "_HOSTNAME",
+    "HOST",
+    "agent.hostname",
+    "beat.hostname",
+)
+_HOST_NAMES = tuple(key.partition(".")[::2] for key in HOST_KEYS)
 # A record that has these, or whose text begins so, is that of a Windows event, and its text no line of a log.
 _EVENT_KEYS, _EVENT_TEXT = frozenset({"Message", "winlog"}), "NPS Extension"
 
@@ -60,6 +72,7 @@ PLAIN_HEADS = f"(?:{_COUNT})?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
 
 _HEAD = re.compile(f"{_COUNT}|" + _heads(r"[^\s|]", "\ufeff"))
 _LINE = re.compile(_BEGINS)
+_OWN = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?Z\|")  # how MFA Server begins a line: nothing is around it
 # A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.
 _RECORD = re.compile(rf'"(?:{"|".join(LINE_KEYS)})"[ \t]*:[ \t]*"(?=[0-9<{{\\]|[JFMASOND][a-z]{{2}} )')
 
@@ -97,6 +110,8 @@ def unwrap(line: str, *, strictly: bool = True) -> Inner | None:
         places.append(place)
         host = named or host
         hostname = named if named and by_syslog else hostname
+        if _OWN.match(text):
+            break
     return Inner(text.rstrip(" \t\r\n"), hostname, host, ", ".join(places)) if places else None
 
 
@@ -130,8 +145,8 @@ def _record(text: str, *, strictly: bool) -> _Layer | None:
         record = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    texts = ((key, record.get(key)) for key in LINE_KEYS)
-    for key, value in texts:
+    for key in LINE_KEYS:
+        value = record.get(key)
         if isinstance(value, str) and (_begins_like_a_line(value) if strictly else _is_no_event(record, value)):
             return value.removeprefix("\ufeff"), _host(record), False, f"in {key} of the JSON object"
     return None
@@ -146,10 +161,12 @@ def _is_no_event(record: dict[str, Any], text: str) -> bool:
 
 
 def _host(record: dict[str, Any]) -> str | None:
-    for key in HOST_KEYS:
-        value: Any = record
-        for name in key.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
+    for name, inner_name in _HOST_NAMES:
+        value = record.get(name)
+        if inner_name and isinstance(value, dict):
+            value = value.get(inner_name)
+        elif inner_name:
+            continue
         if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME:
             return value
     return None

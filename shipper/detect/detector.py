@@ -5,16 +5,18 @@ with any other. Those wait, and `step` gets them, in their order, when one comes
 (see `Lull`). Most are forgotten before.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from hashlib import sha256
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.finding import Found, found, shown
 from shipper.detect.protocol import AnyDetector, Rule
-from shipper.model import Code, CompletionFields, Counts, User, UserFields
+from shipper.model import WITHDRAWN, Code, CompletionFields, Counts, User, UserFields
 from shipper.times import AFTER_ALL, BEFORE_ALL
 
 CODES = 4096  # looked at and remembered
@@ -67,10 +69,21 @@ class Detectors:
         """
         return {name: host.snapshot(newest) for name, host in self._hosts.items()}
 
-    def restore(self, snapshot: Mapping[str, Any], newest: int, lasting: Mapping[str, Any] | None = None) -> None:
-        """Go on from a snapshot. One that a warm start led to also takes what `lasting` said when that was the state."""
+    def undo(self) -> dict[str, Any]:
+        """After a snapshot: what a `WITHDRAWN` would go back to, as JSON values."""
+        return {name: host.undo() for name, host in self._hosts.items()}
+
+    def restore(
+        self,
+        snapshot: Mapping[str, Any],
+        newest: int,
+        lasting: Mapping[str, Any] | None = None,
+        undo: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Go on from a snapshot, and from `undo` if one was taken with it. A snapshot that a warm start led to also takes
+        what `lasting` said when that was the state."""
         for name, host in self._hosts.items():
-            host.restore(snapshot[name], newest, None if lasting is None else lasting.get(name, {}))
+            host.restore(snapshot[name], newest, None if lasting is None else lasting.get(name, {}), undo.get(name))
 
     def lasting(self) -> dict[str, Any]:
         """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`). It is
@@ -106,6 +119,8 @@ class LocalDetector:
         self._turn = BEFORE_ALL  # when the generations change
         self._durations: dict[int, tuple[Code, int | None]] = {}  # `Lull.of_code`, by identity of the code
         self._late = 0
+        # The user of the last authentication that was ahead of the clock, and what was in memory of that user before it.
+        self._before: tuple[str, _Memory | None, _Memory | None] | None = None
 
     def __call__(self, completions: Iterable[CompletionFields]) -> list[Found]:
         """The findings of a chunk."""
@@ -116,13 +131,17 @@ class LocalDetector:
         for completion in completions if self._begins is None else self._concerning(completions, self._begins.classes):
             _, user, event_id, component, start, start_text, end, end_text, code, success, newest = completion
             if user is None:
+                if completion is WITHDRAWN:
+                    self._withdraw()
                 continue
             if newest > turn:
                 young, old, turn = self._next_generation(newest)
-            if end is not newest and end < newest - horizon:
-                self._late += 1
-                continue
             key = user[3]
+            if end is not newest and not newest - horizon <= end <= newest:
+                if end < newest:
+                    self._late += 1
+                    continue
+                self._before = key, deepcopy(young.get(key)), deepcopy(old.get(key))
             memory = young.get(key)
             if memory is None:
                 memory = old.get(key)
@@ -142,10 +161,13 @@ class LocalDetector:
         under_way = self._under_way
         for completion in completions:
             user = completion[1]
-            if completion[8].status_class in classes or (under_way and user and user[3] in under_way):
+            if completion[8].status_class in classes or (under_way and user and user[3] in under_way) or completion is WITHDRAWN:
                 yield completion
-            elif completion[6] is not completion[10] and completion[6] < completion[10] - self._horizon:
-                self._late += user is not None
+            elif completion[6] is not completion[10] and user is not None:
+                if completion[6] > completion[10]:
+                    self._before = None  # a withdrawal would be of this one
+                elif completion[6] < completion[10] - self._horizon:
+                    self._late += 1
 
     def take_late(self) -> int:
         """How many authentications took no part since the last call: when they came, event time was a horizon further."""
@@ -155,13 +177,30 @@ class LocalDetector:
     def _next_generation(self, newest: int) -> tuple[dict[str, _Memory], dict[str, _Memory], int]:
         if newest <= self._turn + self._horizon:
             self._old, self._young = self._young, {}
-        else:  # a whole horizon without an authentication
-            self._old, self._young = {}, {}
+        else:  # a whole horizon without an authentication, but for one that was ahead of the clock
+            ahead = None if self._before is None else self._before[0]
+            self._old, self._young = {key: memory for key, memory in self._young.items() if key == ahead}, {}
         for users in (self._under_way, self._stepped):
             if users:
                 users.intersection_update(self._old | self._young)
         self._turn = newest + self._horizon
         return self._young, self._old, self._turn
+
+    def _withdraw(self) -> None:
+        """Forget the last authentication that was ahead of the clock."""
+        if self._before is not None:
+            key, young, old = self._before
+            for generation, memory in ((self._young, young), (self._old, old)):
+                generation.pop(key, None)
+                if memory is not None:
+                    generation[key] = memory
+            self._under_way.discard(key)
+            known = young or old
+            while isinstance(known, tuple):
+                known = known[8]
+            if known is not None:
+                self._known(key, known.state)  # whose state is under way again
+            self._before = None
 
     def _after(self, memory: _Memory) -> int:
         """The time after which an authentication that starts matters to nothing in memory."""
@@ -222,14 +261,33 @@ class LocalDetector:
         oldest = newest - self._horizon
         states = {key: self._state(memory) for key, memory in (self._old | self._young).items()}
         states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
-        self.restore(states, newest)
+        undo = None
+        if self._before is not None:
+            key, young, old = self._before
+            before = self._state(young or old)
+            undo = [key, before if self._detector.forget(before, oldest) else None]
+        self.restore(states, newest, undo=undo)
         return states
 
-    def restore(self, users: Mapping[str, Any], newest: int, lasting: Mapping[str, Any] | None = None) -> None:
+    def undo(self) -> list[Any] | None:
+        """See `Detectors.undo`."""
+        if self._before is None:
+            return None
+        key, before, _ = self._before
+        return [key, None if before is None else self._state(before)]
+
+    def restore(
+        self,
+        users: Mapping[str, Any],
+        newest: int,
+        lasting: Mapping[str, Any] | None = None,
+        undo: Sequence[Any] | None = None,
+    ) -> None:
         """See `Detectors.restore`."""
         if self._detector.lasting and lasting is not None:
             for key, state in users.items():
                 self._detector.lasting.give(state, lasting.get(_digest(key), {}))
+        self._before = None if undo is None else (undo[0], None if undo[1] is None else self._known(undo[0], undo[1]), None)
         self._old = {}
         self._under_way.clear()
         self._young = {key: self._known(key, state) for key, state in users.items()}
@@ -237,17 +295,17 @@ class LocalDetector:
 
     def lasting(self) -> dict[str, Any]:
         """See `Detectors.lasting`."""
-        found: dict[str, Any] = {}
-        for key in list(self._stepped):
+        lasting, found = self._detector.lasting, {}
+        if lasting is None:
+            return {}
+        for key in self._stepped:
             memory = self._young.get(key) or self._old.get(key)
             while isinstance(memory, tuple):
                 memory = memory[8]
-            value = self._detector.lasting.of(memory.state) if self._detector.lasting and memory else {}
-            if value:
-                found[_digest(key)] = value
-            else:
-                self._stepped.discard(key)
-        return found
+            if memory is not None and (value := lasting.of(memory.state)):
+                found[key] = value
+        self._stepped.intersection_update(found)
+        return {_digest(key): value for key, value in found.items()}
 
     @property
     def size(self) -> int:
@@ -256,7 +314,7 @@ class LocalDetector:
 
 
 def _digest(key: str) -> str:
-    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return sha256(key.encode()).hexdigest()[:16]
 
 
 def _remembered(memory: _Memory, oldest: int) -> _Memory | None:

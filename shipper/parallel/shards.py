@@ -1,7 +1,7 @@
 """Cutting the input into pieces for several workers, and finding how far back a piece depends on. I/O."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -101,36 +101,39 @@ def read_range(read: Read, part: Range, at: int) -> Read:
     return reading
 
 
-def warm_up(piece: Shard, span: int) -> list[Range]:
-    """What to read before a piece, oldest first, to know its state: `span` nanoseconds of log time."""
+def warm_up(piece: Shard, span: int, stamp_of: Callable[[str], str | None]) -> list[Range]:
+    """What to read before a piece, oldest first, to know its state: `span` nanoseconds of log time.
+
+    `stamp_of` finds the time stamp of a line that does not begin as MFA Server writes it; None if it has none.
+    """
     ranges: list[Range] = []
     until: int | None = None
     for part in piece.past:
         end = part.end or 0
         with open(part.input.path, "rb") as file:
             if until is None:
-                newest = _last_time(file.fileno(), end)
+                newest = _last_time(file.fileno(), end, stamp_of)
                 until = None if newest is None else newest - span
-            start = _start(file.fileno(), end, until)
+            start = _start(file.fileno(), end, until, stamp_of)
         ranges.insert(0, Range(part.input, start, end))
         if start > 0:
             break
     return ranges
 
 
-def _start(descriptor: int, end: int, until: int | None) -> int:
+def _start(descriptor: int, end: int, until: int | None, stamp_of: Callable[[str], str | None]) -> int:
     """Where the lines of a file begin that are younger than `until`, roughly, and rather too early."""
     early, late = 0, end
     step = 4 * LOOK
     while until is not None and end - step > 0:
-        time = _first_time(descriptor, end - step, end)
+        time = _first_time(descriptor, end - step, end, stamp_of)
         if time is not None and time <= until:
             early = end - step
             break
         late, step = end - step, 2 * step
     while until is not None and late - early > 4 * LOOK:
         middle = (early + late) // 2
-        time = _first_time(descriptor, middle, end)
+        time = _first_time(descriptor, middle, end, stamp_of)
         if time is not None and time <= until:
             early = middle
         else:
@@ -138,24 +141,26 @@ def _start(descriptor: int, end: int, until: int | None) -> int:
     return early + len(os.pread(descriptor, LOOK, early).partition(b"\n")[0]) + 1 if early else 0
 
 
-def _times(lines: Iterator[bytes]) -> Iterator[int]:
+def _times(lines: Iterator[bytes], stamp_of: Callable[[str], str | None]) -> Iterator[int]:
     clock = StampReader()
     for line in lines:
         time = clock.read(line[:40].partition(b"|")[0].decode("latin-1"))
+        if time is None:
+            time = clock.read(stamp_of(line.decode("utf-8", "replace").removesuffix("\r")) or "")
         if time is not None:
             yield time
 
 
-def _first_time(descriptor: int, start: int, end: int) -> int | None:
+def _first_time(descriptor: int, start: int, end: int, stamp_of: Callable[[str], str | None]) -> int | None:
     """The first time stamp behind an offset, if it is near."""
     block = os.pread(descriptor, min(LOOK, end - start), start)
-    return next(_times(iter(block.split(b"\n")[1:])), None)
+    return next(_times(iter(block.split(b"\n")[1:]), stamp_of), None)
 
 
-def _last_time(descriptor: int, end: int) -> int | None:
+def _last_time(descriptor: int, end: int, stamp_of: Callable[[str], str | None]) -> int | None:
     """The last time stamp before an offset, if it is near."""
     start = max(0, end - LOOK)
     block = os.pread(descriptor, end - start, start)
     block = block[: last_newline(block, b"\n") + 1]
     lines = block.split(b"\n")
-    return next(_times(reversed(lines if start == 0 else lines[1:])), None)
+    return next(_times(reversed(lines if start == 0 else lines[1:]), stamp_of), None)

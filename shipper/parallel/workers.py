@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from shipper.across import Part, Spool, no_room
+from shipper.decode.line_patterns import Stamps
 from shipper.emit.output import ClosedPipe, Output
 from shipper.errors import MfaShipperError, RunError
 from shipper.model import Chunk, Counts
@@ -106,7 +107,7 @@ class _Worker:
     def _guess(self, piece: Shard) -> Pipeline:
         """A pipeline in the state that the piece probably begins with."""
         pipeline = Pipeline(self._settings, Counts())
-        for part in warm_up(piece, self._settings.warm_up):
+        for part in warm_up(piece, self._settings.warm_up, Stamps(self._settings.library)):
             pipeline.open(part.input.file)
             for chunk in self._read(part):
                 pipeline(chunk)

@@ -26,13 +26,17 @@ STDIN = "-"
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 LONGEST_MARK = 3  # bytes of a byte order mark
 UNMARKED_HEAD = 16  # bytes that may tell UTF-16 without a mark
-_UNMARKED = {"utf-16-le": re.compile(rb"(?:[\t\r -~]\0){2,8}"), "utf-16-be": re.compile(rb"(?:\0[\t\r -~]){2,8}\0?")}
+_UNMARKED = {
+    "utf-16-le": re.compile(rb"[\[{]\0|(?:[\t\r -~]\0){2,8}"),
+    "utf-16-be": re.compile(rb"\0[\[{]\0?|(?:\0[\t\r -~]){2,8}\0?"),
+}
 
 
 def encoding_of(head: bytes) -> tuple[str, int]:
     """The encoding of a file that begins so, and the length of its byte order mark.
 
-    Without a mark it is UTF-8, or UTF-16 where the first characters of the first line, two at least, are all of ASCII.
+    Without a mark it is UTF-8, or UTF-16 where the first characters of the first line are all of ASCII: two at least, or
+    the bracket with which JSON begins.
     """
     for mark, encoding in BOMS.items():
         if head.startswith(mark):

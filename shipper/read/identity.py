@@ -109,18 +109,20 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
 def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Export | None, bytes]:
     """What kind of export the file is, None if it holds lines, and the bytes that told; `start` in bytes behind them."""
     beginning, final = b"", False
+    unit = len("\n".encode(encoding))
     errors = "surrogateescape" if encoding == "utf-8" else "replace"
     is_header = None if stamp_of is None else stamp_of.is_header
     while not final:
         block = read(min(READ_SIZE, FINGERPRINT_SPAN - len(beginning)))
         beginning += block
         final = not block or len(beginning) == FINGERPRINT_SPAN
-        text = beginning.decode(encoding, errors)
+        text = beginning[: len(beginning) // unit * unit].decode(encoding, errors)
         export = export_of(text, is_header, final=final)
         if export is None:
             break
         if export is not UNDECIDED:
-            return export._replace(start=len(text[: export.start].encode(encoding, errors))), beginning
+            columns = tuple(name.encode(encoding, errors).decode(encoding, "replace") for name in export.columns)
+            return export._replace(start=len(text[: export.start].encode(encoding, errors)), columns=columns), beginning
     return None, beginning
 
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from heapq import nsmallest
-from typing import Any
 
 import orjson
 
@@ -99,20 +98,22 @@ def _user(person: Person) -> UserRow:
         authentications=person.completed - person.first_steps,
         prompts=person.prompts,
         spared_from_seconds=_spared_from(person),
-        pairs=[_pair(orjson.loads(pair)) for _, pair in reversed(person.pairs or ())],
+        pairs=[_pair(*told[1:]) for told in reversed(person.pairs or ())],
         **_patterns(doubles),
     )
 
 
-def _pair(found: dict[str, Any]) -> Pair:
+def _pair(text: str, host: str | None, address: str | None) -> Pair:
+    document = orjson.loads(text.encode("latin-1"))
+    found = document["azure_mfa"]["double_prompt"]
     return Pair(
         pattern=found["pattern"],
         gap_seconds=found["gap_ms"] / 1000,
-        component=found["component"],
+        component=document["event"]["provider"],
         first=_side(found["first"]),
         second=_side(found["second"]),
-        host=found["host"],
-        address=found["address"],
+        host=host,
+        address=address,
     )
 
 

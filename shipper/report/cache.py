@@ -97,6 +97,11 @@ class CacheSums:
             prompts: of the key.
             seconds: ids of second prompts of double prompts.
         """
+        if len(prompts) == 2 and not seconds:
+            (_, _, end, success, _), (start, _, _, _, _) = prompts
+            if success and start - end <= LONGEST:
+                self.pairs.count(bisect_left(_STEPS, start - end), 1, 0, start - end)
+            return None
         missed: Missed | None = None
         for cluster in _clusters(prompts, least=1 if seconds else 2):
             bits = self._take_cluster(cluster, seconds)

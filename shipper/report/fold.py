@@ -9,13 +9,13 @@ import orjson
 from shipper.decode.ecs import dataset
 from shipper.detect.finding import Found
 from shipper.detect.prompts import NO_METHOD, code_text
-from shipper.model import CompletionFields, Label
+from shipper.model import WITHDRAWN, CompletionFields, Label
 from shipper.report.durations import TENTH, in_tenths
 from shipper.report.figures import LISTED, Figures
 from shipper.report.kinds import NO_CACHE, Kind, Kinds
 from shipper.report.people import REFUSALS, Person
 from shipper.report.service import EVERYTHING_MISSED, PIECE, Service
-from shipper.report.tables import DOUBLE_PROMPTS, OTHERS
+from shipper.report.tables import OTHERS
 from shipper.times import AFTER_ALL, SECOND, StampReader
 
 MOST_SERVICES = 64
@@ -42,6 +42,7 @@ class Fold:
         self._span = None if since is None and until is None else (since or "", until or ":")
         self._services: dict[str, Service] = {}
         self._kinds = Kinds(self.figures, host)
+        self._ahead: tuple[str, Label, CompletionFields] | None = None
 
     def __call__(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
@@ -49,18 +50,49 @@ class Fold:
         """Take what a pipeline made of a chunk: its events, what they completed, and what was found."""
         if self._span is not None:
             since, until = self._span
-            completions = [completion for completion in completions if since <= completion[7][:-1] < until]
+            completions = [one for one in completions if since <= one[7][:-1] < until or one is WITHDRAWN]
             findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
         if completions:
             first, last = min(completions, key=_START), max(completions, key=_END)
-            self.figures.stretch(first[4], first[5], last[6], last[7])
-            if self._kinds.are_many:
-                self._kinds.spread()
-            self._take(texts, labels, completions, findings)
+            if first is WITHDRAWN or last[6] > last[10] or self._ahead is not None:
+                self._settle(texts, labels, completions, findings)
+            else:
+                self._take(texts, labels, completions, findings)
+
+    def _settle(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        """Take completions of which one has a time ahead of the clock: it counts once the next one comes, and not at all if it is
+        withdrawn."""
+        found = {finding[0] for finding in findings}
+        settled: list[CompletionFields] = []
+        for completion in completions:
+            if completion is WITHDRAWN:
+                self._ahead = None
+                continue
+            self._confirm()
+            position = completion[0]
+            if completion[6] > completion[10] and position not in found:
+                self._ahead = texts[position], labels[position], (0, *completion[1:])
+            else:
+                settled.append(completion)
+        if settled:
+            self._take(texts, labels, settled, findings)
+
+    def _confirm(self) -> None:
+        """What was ahead of the clock counts."""
+        if self._ahead is not None:
+            text, label, completion = self._ahead
+            self._ahead = None
+            self._take([text], [label], [completion], [])
 
     def _take(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
     ) -> None:
+        first, last = min(completions, key=_START), max(completions, key=_END)
+        self.figures.stretch(first[4], first[5], last[6], last[7])
+        if self._kinds.are_many:
+            self._kinds.spread()
         kinds, name, service, turn = self._kinds, None, None, AFTER_ALL
         left = iter(findings)
         finding = next(left, None)
@@ -95,7 +127,7 @@ class Fold:
                 if not len(run) % PIECE:
                     service.shorten(person, newest)
             while position == upcoming and finding is not None:
-                self._find(finding, service, person)
+                self._find(finding, completion, service, person)
                 finding = next(left, None)
                 upcoming = finding[0] if finding else -1
 
@@ -142,34 +174,27 @@ class Fold:
             self._services[name] = Service(self._timeout, self._window, advice)
         return self._services[name]
 
-    def _find(self, finding: Found, service: Service, person: Person) -> None:
-        """Count a finding about a person."""
+    def _find(self, finding: Found, completion: CompletionFields, service: Service, person: Person) -> None:
+        """Count a finding about a person, to which a completion led."""
         _, text, (time, _, origin, _) = finding
         document = orjson.loads(text.encode("latin-1"))
-        name, event, host = document["rule"]["name"], document["event"], document.get("host", {}).get("name", self._host)
+        name, component, host = document["rule"]["name"], completion[3], origin.host or self._host
         self.figures.findings[name] += 1
         about = document["azure_mfa"][name]
         if name == "double_prompt":
-            self._double(about, time, service, person, event["provider"], host, has_cache=origin.dataset != NO_CACHE)
+            address = self._double(about, service, person, has_cache=origin.dataset != NO_CACHE)
+            service.people.pair(person, (time, text, host, address))
+            self._kinds.doubles[about["second"]["method"], component, host, completion[6] // _HOUR] += 1
         elif name == "mfa_fatigue":
             person.count("fatigue")
             numbers = {field: value for field, value in about.items() if isinstance(value, bool | int)}
-            entry = {"time": time, "user": person.name, "start": event["start"], "end": event["end"]}
-            self.figures.listed["fatigue"].add(time, {**entry, "component": event["provider"], "host": host, **numbers})
+            entry = {"time": time, "user": person.name, "start": document["event"]["start"], "end": document["event"]["end"]}
+            self.figures.listed["fatigue"].add(time, {**entry, "component": component, "host": host, **numbers})
 
-    def _double(  # a double prompt
-        self,
-        about: dict[str, Any],
-        time: str,
-        service: Service,
-        person: Person,
-        component: str,
-        host: str | None,
-        *,
-        has_cache: bool,
-    ) -> None:
-        pattern, first, second = about["pattern"], about["first"], about["second"]
-        prompt = service.second(person, second["id"])
+    def _double(self, about: dict[str, Any], service: Service, person: Person, *, has_cache: bool) -> str | None:
+        """Count a double prompt; returns the client address of the second prompt, if it is known."""
+        pattern = about["pattern"]
+        prompt = service.second(person, about["second"]["id"])
         address = prompt[4] if prompt else None
         person.count(pattern)
         if not has_cache:
@@ -179,19 +204,17 @@ class Fold:
             if prompt is None:  # it came too late to be compared
                 person.miss(0, EVERYTHING_MISSED)
                 person.miss(1, EVERYTHING_MISSED)
-        began, again, ended = (_STAMPS.read(stamp) or 0 for stamp in (first["start"], second["start"], time))
         self.figures.gaps[pattern][-(-about["gap_ms"] // 100)] += 1
         client = self.figures.client(address)
         client.patterns[pattern] += 1
         if pattern == "concurrent":
+            began, again = (_STAMPS.read(about[side]["start"]) or 0 for side in ("first", "second"))
             client.repeats[in_tenths(again - began)] += 1
-        service.people.pair(person, time, about | {"component": component, "host": host, "address": address})
-        for rows in (self.figures.lasting_rows(second["method"], component, host), self.figures.rows_of_hour(ended // _HOUR)):
-            for row in rows:
-                row[DOUBLE_PROMPTS] += 1
+        return address
 
     def close(self) -> Figures:
         """The end of the log: all that was counted."""
+        self._confirm()
         self._kinds.spread()
         for service in self._services.values():
             service.close()

@@ -9,7 +9,7 @@ from shipper.detect.prompts import NO_METHOD, code_text
 from shipper.model import Code, CompletionFields, Origin
 from shipper.report.figures import LISTED, Figures
 from shipper.report.people import REFUSALS
-from shipper.report.tables import AUTHENTICATIONS, FIRST_STEPS, PROMPTS, UNKNOWN, Row
+from shipper.report.tables import AUTHENTICATIONS, DOUBLE_PROMPTS, FIRST_STEPS, PROMPTS, UNKNOWN, Row
 
 MOST_KINDS = 4096  # that are counted before they are spread over the rows
 MOST_HOURS = 10_000
@@ -60,6 +60,7 @@ class Kinds(dict[Any, Kind]):
         """
         super().__init__()
         self.second_steps: Counter[int] = Counter()  # by hour, those whose code is one of prompts
+        self.doubles: Counter[tuple[str, str, str | None, int]] = Counter()  # by method, component, host and hour
         self._figures, self._host = figures, host
         self._hours: dict[tuple[int, bool], Counter[int]] = {}  # by column of a row, and whether the code is one of prompts
 
@@ -89,7 +90,7 @@ class Kinds(dict[Any, Kind]):
     @property
     def are_many(self) -> bool:
         """It is time to spread them."""
-        return len(self) > MOST_KINDS or any(len(hours) > MOST_HOURS for hours in self._hours.values())
+        return len(self) + len(self.doubles) > MOST_KINDS or any(len(hours) > MOST_HOURS for hours in self._hours.values())
 
     def spread(self) -> None:
         """Add to the tables what was counted by kind and by hour, and forget it."""
@@ -109,7 +110,11 @@ class Kinds(dict[Any, Kind]):
         for hour, number in self.second_steps.items():
             for row in figures.rows_of_hour(hour):
                 row[PROMPTS] -= number
+        for (method, component, host, hour), number in self.doubles.items():
+            for row in (*figures.lasting_rows(method, component, host), *figures.rows_of_hour(hour)):
+                row[DOUBLE_PROMPTS] += number
         self.clear()
+        self.doubles.clear()
         self._hours.clear()
         self.second_steps.clear()
 

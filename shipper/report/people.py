@@ -1,9 +1,7 @@
 """What the report knows of each user, in a table of bounded size. Pure."""
 
 from heapq import nlargest
-from typing import Any
-
-import orjson
+from operator import itemgetter
 
 from shipper.detect.finding import shown
 from shipper.model import User, UserFields
@@ -19,6 +17,10 @@ REFUSALS = ("denied", "no_response", "fraud")
 NUMBERS = (*PATTERNS, *REFUSALS, "fatigue", "cacheable")
 """What is counted of few users; `cacheable` are double prompts on a service that has a cache."""
 
+Told = tuple[str, str, str | None, str | None]
+"""A double prompt: the end of its second prompt, the text of the finding, host and client address."""
+
+_WHEN = itemgetter(0, 1)
 PLACE = {name: place for place, name in enumerate(NUMBERS)}
 _NONE = [0] * len(NUMBERS)
 
@@ -32,7 +34,7 @@ class Person:
         first_steps, prompts: of these.
         numbers: those of `NUMBERS`; None if all are 0.
         missed: by cache type and reading, a bit for each step of the ladder that would not have spared all double prompts.
-        pairs: the latest double prompts, each as the time of its end and JSON.
+        pairs: the latest double prompts.
         run: while the log is read, the latest prompts, as far as a cache may tie them together; `latest` is the latest end,
             `seconds` are the ids of second prompts of double prompts, `memory` is by cache type and address what caches hold
             before the run.
@@ -57,7 +59,7 @@ class Person:
         self.completed = self.first_steps = self.prompts = 0
         self.numbers: list[int] | None = None
         self.missed: list[Missed] | None = None
-        self.pairs: list[tuple[str, bytes]] | None = None
+        self.pairs: list[Told] | None = None
         self.run: list[Prompt] = []
         self.latest = BEFORE_ALL
         self.seconds: set[str] | None = None
@@ -93,10 +95,12 @@ class Person:
         """The bits of a cache type and reading."""
         return self.missed[kind][reading] if self.missed else 0
 
-    def pair(self, end: str, pair: dict[str, Any]) -> None:
+    def pair(self, told: Told) -> None:
         """A double prompt of the user, to show; the latest `PAIRS` are kept."""
-        pairs = [*(self.pairs or ()), (end, orjson.dumps(pair))]
-        self.pairs = sorted(pairs)[-PAIRS:] if len(pairs) > 1 else pairs
+        if self.pairs is None:
+            self.pairs = [told]
+        else:
+            self.pairs = sorted([*self.pairs, told], key=_WHEN)[-PAIRS:]
 
     def add(self, other: "Person") -> None:
         """Add what another log says of the user."""
@@ -108,7 +112,7 @@ class Person:
         for kind, bits in enumerate(other.missed or ()):
             self.miss(kind, bits)
         if other.pairs:
-            self.pairs = sorted([*(self.pairs or ()), *other.pairs])[-PAIRS:]
+            self.pairs = sorted([*(self.pairs or ()), *other.pairs], key=_WHEN)[-PAIRS:]
 
 
 class People(dict[str, Person]):
@@ -136,9 +140,9 @@ class People(dict[str, Person]):
         person = self[key] = Person(name)
         return person
 
-    def pair(self, person: Person, end: str, pair: dict[str, Any]) -> None:
+    def pair(self, person: Person, told: Told) -> None:
         """A double prompt of a user, to show; if there are too many of all users, those with the fewest lose theirs."""
-        person.pair(end, pair)
+        person.pair(told)
         self._pairs += 1
         if self._pairs > MOST_PAIRS:
             self.fewer_pairs()

@@ -145,6 +145,7 @@ class Quality(Data, frozen=True):
     decode_errors: Number
     too_long: Number
     late: Annotated[int, Meta(ge=0, description="prompts too old for the newest event time; no detector has seen them")]
+    misdated: Annotated[int, Meta(ge=0, description="lines with a time far ahead that the next ones did not confirm")]
     causes: Annotated[dict[str, int], Meta(description="unparsed lines by a cause that could be seen")]
     notes: Annotated[list[str], Meta(description="sentences on how the files were read")]
     sums: list[Sum]

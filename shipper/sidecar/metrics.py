@@ -122,6 +122,10 @@ METRICS = (
         lambda s: s.counts.unknown_messages,
     ),
     Metric(
+        Counter, "lines_misdated", "Lines dated more than a day ahead of the others; their time moves nothing.",
+        lambda s: s.counts.misdated,
+    ),
+    Metric(
         Counter, "events_masked", "Events that name no user and went out without letters and digits in their texts.",
         lambda s: s.counts.masked,
     ),

@@ -24,11 +24,13 @@ class WarmStart(NamedTuple):
     """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line.
 
     `lasting` is what does not follow from reading there (`Pipeline.lasting`).
+    `newest` is the newest event time before it, in nanoseconds since 1970; None if that is not known.
     """
 
     key: str
     offset: int
     lasting: Mapping[str, Any] = {}
+    newest: int | None = None
 
 
 class Advance(NamedTuple):
@@ -109,6 +111,8 @@ class LivePipelines:
         if begin is not None:
             # With counts of its own: these lines were counted when they were shipped.
             muted = _Live(Pipeline(self._settings, Counts()))
+            if begin.newest is not None:
+                muted.pipeline.state.restore(begin.newest)
             for reading in self._replay(source, begin.key, begin.offset):
                 self._turn_to(muted, reading)
                 self._mark(muted, reading)
@@ -152,15 +156,18 @@ class LivePipelines:
             live.pipeline.open(reading.file, live.last_times.get(reading.key))
 
     def _mark(self, live: _Live, reading: Reading) -> None:
-        newest, marks = live.pipeline.state.newest, live.marks
-        if newest == BEFORE_ALL:
+        state, marks = live.pipeline.state, live.marks
+        newest = state.newest
+        if newest == BEFORE_ALL and state.waiting is None:
             marks.clear()  # lines without a time stamp leave no state
         # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
         # younger file would skip it.
         while marks and marks[-1].first_time > reading.position.time:
             marks.pop()
-        if not marks or newest - marks[-1].newest >= self._warm_up // MARKS:
-            marks.append(_Mark(newest, reading.position.time, WarmStart(reading.key, reading.chunk.offset)))
+        # A time that waits for the next one is decided by lines on both sides of the mark.
+        if not marks or (state.waiting is None and newest - marks[-1].newest >= self._warm_up // MARKS):
+            here = WarmStart(reading.key, reading.chunk.offset, newest=None if newest == BEFORE_ALL else newest)
+            marks.append(_Mark(newest, reading.position.time, here))
 
     def _warm_from(self, live: _Live) -> WarmStart:
         """The latest mark before everything that can still change a result, and what does not follow from there."""
@@ -188,9 +195,28 @@ def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
     stored: dict[bytes, bytes | None] = {}
     for key, place, warm in advances:
         stored[b"place:" + key.encode()] = place.to_json()
-        lasting = f" {json.dumps(warm.lasting, sort_keys=True)}" if warm.lasting else ""
-        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = f"{warm.key} {warm.offset}{lasting}".encode()
+        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = _text_of(warm).encode()
     return stored
+
+
+def _text_of(warm: WarmStart) -> str:
+    newest = [] if warm.newest is None else [str(warm.newest)]
+    lasting = [json.dumps(warm.lasting, sort_keys=True)] if warm.lasting else []
+    return " ".join([warm.key, str(warm.offset), *newest, *lasting])
+
+
+def _from_text(text: str) -> WarmStart:
+    head, brace, lasting = text.partition("{")
+    return warm_start(*head.split(), lasting=json.loads(brace + lasting) if brace else {})
+
+
+def warm_start(key: str, offset: int | str, newest: str | None = None, *, lasting: Mapping[str, Any]) -> WarmStart:
+    """A warm start from what is stored of it; earlier versions stored no `newest`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return WarmStart(key, int(offset), dict(lasting), None if newest is None else int(newest))
 
 
 def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], dict[str, WarmStart]]:
@@ -206,9 +232,7 @@ def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], di
         if kind == b"place":
             places[name.decode()] = position_from_json(value)
         elif kind == b"warm":
-            file_key, offset, *lasting = value.decode().split(" ", 2)
-            start = WarmStart(file_key, int(offset), json.loads(lasting[0]) if lasting else {})
-            warm[name.decode("utf-8", "surrogateescape")] = start
+            warm[name.decode("utf-8", "surrogateescape")] = _from_text(value.decode())
     return by_present_names(places, warm)
 
 

@@ -66,6 +66,8 @@ def recipes(lines: int, seed: int) -> dict[str, Recipe]:
         "results": Recipe(lines, seed, results=True),
         "syslog": Recipe(lines, seed, results=True, syslog=True),
         "nps": Recipe(lines, seed, nps=True),
+        "docker": Recipe(lines, seed, wrapped="docker"),
+        "rsyslog": Recipe(lines, seed, wrapped="rsyslog"),
         "long": Recipe(3 * lines, seed),
         "tiny": Recipe(min(lines, 300), seed),
     }
@@ -99,6 +101,8 @@ CASES = (
     Case("parse, syslog lines", "syslog", against=f"{PLAIN}, syslog", target=0.5),
     _plain("nps"),
     Case("parse, NPS lines", "nps", against=f"{PLAIN}, nps", target=0.5),
+    Case("parse, in Docker's JSON", "docker", against=PARSE_ROW),
+    Case("parse, behind rsyslog's head", "rsyslog", against=PARSE_ROW),
     Case("parse --format splunk-hec", options=("--format", "splunk-hec"), against=PLAIN),
     Case("parse --format elastic-bulk", options=("--format", "elastic-bulk"), against=PLAIN),
     Case("parse --no-original", options=("--no-original",), against=PLAIN),

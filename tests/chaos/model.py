@@ -282,7 +282,7 @@ class Life:
         for one in (*came, *dead):
             identity = one["event"]["id"]
             if destroyed:
-                if one["event"].get("action") == "double_prompt":
+                if one["event"]["kind"] == "alert":
                     continue
                 assert identity in by_id, f"invented: {one}"
                 assert one["event"]["original"] == by_id[identity]["event"]["original"]

@@ -30,7 +30,7 @@ WANTED = {
     *("outcomes", "methods", "failures", "double_prompts_over_time", "double_prompt_gaps", "double_prompt_list", "top_users"),
     *("cache_hits_against_prompts", "spared_by_cache", "fraud_and_lockouts", "unparsed", "events_of_one_user"),
     *("count_authentications", "count_double_prompts", "count_users_asked_twice", "count_spared", "count_unparsed"),
-    "count_fraud_and_lockouts",
+    *("count_fraud_and_lockouts", "mfa_fatigue_list"),
 }
 
 

@@ -31,3 +31,12 @@ def test_damaged_files_end_in_a_sentence(tmp_path: Path) -> None:
     assert report[-1] == "600 files; nothing found"
     assert [kind for kind in ("read", "read in part", "refused", "damaged") if kind not in done.stdout] == []
     assert {line.partition(":")[0] for line in report[:-1]} >= {"zip", "tar", "evtx", "zstd", "tar, gzip"}
+
+
+def test_damaged_exports_give_an_event_a_record(tmp_path: Path) -> None:
+    command = [sys.executable, str(FUZZER.with_name("fuzz_exports.py")), "--records", "1500"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr[-4000:]
+    report = done.stdout.splitlines()
+    assert re.fullmatch(r"[0-9,]+ records in [0-9,]+ files; nothing found", report[-1])
+    assert {line.partition(":")[0] for line in report} >= {"powershell-array", "event-viewer-xml", "event-viewer-csv"}

@@ -54,7 +54,11 @@ def encoding_and_start(data: bytes) -> tuple[str, int]:
     unmarked = "utf-8"
     first = data[:16].split(b"\n")[0]
     for name, text, nuls in (("utf-16-le", first[0::2], first[1::2]), ("utf-16-be", first[1::2], first[0::2])):
-        readable = len(text) >= 2 and all(32 <= byte < 127 or byte in b"\t\r" for byte in text) and not any(nuls)
+        readable = (
+            (len(text) >= 2 or text in (b"[", b"{"))
+            and all(32 <= byte < 127 or byte in b"\t\r" for byte in text)
+            and not any(nuls)
+        )
         if readable and (len(nuls) == len(text) or (name == "utf-16-be" and len(nuls) == len(text) + 1)):
             unmarked = name
     return next(((name, len(mark)) for name, mark in BOMS if data.startswith(mark)), (unmarked, 0))

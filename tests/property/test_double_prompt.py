@@ -104,6 +104,8 @@ def steps(draw: st.DrawFn, grid: Sequence[int], users: Sequence[tuple[str, ...]]
     return advance, lines
 
 
+DAY_US = 86_400_000_000
+AHEAD = (DAY_US - 1_000_000, DAY_US, DAY_US + 1, 2 * DAY_US, 400 * DAY_US)
 OTHER = (
     ("|0|1412|4|pfrad|Reloading configuration", True),
     ("|not a line of this log", True),
@@ -130,15 +132,20 @@ def logs(draw: st.DrawFn, *, ordered: bool | None = None, trimmed: bool | None =
         at += advance
         tie = draw(st.integers(0, 2))
         keyed += [(at + after, tie, (at + after, rest)) for after, rest in lines]
-    for rest, dated in draw(st.lists(st.sampled_from(OTHER), max_size=2)):
+    for rest, has_time in draw(st.lists(st.sampled_from(OTHER), max_size=2)):
         time = draw(st.integers(0, at))
-        keyed.append((time, 1, (time if dated else None, rest)))
+        keyed.append((time, 1, (time if has_time else None, rest)))
     keyed.sort(key=lambda line: line[:2])
     if ordered is not True and (ordered is False or draw(st.booleans())):
         late = st.sampled_from((0, 0, 0, 1, 1_000_000, 60_000_000, 300_000_000, w, t, 4 * t + w, 4 * t + w + 1))
         keyed = sorted(((time + draw(late), tie, line) for time, tie, line in keyed), key=lambda line: line[0])
     trim = draw(st.booleans()) if trimmed is None else trimmed
-    return Log(tuple(line for *_, line in keyed), window, timeout, draw(st.booleans()), trim)
+    dated = [line for *_, line in keyed]
+    for _ in range(0 if ordered else draw(st.sampled_from((0, 0, 0, 0, 1, 2)))):  # a line with another day, or all from there
+        far, first = draw(st.sampled_from(AHEAD)), draw(st.integers(0, len(dated) - 1))
+        last = draw(st.sampled_from((first + 1, first + 1, first + 2, len(dated))))
+        dated[first:last] = [(None if time is None else time + far, rest) for time, rest in dated[first:last]]
+    return Log(tuple(dated), window, timeout, draw(st.booleans()), trim)
 
 
 def log_file(data: bytes) -> LogFile:
@@ -169,7 +176,7 @@ def found(how: Settings, *files: bytes) -> oracle.Found:
     """What the shipper finds in one source, in the form of the oracle."""
     counts = Counts()
     output = ship(how, *files, counts=counts)
-    return oracle.Found(findings(output), counts.late, counts.detected["cache_hits"])
+    return oracle.Found(findings(output), counts.late, counts.detected["cache_hits"], counts.misdated)
 
 
 def expected(log: Log, *files: bytes) -> oracle.Found:
@@ -312,18 +319,23 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: b
 
 
 def read_from_a_mark(log: Log, at: int, span: int, *, fast: bool = False) -> tuple[Pipeline, Pipeline]:
-    """Pipelines that have read the lines before `at`: all of them, and those behind the last mark before which all
-    lines are older than `span` nanoseconds."""
-    file, lines, how = log_file(log.data), chunks(log.data), log.settings(fast=fast)
-    times = [time for time, _ in log.lines[:at]]
-    oldest = max((time for time in times if time is not None), default=0) * US - span
-    mark = next((number for number, time in enumerate(times) if time is not None and time * US >= oldest), 0)
-    pipelines = Pipeline(how, Counts()), Pipeline(how, Counts())
-    for pipeline, first in zip(pipelines, (0, mark), strict=True):
-        pipeline.open(file)
-        for chunk in lines[first:at]:
-            pipeline(chunk)
-    return pipelines
+    """Pipelines that have read the lines before `at`: all of them, and those behind the last mark at which the newest time
+    was older than `span` nanoseconds."""
+    file, lines, how = log_file(log.data), chunks(log.data)[:at], log.settings(fast=fast)
+    whole, warm = Pipeline(how, Counts()), Pipeline(how, Counts())
+    whole.open(file)
+    newest: list[int | None] = []
+    for chunk in lines:
+        newest.append(None if whole.state.waiting else whole.state.newest)
+        whole(chunk)
+    marks = [number for number, time in enumerate(newest) if time is not None and time < whole.state.newest - span]
+    mark = max(marks, default=0)
+    warm.open(file)
+    if newest:
+        warm.state.restore(newest[mark] or 0)
+    for chunk in lines[mark:]:
+        warm(chunk)
+    return whole, warm
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -356,7 +368,8 @@ def test_the_warm_up_is_as_short_as_it_can_be() -> None:
     answer = exchange(3 * t, 4 * t, 12, 1, not_sent)  # of the next one, or of none, and then it is no prompt
     b = exchange(4 * t + w, 5 * t + w, 16, 0, oath) + exchange(6 * t + w, 7 * t + w, 20, 1, oath_code)
     newest = (11 * t + 2 * w, "|0|1412|4|pfsvc|Reloading configuration")
-    lines = [request, *exchange(t, 2 * t, 8, 0, sent), *late, *answer, *b, newest]
+    before = (0, "|0|1412|4|pfsvc|Reloading configuration")  # so that the clock is known
+    lines = [before, before, request, *exchange(t, 2 * t, 8, 0, sent), *late, *answer, *b, newest]
     log = Log(tuple(lines), w * US, t * US, retries=False)
     assert newest[0] * US == log.settings().warm_up
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from shipper.decode.exchanges import Exchanges, LogState
+from shipper.decode.clock import LogState
+from shipper.decode.exchanges import Exchanges
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.decode.templates import LIMIT
@@ -30,7 +31,7 @@ from shipper.read.files import read_chunks
 from shipper.times import EPOCH, SECOND
 from tests.support import grammar
 from tests.support.grammar import TIMEOUT, Values
-from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads
+from tests.support.logs import entries, library, log_file, logs, mark_length, short_reads, started
 
 CONSTANTS: tuple[dict[str, Any], ...] = (
     {},
@@ -357,7 +358,7 @@ def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[
         templates.append(1)
         return Parser(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
 
-    general = Watched(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
+    general = Watched(library(), options, file, started(options.exchange_timeout), Counts(), {})
     return FastParser(general, scratch), general, templates
 
 

@@ -100,7 +100,7 @@ def found(how: Settings, data: bytes) -> oracle.Found:
     made = findings(output, "mfa_fatigue")
     assert counts.detected["mfa_fatigue"] == len(made)
     assert counts.detected["mfa_fatigue_gave_in"] == sum(bool(finding.fields["gave_in"]) for finding in made)
-    return oracle.Found(made, counts.late)
+    return oracle.Found(made, counts.late, misdated=counts.misdated)
 
 
 @pytest.mark.parametrize("fast", [False, True])

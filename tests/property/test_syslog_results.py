@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shipper.decode.exchanges import Exchanges, LogState
 from shipper.decode.facts import Library
 from shipper.decode.library import load, syslog_time
 from shipper.decode.parser import Parser
@@ -19,7 +18,7 @@ from shipper.pipeline import Settings, _scratch
 from tests.property.test_fast_equals_general import SETTINGS, made, shipped
 from tests.support import grammar
 from tests.support.grammar import Values
-from tests.support.logs import log_file
+from tests.support.logs import log_file, started
 
 # fmt: off
 TIMES = Values(
@@ -101,7 +100,7 @@ def test_plain_results_take_the_fast_path(head: str) -> None:
     ]
     data = "".join(f"{line}\n" for line in lines).encode()
     how = Settings(library())
-    general = Parser(how.library, how.options, log_file(data), LogState(Exchanges(how.options.exchange_timeout)), Counts(), {})
+    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
     taken: list[bytes] = []
     general.raw = lambda line, offset, **how: taken.append(line)  # type: ignore[method-assign]
 

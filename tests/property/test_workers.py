@@ -95,10 +95,13 @@ def stamp(second: float) -> str:
     return (BASE + timedelta(seconds=second)).isoformat(timespec="microseconds") + "Z"
 
 
-def make_log(seed: int, lines: int, *, start: float = 0, jitter: float = 0, rogue: bool = False) -> list[str]:
+ROGUE = "2099-01-01T00:00:00.000000Z|0|1412|4|pfrad|The clock was set"
+
+
+def make_log(seed: int, lines: int, *, start: float = 0, jitter: float = 0, rogue: int = 0) -> list[str]:
     """Lines of a busy log: few users and threads, so that everything meets everything.
 
-    `jitter`: seconds by which a time stamp may be wrong. `rogue`: one is of the year 2099.
+    `jitter`: seconds by which a time stamp may be wrong. `rogue`: so many are of the year 2099, one behind the other.
     """
     rnd = Random(seed)
     now, number = start, 0
@@ -127,8 +130,7 @@ def make_log(seed: int, lines: int, *, start: float = 0, jitter: float = 0, rogu
             found.append(stamp(when + (rnd.uniform(-jitter, jitter) if rnd.random() < 0.2 else 0)) + text)
             while rnd.random() < 0.12:
                 found.append(rnd.choice(OTHER))
-    if rogue:
-        found.insert(lines // 3, "2099-01-01T00:00:00.000000Z|0|1412|4|pfrad|The clock was set")
+    found[lines // 3 : lines // 3] = [ROGUE] * rogue
     return found[:lines]
 
 
@@ -227,10 +229,10 @@ def rotated(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.parametrize("number", [2, 3, 5])
 @pytest.mark.parametrize(
     ("jitter", "rogue"),
-    [(0, False), (4, False), (60, False), (0, True)],
-    ids=["ordered", "disordered", "far-disordered", "rogue-time"],
+    [(0, 0), (4, 0), (60, 0), (0, 1), (0, 2)],
+    ids=["ordered", "disordered", "far-disordered", "misdated-line", "rogue-time"],
 )
-def test_the_bytes_of_one_worker(tmp_path: Path, jitter: float, rogue: bool, number: int) -> None:
+def test_the_bytes_of_one_worker(tmp_path: Path, jitter: float, rogue: int, number: int) -> None:
     name = write(tmp_path / "a.log", make_log(number, 800, jitter=jitter, rogue=rogue))
 
     done = alike(tmp_path, plain(), [name], by(number))
@@ -238,7 +240,8 @@ def test_the_bytes_of_one_worker(tmp_path: Path, jitter: float, rogue: bool, num
     assert done.counts.lines == 800
     assert done.size == Path(name).stat().st_size
     assert done.counts.classes
-    assert done.counts.findings > 20 or jitter or rogue  # a log with wrong times has what it has
+    assert done.counts.misdated == (rogue == 1)
+    assert done.counts.findings > 20 or jitter or rogue > 1  # a log with wrong times has what it has
 
 
 @pytest.mark.usefixtures("tiny")
@@ -307,10 +310,10 @@ def test_standard_input_among_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     seed=st.integers(0, 1 << 32),
     cuts=st.lists(st.integers(1, 199), min_size=1, max_size=6, unique=True).map(sorted),
     jitter=st.sampled_from((0, 0, 3, 30)),
-    rogue=st.booleans(),
+    rogue=st.sampled_from((0, 0, 1, 2)),
     per_exchange=st.booleans(),
 )
-def test_any_cut(tmp_path: Path, seed: int, cuts: list[int], jitter: float, rogue: bool, per_exchange: bool) -> None:
+def test_any_cut(tmp_path: Path, seed: int, cuts: list[int], jitter: float, rogue: int, per_exchange: bool) -> None:
     lines = make_log(seed, 200, jitter=jitter, rogue=rogue)
     name = write(tmp_path / "a.log", lines)
     ends = [0]
@@ -478,7 +481,6 @@ def test_an_exchange_open_across_a_cut(tmp_path: Path, restores: Restores) -> No
 @pytest.mark.usefixtures("tiny")
 def test_a_time_far_ahead_before_the_warm_up(tmp_path: Path, restores: Restores) -> None:
     """Everything behind it is too old for double prompts, which a guess cannot know."""
-    rogue = "2099-01-01T00:00:00.000000Z|0|1412|4|pfrad|The clock was set"
     twice = [
         line
         for at in (210, 214)
@@ -488,7 +490,7 @@ def test_a_time_far_ahead_before_the_warm_up(tmp_path: Path, restores: Restores)
         )
     ]
 
-    done, _ = guessed(tmp_path, [rogue, *BEFORE], [*twice, *BEHIND[20:]])
+    done, _ = guessed(tmp_path, [ROGUE, ROGUE, *BEFORE], [*twice, *BEHIND[20:]])
     assert done.counts.findings == 0
     assert restores.number == 1
 
@@ -502,7 +504,7 @@ def test_across_logs_a_piece_that_is_done_again_counts_once(tmp_path: Path, rest
     """A guess does not know of the time far ahead, nor of what is in a file that cannot be read from its middle."""
     log = make_log(8, 600)
     names = [write(tmp_path / "a.log.2.gz", log[:300]), write(tmp_path / "a.log.1", log[300:])]
-    names += [write(tmp_path / "b.log", make_log(9, 900, start=3)), write(tmp_path / "c.log", make_log(7, 900, rogue=True))]
+    names += [write(tmp_path / "b.log", make_log(9, 900, start=3)), write(tmp_path / "c.log", make_log(7, 900, rogue=2))]
 
     done = alike(tmp_path, replace(plain(), across=True), names, by(3))
 

@@ -11,18 +11,20 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from shipper.cli import command
-from shipper.decode.exchanges import Exchanges, LogState
+from shipper.decode.line_patterns import Stamps
 from shipper.decode.parser import Parser
 from shipper.decode.plain import FastParser
 from shipper.detect.double_prompt import Rule
 from shipper.model import Chunk, Counts
 from shipper.parallel import shards
 from shipper.pipeline import Settings, _scratch
+from shipper.read.inputs import open_inputs
+from shipper.times import SECOND
 from tests.property.test_fast_equals_general import SETTINGS, made, shipped
 from tests.support import grammar, wrapping
 from tests.support.generate import Recipe, generate
 from tests.support.golden_cases import QUIET
-from tests.support.logs import library, log_file
+from tests.support.logs import library, log_file, started
 from tests.support.wrapping import Wrap
 
 FIRST = "x" * 10_000  # so that all offsets have five digits: ties of prompts are decided by ids as text
@@ -157,7 +159,7 @@ def test_plain_lines_inside_take_the_fast_path(wrap: Wrap) -> None:
     ]
     data = "".join(f"{wrap(line, number)}\n" for number, line in enumerate(lines)).encode()
     how = Settings(library())
-    general = Parser(how.library, how.options, log_file(data), LogState(Exchanges(how.options.exchange_timeout)), Counts(), {})
+    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
     taken: list[bytes] = []
     general.raw = lambda line, offset, **how: taken.append(line)  # type: ignore[method-assign]
 
@@ -165,6 +167,22 @@ def test_plain_lines_inside_take_the_fast_path(wrap: Wrap) -> None:
 
     assert taken == []
     assert len(events.texts) == general.counts.lines == len(lines)
+
+
+def test_a_worker_reads_back_no_further_than_in_a_plain_log(tmp_path: Path) -> None:
+    lines = generated(tmp_path, Recipe(9000, 7, users=60))
+    starts = {}
+    for wrap in (plain_line, wrapping.filebeat, wrapping.rsyslog):
+        log = tmp_path / f"{wrap.__name__}.log"
+        log.write_text("".join(f"{wrap(line, number)}\n" for number, line in enumerate(lines)), encoding="utf-8")
+        with open_inputs((str(log),), deterministic=True, stamp_of=Stamps(library())) as (sources, _):
+            size = log.stat().st_size
+            past = shards.Range(sources[0].inputs[0], 0, size)
+            piece = shards.Shard(past, size, first=False, last=True, past=(past,), known=True)
+            [before] = shards.warm_up(piece, 60 * SECOND, Stamps(library()))
+        starts[wrap.__name__] = before.start / size
+
+    assert min(starts.values()) > 0.1
 
 
 @cache

@@ -7,6 +7,7 @@ grid of the rule's boundaries.
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 from shipper.decode.ecs import Envelope
@@ -17,9 +18,10 @@ from shipper.detect.finding import Found, found, shown
 from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
-from shipper.model import Code, Completion, CompletionFields, Counts, User
+from shipper.model import WITHDRAWN, Code, Completion, CompletionFields, Counts, User
 
 W, T = 5, 8
+AHEAD = (1, W, 4 * T, 100, 1000)
 GRID = (0, 0, 1, 2, W - 1, W, W, W + 1, T, T + 1, W + T, 4 * T, W + 4 * T, W + 4 * T + 1)
 RULES: tuple[AnyRule, ...] = (Rule(W, T), Rule(W, T, include_retries=True), Rule(0, T), Rule(W, 0), Rule(0, 0), Rule(T, W))
 FATIGUE_RULES = tuple(FatigueRule(window, count, T) for window, count in ((W, 2), (W, 3), (0, 2), (4 * T, 3), (W + T, 5), (W, 1)))
@@ -60,7 +62,8 @@ Pick = Callable[[Sequence[Any]], Any]
 
 
 def chunks(pick: Pick, codes: Sequence[Code] = CODES) -> list[list[CompletionFields]]:
-    """Completions in chunks, with these codes; most are newer than all before them."""
+    """Completions in chunks, with these codes; most are newer than all before them, a few ahead of the clock, and withdrawn
+    or not."""
     made: list[list[CompletionFields]] = [[]]
     now = newest = 1000
     for number in range(pick(range(1, 31))):
@@ -68,7 +71,9 @@ def chunks(pick: Pick, codes: Sequence[Code] = CODES) -> list[list[CompletionFie
             made.append([])
         now = max(now, newest) + pick(GRID)
         end = now - (pick(GRID) if not pick(range(4)) else 0)
-        newest = max(newest, end)
+        ahead = not pick(range(12))
+        end = max(newest, end) + pick(AHEAD) if ahead else end
+        newest = newest if ahead else max(newest, end)
         start = end - pick(GRID[:11])
         completion: CompletionFields = (
             len(made[-1]),
@@ -84,6 +89,12 @@ def chunks(pick: Pick, codes: Sequence[Code] = CODES) -> list[list[CompletionFie
             newest,
         )
         made[-1].append(completion)
+        if ahead:
+            made += [[]] if pick((True, False)) else []
+            withdrawn = completion[1] is not None and pick((True, False))
+            made[-1] += [WITHDRAWN] if withdrawn else []
+            newest = newest if withdrawn else end
+            now = now if withdrawn else end
     return made
 
 
@@ -95,11 +106,14 @@ class Plain:
         self.states: dict[str, Any] = {}
         self.detected: Counter[str] = Counter()
         self.late = 0
+        self.before: tuple[str, Any] = "", None
 
     def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
         findings: list[Found] = []
         for completion in map(Completion._make, completions):
             oldest = completion.newest - self.rule.horizon
+            if completion == WITHDRAWN:
+                self.states[self.before[0]] = self.before[1]
             if completion.user is None:
                 continue
             if completion.end < oldest:
@@ -108,6 +122,8 @@ class Plain:
             user = User(*completion.user)
             state = self.states.setdefault(user.key, self.detector.empty())
             self.detector.forget(state, oldest)
+            if completion.end > completion.newest:
+                self.before = user.key, deepcopy(state)
             led_to, counted = self.detector.step(state, completion, self.rule)
             self.detected.update([*counted, *[self.detector.found.name] * len(led_to)])
             alerts = [self.detector.alert(finding, shown(user), self.rule) for finding in led_to]
@@ -125,9 +141,10 @@ def alike(name: str, rule: AnyRule, made: list[list[CompletionFields]], restart:
     lean = Detectors({name: rule}, Envelope({}), counts)
     for number, completions in enumerate(made):
         if restart(number):
-            snapshot = json.dumps(lean.snapshot(newest))
+            snapshot = json.dumps([lean.snapshot(newest), lean.undo()])
             lean = Detectors({name: rule}, Envelope({}), counts)
-            lean.restore(json.loads(snapshot), newest)
+            users, undo = json.loads(snapshot)
+            lean.restore(users, newest, undo=undo)
         assert lean(completions) == plain(completions)
         newest = max([newest, *(completion[10] for completion in completions)])
     assert (counts.detected, counts.late) == (plain.detected, plain.late)

@@ -25,6 +25,8 @@ from itertools import accumulate, count
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support import wrapping
+
 SECOND = 1_000_000  # times are whole microseconds
 RATE = 3.0  # authentications a second
 AGAIN = 0.04  # authentications that are followed by another of the same user
@@ -49,6 +51,7 @@ class Recipe:
         crlf: lines end with CR LF.
         results: one-line results of `pfsvc` instead of exchanges of `pfrad`.
         nps: events of the NPS extension instead, in the JSON of `Get-WinEvent`, one a line; other choices do not matter then.
+        wrapped: the function of `tests.support.wrapping` that each line is passed on by; empty for none.
         syslog: lines have a head of RFC 5424 instead of their own. It names no thread, so the lines of `pfrad` lack exchanges.
     """
 
@@ -62,6 +65,7 @@ class Recipe:
     results: bool = False
     nps: bool = False
     syslog: bool = False
+    wrapped: str = ""
 
 
 class Outcome(NamedTuple):
@@ -130,7 +134,8 @@ Again = list[tuple[int, str]]
 
 def generate(recipe: Recipe, path: Path) -> int:
     """Write the log that the recipe describes; returns its size in bytes."""
-    remaining = recipe.lines
+    remaining, number = recipe.lines, count()
+    wrap = getattr(wrapping, recipe.wrapped) if recipe.wrapped else None
     batches = nps_events if recipe.nps else results if recipe.results else exchanges
     with open(path, "wb", buffering=1 << 20) as log:
         for batch in batches(recipe):
@@ -141,6 +146,8 @@ def generate(recipe: Recipe, path: Path) -> int:
             remaining -= lines
             if recipe.syslog:
                 text = OWN_HEAD.sub(SYSLOG_HEAD, text)
+            if wrap is not None:
+                text = "".join([f"{wrap(line, next(number))}\n" for line in text.splitlines()])
             log.write((text.replace("\n", "\r\n") if recipe.crlf else text).encode())
             if not remaining:
                 break
@@ -308,6 +315,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--wrapped", default="", help="a function of tests.support.wrapping")
     for flag in ("distinct", "curly", "seven-digits", "crlf", "results", "nps", "syslog"):
         parser.add_argument(f"--{flag}", action="store_true")
     options = vars(parser.parse_args())

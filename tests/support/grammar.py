@@ -188,7 +188,11 @@ EXCHANGES = (*("request",) * 4, *("pair",) * 5, "verdict", "status", "apart", "m
 RESULTS_ONLY = (*("result",) * 14, "message", "raw")
 BOTH = EXCHANGES + ("result",) * 3
 MIXTURES = (EXCHANGES, EXCHANGES, RESULTS_ONLY, BOTH)
-_LEADS = (0, 0, 0, 1, 500, 1_000_000, 3_000_000, 20_000_000, 60_000_000, 60_000_001, TIMEOUT, TIMEOUT + 1, -1, -1_000_000, -2 * TIMEOUT)  # fmt: skip
+_DAY = 86_400_000_000
+_LEADS = (
+    0, 0, 0, 1, 500, 1_000_000, 3_000_000, 20_000_000, 60_000_000, 60_000_001, TIMEOUT, TIMEOUT + 1, -1, -1_000_000, -2 * TIMEOUT,
+    _DAY + 1, -_DAY,
+)  # fmt: skip
 
 
 def lines(choices: bytes, kinds: Sequence[str] = BOTH, *, odd: bool = True) -> list[bytes]:
@@ -197,7 +201,7 @@ def lines(choices: bytes, kinds: Sequence[str] = BOTH, *, odd: bool = True) -> l
     now = 0
     for at in range(0, len(choices) - STEP + 1, STEP):
         step = choices[at : at + STEP]
-        now = max(-(10**9), now + _LEADS[step[1] % len(_LEADS)])
+        now = max(-(10**12), now + _LEADS[step[1] % len(_LEADS)])
         made = _step(step, kinds, now, odd=odd)
         if odd and step[6] >= 192:
             which = step[3] % len(made)

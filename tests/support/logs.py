@@ -8,12 +8,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from shipper.decode.clock import LogState
+from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Library
 from shipper.decode.library import load
 from shipper.model import Block, LogFile
 from shipper.read.files import Read, encoding_of
 from shipper.read.identity import identify
-from shipper.times import EPOCH
+from shipper.times import EPOCH, StampReader
 from tests.support import grammar
 
 
@@ -56,6 +58,13 @@ def logs(draw: st.DrawFn) -> bytes:
     encoding = draw(st.sampled_from(("", "", "", "", "", "", "utf-8", "utf-16-le", "utf-16-be")))
     mark = "\ufeff" if draw(st.booleans()) else ""
     return (mark + data.decode("utf-8", "replace")).encode(encoding) if encoding else data
+
+
+def started(exchange_timeout: int) -> LogState:
+    """The state of a log whose time is known: the first two times of a log are for the general path."""
+    state = LogState(Exchanges(exchange_timeout))
+    state.restore(StampReader().read(grammar.stamp(0)) or 0)
+    return state
 
 
 def log_file(data: bytes, path: str = "input.log") -> LogFile:

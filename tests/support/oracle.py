@@ -15,6 +15,9 @@ What the contract leaves open, and what is taken here:
 - "that user's exchanges" of `already_in_progress` are those of any component: `count` says "component
   alike", this does not.
 - `gap_ms` is rounded down, so that it is negative when concurrent.
+- The clock: the newest event time is that of the log. A time more than a day (or than twice the timeout, if that is more) ahead of
+  it, and the first one, waits for the next time, and counts unless that is more than a day before it. An authentication that
+  was completed by such a line, and an exchange that it opened, are forgotten then; a finding that it made stays.
 - Forgetting is exact: what ended more than the horizon before the newest event time (of any line so
   far, the completing one included) changes nothing any more: it is no prompt, no A, no B, waits for no
   answer and is not counted. In a log in the order of time that never matters, as a test shows.
@@ -29,6 +32,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 SECOND = 1_000_000_000
+DAY = 24 * 3600 * SECOND
+NEVER = -(10**30)
 HORIZON_TIMEOUTS = 4
 FATIGUE_TIMEOUTS = 2
 TABLE = Path(__file__).parents[2] / "schemas" / "status_codes.csv"
@@ -92,12 +97,45 @@ class Found:
     """What a source holds, and what is counted of it.
 
     `late`: authentications of known users that came beyond the horizon; `cache_hits`: those that the cache
-    spared a second prompt.
+    spared a second prompt; `misdated`: lines whose time moved no clock.
     """
 
     findings: list[Finding] = field(default_factory=list)
     late: int = 0
     cache_hits: int = 0
+    misdated: int = 0
+
+
+@dataclass
+class Misdated:
+    """A line with this identity is as if it had not been there."""
+
+    id: str
+
+
+@dataclass
+class Clock:
+    """The newest event time; a time that is more than `ahead` ahead of it waits for the next one, with the identity of its line."""
+
+    ahead: int
+    newest: int = NEVER
+    waiting: tuple[int, str] | None = None
+
+    def take(self, time: int, identity: str) -> str | None:
+        """Returns the identity of the line whose time waited in vain."""
+        misdated = None
+        if self.waiting is not None:
+            waited, line = self.waiting
+            if time >= waited - DAY:
+                self.newest = waited
+            else:
+                misdated = line
+        self.waiting = None
+        if self.newest == NEVER or time > self.newest + self.ahead:
+            self.waiting = time, identity
+        else:
+            self.newest = max(self.newest, time)
+        return misdated
 
 
 def nanoseconds(text: str) -> int | None:
@@ -146,8 +184,9 @@ def complete(exchange: Exchange, end: int, end_text: str, row: dict[str, str] | 
         exchange.outcome = {1: "success", 0: "failure"}.get(exchange.verdict, "unknown")
 
 
-Completion = tuple[int, Exchange, int]
-"""An authentication with the index of the line that completes it, and the newest event time by then."""
+Completion = tuple[int, "Exchange | Misdated", int]
+"""An authentication with the index of the line that completes it, and the newest event time by then. Once it turns out that a
+line was misdated, that."""
 
 
 def find(files: Sequence[bytes], *, window: int, timeout: int, retries: bool = False) -> Found:
@@ -169,6 +208,11 @@ def find_among(completed_in_order: Iterable[Completion], *, window: int, timeout
     busy: list[Exchange] = []  # those that ended with 101
     found = Found()
     for index, completed, newest in completed_in_order:
+        if isinstance(completed, Misdated):
+            found.misdated += 1
+            known = [e for e in known if e.id != completed.id]
+            busy = [e for e in busy if e.id != completed.id]
+            continue
         if completed.end < newest - horizon:
             found.late += 1
             continue
@@ -191,8 +235,15 @@ def find_fatigue_among(completed_in_order: Iterable[Completion], *, window: int,
     horizon = window + FATIGUE_TIMEOUTS * timeout
     refusals: list[Exchange] = []  # of all users, without those before their user gave in
     told: set[tuple[UserKey | None, str]] = set()
+    before_it = "", refusals, told  # the last one that was ahead of the clock
     found = Found()
     for index, prompt, newest in completed_in_order:
+        if isinstance(prompt, Misdated):
+            found.misdated += 1
+            _, refusals, told = before_it if before_it[0] == prompt.id else ("", refusals, told)
+            continue
+        if prompt.end > newest:
+            before_it = prompt.id, refusals[:], told.copy()
         if prompt.end < newest - horizon:
             found.late += 1
             continue
@@ -243,7 +294,7 @@ def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
     """The authentications of known users, each with the index of the line that completes it (over all files), and the newest
     event time by then."""
     open_exchanges: dict[tuple[str, int, int], Exchange] = {}
-    newest = -(10**30)
+    clock = Clock(max(DAY, 2 * timeout))
     index = -1
     for data in files:
         fingerprint = fingerprint_of(data)
@@ -257,27 +308,52 @@ def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
             time = nanoseconds(stamp)
             if time is None:
                 continue
-            newest = max(newest, time)
             if match is None:
-                continue
+                continue  # it has no component, so it moves no clock
             _, pid, tid, component, message = match.groups()
-            thread = component, int(pid), int(tid)
-            completed: Exchange | None = None
-            if request := REQUEST.fullmatch(message):
-                open_exchanges[thread] = Exchange(identity, user_key(request[1]), component, time, stamp)
-            elif (verdict := VERDICT.fullmatch(message)) and belongs(open_exchanges.get(thread), time, newest, timeout):
-                open_exchanges[thread].verdict = int(verdict[1])
-            elif (status := STATUS.fullmatch(message)) and belongs(open_exchanges.get(thread), time, newest, timeout):
-                completed = open_exchanges.pop(thread)
-                row = next((r for r in ROWS if r["code"] == status[1]), None)
-                complete(completed, time, stamp, row, status[1])
-            elif result := RESULT.fullmatch(message):
-                row = next((r for r in ROWS if r["constant"] == result[3]), None)
-                row = row or next((r for r in ROWS if r["description"] == result[4]), None)
-                completed = Exchange(identity, user_key(result[2]), component, time, stamp, int(result[1] == "succeeded"))
-                complete(completed, time, stamp, row, row["code"] if row else "")
+            misdated = clock.take(time, identity)
+            if misdated is not None:
+                open_exchanges = {key: e for key, e in open_exchanges.items() if e.id != misdated}
+                yield index, Misdated(misdated), clock.newest
+            line = Line(identity, time, stamp, (component, int(pid), int(tid)), message)
+            completed = completed_by(line, open_exchanges, clock.newest, timeout)
             if completed is not None and completed.user is not None:
-                yield index, completed, newest
+                yield index, completed, clock.newest
+    if clock.waiting is not None and clock.newest != NEVER:
+        yield index, Misdated(clock.waiting[1]), clock.newest
+
+
+@dataclass
+class Line:
+    """A well-formed line."""
+
+    id: str
+    time: int
+    stamp: str
+    thread: tuple[str, int, int]
+    message: str
+
+
+def completed_by(line: Line, open_exchanges: dict[tuple[str, int, int], Exchange], newest: int, timeout: int) -> Exchange | None:
+    """What a line completes; `open_exchanges` is kept up to date."""
+    own = open_exchanges.get(line.thread)
+    belonging = own if belongs(own, line.time, newest, timeout) else None
+    if request := REQUEST.fullmatch(line.message):
+        open_exchanges[line.thread] = Exchange(line.id, user_key(request[1]), line.thread[0], line.time, line.stamp)
+    elif (verdict := VERDICT.fullmatch(line.message)) and belonging:
+        belonging.verdict = int(verdict[1])
+    elif (status := STATUS.fullmatch(line.message)) and belonging:
+        row = next((r for r in ROWS if r["code"] == status[1]), None)
+        complete(belonging, line.time, line.stamp, row, status[1])
+        return open_exchanges.pop(line.thread)
+    elif result := RESULT.fullmatch(line.message):
+        row = next((r for r in ROWS if r["constant"] == result[3]), None)
+        row = row or next((r for r in ROWS if r["description"] == result[4]), None)
+        success = int(result[1] == "succeeded")
+        completed = Exchange(line.id, user_key(result[2]), line.thread[0], line.time, line.stamp, success)
+        complete(completed, line.time, line.stamp, row, row["code"] if row else "")
+        return completed
+    return None
 
 
 def lines_of(data: bytes) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tests.support.oracle import Completion, Exchange, completions, fingerprint_of, lines_of
+from tests.support.oracle import Completion, Exchange, Misdated, completions, fingerprint_of, lines_of
 
 
 def completions_across(sources: Sequence[Sequence[bytes]], timeout: int) -> Iterator[Completion]:
@@ -15,7 +15,13 @@ def completions_across(sources: Sequence[Sequence[bytes]], timeout: int) -> Iter
     every: list[tuple[int, str, Exchange]] = []
     for files in sources:
         ids = line_ids(files)
-        every += [(completed.end, ids[index], completed) for index, completed, _ in completions(files, timeout)]
+        own = list(completions(files, timeout))
+        misdated = {completed.id for _, completed, _ in own if isinstance(completed, Misdated)}
+        every += [
+            (completed.end, ids[index], completed)
+            for index, completed, _ in own
+            if isinstance(completed, Exchange) and completed.id not in misdated
+        ]
     for newest, _, completed in sorted(every, key=lambda entry: entry[:2]):
         yield 0, completed, newest
 

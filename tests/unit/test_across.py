@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shipper.across import Gathered, Part, Spool, findings_across
+from shipper.across import Gathered, Part, Spool, findings_across, of_log
 from shipper.decode.ecs import Envelope
 from shipper.decode.library import load
 from shipper.detect import DETECTORS, across
@@ -20,7 +20,7 @@ from shipper.detect.across import AcrossLogs, Completed, merged
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import DOUBLE_PROMPT, Rule
 from shipper.errors import RunError
-from shipper.model import Code, Counts, Label, Origin
+from shipper.model import WITHDRAWN, Code, Counts, Label, Origin
 from shipper.pipeline import Settings
 from shipper.times import SECOND
 
@@ -225,9 +225,27 @@ def test_what_is_kept_comes_back() -> None:
         first, rest = list(spool.read(0, middle)), list(spool.read(middle, spool.end))
         assert first == [Completed("s-0", "mfa01", (0, *given[0][1:]))]
         assert rest == [Completed(f"s-{n}", None, (0, *given[n][1:])) for n in (0, 2, 3)]
+        assert rest[0] is not None
         assert rest[0].fields[8] is APPROVED
         side_by_side = zip(spool.read(0, middle), spool.read(middle, spool.end), strict=False)
-        assert [pair[0].event_id + pair[1].event_id for pair in side_by_side] == ["s-0s-0"]
+        assert [(one and one.event_id, other and other.event_id) for one, other in side_by_side] == [("s-0", "s-0")]
+
+
+def test_what_is_withdrawn_is_not_there() -> None:
+    """Wherever a part ends; what is ahead of the time of its log counts from its own time on, unless it is withdrawn."""
+    first, last = completed(1, "s-1").fields, completed(81, "s-4", newest=80).fields
+    confirmed, misdated = completed(70, "s-2", newest=1).fields, completed(900, "s-3", newest=70).fields
+    given = [first, confirmed, first, misdated, WITHDRAWN, first, last]
+    with Gathered(CODES) as gathered:
+        for cut in range(len(given) + 1):
+            spool = gathered.spool()
+            parts = []
+            for part in (given[:cut], given[cut:]):
+                begin = spool.end
+                spool.add(part, [label("s")] * 8)
+                parts.append(Part(spool, begin, spool.end))
+            found = [(one.fields[6], one.fields[10]) for one in of_log(parts)]
+            assert found == [(1, 1), (70, 70), (1, 1), (1, 1), (81, 81)]
 
 
 def test_parts_are_those_of_their_logs_in_order() -> None:
@@ -243,7 +261,7 @@ def test_a_name_as_long_as_a_line_comes_back() -> None:
     with Gathered(CODES) as gathered:
         spool = gathered.spool()
         spool.add([completed(1, "x", user=name).fields] * 2, [label("s-0")])
-        assert [one.fields[1] for one in spool.read(0, spool.end)] == [(name, None, None, name)] * 2
+        assert [one and one.fields[1] for one in spool.read(0, spool.end)] == [(name, None, None, name)] * 2
 
 
 def test_no_room_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,10 @@ from shipper.sidecar.warm_start import WarmStart
 
 PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
-NEW = {"k": PLACE._replace(offset=9), "l.2": PLACE}, {"/log/\udcff": WarmStart("k", 5)}  # a name that is not UTF-8
+NEW = (
+    {"k": PLACE._replace(offset=9), "l.2": PLACE},
+    {"/log/\udcff": WarmStart("k", 5, {}, 253_402_300_799_999_999_999)},
+)  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 
 

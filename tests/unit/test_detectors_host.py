@@ -1,6 +1,7 @@
 """Several detectors in one host, what they count together, and the parameters that they get."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, cast
 
 import orjson
@@ -264,14 +265,16 @@ def test_what_is_lasting_is_that_of_users_who_were_told_or_gave_in() -> None:
     refuse(100, 101)  # compared, and not enough
     assert host.lasting() == {}
     refuse(102)
-    [slates] = host.lasting()["mfa_fatigue"].values()
-    assert slates == {"pfrad": [True, []]}
+    assert host.lasting() == {"mfa_fatigue": {sha256(b"contoso\\bob").hexdigest()[:16]: {"pfrad": [True, []]}}}
     host([completion(103, 103, 103, 103)])
     [slates] = host.lasting()["mfa_fatigue"].values()
     assert slates == {"pfrad": [False, ["id-100", "id-101", "id-102"]]}
     refuse(120)  # waits on what is known
     assert [*host.lasting()["mfa_fatigue"].values()] == [slates]
-    refuse(145)  # more than a horizon after what was known
+    ann = User("ann", None, None, "ann")
+    host([(0, ann, "id-a", "pfrad", 122, "", 122, "", REFUSED, False, 122)])  # the next generation
+    assert [*host.lasting()["mfa_fatigue"].values()] == [slates]
+    refuse(140)  # waits, and what was known is forgotten
     assert host.lasting() == {}
 
 
@@ -291,11 +294,29 @@ def test_what_is_lasting_goes_into_states_from_the_recent_past() -> None:
         assert (state["pfrad"]["told"], len(state["pfrad"]["refusals"])) == (False, 2)
 
 
+def refused(*ends: int) -> list[CompletionFields]:
+    """Refusals in this order."""
+    return [(*completion(n, end, end, max(ends[: n + 1]), REFUSED)[:9], False, max(ends[: n + 1])) for n, end in enumerate(ends)]
+
+
 def test_one_refusal_may_be_enough() -> None:
     host = Detectors({"mfa_fatigue": FatigueRule(5, 1, 8)}, Envelope({}), Counts())
-    ends = (100, 103, 109)
-    found = host([(*completion(n, end, end, end, REFUSED)[:9], False, end) for n, end in enumerate(ends)])
+    found = host(refused(100, 103, 109))
     assert [label[1] for _, _, label in found] == ["id-0-mf", "id-2-mf"]
+    assert orjson.loads(found[0][1])["message"].startswith("CONTOSO\\bob refused 1 prompt within 5e-09 s (1 denied). ")
+
+
+def test_a_refusal_that_ends_later_does_not_count_for_one_that_comes_late() -> None:
+    for ends, number in (((101, 100), 0), ((100, 100), 1)):
+        host = Detectors({"mfa_fatigue": FatigueRule(5, 2, 8)}, Envelope({}), Counts())
+        assert len(host(refused(*ends))) == number
+
+
+@pytest.mark.parametrize(("code", "duration"), [(REFUSED, 5), (REFUSED._replace(prompted=False), None), (APP, None)])
+def test_what_is_no_refusal_matters_to_none(code: Code, duration: int | None) -> None:
+    lull = DETECTORS["mfa_fatigue"].lull
+    assert lull is not None
+    assert lull.of_code(code, FatigueRule(5, 2, 8)) == duration
 
 
 def test_parameters_of_the_detectors_that_run() -> None:

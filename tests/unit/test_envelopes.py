@@ -13,7 +13,7 @@ from shipper.decode.windows_event import CAUSES, EventReader
 from shipper.model import Export
 
 TABLE = load_envelopes()
-LOCAL = Envelopes(TABLE.exporters, timezone(timedelta(hours=2)))
+LOCAL = Envelopes(lambda: TABLE.exporters, timezone(timedelta(hours=2)))
 CSV = Export("csv", 0, ("Level", "Date and Time", "Source"), ",")
 TEXT = Export("text")
 INVENTED = """
@@ -31,7 +31,7 @@ message = ["said", "parts"]
 
 
 def test_an_exporter_is_a_table_more() -> None:
-    envelopes = Envelopes([*TABLE.exporters, *read_envelopes(tomllib.loads(INVENTED))])
+    envelopes = Envelopes(lambda: [*TABLE.exporters, *read_envelopes(tomllib.loads(INVENTED))])
     record = '{"when":"2024-03-05T10:11:12Z","where":{"name":"nps01"},"who":"AuthZ","p":1,"t":2,"how":"Warning","parts":["a",{"b":"c"}]}'
     assert EventReader(TABLE).read(record) is None
     assert EventReader(envelopes).read(record) == WindowsEvent(
@@ -200,3 +200,19 @@ def test_what_stands_between_records() -> None:
 )
 def test_headers(columns: tuple[str, ...], known: bool) -> None:
     assert TABLE.is_header(columns) == known
+
+
+def test_records_with_many_keys_are_read_and_not_remembered() -> None:
+    many = ",".join(f'"k{n}":{n}' for n in range(100))
+    event = read(f'{{"TimeCreated":"2019-10-17T20:48:37Z","Message":"x",{many}}}')
+    assert event is not None
+    assert event.message == "x"
+
+
+def test_the_message_of_a_record_whose_time_is_none() -> None:
+    reader = EventReader(TABLE, CSV)
+    assert reader.message("x,soon,AuthZ,text") == ("text", None)
+    assert EventReader(TABLE).message('{"MachineName":"nps01","Message":"text"}') == ("text", "nps01")
+    assert EventReader(TABLE).message('{"a":1}') == ("", None)
+    assert EventReader(TABLE).message("no record") == ("", None)
+    assert EventReader(TABLE).message("{" + " " * 300_000) == ("", None)

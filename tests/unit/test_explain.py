@@ -1,6 +1,7 @@
 """What `mfa-shipper explain` says to a code, to words and to a line."""
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from shipper.errors import UsageError
 from shipper.model import Chunk, Counts
 from shipper.read.identity import identify
 from shipper.times import EPOCH
+from tests.support.exports import EVENTS, content, powershell_7
 
 HEAD = "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|"
 REQUEST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
@@ -466,3 +468,14 @@ def test_a_line_inside_another_programs_line_is_taken_out(library: Library) -> N
     answer = explain(orjson.dumps({"log": line}).decode(), library)
 
     assert answer.startswith(f"Patterns are tried on what stands in log of the JSON object:\n\n  {line}\n\nLINE_MFA (")
+
+
+@pytest.mark.parametrize("name", ["powershell-pretty", "event-viewer-xml", "event-viewer-text"])
+def test_records_of_an_export(name: str, library: Library) -> None:
+    text = explain(content(name).decode("utf-8-sig"), library)
+    assert text.startswith("Record 1 of 7\n\nThe line is a Windows event; patterns are tried on its message.\n")
+    assert "Record 7 of 7" in text
+    assert '"action": "mfa-status"' in text
+    one = explain(json.dumps(powershell_7(EVENTS[5]), indent=4), library)
+    assert one.startswith("The line is a Windows event")
+    assert "Record 1" not in one

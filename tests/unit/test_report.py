@@ -6,15 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.model import Chunk, Counts, Origin
 from shipper.pipeline import Pipeline, Settings
 from shipper.report import advice, figures, fold, kinds, people, service, tables
 from shipper.report.cache import ALL_MISSED
 from shipper.report.durations import durations
+from shipper.report.hiding import hide
+from shipper.report.summarize import summarize
 from shipper.report.summary import Summary, schema
 from tests.deploy.tools import ROOT
 from tests.support import logs
-from tests.support.reports import TIMEOUT, figures_of, log_of, result, sign_in, stamp, summary_of
+from tests.support.reports import READ_WITH, TIMEOUT, figures_of, log_of, result, sign_in, stamp, summary_of
 
 TWICE = (sign_in(0, 8), sign_in(14, 6))
 DURING = (sign_in(100, 20, user="bob", thread=2), sign_in(110, 20, user="bob", thread=3))
@@ -150,6 +153,13 @@ def test_a_single_prompt_with_an_address_counts_for_both_types() -> None:
 
     assert cache is not None
     assert [kind.prompts for kind in cache.types] == [1, 1]
+
+
+def test_prompts_that_no_cache_ties_together_are_parted() -> None:
+    cache = summary_of(log_of(sign_in(0, 5), sign_in(1000, 5), sign_in(5000, 5))).cache
+
+    assert cache is not None
+    assert [step.spared_prompts for step in cache.types[0].renewed if step.seconds in (900, 1200, 3600)] == [0, 1, 1]
 
 
 def test_the_narrower_cache_is_recommended_where_it_spares_as_much() -> None:
@@ -407,6 +417,45 @@ def test_a_user_with_very_many_double_prompts_keeps_the_latest(monkeypatch: pyte
 
 def test_the_schema_is_that_of_the_file() -> None:
     assert schema() == msgspec.json.decode((ROOT / "schemas" / "report.schema.json").read_bytes())
+
+
+def test_names_and_addresses_can_be_hidden() -> None:
+    data = log_of(*TWICE, sign_in(30, 5, 132), result(60, "bob", "10.0.0.1"), result(65, "bob", "10.0.0.1"))
+    found = figures_of(data)
+    hider = Pseudonymizer(Pseudonyms(b"sixteen bytes and more"))
+    hide(found, hider.name, hider.address)
+    text = msgspec.json.encode(summarize(found, Counts(), READ_WITH, [], [], lambda *_: None)).decode()
+    [ann] = found.people["contoso\\ann"].name.split()
+
+    assert "ann" not in text
+    assert "bob" not in text
+    assert "10.0.0" not in text
+    assert (len(ann), text.count(ann)) == (64, 3)  # asked twice, refused, reported fraud
+    assert text.count('"2001:db8:') == 2  # the client, and the one of the pair
+
+
+@pytest.mark.parametrize("size", [64, 1 << 18])
+def test_a_misdated_line_does_not_count_as_an_authentication(size: int) -> None:
+    far = 400 * 86_400
+    data = b"".join(log_of(result(at, user=f"u{at:.0f}")) for at in (0, 100, far, 200, 300))
+    summary = summary_of(data, size=size)
+
+    assert summary.authentications.total.authentications == 4
+    assert (summary.last, summary.quality.misdated) == (stamp(300), 1)
+    assert [day.name for day in summary.authentications.days] == ["2017-02-14"]
+
+
+@pytest.mark.parametrize("size", [64, 1 << 18])
+def test_a_time_far_ahead_counts_when_the_next_one_confirms_it(size: int) -> None:
+    later = 400 * 86_400
+    summary = summary_of(log_of(*(result(at) for at in (0, 100, later, later + 9))), size=size)
+
+    assert summary.authentications.total.authentications == 4
+    assert [day.name for day in summary.authentications.days] == ["2017-02-14", "2018-03-21"]
+
+
+def test_the_only_line_of_a_log_counts() -> None:
+    assert summary_of(log_of(result(0))).authentications.total.authentications == 1
 
 
 def test_quantiles_are_by_nearest_rank() -> None:

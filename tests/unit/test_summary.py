@@ -51,3 +51,8 @@ def test_a_log_out_of_order_is_told_from_prompts_and_orphans() -> None:
     assert "6 lines are much older than lines before them" in hint
     assert "give the parts as files of their own" in hint
     assert "clock" not in hint
+
+
+def test_an_export_that_is_newest_first_is_told() -> None:
+    assert "newest first" in summary(Counts(lines=7, backwards=4), 1.0, ())
+    assert "newest first" not in summary(Counts(lines=8, backwards=4), 1.0, ())

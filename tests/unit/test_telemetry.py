@@ -28,9 +28,9 @@ mfa_shipper_batch_latency_seconds mfa_shipper_batches_delivered mfa_shipper_byte
 mfa_shipper_cache_hits mfa_shipper_checkpoint_age_seconds mfa_shipper_dead_letters mfa_shipper_detector_users
 mfa_shipper_double_prompts mfa_shipper_events mfa_shipper_events_delivered mfa_shipper_events_filtered
 mfa_shipper_events_masked mfa_shipper_events_waiting mfa_shipper_files_open mfa_shipper_lag_bytes
-mfa_shipper_lag_seconds mfa_shipper_lines_merged mfa_shipper_lines_read mfa_shipper_lines_unparsed
-mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_mfa_fatigue mfa_shipper_mfa_fatigue_gave_in
-mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
+mfa_shipper_lag_seconds mfa_shipper_lines_merged mfa_shipper_lines_misdated mfa_shipper_lines_read
+mfa_shipper_lines_unparsed mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_mfa_fatigue
+mfa_shipper_mfa_fatigue_gave_in mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
 mfa_shipper_sources_without_past mfa_shipper_statuses mfa_shipper_truncations mfa_shipper_unknown_messages
 """
 
@@ -133,6 +133,7 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         "lines_read_total": counted.lines, "bytes_read_total": 200, "lines_merged_total": counted.merged,
         "events_filtered_total": counted.filtered + counted.findings_filtered, "lines_unparsed_total": counted.unparsed,
         "unknown_messages_total": counted.unknown_messages, "events_masked_total": counted.masked,
+        "lines_misdated_total": counted.misdated,
         "double_prompts_total": 500, "cache_hits_total": 501, "mfa_fatigue_total": 502, "mfa_fatigue_gave_in_total": 503,
         "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,

@@ -8,6 +8,7 @@ from shipper.pipeline import Settings
 from shipper.read.position import Position, Reading
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, by_present_names, read_records, records
+from shipper.times import SECOND
 
 
 def reading(key: str, first: str, offset: int, line: bytes) -> Reading:
@@ -30,8 +31,42 @@ def test_an_older_file_that_is_read_late_is_not_skipped() -> None:
         reading("young", young, 100, line("02:30:00")),
         reading("young", young, 150, line("05:00:00")),
     ]
-    begins = [live.process(one)[1].warm for one in reads]
+    begins = [live.process(one)[1].warm._replace(newest=None) for one in reads]
     assert begins == [WarmStart("young", 0), *3 * [WarmStart("old", 0)], WarmStart("young", 150)]
+
+
+def far_ahead(time: str) -> bytes:
+    return line(time, "Calling pfAuthUser('a', '', 1)").replace(b"2017-", b"2099-", 1)
+
+
+def test_a_warm_start_knows_the_time_and_begins_beside_no_line_that_waits_for_the_next_time() -> None:
+    lines = [line("02:00:00"), line("02:01:00"), far_ahead("02:02:00"), line("02:03:00"), line("05:00:00"), line("05:00:01")]
+    first = "2017-02-14T02:00:00Z"
+    reads = [reading("a", first, 50 * number, text) for number, text in enumerate(lines)]
+    live = LivePipelines(Settings(load()), Counts(), {}, {}, lambda *_: [])
+    begins = [live.process(one)[1].warm for one in reads]
+    assert [begin.offset for begin in begins] == [0, 0, 0, 0, 200, 200]
+    assert begins[-1].newest == (live.newest or 0) - (2 * 3600 + 57 * 60 + 1) * SECOND
+
+    def replay(source: str, key: str, offset: int) -> list[Reading]:
+        return reads[offset // 50 :]
+
+    warm = LivePipelines(Settings(load()), Counts(), {}, {"Mfa": begins[-1]}, replay)
+    warm.process(reading("a", first, 300, line("05:00:02")))
+    live.process(reading("a", first, 300, line("05:00:02")))
+    assert warm.newest == live.newest
+
+
+def test_what_is_stored_of_a_warm_start() -> None:
+    starts = (
+        WarmStart("k.2", 3),
+        WarmStart("k", 7, {"d": {"u": 1}}),
+        WarmStart("k", 7, {}, 253_402_300_799_999_999_999),
+        WarmStart("k", 7, {"d": {"{ ": 1}}, -5),
+    )
+    for start in starts:
+        stored = records([Advance("a", place("/l/X.log", "/l/X.log", "1"), start)])
+        assert read_records({key: value for key, value in stored.items() if value is not None})[1] == {"/l/X.log": start}
 
 
 def refusal(number: int, minute: int) -> bytes:

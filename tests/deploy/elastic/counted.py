@@ -195,6 +195,15 @@ def double_prompt_users(events: list[Event]) -> Rows:
 
 
 @panel
+def mfa_fatigue(events: list[Event]) -> Rows:
+    def numbers(some: list[Event]) -> tuple[float, ...]:
+        counts = [event["azure_mfa"]["mfa_fatigue"]["count"] for event in some]
+        return float(max(counts)), float(max(event["event"]["severity"] for event in some))
+
+    return with_numbers([event for event in events if event["event"].get("action") == "mfa_fatigue"], "user.name", 15, numbers)
+
+
+@panel
 def cache_would_spare(events: list[Event]) -> Rows:
     return labelled(twice(events), {f"{seconds} s": spared(seconds) for seconds in (5, 10, 20, 30, 45, 60)})
 

@@ -82,6 +82,9 @@ def test_what_was_read_before_a_failure_comes_first() -> None:
         ("2017-02-14T02:57".encode("utf-16-be"), "utf-16-be", 0),
         ("[\r\n".encode("utf-16-le")[:-1], "utf-16-le", 0),  # an export; what is behind the line end may not be there yet
         ("[\r\n".encode("utf-16-be"), "utf-16-be", 0),
+        ("[\n{".encode("utf-16-le"), "utf-16-le", 0),
+        ("{\n".encode("utf-16-be"), "utf-16-be", 0),
+        ("[".encode("utf-16-be"), "utf-16-be", 0),
         ("201é".encode("utf-16-le"), "utf-8", 0),
         (b"2\x000", "utf-8", 0),
         (b"2\x00\n\x00", "utf-8", 0),
