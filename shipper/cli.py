@@ -178,6 +178,7 @@ def codes(form: str, status_codes: Path | None) -> None:
 @EXCHANGE_TIMEOUT
 @RETRIES
 @HOST
+@ACROSS
 @WORKERS
 @SINCE
 @UNTIL

@@ -16,6 +16,7 @@ from tests.deploy import corpus
 from tests.deploy.tools import ROOT
 from tests.support.generate import Recipe, generate
 from tests.support.report_counts import Counted
+from tests.support.reports import log_of, sign_in
 
 SCHEMA = json.loads((ROOT / "schemas" / "report.schema.json").read_text(encoding="utf-8"))
 EXAMPLE = ROOT / "deploy" / "examples" / "report.json"
@@ -41,7 +42,7 @@ def counted(*arguments: str, cwd: Path) -> Counted:
     """The same, counted from the events of `parse`."""
     done = run("parse", "-q", "--deterministic", "--no-original", *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr.decode()
-    return Counted(orjson.loads(line) for line in done.stdout.splitlines())
+    return Counted((orjson.loads(line) for line in done.stdout.splitlines()), across="--across" in arguments)
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,29 @@ def test_its_numbers_are_those_of_the_events_of_a_generated_log(recipe: Recipe, 
     agree(report(*options, cwd=tmp_path), counted(*options, cwd=tmp_path))
 
 
+def test_its_numbers_are_those_of_the_events_of_several_servers(tmp_path: Path) -> None:
+    for server in (1, 2, 3):
+        generate(Recipe(6000, seed=server, users=300), tmp_path / f"mfa0{server}-Svc.log")
+    together = counted("*.log", "--across", cwd=tmp_path)
+
+    agree(report("*.log", "--across", cwd=tmp_path), together)
+    assert together.patterns.total() > counted("*.log", cwd=tmp_path).patterns.total()
+
+
+def test_a_pair_across_servers_names_both(tmp_path: Path) -> None:
+    for number, (host, first) in enumerate((("mfa01", 0), ("mfa02", 14))):
+        lines = log_of(sign_in(first, 6, thread=number)).decode().splitlines()
+        (tmp_path / f"{host}.json").write_text(
+            "".join(f"{json.dumps({'message': line, 'host': {'name': host}})}\n" for line in lines)
+        )
+    summary = report("*.json", "--across", cwd=tmp_path)
+
+    [user] = summary["double_prompts"]["top"]
+    [pair] = user["pairs"]
+    assert (pair["gap_seconds"], pair["first"]["host"], pair["second"]["host"]) == (8.0, "mfa01", "mfa02")
+    assert report("*.json", cwd=tmp_path)["double_prompts"]["total"]["total"] == 0
+
+
 def test_pseudonyms_are_those_of_the_events(week: Path, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("a key of more than sixteen bytes")
@@ -204,7 +228,7 @@ def test_a_file_appears_when_it_is_complete(week: Path, tmp_path: Path) -> None:
         (["*.log", "--since", "2017-02-15", "--until", "2017-02-14"], "--since must be before --until"),
         (["*.log", "--workers", "0"], "--workers 0: expected a number from 1 to 256, or auto"),
         (["*.log", "--top", "0"], "0 is not in the range"),
-        (["*.log", "--format", "html"], "'html' is not one of 'text', 'json'"),
+        (["*.log", "--format", "pdf"], "'pdf' is not one of 'text', 'json', 'html'"),
         (["*.log", "--output", "NpsExtension.log"], "is one of the logs to read"),
         (["*.log", "--pseudonyms", "NpsExtension.log"], "make a key with"),
         ([], "Missing argument"),

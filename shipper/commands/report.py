@@ -2,24 +2,32 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from shipper.across import BATCH, Gathered, Part, of_log
 from shipper.commands.parse import open_for, read_key, total_size, worker_count
 from shipper.commands.progress import progress
 from shipper.commands.report_page import check_open, open_page, page_maker
+from shipper.decode.ecs import Envelope, dataset
 from shipper.decode.library import load, load_advice, syslog_time, zone_of
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
+from shipper.detect.across import AcrossLogs, Timed, merged
+from shipper.detect.detector import Detectors
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.errors import UsageError
-from shipper.model import Counts
+from shipper.model import Counts, Label, Origin
 from shipper.parallel.each import Told, for_each
-from shipper.pipeline import Pipeline, Settings, read_input, settings
+from shipper.pipeline import OnCompleted, Pipeline, Settings, read_input, settings
+from shipper.read.files import Read
 from shipper.read.inputs import open_inputs
+from shipper.read.logs import Log as ReadLog
 from shipper.read.logs import name_of
 from shipper.report.figures import Figures
 from shipper.report.fold import Fold
@@ -46,6 +54,7 @@ class ReportOptions:
     exchange_timeout: int
     include_retries: bool
     host: str | None
+    across: bool
     workers: str
     since: str | None
     until: str | None
@@ -80,6 +89,7 @@ def settings_of(options: ReportOptions) -> Settings:
         keep_original=False,
         line_limit=options.max_line,
         completions_only=True,
+        across=options.across,
     )
 
 
@@ -100,28 +110,13 @@ def write_report(options: ReportOptions) -> None:
     hidden = None if options.pseudonyms is None else Pseudonymizer(Pseudonyms(read_key(options.pseudonyms)))
     stamp_of = Stamps(chosen.library)
     notes: list[str] = []
-    figures, counts = Figures(), Counts()
     with (
         open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout, left_out=notes) as (logs, stdin),
         open_for(options.output, logs) as out,
         progress(total_size(logs), show=options.show_progress) as bar,
     ):
-
-        def one_log(number: int, told: Told) -> tuple[Figures, Counts]:
-            folded, counted = _fold(options), Counts()
-            pipeline = Pipeline(chosen, counted)
-            for member in logs[number].inputs:
-                pipeline.open(member.file)
-                for chunk in read_input(chosen, member, stdin):
-                    (texts, labels, completions), findings = pipeline.decode(chunk)
-                    folded(texts, labels, completions, findings)
-                    told.advance(len(chunk.data), counted)
-            pipeline.close()
-            return folded.close(), counted
-
-        for of_a_log, counted in for_each(one_log, len(logs), workers, bar):
-            figures.add(of_a_log)
-            counts.add(counted)
+        reading = _Reading(options, chosen, logs, stdin)
+        figures, counts = reading.across(bar) if options.across else reading.apart(workers, bar)
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
         notes += [log.apart for log in logs if log.apart]
         if hidden is not None:
@@ -141,8 +136,68 @@ def _writer(form: str) -> Callable[[Summary, bool], bytes]:
     return (lambda summary, _: as_json(summary)) if form == "json" else _text
 
 
-def _fold(options: ReportOptions) -> Fold:
-    return Fold(options.exchange_timeout, options.window, options.host, options.since, options.until)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The logs that a report is about."""
+
+    options: ReportOptions
+    settings: Settings
+    logs: Sequence[ReadLog]
+    stdin: Read | None
+
+    def apart(self, workers: int, bar: Told) -> tuple[Figures, Counts]:
+        """Each log by itself, several at once."""
+        figures, counts = Figures(), Counts()
+        for of_a_log, counted in for_each(self._one_log, len(self.logs), workers, bar):
+            figures.add(of_a_log)
+            counts.add(counted)
+        return figures, counts
+
+    def across(self, bar: Told) -> tuple[Figures, Counts]:
+        """All logs as those of one server: what is told of users comes from their authentications merged by time."""
+        figures, counts, settings = Figures(), Counts(), self.settings
+        with Gathered(settings.library.codes.codes) as gathered:
+            spool = gathered.spool()
+            for number in range(len(self.logs)):
+                begin = spool.end
+                of_a_log, counted = self._one_log(number, bar, spool.add)
+                gathered.add(number, number, Part(spool, begin, spool.end))
+                figures.add(of_a_log)
+                counts.add(counted)
+            detectors = AcrossLogs(
+                Detectors(settings.detectors, Envelope({}), counts), settings.detectors.values(), self.options.host
+            )
+            users = self._fold("users")
+            in_order = merged([of_log(parts) for parts in gathered.logs])
+            while batch := list(islice(in_order, BATCH)):
+                labels = [_label(timed) for timed in batch]
+                completions = [(at, *timed[2].fields[1:10], timed[0]) for at, timed in enumerate(batch)]
+                users([""] * len(batch), labels, completions, detectors(batch))
+        figures.add(users.close())
+        return figures, counts
+
+    def _one_log(self, number: int, told: Told, keep: OnCompleted | None = None) -> tuple[Figures, Counts]:
+        folded, counted = self._fold("rows" if keep else None), Counts()
+        pipeline = Pipeline(self.settings, counted)
+        pipeline.on_completed = keep
+        for member in self.logs[number].inputs:
+            pipeline.open(member.file)
+            for chunk in read_input(self.settings, member, self.stdin):
+                (texts, labels, completions), findings = pipeline.decode(chunk)
+                folded(texts, labels, completions, findings)
+                told.advance(len(chunk.data), counted)
+        pipeline.close()
+        return folded.close(), counted
+
+    def _fold(self, half: Literal["rows", "users"] | None) -> Fold:
+        o = self.options
+        return Fold(o.exchange_timeout, o.window, o.host, o.since, o.until, half)
+
+
+def _label(timed: Timed) -> Label:
+    """The label of the event that completed an authentication, as far as the fold asks for it."""
+    _, event_id, (_, host, fields) = timed
+    return fields[7], event_id, Origin(None, dataset(fields[3]), "event", host=host), None
 
 
 def _read_with(options: ReportOptions) -> ReadWith:
@@ -150,7 +205,7 @@ def _read_with(options: ReportOptions) -> ReadWith:
         window_seconds=options.window / SECOND,
         exchange_timeout_seconds=options.exchange_timeout / SECOND,
         include_retries=options.include_retries,
-        across=False,
+        across=options.across,
         pseudonyms=options.pseudonyms is not None,
         since=options.since,
         until=options.until,

@@ -118,7 +118,7 @@ def _pair(text: str, host: str | None, address: str | None) -> Pair:
 
 
 def _side(prompt: dict[str, str]) -> Side:
-    return Side(start=prompt["start"], end=prompt["end"], code=prompt["code"], method=prompt["method"])
+    return Side(start=prompt["start"], end=prompt["end"], code=prompt["code"], method=prompt["method"], host=prompt.get("host"))
 
 
 def _spared_from(person: Person) -> int | None:

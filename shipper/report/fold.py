@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -26,17 +26,25 @@ _STAMPS = StampReader()
 
 
 class Fold:
-    """Takes a log."""
+    """Takes a log, or one half of what is counted: its rows, or what the authentications of several logs tell of their users."""
 
     def __init__(
-        self, exchange_timeout: int, window: int, host: str | None = None, since: str | None = None, until: str | None = None
+        self,
+        exchange_timeout: int,
+        window: int,
+        host: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        half: Literal["rows", "users"] | None = None,
     ) -> None:
         """
         Args:
             exchange_timeout, window: of the log and of double prompts, in nanoseconds.
             host: the name of the server that wrote the log, where its lines do not say; None if not known.
             since, until: as for `selection`: only what completed within is counted.
+            half: None for both.
         """
+        self._has_users, self._in_rows = half != "rows", int(half != "users")
         self.figures = Figures()
         self._timeout, self._window, self._host = exchange_timeout, window, host
         self._span = None if since is None and until is None else (since or "", until or ":")
@@ -94,6 +102,7 @@ class Fold:
         if self._kinds.are_many:
             self._kinds.spread()
         kinds, name, service, turn = self._kinds, None, None, AFTER_ALL
+        has_users, in_rows = self._has_users, self._in_rows
         left = iter(findings)
         finding = next(left, None)
         upcoming = finding[0] if finding else -1
@@ -102,9 +111,9 @@ class Fold:
             kind, address = kinds.get(labels[position][2]), None
             if kind is None:
                 kind, address = kinds.find(texts[position], labels[position][2], completion)
-            kind.number += 1
-            kind.hours[end // _HOUR] += 1
-            if user is None:
+            kind.number += in_rows
+            kind.hours[end // _HOUR] += in_rows
+            if user is None or not has_users:
                 continue
             if component is not name or service is None:
                 name, service = component, self._services.get(component) or self._begin(component)
@@ -184,7 +193,8 @@ class Fold:
         if name == "double_prompt":
             address = self._double(about, service, person, has_cache=origin.dataset != NO_CACHE)
             service.people.pair(person, (time, text, host, address))
-            self._kinds.doubles[about["second"]["method"], component, host, completion[6] // _HOUR] += 1
+            hour = (_STAMPS.read(time) or 0) // _HOUR  # of the second prompt, which may have ended before the first one
+            self._kinds.doubles[about["second"]["method"], component, host, hour] += 1
         elif name == "mfa_fatigue":
             person.count("fatigue")
             numbers = {field: value for field, value in about.items() if isinstance(value, bool | int)}

@@ -76,7 +76,7 @@ class Kinds(dict[Any, Kind]):
             return kind, None
         found, client = _OUTCOME.search(text), _CLIENT.search(text)
         outcome = found[1] if found else "unknown"
-        key = id(code), component, origin.host, outcome  # a kind keeps its code, so that the id stays its own
+        key = code, component, origin.host, outcome
         if key not in self:
             self[key] = self._new(code, component, origin.host, outcome)
         return self[key], client[1] if client else None

@@ -140,6 +140,7 @@ class Side(Data, frozen=True):
     end: Stamp
     code: str
     method: str
+    host: Annotated[str | None, Meta(description="the server that asked, where logs of several were taken together")] = None
 
 
 class Pair(Data, frozen=True):

@@ -63,10 +63,18 @@ def user_key(event: Event) -> str | None:
     return f"{user['domain']}\\{user['name']}".casefold() if "domain" in user else str(user["name"]).casefold()
 
 
-class Counted:
-    """The numbers, from the events of any number of logs, each in its order."""
+def _across_logs(event: Event) -> tuple[bool, int, str]:
+    return event["event"]["kind"] == "alert", nanoseconds(event["@timestamp"]), event["event"]["id"]
 
-    def __init__(self, events: Iterable[Event]) -> None:
+
+class Counted:
+    """The numbers, from the events of any number of logs, each in its order.
+
+    `across`: all of them are one log; client addresses are not told then.
+    """
+
+    def __init__(self, events: Iterable[Event], *, across: bool = False) -> None:
+        self._across = across
         self.rows: dict[str, dict[Any, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self.codes: Counter[tuple[str, str]] = Counter()
         self.patterns: Counter[str] = Counter()
@@ -81,7 +89,7 @@ class Counted:
         self.lines = self.unparsed = self.orphans = 0
         self.sequences: dict[tuple[str | None, str, str], Sequence] = {}
         self.by_id: dict[str, Prompt] = {}
-        for event in events:
+        for event in sorted(events, key=_across_logs) if across else events:
             self._take(event)
 
     def _take(self, event: Event) -> None:
@@ -123,9 +131,10 @@ class Counted:
         self.users.add(key)
         if status.get("prompted") and status["class"] in ("denied", "no_response", "fraud"):
             self.refusals[key][status["class"]] += 1
-        place = event.get("log", {}).get("file", {}).get("path"), about["provider"], key
+        path = None if self._across else event.get("log", {}).get("file", {}).get("path")
+        place = path, about["provider"], key
         sequence = self.sequences.setdefault(place, Sequence(key, about["dataset"] != "azure_mfa.nps"))
-        address = event.get("source", {}).get("ip")
+        address = None if self._across else event.get("source", {}).get("ip")
         first = sequence.waiting.get(method)
         prompt: Prompt | None = None
         if first is not None and not pending and 0 <= start - first.end <= TIMEOUT:

@@ -274,6 +274,15 @@ def test_gaps_of_hours_and_more_have_a_bar() -> None:
     assert gaps.rows[-1] == ("3600 and more", 2, 0, 0)
 
 
+def test_a_pair_across_two_servers_names_both() -> None:
+    pair = replace(PAIR, first=replace(FIRST, host="mfa01"), second=replace(SECOND, host="mfa02"))
+    text = Parsed(page(with_users([user("between", pairs=[pair])])).decode()).text
+    assert "two servers" in text
+    assert "asked by mfa01" in text
+    assert "asked by mfa02" in text
+    assert "two servers" not in made().text
+
+
 def test_a_heat_map_of_one_number_has_one_shade() -> None:
     week = [replace(hour, prompts=int(hour.hour == 9), double_prompts=0) for hour in WEEK.authentications.week]
     quiet = replace(WEEK, authentications=replace(WEEK.authentications, week=week))

@@ -419,6 +419,16 @@ def test_the_schema_is_that_of_the_file() -> None:
     assert schema() == msgspec.json.decode((ROOT / "schemas" / "report.schema.json").read_bytes())
 
 
+def test_rows_and_users_can_be_counted_apart() -> None:
+    data = log_of(*TWICE, *DURING, sign_in(300, 5, 20), sign_in(320, 5, 19), sign_in(400, 5, 132))
+    halves = figures.Figures()
+    halves.add(figures_of(data, half="rows"))
+    halves.add(figures_of(data, half="users"))
+    summaries = [summarize(found, Counts(), READ_WITH, [], [], lambda *_: None) for found in (halves, figures_of(data))]
+
+    assert plain(summaries[0]) == plain(summaries[1])
+
+
 def test_names_and_addresses_can_be_hidden() -> None:
     data = log_of(*TWICE, sign_in(30, 5, 132), result(60, "bob", "10.0.0.1"), result(65, "bob", "10.0.0.1"))
     found = figures_of(data)
