@@ -1,14 +1,11 @@
 """The same work on each of some things, in several processes at once; the results come in order. I/O."""
 
+import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
 from shipper.errors import RunError
 from shipper.model import Counts
-from shipper.parallel.workers import AVAILABLE
 
 R = TypeVar("R")
 
@@ -37,9 +34,13 @@ def for_each(work: Callable[[int, Told], R], number: int, workers: int, told: To
         RunError: a worker was lost.
     """
     workers = min(workers, number)
-    if workers < 2 or not AVAILABLE:
+    if workers < 2 or not hasattr(os, "fork"):
         yield from (work(at, told) for at in range(number))
         return
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     # `work` comes to the workers by fork: what it needs cannot be sent.
     with ProcessPoolExecutor(workers, get_context("fork"), _begin, (work,)) as pool:
         try:

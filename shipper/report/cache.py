@@ -11,7 +11,7 @@ answer, and the phone rings again. `renewed` says yes: N seconds from the last h
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from shipper.times import BEFORE_ALL, SECOND
@@ -24,6 +24,7 @@ TYPES: tuple[Literal["user", "user_and_address"], ...] = ("user", "user_and_addr
 """The cache types that a log can tell apart: by user, and by user and client address where a line names one."""
 
 LONGEST = LADDER[-1] * SECOND
+FEW = 6  # prompts whose distances are compared first
 ALL_MISSED = (1 << len(LADDER)) - 1  # a bit for each step of the ladder
 _STEPS = tuple(seconds * SECOND for seconds in LADDER)
 
@@ -70,12 +71,13 @@ class Spared:
         self.doubles = [a + b for a, b in zip(self.doubles, other.doubles, strict=True)]
         self.longest = [max(pair) for pair in zip(self.longest, other.longest, strict=True)]
 
-    def count(self, step: int, prompts: int, doubles: int, longest: int) -> None:
-        """Count prompts that the cache of one step would have spared."""
-        self.prompts[step] += prompts
-        self.doubles[step] += doubles
-        if longest > self.longest[step]:
-            self.longest[step] = longest
+    def count(self, step: int, stop: int, prompts: int, doubles: int, longest: int) -> None:
+        """Count prompts that the caches from a step up to another one would have spared."""
+        for at in range(step, stop):
+            self.prompts[at] += prompts
+            self.doubles[at] += doubles
+            if longest > self.longest[at]:
+                self.longest[at] = longest
 
 
 class CacheSums:
@@ -100,7 +102,8 @@ class CacheSums:
         if len(prompts) == 2 and not seconds:
             (_, _, end, success, _), (start, _, _, _, _) = prompts
             if success and start - end <= LONGEST:
-                self.pairs.count(bisect_left(_STEPS, start - end), 1, 0, start - end)
+                step = bisect_left(_STEPS, start - end)
+                self.pairs.count(step, step + 1, 1, 0, start - end)
             return None
         missed: Missed | None = None
         for cluster in _clusters(prompts, least=1 if seconds else 2):
@@ -116,7 +119,7 @@ class CacheSums:
             return [ALL_MISSED] * len(READINGS) if prompts[0][1] in seconds else None
         (_, first, end, _, _), (start, second, _, _, _) = prompts
         step = bisect_left(_STEPS, start - end)
-        self.pairs.count(step, 1, second in seconds, start - end)
+        self.pairs.count(step, step + 1, 1, second in seconds, start - end)
         if not seconds:
             return None
         below = (1 << step) - 1 if second in seconds else 0
@@ -134,16 +137,15 @@ class CacheSums:
         """
         below = (1 << first) - 1 if seconds and any(prompt[1] in seconds for prompt in prompts) else 0
         missed = [below for _ in READINGS]
-        for step in range(first, len(LADDER)):
-            outcome, agree = _outcome(step, prompts, seconds, memories[0] if memories else None, renewed=False)
-            if memories is None and agree:
-                self.both.count(step, *outcome[:3])
-                missed = [bits | outcome[3] for bits in missed]
-                continue
-            renewed, _ = _outcome(step, prompts, seconds, memories[1] if memories else None, renewed=True)
-            for reading, (spared, doubles, longest, bits) in enumerate((outcome, renewed)):
-                self.readings[reading].count(step, spared, doubles, longest)
-                missed[reading] |= bits
+        changes = _changes(prompts, first) if memories is None else range(len(LADDER))
+        for step, stop in pairwise([*changes, len(LADDER)]):
+            outcomes = _outcomes(step, prompts, seconds, memories)
+            counted = self.readings if len(outcomes) > 1 else [self.both]
+            for spared, (number, doubles, longest, _) in zip(counted, outcomes, strict=True):
+                spared.count(step, stop, number, doubles, longest)
+            for reading in range(len(READINGS)):
+                if outcomes[reading % len(outcomes)][3]:
+                    missed[reading] |= (1 << stop) - (1 << step)
         return missed
 
     def sums(self, reading: int) -> Spared:
@@ -164,18 +166,27 @@ class CacheSums:
             spared.add(others)
 
 
+_Outcome = tuple[int, int, int, bool]
+"""How many prompts a cache would have spared; how many of these are in `seconds`; the longest time from an answer to one of
+them; whether one in `seconds` would have been left."""
+
+
+def _outcomes(
+    step: int, prompts: Sequence[Prompt], seconds: Collection[str], memories: Sequence[Memory] | None
+) -> list[_Outcome]:
+    """What the cache of one step would have done with prompts of one key, by reading; one entry if the readings agree."""
+    outcome, agree = _outcome(step, prompts, seconds, memories[0] if memories else None, renewed=False)
+    if memories is None and agree:
+        return [outcome]
+    return [outcome, _outcome(step, prompts, seconds, memories[1] if memories else None, renewed=True)[0]]
+
+
 def _outcome(
     step: int, prompts: Sequence[Prompt], seconds: Collection[str], memory: Memory | None, *, renewed: bool
-) -> tuple[tuple[int, int, int, int], bool]:
-    """What the cache of one step would have done with prompts of one key.
-
-    Returns:
-        How many it would have spared; how many of these are in `seconds`; the longest time from an answer to one of them;
-        the bit of the step if one in `seconds` would have been left, else 0. And whether both readings agree: no prompt was
-        left behind one that was spared.
-    """
+) -> tuple[_Outcome, bool]:
+    """The outcome in one reading, and whether the readings agree: no prompt was left behind one that was spared."""
     until, proof = (memory.until[step], memory.proof[step]) if memory else (BEFORE_ALL, BEFORE_ALL)
-    lasts, spared, doubles, longest, missed, agree = _STEPS[step], 0, 0, 0, 0, True
+    lasts, spared, doubles, longest, missed, agree = _STEPS[step], 0, 0, 0, False, True
     for start, name, end, success, _ in prompts:
         if start <= until:
             spared += 1
@@ -188,13 +199,26 @@ def _outcome(
         if spared:
             agree = False
         if name in seconds:
-            missed = 1 << step
+            missed = True
         if success and end > proof:
             proof = end
             until = max(until, end + lasts)
     if memory:
         memory.until[step], memory.proof[step] = until, proof
     return (spared, doubles, longest, missed), agree
+
+
+def _changes(prompts: Sequence[Prompt], first: int) -> Sequence[int]:
+    """The steps from `first` on at which a cache may do something else than at the step before: what it does depends on nothing
+    but whether it reaches from an end or a start to a later start."""
+    if len(prompts) > FEW:
+        return range(first, len(LADDER))
+    reaches = {first}
+    for at, (start, _, end, _, _) in enumerate(prompts):
+        for later in prompts[at + 1 :]:
+            reaches.add(bisect_left(_STEPS, later[0] - end))
+            reaches.add(bisect_left(_STEPS, later[0] - start))
+    return sorted(step for step in reaches if first <= step < len(LADDER))
 
 
 def _clusters(prompts: Sequence[Prompt], least: int) -> Iterator[Sequence[Prompt]]:

@@ -65,6 +65,7 @@ class Fold:
             if first is WITHDRAWN or last[6] > last[10] or self._ahead is not None:
                 self._settle(texts, labels, completions, findings)
             else:
+                self.figures.stretch(first[4], first[5], last[6], last[7])
                 self._take(texts, labels, completions, findings)
 
     def _settle(
@@ -85,6 +86,7 @@ class Fold:
             else:
                 settled.append(completion)
         if settled:
+            self._stretch(settled)
             self._take(texts, labels, settled, findings)
 
     def _confirm(self) -> None:
@@ -92,13 +94,16 @@ class Fold:
         if self._ahead is not None:
             text, label, completion = self._ahead
             self._ahead = None
+            self._stretch([completion])
             self._take([text], [label], [completion], [])
+
+    def _stretch(self, completions: Sequence[CompletionFields]) -> None:
+        first, last = min(completions, key=_START), max(completions, key=_END)
+        self.figures.stretch(first[4], first[5], last[6], last[7])
 
     def _take(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
     ) -> None:
-        first, last = min(completions, key=_START), max(completions, key=_END)
-        self.figures.stretch(first[4], first[5], last[6], last[7])
         if self._kinds.are_many:
             self._kinds.spread()
         kinds, name, service, turn = self._kinds, None, None, AFTER_ALL
