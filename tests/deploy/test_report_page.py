@@ -67,7 +67,8 @@ def page(browser: Browser, week: Path, request: pytest.FixtureRequest) -> Iterat
 
 def names(page: Page) -> list[str]:
     """The users in the table, as they are shown now."""
-    return page.locator("#users .name:visible").all_inner_texts()
+    found: list[str] = page.locator("#users .name:visible").all_inner_texts()
+    return found
 
 
 def show_all(page: Page) -> None:
@@ -75,7 +76,8 @@ def show_all(page: Page) -> None:
 
 
 def column(page: Page, number: int) -> list[str]:
-    return page.locator(f"#users tbody:visible tr:first-child > :nth-child({number})").all_inner_texts()
+    found: list[str] = page.locator(f"#users tbody:visible tr:first-child > :nth-child({number})").all_inner_texts()
+    return found
 
 
 # The table of users
