@@ -146,18 +146,18 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="The csv can be passed to --status-codes.",
+    type=click.Choice(["table", "json", "csv", "html"]),
+    help="By default that of FILE's ending, else table. The csv can be passed to --status-codes; html is a page for a help desk.",
 )
+@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
 @CODES
-def codes(form: str, status_codes: Path | None) -> None:
+def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
-    from shipper.commands.codes import render
+    from shipper.commands.codes import FORMS, render
+    from shipper.commands.forms import form_of
     from shipper.decode.library import load_codes
 
-    _print(render(load_codes(status_codes), form))
+    _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
 
 
 @command.command()
@@ -192,11 +192,11 @@ def codes(form: str, status_codes: Path | None) -> None:
 @CODES
 def report(form: str | None, output: str | None, **options: Any) -> None:
     """Say who is asked twice in log FILEs, why, and what to change: a screen, a page, or JSON."""
-    from shipper.commands.report import ReportOptions, write_report
-    from shipper.commands.report_page import form_of
+    from shipper.commands.forms import form_of
+    from shipper.commands.report import FORMS, ReportOptions, write_report
 
     with contextlib.suppress(ClosedPipe):
-        write_report(ReportOptions(form=form_of(form, output), output=output, **options))
+        write_report(ReportOptions(form=form_of(form, output, FORMS), output=output, **options))
 
 
 CONFIG = click.option(
@@ -293,9 +293,9 @@ def _hiding(secrets: Collection[str]) -> Iterator[None]:
         raise RunError(hide(str(error), secrets)) from None
 
 
-def _print(text: str) -> None:
-    """Print as UTF-8 in any locale; a closed pipe is no error."""
-    with contextlib.suppress(ClosedPipe), open_output(None) as out:
+def _print(text: str, output: str | None = None) -> None:
+    """Print as UTF-8 in any locale, or write to a file; a closed pipe is no error."""
+    with contextlib.suppress(ClosedPipe), open_output(output) as out:
         out.write(text.encode("utf-8", "replace"))
 
 

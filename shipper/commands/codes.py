@@ -8,12 +8,13 @@ from typing import Any
 
 import orjson
 
+from shipper.commands.forms import without_extra
 from shipper.decode.library import load_advice
 from shipper.decode.nps import FAULTS, Meaning, NpsError
 from shipper.decode.status_codes import CLASSES, COLUMNS, UNKNOWN, StatusCodes
 from shipper.model import Code
 
-FORMATS = ("table", "json", "csv")
+FORMS = ("table", "json", "csv", "html")
 HEADINGS = ("code", "description", "class", "severity", "outcome", "prompted", "method", "constant")
 
 METHODS = {
@@ -29,17 +30,31 @@ CAVEAT = "A code describes the call, not whether the sign-in succeeded: that is 
 
 
 def render(codes: StatusCodes, form: str) -> str:
-    """The whole table in one of `FORMATS`, with its line end.
+    """The whole table in one of `FORMS`, with its line end.
 
     - `table`: aligned columns.
     - `json`: an array of objects with the names that an event has below `azure_mfa.status`, and the outcome;
       a value that is not known is left out, as in an event.
     - `csv`: the form of `schemas/status_codes.csv`; `--status-codes` reads it again.
+    - `html`: a page with the names of the NPS extension and what to check.
+
+    Raises:
+        UsageError: a page needs the extra `report`, which is not installed.
     """
     rows = sorted(codes.codes.values(), key=_position)
+    if form == "html":
+        return _page(rows, codes)
     if form == "json":
         return orjson.dumps([_object(code) for code in rows], option=orjson.OPT_INDENT_2).decode() + "\n"
     return _csv(rows) if form == "csv" else table(rows)
+
+
+def _page(rows: list[Code], codes: StatusCodes) -> str:
+    try:
+        from shipper.page.codes import codes_page
+    except ModuleNotFoundError as error:
+        raise without_extra(error, "table, json and csv") from None
+    return codes_page(rows, codes.nps_tables, _facts, advice_for).decode()
 
 
 def _position(code: Code) -> tuple[bool, int]:

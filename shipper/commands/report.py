@@ -37,6 +37,7 @@ from shipper.report.summary import Log, Summary
 from shipper.report.summary import Settings as ReadWith
 from shipper.times import SECOND
 
+FORMS = ("text", "json", "html")
 TOP = {"text": 20, "json": 500, "html": 500}  # users and addresses that are listed
 WIDTH = 120  # columns, where there is no terminal
 

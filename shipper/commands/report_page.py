@@ -5,15 +5,9 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
+from shipper.commands.forms import without_extra
 from shipper.errors import UsageError
 from shipper.report.summary import Summary
-
-ENDINGS = {".html": "html", ".htm": "html", ".json": "json"}
-
-
-def form_of(form: str | None, output: str | None) -> str:
-    """The form of a report: as asked for, else by the ending of the file's name, else text."""
-    return form or ENDINGS.get(Path(output or "").suffix.lower(), "text")
 
 
 def page_maker() -> Callable[[Summary], bytes]:
@@ -25,10 +19,7 @@ def page_maker() -> Callable[[Summary], bytes]:
     try:
         from shipper.page.render import page
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the page needs the extra report ({error.name} is missing): in a checkout, pip install '.[report]'; "
-            "--format text and json do without"
-        ) from None
+        raise without_extra(error, "text and json") from None
     return page
 
 

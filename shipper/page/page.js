@@ -87,6 +87,31 @@
     });
   }
 
+  function codes() {
+    const tables = [...document.querySelectorAll(".codes")];
+    if (!tables.length) return;
+    const rows = tables.flatMap((table) => [...table.tBodies[0].rows]);
+    const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    const search = document.getElementById("search");
+    const show = () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      rows.forEach((row) => { row.hidden = !words.every((word) => texts.get(row).includes(word)); });
+      const left = rows.filter((row) => !row.hidden).length;
+      tables.forEach((table) => {
+        table.closest("section").hidden = [...table.tBodies[0].rows].every((row) => row.hidden);
+      });
+      document.getElementById("nothing").hidden = left > 0;
+      document.getElementById("found").textContent = words.length ? `${left} of ${rows.length}` : "";
+    };
+    search.addEventListener("input", show);
+    document.addEventListener("click", (event) => { // a link to what the search has hidden ends the search
+      const link = event.target.closest("a");
+      if (!link || !document.getElementById(link.hash.slice(1))?.closest("[hidden]")) return;
+      search.value = "";
+      show();
+    });
+  }
+
   function advisor() {
     const data = document.getElementById("advisor-steps");
     if (!data) return;
@@ -136,5 +161,5 @@
     document.addEventListener("scroll", () => { tip.hidden = true; }, true);
   }
 
-  document.addEventListener("DOMContentLoaded", () => { theme(); users(); advisor(); tips(); });
+  document.addEventListener("DOMContentLoaded", () => { theme(); users(); codes(); advisor(); tips(); });
 })();

@@ -1,15 +1,11 @@
 """From a summary to the page. Pure."""
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from shipper.page import words
 from shipper.page.charts import charts
+from shipper.page.document import document
 from shipper.page.draw import drawn
 from shipper.report.advice import counted, spoken
 from shipper.report.sections import Cache, CodeRow
@@ -24,27 +20,22 @@ MOST_EVENTS = 12
 
 def page(summary: Summary) -> bytes:
     """The report as one HTML document in UTF-8, the same bytes for the same summary."""
-    style, script = _file("page.css"), _file("page.js")
-    environment = Environment(
-        loader=PackageLoader("shipper.page", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(
-        shown=words.shown,
-        plain=words.plain,
-        clock=words.clock,
-        moment=words.moment,
-        told=words.told,
-        spoken=spoken,
-        number=_number,
-    )
-    environment.globals.update(counted=counted, to_do=words.to_do, Timeline=words.Timeline)
     drawings = {chart.name: (chart, drawn(chart.spec, chart.name, f"{chart.title}. {chart.says}")) for chart in charts(summary)}
-    text = environment.get_template("template.html").render(
+    return document(
+        "report.html",
+        {
+            "plain": words.plain,
+            "clock": words.clock,
+            "moment": words.moment,
+            "told": words.told,
+            "spoken": spoken,
+            "number": _number,
+        },
+        counted=counted,
+        to_do=words.to_do,
+        Timeline=words.Timeline,
         summary=summary,
         drawings=drawings,
-        style=style,
-        script=script,
-        policy=_policy(style, script),
         meanings={row.code: row.description for row in summary.authentications.codes},
         reasons=_reasons(summary.authentications.codes),
         advisor=_advisor(summary.cache),
@@ -54,21 +45,6 @@ def page(summary: Summary) -> bytes:
         most_rows=MOST_ROWS,
         most_events=MOST_EVENTS,
     )
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _file(name: str) -> str:
-    return resources.files("shipper.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: nothing but the page's own style and script, which are known by their hashes."""
-    allowed = {"default-src": "'none'", "style-src": _hash(style), "script-src": _hash(script), "img-src": "data:"}
-    return "; ".join(f"{name} {value}" for name, value in [*allowed.items(), ("base-uri", "'none'"), ("form-action", "'none'")])
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _number(value: Any) -> str:

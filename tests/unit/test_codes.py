@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from shipper.cli import command
-from shipper.commands.codes import CAVEAT, FORMATS, METHODS, describe, render
+from shipper.commands.codes import CAVEAT, METHODS, describe, render
 from shipper.decode.library import data_dir, load_advice, load_codes
 from shipper.decode.status_codes import CLASSES, UNKNOWN, StatusCodes, read_table
 from shipper.model import Code
@@ -72,7 +72,7 @@ def test_table_is_aligned_under_its_headings(codes: StatusCodes) -> None:
         assert row[heading.index("constant") :] == (code.constant or "")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_rows_of_a_user_stand_in_their_places(amended: StatusCodes, form: str) -> None:
     text = render(amended, form)
     shown = (
