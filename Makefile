@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage mutants lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools clean
+.PHONY: help demo test coverage mutants lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,12 +86,15 @@ $(SPLUNK)/.ready: # an environment of its own: Splunk's tools pin versions that 
 deploy-files: $(READY)-deploy ## Make the generated files of deploy/ and schemas/ anew
 	$(BIN)/python -m deploy.generate
 
+pictures: $(READY)-deploy ## Make the pictures of the report for README and deploy/docs anew (needs Chromium)
+	$(BIN)/python -m tests.deploy.pictures
+
 TOOLS := $(CURDIR)/.cache
 SYSLOG_NG := $(TOOLS)/syslog-ng
 
 deploy-tools: ## Install what the tests and deploy-check run: Debian packages and Telegraf (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog systemd openjdk-17-jdk-headless maven curl
+	apt-get install -qq --no-install-recommends prometheus rsyslog systemd openjdk-17-jdk-headless maven curl chromium fonts-liberation
 	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would remove rsyslog
 	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
 	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done

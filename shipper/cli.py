@@ -7,49 +7,39 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from shipper import __version__
-from shipper.config.units import detectors, duration, moment, name, namespace, size
+from shipper.commands.options import (
+    ACROSS,
+    CODES,
+    EXCHANGE_TIMEOUT,
+    HOST,
+    LOCAL_ZONE,
+    MAX_LINE,
+    PATTERNS,
+    PROGRESS,
+    PSEUDONYMS,
+    RETRIES,
+    SINCE,
+    SYSLOG_YEAR,
+    SYSLOG_ZONE,
+    UNTIL,
+    WINDOW,
+    WORKERS,
+    Converted,
+)
+from shipper.config.units import detectors, namespace
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
 from shipper.model import Counts
 from shipper.secrets import hide, hide_in
-
-
-class Converted(click.ParamType[Any]):
-    """The type of an option whose text is converted by a function; the message of its ValueError is shown."""
-
-    def __init__(self, name: str, function: Callable[[str], Any]) -> None:
-        """`name` stands for the value in the help."""
-        self.name = name
-        self._function = function
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._function(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-PATTERNS = click.option(
-    "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
-    help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
-)  # fmt: skip
-NAME = Converted("name", name)
-DURATION = Converted("duration", duration)
-MOMENT = Converted("time", moment)
-CODES = click.option(
-    "--status-codes", type=click.Path(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,15 +53,13 @@ def command() -> None:
 @click.option("--format", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
 @click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
 @click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
-@click.option("--window", type=DURATION, default="60s", show_default=True, help="How soon a second prompt is a double prompt.")
-@click.option(
-    "--exchange-timeout", type=DURATION, default="10m", show_default=True, help="How long a request waits for its status."
-)
-@click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
-@click.option("--host", type=NAME, help="Name of the server that wrote the logs, for host.name.")
-@click.option("--across", is_flag=True, help="Run the detectors over all logs at once: several servers ask one person.")
+@WINDOW
+@EXCHANGE_TIMEOUT
+@RETRIES
+@HOST
+@ACROSS
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
-@click.option("--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same.")
+@WORKERS
 @click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")
 @click.option(
     "--detect", type=Converted("names", detectors), metavar="NAME[,NAME]", help="The detectors to run. By default all of them."
@@ -83,16 +71,9 @@ def command() -> None:
     metavar="FIELD=VALUE",
     help="Only events with this field; * and ? stand for any characters and for one. Repeatable: all must hold.",
 )
-@click.option(
-    "--since", type=MOMENT, metavar="TIME", help="Only events of this time or later (UTC without a zone; a date is its start)."
-)
-@click.option("--until", type=MOMENT, metavar="TIME", help="Only events before this time.")
-@click.option(
-    "--pseudonyms",
-    type=click.Path(path_type=Path),
-    metavar="KEYFILE",
-    help="Users and addresses as pseudonyms, made with the key in the first line of KEYFILE.",
-)
+@SINCE
+@UNTIL
+@PSEUDONYMS
 @click.option("--pretty", is_flag=True, help="Indented, for reading.")
 @click.option(
     "--events",
@@ -101,9 +82,9 @@ def command() -> None:
     show_default=True,
     help="One event per line, or one per complete exchange.",
 )
-@click.option("--syslog-year", metavar="YYYY[-MM]", help="Year of RFC 3164 time stamps: the twelve months from there.")
-@click.option("--syslog-zone", default="UTC", show_default=True, metavar="ZONE", help="Their zone: Europe/Berlin or +01:00.")
-@click.option("--local-zone", metavar="ZONE", help="Zone of times in exports that name none, such as Event Viewer's CSV.")
+@SYSLOG_YEAR
+@SYSLOG_ZONE
+@LOCAL_ZONE
 @click.option(
     "--namespace",
     type=Converted("text", namespace),
@@ -111,10 +92,8 @@ def command() -> None:
     show_default=True,
     help="Data stream namespace of elastic-bulk.",
 )
-@click.option("--max-line", type=Converted("size", size), default="1MiB", show_default=True, help="A longer line is cut there.")
-@click.option(
-    "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."
-)
+@MAX_LINE
+@PROGRESS
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print which files make which log, and read no further.")
 @PATTERNS
@@ -130,11 +109,15 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 
 
 @command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
-@click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE...")
+@click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
+@click.option(
+    "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
+)
 @PATTERNS
 @CODES
-def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description.
+def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
+    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description; with --in the
+    story of a user, or of an exchange or event by its id.
 
     \b
       mfa-shipper explain 21
@@ -142,6 +125,7 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
       mfa-shipper explain no response
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
+      mfa-shipper explain 'CONTOSO\\pnigam' --in 'logs/*.log*'
 
     For a line: the patterns that match, the fields they capture, the meaning, the event; if none
     matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
@@ -149,6 +133,11 @@ def explain(words: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes
     from shipper.commands.explain import explain as answer
     from shipper.decode.library import load
 
+    if files:
+        from shipper.commands.story import story
+
+        _print(story(" ".join(words), files, load(pattern_dirs, status_codes)))
+        return
     text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
     _print(answer(text, load(pattern_dirs, status_codes)))
 
@@ -169,6 +158,45 @@ def codes(form: str, status_codes: Path | None) -> None:
     from shipper.decode.library import load_codes
 
     _print(render(load_codes(status_codes), form))
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "html"]),
+    help="Form of the report: by default that of FILE's ending (.html, .json, .txt), else text.",
+)  # fmt: skip
+@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@click.option("--open", "open_it", is_flag=True, help="Show the page FILE.html in the browser.")
+@click.option(
+    "--top",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="How many users and addresses are listed. By default 20, in JSON and on the page 500.",
+)
+@WINDOW
+@EXCHANGE_TIMEOUT
+@RETRIES
+@HOST
+@ACROSS
+@WORKERS
+@SINCE
+@UNTIL
+@PSEUDONYMS
+@SYSLOG_YEAR
+@SYSLOG_ZONE
+@LOCAL_ZONE
+@MAX_LINE
+@PROGRESS
+@PATTERNS
+@CODES
+def report(form: str | None, output: str | None, **options: Any) -> None:
+    """Say who is asked twice in log FILEs, why, and what to change: a screen, a page, or JSON."""
+    from shipper.commands.report import ReportOptions, write_report
+    from shipper.commands.report_page import form_of
+
+    with contextlib.suppress(ClosedPipe):
+        write_report(ReportOptions(form=form_of(form, output), output=output, **options))
 
 
 CONFIG = click.option(

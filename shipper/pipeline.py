@@ -21,11 +21,12 @@ import orjson
 
 from shipper import __version__
 from shipper.decode.clock import LogState
+from shipper.decode.completed import CompletionParser
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library
 from shipper.decode.merging import Merger
-from shipper.decode.parser import Options, Parser
+from shipper.decode.parser import Events, Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.detector import Detectors
@@ -48,7 +49,7 @@ class Settings:
     not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
     `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
     exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `fast` may be switched off to compare; it
-    changes no byte.
+    changes no byte. With `completions_only` the texts of events are mostly empty: for those who call `decode`.
     """
 
     library: Library
@@ -65,6 +66,7 @@ class Settings:
     pseudonyms: Pseudonyms | None = None
     per_exchange: bool = False
     across: bool = False
+    completions_only: bool = False
     fast: bool = True
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
@@ -112,7 +114,8 @@ class Pipeline:
         general = self._general(file)
         general.last_time = last_time or file.time
         fast = self.settings.fast and self.settings.library.builtin
-        self.parser = FastParser(general, partial(_scratch, self.settings)) if fast else general
+        path = CompletionParser if self.settings.completions_only else FastParser
+        self.parser = path(general, partial(_scratch, self.settings)) if fast else general
 
     def _general(self, file: LogFile) -> Parser:
         s = self.settings
@@ -120,11 +123,17 @@ class Pipeline:
 
     def __call__(self, chunk: Chunk) -> Block:
         """The events of a chunk, and the findings that it completes."""
-        texts, labels, completions = self.parser(chunk)
+        (texts, labels, _), findings = self.decode(chunk)
+        return self._emit(texts, labels, findings)
+
+    def decode(self, chunk: Chunk) -> tuple[Events, list[Found]]:
+        """The events of a chunk with the authentications that it completes, and the findings among them: all that is
+        known of it before anything is left out or formatted."""
+        events = self.parser(chunk)
+        labels = events.labels
         if self.on_completed is not None:
-            self.on_completed(completions, labels)
-        findings = self._detectors(completions)
-        return self._emit(texts, labels, [_with_host(finding, labels[finding[0]][2].host) for finding in findings])
+            self.on_completed(events.completions, labels)
+        return events, [_with_host(finding, labels[finding[0]][2].host) for finding in self._detectors(events.completions)]
 
     def close(self) -> Block:
         """The end of the log: what waits for more lines is counted, and what was held back goes out."""

@@ -23,6 +23,8 @@ FLOORS = [
     "decode",
     "detect",
     "emit",
+    "report",
+    "page",
     "deliver",
     "config",
     "pipeline",
@@ -34,7 +36,7 @@ FLOORS = [
     "cli",
     "__main__",
 ]
-PURE = ["decode", "detect", "emit", "deliver"]  # values in, values out
+PURE = ["decode", "detect", "emit", "report", "page", "deliver"]  # values in, values out
 EDGE = [
     "decode.library",
     "emit.output",

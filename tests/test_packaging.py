@@ -20,7 +20,11 @@ DATA = {
     for name in ("patterns", "schemas")
     for path in (ROOT / name).rglob("*.*")
 }
-CODE = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in (ROOT / "shipper").rglob("*.py")}
+CODE = {
+    path.relative_to(ROOT).as_posix(): path.read_bytes()
+    for path in (ROOT / "shipper").rglob("*.*")
+    if path.suffix in (".py", ".html", ".css", ".js")
+}
 LOG = """\
 2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)
 2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|authResult = 1

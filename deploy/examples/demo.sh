@@ -1,5 +1,5 @@
 #!/bin/sh
-# What mfa-shipper makes of a log, in four commands; `make demo` runs them.
+# What mfa-shipper makes of a log, in five commands; `make demo` runs them.
 set -e
 log=deploy/examples/MultiFactorAuthRadiusSvc.log
 show() {
@@ -15,4 +15,7 @@ show "Who was asked twice:" \
     "mfa-shipper parse $log --only double_prompt --pretty --quiet | grep -E '\"(@timestamp|message)\"'"
 show "The sums of the log:" \
     "mfa-shipper parse $log > /dev/null"
+mkdir -p demo
+show "All of it as a page:" \
+    "mfa-shipper report $log --output demo/report.html && echo \"demo/report.html is the page: open it in a browser\""
 printf '\nThe command is .venv/bin/mfa-shipper; ". .venv/bin/activate" makes it plain mfa-shipper. README.md goes on from here.\n'

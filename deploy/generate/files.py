@@ -11,6 +11,7 @@ from deploy.generate import elastic, field_reference, grafana, sigma, splunk
 from deploy.generate.places import ROOT
 from deploy.generate.sigma import events
 from shipper.config.load import schema
+from shipper.report.summary import schema as report_schema
 
 Files = dict[str, bytes]  # path below the folder of its generator, content
 
@@ -36,8 +37,13 @@ def _configuration_schema() -> Files:
     return {"config.schema.json": text}
 
 
+def _report_schema() -> Files:
+    return {"report.schema.json": msgspec.json.format(msgspec.json.encode(report_schema()), indent=1) + b"\n"}
+
+
 GENERATORS = {
     "configuration schema": Generator(_configuration_schema, folder="schemas"),
+    "report schema": Generator(_report_schema, folder="schemas"),
     "elastic": Generator(elastic.files, ("elastic/api/**/*", "elastic/package/**/*", "opensearch/api/**/*")),
     "field reference": Generator(field_reference.files),
     "grafana": Generator(grafana.files),

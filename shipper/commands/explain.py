@@ -2,8 +2,7 @@
 
 A text is taken as the first of these that fits: a code (`21`), a result name or an error code of the
 NPS extension (`PhoneAppDenied`, `ESTS_TOKEN_ERROR`), a constant (`SUCCESS_PHONE_APP_AUTHENTICATED`), words
-that rows of the code table hold (`no response`), a line, or the message of one. Events are those that
-`parse` makes of a file with just these lines.
+of the code table (`no response`), a line, or the message of one. Events are those of `parse` for just these lines.
 """
 
 import io

@@ -89,7 +89,7 @@ def settings_of(options: ParseOptions) -> Settings:
         conditions=_conditions(options, library),
         since=options.since,
         until=options.until,
-        pseudonyms=None if options.pseudonyms is None else Pseudonyms(_read_key(options.pseudonyms)),
+        pseudonyms=None if options.pseudonyms is None else Pseudonyms(read_key(options.pseudonyms)),
         per_exchange=options.events == "exchange",
         across=options.across,
         line_limit=options.max_line,
@@ -116,7 +116,7 @@ def _detectors(options: ParseOptions) -> Collection[str]:
     return [options.only]
 
 
-def _read_key(path: Path) -> bytes:
+def read_key(path: Path) -> bytes:
     """The key of pseudonyms: the first line of a file, as `${file:...}` takes it in the configuration of `run`."""
     try:
         with path.open("rb") as file:
@@ -177,8 +177,8 @@ def import_logs(options: ParseOptions) -> Counts:
                 exchange_timeout=options.exchange_timeout,
                 left_out=notes,
             ) as (logs, stdin),
-            _open(options.output, logs) as out,
-            progress(_total(logs), show=options.show_progress) as bar,
+            open_for(options.output, logs) as out,
+            progress(total_size(logs), show=options.show_progress) as bar,
         ):
             work = _Work(settings, logs, stdin, out, bar, counts)
             if settings.across:
@@ -219,7 +219,7 @@ def plan(options: ParseOptions) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
-def _total(logs: Sequence[Log]) -> int | None:
+def total_size(logs: Sequence[Log]) -> int | None:
     """The bytes of all files; None if one of them has no size."""
     total = 0
     for file in (file for log in logs for file in log.inputs):
@@ -230,7 +230,7 @@ def _total(logs: Sequence[Log]) -> int | None:
     return total
 
 
-def _open(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
+def open_for(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
     """The output, unless it would replace a log that is to be read."""
     for file in (file for log in logs for file in log.inputs):
         if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.on_disk):

@@ -35,7 +35,7 @@ _PLAIN = r"[ !#-&(-\[\]-~]"  # printable ASCII except quotes and backslash
 
 # Groups: stamp, second, fraction, head; domain, name and tail of a request; a verdict and, if it is on the next line,
 # its status; a status alone. For any other line all groups are empty.
-_EXCHANGES = re.compile(
+EXCHANGES = re.compile(
     rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)])(?:({_PLAIN}+)\\)?({_PLAIN}+)('[^\n]*)\n"
     rf"|authResult = (-?[0-9]{{1,9}})\n(?:\1\4\|rawCallStatus = (-?[0-9]{{1,9}})\n)?"
     rf"|rawCallStatus = (-?[0-9]{{1,9}})\n)"
@@ -128,7 +128,7 @@ class FastParser:
         who: UserFields | None
         exchange: ExchangeFields
         requests = halves = 0
-        for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in _EXCHANGES(text):
+        for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in EXCHANGES(text):
             thread = known.get(head) or threads.find(head)
             whole = seconds[second]
             if name and thread is not None and whole is not None:

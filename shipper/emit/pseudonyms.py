@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from shipper.decode.principal import user_key
+from shipper.decode.principal import split_principal, user_key
 from shipper.emit.mentions import (
     PART,
     FieldsOf,
@@ -81,6 +81,15 @@ class Pseudonymizer:
         """The events and their labels without the names."""
         rewritten = [self._rewrite(text, label) for text, label in zip(texts, labels, strict=True)]
         return [text for text, _ in rewritten], [label for _, label in rewritten]
+
+    def name(self, text: str) -> str:
+        """`user.name` for a user as people write one."""
+        user = split_principal(text) if self.users else None
+        return text if user is None else self._fields_of(user)["name"]
+
+    def address(self, text: str) -> str:
+        """`source.ip` for an address."""
+        return replaced_address(text, self._address) if self._addresses else text
 
     def _rewrite(self, text: str, label: Label) -> tuple[str, Label]:
         document: Document = orjson.loads(text.encode("latin-1"))
@@ -150,8 +159,6 @@ class Pseudonymizer:
         source, related = document.get("source", {}), document.get("related", {})
         if "ip" in source:
             source["ip"] = replaced_address(source["ip"], self._address)
-        if "address" in source:
-            source["address"] = self._digests[source["address"].casefold()]
         if "ip" in related:
             related["ip"] = [replaced_address(address, self._address) for address in related["ip"]]
         _rewrite_texts(document, lambda text: replace_addresses(text, self._address))

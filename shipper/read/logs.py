@@ -152,12 +152,17 @@ def readable(read: Read) -> Read:
     return reading
 
 
+def name_of(log: Log) -> str:
+    """The name of a log for a person, in the folder as the user wrote it."""
+    folder = os.path.dirname(log.inputs[0].path)
+    return "standard input" if log.name == STDIN else os.path.join(folder, os.path.basename(log.name))
+
+
 def listing(logs: Iterable[Log]) -> list[str]:
     """Lines for a person: each log, its files in the order in which they are read, and why one was set apart."""
     lines: list[str] = []
     for log in logs:
-        folder = os.path.dirname(log.inputs[0].path)  # as the user wrote it
-        lines.append("standard input" if log.name == STDIN else os.path.join(folder, os.path.basename(log.name)))
+        lines.append(name_of(log))
         for member in log.inputs:
             path = "-" if member.path == STDIN else member.path
             lines.append(f"  {path}, from {member.file.time}" if member.dated else f"  {path}, without a time stamp")

@@ -21,15 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import stages, table
-from tests.bench.cases import PARSE, Case, Measured, chosen, recipes
+from tests.bench.cases import PARSE, REPORT, REPORT_PEAK_TARGET, Case, Measured, chosen, recipes
 from tests.bench.measure import FailedError, first_byte, run
 from tests.bench.table import Row
 from tests.support.generate import generate
 
-PEAKS = {  # row: options and logs, each of which is longer than the one before
-    "peak memory": ((), ("radius", "long")),
-    "peak memory, two workers": (("--workers", "2"), ("radius", "long")),
-    "peak memory, no user twice": ((), ("distinct",)),
+PEAKS = {  # row: command and logs, each of which is longer than the one before
+    "peak memory": (PARSE, ("radius", "long")),
+    "peak memory, two workers": ((*PARSE, "--workers", "2"), ("radius", "long")),
+    "peak memory, no user twice": (PARSE, ("distinct",)),
+    "peak memory of report": (REPORT, ("radius", "distinct")),
 }
 START = "cold start to the first event"
 STARTS = 15
@@ -112,16 +113,19 @@ def _speeds(cases: tuple[Case, ...], logs: dict[str, Path], folder: Path, option
 
 def _peaks(name: str, logs: dict[str, Path], lines: int) -> Iterator[Row]:
     """Peak memory of a command on logs of growing length."""
-    options, log_names = PEAKS[name]
+    command, log_names = PEAKS[name]
     shorter = None
     for log in log_names:
         row = f"{name}, {lines * 3 if log == 'long' else lines:,} lines"
         _say(row)
         try:
-            peak = run((*PARSE, *options, str(logs[log]))).peak
+            peak = run((*command, str(logs[log]))).peak
         except FailedError as error:
             yield table.failed(row, str(error))
         else:
+            if command is REPORT:
+                yield table.memory(f"{row}, {log}", peak, target=REPORT_PEAK_TARGET)
+                continue
             yield table.memory(row, peak, shorter)
             shorter = peak
 

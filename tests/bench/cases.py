@@ -11,10 +11,12 @@ from tests.support.generate import Recipe
 
 SHIPPER = (sys.executable, "-m", "shipper")
 PARSE = (*SHIPPER, "parse", "--deterministic", "-q", "--no-progress")
+REPORT = (*SHIPPER, "report", "--no-progress")
 PLAIN_LOOP = (sys.executable, str(Path(__file__).with_name("plain_loop.py")))
 
 MIB = 1 << 20
 PEAK_TARGET = 64 * MIB  # a process
+REPORT_PEAK_TARGET = 256 * MIB
 GROWTH_TARGET = 1.10  # of the peak, from a log to one of three times its length
 START_TARGET = 0.35  # seconds from nothing to the first event
 
@@ -27,6 +29,7 @@ class Case:
         name: its row in the table.
         log: a key of `recipes`.
         options: of `parse`; None is the plain loop.
+        command: instead of `parse`.
         to_file: write a file instead of the null device.
         against: the case it is compared with, round by round.
         wall: compare wall-clock seconds, not CPU seconds.
@@ -37,6 +40,7 @@ class Case:
     name: str
     log: str = "radius"
     options: tuple[str, ...] | None = ()
+    command: tuple[str, ...] = PARSE
     to_file: bool = False
     against: str | None = None
     wall: bool = False
@@ -51,7 +55,7 @@ class Case:
         """
         target = str(out) if self.to_file else os.devnull
         if self.options is not None:
-            return run((*PARSE, *self.options, str(log)), target)
+            return run((*self.command, *self.options, str(log)), target)
         return run((*PLAIN_LOOP, str(log), target, self.log if self.log in ("results", "syslog", "nps") else "radius"))
 
 
@@ -107,6 +111,7 @@ CASES = (
     Case("parse --format elastic-bulk", options=("--format", "elastic-bulk"), against=PLAIN),
     Case("parse --no-original", options=("--no-original",), against=PLAIN),
     Case("parse --events exchange", options=("--events", "exchange"), against=PARSE_ROW, target=1.0),
+    Case("report", command=REPORT, against=PARSE_ROW, target=0.77),  # at most 1.3 times the time
     Case(f"parse --where {SOMEBODY}", options=("--where", SOMEBODY), against=PARSE_ROW),
 )
 

@@ -141,16 +141,22 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int) -> None:
 
 
 def read_from_a_mark(log: Log, at: int, span: int) -> tuple[Pipeline, Pipeline]:
-    """Pipelines that have read the lines before `at`: all of them; and those behind the last mark before which all lines
-    are older than `span` nanoseconds, and then given what the first one says is lasting."""
-    file, lines, how = log_file(log.data), chunks(log.data), log.settings()
-    times = [time * US for time, _ in log.lines[:at]]
-    mark = next((number for number, time in enumerate(times) if time >= max(times) - span), 0)
+    """Pipelines that have read the lines before `at`: all of them; and those behind the last mark at which the newest time
+    was older than `span` nanoseconds, and then given what the first one says is lasting."""
+    file, lines, how = log_file(log.data), chunks(log.data)[:at], log.settings()
     whole, warm = Pipeline(how, Counts()), Pipeline(how, Counts())
-    for pipeline, first in ((whole, 0), (warm, mark)):
-        pipeline.open(file)
-        for chunk in lines[first:at]:
-            pipeline(chunk)
+    whole.open(file)
+    newest: list[int | None] = []
+    for chunk in lines:
+        newest.append(None if whole.state.waiting else whole.state.newest)
+        whole(chunk)
+    marks = [number for number, time in enumerate(newest) if time is not None and time < whole.state.newest - span]
+    mark = max(marks, default=0)
+    warm.open(file)
+    if newest:
+        warm.state.restore(newest[mark] or 0)
+    for chunk in lines[mark:]:
+        warm(chunk)
     warm.restore(warm.snapshot(), json.loads(json.dumps(whole.lasting())))
     return whole, warm
 
@@ -175,11 +181,13 @@ def test_the_warm_up_is_as_short_as_it_can_be() -> None:
     """A refusal counts whose request is as long ago as `warm_up`."""
     w, t = 4_000_000, 2_000_000
     newest = w + 3 * t
-    log = Log((*refused(0, t), (newest, "|0|1412|4|pfsvc|Reloading configuration")), w * US, 5, t * US)
+    before = (0, "|0|1412|4|pfsvc|Reloading configuration")  # so that the clock is known
+    lines = (before, before, *refused(0, t), (newest, before[1]))
+    log = Log(lines, w * US, 5, t * US)
     assert newest * US == Rule(log.window, 5, log.timeout).warm_up
-    whole, warm = read_from_a_mark(log, 3, newest * US)
+    whole, warm = read_from_a_mark(log, len(lines), newest * US)
     assert warm.snapshot() == whole.snapshot()
-    whole, warm = read_from_a_mark(log, 3, (newest - 1) * US)
+    whole, warm = read_from_a_mark(log, len(lines), (newest - 1) * US)
     assert warm.snapshot() != whole.snapshot()
 
 

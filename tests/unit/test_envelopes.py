@@ -47,6 +47,15 @@ def test_the_exporter_counts_of_whose_parts_the_most_are_there() -> None:
     assert (first.name, other.name) == ("Get-WinEvent of PowerShell 5 and 7", "Fluent Bit")
 
 
+def test_a_key_that_holds_nothing_is_not_there() -> None:
+    beat = {"@timestamp": "2024-03-05T10:11:12Z", "winlog": {"provider_name": "AuthZ"}, "message": "x"}
+    export = {"_time": "2024-03-05T10:11:12Z", "_raw": "a line"}
+    assert TABLE.exporter(beat) is not None
+    assert TABLE.exporter({**beat, "winlog": None}) is None
+    assert TABLE.inside(export) == ("a line", "2024-03-05T10:11:12Z")
+    assert TABLE.inside({**export, "_raw": None}) is None
+
+
 @pytest.mark.parametrize(
     ("written", "stamp"),
     [

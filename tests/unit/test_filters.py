@@ -8,7 +8,7 @@ import pytest
 from shipper.emit import filters
 from shipper.emit.filters import selection
 from shipper.errors import UsageError
-from shipper.model import Chunk, Counts
+from shipper.model import Chunk, Counts, Origin
 from shipper.pipeline import Pipeline, Settings
 from tests.support.golden_cases import Case
 from tests.support.logs import library, log_file
@@ -86,3 +86,14 @@ def test_it_keeps_the_events_for_which_all_conditions_hold(
 def test_a_condition_has_a_field_and_a_value(condition: str) -> None:
     with pytest.raises(UsageError, match=f"^--where {condition}: expected FIELD=VALUE"):
         selection([condition])
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "code", "kept"),
+    [("2017-02-14", None, "21", True), ("2017-02-14", None, "22", False), (None, "2017-02-14", "21", False)],
+)
+def test_a_span_of_time_and_a_condition_both_hold(since: str | None, until: str | None, code: str, kept: bool) -> None:
+    keep = selection(["event.code=21"], since, until)
+    assert keep is not None
+    label = ("2017-02-14T02:00:05.000000Z", "id", Origin(None, "azure_mfa.radius", "event"), None)
+    assert keep(f'{{"event":{{"code":"{code}"}}}}', label) is kept

@@ -294,6 +294,23 @@ def test_a_part_of_a_word_is_no_name() -> None:
     assert found == text.replace("ANNA", digest("anna")).replace("anna.b", digest("anna") + ".b")
 
 
+def test_a_name_that_may_mean_anything_is_one_in_quotes_or_behind_the_word_user() -> None:
+    user = split_principal("al")
+    assert user is not None
+    found = replace_users(
+        "al et al: user al, 'al', user also", mentions_of(user, hidden(user, DIGESTS)), lambda user: hidden(user, DIGESTS)
+    )
+    assert found == f"al et al: user {digest('al')}, '{digest('al')}', user also"
+
+
+def test_a_name_that_ends_inside_a_character_takes_all_of_it() -> None:
+    """`ß` is folded to two letters."""
+    user = split_principal("x" * 64 + "s")
+    assert user is not None
+    found = replace_users("x" * 64 + "ß!", mentions_of(user, hidden(user, DIGESTS)), lambda user: hidden(user, DIGESTS))
+    assert found == digest(user.key) + "!"
+
+
 HOSTILE = ["x" * 100_000, "a@" * 50_000, "a.b\\" * 30_000, "user '" * 20_000, "1.2.3." * 20_000, ":" * 100_000, "\\" * 100_000]
 HOSTILE += ["&" * 100_000, "anna" * 30_000, "user anna " * 10_000, "\\u0061" * 20_000, "ß" * 50_000]
 

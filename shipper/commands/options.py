@@ -1,0 +1,76 @@
+"""Options that several commands have. I/O."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shipper.config.units import duration, moment, name, size
+
+
+class Converted(click.ParamType[Any]):
+    """The type of an option whose text is converted by a function; the message of its ValueError is shown."""
+
+    def __init__(self, name: str, function: Callable[[str], Any]) -> None:
+        """`name` stands for the value in the help."""
+        self.name = name
+        self._function = function
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._function(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+PATTERNS = click.option(
+    "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+    help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
+)  # fmt: skip
+NAME = Converted("name", name)
+DURATION = Converted("duration", duration)
+MOMENT = Converted("time", moment)
+CODES = click.option(
+    "--status-codes", type=click.Path(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
+)
+
+WINDOW = click.option(
+    "--window", type=DURATION, default="60s", show_default=True, help="How soon a second prompt is a double prompt."
+)
+EXCHANGE_TIMEOUT = click.option(
+    "--exchange-timeout", type=DURATION, default="10m", show_default=True, help="How long a request waits for its status."
+)
+RETRIES = click.option("--include-retries", is_flag=True, help="Also find prompts repeated after one that failed.")
+HOST = click.option("--host", type=NAME, help="Name of the server that wrote the logs, for host.name.")
+WORKERS = click.option(
+    "--workers", default="1", metavar="N|auto", show_default=True, help="Processes to use; the output stays the same."
+)
+SINCE = click.option(
+    "--since", type=MOMENT, metavar="TIME", help="Only events of this time or later (UTC without a zone; a date is its start)."
+)
+UNTIL = click.option("--until", type=MOMENT, metavar="TIME", help="Only events before this time.")
+SYSLOG_YEAR = click.option(
+    "--syslog-year", metavar="YYYY[-MM]", help="Year of RFC 3164 time stamps: the twelve months from there."
+)
+SYSLOG_ZONE = click.option(
+    "--syslog-zone", default="UTC", show_default=True, metavar="ZONE", help="Their zone: Europe/Berlin or +01:00."
+)
+MAX_LINE = click.option(
+    "--max-line", type=Converted("size", size), default="1MiB", show_default=True, help="A longer line is cut there."
+)
+PROGRESS = click.option(
+    "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."
+)
+ACROSS = click.option("--across", is_flag=True, help="Run the detectors over all logs at once: several servers ask one person.")
+PSEUDONYMS = click.option(
+    "--pseudonyms",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Users and addresses as pseudonyms, made with the key in the first line of KEYFILE.",
+)
+LOCAL_ZONE = click.option(
+    "--local-zone", metavar="ZONE", help="Zone of times in exports that name none, such as Event Viewer's CSV."
+)

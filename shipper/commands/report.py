@@ -1,0 +1,232 @@
+"""`report`: log files become one summary: who is asked twice, and what to change. I/O."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from shipper.across import BATCH, Gathered, Part, of_log
+from shipper.commands.parse import open_for, read_key, total_size, worker_count
+from shipper.commands.progress import progress
+from shipper.commands.report_page import check_open, open_page, page_maker
+from shipper.decode.ecs import Envelope, dataset
+from shipper.decode.library import load, load_advice, syslog_time, zone_of
+from shipper.decode.line_patterns import Stamps
+from shipper.detect import DETECTORS, rules_for
+from shipper.detect.across import AcrossLogs, Timed, merged
+from shipper.detect.detector import Detectors
+from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
+from shipper.errors import UsageError
+from shipper.model import Counts, Label, Origin
+from shipper.parallel.each import Told, for_each
+from shipper.pipeline import OnCompleted, Pipeline, Settings, read_input, settings
+from shipper.read.files import Read
+from shipper.read.inputs import open_inputs
+from shipper.read.logs import Log as ReadLog
+from shipper.read.logs import name_of
+from shipper.report.figures import Figures
+from shipper.report.fold import Fold
+from shipper.report.hiding import hide
+from shipper.report.summarize import AdviceFor, summarize
+from shipper.report.summary import Log, Summary
+from shipper.report.summary import Settings as ReadWith
+from shipper.times import SECOND
+
+TOP = {"text": 20, "json": 500, "html": 500}  # users and addresses that are listed
+WIDTH = 120  # columns, where there is no terminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """The options of the command, under the names that they have there; durations in nanoseconds, sizes in bytes."""
+
+    files: tuple[str, ...]
+    form: str
+    output: str | None
+    open_it: bool
+    top: int | None
+    window: int
+    exchange_timeout: int
+    include_retries: bool
+    host: str | None
+    across: bool
+    workers: str
+    since: str | None
+    until: str | None
+    pseudonyms: Path | None
+    syslog_year: str | None
+    syslog_zone: str
+    local_zone: str | None
+    max_line: int
+    show_progress: bool | None
+    pattern_dirs: tuple[Path, ...]
+    status_codes: Path | None
+
+
+def settings_of(options: ReportOptions) -> Settings:
+    """The settings of the pipelines: events as short as they can be, since nobody reads them.
+
+    Raises:
+        UsageError: patterns, code table, time zone or times are wrong.
+    """
+    if options.since is not None and options.until is not None and options.since >= options.until:
+        raise UsageError("--since must be before --until, or nothing is left")
+    syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
+    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
+    chosen = {"double_prompt": {"window": options.window, "include_retries": options.include_retries}}
+    return settings(
+        load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local),
+        rules_for(DETECTORS, options.exchange_timeout, chosen),
+        {},
+        server=options.host,
+        exchange_timeout=options.exchange_timeout,
+        agent=False,
+        keep_original=False,
+        line_limit=options.max_line,
+        completions_only=True,
+        across=options.across,
+    )
+
+
+def write_report(options: ReportOptions) -> None:
+    """Read the logs and write what is in them.
+
+    Raises:
+        UsageError: an option is wrong, a file is missing or not readable, or the output would replace it; there is no extra
+            `report` for a page.
+        RunError: reading or writing failed on the way, or a worker was lost.
+        ClosedPipe: nobody reads the output any more.
+    """
+    if options.open_it:
+        check_open(options.form, options.output)
+    write = _writer(options.form)
+    chosen = settings_of(options)
+    workers = worker_count(options.workers)
+    hidden = None if options.pseudonyms is None else Pseudonymizer(Pseudonyms(read_key(options.pseudonyms)))
+    stamp_of = Stamps(chosen.library)
+    notes: list[str] = []
+    with (
+        open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout, left_out=notes) as (logs, stdin),
+        open_for(options.output, logs) as out,
+        progress(total_size(logs), show=options.show_progress) as bar,
+    ):
+        reading = _Reading(options, chosen, logs, stdin)
+        figures, counts = reading.across(bar) if options.across else reading.apart(workers, bar)
+        described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
+        notes += [log.apart for log in logs if log.apart]
+        if hidden is not None:
+            hide(figures, hidden.name, hidden.address)
+            counts.shapes.clear()  # a message that nobody knows may hold a name
+        summary = summarize(figures, counts, _read_with(options), described, notes, _advice())
+        out.write(write(summary, os.isatty(out.descriptor)))
+    if options.open_it and options.output is not None:
+        open_page(options.output)
+
+
+def _writer(form: str) -> Callable[[Summary, bool], bytes]:
+    """What writes a summary in a form; it is told whether for a terminal."""
+    if form == "html":
+        make = page_maker()
+        return lambda summary, _: make(summary)
+    return (lambda summary, _: as_json(summary)) if form == "json" else _text
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The logs that a report is about."""
+
+    options: ReportOptions
+    settings: Settings
+    logs: Sequence[ReadLog]
+    stdin: Read | None
+
+    def apart(self, workers: int, bar: Told) -> tuple[Figures, Counts]:
+        """Each log by itself, several at once."""
+        figures, counts = Figures(), Counts()
+        for of_a_log, counted in for_each(self._one_log, len(self.logs), workers, bar):
+            figures.add(of_a_log)
+            counts.add(counted)
+        return figures, counts
+
+    def across(self, bar: Told) -> tuple[Figures, Counts]:
+        """All logs as those of one server: what is told of users comes from their authentications merged by time."""
+        figures, counts, settings = Figures(), Counts(), self.settings
+        with Gathered(settings.library.codes.codes) as gathered:
+            spool = gathered.spool()
+            for number in range(len(self.logs)):
+                begin = spool.end
+                of_a_log, counted = self._one_log(number, bar, spool.add)
+                gathered.add(number, number, Part(spool, begin, spool.end))
+                figures.add(of_a_log)
+                counts.add(counted)
+            detectors = AcrossLogs(
+                Detectors(settings.detectors, Envelope({}), counts), settings.detectors.values(), self.options.host
+            )
+            users = self._fold("users")
+            in_order = merged([of_log(parts) for parts in gathered.logs])
+            while batch := list(islice(in_order, BATCH)):
+                labels = [_label(timed) for timed in batch]
+                completions = [(at, *timed[2].fields[1:10], timed[0]) for at, timed in enumerate(batch)]
+                users([""] * len(batch), labels, completions, detectors(batch))
+        figures.add(users.close())
+        return figures, counts
+
+    def _one_log(self, number: int, told: Told, keep: OnCompleted | None = None) -> tuple[Figures, Counts]:
+        folded, counted = self._fold("rows" if keep else None), Counts()
+        pipeline = Pipeline(self.settings, counted)
+        pipeline.on_completed = keep
+        for member in self.logs[number].inputs:
+            pipeline.open(member.file)
+            for chunk in read_input(self.settings, member, self.stdin):
+                (texts, labels, completions), findings = pipeline.decode(chunk)
+                folded(texts, labels, completions, findings)
+                told.advance(len(chunk.data), counted)
+        pipeline.close()
+        return folded.close(), counted
+
+    def _fold(self, half: Literal["rows", "users"] | None) -> Fold:
+        o = self.options
+        return Fold(o.exchange_timeout, o.window, o.host, o.since, o.until, half)
+
+
+def _label(timed: Timed) -> Label:
+    """The label of the event that completed an authentication, as far as the fold asks for it."""
+    _, event_id, (_, host, fields) = timed
+    return fields[7], event_id, Origin(None, dataset(fields[3]), "event", host=host), None
+
+
+def _read_with(options: ReportOptions) -> ReadWith:
+    return ReadWith(
+        window_seconds=options.window / SECOND,
+        exchange_timeout_seconds=options.exchange_timeout / SECOND,
+        include_retries=options.include_retries,
+        across=options.across,
+        pseudonyms=options.pseudonyms is not None,
+        since=options.since,
+        until=options.until,
+        top=options.top or TOP[options.form],
+    )
+
+
+def _advice() -> AdviceFor:
+    """What to check, for a code or else for its class."""
+    table = load_advice()
+    return lambda status_class, code: table.get((status_class, code)) or table.get((status_class, None))
+
+
+def as_json(summary: Summary) -> bytes:
+    """The summary in the form of `schemas/report.schema.json`."""
+    return msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n"
+
+
+def _text(summary: Summary, terminal: bool) -> bytes:
+    """A screen; without colours where it is no terminal, or the user wants none (https://no-color.org)."""
+    from shipper.commands.report_screen import screen
+
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
+    return screen(summary, width, color=terminal and not os.environ.get("NO_COLOR")).encode("utf-8", "replace")

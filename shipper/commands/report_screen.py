@@ -1,0 +1,207 @@
+"""The report as a screen for a terminal: tables and bars. Pure: a summary in, text out."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from shipper.commands.terminal import printable
+from shipper.report.advice import counted, spoken
+from shipper.report.sections import Cache, CodeRow, Durations, Hour
+from shipper.report.summary import Summary
+
+BAR = 24  # columns
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+STEPS = (1, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600)  # of the ladder, that are shown
+FAILURES = 12
+EVENTS = 5
+
+
+def screen(summary: Summary, width: int, *, color: bool) -> str:
+    """The summary as text of so many columns; with `color`, as a terminal understands it."""
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None, highlight=False,
+        markup=False, emoji=False, legacy_windows=False,
+    )  # fmt: skip
+    for part in _parts(summary):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+
+
+def _parts(summary: Summary) -> Iterable[RenderableType]:
+    quality, logs = summary.quality, len(summary.logs)
+    yield Text(f"MFA report: {counted(quality.lines, 'line')} of {counted(logs, 'log')}", style="bold")
+    yield Padding(Group(*(Text(sentence) for sentence in summary.answer)), (1, 0, 1, 2))
+    if not summary.authentications.total.authentications and not summary.authentications.total.first_steps:
+        yield from _quality(summary)
+        return
+    yield from _asked_twice(summary)
+    yield from _cache(summary.cache) if summary.cache and summary.cache.double_prompts else ()
+    yield from _when(summary.authentications.week)
+    yield from _methods(summary)
+    yield from _failures(summary.authentications.codes)
+    yield from _security(summary)
+    yield from _quality(summary)
+
+
+def _section(title: str, *parts: RenderableType) -> Iterable[RenderableType]:
+    yield Text(title, style="bold")
+    yield Padding(Group(*parts), (0, 0, 1, 2))
+
+
+def _table(*columns: str, left: Sequence[int] = (0,)) -> Table:
+    """A table whose columns stand to the right but for those in `left`."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="left" if place in left else "right", overflow="fold")
+    return table
+
+
+def _bar(part: int, whole: int) -> Text:
+    return Text("█" * round(BAR * part / whole) if whole else "", style="cyan")
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else spoken(value)
+
+
+def _asked_twice(summary: Summary) -> Iterable[RenderableType]:
+    doubles = summary.double_prompts
+    if not doubles.total.total:
+        return
+    table = _table("user", "double prompts", "sequential", "concurrent", "of prompts", "spared by a cache of")
+    for row in doubles.top:
+        spared = "" if row.spared_from_seconds is None else spoken(row.spared_from_seconds)
+        table.add_row(Text(printable(row.user)), *_numbers(row.total, row.sequential, row.concurrent, row.prompts), spared)
+    more = doubles.users - len(doubles.top)
+    yield from _section(
+        f"Who is asked twice: {counted(doubles.users, 'user')}", table, *([Text(f"and {more:,} more")] if more > 0 else [])
+    )
+    named = [client for client in doubles.clients if client.address is not None]
+    if named:
+        table = _table("client address", "double prompts", "sequential", "concurrent", "asks again after")
+        for client in named:
+            numbers = _numbers(client.total, client.sequential, client.concurrent)
+            table.add_row(Text(printable(str(client.address))), *numbers, _seconds(client.repeats.median))
+        yield from _section("From where", table)
+
+
+def _numbers(*numbers: int) -> list[str]:
+    return [f"{number:,}" for number in numbers]
+
+
+def _cache(cache: Cache) -> Iterable[RenderableType]:
+    by_user = cache.types[0]
+    chosen = cache.recommendation.seconds
+    table = _table(
+        "cache", "", "double prompts spared", "users spared all", "sign-ins a day without a prompt", "at most after", left=(1,)
+    )
+    for step in by_user.not_renewed:
+        if step.seconds in STEPS or step.seconds == chosen:
+            table.add_row(
+                spoken(step.seconds),
+                _bar(step.spared_double_prompts, cache.double_prompts),
+                f"{step.spared_double_prompts:,}",
+                f"{step.users_spared_all:,} of {cache.users:,}",
+                f"{step.without_prompt_a_day:,.1f}",
+                spoken(step.longest_without_prompt),
+                style="bold" if step.seconds == chosen else "",
+            )
+    where = [Text(f"Where: {way}") for way in cache.recommendation.where]
+    yield from _section(
+        f"What a cache by user would have spared of {counted(cache.double_prompts, 'double prompt')} of MFA Server", table, *where
+    )
+
+
+def _when(week: Sequence[Hour]) -> Iterable[RenderableType]:
+    hours: Counter[int] = Counter()
+    days: Counter[int] = Counter()
+    doubles: Counter[tuple[str, int]] = Counter()
+    for row in week:
+        hours[row.hour] += row.prompts
+        days[row.weekday] += row.prompts
+        doubles["hour", row.hour] += row.double_prompts
+        doubles["day", row.weekday] += row.double_prompts
+    table = _table("hour (UTC)", "", "prompts", "double prompts", left=(0, 1))
+    for hour in range(24):
+        if hours[hour]:
+            table.add_row(f"{hour:02}", _bar(hours[hour], max(hours.values())), *_numbers(hours[hour], doubles["hour", hour]))
+    by_day = _table("weekday", "", "prompts", "double prompts", left=(0, 1))
+    for day, name in enumerate(WEEKDAYS, 1):
+        by_day.add_row(name, _bar(days[day], max(days.values())), *_numbers(days[day], doubles["day", day]))
+    yield from _section("When", by_day, Text(), table)
+
+
+def _methods(summary: Summary) -> Iterable[RenderableType]:
+    times: dict[str | None, Durations] = {row.method: row for row in summary.answer_times}
+    table = _table("method", "authentications", "success", "failure", "median answer", "95 of 100 within", "double prompts")
+    for row in summary.authentications.methods:
+        known = times.get(row.name)
+        table.add_row(
+            Text(printable(str(row.name))),
+            *_numbers(row.authentications, row.success, row.failure),
+            _seconds(known.median if known else None),
+            _seconds(known.p95 if known else None),
+            f"{row.double_prompts:,}",
+        )
+    yield from _section("Methods and answer times", table)
+
+
+def _failures(codes: Sequence[CodeRow]) -> Iterable[RenderableType]:
+    failed = sorted((row for row in codes if row.failure), key=lambda row: -row.failure)
+    if not failed:
+        return
+    table = _table("failures", "code", "reason", left=(1, 2))
+    for row in failed[:FAILURES]:
+        # A result name of the NPS extension is no code to look up.
+        code = row.code if row.code != row.description else ""
+        table.add_row(f"{row.failure:,}", Text(printable(code)), Text(printable(row.description)))
+    more = len(failed) - FAILURES
+    notes = [Text(f"and {counted(more, 'more reason')}")] if more > 0 else []
+    yield from _section("Failures by reason", table, *notes, Text("What to check: mfa-shipper explain CODE", style="dim"))
+
+
+def _security(summary: Summary) -> Iterable[RenderableType]:
+    security = summary.security
+    lines = [
+        f"{counted(security.fatigue.total, 'finding')} of prompts sent until the user gives in (mfa_fatigue)",
+        *(
+            f"  {row.time}  {row.user}: {counted(row.count, 'refusal')}{', then gave in' if row.gave_in else ''}"
+            for row in security.fatigue.latest[:EVENTS]
+        ),
+        counted(security.fraud.total, "fraud report"),
+        *(f"  {row.time}  {row.user}: {row.description}" for row in security.fraud.latest[:EVENTS]),
+        f"{counted(security.denied, 'prompt')} denied, {security.no_response:,} without an answer, of {counted(security.users_refusing, 'user')}",
+        f"{counted(security.lockouts.total, 'sign-in')} of blocked or locked users, {security.bypasses.total:,} by a one-time bypass",
+    ]
+    yield from _section("Attacks and open doors", *(Text(printable(line)) for line in lines))
+
+
+def _quality(summary: Summary) -> Iterable[RenderableType]:
+    quality = summary.quality
+    numbers = {
+        "lines that no pattern matches": quality.unparsed,
+        "unknown messages": quality.unknown_messages,
+        "verdicts and statuses without their request": quality.orphans,
+        "requests without a status": quality.given_up + quality.open_at_end,
+        "unknown status codes": quality.unknown_codes,
+        "verdicts that disagree with the code": quality.conflicts,
+        "prompts too old for the newest event time": quality.late,
+        "lines with a time far ahead": quality.misdated,
+        "lines with undecodable bytes": quality.decode_errors,
+        "lines too long": quality.too_long,
+    }
+    table = _table("", "", left=(1,))
+    table.show_header = False
+    for what, number in numbers.items():
+        if number:
+            table.add_row(f"{number:,}", what)
+    notes = [Text(printable(note)) for note in quality.notes]
+    wrong = [Text(f"does not add up: {total.says}", style="red") for total in quality.sums if not total.holds]
+    good = Text("Everything was understood." if not table.row_count else "All sums add up." if not wrong else "")
+    yield from _section("Data quality", *([table] if table.row_count else []), *notes, *wrong, good)

@@ -1,0 +1,58 @@
+"""The same work on each of some things, in several processes at once; the results come in order. I/O."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from shipper.errors import RunError
+from shipper.model import Counts
+
+R = TypeVar("R")
+
+
+class Told(Protocol):
+    """Is told the progress: bytes that were read, and the counters up to there."""
+
+    def advance(self, bytes_read: int, counts: Counts) -> None:
+        """Another `bytes_read` bytes are done."""
+
+
+class Unheard:
+    """Is told the progress and passes it on to nobody: another process draws."""
+
+    def advance(self, bytes_read: int, counts: Counts) -> None:
+        """Nothing to be done."""
+
+
+_work: Callable[[int, Told], Any]
+
+
+def for_each(work: Callable[[int, Told], R], number: int, workers: int, told: Told) -> Iterator[R]:
+    """What `work` returns for 0, 1, ... `number - 1`. Where there is only one process, `told` hears of each block.
+
+    Raises:
+        RunError: a worker was lost.
+    """
+    workers = min(workers, number)
+    if workers < 2 or not hasattr(os, "fork"):
+        yield from (work(at, told) for at in range(number))
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    # `work` comes to the workers by fork: what it needs cannot be sent.
+    with ProcessPoolExecutor(workers, get_context("fork"), _begin, (work,)) as pool:
+        try:
+            yield from pool.map(_do, range(number))
+        except BrokenProcessPool:
+            raise RunError("a worker was lost") from None
+
+
+def _begin(work: Callable[[int, Told], Any]) -> None:
+    global _work
+    _work = work
+
+
+def _do(at: int) -> Any:
+    return _work(at, Unheard())

@@ -1,0 +1,170 @@
+"""Who is asked twice, and what a cache would have spared: from the tables of a report to these parts of the summary. Pure."""
+
+from collections import Counter
+from heapq import nsmallest
+
+import orjson
+
+from shipper.report.advice import recommended
+from shipper.report.cache import LADDER, READINGS, TYPES
+from shipper.report.durations import buckets, durations
+from shipper.report.figures import Figures
+from shipper.report.people import PATTERNS, Person
+from shipper.report.sections import (
+    Cache,
+    CacheType,
+    ClientRow,
+    DoublePrompts,
+    Durations,
+    Gap,
+    Pair,
+    Patterns,
+    Side,
+    Step,
+    UserRow,
+)
+from shipper.report.tables import AUTHENTICATIONS
+from shipper.times import SECOND
+
+GAPS = (
+    -3600,
+    -600,
+    -300,
+    -120,
+    -60,
+    -45,
+    -30,
+    -20,
+    -15,
+    -10,
+    -5,
+    0,
+    1,
+    2,
+    3,
+    5,
+    10,
+    15,
+    20,
+    30,
+    45,
+    60,
+    120,
+    300,
+    600,
+    1800,
+    3600,
+)
+"""Seconds at which the buckets of gaps begin."""
+
+
+def asked_twice(figures: Figures, top: int) -> DoublePrompts:
+    """Double prompts by all that tells them apart; `top` users and client addresses."""
+    people = [person for person in figures.people.values() if person.doubles]
+    most = nsmallest(top, people, key=lambda person: (-person.doubles, person.name))
+    repeats: Counter[int] = Counter()
+    for client in figures.clients.values():
+        repeats.update(client.repeats)
+    clients = nsmallest(top, figures.clients.items(), key=lambda item: (-item[1].patterns.total(), item[0] or ""))
+    return DoublePrompts(
+        total=Patterns(**_patterns(Counter({name: gaps.total() for name, gaps in figures.gaps.items()}))),
+        users=len(people),
+        gaps=_gaps(figures),
+        clients=[
+            ClientRow(address=address, repeats=Durations(**durations(client.repeats)), **_patterns(client.patterns))
+            for address, client in clients
+        ],
+        repeats=Durations(**durations(repeats)),
+        top=[_user(person) for person in most],
+    )
+
+
+def _patterns(numbers: Counter[str]) -> dict[str, int]:
+    return {"total": numbers.total(), **{name: numbers[name] for name in PATTERNS}}
+
+
+def _gaps(figures: Figures) -> list[Gap]:
+    by_pattern = {name: list(buckets(figures.gaps[name], GAPS)) for name in PATTERNS}
+    return [
+        Gap(from_seconds=low, to_seconds=high, **{name: by_pattern[name][place][2] for name in PATTERNS})
+        for place, (low, high, _) in enumerate(by_pattern[PATTERNS[0]])
+    ]
+
+
+def _user(person: Person) -> UserRow:
+    doubles = Counter({name: person.number(name) for name in PATTERNS})
+    return UserRow(
+        user=person.name,
+        authentications=person.completed - person.first_steps,
+        prompts=person.prompts,
+        spared_from_seconds=_spared_from(person),
+        pairs=[_pair(*told[1:]) for told in reversed(person.pairs or ())],
+        **_patterns(doubles),
+    )
+
+
+def _pair(text: str, host: str | None, address: str | None) -> Pair:
+    document = orjson.loads(text.encode("latin-1"))
+    found = document["azure_mfa"]["double_prompt"]
+    return Pair(
+        pattern=found["pattern"],
+        gap_seconds=found["gap_ms"] / 1000,
+        component=document["event"]["provider"],
+        first=_side(found["first"]),
+        second=_side(found["second"]),
+        host=host,
+        address=address,
+    )
+
+
+def _side(prompt: dict[str, str]) -> Side:
+    return Side(start=prompt["start"], end=prompt["end"], code=prompt["code"], method=prompt["method"], host=prompt.get("host"))
+
+
+def _spared_from(person: Person) -> int | None:
+    """See `UserRow`."""
+    if person.number("cacheable") < person.doubles:
+        return None
+    missed = person.misses(0, 0)
+    return next((seconds for step, seconds in enumerate(LADDER) if not missed >> step), None)
+
+
+def caches(figures: Figures) -> Cache | None:
+    """What caches would have spared; None if there was no prompt of MFA Server."""
+    found = figures.advice
+    if not found.prompts:
+        return None
+    people = [person for person in figures.people.values() if person.number("cacheable")]
+    days = sum(1 for row in figures.days.rows.values() if row[AUTHENTICATIONS])
+    doubles = sum(counter.total() for counter in figures.gaps.values()) - figures.doubles_without_cache
+    numbers: dict[str, int] = {"user": found.prompts, "user_and_address": found.with_address}
+    types = [
+        CacheType(type=name, prompts=numbers[name], **{r: _steps(figures, people, days, kind, r) for r in READINGS})
+        for kind, name in enumerate(TYPES)
+        if numbers[name]
+    ]
+    return Cache(
+        prompts=found.prompts,
+        double_prompts=doubles,
+        users=len(people),
+        days=days,
+        types=types,
+        recommendation=recommended(types, doubles, len(people)),
+    )
+
+
+def _steps(figures: Figures, people: list[Person], days: int, kind: int, name: str) -> list[Step]:
+    reading = READINGS.index(name)
+    spared = figures.advice.types[kind].sums(reading)
+    missed = [person.misses(kind, reading) for person in people]
+    return [
+        Step(
+            seconds=seconds,
+            spared_prompts=spared.prompts[step],
+            spared_double_prompts=spared.doubles[step],
+            users_spared_all=sum(not bits >> step & 1 for bits in missed),
+            without_prompt_a_day=round(spared.prompts[step] / max(1, days), 2),
+            longest_without_prompt=spared.longest[step] / SECOND,
+        )
+        for step, seconds in enumerate(LADDER)
+    ]

@@ -1,0 +1,238 @@
+"""Folds the completed authentications and the findings of one log into the tables of a report. Pure."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, Literal
+
+import orjson
+
+from shipper.decode.ecs import dataset
+from shipper.detect.finding import Found
+from shipper.detect.prompts import NO_METHOD, code_text
+from shipper.model import WITHDRAWN, CompletionFields, Label
+from shipper.report.durations import TENTH, in_tenths
+from shipper.report.figures import LISTED, Figures
+from shipper.report.kinds import NO_CACHE, Kind, Kinds
+from shipper.report.people import REFUSALS, Person
+from shipper.report.service import EVERYTHING_MISSED, PIECE, Service
+from shipper.report.tables import OTHERS
+from shipper.times import AFTER_ALL, SECOND, StampReader
+
+MOST_SERVICES = 64
+_HOUR = 3600 * SECOND
+_START, _END = itemgetter(4), itemgetter(6)
+_CEILING = TENTH - 1
+_STAMPS = StampReader()
+
+
+class Fold:
+    """Takes a log, or one half of what is counted: its rows, or what the authentications of several logs tell of their users."""
+
+    def __init__(
+        self,
+        exchange_timeout: int,
+        window: int,
+        host: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        half: Literal["rows", "users"] | None = None,
+    ) -> None:
+        """
+        Args:
+            exchange_timeout, window: of the log and of double prompts, in nanoseconds.
+            host: the name of the server that wrote the log, where its lines do not say; None if not known.
+            since, until: as for `selection`: only what completed within is counted.
+            half: None for both.
+        """
+        self._has_users, self._in_rows = half != "rows", int(half != "users")
+        self.figures = Figures()
+        self._timeout, self._window, self._host = exchange_timeout, window, host
+        self._span = None if since is None and until is None else (since or "", until or ":")
+        self._services: dict[str, Service] = {}
+        self._kinds = Kinds(self.figures, host)
+        self._ahead: tuple[str, Label, CompletionFields] | None = None
+
+    def __call__(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        """Take what a pipeline made of a chunk: its events, what they completed, and what was found."""
+        if self._span is not None:
+            since, until = self._span
+            completions = [one for one in completions if since <= one[7][:-1] < until or one is WITHDRAWN]
+            findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
+        if completions:
+            first, last = min(completions, key=_START), max(completions, key=_END)
+            if first is WITHDRAWN or last[6] > last[10] or self._ahead is not None:
+                self._settle(texts, labels, completions, findings)
+            else:
+                self.figures.stretch(first[4], first[5], last[6], last[7])
+                self._take(texts, labels, completions, findings)
+
+    def _settle(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        """Take completions of which one has a time ahead of the clock: it counts once the next one comes, and not at all if it is
+        withdrawn."""
+        found = {finding[0] for finding in findings}
+        settled: list[CompletionFields] = []
+        for completion in completions:
+            if completion is WITHDRAWN:
+                self._ahead = None
+                continue
+            self._confirm()
+            position = completion[0]
+            if completion[6] > completion[10] and position not in found:
+                self._ahead = texts[position], labels[position], (0, *completion[1:])
+            else:
+                settled.append(completion)
+        if settled:
+            self._stretch(settled)
+            self._take(texts, labels, settled, findings)
+
+    def _confirm(self) -> None:
+        """What was ahead of the clock counts."""
+        if self._ahead is not None:
+            text, label, completion = self._ahead
+            self._ahead = None
+            self._stretch([completion])
+            self._take([text], [label], [completion], [])
+
+    def _stretch(self, completions: Sequence[CompletionFields]) -> None:
+        first, last = min(completions, key=_START), max(completions, key=_END)
+        self.figures.stretch(first[4], first[5], last[6], last[7])
+
+    def _take(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        if self._kinds.are_many:
+            self._kinds.spread()
+        kinds, name, service, turn = self._kinds, None, None, AFTER_ALL
+        has_users, in_rows = self._has_users, self._in_rows
+        left = iter(findings)
+        finding = next(left, None)
+        upcoming = finding[0] if finding else -1
+        for completion in completions:
+            position, user, event_id, component, start, _, end, _, _, success, newest = completion
+            kind, address = kinds.get(labels[position][2]), None
+            if kind is None:
+                kind, address = kinds.find(texts[position], labels[position][2], completion)
+            kind.number += in_rows
+            kind.hours[end // _HOUR] += in_rows
+            if user is None or not has_users:
+                continue
+            if component is not name or service is None:
+                name, service = component, self._services.get(component) or self._begin(component)
+                people, apart, waiting, turn = service.people, service.apart, service.waiting, service.turn
+            if newest > turn:
+                turn = service.sweep(newest)
+            person = people.get(user[3]) or people.new(user)
+            person.completed += 1
+            if waiting or not kind.plain:
+                self._other(completion, kind, service, person, address)
+            else:
+                if start > person.latest + apart:
+                    service.begin(person)
+                if end > person.latest:
+                    person.latest = end
+                person.prompts += 1
+                run = person.run
+                run.append((start, event_id, end, success, address))
+                kind.answers[(end - start + _CEILING) // TENTH] += 1
+                if not len(run) % PIECE:
+                    service.shorten(person, newest)
+            while position == upcoming and finding is not None:
+                self._find(finding, completion, service, person)
+                finding = next(left, None)
+                upcoming = finding[0] if finding else -1
+
+    def _other(self, completion: CompletionFields, kind: Kind, service: Service, person: Person, address: str | None) -> None:
+        """Take an authentication that is not just a prompt, or may be the second step of one."""
+        _, user, event_id, _, start, _, end, end_text, code, success, newest = completion
+        assert user is not None
+        prompt = service.answered(user[3], person, completion, address, success=success) if service.waiting else None
+        if prompt is not None:
+            kind.second_steps += 1
+            self._kinds.second_steps[end // _HOUR] += bool(code.prompted)
+        elif code.prompted:
+            prompt = start, event_id, end, success, address
+            if start > person.latest + service.apart:
+                service.begin(person)
+            person.latest = max(person.latest, end)
+            person.prompts += 1
+            person.run.append(prompt)
+            if not len(person.run) % PIECE:
+                service.shorten(person, newest)
+        if code.status_class == "pending":
+            person.first_steps += 1
+            if prompt is not None:
+                service.wait(user[3], code.method or NO_METHOD, prompt, newest)
+        elif prompt is not None and kind.answered:
+            kind.answers[in_tenths(prompt[2] - prompt[0])] += 1
+        if code.status_class in REFUSALS and code.prompted:
+            person.count(code.status_class)
+        if code.status_class in LISTED:
+            entry: dict[str, str | None] = {
+                "time": end_text,
+                "user": person.name,
+                "code": code_text(code),
+                "description": code.description,
+            }
+            entry |= {"method": code.method, "component": kind.component, "host": kind.host, "address": address}
+            self.figures.listed[code.status_class].add(end_text, entry)
+
+    def _begin(self, component: str) -> Service:
+        """The tables of a component; past `MOST_SERVICES`, further ones share those of one."""
+        name = component if len(self._services) < MOST_SERVICES else OTHERS
+        if name not in self._services:
+            advice = None if dataset(component) == NO_CACHE else self.figures.advice
+            self._services[name] = Service(self._timeout, self._window, advice)
+        return self._services[name]
+
+    def _find(self, finding: Found, completion: CompletionFields, service: Service, person: Person) -> None:
+        """Count a finding about a person, to which a completion led."""
+        _, text, (time, _, origin, _) = finding
+        document = orjson.loads(text.encode("latin-1"))
+        name, component, host = document["rule"]["name"], completion[3], origin.host or self._host
+        self.figures.findings[name] += 1
+        about = document["azure_mfa"][name]
+        if name == "double_prompt":
+            address = self._double(about, service, person, has_cache=origin.dataset != NO_CACHE)
+            service.people.pair(person, (time, text, host, address))
+            hour = (_STAMPS.read(time) or 0) // _HOUR  # of the second prompt, which may have ended before the first one
+            self._kinds.doubles[about["second"]["method"], component, host, hour] += 1
+        elif name == "mfa_fatigue":
+            person.count("fatigue")
+            numbers = {field: value for field, value in about.items() if isinstance(value, bool | int)}
+            entry = {"time": time, "user": person.name, "start": document["event"]["start"], "end": document["event"]["end"]}
+            self.figures.listed["fatigue"].add(time, {**entry, "component": component, "host": host, **numbers})
+
+    def _double(self, about: dict[str, Any], service: Service, person: Person, *, has_cache: bool) -> str | None:
+        """Count a double prompt; returns the client address of the second prompt, if it is known."""
+        pattern = about["pattern"]
+        prompt = service.second(person, about["second"]["id"])
+        address = prompt[4] if prompt else None
+        person.count(pattern)
+        if not has_cache:
+            self.figures.doubles_without_cache += 1
+        else:
+            person.count("cacheable")
+            if prompt is None:  # it came too late to be compared
+                person.miss(0, EVERYTHING_MISSED)
+                person.miss(1, EVERYTHING_MISSED)
+        self.figures.gaps[pattern][-(-about["gap_ms"] // 100)] += 1
+        client = self.figures.client(address)
+        client.patterns[pattern] += 1
+        if pattern == "concurrent":
+            began, again = (_STAMPS.read(about[side]["start"]) or 0 for side in ("first", "second"))
+            client.repeats[in_tenths(again - began)] += 1
+        return address
+
+    def close(self) -> Figures:
+        """The end of the log: all that was counted."""
+        self._confirm()
+        self._kinds.spread()
+        for service in self._services.values():
+            service.close()
+            self.figures.people.add(service.people)
+        self._services.clear()
+        return self.figures

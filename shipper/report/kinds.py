@@ -1,0 +1,125 @@
+"""Counts completed authentications by their shape, which is done in no time, and spreads the counts over the tables later. Pure."""
+
+import re
+from collections import Counter
+from typing import Any
+
+from shipper.decode.ecs import dataset
+from shipper.detect.prompts import NO_METHOD, code_text
+from shipper.model import Code, CompletionFields, Origin
+from shipper.report.figures import LISTED, Figures
+from shipper.report.people import REFUSALS
+from shipper.report.tables import AUTHENTICATIONS, DOUBLE_PROMPTS, FIRST_STEPS, PROMPTS, UNKNOWN, Row
+
+MOST_KINDS = 4096  # that are counted before they are spread over the rows
+MOST_HOURS = 10_000
+NO_CACHE = dataset("nps extension")
+_OUTCOMES = {"success": 1, "failure": 2}  # places in a row, else 3
+
+_CLIENT = re.compile(r'"source":\{[^{}]*?"ip":"([^"]*)"')
+_OUTCOME = re.compile(r'"outcome":"(\w+)"')
+
+
+class Kind:
+    """What completions of one shape have in common: those of one origin, or of one code, component, host and outcome.
+
+    Attributes:
+        number: how many there were.
+        hours: how many in each hour since 1970; kinds that count alike share it.
+        second_steps: those that were the second step of a prompt.
+        answers: their durations in tenths of a second. Kinds of one method share it.
+        answered: the user answered the prompt.
+        plain: a prompt and nothing else: no first step, no refusal, nothing to be listed.
+    """
+
+    __slots__ = ("answered", "answers", "code", "component", "host", "hours", "number", "outcome", "plain", "second_steps")
+
+    def __init__(
+        self, code: Code, component: str, host: str | None, outcome: str, hours: Counter[int], answers: Counter[int]
+    ) -> None:
+        self.code, self.component, self.host, self.outcome = code, component, host, outcome
+        self.hours, self.answers = hours, answers
+        self.number = self.second_steps = 0
+        self.answered = code.status_class not in ("no_response", "pending")
+        self.plain = bool(code.prompted) and code.status_class not in (*REFUSALS, *LISTED, "pending")
+
+    @property
+    def column(self) -> int:
+        """The column of a row in which they count."""
+        return FIRST_STEPS if self.code.status_class == "pending" else _OUTCOMES.get(self.outcome, UNKNOWN)
+
+
+class Kinds(dict[Any, Kind]):
+    """The kinds by origin, or by what else tells them apart."""
+
+    def __init__(self, figures: Figures, host: str | None) -> None:
+        """
+        Args:
+            figures: the tables that they are spread over.
+            host: the name of the server that wrote the log, where its lines do not say.
+        """
+        super().__init__()
+        self.second_steps: Counter[int] = Counter()  # by hour, those whose code is one of prompts
+        self.doubles: Counter[tuple[str, str, str | None, int]] = Counter()  # by method, component, host and hour
+        self._figures, self._host = figures, host
+        self._hours: dict[tuple[int, bool], Counter[int]] = {}  # by column of a row, and whether the code is one of prompts
+
+    def find(self, text: str, origin: Origin, completion: CompletionFields) -> tuple[Kind, str | None]:
+        """The kind of a completion that is not known by its origin, and the client address.
+
+        The text of its event is only searched where the origin has no sample: an event that the fast path made names no
+        client, and its origin tells the outcome.
+        """
+        component, code = completion[3], completion[8]
+        if origin.sample is not None:
+            kind = self[origin] = self._new(code, component, origin.host, origin.sample["event"]["outcome"])
+            return kind, None
+        found, client = _OUTCOME.search(text), _CLIENT.search(text)
+        outcome = found[1] if found else "unknown"
+        key = code, component, origin.host, outcome
+        if key not in self:
+            self[key] = self._new(code, component, origin.host, outcome)
+        return self[key], client[1] if client else None
+
+    def _new(self, code: Code, component: str, host: str | None, outcome: str) -> Kind:
+        answers = self._figures.answers.setdefault(code.method or NO_METHOD, Counter())
+        kind = Kind(code, component, host or self._host, outcome, Counter(), answers)
+        kind.hours = self._hours.setdefault((kind.column, bool(code.prompted)), Counter())
+        return kind
+
+    @property
+    def are_many(self) -> bool:
+        """It is time to spread them."""
+        return len(self) + len(self.doubles) > MOST_KINDS or any(len(hours) > MOST_HOURS for hours in self._hours.values())
+
+    def spread(self) -> None:
+        """Add to the tables what was counted by kind and by hour, and forget it."""
+        figures = self._figures
+        for kind in self.values():
+            code, method = kind.code, kind.code.method or NO_METHOD
+            prompts = kind.number - kind.second_steps if code.prompted else 0
+            for row in figures.lasting_rows(method, kind.component, kind.host):
+                _add(row, kind.column, kind.number, prompts)
+            if dataset(kind.component) == NO_CACHE:
+                figures.prompts_without_cache += prompts
+            figures.add_codes({(code_text(code), code.description, code.status_class, method, kind.outcome): kind.number})
+        for (column, prompted), hours in self._hours.items():
+            for hour, number in hours.items():
+                for row in figures.rows_of_hour(hour):
+                    _add(row, column, number, number if prompted else 0)
+        for hour, number in self.second_steps.items():
+            for row in figures.rows_of_hour(hour):
+                row[PROMPTS] -= number
+        for (method, component, host, hour), number in self.doubles.items():
+            for row in (*figures.lasting_rows(method, component, host), *figures.rows_of_hour(hour)):
+                row[DOUBLE_PROMPTS] += number
+        self.clear()
+        self.doubles.clear()
+        self._hours.clear()
+        self.second_steps.clear()
+
+
+def _add(row: Row, column: int, number: int, prompts: int) -> None:
+    row[column] += number
+    row[AUTHENTICATIONS] += 0 if column == FIRST_STEPS else number
+    row[PROMPTS] += prompts

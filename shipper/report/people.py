@@ -1,0 +1,171 @@
+"""What the report knows of each user, in a table of bounded size. Pure."""
+
+from heapq import nlargest
+from operator import itemgetter
+
+from shipper.detect.finding import shown
+from shipper.model import User, UserFields
+from shipper.report.cache import READINGS, TYPES, Memory, Missed, Prompt
+from shipper.times import BEFORE_ALL
+
+MOST_PEOPLE = 250_000
+MOST_PAIRS = 20_000  # in memory, of all users together
+PAIRS = 3  # of a user
+
+PATTERNS = ("sequential", "concurrent", "retry")
+REFUSALS = ("denied", "no_response", "fraud")
+NUMBERS = (*PATTERNS, *REFUSALS, "fatigue", "cacheable")
+"""What is counted of few users; `cacheable` are double prompts on a service that has a cache."""
+
+Told = tuple[str, str, str | None, str | None]
+"""A double prompt: the end of its second prompt, the text of the finding, host and client address."""
+
+_WHEN = itemgetter(0, 1)
+PLACE = {name: place for place, name in enumerate(NUMBERS)}
+_NONE = [0] * len(NUMBERS)
+
+
+class Person:
+    """One user.
+
+    Attributes:
+        name: as people write it.
+        completed: authentications and first steps.
+        first_steps, prompts: of these.
+        numbers: those of `NUMBERS`; None if all are 0.
+        missed: by cache type and reading, a bit for each step of the ladder that would not have spared all double prompts.
+        pairs: the latest double prompts.
+        run: while the log is read, the latest prompts, as far as a cache may tie them together; `latest` is the latest end,
+            `seconds` are the ids of second prompts of double prompts, `memory` is by cache type and address what caches hold
+            before the run.
+    """
+
+    __slots__ = (
+        "completed",
+        "first_steps",
+        "latest",
+        "memory",
+        "missed",
+        "name",
+        "numbers",
+        "pairs",
+        "prompts",
+        "run",
+        "seconds",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.completed = self.first_steps = self.prompts = 0
+        self.numbers: list[int] | None = None
+        self.missed: list[Missed] | None = None
+        self.pairs: list[Told] | None = None
+        self.run: list[Prompt] = []
+        self.latest = BEFORE_ALL
+        self.seconds: set[str] | None = None
+        self.memory: dict[tuple[int, str], list[Memory]] | None = None
+
+    def count(self, name: str) -> None:
+        """Count one of `NUMBERS` up."""
+        if self.numbers is None:
+            self.numbers = _NONE[:]
+        self.numbers[PLACE[name]] += 1
+
+    def number(self, name: str) -> int:
+        """One of `NUMBERS`."""
+        return self.numbers[PLACE[name]] if self.numbers else 0
+
+    @property
+    def doubles(self) -> int:
+        """Double prompts of all patterns."""
+        return sum(map(self.number, PATTERNS))
+
+    @property
+    def refusals(self) -> int:
+        """Prompts that were denied, not answered or called a fraud."""
+        return sum(map(self.number, REFUSALS))
+
+    def miss(self, kind: int, bits: Missed) -> None:
+        """Caches of a type with these bits would not have spared a double prompt."""
+        if self.missed is None:
+            self.missed = [[0] * len(READINGS) for _ in TYPES]
+        self.missed[kind] = [a | b for a, b in zip(self.missed[kind], bits, strict=True)]
+
+    def misses(self, kind: int, reading: int) -> int:
+        """The bits of a cache type and reading."""
+        return self.missed[kind][reading] if self.missed else 0
+
+    def pair(self, told: Told) -> None:
+        """A double prompt of the user, to show; the latest `PAIRS` are kept."""
+        if self.pairs is None:
+            self.pairs = [told]
+        else:
+            self.pairs = sorted([*self.pairs, told], key=_WHEN)[-PAIRS:]
+
+    def add(self, other: "Person") -> None:
+        """Add what another log says of the user."""
+        self.completed += other.completed
+        self.first_steps += other.first_steps
+        self.prompts += other.prompts
+        if other.numbers:
+            self.numbers = [a + b for a, b in zip(self.numbers or _NONE, other.numbers, strict=True)]
+        for kind, bits in enumerate(other.missed or ()):
+            self.miss(kind, bits)
+        if other.pairs:
+            self.pairs = sorted([*(self.pairs or ()), *other.pairs], key=_WHEN)[-PAIRS:]
+
+
+class People(dict[str, Person]):
+    """Users by their key.
+
+    At `MOST_PEOPLE` the less interesting half is forgotten: those with the fewest double prompts and refusals, then the
+    fewest authentications. `forgotten` counts them; a user who comes again counts again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forgotten = 0
+        self._pairs = 0
+
+    def new(self, user: UserFields) -> Person:
+        """An entry for a user who has none."""
+        return self._new(user[3], shown(User(*user)))
+
+    def _new(self, key: str, name: str) -> Person:
+        if len(self) >= MOST_PEOPLE:
+            kept = nlargest(MOST_PEOPLE // 2, self.items(), key=_interest)
+            self.forgotten += len(self) - len(kept)
+            self.clear()
+            self.update(kept)
+        person = self[key] = Person(name)
+        return person
+
+    def pair(self, person: Person, told: Told) -> None:
+        """A double prompt of a user, to show; if there are too many of all users, those with the fewest lose theirs."""
+        person.pair(told)
+        self._pairs += 1
+        if self._pairs > MOST_PAIRS:
+            self.fewer_pairs()
+
+    def fewer_pairs(self) -> None:
+        """Let the half of the users with the fewest double prompts lose their pairs, if there are too many of them."""
+        shown = [person for person in self.values() if person.pairs]
+        self._pairs = sum(len(person.pairs or ()) for person in shown)
+        if self._pairs > MOST_PAIRS // 2:
+            shown.sort(key=lambda person: -person.doubles)
+            for person in shown[-(-len(shown) // 2) :]:
+                self._pairs -= len(person.pairs or ())
+                person.pairs = None
+
+    def add(self, other: "People") -> None:
+        """Add the users of another log to these."""
+        self.forgotten += other.forgotten
+        for key, theirs in other.items():
+            (self.get(key) or self._new(key, theirs.name)).add(theirs)
+            self._pairs += len(theirs.pairs or ())
+        if self._pairs > MOST_PAIRS:
+            self.fewer_pairs()
+
+
+def _interest(item: tuple[str, Person]) -> tuple[int, int]:
+    return item[1].doubles + item[1].refusals, item[1].completed

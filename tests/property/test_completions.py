@@ -1,0 +1,56 @@
+"""The path for completed authentications alone makes the same of any log as the one that makes all events."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shipper.model import Chunk, Counts
+from shipper.pipeline import Pipeline, Settings
+from shipper.read.files import read_chunks
+from tests.support.generate import Recipe, generate
+from tests.support.logs import library, log_file, logs, mark_length
+
+
+def folded(data: bytes, size: int, *, completions_only: bool) -> tuple[list[Any], list[Any], Counts]:
+    """Completions with what their events' labels say, findings, counts."""
+    counts = Counts()
+    pipeline = Pipeline(Settings(library(), completions_only=completions_only), counts)
+    file = log_file(data)
+    pipeline.open(file)
+    completions: list[Any] = []
+    found: list[Any] = []
+    for chunk in read_chunks(BytesIO(data[mark_length(data) :]).read, mark_length(data), file.encoding, size, 1 << 20):
+        (texts, labels, completed), findings = pipeline.decode(chunk)
+        assert len(texts) == len(labels)
+        completions += [(*completion[1:], *about(labels[completion[0]])) for completion in completed]
+        found += [(text, *about(label)) for _, text, label in findings]
+        assert {position for position, _, _ in findings} <= {completion[0] for completion in completed}
+    pipeline.close()
+    return completions, found, counts
+
+
+def about(label: tuple[Any, ...]) -> Sequence[Any]:
+    """What a label says, and the outcome of the events of its origin, where they have a sample."""
+    time, event_id, origin, key = label
+    outcome = None if origin.sample is None else origin.sample["event"].get("outcome")
+    return time, event_id, origin.dataset, origin.kind, origin.host, outcome, key
+
+
+@settings(deadline=None)
+@given(logs(), st.sampled_from((64, 300, 1 << 18)))
+def test_any_log(data: bytes, size: int) -> None:
+    assert folded(data, size, completions_only=True) == folded(data, size, completions_only=False)
+
+
+def test_a_usual_log_takes_that_path(tmp_path: Any) -> None:
+    generate(Recipe(3000, users=50), tmp_path / "mfa.log")
+    data = (tmp_path / "mfa.log").read_bytes()
+    pipeline = Pipeline(Settings(library(), completions_only=True), Counts())
+    pipeline.open(log_file(data))
+    (texts, _, completions), _ = pipeline.decode(Chunk(data, 0))
+
+    assert folded(data, 4096, completions_only=True) == folded(data, 4096, completions_only=False)
+    assert sum(not texts[completion[0]] for completion in completions) > 0.9 * len(completions)
