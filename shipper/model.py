@@ -255,12 +255,16 @@ class Counts:
         """Add the counters of another worker or log to these, as often as `times` says."""
         for name in self.__slots__:
             more = getattr(other, name)
+            if not more:
+                continue
             if name == "shapes":
                 for shape, number in more.items():
                     self._add_shape(shape, number * times)
             elif name in TALLIES:
-                getattr(self, name).update({key: number * times for key, number in more.items()})
-            elif more:
+                tally = getattr(self, name)
+                for key, number in more.items():
+                    tally[key] += number * times
+            else:
                 setattr(self, name, getattr(self, name) + more * times)
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.halves import NO_EXCHANGE, take_half
 from shipper.decode.merging import Event, Held
+from shipper.decode.nps_events import NpsParser
 from shipper.decode.parser import Events, Parser
 from shipper.decode.syslog_results import SyslogParser
 from shipper.decode.templates import Pair, Tally, count
@@ -74,6 +75,7 @@ class FastParser:
         self.threads = Threads(scratch, general.file)
         self._wrapped = WrappedParser(general, scratch)
         self._syslog = SyslogParser(general, scratch)
+        self._nps = NpsParser(general, scratch)
         self._pass_over = 0  # chunks for the general path, because the last one had no plain line
 
     def __call__(self, chunk: Chunk) -> Events:
@@ -87,7 +89,7 @@ class FastParser:
             data = data.replace(b"\r\n", b"\n")
         if chunk.cut or chunk.records is not None or general.file.encoding != "utf-8" or self._crowded(data):
             return general(chunk)
-        events = None if _BEGINS(data) else self._wrapped(chunk, data) or self._syslog(chunk, data)
+        events = None if _BEGINS(data) else self._wrapped(chunk, data) or self._syslog(chunk, data) or self._nps(chunk, data)
         if events is not None:
             return events
         if self._pass_over:
@@ -137,7 +139,7 @@ class FastParser:
                     shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{thread.process}"
                 else:
                     escaped = f"{name}{tail}"
-                    who, shared = threads.user(name, thread)
+                    who, shared = threads.user(name, thread.process)
                 template = thread.templates.requests.get(tail) or thread.templates.request(tail)
                 time = whole + int(fraction) * 1000
                 event_id = f"{prefix}{offset}"
@@ -264,7 +266,7 @@ class FastParser:
             if thread is not None and whole is not None:
                 time = whole + int(fraction) * 1000
                 result = thread.templates.results.get((word, tail)) or thread.templates.result(word, tail)
-                who, shared = threads.user(user, thread)
+                who, shared = threads.user(user, thread.process)
                 if result is not None and shared and time <= state.limit:
                     if merger is not None:
                         self._emit_overdue(time)

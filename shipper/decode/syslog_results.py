@@ -81,7 +81,7 @@ class SyslogParser:
         if time is None or found is None:
             return False
         sender, template = found
-        principal = self._threads.user(user, sender)
+        principal = self._threads.user(user, sender.process)
         return take_result(self._general, template, principal, sender, (stamp, time, offset, original), word, user, guid, tallies)
 
     def _find(self, *key: Any) -> tuple[Sender, Result] | None:

@@ -24,12 +24,13 @@ STATUS = "|rawCallStatus = "
 LIMIT = 512  # templates for one level and component; to make one costs as much as a few lines on the general path
 
 # Marks: valid values that appear nowhere else in an event.
-_START, _END, _DURATION = "1987-06-05T04:03:02.100000Z", "1987-06-05T04:03:03.223344Z", "1123344000"
-_OFFSETS = (770000000000000001, 770000000000000002, 770000000000000003)
-_PID, _TID = "880000000000000001", "880000000000000002"
-_NAME, _GUID = "mark-7-user-7-mark", "7a7a7a7a-7b7b-7c7c-7d7d-7e7e7e7e7e7e"
-_USER = shared_json(User(_NAME, None, None, user_key(_NAME, None)), None)
-_MARKS = (_START, _END, _DURATION, *map(str, _OFFSETS), _PID, _TID, _NAME, _GUID)
+START, END, DURATION = "1987-06-05T04:03:02.100000Z", "1987-06-05T04:03:03.223344Z", "1123344000"
+OFFSETS = (770000000000000001, 770000000000000002, 770000000000000003)
+_PID, TID = "880000000000000001", "880000000000000002"
+NAME, GUID = "mark-7-user-7-mark", "7a7a7a7a-7b7b-7c7c-7d7d-7e7e7e7e7e7e"
+STATE = "8a8a8a8a-8b8b-8c8c-8d8d-8e8e8e8e8e8e"  # the id of a challenge
+USER = shared_json(User(NAME, None, None, user_key(NAME, None)), None)
+MARKS = (START, END, DURATION, *map(str, OFFSETS), _PID, TID, NAME, GUID, STATE)
 
 _TAIL = re.compile(r"'(?:, (?:'[A-Za-z0-9._:-]*'|[A-Za-z0-9._:-]+)){0,8}\)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,8}")
@@ -126,7 +127,7 @@ def process_json(pid: str, tid: str | None) -> str:
 
 
 def _json_inside(text: str) -> str:
-    return orjson.dumps(text).decode()[1:-1]
+    return orjson.dumps(text).decode("latin-1")[1:-1]
 
 
 def _sample(value: Any) -> Any:
@@ -134,7 +135,33 @@ def _sample(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: VARIES if name in ("user", "related") else _sample(inner) for name, inner in value.items()}
     text = str(value)
-    return VARIES if any(mark in text for mark in _MARKS) else value
+    return VARIES if any(mark in text for mark in MARKS) else value
+
+
+def cut_event(
+    parser: Parser, index: int, before: list[str], lines: list[str], messages: list[str], behind: list[str]
+) -> Template | None:
+    """Cut the event number `index` of a parser; None if that fails.
+
+    Args:
+        parser: has taken the marked lines.
+        index: of the event among the parser's.
+        before: the marks before the original lines.
+        lines: the original lines; if the user does not want them, there is an empty piece for each.
+        messages: the text of `message`, if it varies.
+        behind: the JSON of user and process, and the marks after it.
+    """
+    keeps = parser.options.keep_original
+    texts = [_json_inside(line) for line in (*(lines if keeps else ()), *messages)]
+    event, label = parser.texts[index], parser.labels[index]
+    pieces = cut(event, [*before, *texts, *behind])
+    if pieces is None or any(str(offset) in piece for offset in OFFSETS for piece in pieces):
+        return None
+    at = len(before) + 1
+    gaps = () if keeps else ("",) * len(lines)
+    sample = _sample(orjson.loads(event.encode("latin-1")))
+    origin = Origin(label[2].path, label[2].dataset, label[2].kind, sample, label[2].host)
+    return (*pieces[:at], *gaps, *pieces[at:]), origin
 
 
 class Templates:
@@ -165,12 +192,12 @@ class Templates:
         """
         self._scratch = scratch
         self._around = around
-        process = process_json(_PID, _TID if "thread" in ids else None) if "process" in ids else ""
-        self._shared = _USER + process
-        self._request_ids = [_GUID] if "request" in ids else []
+        process = process_json(_PID, TID if "thread" in ids else None) if "process" in ids else ""
+        self._shared = USER + process
+        self._request_ids = [GUID] if "request" in ids else []
         self._file = file
-        self._head = f"|{level}|{_PID}|{_TID}|{component}"
-        self._ids = [f"{file.fingerprint}-{offset}" for offset in _OFFSETS]
+        self._head = f"|{level}|{_PID}|{TID}|{component}"
+        self._ids = [f"{file.fingerprint}-{offset}" for offset in OFFSETS]
         self.requests: dict[str, Template] = {}
         self.pairs: dict[tuple[str, str], Pair] = {}
         self.merged: dict[tuple[str, str, str], Pair] = {}
@@ -184,11 +211,11 @@ class Templates:
         parser = self._parser() if _TAIL.fullmatch(tail) else None
         if parser is None:
             return None
-        message = f"{CALL}{_NAME}{tail}"[1:]
-        line = self._around(f"{_START}{self._head}|{message}")
-        parser.line(line, _OFFSETS[0], [])
-        offset, event_id = str(_OFFSETS[0]), self._ids[0]
-        template = self._cut(parser, 0, [_START, event_id], [line], [message], [offset, event_id])
+        message = f"{CALL}{NAME}{tail}"[1:]
+        line = self._around(f"{START}{self._head}|{message}")
+        parser.line(line, OFFSETS[0], [])
+        offset, event_id = str(OFFSETS[0]), self._ids[0]
+        template = self._cut(parser, 0, [START, event_id], [line], [message], [offset, event_id])
         if template:
             self.requests[tail] = template
         return template
@@ -199,10 +226,10 @@ class Templates:
         if parser is None:
             return None
         _, id_2, id_3 = self._ids
-        _, offset_2, offset_3 = map(str, _OFFSETS)
+        _, offset_2, offset_3 = map(str, OFFSETS)
         request_id = self._ids[0]
-        v = self._cut(parser, 1, [_END, id_2], [lines[1]], [], [offset_2, request_id])
-        s = self._cut(parser, 2, [_END, id_3, _START, _END, _DURATION], [lines[2]], [], [offset_3, request_id])
+        v = self._cut(parser, 1, [END, id_2], [lines[1]], [], [offset_2, request_id])
+        s = self._cut(parser, 2, [END, id_3, START, END, DURATION], [lines[2]], [], [offset_3, request_id])
         if not v or not s:
             return None
         pair = (*v, *s, *self._decided(parser, 2))
@@ -217,8 +244,8 @@ class Templates:
         parser, lines = self._exchange(tail, verdict, status, merged=True) if _TAIL.fullmatch(tail) else (None, [])
         if parser is None:
             return None
-        event_id, offset = self._ids[2], str(_OFFSETS[2])
-        template = self._cut(parser, 0, [_END, event_id, _START, _END, _DURATION], lines, [], [offset, self._ids[0]])
+        event_id, offset = self._ids[2], str(OFFSETS[2])
+        template = self._cut(parser, 0, [END, event_id, START, END, DURATION], lines, [], [offset, self._ids[0]])
         if not template:  # pragma: no cover  where no event can be cut, requests have no template, and nobody asks
             return None
         pair = (*template, *template, *self._decided(parser, 2))
@@ -232,7 +259,7 @@ class Templates:
         parser = self._parser() if _INTEGER.fullmatch(verdict) else None
         if parser is None:
             return None
-        half = self._half(parser, [f"{VERDICT}{verdict}"], [_END, self._ids[1]])
+        half = self._half(parser, [f"{VERDICT}{verdict}"], [END, self._ids[1]])
         if half:
             self._verdicts[verdict] = half
         return half
@@ -245,19 +272,19 @@ class Templates:
         if parser is None:
             return None
         verdicts = [f"{VERDICT}{_VERDICTS[outcome]}"] if outcome else []
-        half = self._half(parser, [*verdicts, f"{STATUS}{status}"], [_END, self._ids[1 + len(verdicts)], _START, _END, _DURATION])
+        half = self._half(parser, [*verdicts, f"{STATUS}{status}"], [END, self._ids[1 + len(verdicts)], START, END, DURATION])
         if half:
             self._statuses[outcome, status] = half
         return half
 
     def _half(self, parser: Parser, messages: list[str], before: list[str]) -> Half | None:
         """The template of the last of these messages, which follow a request."""
-        lines = [f"{_START}{self._head}{CALL}{_NAME}', '', 1)", *(f"{_END}{self._head}{message}" for message in messages)]
+        lines = [f"{START}{self._head}{CALL}{NAME}', '', 1)", *(f"{END}{self._head}{message}" for message in messages)]
         lines = [self._around(line) for line in lines]
-        for line, offset in zip(lines, _OFFSETS, strict=False):
+        for line, offset in zip(lines, OFFSETS, strict=False):
             parser.counts.clear()
             parser.line(line, offset, [])
-        template = self._cut(parser, len(messages), before, lines[-1:], [], [str(_OFFSETS[len(messages)]), self._ids[0]])
+        template = self._cut(parser, len(messages), before, lines[-1:], [], [str(OFFSETS[len(messages)]), self._ids[0]])
         if not template:
             return None
         if not parser.completions:
@@ -271,10 +298,10 @@ class Templates:
         parser = self._parser() if word in ("succeeded", "failed") and _RESULT_TAIL.fullmatch(tail) else None
         if parser is None:
             return None
-        message = f"Pfauth {word} for user '{_NAME}'. Call status: {tail}"
-        line = self._around(f"{_START}{self._head}|{_GUID}|{message}")
-        parser.line(line, _OFFSETS[0], [])
-        template = self._cut(parser, 0, [_START, self._ids[0]], [line], [message], [str(_OFFSETS[0]), *self._request_ids])
+        message = f"Pfauth {word} for user '{NAME}'. Call status: {tail}"
+        line = self._around(f"{START}{self._head}|{GUID}|{message}")
+        parser.line(line, OFFSETS[0], [])
+        template = self._cut(parser, 0, [START, self._ids[0]], [line], [message], [str(OFFSETS[0]), *self._request_ids])
         if not template or not parser.completions:
             return None
         result = (*template, *self._decided(parser, 1), _json_inside(tail))
@@ -288,10 +315,10 @@ class Templates:
             return None, []
         if merged:
             parser.state.merger = Merger(parser.options.exchange_timeout)
-        lines = [f"{_START}{self._head}{CALL}{_NAME}{tail}"]
-        lines += [f"{_END}{self._head}{VERDICT}{verdict}", f"{_END}{self._head}{STATUS}{status}"]
+        lines = [f"{START}{self._head}{CALL}{NAME}{tail}"]
+        lines += [f"{END}{self._head}{VERDICT}{verdict}", f"{END}{self._head}{STATUS}{status}"]
         lines = [self._around(line) for line in lines]
-        for line, offset in zip(lines, _OFFSETS, strict=True):
+        for line, offset in zip(lines, OFFSETS, strict=True):
             parser.line(line, offset, [])
         return parser, lines
 
@@ -308,24 +335,4 @@ class Templates:
     def _cut(
         self, parser: Parser, index: int, before: list[str], lines: list[str], messages: list[str], behind: list[str]
     ) -> Template | None:
-        """Cut the event number `index` of a parser; None if that fails.
-
-        Args:
-            parser: has taken the marked lines.
-            index: of the event among the parser's.
-            before: the marks before the original lines.
-            lines: the original lines; if the user does not want them, there is an empty piece for each.
-            messages: the text of `message`, if it varies.
-            behind: the marks after the user and the process.
-        """
-        keeps = parser.options.keep_original
-        texts = [_json_inside(line) for line in (*(lines if keeps else ()), *messages)]
-        event, label = parser.texts[index], parser.labels[index]
-        pieces = cut(event, [*before, *texts, self._shared, *behind])
-        if pieces is None or any(str(offset) in piece for offset in _OFFSETS for piece in pieces):
-            return None
-        at = len(before) + 1
-        gaps = () if keeps else ("",) * len(lines)
-        sample = _sample(orjson.loads(event.encode("latin-1")))
-        origin = Origin(label[2].path, label[2].dataset, label[2].kind, sample, label[2].host)
-        return (*pieces[:at], *gaps, *pieces[at:]), origin
+        return cut_event(parser, index, before, lines, messages, [self._shared, *behind])

@@ -81,23 +81,23 @@ class Threads:
         thread = self.known[head] = Thread(match, templates)
         return thread
 
-    def user(self, text: str, thread: "Thread | Sender") -> tuple[UserFields | None, str]:
-        """The user of a request, and the JSON of user and process that the lines of its exchange share (empty: not plain)."""
+    def user(self, text: str, process: str) -> tuple[UserFields | None, str]:
+        """The user of a line, and the JSON of user and process (empty: not plain); `process` is that of the process."""
         domain: str | None
         domain, _, name = text.partition("\\")
         if domain and name:
             if "\\" in name:
                 return None, ""
             u0, u1, u2, u3 = self.domain_user
-            return (name, domain, None, text.casefold()), f"{u0}{name}{u1}{domain}{u2}{name}{u3}{thread.process}"
+            return (name, domain, None, text.casefold()), f"{u0}{name}{u1}{domain}{u2}{name}{u3}{process}"
         user = split_principal(text)
         if user is None:
-            return None, thread.process
+            return None, process
         name, domain, email, _ = user
         if "\\" in name:
             return None, ""
         if email is not None:
             m0, m1, m2, m3, m4, m5 = self._mail_user
-            return user, f"{m0}{name}{m1}{domain}{m2}{email}{m3}{name}{m4}{email}{m5}{thread.process}"
+            return user, f"{m0}{name}{m1}{domain}{m2}{email}{m3}{name}{m4}{email}{m5}{process}"
         b0, b1, b2 = self._bare_user
-        return user, f"{b0}{name}{b1}{name}{b2}{thread.process}"
+        return user, f"{b0}{name}{b1}{name}{b2}{process}"

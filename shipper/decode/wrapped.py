@@ -6,12 +6,11 @@ simpler than the loops of `plain.py`, and fast enough: a quarter of the general 
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import accumulate
 
-from shipper.decode.halves import take_half
+from shipper.decode.halves import add_all, take_half
 from shipper.decode.parser import Events, Parser
 from shipper.decode.templates import Result, Tally, count, weave
 from shipper.decode.threads import Sender, Thread, Threads
@@ -97,14 +96,13 @@ class WrappedParser:
                     threads = self._threads[frame]
                     if word:
                         template = thread.templates.results.get((word, result)) or thread.templates.result(word, result)
-                        done = take_result(general, template, threads.user(who, thread), thread, line, word, who, guid, results)
+                        principal = threads.user(who, thread.process)
+                        done = take_result(general, template, principal, thread, line, word, who, guid, results)
                     else:
-                        done = self._request(line, thread, threads.user(user, thread), user, call)
+                        done = self._request(line, thread, threads.user(user, thread.process), user, call)
             if not done:
                 general.raw(raw, offset, ended=offset + len(raw) < chunk.offset + len(chunk.data))
-        numbers = Counter(map(id, halves))
-        for counts in {id(counts): counts for counts in halves}.values():
-            general.counts.add(counts, numbers[id(counts)])
+        add_all(general.counts, halves)
         count(general.counts, results)
 
     def _thread(self, frame: Frame, head: str) -> Thread | None:
