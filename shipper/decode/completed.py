@@ -36,7 +36,7 @@ class CompletionParser(FastParser):
                     who, shared = (name, domain, None, user.casefold()), thread.process
                 else:
                     user = name
-                    who, shared = threads.user(name, thread)
+                    who, shared = threads.user(name, thread.process)
                 time = whole + int(fraction) * 1000
                 exchange = (time, stamp, f"{prefix}{offset}", who, shared, None)
                 template = thread.templates.requests.get(tail) or thread.templates.request(tail)
