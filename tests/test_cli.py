@@ -169,6 +169,7 @@ def test_version_and_no_command() -> None:
         (["parse", "--status-codes", "nowhere.csv", "LOG"], "cannot read the code table nowhere.csv: No such file"),
         (["parse", "nowhere.log"], "there is no file nowhere.log"),
         (["parse", "nowhere*.log"], "no file matches nowhere*.log"),
+        (["parse", "LOG", "--output", ""], "--output names no file"),
         (["parse", "LOG", "--output", "no/such/folder/out"], "cannot create no/such/folder/out: No such file"),
         (["parse", "LOG", "--output", "LOG"], "is one of the logs to read"),
         (["explain", "zzzzz"], "'zzzzz' is no status code"),

@@ -156,11 +156,13 @@ class _Told:
 def _authentication(document: Document) -> str:
     event, status = document["event"], document["azure_mfa"]["status"]
     code = f"{status['description']}" + (f" ({event['code']})" if "code" in event else "")
-    asked, _ = METHODS.get(status.get("method", ""), (f"a prompt by {status.get('method')}", ""))
+    method = status.get("method", "")
+    asked, _ = METHODS.get(method, (f"a prompt by {method}", ""))
     outcome = {"success": "signed in", "failure": "not signed in"}.get(event["outcome"], "no outcome yet")
     took = event.get("duration")
     after = f" after {took / SECOND:.1f} s" if took is not None else ""
     where = f" from {document['source']['ip']}" if "ip" in document.get("source", {}) else ""
     if not status.get("prompted"):
         return f"{event['provider']}{where}: {code}{after}; nobody was asked; {outcome}"
-    return f"{event['provider']}{where} asked by {asked}: {code}{after}; {outcome}"
+    how = f" by {asked}" if method else ""
+    return f"{event['provider']}{where} asked{how}: {code}{after}; {outcome}"

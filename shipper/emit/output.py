@@ -58,6 +58,8 @@ def open_output(path: str | None) -> Iterator[Output]:
             raise UsageError("standard output is closed; redirect it or give --output FILE")
         yield Output(sys.stdout.fileno(), "standard output")
         return
+    if not path:
+        raise UsageError("--output names no file; leave it out for standard output")
     try:
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
             descriptor, temporary = os.open(path, os.O_WRONLY), None

@@ -89,7 +89,7 @@ def no_cache(prompts: int, double_prompts: int) -> NoCache | None:
     if not prompts:
         return None
     sentence = (
-        f"The NPS extension has no cache: its {counted(double_prompts, 'double prompt')} need a RADIUS timeout of 60 seconds or more "
+        f"The NPS extension has no cache: its {counted(double_prompts, 'double prompt')} {'needs' if double_prompts == 1 else 'need'} a RADIUS timeout of 60 seconds or more "
         "without retries on the VPN and on each RADIUS proxy, one tunnel or gateway a sign-in, and number matching or a trusted "
         "network in place of a second question."
         if double_prompts

@@ -1,6 +1,7 @@
 """A network that cuts, delays, half-closes and refuses; a cluster that loses a broker; records that are refused."""
 
 import random
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def test_a_bad_network(client: str, exactly_once: bool, tmp_path: Path) -> None:
             passed, some = proxy.passed, rnd.randrange(5000)
             server.write(0.12, whole=True)
             until(lambda: proxy.passed > passed + some, "it is sending")  # noqa: B023  called at once
-            trouble(proxy)
+            # More of the log, because all may have been sent by now, and a client that has nothing to send rests.
+            trouble(proxy, lambda: server.write(0.04, whole=True))
             wait_for_all(tmp_path, server, shipper, f" after {trouble.__name__}")
         assert shipper.terminate() == 0
         came = [one.value for one in read_topic(broker.address, "events") if one.value is not None]
@@ -67,25 +69,29 @@ def test_a_bad_network(client: str, exactly_once: bool, tmp_path: Path) -> None:
         proxy.close()
 
 
-def cut(proxy: Proxy) -> None:
+def cut(proxy: Proxy, write: Callable[[], object]) -> None:
     assert proxy.cut()
+    write()
 
 
-def half_close(proxy: Proxy) -> None:
+def half_close(proxy: Proxy, write: Callable[[], object]) -> None:
     accepted = proxy.accepted
     proxy.half_close()
+    write()
     until(lambda: proxy.accepted > accepted, "it connects again")
 
 
-def slow(proxy: Proxy) -> None:
+def slow(proxy: Proxy, write: Callable[[], object]) -> None:
     passed, proxy.delay = proxy.passed, 0.2
+    write()
     until(lambda: proxy.passed > passed, "something gets through")
     proxy.delay = 0.0
 
 
-def refuse(proxy: Proxy) -> None:
+def refuse(proxy: Proxy, write: Callable[[], object]) -> None:
     refused, proxy.refusing = proxy.refused, True
     proxy.cut()
+    write()
     until(lambda: proxy.refused > refused + 1, "it tries to connect, twice")
     proxy.refusing = False
 

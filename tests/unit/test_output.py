@@ -232,3 +232,8 @@ def test_closed_standard_output_is_said(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(UsageError, match=r"^standard output is closed; redirect it or give --output FILE$"):
         write(None, b"x")
+
+
+def test_an_output_without_a_name_is_no_file() -> None:
+    with pytest.raises(UsageError, match="--output names no file"), open_output(""):
+        pass
