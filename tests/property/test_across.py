@@ -25,7 +25,7 @@ def servers(data: bytes, number: int, seed: int) -> list[bytes]:
         parts = text.split(b"|")
         thread = int(parts[3]) if len(parts) > 4 else 0
         logs[(thread * 7919 + seed) % number if thread else 0].append(text)
-    first = b"2017-02-14T00:00:00.000000Z|0|1412|4|pfrad|This is server %d\n"
+    first = b"2017-02-14T23:55:00.000000Z|0|1412|4|pfrad|This is server %d\n"  # not a day before the others
     return [first % server + b"".join(lines) for server, lines in enumerate(logs)]
 
 

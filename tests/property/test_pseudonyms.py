@@ -51,6 +51,9 @@ NPS_FORMS = (
 )
 
 
+USER_ENDS = re.compile("(?:'|\"|`|´|‘|’|“|”)[,)]".encode())  # noqa: RUF001  as copies have them
+
+
 @st.composite
 def named_logs(draw: st.DrawFn) -> tuple[list[str], bytes]:
     """A log, and the names in it."""
@@ -78,7 +81,9 @@ def _lines(draw: st.DrawFn, names: list[str], now: int) -> Iterator[bytes]:
     for line in text.encode().split(b"\n"):
         twice = text.casefold().count(name.casefold()) > 1  # a change to one of them would make two names
         odd = not twice and draw(st.integers(0, 3)) == 0
-        yield mutate(line, line, *draw(st.tuples(*[st.integers(0, 255)] * 3))) if odd else line
+        changed = mutate(line, line, *draw(st.tuples(*[st.integers(0, 255)] * 3))) if odd else line
+        # Not if the name ends earlier by it: what is behind its end is no name any more.
+        yield changed if len(USER_ENDS.findall(changed)) <= len(USER_ENDS.findall(line)) else line
 
 
 def _spelled(draw: st.DrawFn, name: str) -> str:
