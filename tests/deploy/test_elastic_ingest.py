@@ -19,7 +19,7 @@ from tests.deploy.tools import ROOT
 from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]
-THREAD = re.compile(r"^([^| ]*\|[^|]*\|[0-9]+\|)[0-9]{1,18}(\|)")  # of a line that is behind no head
+THREAD = re.compile(r"^([^| {]*\|[^|]*\|[0-9]+\|)[0-9]{1,18}(\|)")  # of a line that stands in no other one
 DECODED = {"mfa-request", "mfa-verdict", "mfa-status", "mfa-result", "log"}
 ONLY_THE_SHIPPER = {  # fields that need other lines, the file, or the shipper's own typing
     "event.id", "log.offset", "log.file.path", "azure_mfa.exchange.id", "azure_mfa.request.arguments", "tags",

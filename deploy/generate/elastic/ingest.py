@@ -141,7 +141,9 @@ def pipeline() -> dict[str, Any]:
             {"remove": {"field": "message", "ignore_missing": True, "if": "ctx.event?.original != null"}},
             {"set": {"field": "@timestamp", "value": "{{_ingest.timestamp}}", "override": False}},
             {"remove": {"field": NOT_OURS, "ignore_missing": True}},
+            {"gsub": {"field": "event.original", "pattern": "^[\\x{0}\\x{FEFF}]+", "replacement": "", "ignore_missing": True}},
             {"grok": grok("event.original", (LINE,))},
+            {"gsub": {"field": "_mfa.message", "pattern": "[ \\t\\r]+$", "replacement": "", "ignore_missing": True}},
             {"grok": grok("_mfa.message", MESSAGES)},
             {"convert": {
                 "field": "source.ip", "type": "ip", "ignore_missing": True,
