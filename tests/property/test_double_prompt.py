@@ -318,10 +318,10 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: b
     assert entries(second.close()) == entries(first.close())
 
 
-def read_from_a_mark(log: Log, at: int, span: int, *, fast: bool = False) -> tuple[Pipeline, Pipeline]:
+def read_from_a_mark(data: bytes, how: Settings, at: int, span: int) -> tuple[Pipeline, Pipeline]:
     """Pipelines that have read the lines before `at`: all of them, and those behind the last mark at which the newest time
     was older than `span` nanoseconds."""
-    file, lines, how = log_file(log.data), chunks(log.data)[:at], log.settings(fast=fast)
+    file, lines = log_file(data), chunks(data)[:at]
     whole, warm = Pipeline(how, Counts()), Pipeline(how, Counts())
     whole.open(file)
     newest: list[int | None] = []
@@ -342,7 +342,7 @@ def read_from_a_mark(log: Log, at: int, span: int, *, fast: bool = False) -> tup
 @many
 @given(log=logs(), at=st.integers(0, 40))
 def test_the_state_follows_from_the_recent_past(log: Log, at: int, fast: bool) -> None:
-    whole, warm = read_from_a_mark(log, at, log.settings().warm_up, fast=fast)
+    whole, warm = read_from_a_mark(log.data, log.settings(fast=fast), at, log.settings().warm_up)
 
     assert warm.snapshot() == whole.snapshot()
     for chunk in chunks(log.data)[at:]:
@@ -373,7 +373,7 @@ def test_the_warm_up_is_as_short_as_it_can_be() -> None:
     log = Log(tuple(lines), w * US, t * US, retries=False)
     assert newest[0] * US == log.settings().warm_up
 
-    whole, warm = read_from_a_mark(log, len(lines), log.settings().warm_up)
+    whole, warm = read_from_a_mark(log.data, log.settings(), len(lines), log.settings().warm_up)
     assert warm.snapshot() == whole.snapshot()
-    whole, warm = read_from_a_mark(log, len(lines), log.settings().warm_up - US)
+    whole, warm = read_from_a_mark(log.data, log.settings(), len(lines), log.settings().warm_up - US)
     assert warm.snapshot() != whole.snapshot()

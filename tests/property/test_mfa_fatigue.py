@@ -16,7 +16,7 @@ from shipper.decode.parser import Options
 from shipper.detect.mfa_fatigue import Rule
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, Settings
-from tests.property.test_double_prompt import chunks, log_file, ship
+from tests.property.test_double_prompt import chunks, log_file, read_from_a_mark, ship
 from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.logs import entries, library
@@ -140,23 +140,9 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int) -> None:
     assert second.snapshot() == first.snapshot()
 
 
-def read_from_a_mark(log: Log, at: int, span: int) -> tuple[Pipeline, Pipeline]:
-    """Pipelines that have read the lines before `at`: all of them; and those behind the last mark at which the newest time
-    was older than `span` nanoseconds, and then given what the first one says is lasting."""
-    file, lines, how = log_file(log.data), chunks(log.data)[:at], log.settings()
-    whole, warm = Pipeline(how, Counts()), Pipeline(how, Counts())
-    whole.open(file)
-    newest: list[int | None] = []
-    for chunk in lines:
-        newest.append(None if whole.state.waiting else whole.state.newest)
-        whole(chunk)
-    marks = [number for number, time in enumerate(newest) if time is not None and time < whole.state.newest - span]
-    mark = max(marks, default=0)
-    warm.open(file)
-    if newest:
-        warm.state.restore(newest[mark] or 0)
-    for chunk in lines[mark:]:
-        warm(chunk)
+def read_and_told(log: Log, at: int, span: int) -> tuple[Pipeline, Pipeline]:
+    """As `read_from_a_mark`; the second pipeline is then given what the first one says is lasting."""
+    whole, warm = read_from_a_mark(log.data, log.settings(), at, span)
     warm.restore(warm.snapshot(), json.loads(json.dumps(whole.lasting())))
     return whole, warm
 
@@ -164,7 +150,7 @@ def read_from_a_mark(log: Log, at: int, span: int) -> tuple[Pipeline, Pipeline]:
 @many
 @given(log=logs(), at=st.integers(0, 60))
 def test_the_state_follows_from_the_recent_past_and_what_is_lasting(log: Log, at: int) -> None:
-    whole, warm = read_from_a_mark(log, at, log.settings().warm_up)
+    whole, warm = read_and_told(log, at, log.settings().warm_up)
     assert warm.snapshot() == whole.snapshot()
     for chunk in chunks(log.data)[at:]:
         assert entries(warm(chunk)) == entries(whole(chunk))
@@ -185,9 +171,9 @@ def test_the_warm_up_is_as_short_as_it_can_be() -> None:
     lines = (before, before, *refused(0, t), (newest, before[1]))
     log = Log(lines, w * US, 5, t * US)
     assert newest * US == Rule(log.window, 5, log.timeout).warm_up
-    whole, warm = read_from_a_mark(log, len(lines), newest * US)
+    whole, warm = read_and_told(log, len(lines), newest * US)
     assert warm.snapshot() == whole.snapshot()
-    whole, warm = read_from_a_mark(log, len(lines), (newest - 1) * US)
+    whole, warm = read_and_told(log, len(lines), (newest - 1) * US)
     assert warm.snapshot() != whole.snapshot()
 
 
@@ -201,7 +187,7 @@ def test_what_is_lasting_is_older_than_any_recent_past() -> None:
     log = Log((*head, *sparse, *burst, *success), w * US, 5, t * US)
     at = len(head) + len(sparse)
     for keeps, told in ((True, [True]), (False, [False, True])):
-        whole, warm = read_from_a_mark(log, at, log.settings().warm_up)
+        whole, warm = read_and_told(log, at, log.settings().warm_up)
         if not keeps:
             warm.restore(warm.snapshot(), {})
         found = [finding for chunk in chunks(log.data)[at:] for finding in findings(warm(chunk).data, "mfa_fatigue")]
