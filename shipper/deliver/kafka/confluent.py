@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
@@ -69,6 +69,14 @@ class ConfluentClient:
         known = cause([text, self._trouble], self._options)
         return SinkDown(known or (f"{text} ({self._trouble})" if self._trouble and self._trouble != text else text))
 
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """librdkafka's errors as ours. A fatal one, such as being fenced, comes out of whatever is called next, `poll` too."""
+        try:
+            yield
+        except KafkaException as error:
+            raise self._down(error.args[0]) from None
+
     def connect(self) -> None:
         config = settings(self._options) | {
             "acks": "all",
@@ -83,11 +91,9 @@ class ConfluentClient:
         }
         if self._options.exactly_once:
             config |= {"transactional.id": self._options.transactional_id, "transaction.timeout.ms": 60_000}
-        try:
+        with self._errors():
             self._producer = Producer(config)
             self._wait_for_broker(self._producer)
-        except KafkaException as error:
-            raise self._down(error.args[0]) from None
 
     def _wait_for_broker(self, producer: Producer) -> None:
         end = time.monotonic() + CONNECT_SECONDS
@@ -103,10 +109,8 @@ class ConfluentClient:
 
     def take_over(self) -> None:
         assert self._producer is not None
-        try:
+        with self._errors():
             self._producer.init_transactions(CONNECT_SECONDS)
-        except KafkaException as error:
-            raise self._down(error.args[0]) from None
 
     def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
         numbers = self._partitions(topic)
@@ -122,10 +126,9 @@ class ConfluentClient:
             }
         )
         try:
-            consumer.assign([TopicPartition(topic, number, begin.get(number, OFFSET_BEGINNING)) for number in numbers])
-            return _read_to_end(consumer, topic, numbers)
-        except KafkaException as error:
-            raise self._down(error.args[0]) from None
+            with self._errors():
+                consumer.assign([TopicPartition(topic, number, begin.get(number, OFFSET_BEGINNING)) for number in numbers])
+                return _read_to_end(consumer, topic, numbers)
         finally:
             consumer.close()
 
@@ -134,15 +137,14 @@ class ConfluentClient:
         assert self._producer is not None
         end = time.monotonic() + CONNECT_SECONDS
         while True:
-            try:
+            with self._errors():
                 found = self._producer.list_topics(topic, CONNECT_SECONDS).topics[topic]
-            except KafkaException as error:
-                raise self._down(error.args[0]) from None
             if found.error is None and found.partitions:
                 return sorted(found.partitions)
             if found.error is not None and time.monotonic() > end:
                 raise self._down(found.error)
-            self._producer.poll(0.1)
+            with self._errors():
+                self._producer.poll(0.1)
 
     def send(self, pending: Pending, records: list[Record]) -> None:
         producer = self._producer
@@ -155,18 +157,24 @@ class ConfluentClient:
             try:
                 produce(topic, value, key, -1, report, None, 0, headers)
             except BufferError:
-                producer.poll(0.1)
-                try:
-                    produce(topic, value, key, -1, report, None, 0, headers)
-                except BufferError:
-                    raise SinkDown("the client's buffer stays full") from None
+                self._send_late(producer, (topic, value, key, -1, report, None, 0, headers))
             except KafkaException as error:
                 problem = error.args[0]
                 if problem.code() not in REFUSED:
                     raise self._down(problem) from None
                 pending.left -= 1
                 pending.refused[index] = _reason(problem)
-        producer.poll(0)
+        with self._errors():
+            producer.poll(0)
+
+    def _send_late(self, producer: Producer, arguments: tuple[Any, ...]) -> None:
+        """Send a record for which the buffer had no room; it has, once reports are taken out."""
+        with self._errors():
+            producer.poll(0.1)
+            try:
+                producer.produce(*arguments)
+            except BufferError:
+                raise SinkDown("the client's buffer stays full") from None
 
     def _reporter(self, pending: Pending) -> Callable[[KafkaError | None, object], None]:
         def report(error: KafkaError | None, message: object) -> None:
@@ -182,17 +190,16 @@ class ConfluentClient:
 
     def collect(self, first: Pending | None, timeout: float) -> None:
         assert self._producer is not None
-        self._producer.poll(0)
-        end = time.monotonic() + timeout
-        while first is not None and first.left and not first.failed and time.monotonic() < end:
-            self._producer.poll(min(0.05, timeout))
+        with self._errors():
+            self._producer.poll(0)
+            end = time.monotonic() + timeout
+            while first is not None and first.left and not first.failed and time.monotonic() < end:
+                self._producer.poll(min(0.05, timeout))
 
     def begin(self) -> None:
         assert self._producer is not None
-        try:
+        with self._errors():
             self._producer.begin_transaction()
-        except KafkaException as error:
-            raise self._down(error.args[0]) from None
 
     def commit(self) -> None:
         """Nothing yet: librdkafka commits while `committed` waits for the result."""
