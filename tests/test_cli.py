@@ -321,7 +321,7 @@ def test_the_summary_stands_on_standard_error(log: Path) -> None:
     assert "  requests 8 · verdicts 8 · statuses 8 · results 0 · other 1 · unparsed 1\n" in done.error
     assert "by class: authenticated 6, denied 1, cached 1\n" in done.error
     assert "double prompts 1\n" in done.error
-    assert "note: 2 without their request line, 1 exchanges open at the end\n" in done.error
+    assert "note: 2 without the request line, 1 exchange open at the end\n" in done.error
     assert len(done.events) == TOTAL + 1
     assert parse("-q", log) == Done(0, done.out, "")
 
@@ -574,7 +574,7 @@ def test_window_timeout_and_retries(log: Path, options: list[str], patterns: lis
 def test_an_exchange_timeout_makes_orphans(log: Path) -> None:
     done = parse("--exchange-timeout", "58s", log)
 
-    assert "note: 4 without their request line, 1 exchanges given up, 1 exchanges open at the end" in done.error
+    assert "note: 4 without the request line, 1 exchange given up, 1 exchange open at the end" in done.error
 
 
 # Patterns and tables of one's own
