@@ -17,10 +17,12 @@ from shipper import __version__
 from shipper.commands.options import (
     ACROSS,
     CODES,
+    CONFIG,
     EXCHANGE_TIMEOUT,
     HOST,
     LOCAL_ZONE,
     MAX_LINE,
+    OUTPUT,
     PATTERNS,
     PROGRESS,
     PSEUDONYMS,
@@ -32,6 +34,9 @@ from shipper.commands.options import (
     WINDOW,
     WORKERS,
     Converted,
+    Named,
+    goes_only_with,
+    near_options,
 )
 from shipper.config.units import detectors, namespace
 from shipper.detect import DETECTORS
@@ -51,7 +56,7 @@ def command() -> None:
 @command.command()
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option("--format", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
-@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@OUTPUT
 @click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
 @WINDOW
 @EXCHANGE_TIMEOUT
@@ -88,9 +93,7 @@ def command() -> None:
 @click.option(
     "--namespace",
     type=Converted("text", namespace),
-    default="default",
-    show_default=True,
-    help="Data stream namespace of elastic-bulk.",
+    help="Data stream namespace of elastic-bulk.  [default: default]",
 )
 @MAX_LINE
 @PROGRESS
@@ -100,9 +103,10 @@ def command() -> None:
 @CODES
 def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     """Turn log FILEs (plain or compressed, archives, globs, folders, - for standard input) into events on standard output."""
-    from shipper.commands.parse import ParseOptions, import_logs, plan
+    from shipper.commands.parse import PLANNED, ParseOptions, import_logs, plan
 
     if plan_only:
+        goes_only_with("--plan", *PLANNED)
         _print(plan(ParseOptions(**options)) + "\n")
         return None
     return import_logs(ParseOptions(**options))
@@ -149,7 +153,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[
     type=click.Choice(["table", "json", "csv", "html"]),
     help="By default that of FILE's ending, else table. The csv can be passed to --status-codes; html is a page for a help desk.",
 )
-@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@OUTPUT
 @CODES
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
@@ -166,7 +170,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
     "--format", "form", type=click.Choice(["text", "json", "html"]),
     help="Form of the report: by default that of FILE's ending (.html, .json, .txt), else text.",
 )  # fmt: skip
-@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@OUTPUT
 @click.option("--open", "open_it", is_flag=True, help="Show the page FILE.html in the browser.")
 @click.option(
     "--top",
@@ -199,11 +203,6 @@ def report(form: str | None, output: str | None, **options: Any) -> None:
         write_report(ReportOptions(form=form_of(form, output, FORMS), output=output, **options))
 
 
-CONFIG = click.option(
-    "--config", "config_file", required=True, type=click.Path(), metavar="FILE", help="The configuration (YAML)."
-)
-
-
 @command.command()
 @CONFIG
 def run(config_file: str) -> int:
@@ -220,7 +219,7 @@ def run(config_file: str) -> int:
 
 
 @command.command()
-@click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="A configuration of run to check as well.")
+@click.option("--config", "config_file", type=Named(), metavar="FILE", help="A configuration of run to check as well.")
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
 @CODES
@@ -229,7 +228,8 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
     from shipper.commands.check import check_tables, connect, plan
     from shipper.config.load import load_config
 
-    if config_file:
+    if config_file is not None:
+        goes_only_with("--config", "reach")
         config, secrets = load_config(config_file, os.environ)
         with _hiding(secrets):
             _print(hide(plan(config), secrets) + "\n")
@@ -262,7 +262,7 @@ def status(config_file: str, form: str) -> None:
 
 @command.command()
 @CONFIG
-@click.argument("letters", required=False, metavar="[DEAD_LETTERS]")
+@click.argument("letters", type=Named(), required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:
     """Send dead letters again (those of state_dir, or of a file), and remove those that are delivered."""
     from shipper.commands.replay import replay as send
@@ -310,6 +310,10 @@ def main() -> None:
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            error = click.NoSuchOption(
+                error.option_name, possibilities=near_options(error.option_name, error.possibilities or ())
+            )
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
         else:

@@ -77,7 +77,7 @@ def settings_of(options: ReportOptions) -> Settings:
     """
     if options.since is not None and options.until is not None and options.since >= options.until:
         raise UsageError("--since must be before --until, or nothing is left")
-    syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
+    syslog = syslog_time(options.syslog_year, zone_of(options.syslog_zone, "--syslog-zone"), "--syslog-year")
     local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
     chosen = {"double_prompt": {"window": options.window, "include_retries": options.include_retries}}
     return settings(
