@@ -117,11 +117,14 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 @click.option(
     "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
 )
+@SYSLOG_YEAR
+@SYSLOG_ZONE
+@LOCAL_ZONE
 @PATTERNS
 @CODES
-def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description; with --in the
-    story of a user, or of an exchange or event by its id.
+def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) -> None:
+    """Explain a log line or record, a status code, a constant, a name from the NPS extension or words of a description; with
+    --in the story of a user, or of an exchange or event by its id.
 
     \b
       mfa-shipper explain 21
@@ -129,21 +132,24 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[
       mfa-shipper explain no response
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
+      mfa-shipper explain - < export.json
       mfa-shipper explain 'CONTOSO\\pnigam' --in 'logs/*.log*'
 
     For a line: the patterns that match, the fields they capture, the meaning, the event; if none
-    matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
+    matches, how far each of them fits. Put a line in quotes, or give - and lines or an export on standard input.
     """
     from shipper.commands.explain import explain as answer
-    from shipper.decode.library import load
+    from shipper.commands.explain import text_of
+    from shipper.commands.library import library_of
 
+    library = library_of(**read_with)
     if files:
         from shipper.commands.story import story
 
-        _print(story(" ".join(words), files, load(pattern_dirs, status_codes)))
+        _print(story(" ".join(words), files, library))
         return
-    text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
-    _print(answer(text, load(pattern_dirs, status_codes)))
+    text = text_of(sys.stdin.buffer.read(1 << 20)) if words == ("-",) else " ".join(words)
+    _print(answer(text, library))
 
 
 @command.command()

@@ -11,9 +11,10 @@ from itertools import accumulate
 from pathlib import Path
 
 from shipper.across import Gathered, Part, findings_across
+from shipper.commands.library import library_of
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
-from shipper.decode.library import event_fields, load, syslog_time, zone_of
+from shipper.decode.library import event_fields
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import checked
@@ -73,9 +74,8 @@ def settings_of(options: ParseOptions) -> Settings:
     """
     if options.namespace is not None and options.format != "elastic-bulk":
         raise UsageError("--namespace is for --format elastic-bulk")
-    syslog = syslog_time(options.syslog_year, zone_of(options.syslog_zone, "--syslog-zone"), "--syslog-year")
-    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
-    library = load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local)
+    o = options
+    library = library_of(o.pattern_dirs, o.status_codes, o.syslog_year, o.syslog_zone, o.local_zone)
     return settings(
         library,
         rules_for(
