@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 
 from shipper import __version__
+from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Refusal
@@ -104,6 +105,8 @@ def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vit
     stop = Stop()
     _catch_signals(stop)
     stored = checkpoint.load()
+    for warning in warnings(config):
+        log("warning", warning)
     for warning in stored.warnings:
         log("error", warning)
     if stores_positions(config):
