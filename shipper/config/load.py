@@ -82,7 +82,11 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
     if settings.faults or config is None:
         raise UsageError("\n".join(settings.at(*fault) for fault in settings.faults.items()))
     security = config.output.kafka and config.output.kafka.security
-    written = [security and security.password, config.pipeline.pseudonyms and config.pipeline.pseudonyms.key]
+    written = [
+        security and security.password,
+        config.metrics.password,
+        config.pipeline.pseudonyms and config.pipeline.pseudonyms.key,
+    ]
     return config, settings.secrets | {secret.value for secret in written if secret}  # also if the file itself holds them
 
 

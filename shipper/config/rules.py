@@ -19,6 +19,10 @@ def contradictions(config: Config) -> list[Fault]:
         faults.append((("pipeline", "pseudonyms", "key"), f"it must have {SHORTEST_KEY} bytes or more, such as 64 hex digits"))
     if config.tail.read_size > config.tail.max_line:
         faults.append((("tail", "read_size"), "it may not be larger than max_line"))
+    if (config.metrics.username is None) != (config.metrics.password is None):
+        faults.append((("metrics",), "username and password go together"))
+    if (config.metrics.cert_file is None) != (config.metrics.key_file is None):
+        faults.append((("metrics",), "cert_file and key_file go together"))
     return faults + _out_of_range(config)
 
 
@@ -45,7 +49,12 @@ def _out_of_range(config: Config) -> list[Fault]:
 def warnings(config: Config) -> list[str]:
     """What is allowed, but seldom meant; a sentence each."""
     listen = config.metrics.listen
-    if listen is None or listen.rpartition(":")[0] in ("localhost", "[::1]") or listen.startswith("127."):
+    if (
+        listen is None
+        or config.metrics.password
+        or listen.rpartition(":")[0] in ("localhost", "[::1]")
+        or listen.startswith("127.")
+    ):
         return []
     return [f"metrics.listen: {listen} can be reached from other machines, and asks for no password"]
 

@@ -227,9 +227,14 @@ class OutputSection(_Section, frozen=True):
 
 
 class MetricsSection(_Section, frozen=True):
-    """`HOST:PORT` for /metrics, /healthz and /readyz; null: none."""
+    """`HOST:PORT` for /metrics, /healthz and /readyz (`listen`; null: none). With `username` and `password` they ask for these;
+    with `cert_file` and `key_file` they are HTTPS."""
 
     listen: ListenAddress | None = None
+    username: Name | None = None
+    password: Secret | None = None
+    cert_file: ExistingFile | None = None
+    key_file: ExistingFile | None = None
 
 
 class LogSection(_Section, frozen=True):

@@ -33,6 +33,7 @@ from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.pages import Listen
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
 
@@ -183,6 +184,15 @@ def build_delivery(config: Config, watcher: Watcher) -> Delivery:
 def stores_positions(config: Config) -> bool:
     """True if the sink keeps the positions, in one transaction with the events."""
     return config.output.type == "kafka" and config.output.kafka is not None and config.output.kafka.exactly_once
+
+
+def listen_of(config: Config) -> Listen | None:
+    """Where the pages of metrics and health are, None for nowhere."""
+    section = config.metrics
+    if section.listen is None:
+        return None
+    password = None if section.password is None else section.password.value
+    return Listen(section.listen, section.username, password, section.cert_file, section.key_file)
 
 
 def inputs_of(config: Config) -> list[TailInput]:
