@@ -4,10 +4,10 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from shipper.commands.terminal import printable
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
+from shipper.printable import printable
 from shipper.report.hints import hints
 
 SHAPES = 3  # of unknown messages, in the sums
