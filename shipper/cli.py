@@ -165,9 +165,10 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
     from shipper.commands.codes import FORMS, render
-    from shipper.commands.forms import form_of
+    from shipper.commands.forms import form_of, refuse_input
     from shipper.decode.library import load_codes
 
+    refuse_input(output, [], status_codes)
     _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
 
 

@@ -254,7 +254,7 @@ def test_a_file_appears_when_it_is_complete(week: Path, tmp_path: Path) -> None:
         (["*.log", "--workers", "0"], "--workers 0: expected a number from 1 to 256, or auto"),
         (["*.log", "--top", "0"], "0 is not in the range"),
         (["*.log", "--format", "pdf"], "'pdf' is not one of 'text', 'json', 'html'"),
-        (["*.log", "--output", "NpsExtension.log"], "is one of the logs to read"),
+        (["*.log", "--format", "text", "--output", "NpsExtension.log"], "is one of the logs to read"),
         (["*.log", "--pseudonyms", "NpsExtension.log"], "make a key with"),
         ([], "Missing argument"),
     ],
