@@ -22,6 +22,7 @@ from shipper.commands.options import (
     HOST,
     LOCAL_ZONE,
     MAX_LINE,
+    NAMESPACE,
     OUTPUT,
     PATTERNS,
     PROGRESS,
@@ -30,7 +31,9 @@ from shipper.commands.options import (
     SINCE,
     SYSLOG_YEAR,
     SYSLOG_ZONE,
+    TOP,
     UNTIL,
+    WHERE,
     WINDOW,
     WORKERS,
     Converted,
@@ -38,7 +41,7 @@ from shipper.commands.options import (
     goes_only_with,
     near_options,
 )
-from shipper.config.units import detectors, namespace
+from shipper.config.units import detectors
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
@@ -70,13 +73,7 @@ def command() -> None:
 @click.option(
     "--detect", type=Converted("names", detectors), metavar="NAME[,NAME]", help="The detectors to run. By default all of them."
 )
-@click.option(
-    "--where",
-    "conditions",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Only events with this field; * and ? stand for any characters and for one. Repeatable: all must hold.",
-)
+@WHERE
 @SINCE
 @UNTIL
 @PSEUDONYMS
@@ -91,11 +88,7 @@ def command() -> None:
 @SYSLOG_YEAR
 @SYSLOG_ZONE
 @LOCAL_ZONE
-@click.option(
-    "--namespace",
-    type=Converted("text", namespace),
-    help="Data stream namespace of elastic-bulk.  [default: default]",
-)
+@NAMESPACE
 @MAX_LINE
 @PROGRESS
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
@@ -103,7 +96,7 @@ def command() -> None:
 @PATTERNS
 @CODES
 def parse(*, plan_only: bool, **options: Any) -> Counts | None:
-    """Turn log FILEs (plain or compressed, archives, globs, folders, - for standard input) into events on standard output."""
+    """Turn logs into events on standard output. FILE is plain or compressed, an archive, a glob, a folder, or - for standard input."""
     from shipper.commands.parse import PLANNED, ParseOptions, import_logs, plan
 
     if plan_only:
@@ -116,7 +109,11 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 @command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
 @click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
 @click.option(
-    "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
+    "--in",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Tell what happened to a user, or in the exchange of an id, in FILE. Repeatable.",
 )
 @SYSLOG_YEAR
 @SYSLOG_ZONE
@@ -124,8 +121,8 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 @PATTERNS
 @CODES
 def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) -> None:
-    """Explain a log line or record, a status code, a constant, a name from the NPS extension or words of a description; with
-    --in the story of a user, or of an exchange or event by its id.
+    """Explain a line, a code or a word, or tell a user's story. Also a record of an export, a constant, a name from the
+    NPS extension; with --in the story of a user, or of an exchange or event by its id.
 
     \b
       mfa-shipper explain 21
@@ -163,7 +160,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
 @OUTPUT
 @CODES
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
-    """Print the status code table: what each code means, and whether the phone rang."""
+    """List the status codes: what each means, whether the phone rang."""
     from shipper.commands.codes import FORMS, render
     from shipper.commands.forms import form_of, refuse_input
     from shipper.decode.library import load_codes
@@ -180,12 +177,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
 )  # fmt: skip
 @OUTPUT
 @click.option("--open", "open_it", is_flag=True, help="Show the page FILE.html in the browser.")
-@click.option(
-    "--top",
-    type=click.IntRange(1, 100_000),
-    metavar="N",
-    help="How many users and addresses are listed. By default 20, in JSON and on the page 500.",
-)
+@TOP
 @WINDOW
 @EXCHANGE_TIMEOUT
 @RETRIES
@@ -203,7 +195,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
 @PATTERNS
 @CODES
 def report(form: str | None, output: str | None, **options: Any) -> None:
-    """Say who is asked twice in log FILEs, why, and what to change: a screen, a page, or JSON."""
+    """Say who is asked twice, why, and what to change. FILE is what parse takes; the report is a screen, a page, or JSON."""
     from shipper.commands.forms import form_of
     from shipper.commands.report import FORMS, ReportOptions, write_report
 
@@ -214,7 +206,7 @@ def report(form: str | None, output: str | None, **options: Any) -> None:
 @command.command()
 @CONFIG
 def run(config_file: str) -> int:
-    """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
+    """Follow the logs and deliver their events, as a sidecar. Until SIGTERM or SIGINT."""
     from shipper.commands.run import run as follow
     from shipper.config.load import load_config
     from shipper.sidecar.log import set_up
@@ -227,12 +219,14 @@ def run(config_file: str) -> int:
 
 
 @command.command()
-@click.option("--config", "config_file", type=Named(), metavar="FILE", help="A configuration of run to check as well.")
+@click.option(
+    "--config", "config_file", type=Named(), metavar="FILE", help="Check this configuration of run, with its patterns and codes."
+)
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
 @CODES
 def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> None:
-    """Validate patterns and the code table, your own and the built-in ones; with --config show what run would do."""
+    """Check patterns and the code table, or a configuration. With --config it shows what run would do."""
     from shipper.commands.check import check_tables, connect, plan
     from shipper.config.load import load_config
 
@@ -256,7 +250,7 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
 )
 def status(config_file: str, form: str) -> None:
-    """Show the progress of a sidecar: running or not, files, positions, lag, dead letters."""
+    """Show how far a sidecar is. Also which files wait, and how many dead letters there are."""
     import json
 
     from shipper.commands.status import state, state_text
@@ -272,7 +266,7 @@ def status(config_file: str, form: str) -> None:
 @CONFIG
 @click.argument("letters", type=Named(), required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:
-    """Send dead letters again (those of state_dir, or of a file), and remove those that are delivered."""
+    """Send dead letters again, and remove those that are delivered. They are those of state_dir, or of a file."""
     from shipper.commands.replay import replay as send
     from shipper.config.load import load_config
 
@@ -307,6 +301,11 @@ def _print(text: str, output: str | None = None) -> None:
         out.write(text.encode("utf-8", "replace"))
 
 
+def _complain(sentence: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print("mfa-shipper:", "\n".join(map(printable, sentence.split("\n"))), file=sys.stderr)
+
+
 def main() -> None:
     """Run the command; an error is shown as one sentence and sets the exit status."""
     # Parsing creates many short-lived objects but no cycles, so the garbage collector would only cost time.
@@ -319,19 +318,17 @@ def main() -> None:
         status = 130
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption):
-            error = click.NoSuchOption(
-                error.option_name, possibilities=near_options(error.option_name, error.possibilities or ())
-            )
+            error = click.NoSuchOption(error.option_name, possibilities=near_options(error))
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
         else:
-            print(f"mfa-shipper: {error.format_message()}", file=sys.stderr)
+            _complain(error.format_message())
         status = 2
     except MfaShipperError as error:
-        print("mfa-shipper: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
+        _complain(str(error))
         status = error.exit_status
     except OSError as error:
-        print(f"mfa-shipper: {error}", file=sys.stderr)
+        _complain(str(error))
         status = 1
     except KeyboardInterrupt:
         status = 130

@@ -168,6 +168,8 @@ def test_version_and_no_command() -> None:
         (["parse", "--patterns", "nowhere", "LOG"], "pattern directory nowhere does not exist"),
         (["parse", "--status-codes", "nowhere.csv", "LOG"], "cannot read the code table nowhere.csv: No such file"),
         (["parse", "nowhere.log"], "there is no file nowhere.log"),
+        (["parse", "no\x1b2Jwhere.log"], "there is no file no\\x1b2Jwhere.log"),
+        (["parse", "LOG", "--no\x1b2Jwhere"], "No such option '--no\\x1b2Jwhere'"),
         (["parse", "nowhere*.log"], "no file matches nowhere*.log"),
         (["parse", "LOG", "--output", ""], "Invalid value for '--output': it may not be empty"),
         (["parse", "LOG", "--patterns", ""], "Invalid value for '--patterns': it may not be empty"),
@@ -208,6 +210,20 @@ def test_wrong_use_is_one_sentence(tmp_path: Path, arguments: list[str], said: s
     assert (done.status, done.out) == (2, b"")
     assert [path.name for path in tmp_path.iterdir()] == ["a.log"]
     assert log.read_text() == LINES
+
+
+def test_each_command_has_one_short_line_in_the_help() -> None:
+    listed = call("--help").out.decode().partition("Commands:\n")[2]
+
+    assert listed.count("\n") == 8
+    assert "..." not in listed
+
+
+def test_a_closed_standard_error_is_no_failure(log: Path) -> None:
+    line = f'( exec 3>&1; {{ "{sys.executable}" -m shipper parse "{log}" 2>&1 >/dev/null 3>&-; echo $? >&3; }} | true )'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, check=False, timeout=PATIENCE)
+
+    assert done.stdout == b"0\n"
 
 
 @pytest.mark.parametrize("command", ["parse", "report"])

@@ -252,7 +252,7 @@ def test_a_file_appears_when_it_is_complete(week: Path, tmp_path: Path) -> None:
         (["nothing.log"], "there is no file nothing.log"),
         (["*.log", "--since", "2017-02-15", "--until", "2017-02-14"], "--since must be before --until"),
         (["*.log", "--workers", "0"], "--workers 0: expected a number from 1 to 256, or auto"),
-        (["*.log", "--top", "0"], "0 is not in the range"),
+        (["*.log", "--top", "0"], "'0' is not a number from 1 to 100,000"),
         (["*.log", "--format", "pdf"], "'pdf' is not one of 'text', 'json', 'html'"),
         (["*.log", "--format", "text", "--output", "NpsExtension.log"], "is one of the logs to read"),
         (["*.log", "--pseudonyms", "NpsExtension.log"], "make a key with"),

@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -194,7 +194,8 @@ def import_logs(options: ParseOptions) -> Counts:
     if not options.quiet:
         notes += [log.apart for log in logs if log.apart]
         said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {note}" for note in notes)]
-        print("\n".join(said), file=sys.stderr)
+        with suppress(BrokenPipeError):  # of `2>&1 | head`
+            print("\n".join(said), file=sys.stderr)
     return counts
 
 
