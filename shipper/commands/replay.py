@@ -8,7 +8,7 @@ from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefu
 from shipper.errors import RunError
 from shipper.sidecar.assemble import build_sink, dead_letter_file
 from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.lock import Lock
+from shipper.sidecar.lock import lock_state
 
 DEADLINE = 60.0  # seconds for one letter
 
@@ -21,7 +21,7 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
         RunError: the sink cannot be reached. Letters that were delivered by then are removed.
     """
     Checkpoint(config.state_dir)
-    lock = Lock(config.state_dir)
+    lock = lock_state(config.state_dir)
     letters = DeadLetterFile(path) if path else dead_letter_file(config)
     sink = build_sink(config)
     kept: list[int] = []

@@ -17,7 +17,7 @@ from shipper.errors import MfaShipperError, UsageError
 from shipper.pipeline import Settings
 from shipper.sidecar.assemble import build_delivery, build_loop, settings_of, stores_positions
 from shipper.sidecar.checkpoint import Checkpoint, Stored
-from shipper.sidecar.lock import Lock
+from shipper.sidecar.lock import lock_state
 from shipper.sidecar.log import log
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.pages import Server
@@ -86,7 +86,7 @@ def run(config: Config, secrets: Collection[str] = ()) -> int:
     settings = settings_of(config)
     most_open = _raise_limits()
     checkpoint = Checkpoint(config.state_dir)
-    lock = Lock(config.state_dir)
+    lock = lock_state(config.state_dir)
     vitals = Vitals()
     server = Server(config.metrics.listen, vitals, time.monotonic_ns, secrets) if config.metrics.listen else None
     with contextlib.ExitStack() as stack:
