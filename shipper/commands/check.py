@@ -12,6 +12,7 @@ from shipper.pipeline import Settings
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
 from shipper.sidecar.assemble import build_sink, inputs_of, settings_of
+from shipper.sidecar.own_paths import refuse_own
 
 
 def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> str:
@@ -37,10 +38,11 @@ def plan(config: Config) -> str:
     """What `run` would do, on one screen.
 
     Raises:
-        UsageError: patterns, code table or sink cannot be used.
+        UsageError: patterns, code table or sink cannot be used, or an input matches what the shipper writes.
     """
     settings = settings_of(config)
     build_sink(config)
+    refuse_own(config, inputs_of(config))
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:

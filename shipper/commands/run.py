@@ -178,7 +178,7 @@ def _log_start(config: Config, sink: str, stored: Stored) -> None:
         state_dir=config.state_dir,
         metrics=config.metrics.listen or "off",
     )
-    if not stored.places:
+    if not stored.places and not stored.damaged:
         log("info", "no checkpoint yet: starting each file at inputs[].start")
     for position in list(stored.places.values())[-SHOWN:]:
         log("info", "continuing", path=position.path, offset=position.offset)

@@ -10,6 +10,7 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -215,8 +216,9 @@ def build_loop(
     """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
     batch = config.output.batch
     limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
+    inputs = [replace(given, start="beginning") if stored.damaged else given for given in inputs_of(config)]
     tail = Tail(
-        inputs_of(config),
+        inputs,
         stored.places,
         TailOptions(
             line_limit=settings.line_limit,
