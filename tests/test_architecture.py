@@ -20,6 +20,7 @@ FLOORS = [
     "times",
     "model",
     "secrets",
+    "printable",
     "read",
     "decode",
     "detect",

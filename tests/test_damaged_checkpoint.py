@@ -56,3 +56,20 @@ def test_a_newer_one_is_refused(of_two: Callable[[list[Path]], list[Path]], stop
     stopped.start()
     until(lambda: lines(tmp_path) == 20, "what came meanwhile")
     assert stopped.terminate() == 0
+
+
+def test_a_file_that_stayed_silent_goes_on_from_its_end(tmp_path: Path) -> None:
+    """Nothing was delivered of it, so only its beginning at the end can be kept."""
+    output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}, "batch": {"max_age": "50ms"}}
+    config = configuration(tmp_path, output)
+    config["inputs"][0]["start"] = "end"
+    shipper = Shipper(tmp_path, config)
+    log = tmp_path / "logs" / "Mfa.log"
+    log.write_bytes(numbered(0, 10))
+    shipper.start()
+    until(lambda: (tmp_path / "state" / "checkpoint.json").exists(), "its place is kept")
+    assert shipper.terminate() == 0
+    log.write_bytes(numbered(0, 20))
+    shipper.start()
+    until(lambda: lines(tmp_path) == 10, "what came meanwhile")
+    assert shipper.terminate() == 0
