@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,6 +35,7 @@ from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
@@ -169,6 +171,23 @@ def dead_letters(config: Config) -> DeadLetterFile | DeadLetterTopic:
 def dead_letter_file(config: Config) -> DeadLetterFile:
     """The dead letters of the state directory."""
     return DeadLetterFile(os.path.join(config.state_dir, NAME))
+
+
+def accepted(config: Config, *, stdout: bool = False) -> Settings:
+    """The settings of a configuration that can be used here, as far as can be told before anything runs with it.
+
+    Args:
+        config: the configuration.
+        stdout: standard output is where events would go, and may be redirected into a log.
+
+    Raises:
+        UsageError: patterns, code table, time zone or sink cannot be used, or an input matches what the shipper writes.
+    """
+    settings = settings_of(config)
+    build_sink(config)
+    redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
+    refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)
+    return settings
 
 
 def build_delivery(config: Config, watcher: Watcher) -> Delivery:

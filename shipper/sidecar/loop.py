@@ -184,7 +184,8 @@ class Sidecar:
 
     def _save(self) -> None:
         now = self._now()
-        if not self._unsaved or now < self._next_save:
+        # At once while the sink is away: the next attempt to reach it may hang until the process is ended.
+        if not self._unsaved or (now < self._next_save and self._delivery.connected):
             return
         self._next_save = now + SAVE_INTERVAL
         if len(self._places) > MOST_GONE:
