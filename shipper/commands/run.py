@@ -44,6 +44,12 @@ class _SinkLog:
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         log("error", "records were refused and are among the dead letters", number=len(refusals), reason=refusals[0].reason)
 
+    def unkept(self, reason: str | None) -> None:
+        if reason is None:
+            log("info", "dead letters can be kept again")
+        else:
+            log("error", "what was refused waits in memory; all else goes on, but the position stays before it", reason=reason)
+
 
 Load = Callable[[], tuple[Config, set[str]]]
 """Reads the configuration again: it and its secrets. Raises UsageError if it is wrong."""

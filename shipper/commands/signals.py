@@ -55,8 +55,13 @@ class Stop:
         return max(0.0, self.timeout - (time.monotonic() - self._since)) if self._set else self.timeout
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is set or a reload is asked for, for so many seconds at most; True if it is set."""
-        if not self._set and select.select([self._reader], [], [], seconds)[0] and not self._set:
+        """Wait until it is set or a reload is asked for, for so many seconds at most; True if it is set.
+
+        Who waits again and again after that, for a sink that is away, does not take a whole processor.
+        """
+        if self._set:
+            time.sleep(min(seconds, 0.01))
+        elif select.select([self._reader], [], [], seconds)[0] and not self._set:
             os.read(self._reader, 4096)
         return self._set
 

@@ -219,7 +219,7 @@ def inputs_of(config: Config) -> list[TailInput]:
     """What is followed."""
     return [
         TailInput(
-            section.path,
+            str(section.path),
             section.start,
             section.encoding,
             tuple(section.exclude),

@@ -63,6 +63,8 @@ class Silent:
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
 
+    def unkept(self, reason: str | None) -> None: ...
+
 
 class Case:
     def __init__(self, folder: Path) -> None:
