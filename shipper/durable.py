@@ -10,7 +10,7 @@ import sys
 
 # The errors of file systems that cannot sync a folder (network shares, FUSE) or do not let us open it.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # not on Windows
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # for files that no link may stand in for; not on Windows
 
 
 def write_durably(path: str, data: bytes, mode: int = 0o640) -> None:
@@ -31,7 +31,7 @@ def write_synced(path: str, data: bytes, mode: int = 0o640) -> None:
     Raises:
         OSError: nothing or only a part was written. A symbolic link is not followed.
     """
-    descriptor = open_made(path, os.O_WRONLY | os.O_TRUNC | _NOFOLLOW, mode)
+    descriptor = open_made(path, os.O_WRONLY | os.O_TRUNC | NOFOLLOW, mode)
     try:
         write_all(descriptor, data)
         os.fsync(descriptor)

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from shipper.durable import open_made
+from shipper.durable import NOFOLLOW, open_made
 from shipper.errors import UsageError
 
 PATIENCE = 1.0  # seconds; who only looks whether a lock is held holds it for a moment
@@ -25,7 +25,7 @@ class Lock:
             UsageError: another shipper holds it.
             OSError: the file cannot be made.
         """
-        self._descriptor = open_made(path, os.O_RDWR)
+        self._descriptor = open_made(path, os.O_RDWR | NOFOLLOW)
         end = time.monotonic() + PATIENCE
         while not _take(self._descriptor, shared=False):
             if time.monotonic() > end:

@@ -23,7 +23,7 @@ def test_only_the_letter_is_tried_again(client: str, broker: Broker, tmp_path: P
     large = b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|" + b"x" * 5000 + b"\n"
 
     def arrived() -> list[str]:
-        return [json.loads(record.value)["message"] for record in read_topic(broker.address, topic)]
+        return [json.loads(record.value or b"")["message"] for record in read_topic(broker.address, topic)]
 
     log.write_bytes(numbered(0, 20) + large + numbered(20, 40))
     shipper.start()

@@ -2,12 +2,14 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,6 +48,17 @@ def as_a_user() -> tuple[str, ...]:
     if not shutil.which("setpriv") or subprocess.run([*setpriv, "true"], check=False).returncode:
         pytest.skip("root may read everything, and setpriv cannot take that right away here")
     return setpriv
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file may grow beyond this size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Shipper:

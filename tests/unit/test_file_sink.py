@@ -1,11 +1,9 @@
 """The file sink: rotation by size and age, and lines that a crash or a full disk tore."""
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from shipper.errors import UsageError
 from shipper.model import Block, Origin
 from shipper.testing import FakeClock, block
 from shipper.times import SECOND
-from tests.support.process import as_a_user
+from tests.support.process import as_a_user, room
 
 
 class Rig:
@@ -122,17 +120,6 @@ def test_nothing_counts_before_it_is_synced(rig: Rig) -> None:
     rig.sink.abandon()
     rig.sink.open()
     assert rig.sink.poll(0) == []
-
-
-@contextmanager
-def room(size: int) -> Iterator[None]:
-    """No file may grow beyond this size."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(

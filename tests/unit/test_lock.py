@@ -55,3 +55,11 @@ def test_a_reader_sees_who_holds_it(tmp_path: Path) -> None:
     told = subprocess.run([*as_a_user(), sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told == f"{os.getpid()}\n"
     mine.release()
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "lock").symlink_to("precious")
+    with pytest.raises(UsageError, match="lock cannot be created: Too many levels of symbolic links"):
+        lock_state(str(tmp_path))
+    assert (tmp_path / "precious").read_bytes() == b"precious"
