@@ -217,7 +217,7 @@ def run(config_file: str) -> int:
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return follow(config, secrets)
+        return follow(config, secrets, lambda: load_config(config_file, os.environ))
 
 
 @command.command()

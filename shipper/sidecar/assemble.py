@@ -8,8 +8,10 @@ import hashlib
 import os
 import random
 import socket
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -33,6 +35,7 @@ from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
@@ -170,6 +173,23 @@ def dead_letter_file(config: Config) -> DeadLetterFile:
     return DeadLetterFile(os.path.join(config.state_dir, NAME))
 
 
+def accepted(config: Config, *, stdout: bool = False) -> Settings:
+    """The settings of a configuration that can be used here, as far as can be told before anything runs with it.
+
+    Args:
+        config: the configuration.
+        stdout: standard output is where events would go, and may be redirected into a log.
+
+    Raises:
+        UsageError: patterns, code table, time zone or sink cannot be used, or an input matches what the shipper writes.
+    """
+    settings = settings_of(config)
+    build_sink(config)
+    redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
+    refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)
+    return settings
+
+
 def build_delivery(config: Config, watcher: Watcher) -> Delivery:
     """The sink with its dead letters; nothing is connected yet.
 
@@ -199,7 +219,7 @@ def inputs_of(config: Config) -> list[TailInput]:
     """What is followed."""
     return [
         TailInput(
-            section.path,
+            str(section.path),
             section.start,
             section.encoding,
             tuple(section.exclude),
@@ -223,8 +243,9 @@ def build_loop(
     """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
     batch = config.output.batch
     limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
+    inputs = [replace(given, start="beginning") if stored.damaged else given for given in inputs_of(config)]
     tail = Tail(
-        inputs_of(config),
+        inputs,
         stored.places,
         TailOptions(
             line_limit=settings.line_limit,

@@ -1,8 +1,8 @@
 """The checkpoint: how far each file has been delivered, kept between two runs. I/O.
 
 It is one JSON file, replaced as a whole: after a loss of power there is the old one or the new one.
-The previous one stays as `checkpoint.json.1`. A file that cannot be read is set aside, never a
-reason not to start.
+The previous one stays as `checkpoint.json.1`. A file that is damaged is set aside, never a reason not to
+start. One that a newer version of this program wrote is: it is good, and an older program would send all again.
 """
 
 import hashlib
@@ -30,6 +30,15 @@ class Stored:
     warm: Mapping[str, WarmStart] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def damaged(self) -> bool:
+        """True if positions are missing: a file without one may have been read before, so it is read from its beginning."""
+        return bool(self.warnings)
+
+
+class _Newer(ValueError):
+    """A newer version of this program wrote the checkpoint."""
+
 
 class Checkpoint:
     """The checkpoint of one state directory."""
@@ -56,18 +65,30 @@ class Checkpoint:
             raise UsageError(f"state_dir {state_dir} cannot be written: permission denied")
 
     def load(self) -> Stored:
-        """The last good checkpoint; a damaged file is set aside and named in the warnings."""
+        """The last good checkpoint; a damaged file is set aside and named in the warnings.
+
+        Raises:
+            UsageError: a newer version of this program wrote it.
+        """
         warnings: list[str] = []
         for path in (self._path, f"{self._path}.1"):
             try:
                 places, warm = read_checkpoint(path)
             except FileNotFoundError:
                 continue
+            except _Newer as error:
+                raise UsageError(
+                    f"{path} is unusable: {error}; start a version of mfa-shipper that reads it, or move it away: then every "
+                    "file is read from inputs[].start"
+                ) from None
             except (OSError, ValueError) as error:
                 warnings.append(f"{path} is unreadable ({error}); {self._set_aside(path)}")
                 continue
             if warnings:
-                warnings.append(f"going on from {path}: what was delivered since is sent again, with the same ids")
+                warnings.append(
+                    f"going on from {path}: what was delivered since is sent again, with the same ids; a file that it does not "
+                    "know is read from its beginning"
+                )
             return Stored(places, warm, tuple(warnings))
         if warnings:
             warnings.append("there is no older checkpoint: every file is read from its beginning, with the same ids")
@@ -123,7 +144,10 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
     value = msgspec.json.decode(text) if text.strip(b"\0") else None
     if not isinstance(value, dict):
         raise ValueError("it is no checkpoint")
-    if value.get("version") != VERSION:
+    version = value.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise _Newer(f"it has version {version}, this program reads {VERSION}")
+    if version != VERSION:
         raise ValueError(f"it has version {value.get('version')}, this program writes {VERSION}")
     if value.get("sum") != _sum(value):
         raise ValueError("its checksum is wrong")

@@ -103,6 +103,8 @@ class Silent:
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
 
+    def unkept(self, reason: str | None) -> None: ...
+
 
 @cache
 def library() -> Library:

@@ -115,10 +115,11 @@ def test_each_step_of_a_save_is_announced(tmp_path: Path) -> None:
         (lambda data: b"[]", "it is no checkpoint"),
         (lambda data: b"\xff", "is unreadable"),
         (lambda data: data.replace(b'"offset": 9', b'"offset": 8'), "its checksum is wrong"),
-        (lambda data: b'{"version": 2}', "it has version 2, this program writes 1"),
+        (lambda data: b'{"version": 0}', "it has version 0, this program writes 1"),
+        (lambda data: b'{"version": "2"}', "it has version 2, this program writes 1"),
         (lambda data: b'{"version": 1}', "its checksum is wrong"),
     ],
-    ids=["zeros", "cut", "list", "bytes", "changed", "newer", "empty"],
+    ids=["zeros", "cut", "list", "bytes", "changed", "older", "text", "empty"],
 )
 def test_a_damaged_one_is_set_aside_and_the_one_before_taken(damage: Callable[[bytes], bytes], says: str, tmp_path: Path) -> None:
     one = saved(tmp_path, OLD, NEW)
@@ -134,6 +135,18 @@ def test_a_damaged_one_is_set_aside_and_the_one_before_taken(damage: Callable[[b
     # The good one survives the next saves.
     saved(tmp_path, NEW)
     assert loaded(tmp_path) == (*NEW, 0)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_newer_one_is_a_reason_not_to_start(damaged: bool, tmp_path: Path) -> None:
+    one = saved(tmp_path, OLD, NEW)
+    newer = tmp_path / ("checkpoint.json.1" if damaged else "checkpoint.json")
+    newer.write_bytes(b'{"version": 2, "more": []}')
+    if damaged:
+        (tmp_path / "checkpoint.json").write_bytes(b"{")
+    with pytest.raises(UsageError, match=f"{newer} is unusable: it has version 2, this program reads 1; start a version"):
+        one.load()
+    assert newer.read_bytes() == b'{"version": 2, "more": []}'
 
 
 def test_both_damaged(tmp_path: Path) -> None:
