@@ -6,7 +6,7 @@ from shipper.config.sections import Config
 from shipper.deliver.dead_letters import DeadLetterFile, label_of
 from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefused, joined
 from shipper.errors import RunError
-from shipper.sidecar.assemble import build_sink, dead_letter_file
+from shipper.sidecar.assemble import build_sink, dead_letter_file, keep_transactional_id
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.lock import Lock
 
@@ -22,6 +22,7 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
     """
     Checkpoint(config.state_dir)
     lock = Lock(config.state_dir)
+    keep_transactional_id(config)
     letters = DeadLetterFile(path) if path else dead_letter_file(config)
     sink = build_sink(config)
     kept: list[int] = []

@@ -15,8 +15,8 @@ from shipper.detect import DETECTORS
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, UsageError
 from shipper.pipeline import Settings
-from shipper.sidecar.assemble import build_delivery, build_loop, settings_of, stores_positions
-from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.assemble import build_delivery, build_loop, keep_transactional_id, settings_of, stores_positions
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
 from shipper.sidecar.lock import Lock
 from shipper.sidecar.log import log
 from shipper.sidecar.loop import Sidecar
@@ -97,6 +97,7 @@ def run(config: Config, secrets: Collection[str] = ()) -> int:
 
 
 def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vitals, most_open: int | None) -> int:
+    keep_transactional_id(config)
     watcher = _SinkLog()
     delivery = build_delivery(config, watcher)
     watcher.sink = delivery.sink.name
@@ -110,7 +111,7 @@ def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vit
         in_sink = _stored_in_sink(delivery, stop, vitals)
         if in_sink is None:
             return 0
-        stored = in_sink if in_sink.places else stored
+        stored = farther(stored, in_sink)
     _log_start(config, delivery.sink.name, stored)
     loop = build_loop(config, settings, delivery, checkpoint, stored, vitals, wait=stop.wait, most_open=most_open)
     return _follow(config, delivery, loop, stop)

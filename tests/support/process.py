@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,6 +35,25 @@ def until(
 def numbered(begin: int, end: int) -> bytes:
     """Lines of which no two are alike."""
     return b"".join(b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|line %d\n" % n for n in range(begin, end))
+
+
+def under_host_name(name: str) -> tuple[str, ...]:
+    """The command that runs another one, in the same process, on a machine of this name; skips the test where that is not permitted."""
+    import pytest
+
+    command = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name)
+    if not may_rename_host():
+        pytest.skip("no host can be renamed here")
+    return command
+
+
+@cache
+def may_rename_host() -> bool:
+    """True where a process may have a host name of its own."""
+    try:
+        return subprocess.run(["unshare", "--uts", "hostname", "pod"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 class Shipper:
