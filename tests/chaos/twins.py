@@ -51,6 +51,8 @@ class Twin:
         self.host = "host-0"
         self.frozen = False
         self.started = 0  # a number that grows with each start of either
+        self.rival = False  # the other one had been started by then, and may have taken over later
+        self._log_began = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.shipper: Shipper | None = None
 
@@ -68,9 +70,19 @@ class Twin:
             self.shipper.kill()
         self.process, self.shipper, self.frozen = None, None, False
 
+    def start(self, shipper: Shipper, number: int, other: "Twin") -> None:
+        self._log_began = len(self.said())
+        self.rival = other.alive and not other.is_up
+        self.shipper, self.process, self.started = shipper, shipper.start(), number
+
     def said(self) -> str:
         log = self.folder / "shipper.log"
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+    @property
+    def is_up(self) -> bool:
+        """True once the process has connected, and with exactly once taken over."""
+        return "the sink accepts events" in self.said()[self._log_began :]
 
 
 class Model:
@@ -130,8 +142,8 @@ class Model:
         labels = {"labels": {"exactly_once": str(twin.exactly_once)}}
         config = configuration(self.folder, output, state_dir=str(twin.folder / "state"), pipeline=labels)
         command = under_host_name(twin.host) if may_rename_host() else ()
-        twin.shipper = Shipper(twin.folder, config, command)
-        twin.process, twin.started = twin.shipper.start(), self.starts
+        (other,) = (one for one in self.twins if one is not twin)
+        twin.start(Shipper(twin.folder, config, command), self.starts, other)
 
     def write(self, share: float) -> None:
         share = min(share, 1 - LAST - self.written)
@@ -173,11 +185,11 @@ class Model:
         for twin in self.twins:
             if twin.process is None or twin.process.poll() is None:
                 continue
-            later = [other for other in self.twins if other.started > twin.started or other.frozen]
+            later = twin.rival or any(other.started > twin.started for other in self.twins)
             self.log(f"  {twin.name} ended with {twin.process.returncode}")
             assert twin.process.returncode == 1, f"{twin.name} ended with status {twin.process.returncode}"
             assert "has taken over" in twin.said().splitlines()[-1], f"{twin.name} does not say why it ended"
-            assert later, f"{twin.name} ended although no other one was started later"
+            assert later, f"{twin.name} ended although no other one can have taken over"
             twin.kill()
 
     def end(self) -> None:
@@ -187,16 +199,15 @@ class Model:
         for twin in self.twins:
             if not twin.exactly_once:
                 twin.kill()
-        if not any(twin.alive for twin in self.twins):
-            self.twins[0].exactly_once = True
-            self.start(self.twins[0])
 
         def ended() -> bool:
             self.look()
             self.server.write(0.01)
             living = [twin for twin in self.twins if twin.alive]
-            assert living, "no shipper is left"
-            return len(living) == 1 and "the sink accepts events" in living[0].said()
+            if not living:  # the one that had taken over was killed
+                self.twins[0].exactly_once = True
+                self.start(self.twins[0])
+            return len(living) == 1 and living[0].is_up
 
         until(ended, "one of the twins is left", DEADLINE, 0.1)
         self.server.write(1.0)
