@@ -116,6 +116,9 @@ class Model:
             return self.verdict()
         except BaseException as error:
             for twin in self.twins:
+                twin.signal(signal.SIGABRT)  # makes it say where it hangs
+                if twin.process is not None:
+                    twin.process.wait(20)
                 error.add_note(f"--- {twin.name} said:\n{twin.said()[-4000:]}")
             raise
         finally:
@@ -143,7 +146,8 @@ class Model:
         config = configuration(self.folder, output, state_dir=str(twin.folder / "state"), pipeline=labels)
         command = under_host_name(twin.host) if may_rename_host() else ()
         (other,) = (one for one in self.twins if one is not twin)
-        twin.start(Shipper(twin.folder, config, command), self.starts, other)
+        interpreter = (*command, "env", "PYTHONFAULTHANDLER=1")
+        twin.start(Shipper(twin.folder, config, interpreter), self.starts, other)
 
     def write(self, share: float) -> None:
         share = min(share, 1 - LAST - self.written)
