@@ -18,8 +18,8 @@ _MAIL = re.compile(r"[ \t]{0,8}>[> \t]{0,32}")
 # What a summary says of lines by cause, as `Counts.causes` counts them: a fixed set, so that what is counted is bounded.
 HINTS = {
     "mail": "begin with >, as text copied from a mail does: remove that, or get the file itself",
-    "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: were they converted to local time?",
-    "prefix": "have something before their time stamp, such as a file name or a line number: remove it",
+    "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: was it converted to local time?",
+    "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
 

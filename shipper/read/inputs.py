@@ -40,6 +40,8 @@ def expand(arguments: Iterable[str]) -> list[str]:
 
 
 def _named_by(argument: str) -> list[str]:
+    if not argument:
+        raise UsageError("the name of a FILE is empty; give a log file, a glob or - for standard input")
     if argument == STDIN:
         return [argument]
     found = matches(argument)

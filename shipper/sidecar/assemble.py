@@ -53,7 +53,7 @@ def settings_of(config: Config) -> Settings:
         load(
             tuple(map(Path, section.patterns)),
             None if section.status_codes is None else Path(section.status_codes),
-            syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            syslog=syslog_time(syslog.year, zone_of(syslog.zone, "pipeline.syslog.zone"), "pipeline.syslog.year"),
             local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
         rules_for(section.detectors, timeout, options),
