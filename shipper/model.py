@@ -37,7 +37,7 @@ class Export(NamedTuple):
         delimiter: of a CSV, what stands between two fields.
     """
 
-    form: Literal["json", "xml", "csv", "text"]
+    form: Literal["json", "xml", "csv", "text", "frames"]
     start: int = 0
     columns: tuple[str, ...] = ()
     delimiter: str = ","

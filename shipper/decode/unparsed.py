@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from shipper.decode.windows_event import CAUSES, EventReader
+from shipper.decode.wrappers import wrong_count
 from shipper.times import looks_like_syslog, looks_like_time
 
 LOOK_AT = 512  # characters that are searched for a time stamp
@@ -19,6 +20,7 @@ _MAIL = re.compile(r"[ \t]{0,8}>[> \t]{0,32}")
 HINTS = {
     "mail": "begin with >, as text copied from a mail does: remove that, or get the file itself",
     "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: were they converted to local time?",
+    "frames": "hold several messages of syslog whose octet counts do not fit: was the file converted, or does it begin in a message?",
     "prefix": "have something before their time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
@@ -49,6 +51,9 @@ def _why(text: str, time: int | None, events: EventReader, *, matched: bool) -> 
     stamp = text.partition("|")[0]
     if not text:
         return Reason("the line is empty")
+    count = wrong_count(text)
+    if count is not None:
+        return Reason(f"the octet count {count} of syslog does not lead to the message behind it", "frames")
     if time is not None:
         return Reason("after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected")
     if looks_like_syslog(text):

@@ -16,6 +16,7 @@ import orjson
 
 DEPTH = 4  # wrappers around each other, such as Docker around syslog
 LONGEST_NAME = 255
+LONGEST_LINE_END = 2
 
 # What other shippers call the line, and the server that they run on; a dot goes one object down.
 LINE_KEYS = (
@@ -68,9 +69,11 @@ def _heads(word: str, mark: str) -> str:
 
 # One or two of them, for lines of a text that was decoded as latin-1: a character is a byte. Where this matches before a
 # line of MFA Server, `unwrap` takes off the same.
-PLAIN_HEADS = f"(?:{_COUNT})?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
+# The first group is the octet count, which must be looked at.
+PLAIN_HEADS = rf"(?:([0-9]{{1,7}}) (?={_PRI}))?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
 
 _HEAD = re.compile(f"{_COUNT}|" + _heads(r"[^\s|]", "\ufeff"))
+_COUNTED = re.compile(rf"([0-9]{{1,7}}) (?={_PRI})")
 _LINE = re.compile(_BEGINS)
 _OWN = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?Z\|")  # how MFA Server begins a line: nothing is around it
 # A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.
@@ -128,12 +131,27 @@ def rewrap(line: str, hostname: str | None, host: str | None) -> str:
     return line if hostname is None else f"<1>1 - {hostname} - - - - {line}"
 
 
+def wrong_count(text: str) -> str | None:
+    """The octet count before a message of syslog that does not end before the next counted one; None for any other text.
+
+    Of a message alone the count may be wrong, which costs nothing: files get converted.
+    """
+    found = _COUNTED.match(text)
+    if found is None or _COUNTED.search(text, found.end()) is None:
+        return None
+    # A byte that does not decode has become a character, so how many bytes there were is not sure.
+    least, most = len(text) - found.end(), len(text.encode("utf-8", "replace")) - found.end()
+    return None if least <= int(found[1]) <= most + LONGEST_LINE_END else found[1]
+
+
 def _head(text: str) -> _Layer | None:
     found = _HEAD.match(text)
     if found is None:
         return None
     host = found[1] or found[2] or found[3]
     counted = text[: found.end() - 1].isdigit()
+    if counted and wrong_count(text) is not None:
+        return None
     place = "behind the syslog head" if host else "behind the octet count" if counted else "behind the CRI prefix"
     return text[found.end() :], None if host == "-" else host, host is not None, place
 
