@@ -219,7 +219,9 @@ def _is_behind_a_head(line: bytes) -> bool:
 def _records(data: bytes) -> Iterator[tuple[Found, Frame]]:
     """The groups and the hosts of lines of JSON."""
     lines = [unwrap(line) for line in _lines(data.decode("utf-8", "replace"))]
-    text = "".join([f"{line.text}\n" if line is not None and "\n" not in line.text else "\n" for line in lines])
+    text = "".join(
+        [f"{line.text}\n" if line is not None and "\n" not in line.text and not line.partial else "\n" for line in lines]
+    )
     return zip(_ALONE.findall(text), [(line.hostname, line.host) if line else NOBODY for line in lines], strict=True)
 
 
