@@ -39,6 +39,7 @@ from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
 from shipper.model import Counts
+from shipper.printable import printable
 from shipper.secrets import hide, hide_in
 
 
@@ -316,7 +317,7 @@ def main() -> None:
             print(f"mfa-shipper: {error.format_message()}", file=sys.stderr)
         status = 2
     except MfaShipperError as error:
-        print(f"mfa-shipper: {error}", file=sys.stderr)
+        print("mfa-shipper: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         status = error.exit_status
     except OSError as error:
         print(f"mfa-shipper: {error}", file=sys.stderr)

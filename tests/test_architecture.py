@@ -19,6 +19,7 @@ FLOORS = [
     "times",
     "model",
     "secrets",
+    "printable",
     "read",
     "decode",
     "detect",

@@ -1,8 +1,8 @@
 """`check`: patterns, code table and configuration are validated before anything runs with them. I/O."""
 
-import os
 from pathlib import Path
 
+from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.decode.library import load
 from shipper.decode.line_patterns import Stamps
@@ -44,7 +44,7 @@ def plan(config: Config) -> str:
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:
-        found = len(matches(os.path.expanduser(followed.path)))
+        found = len(matches(followed.path))
         files = f"{found or 'no'} file{'' if found == 1 else 's'} now"
         lines.append(f"input      {followed.path} ({files}), from the {followed.start}")
     lines += _logs(config, settings)
@@ -56,6 +56,7 @@ def plan(config: Config) -> str:
             f"output     {_target(config)}, format {output.format}, one event per {output.events}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
+            *(f"warning    {warning}" for warning in warnings(config)),
         ]
     )
 

@@ -15,7 +15,6 @@ import orjson
 
 from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
 from shipper.commands.near_misses import definition, how_far, short
-from shipper.commands.terminal import printable
 from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
 from shipper.decode.exchanges import Exchanges
@@ -26,6 +25,7 @@ from shipper.decode.parser import Options, Parser
 from shipper.decode.status_codes import StatusCodes
 from shipper.errors import UsageError
 from shipper.model import Code, Counts, Document, User
+from shipper.printable import printable
 from shipper.read import identity
 from shipper.read.exports import export_of
 from shipper.read.files import read_chunks

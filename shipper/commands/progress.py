@@ -4,11 +4,11 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from shipper.commands.terminal import printable
 from shipper.decode.unparsed import HINTS
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
+from shipper.printable import printable
 
 SHAPES = 3  # of unknown messages, in the sums
 EVERY = 0.1  # seconds between two drawings of the bar

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from shipper.commands.terminal import printable
+from shipper.printable import printable
 from shipper.report.advice import counted, spoken
 from shipper.report.sections import Cache, CodeRow, Durations, Hour
 from shipper.report.summary import Summary

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 
 from shipper import __version__
+from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Refusal
@@ -15,7 +16,7 @@ from shipper.detect import DETECTORS
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, UsageError
 from shipper.pipeline import Settings
-from shipper.sidecar.assemble import build_delivery, build_loop, settings_of, stores_positions
+from shipper.sidecar.assemble import build_delivery, build_loop, listen_of, settings_of, stores_positions
 from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.lock import Lock
 from shipper.sidecar.log import log
@@ -88,7 +89,8 @@ def run(config: Config, secrets: Collection[str] = ()) -> int:
     checkpoint = Checkpoint(config.state_dir)
     lock = Lock(config.state_dir)
     vitals = Vitals()
-    server = Server(config.metrics.listen, vitals, time.monotonic_ns, secrets) if config.metrics.listen else None
+    listen = listen_of(config)
+    server = Server(listen, vitals, time.monotonic_ns, secrets) if listen else None
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         if server:
@@ -104,6 +106,8 @@ def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vit
     stop = Stop()
     _catch_signals(stop)
     stored = checkpoint.load()
+    for warning in warnings(config):
+        log("warning", warning)
     for warning in stored.warnings:
         log("error", warning)
     if stores_positions(config):

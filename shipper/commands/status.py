@@ -8,6 +8,7 @@ from typing import Any
 
 from shipper.config.sections import Config
 from shipper.errors import RunError
+from shipper.printable import printable
 from shipper.read.position import Position
 from shipper.sidecar.assemble import dead_letter_file
 from shipper.sidecar.checkpoint import NAME, read_checkpoint
@@ -51,10 +52,10 @@ def state_text(value: Mapping[str, Any]) -> str:
     running = value["running"]
     lines = [f"{value['state_dir']}: " + ("no shipper is running" if running is None else f"mfa-shipper runs with pid {running}")]
     for log, files in groupby(value["files"], key=itemgetter("log")):
-        lines.append(f"  {log}")
+        lines.append(f"  {printable(log)}")
         for file in files:
             lag = "gone" if not file["there"] else _lag(file["lag_bytes"])
-            lines.append(f"    {file['path']}: {file['offset']:,} bytes delivered, {lag}")
+            lines.append(f"    {printable(file['path'])}: {file['offset']:,} bytes delivered, {lag}")
     if not value["files"]:
         lines.append("  nothing has been delivered yet")
     lines.append(f"dead letters: {value['dead_letters']:,}")

@@ -8,13 +8,13 @@ from difflib import get_close_matches
 import orjson
 
 from shipper.commands.codes import METHODS
-from shipper.commands.terminal import printable
 from shipper.decode.facts import Library
 from shipper.decode.line_patterns import Stamps
 from shipper.decode.principal import split_principal
 from shipper.errors import UsageError
 from shipper.model import Counts, Document, Label
 from shipper.pipeline import Pipeline, Settings, read_input
+from shipper.printable import printable
 from shipper.read.inputs import open_inputs
 from shipper.times import SECOND
 

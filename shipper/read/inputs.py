@@ -62,7 +62,17 @@ def matches(path: str) -> list[str]:
         return sorted(found for found in inside if is_log(os.path.basename(found)) and not os.path.isdir(found))
     if os.path.lexists(path):
         return [path]
-    return sorted(found for found in glob.glob(path, recursive=True) if not os.path.isdir(found))
+    return sorted(found for found in glob.glob(_glob_of(path), recursive=True) if not os.path.isdir(found))
+
+
+def _glob_of(path: str) -> str:
+    """A glob in which folders that are there as they are written, such as `logs [prod]`, stand for themselves."""
+    folder, name = os.path.split(path)
+    if "[" not in folder:
+        return path
+    if os.path.isdir(folder):
+        return os.path.join(glob.escape(folder), name)
+    return os.path.join(_glob_of(folder), name)
 
 
 def _check_readable(path: str) -> None:
@@ -249,7 +259,7 @@ def find(inputs: Iterable[TailInput]) -> Found:
     """Look for the files that the inputs match."""
     found = Found({}, set(), {})
     for given in inputs:
-        excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
+        excluded = {path for pattern in given.exclude for path in glob.glob(_glob_of(pattern), recursive=True)}
         for path in matches(given.path):
             if path not in excluded:
                 _add(found, path, given)

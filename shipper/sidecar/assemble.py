@@ -33,6 +33,7 @@ from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.pages import Listen
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
 
@@ -48,8 +49,8 @@ def settings_of(config: Config) -> Settings:
     timeout = options["double_prompt"]["exchange_timeout"]
     return pipeline.settings(
         load(
-            tuple(Path(folder).expanduser() for folder in section.patterns),
-            None if section.status_codes is None else Path(section.status_codes).expanduser(),
+            tuple(map(Path, section.patterns)),
+            None if section.status_codes is None else Path(section.status_codes),
             syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
             local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
@@ -84,7 +85,7 @@ def _file(config: Config, run: str) -> Sink:
 
     section = config.output.file
     assert section is not None
-    return FileSink(FileOptions(os.path.expanduser(section.path), section.rotate_size, section.rotate_every, section.keep))
+    return FileSink(FileOptions(section.path, section.rotate_size, section.rotate_every, section.keep))
 
 
 def _kafka(config: Config, run: str) -> Sink:
@@ -121,8 +122,6 @@ def kafka_options(config: Config) -> KafkaOptions:
     section = config.output.kafka
     assert section is not None
     security = section.security
-    files = (security.ca_file, security.cert_file, security.key_file)
-    ca_file, cert_file, key_file = (None if file is None else os.path.expanduser(file) for file in files)
     return KafkaOptions(
         tuple(section.bootstrap_servers),
         section.topic,
@@ -138,9 +137,9 @@ def kafka_options(config: Config) -> KafkaOptions:
         security.sasl_mechanism,
         security.username,
         None if security.password is None else security.password.value,
-        ca_file,
-        cert_file,
-        key_file,
+        security.ca_file,
+        security.cert_file,
+        security.key_file,
     )
 
 
@@ -187,11 +186,20 @@ def stores_positions(config: Config) -> bool:
     return config.output.type == "kafka" and config.output.kafka is not None and config.output.kafka.exactly_once
 
 
+def listen_of(config: Config) -> Listen | None:
+    """Where the pages of metrics and health are, None for nowhere."""
+    section = config.metrics
+    if section.listen is None:
+        return None
+    password = None if section.password is None else section.password.value
+    return Listen(section.listen, section.username, password, section.cert_file, section.key_file)
+
+
 def inputs_of(config: Config) -> list[TailInput]:
     """What is followed."""
     return [
         TailInput(
-            os.path.expanduser(section.path),
+            section.path,
             section.start,
             section.encoding,
             tuple(section.exclude),

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import sys
+import time
 
 from shipper.errors import UsageError
 
 NAME = "lock"
+PATIENCE = 1.0  # seconds: `status` takes the lock for a moment, to see whether it is free
 
 
 class Lock:
@@ -22,7 +24,10 @@ class Lock:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
         except OSError as error:
             raise UsageError(f"{path} cannot be created: {error.strerror}") from None
-        if not _lock(self._descriptor):
+        end = time.monotonic() + PATIENCE
+        while not (held := _lock(self._descriptor)) and time.monotonic() < end:
+            time.sleep(0.05)
+        if not held:
             pid = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
             os.close(self._descriptor)
             raise UsageError(
@@ -40,11 +45,11 @@ class Lock:
 def lock_holder(state_dir: str) -> int | None:
     """The pid of the shipper that runs on a state directory, 0 if it is not known; None if none runs."""
     try:
-        descriptor = os.open(os.path.join(state_dir, NAME), os.O_RDWR)
+        descriptor = os.open(os.path.join(state_dir, NAME), os.O_RDONLY)
     except OSError:
         return None
     try:
-        if _lock(descriptor):
+        if _lock(descriptor, shared=True):
             return None
         pid = os.read(descriptor, 32).strip()
         return int(pid) if pid.isdigit() else 0
@@ -52,7 +57,8 @@ def lock_holder(state_dir: str) -> int | None:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, *, shared: bool = False) -> bool:
+    """True once it is locked. `shared` suffices to see whether another holds it, and needs no right to write."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -63,7 +69,7 @@ def _lock(descriptor: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from shipper.printable import printable
 from shipper.secrets import hide, hide_in
 
 LOGGER = "mfa_shipper"
@@ -53,5 +54,5 @@ class _Formatter(logging.Formatter):
         else:
             text = f"{stamp} {record.levelname.lower():7} {message}"
             text += "".join(f" {name}={value}" for name, value in fields.items())
-            text = hide(text, self._secrets)
-        return text.replace("\n", " ")
+            text = printable(hide(text, self._secrets).replace("\n", " "))
+        return text

@@ -126,6 +126,14 @@ METRICS = (
         lambda s: s.counts.misdated,
     ),
     Metric(
+        Counter, "exchanges_given_up", "Requests whose status did not come in time, or whose thread was used again before it came.",
+        lambda s: s.counts.given_up,
+    ),
+    Metric(
+        Counter, "completions_late", "Authentications so much older than the newest that no detector could judge them any more.",
+        lambda s: s.counts.late,
+    ),
+    Metric(
         Counter, "events_masked", "Events that name no user and went out without letters and digits in their texts.",
         lambda s: s.counts.masked,
     ),
