@@ -22,6 +22,7 @@ CAUSES = {
     "json_time": "are JSON of an unknown exporter, whose time is not found (schemas/envelopes.toml says what is), or is none",
     "json_text": "are JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says what is)",
     "xml": "look like XML, and are not one whole Windows event",
+    "long": f"have more than the {LONGEST:,} characters that a Windows event may have",
     "table": "are rows or blocks of text of an unknown exporter (schemas/envelopes.toml says what is known)",
     "zone": "have a time that names no zone: give that of the machine that wrote them, --local-zone Europe/Berlin",
 }
@@ -93,7 +94,7 @@ class EventReader:
         kind = "JSON" if text[:1] in "{[" else "XML" if text[:1] == "<" else "CSV row" if _is_csv(self._export) else "text"
         cause = kind.lower() if kind in ("JSON", "XML") else "table"
         if len(text) > LONGEST:
-            return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", cause
+            return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", "long"
         document = self._document(text)
         if document is None:
             return _why_broken(text, kind), cause

@@ -34,6 +34,7 @@ _TYPE = re.compile(r"#TYPE [^\n]*\n")
 _DAY_FIRST = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4} ")  # as no line of MFA Server begins
 _LONGEST_DAY = 13
 _SEPARATORS = ",;\t"
+csv.field_size_limit(1 << 20)  # characters; a row has no more, and the library's own limit would take a long field for no CSV
 
 
 def export_of(text: str, is_header: IsHeader | None, *, final: bool) -> Export | Undecided | None:
