@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage mutants lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures clean
+.PHONY: help demo test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: $(READY) ## Let ruff format and mend what it can
 
 bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 minutes
 	$(BIN)/python -m tests.bench
+
+bench-readers: $(READY) ## Measure that each reader takes time and memory in proportion, about 15 minutes
+	$(BIN)/python -m tests.bench.readers
 
 bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes
 	$(BIN)/python -m tests.bench.sidecar

@@ -18,6 +18,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -80,7 +81,7 @@ class Fuzzer:
         self.records = self.inputs = 0
         self.words = Counter[str]()
         self.found = Counter[str]()
-        self._path = folder / "fuzzed"
+        self.folder = folder
         self._memory = 0
         self._began = time.monotonic()
 
@@ -111,8 +112,9 @@ class Fuzzer:
         file = packed_files.packed(self.reader, data)
         if self.reader in packed_files.COMPRESSED:
             return check_compressed(file, choice)
-        self._path.write_bytes(file)
-        return check_archive(str(self._path), choice)
+        path = self.folder / "fuzzed"
+        path.write_bytes(file)
+        return check_archive(str(path), choice)
 
     def _tell(self, data: bytes, error: Exception) -> None:
         """Keep the first input of each fault: faults are the same if they are raised at the same place."""
@@ -156,14 +158,15 @@ def _guided(fuzzer: Fuzzer, done: Any, seed: int) -> None:
         fuzzer(data)
         if done():
             _end(fuzzer)
-            for left in fuzzer._path.parent.iterdir():
-                left.unlink()
-            fuzzer._path.parent.rmdir()
+            shutil.rmtree(fuzzer.folder)
             os._exit(0)  # libFuzzer has no other way to be told that it was enough
 
-    atheris.Setup(
-        [sys.argv[0], "-max_len=600", "-len_control=0", "-timeout=300", "-rss_limit_mb=1500", f"-seed={seed}"], one_input
-    )
+    corpus, draw = fuzzer.folder / "corpus", random.Random(seed)
+    corpus.mkdir()
+    for size in (3, 7, 12, 17, 22, 40, 80, 160, 300, 600):
+        (corpus / str(size)).write_bytes(draw.randbytes(size))
+    limits = ["-max_len=600", "-len_control=0", "-timeout=300", "-rss_limit_mb=1500"]
+    atheris.Setup([sys.argv[0], str(corpus), *limits, f"-seed={seed}"], one_input)
     atheris.Fuzz()
 
 
