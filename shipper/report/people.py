@@ -63,7 +63,7 @@ class Person:
         self.run: list[Prompt] = []
         self.latest = BEFORE_ALL
         self.seconds: set[str] | None = None
-        self.memory: dict[tuple[int, str], list[Memory]] | None = None
+        self.memory: dict[tuple[int, str], Memory] | None = None
 
     def count(self, name: str) -> None:
         """Count one of `NUMBERS` up."""
