@@ -127,7 +127,9 @@ class CacheSums:
         if memory is None and agree:
             counted = [(self.both, hits)]
         else:
-            renewed, held_renewed, by_reading[1], _ = _passed(prompts, seconds, memory[1] if memory else NOTHING_HELD, renewed=True)
+            renewed, held_renewed, by_reading[1], _ = _passed(
+                prompts, seconds, memory[1] if memory else NOTHING_HELD, renewed=True
+            )
             counted = list(zip(self.readings, (hits, renewed), strict=True))
             if memory:
                 memory[:] = held, held_renewed

@@ -142,6 +142,7 @@ class Service:
         """Count the run of a user; it is empty then."""
         advice, run, seconds = self._advice, person.run, person.seconds or ()
         person.run, person.seconds = [], None
+        person.prompts += len(run)
         if advice is None or not run:
             return
         advice.prompts += len(run)
