@@ -18,7 +18,6 @@ from shipper.commands.near_misses import definition, how_far, short
 from shipper.commands.terminal import printable
 from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
-from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import Stamps, inner_line
@@ -170,7 +169,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     """The answer for lines of a log or records of an export, parsed together so that those of an exchange find each other."""
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
     about = identity.describe(io.BytesIO(data).read, stamp_of=Stamps(library))
-    state = LogState(Exchanges(Options().exchange_timeout))
+    state = LogState(Options().exchange_timeout)
     parser = Parser(library, Options(), about.log_file(None, EPOCH), state, Counts(), {})
     parts = []
     for chunk in read_chunks(io.BytesIO(data[about.start :]).read, about.start, export=about.export):
