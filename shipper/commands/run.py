@@ -19,8 +19,8 @@ from shipper.sidecar.lock import lock_state
 from shipper.sidecar.log import log, set_up
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.pages import Server
+from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import read_records
 from shipper.times import SECOND
 
 OTHER_FILES = 64  # descriptors that are not logs: those of the sink, the checkpoint and the metrics page

@@ -16,7 +16,7 @@ import msgspec
 from shipper.durable import rename_durably, write_synced
 from shipper.errors import UsageError
 from shipper.read.position import Position, escaped, position_from, unescaped
-from shipper.sidecar.warm_start import Advance, WarmStart, by_present_names, records, warm_start
+from shipper.sidecar.places import Advance, WarmStart, by_present_names, records, warm_from_json, warm_to_json
 
 VERSION = 1
 NAME = "checkpoint.json"
@@ -185,9 +185,7 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
     try:
         places = {key: position_from(place) for key, place in value["places"].items()}
         lasting = value.get("lasting", {})
-        warm = {
-            str(unescaped(source)): warm_start(*start, lasting=lasting.get(source, {})) for source, start in value["warm"].items()
-        }
+        warm = {str(unescaped(source)): warm_from_json(start, lasting.get(source, {})) for source, start in value["warm"].items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it is no checkpoint: {error}") from None
     return by_present_names(places, warm)
@@ -197,16 +195,11 @@ def _encode(places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> by
     value: dict[str, Any] = {
         "version": VERSION,
         "places": {key: msgspec.Raw(place.to_json()) for key, place in places.items()},
-        "warm": {escaped(source): _stored(start) for source, start in warm.items()},
+        "warm": {escaped(source): warm_to_json(start) for source, start in warm.items()},
         "lasting": {escaped(source): start.lasting for source, start in warm.items() if start.lasting},
     }
     value = msgspec.json.decode(msgspec.json.encode(value))
     return msgspec.json.format(msgspec.json.encode({**value, "sum": _sum(value)}), indent=1) + b"\n"
-
-
-def _stored(start: WarmStart) -> list[Any]:
-    """`newest` as text: a time of the year 9999 in nanoseconds is more than 64 bits."""
-    return [start.key, start.offset, *([] if start.newest is None else [str(start.newest)])]
 
 
 def _sum(value: Mapping[str, Any]) -> str:

@@ -16,8 +16,9 @@ from shipper.pipeline import Settings
 from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.places import Advance, place_record, records, warm_record
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Advance, LivePipelines, place_record, records, warm_record
+from shipper.sidecar.warm_start import LivePipelines
 from shipper.times import SECOND
 
 SAVE_INTERVAL = SECOND  # between two checkpoints, at least

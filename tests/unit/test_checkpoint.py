@@ -12,13 +12,13 @@ import pytest
 from shipper.errors import UsageError
 from shipper.read.position import Position, check_of
 from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
-from shipper.sidecar.warm_start import WarmStart, read_records
+from shipper.sidecar.places import WarmStart, read_records
 
 PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
 NEW = (
     {"k": PLACE._replace(offset=9), "l.2": PLACE},
-    {"/log/\udcff": WarmStart("k", 5, {}, 253_402_300_799_999_999_999)},
+    {"/log/\udcff": WarmStart("k", 5, {}, {"pfrad": (253_402_300_799_999_999_999, None)})},
 )  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 
