@@ -57,7 +57,7 @@ def command() -> None:
     """Azure MFA Server logs as decoded, correlated ECS events, with the double prompts found."""
 
 
-@command.command()
+@command.command(short_help="Turn logs into events.")
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option("--format", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
 @OUTPUT
@@ -96,7 +96,7 @@ def command() -> None:
 @PATTERNS
 @CODES
 def parse(*, plan_only: bool, **options: Any) -> Counts | None:
-    """Turn logs into events on standard output. FILE is plain or compressed, an archive, a glob, a folder, or - for standard input."""
+    """Turn log FILEs (plain or compressed, archives, globs, folders, - for standard input) into events on standard output."""
     from shipper.commands.parse import PLANNED, ParseOptions, import_logs, plan
 
     if plan_only:
@@ -106,7 +106,9 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     return import_logs(ParseOptions(**options))
 
 
-@command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
+@command.command(
+    short_help="Explain a line, a code or a name; tell a user's story.", context_settings={"ignore_unknown_options": True}
+)  # -104 is a code
 @click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
 @click.option(
     "--in",
@@ -121,8 +123,8 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 @PATTERNS
 @CODES
 def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) -> None:
-    """Explain a line, a code or a word, or tell a user's story. Also a record of an export, a constant, a name from the
-    NPS extension; with --in the story of a user, or of an exchange or event by its id.
+    """Explain a log line or record, a status code, a constant, a name from the NPS extension or words of a description; with
+    --in the story of a user, or of an exchange or event by its id.
 
     \b
       mfa-shipper explain 21
@@ -150,7 +152,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     _print(answer(text, library))
 
 
-@command.command()
+@command.command(short_help="Print the table of status codes.")
 @click.option(
     "--format",
     "form",
@@ -160,7 +162,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
 @OUTPUT
 @CODES
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
-    """List the status codes: what each means, whether the phone rang."""
+    """Print the status code table: what each code means, and whether the phone rang."""
     from shipper.commands.codes import FORMS, render
     from shipper.commands.forms import form_of, refuse_input
     from shipper.decode.library import load_codes
@@ -169,7 +171,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
     _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
 
 
-@command.command()
+@command.command(short_help="Say who is asked twice, why, and what to change.")
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "html"]),
@@ -195,7 +197,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
 @PATTERNS
 @CODES
 def report(form: str | None, output: str | None, **options: Any) -> None:
-    """Say who is asked twice, why, and what to change. FILE is what parse takes; the report is a screen, a page, or JSON."""
+    """Say who is asked twice in log FILEs, why, and what to change: a screen, a page, or JSON."""
     from shipper.commands.forms import form_of
     from shipper.commands.report import FORMS, ReportOptions, write_report
 
@@ -203,10 +205,10 @@ def report(form: str | None, output: str | None, **options: Any) -> None:
         write_report(ReportOptions(form=form_of(form, output, FORMS), output=output, **options))
 
 
-@command.command()
+@command.command(short_help="Follow logs and deliver their events: the sidecar.")
 @CONFIG
 def run(config_file: str) -> int:
-    """Follow the logs and deliver their events, as a sidecar. Until SIGTERM or SIGINT."""
+    """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
     from shipper.commands.run import run as follow
     from shipper.config.load import load_config
     from shipper.sidecar.log import set_up
@@ -215,10 +217,10 @@ def run(config_file: str) -> int:
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return follow(config, secrets)
+        return follow(config, secrets, lambda: load_config(config_file, os.environ))
 
 
-@command.command()
+@command.command(short_help="Validate patterns, tables and a configuration.")
 @click.option(
     "--config", "config_file", type=Named(), metavar="FILE", help="Check this configuration of run, with its patterns and codes."
 )
@@ -226,7 +228,7 @@ def run(config_file: str) -> int:
 @PATTERNS
 @CODES
 def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> None:
-    """Check patterns and the code table, or a configuration. With --config it shows what run would do."""
+    """Validate patterns and the code table, your own and the built-in ones; with --config show what run would do."""
     from shipper.commands.check import check_tables, connect, plan
     from shipper.config.load import load_config
 
@@ -244,13 +246,13 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
         _print(check_tables(pattern_dirs, status_codes) + "\npatterns and status codes OK\n")
 
 
-@command.command()
+@command.command(short_help="Show how far the sidecar is.")
 @CONFIG
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
 )
 def status(config_file: str, form: str) -> None:
-    """Show how far a sidecar is. Also which files wait, and how many dead letters there are."""
+    """Show the progress of a sidecar: running or not, files, positions, lag, files that wait, dead letters."""
     import json
 
     from shipper.commands.status import state, state_text
@@ -262,11 +264,11 @@ def status(config_file: str, form: str) -> None:
     _print((json.dumps(value, indent=2) if form == "json" else state_text(value)) + "\n")
 
 
-@command.command()
+@command.command(short_help="Send dead letters again.")
 @CONFIG
 @click.argument("letters", type=Named(), required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:
-    """Send dead letters again, and remove those that are delivered. They are those of state_dir, or of a file."""
+    """Send dead letters again (those of state_dir, or of a file), and remove those that are delivered."""
     from shipper.commands.replay import replay as send
     from shipper.config.load import load_config
 

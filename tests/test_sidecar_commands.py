@@ -228,6 +228,31 @@ def test_replay_sends_dead_letters_and_takes_them_away(shipper: Shipper, tmp_pat
     assert letters.read_text(encoding="utf-8") == ""
 
 
+LETTER = '{"time":"2017-02-14T00:00:00Z","reason":"too large","line":"{\\"a\\":1}"}\n'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it for another user")
+def test_replay_as_root_leaves_nothing_that_the_service_cannot_open(shipper: Shipper, tmp_path: Path) -> None:
+    state, letters = tmp_path / "state", tmp_path / "state" / "dead_letters.ndjson"
+    state.mkdir()
+    letters.write_text(LETTER, encoding="utf-8")
+    letters.chmod(0o640)
+    for path in (tmp_path, state, letters):
+        os.chown(path, 1234, 1235)
+    assert command("replay", "--config", shipper.config).returncode == 0
+    written = [letters, state / "lock", tmp_path / "out.ndjson", tmp_path / ".out.ndjson.lock"]
+    assert [(path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) for path in written] == [
+        (1234, 1235, 0o640)
+    ] * 4
+
+
+def test_replay_makes_no_state_directory_and_touches_no_output_for_nothing(shipper: Shipper, tmp_path: Path) -> None:
+    done = command("replay", "--config", shipper.config)
+    assert (done.returncode, done.stdout) == (0, "0 delivered, 0 refused again and kept\n")
+    assert not (tmp_path / "state").exists()
+    assert not (tmp_path / "out.ndjson").exists()
+
+
 @pytest.mark.parametrize("name", ["run", "status", "replay", "check"])
 def test_a_wrong_configuration_is_one_sentence(name: str, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("state_dir: x\ninputs: []\noutput: {type: stdout}\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from shipper.errors import RunError
 from shipper.pipeline import Settings
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
-from shipper.sidecar.assemble import build_sink, inputs_of, settings_of
+from shipper.sidecar.assemble import accepted, build_sink, inputs_of
 
 
 def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> str:
@@ -37,10 +37,9 @@ def plan(config: Config) -> str:
     """What `run` would do, on one screen.
 
     Raises:
-        UsageError: patterns, code table or sink cannot be used.
+        UsageError: patterns, code table or sink cannot be used, or an input matches what the shipper writes.
     """
-    settings = settings_of(config)
-    build_sink(config)
+    settings = accepted(config)
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:

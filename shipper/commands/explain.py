@@ -17,7 +17,6 @@ from shipper.commands.codes import describe, describe_error, describe_result, ta
 from shipper.commands.near_misses import definition, how_far, short
 from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
-from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import Stamps, inner_line
@@ -177,7 +176,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     text = "\n".join(lines)
     data, about = f"{text}\n".encode("utf-8", "surrogateescape"), _describe(text, library)
     record = about.export is not None
-    state = LogState(Exchanges(Options().exchange_timeout))
+    state = LogState(Options().exchange_timeout)
     parser = Parser(library, Options(), about.log_file(None, EPOCH), state, Counts(), {})
     parts = []
     for chunk in read_chunks(io.BytesIO(data[about.start :]).read, about.start, export=about.export):

@@ -22,6 +22,7 @@ CAUSES = {
     "json_time": "come as JSON of an unknown exporter, whose time is missing or is none (schemas/envelopes.toml says which keys are known)",
     "json_text": "come as JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says which keys are known)",
     "xml": "look like XML, but hold no whole Windows event",
+    "long": f"have more than the {LONGEST:,} characters that a Windows event may have",
     "table": "belong to a table or a text of an unknown exporter (schemas/envelopes.toml says which keys are known)",
     "zone": "have a time that names no zone: give that of the machine that made the export, --local-zone Europe/Berlin",
 }
@@ -93,7 +94,7 @@ class EventReader:
         kind = "JSON" if text[:1] in "{[" else "XML" if text[:1] == "<" else "CSV row" if _is_csv(self._export) else "text"
         cause = kind.lower() if kind in ("JSON", "XML") else "table"
         if len(text) > LONGEST:
-            return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", cause
+            return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", "long"
         document = self._document(text)
         if document is None:
             return _why_broken(text, kind), cause

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from shipper.decode.clock import LogState
-from shipper.decode.exchanges import Exchanges
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.decode.templates import LIMIT
@@ -357,7 +356,7 @@ def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[
 
     def scratch(file: LogFile) -> Parser:
         templates.append(1)
-        return Parser(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
+        return Parser(library(), options, file, LogState(options.exchange_timeout), Counts(), {})
 
     general = Watched(library(), options, file, started(options.exchange_timeout), Counts(), {})
     return FastParser(general, scratch), general, templates
