@@ -45,7 +45,7 @@ from shipper.config.units import detectors
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
-from shipper.errors import MfaShipperError, RunError, UsageError
+from shipper.errors import MfaShipperError, RunError, UsageError, of_system
 from shipper.model import Counts
 from shipper.printable import printable
 from shipper.secrets import hide, hide_in
@@ -274,7 +274,7 @@ def replay(config_file: str, letters: str | None) -> int:
 
     gc.enable()
     config, secrets = load_config(config_file, os.environ)
-    if letters and not os.path.exists(letters):
+    if letters and not os.path.isfile(letters):
         raise UsageError(f"there is no file {letters}")
     try:
         with _hiding(secrets):
@@ -294,7 +294,7 @@ def _hiding(secrets: Collection[str]) -> Iterator[None]:
         error.args = (hide(str(error), secrets),)
         raise
     except OSError as error:
-        raise RunError(hide(str(error), secrets)) from None
+        raise RunError(hide(of_system(error), secrets)) from None
 
 
 def _print(text: str, output: str | None = None) -> None:
@@ -330,7 +330,7 @@ def main() -> None:
         _complain(str(error))
         status = error.exit_status
     except OSError as error:
-        _complain(str(error))
+        _complain(of_system(error))
         status = 1
     except KeyboardInterrupt:
         status = 130
