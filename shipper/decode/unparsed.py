@@ -25,7 +25,7 @@ HINTS = {
     "glued": "hold the beginning of one line and another one: was the file cut, joined without a line end, or written by two programs?",
     "no_break_space": "hold no-break spaces (U+00A0), as text copied from a web page or a mail does: get the file itself",
     "continued": "go on with the text of the event before them: export the events as JSON or XML, where each is one record",
-    "partial": "are parts of a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
+    "partial": "belong to a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
