@@ -37,7 +37,7 @@ class Export(NamedTuple):
         delimiter: of a CSV, what stands between two fields.
     """
 
-    form: Literal["json", "xml", "csv", "text"]
+    form: Literal["json", "xml", "csv", "text", "frames"]
     start: int = 0
     columns: tuple[str, ...] = ()
     delimiter: str = ","
@@ -200,7 +200,7 @@ class Counts:
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
         detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
-        causes: lines that no pattern matched, by a cause that is known (see `decode.unparsed`).
+        causes: lines that were not understood, by a cause that is known (see `decode.unparsed`).
         shapes: unknown messages with numbers and quoted texts replaced; only common ones, `MOST_SHAPES` at most.
     """
 

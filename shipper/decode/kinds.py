@@ -11,6 +11,7 @@ from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START
 from shipper.decode.facts import Kind
 from shipper.decode.line_patterns import Line
 from shipper.decode.status_codes import PENDING, UNKNOWN
+from shipper.decode.unparsed import why_unknown
 from shipper.model import Counts, Document, Exchange, User
 
 CONCLUSIVE = ("success", "failure")
@@ -108,6 +109,9 @@ def _log(line: Line, state: ComponentState, counts: Counts) -> Part:
     _, _, event_id, _, _, context, facts, _ = line
     if facts.shape is not None and context.known:
         counts.unknown(facts.shape)
+        cause = why_unknown(facts.message)
+        if cause is not None:
+            counts.causes[cause] += 1
     event: Document = {"id": event_id, "dataset": context.dataset, "kind": "event"}
     if facts.action is None:
         event["action"] = "log"

@@ -16,7 +16,7 @@ from shipper.decode.clock import ComponentState, LogState, Waiting
 from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.kinds import KINDS, thread_of
-from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
+from shipper.decode.line_patterns import Context, Line, LineForm, Wrapped, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.decode.windows_event import EventReader
@@ -145,6 +145,8 @@ class Parser:
         for pattern in self._line_patterns:
             found = pattern.find(bare)
             if found is not None and self._well_formed(pattern, found, text, offset, event_id, tags):
+                if isinstance(found, Wrapped) and found.inner.partial:
+                    self.counts.causes["partial"] += 1
                 return
             if found is not None:
                 break
@@ -231,12 +233,12 @@ class Parser:
         so that no line disappears."""
         self.counts.unparsed += 1
         inner = inner_of(text, found)
-        line, place = (text, "") if inner is None else (inner.text, inner.place)
+        line, place, partial = (text, "", False) if inner is None else (inner.text, inner.place, inner.partial)
         stamp = line.partition("|")[0]
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
-        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place)
+        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place, partial=partial)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         document: Document = {

@@ -50,9 +50,19 @@ def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
     """Advances as keys and values, for a sink that stores positions."""
     stored: dict[bytes, bytes | None] = {}
     for key, place, warm in advances:
-        stored[b"place:" + key.encode()] = place.to_json()
-        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = _text_of(warm).encode()
+        stored[place_record(key)] = place.to_json()
+        stored[warm_record(place.source)] = _text_of(warm).encode()
     return stored
+
+
+def place_record(key: str) -> bytes:
+    """The key under which a sink stores the position of a file."""
+    return b"place:" + key.encode()
+
+
+def warm_record(source: str) -> bytes:
+    """The key under which a sink stores the warm start of a log."""
+    return b"warm:" + source.encode("utf-8", "surrogateescape")
 
 
 def warm_to_json(start: WarmStart) -> list[Any]:
