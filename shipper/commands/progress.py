@@ -76,7 +76,8 @@ def _hints(c: Counts) -> list[str]:
         )
     if c.backwards * 2 > c.lines:
         hints.append(
-            "the export is newest first, so results stand before their requests: make it oldest first (Get-WinEvent -Oldest)"
+            "the export is newest first, so results stand before their requests: make it oldest first"
+            " (Get-WinEvent -Oldest; wevtutil qe without /rd:true)"
         )
     return [f"  hint: {hint}" for hint in hints]
 
