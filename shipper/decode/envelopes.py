@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from shipper.decode.exported_times import is_local, stamp_of
+from shipper.decode.wrappers import Shipper, Wrappers
 from shipper.memo import Memo
 
 Path = tuple[str, ...]
@@ -75,10 +76,18 @@ class Envelopes:
 
     Attributes:
         zone: of times that name none; None: they are no times.
+        wrappers: what takes off what other shippers put around a line.
     """
 
-    def __init__(self, read: Callable[[], Sequence[Exporter]], zone: tzinfo | None = None) -> None:
-        """`read` gives the exporters; it is called once somebody asks for them, which a plain log never does."""
+    def __init__(
+        self,
+        read: Callable[[], Sequence[Exporter]],
+        zone: tzinfo | None = None,
+        shippers: Callable[[], Sequence[Shipper]] = tuple,
+    ) -> None:
+        """`read` gives the exporters, `shippers` the other shippers; both are called once somebody asks, which a plain log
+        never does."""
+        self.wrappers = Wrappers(shippers)
         self._read = read
         self.zone = zone
         # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
@@ -210,8 +219,14 @@ def read_envelopes(table: Mapping[str, Any]) -> list[Exporter]:
             entry.get("header", False),
             entry.get("day_first", False),
         )
-        for entry in table.values()
+        for name, entry in table.items()
+        if name != "shippers"
     ]
+
+
+def read_shippers(table: Mapping[str, Any]) -> list[Shipper]:
+    """The other shippers of the same table."""
+    return [Shipper(tuple(entry["line"]), tuple(entry.get("host", ()))) for entry in table["shippers"].values()]
 
 
 def _path(key: str) -> Path:
