@@ -122,7 +122,7 @@ class Completion(NamedTuple):
         end, end_text: the same for the status; a result ends when it starts.
         code: the row of its status in the code table.
         success: True if `event.outcome` is `success`.
-        newest: the newest event time of the log at that point, in nanoseconds since 1970.
+        newest: the newest event time of the component at that point, in nanoseconds since 1970.
     """
 
     position: int
@@ -276,20 +276,18 @@ UserFields = tuple[str, str | None, str | None, str]
 ExchangeFields = tuple[int, str, str, UserFields | None, str, str | None]
 CompletionFields = tuple[int, UserFields | None, str, str, int, str, int, str, Code, bool, int]
 
-# Among completions: the last one whose time was ahead of the clock takes no part, because its line was misdated.
-WITHDRAWN: CompletionFields = (
-    0,
-    None,
-    "",
-    "",
-    0,
-    "",
-    0,
-    "",
-    Code(None, "", "unknown", "unknown", None, None, "", None),
-    False,
-    0,
-)
+_WITHDRAWN = Code(None, "", "unknown", "unknown", None, None, "", None)
+
+
+def withdrawal(component: str) -> CompletionFields:
+    """Among completions: the last one of this component whose time was ahead of the clock takes no part, because its line was
+    misdated."""
+    return 0, None, "", component, 0, "", 0, "", _WITHDRAWN, False, 0
+
+
+def is_withdrawal(completion: CompletionFields) -> bool:
+    """True for a `withdrawal`."""
+    return completion[8] is _WITHDRAWN
 
 
 def named(exchange: ExchangeFields) -> Exchange:

@@ -126,12 +126,14 @@ class WrappedParser:
             if len(self._threads) >= FRAMES:
                 return None
             around = partial(rewrap, hostname=frame[0], host=frame[1])
-            threads = self._threads[frame] = Threads(self._scratch, self._general.file, around, THREADS, CONTEXTS)
+            threads = self._threads[frame] = Threads(
+                self._scratch, self._general.file, self._general.state, around, THREADS, CONTEXTS
+            )
         return threads.known.get(head) or threads.find(head)
 
     def _request(self, line: Line, thread: Thread, principal: tuple[UserFields | None, str], user: str, call: str) -> bool:
         """Take a request; `call` is what follows its user, from the quote on. False: the general path must do it."""
-        general, state = self._general, self._general.state
+        general, state = self._general, thread.state
         template = thread.templates.requests.get(call) or thread.templates.request(call)
         stamp, time, offset, original = line
         who, shared = principal
@@ -141,7 +143,7 @@ class WrappedParser:
             return False
         if state.exchanges.open.setdefault(thread.key, exchange) is not exchange:
             return False
-        state.newest = max(state.newest, time)
+        state.newest, state.spoke = max(state.newest, time), True
         general.last_time = stamp
         pieces, origin = template
         kept = original if general.options.keep_original else ""
@@ -182,12 +184,12 @@ def take_result(
     """
     who, shared = principal
     stamp, time, offset, original = line
-    state = general.state
+    state = sender.state
     if template is None or not shared or time > state.limit:
         return False
     if state.merger is not None:
         general.emit(state.merger.overdue(time))
-    state.newest = max(state.newest, time)
+    state.newest, state.spoke = max(state.newest, time), True
     general.last_time = stamp
     pieces, origin, code, success, tally, escaped_tail = template
     event_id = f"{general.file.fingerprint}-{offset}"

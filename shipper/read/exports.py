@@ -36,6 +36,7 @@ _DAY_FIRST = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4} ")  # as no l
 _FRAME = re.compile(r"[1-9][0-9]{0,6} <[0-9]{1,3}>")
 _LONGEST_DAY = 13  # characters, and those of the beginning of a frame
 _SEPARATORS = ",;\t"
+csv.field_size_limit(1 << 20)  # characters; a row has no more, and the library's own limit would take a long field for no CSV
 
 
 def export_of(text: str, is_header: IsHeader | None, *, final: bool) -> Export | Undecided | None:

@@ -240,8 +240,10 @@ class CsvRecords(Between):
     def _field(self, data: bytearray, at: int, final: bool) -> Step:
         while at < len(data):
             if data[at] == ord('"'):
-                self._state = CsvRecords._quoted
-                return self._quoted(data, at + 1, final)
+                closed, at = self._behind_quote(data, at + 1, final)
+                if not closed:
+                    self._state = CsvRecords._quoted
+                    return Edge.MORE, at
             found = self._field_end.search(data, at)
             if found is None:
                 self._state = CsvRecords._unquoted
@@ -260,18 +262,24 @@ class CsvRecords(Between):
         if data[found.start()] == ord("\n"):
             self._state = Between.between
             return Edge.END, found.start()
-        self._state = CsvRecords._field
         return self._field(data, found.end(), final)
 
     def _quoted(self, data: bytearray, at: int, final: bool) -> Step:
+        closed, at = self._behind_quote(data, at, final)
+        if not closed:
+            return Edge.MORE, at
+        self._state = CsvRecords._unquoted
+        return self._unquoted(data, at, final)
+
+    def _behind_quote(self, data: bytearray, at: int, final: bool) -> tuple[bool, int]:
+        """True and where the quote ends that closes a field; False and how far that is known not to stand in `data`."""
         while (quote := data.find(b'"', at)) >= 0:
             if quote + 1 == len(data) and not final:
-                return Edge.MORE, quote
+                return False, quote
             if data[quote + 1 : quote + 2] != b'"':
-                self._state = CsvRecords._unquoted
-                return self._unquoted(data, quote + 1, final)
+                return True, quote + 1
             at = quote + 2
-        return Edge.MORE, len(data)
+        return False, len(data)
 
 
 class TextRecords(Between):

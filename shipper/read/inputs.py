@@ -41,6 +41,8 @@ def expand(arguments: Iterable[str]) -> list[str]:
 
 
 def _named_by(argument: str) -> list[str]:
+    if not argument:
+        raise UsageError("the name of a FILE is empty; give a log file, a glob or - for standard input")
     if argument == STDIN:
         return [argument]
     found = matches(argument)
@@ -157,7 +159,7 @@ def open_inputs(
 def _of_archive(
     path: str, members: Iterable[Member], order: int, fallback: str, stamp_of: StampOf | None
 ) -> tuple[list[Input], list[str]]:
-    """The files of an archive, and a sentence for each that cannot hold a log."""
+    """The files of an archive, and a sentence for each that cannot hold a log or is not read."""
     inputs: list[Input] = []
     no_logs: list[str] = []
     for member in members:
@@ -169,6 +171,10 @@ def _of_archive(
                 raise
             no_logs.append(str(error))
             continue
+        if member.replaces:
+            no_logs.append(
+                f"{member.path} stands {member.replaces + 1} times in the archive: only the last is read, as unpacking gives it"
+            )
         file = about.log_file(member.path, fallback)
         inputs.append(Input(member.path, file, order + len(inputs), about.time is not None, member))
     if not inputs:

@@ -91,7 +91,7 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
         ("[", "this is JSON and no object", "json"),
         ("[12:30] hello", NO_STAMP, None),
         ('[{"a":1}]', "this is JSON and no object; a Windows event is one object", "json"),
-        ("{" + " " * LONGEST, f"longer than the {LONGEST} characters", "json"),
+        ("{" + " " * LONGEST, f"longer than the {LONGEST} characters", "long"),
         # XML
         ("<Event><broken>", "begins like XML and is not a whole element", "xml"),
         (

@@ -335,3 +335,8 @@ def test_memory_is_bounded_for_hostile_input(name: str) -> None:
         assert sum(len(value) for value in vars(buffer).values() if isinstance(value, bytearray)) < held + 3 * 10_100
     last = buffer.finish()
     assert last is None or len(last.data) <= 10_000
+
+
+def test_a_row_may_have_any_number_of_quoted_fields() -> None:
+    row = ",".join(['"a, b"', '"c ""d"" e"'] * 5000)
+    assert texts(CSV, f"{row}\r\n{row}") == [row, row]
