@@ -22,7 +22,8 @@ def hints(c: Counts) -> list[str]:
         said.append(f"{older}; if several logs were joined, give the parts as files of their own")
     if c.backwards * 2 > c.lines:
         said.append(
-            "the export is newest first, so results stand before their requests: make it oldest first (Get-WinEvent -Oldest)"
+            "the export is newest first, so results stand before their requests: make it oldest first"
+            " (Get-WinEvent -Oldest; wevtutil qe without /rd:true)"
         )
     return said
 
