@@ -62,8 +62,11 @@ kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs 
 kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka
 	$(BIN)/python -m tests.support.kafka --consume mfa-events
 
-chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
+TWINS := 1-20
+
+chaos: $(READY) ## Kill the sidecar, and pairs with one identity, on a real Kafka, and count, about 15 minutes; TWINS=1-100 for more pairs
 	$(BIN)/python -m tests.chaos.kill
+	$(BIN)/python -m tests.chaos.twins $(TWINS)
 
 mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 3 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
