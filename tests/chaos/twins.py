@@ -206,8 +206,9 @@ class Model:
 
         def ended() -> bool:
             self.look()
-            self.server.write(0.01)
             living = [twin for twin in self.twins if twin.alive]
+            if all(twin.is_up for twin in living):  # whoever has nothing to send does not learn that it was replaced
+                self.server.write(0.01)
             if not living:  # the one that had taken over was killed
                 self.twins[0].exactly_once = True
                 self.start(self.twins[0])
