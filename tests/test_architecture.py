@@ -16,6 +16,7 @@ FLOORS = [
     "errors",
     "memo",
     "durable",
+    "lock",
     "times",
     "model",
     "secrets",

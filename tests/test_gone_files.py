@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.warm_start import read_records
+from shipper.sidecar.places import read_records
 from tests.support.loop import loop
 
 MOST = 3

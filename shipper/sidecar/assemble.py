@@ -6,8 +6,10 @@ settings, delivery (with its sink and dead letters), and when the positions are 
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -29,8 +31,9 @@ from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
-from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.checkpoint import Checkpoint, Stored, refuse_folder
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
 from shipper.sidecar.transactional_id import keep, kept
 from shipper.sidecar.vitals import Vitals
@@ -50,7 +53,7 @@ def settings_of(config: Config) -> Settings:
         load(
             tuple(map(Path, section.patterns)),
             None if section.status_codes is None else Path(section.status_codes),
-            syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            syslog=syslog_time(syslog.year, zone_of(syslog.zone, "pipeline.syslog.zone"), "pipeline.syslog.year"),
             local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
         rules_for(section.detectors, timeout, options),
@@ -168,6 +171,25 @@ def dead_letter_file(config: Config) -> DeadLetterFile:
     return DeadLetterFile(os.path.join(config.state_dir, NAME))
 
 
+def accepted(config: Config, *, stdout: bool = False) -> Settings:
+    """The settings of a configuration that can be used here, as far as can be told before anything runs with it.
+
+    Args:
+        config: the configuration.
+        stdout: standard output is where events would go, and may be redirected into a log.
+
+    Raises:
+        UsageError: patterns, code table, time zone, state directory or sink cannot be used, or an input matches what the
+            shipper writes.
+    """
+    settings = settings_of(config)
+    refuse_folder(config.state_dir)
+    build_sink(config)
+    redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
+    refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)
+    return settings
+
+
 def build_delivery(config: Config, watcher: Watcher) -> Delivery:
     """The sink with its dead letters; nothing is connected yet.
 
@@ -208,7 +230,7 @@ def inputs_of(config: Config) -> list[TailInput]:
     """What is followed."""
     return [
         TailInput(
-            section.path,
+            str(section.path),
             section.start,
             section.encoding,
             tuple(section.exclude),
@@ -232,8 +254,9 @@ def build_loop(
     """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
     batch = config.output.batch
     limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
+    inputs = [replace(given, start="beginning") if stored.damaged else given for given in inputs_of(config)]
     tail = Tail(
-        inputs_of(config),
+        inputs,
         stored.places,
         TailOptions(
             line_limit=settings.line_limit,

@@ -16,8 +16,9 @@ from shipper.pipeline import Settings
 from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.places import Advance, place_record, records, warm_record
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Advance, LivePipelines, place_record, records, warm_record
+from shipper.sidecar.warm_start import LivePipelines
 from shipper.times import SECOND
 
 SAVE_INTERVAL = SECOND  # between two checkpoints, at least
@@ -91,6 +92,7 @@ class Sidecar:
         now = self._now()
         if now >= self._next_look:
             self._tail.look()
+            self._keep_begun()
             # A log that grows is looked at so often that this adds little to the delay of a line.
             grows = now - self._last_read < SECOND
             self._next_look = now + (self._eager_interval if grows else self._poll_interval)
@@ -117,6 +119,13 @@ class Sidecar:
         self._tail.close()
         self._observe()
         return delivered
+
+    def _keep_begun(self) -> None:
+        """Keep where files with `start: end` begin, or what comes while the shipper is stopped would not be read either."""
+        if self._tail.begun:
+            self._places = {**self._tail.begun, **self._places}
+            self._tail.begun.clear()
+            self._unsaved = True
 
     def _read(self) -> None:
         """Read as long as the delivery takes what comes of it."""
@@ -178,7 +187,8 @@ class Sidecar:
 
     def _save(self) -> None:
         now = self._now()
-        if not self._unsaved or now < self._next_save:
+        # At once while the sink is away: the next attempt to reach it may hang until the process is ended.
+        if not self._unsaved or (now < self._next_save and self._delivery.connected):
             return
         self._next_save = now + SAVE_INTERVAL
         if len(self._places) > MOST_GONE:

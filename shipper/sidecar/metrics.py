@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from shipper.deliver.delivery import Delivery
+from shipper.deliver.file import FileSink
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import Total
 from shipper.model import Counts
@@ -77,6 +78,11 @@ def _delivery(read: Callable[[Delivery], float]) -> Callable[[Scrape], float]:
 
 def _tail(read: Callable[[Tail], float]) -> Callable[[Scrape], float]:
     return lambda scrape: read(scrape.vitals.tail) if scrape.vitals.tail else 0
+
+
+def _reopened(scrape: Scrape) -> float:
+    sink = scrape.vitals.delivery.sink if scrape.vitals.delivery else None
+    return sink.reopened if isinstance(sink, FileSink) else 0
 
 
 def _lag_seconds(scrape: Scrape) -> float | None:
@@ -146,6 +152,7 @@ METRICS = (
     Metric(Counter, "batches_delivered", "Batches that the sink has acknowledged.", lambda s: s.vitals.batches),
     Metric(Counter, "dead_letters", "Records that the sink refused for good.", _delivery(lambda d: d.refused)),
     Metric(Counter, "retries", "Failed attempts to reach the sink.", _delivery(lambda d: d.retries)),
+    Metric(Counter, "output_reopened", "Times that another program had taken the output file and it was opened anew.", _reopened),
     Metric(Counter, "rotations", "Log files that were rotated away.", _tail(lambda t: t.rotations)),
     Metric(Counter, "truncations", "Log files that were cut while they were followed.", _tail(lambda t: t.truncations)),
     Metric(Counter, "lost_bytes", "Bytes that were cut away before they could be read.", _tail(lambda t: t.lost_bytes)),

@@ -34,8 +34,8 @@ from shipper.read.inputs import TailInput, TailOptions, open_inputs
 from shipper.read.tail import PATIENCE, Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals, conservation
-from shipper.sidecar.warm_start import read_records
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
 from tests.support.generate import Recipe, generate
@@ -113,6 +113,8 @@ class Silent:
     def up(self) -> None: ...
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
+
+    def unkept(self, reason: str | None) -> None: ...
 
 
 @cache

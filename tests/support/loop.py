@@ -33,6 +33,8 @@ class Deaf:
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
 
+    def unkept(self, reason: str | None) -> None: ...
+
 
 class Loop:
     """A sidecar that follows `logs/*.log*` of a folder and keeps its state in `state`."""

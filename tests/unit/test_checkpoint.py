@@ -11,14 +11,14 @@ import pytest
 
 from shipper.errors import UsageError
 from shipper.read.position import Position, check_of
-from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
-from shipper.sidecar.warm_start import WarmStart, read_records
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther, refuse_folder
+from shipper.sidecar.places import WarmStart, read_records
 
 PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
 NEW = (
     {"k": PLACE._replace(offset=9), "l.2": PLACE},
-    {"/log/\udcff": WarmStart("k", 5, {}, 253_402_300_799_999_999_999)},
+    {"/log/\udcff": WarmStart("k", 5, {}, {"pfrad": (253_402_300_799_999_999_999, None)})},
 )  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 
@@ -115,10 +115,11 @@ def test_each_step_of_a_save_is_announced(tmp_path: Path) -> None:
         (lambda data: b"[]", "it is no checkpoint"),
         (lambda data: b"\xff", "is unreadable"),
         (lambda data: data.replace(b'"offset": 9', b'"offset": 8'), "its checksum is wrong"),
-        (lambda data: b'{"version": 2}', "it has version 2, this program writes 1"),
+        (lambda data: b'{"version": 0}', "it has version 0, this program writes 1"),
+        (lambda data: b'{"version": "2"}', "it has version 2, this program writes 1"),
         (lambda data: b'{"version": 1}', "its checksum is wrong"),
     ],
-    ids=["zeros", "cut", "list", "bytes", "changed", "newer", "empty"],
+    ids=["zeros", "cut", "list", "bytes", "changed", "older", "text", "empty"],
 )
 def test_a_damaged_one_is_set_aside_and_the_one_before_taken(damage: Callable[[bytes], bytes], says: str, tmp_path: Path) -> None:
     one = saved(tmp_path, OLD, NEW)
@@ -134,6 +135,18 @@ def test_a_damaged_one_is_set_aside_and_the_one_before_taken(damage: Callable[[b
     # The good one survives the next saves.
     saved(tmp_path, NEW)
     assert loaded(tmp_path) == (*NEW, 0)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_newer_one_is_a_reason_not_to_start(damaged: bool, tmp_path: Path) -> None:
+    one = saved(tmp_path, OLD, NEW)
+    newer = tmp_path / ("checkpoint.json.1" if damaged else "checkpoint.json")
+    newer.write_bytes(b'{"version": 2, "more": []}')
+    if damaged:
+        (tmp_path / "checkpoint.json").write_bytes(b"{")
+    with pytest.raises(UsageError, match=f"{newer} is unusable: it has version 2, this program reads 1; start a version"):
+        one.load()
+    assert newer.read_bytes() == b'{"version": 2, "more": []}'
 
 
 def test_both_damaged(tmp_path: Path) -> None:
@@ -212,3 +225,21 @@ def test_the_farther_of_logs_that_have_nothing_in_common() -> None:
     assert found.places == {**own.places, **in_sink.places}
     assert found.warm == {**own.warm, **in_sink.warm}
     assert read_records({key: value or b"" for key, value in found.amends.items()}) == (own.places, own.warm)
+
+
+def test_a_folder_that_cannot_hold_the_state(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("file", "file/state", "file/a/b"):
+        with pytest.raises(UsageError, match=r"state_dir: .*/file is not a folder"):
+            refuse_folder(str(tmp_path / path))
+    refuse_folder(str(tmp_path / "a" / "b"))
+    refuse_folder(str(tmp_path))
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(UsageError, match=r"state_dir: .* cannot be written; give a directory of the user"):
+        refuse_folder(str(tmp_path))
+    with pytest.raises(UsageError, match=r"state_dir: .*/new cannot be made: .* cannot be written"):
+        refuse_folder(str(tmp_path / "new"))

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.delivery import Delivery
+from shipper.deliver.file import FileOptions, FileSink
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import UsageError
 from shipper.model import TALLIES, Counts
@@ -38,7 +39,7 @@ mfa_shipper_double_prompts mfa_shipper_events mfa_shipper_events_delivered mfa_s
 mfa_shipper_events_masked mfa_shipper_events_waiting mfa_shipper_exchanges_given_up mfa_shipper_files_open mfa_shipper_lag_bytes
 mfa_shipper_lag_seconds mfa_shipper_lines_merged mfa_shipper_lines_misdated mfa_shipper_lines_read
 mfa_shipper_lines_unparsed mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_mfa_fatigue
-mfa_shipper_mfa_fatigue_gave_in mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
+mfa_shipper_mfa_fatigue_gave_in mfa_shipper_output_reopened mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
 mfa_shipper_sources_without_past mfa_shipper_statuses mfa_shipper_truncations mfa_shipper_unknown_messages
 """
 
@@ -61,6 +62,8 @@ class Silent:
     def up(self) -> None: ...
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
+
+    def unkept(self, reason: str | None) -> None: ...
 
 
 class Case:
@@ -130,6 +133,8 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
     for number, name in enumerate((*own, "memo_entries", "users"), 200):
         setattr(case.vitals, name, number)
     case.delivery.refused, case.delivery.retries = 300, 301
+    case.delivery.sink = sink = FileSink(FileOptions("out.ndjson"))
+    sink.reopened = 302
     case.tail.rotations, case.tail.truncations, case.tail.lost_bytes = 400, 401, 402
     case.tail.past_lost = {"a", "b"}
     case.tail.problems = {"a": "x", "b": "y", "c": "z"}
@@ -146,7 +151,8 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         "double_prompts_total": 500, "cache_hits_total": 501, "mfa_fatigue_total": 502, "mfa_fatigue_gave_in_total": 503,
         "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
-        "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "rotations_total": 400,
+        "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "output_reopened_total": 302,
+        "rotations_total": 400,
         "truncations_total": 401, "lost_bytes_total": 402, "sources_without_past": 2, "problems": 3,
         'events_total{kind="unparsed"}': counted.unparsed, 'events_total{kind="double_prompt"}': 500,
         'events_total{kind="mfa_fatigue"}': 502,
