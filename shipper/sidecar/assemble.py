@@ -130,7 +130,7 @@ def kafka_options(config: Config) -> KafkaOptions:
         section.dead_letter_topic,
         section.exactly_once,
         section.state_topic,
-        section.transactional_id or kept(config.state_dir) or "mfa-shipper",
+        section.transactional_id or kept(config.state_dir) or f"mfa-shipper-{token_hex(8)}",
         section.client,
         section.client_id,
         section.compression,

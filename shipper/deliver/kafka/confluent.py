@@ -234,7 +234,8 @@ class ConfluentClient:
 
     def cleanup_policy(self, topic: str) -> str | None:
         admin = AdminClient(settings(self._options) | {"error_cb": self._on_error})
-        (answer,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)], request_timeout=CONNECT_SECONDS).values()
+        asked = [ConfigResource(ResourceType.TOPIC, str(topic))]  # it takes no subclass of str
+        (answer,) = admin.describe_configs(asked, request_timeout=CONNECT_SECONDS).values()
         try:
             return str(answer.result()["cleanup.policy"].value)
         except KafkaException as error:
