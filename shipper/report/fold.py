@@ -9,7 +9,7 @@ import orjson
 from shipper.decode.ecs import dataset
 from shipper.detect.finding import Found
 from shipper.detect.prompts import NO_METHOD, code_text
-from shipper.model import WITHDRAWN, CompletionFields, Label
+from shipper.model import CompletionFields, Label, is_withdrawal
 from shipper.report.durations import TENTH, in_tenths
 from shipper.report.figures import LISTED, Figures
 from shipper.report.kinds import HOUR, NO_CACHE, Kind, Kinds, count_by_hour
@@ -19,7 +19,7 @@ from shipper.report.tables import OTHERS
 from shipper.times import AFTER_ALL, StampReader
 
 MOST_SERVICES = 64
-_START, _END = itemgetter(4), itemgetter(6)
+_COMPONENT, _START, _END = itemgetter(3), itemgetter(4), itemgetter(6)
 _CEILING = TENTH - 1
 _STAMPS = StampReader()
 
@@ -49,7 +49,7 @@ class Fold:
         self._span = None if since is None and until is None else (since or "", until or ":")
         self._services: dict[str, Service] = {}
         self._kinds = Kinds(self.figures, host)
-        self._ahead: tuple[str, Label, CompletionFields] | None = None
+        self._ahead: dict[str, tuple[str, Label, CompletionFields]] = {}  # by component
 
     def __call__(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
@@ -57,11 +57,11 @@ class Fold:
         """Take what a pipeline made of a chunk: its events, what they completed, and what was found."""
         if self._span is not None:
             since, until = self._span
-            completions = [one for one in completions if since <= one[7][:-1] < until or one is WITHDRAWN]
+            completions = [one for one in completions if since <= one[7][:-1] < until or is_withdrawal(one)]
             findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
         if completions:
             first, last = min(completions, key=_START), max(completions, key=_END)
-            if first is WITHDRAWN or last[6] > last[10] or self._ahead is not None:
+            if is_withdrawal(first) or self._ahead or last[6] > last[10] or _is_ahead(completions):
                 self._settle(texts, labels, completions, findings)
             else:
                 self.figures.stretch(first[4], first[5], last[6], last[7])
@@ -70,29 +70,28 @@ class Fold:
     def _settle(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
     ) -> None:
-        """Take completions of which one has a time ahead of the clock: it counts once the next one comes, and not at all if it is
-        withdrawn."""
+        """Take completions of which one has a time ahead of the clock: it counts once the next one of its component comes, and not at
+        all if it is withdrawn."""
         found = {finding[0] for finding in findings}
         settled: list[CompletionFields] = []
         for completion in completions:
-            if completion is WITHDRAWN:
-                self._ahead = None
+            component, position = completion[3], completion[0]
+            if is_withdrawal(completion):
+                self._ahead.pop(component, None)
                 continue
-            self._confirm()
-            position = completion[0]
+            self._confirm(component)
             if completion[6] > completion[10] and position not in found:
-                self._ahead = texts[position], labels[position], (0, *completion[1:])
+                self._ahead[component] = texts[position], labels[position], (0, *completion[1:])
             else:
                 settled.append(completion)
         if settled:
             self._stretch(settled)
             self._take(texts, labels, settled, findings)
 
-    def _confirm(self) -> None:
-        """What was ahead of the clock counts."""
-        if self._ahead is not None:
-            text, label, completion = self._ahead
-            self._ahead = None
+    def _confirm(self, component: str) -> None:
+        """What was ahead of the clock of a component counts."""
+        if component in self._ahead:
+            text, label, completion = self._ahead.pop(component)
             self._stretch([completion])
             self._take([text], [label], [completion], [])
 
@@ -236,10 +235,16 @@ class Fold:
 
     def close(self) -> Figures:
         """The end of the log: all that was counted."""
-        self._confirm()
+        for component in list(self._ahead):
+            self._confirm(component)
         self._kinds.spread()
         for service in self._services.values():
             service.close()
             self.figures.people.add(service.people)
         self._services.clear()
         return self.figures
+
+
+def _is_ahead(completions: Sequence[CompletionFields]) -> bool:
+    """True if one of several components has a time ahead of its clock. (Of one component that would be the latest.)"""
+    return len(set(map(_COMPONENT, completions))) > 1 and any(completion[6] > completion[10] for completion in completions)
