@@ -57,6 +57,33 @@ def test_a_second_shipper_is_kept_away(shipper: Shipper, tmp_path: Path) -> None
     assert "no shipper is running" in command("status", "--config", shipper.config).stdout
 
 
+def test_status_says_which_files_wait_and_why(shipper: Shipper, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    (logs / "MfaEmpty.log").touch()
+    (logs / "MfaDateless.log").write_text("no time stamp\n")
+    (logs / "MfaHalf.log").write_bytes(LOG[:60])
+    (logs / "MfaArchive.log").write_bytes(b"PK\x03\x04" + b"x" * 300)
+    (logs / "MfaLater.log").write_bytes(LOG[:60] + b"\n" + LOG)
+    command_line = ("status", "--config", shipper.config, "--format", "json")
+
+    def waiting() -> dict[str, str]:
+        return {os.path.basename(file["path"]): file["reason"] for file in json.loads(command(*command_line).stdout)["waiting"]}
+
+    assert waiting()["Mfa.log"] == waiting()["MfaLater.log"] == "nothing of it is delivered yet"
+    shipper.start()
+    until(lambda: lines(tmp_path) == 2 * 24 + 1, "the events of two logs")
+    until(lambda: len(waiting()) == 4, "the positions in the checkpoint")
+    assert waiting() == {
+        "MfaEmpty.log": "it is empty",
+        "MfaDateless.log": "it holds no whole line with a time stamp yet",
+        "MfaHalf.log": "its first line with a time stamp is not complete yet",
+        "MfaArchive.log": f"{logs}/MfaArchive.log is a zip archive, not a log: unpack it first",
+    }
+    text = command("status", "--config", shipper.config).stdout
+    assert "  waiting\n" in text
+    assert f"    {logs}/MfaEmpty.log: it is empty\n" in text
+
+
 def test_metrics_and_health(tmp_path: Path) -> None:
     port = free_port()
     output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}}
@@ -74,7 +101,7 @@ def test_metrics_and_health(tmp_path: Path) -> None:
     until(lambda: "mfa_shipper_events_delivered_total 24.0" in page("/metrics"), "all events are delivered")
     assert "mfa_shipper_lines_read_total 23.0" in page("/metrics")
     assert "mfa_shipper_double_prompts_total 1.0" in page("/metrics")
-    assert "mfa_shipper_events_waiting 0.0" in page("/metrics")
+    until(lambda: "mfa_shipper_events_waiting 0.0" in page("/metrics"), "no event waits")
     assert json.loads(page("/readyz"))["ready"]
     assert json.loads(page("/healthz"))["alive"]
     assert shipper.terminate() == 0

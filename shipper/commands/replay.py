@@ -9,7 +9,7 @@ from shipper.config.sections import Config
 from shipper.deliver.dead_letters import DeadLetterFile, label_of
 from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefused, joined
 from shipper.errors import RunError
-from shipper.sidecar.assemble import build_sink, dead_letter_file
+from shipper.sidecar.assemble import build_sink, dead_letter_file, keep_transactional_id
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.lock import lock_state
 
@@ -27,6 +27,7 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
         if os.path.isdir(config.state_dir):  # one that we made would belong to whoever runs this, and not to the service
             Checkpoint(config.state_dir)
             held.callback(lock_state(config.state_dir).release)
+            keep_transactional_id(config)
         letters = DeadLetterFile(path) if path else dead_letter_file(config)
         lines = [line for line, _ in letters.read()]
         return _send(build_sink(config), letters, lines) if lines else (0, 0)

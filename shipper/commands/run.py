@@ -13,14 +13,14 @@ from shipper.deliver.sink import Refusal
 from shipper.detect import DETECTORS
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, UsageError
-from shipper.sidecar.assemble import accepted, build_delivery, build_loop, listen_of, stores_positions
-from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.assemble import accepted, build_delivery, build_loop, keep_transactional_id, listen_of, stores_positions
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
 from shipper.sidecar.lock import lock_state
 from shipper.sidecar.log import log, set_up
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.pages import Server
+from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import read_records
 from shipper.times import SECOND
 
 OTHER_FILES = 64  # descriptors that are not logs: those of the sink, the checkpoint and the metrics page
@@ -108,6 +108,7 @@ class _Shipper(contextlib.ExitStack):
             listen = listen_of(config)
             if listen:
                 opened.callback(Server(listen, self._vitals, time.monotonic_ns, secrets).close)
+            keep_transactional_id(config)
             self._delivery = build_delivery(config, self._watcher)
             self.enter_context(opened.pop_all())
         self._watcher.sink = self._delivery.sink.name
@@ -129,7 +130,7 @@ class _Shipper(contextlib.ExitStack):
             in_sink = self._stored_in_sink(load)
             if not isinstance(in_sink, Stored):
                 return in_sink
-            stored = in_sink if in_sink.places else stored
+            stored = farther(stored, in_sink)
         _log_start(config, delivery.sink.name, stored)
         sidecar = build_loop(
             config, self._settings, delivery, self._checkpoint, stored, self._vitals, wait=stop.wait, most_open=self._most_open

@@ -39,6 +39,8 @@ def story(text: str, files: Sequence[str], library: Library) -> str:
         UsageError: the logs say nothing of it, or a file is missing or not readable.
         RunError: reading failed on the way.
     """
+    if not text.strip():
+        raise UsageError("there is nobody to tell of; give a user, such as 'CONTOSO\\pnigam', or the event.id of an event")
     wanted = _Wanted(text.strip())
     told = _Told(by_line=wanted.id is not None)
     counts = Counts()

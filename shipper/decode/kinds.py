@@ -6,11 +6,12 @@ authentication once. A request, a verdict and a status that waits for a second s
 
 from collections.abc import Callable
 
-from shipper.decode.clock import LogState
+from shipper.decode.clock import ComponentState
 from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START, shared_json
 from shipper.decode.facts import Kind
 from shipper.decode.line_patterns import Line
 from shipper.decode.status_codes import PENDING, UNKNOWN
+from shipper.decode.unparsed import why_unknown
 from shipper.model import Counts, Document, Exchange, User
 
 CONCLUSIVE = ("success", "failure")
@@ -26,7 +27,7 @@ def thread_of(line: Line) -> str | None:
     return context.thread if facts.correlation is None else facts.correlation
 
 
-def _request(line: Line, state: LogState, counts: Counts) -> Part:
+def _request(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.requests += 1
     _, _, event_id, stamp, time, context, facts, _ = line
     thread = thread_of(line)
@@ -48,7 +49,7 @@ def _request(line: Line, state: LogState, counts: Counts) -> Part:
     return event, azure, facts.user, None
 
 
-def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
+def _verdict(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.verdicts += 1
     _, _, event_id, _, time, context, facts, _ = line
     thread = context.thread
@@ -72,7 +73,7 @@ def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
     return event, azure, exchange.user, None
 
 
-def _status(line: Line, state: LogState, counts: Counts) -> Part:
+def _status(line: Line, state: ComponentState, counts: Counts) -> Part:
     _, _, _, stamp, time, _, facts, _ = line
     thread = thread_of(line)
     exchange = state.exchanges.belonging(thread, time, state.newest)
@@ -95,7 +96,7 @@ def _status(line: Line, state: LogState, counts: Counts) -> Part:
     return event, azure, exchange.user or facts.user, exchange
 
 
-def _result(line: Line, state: LogState, counts: Counts) -> Part:
+def _result(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.results += 1
     _, _, event_id, stamp, time, _, facts, _ = line
     event = _decided(line, counts, INFO, "mfa-result", facts.verdict)
@@ -103,11 +104,14 @@ def _result(line: Line, state: LogState, counts: Counts) -> Part:
     return event, {"status": facts.status}, facts.user, Exchange(time, stamp, event_id, facts.user, "")
 
 
-def _log(line: Line, state: LogState, counts: Counts) -> Part:
+def _log(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.logs += 1
     _, _, event_id, _, _, context, facts, _ = line
     if facts.shape is not None and context.known:
         counts.unknown(facts.shape)
+        cause = why_unknown(facts.message)
+        if cause is not None:
+            counts.causes[cause] += 1
     event: Document = {"id": event_id, "dataset": context.dataset, "kind": "event"}
     if facts.action is None:
         event["action"] = "log"
@@ -121,7 +125,7 @@ def _log(line: Line, state: LogState, counts: Counts) -> Part:
     return event, {}, facts.user, None
 
 
-KINDS: dict[Kind, Callable[[Line, LogState, Counts], Part]] = {
+KINDS: dict[Kind, Callable[[Line, ComponentState, Counts], Part]] = {
     "request": _request,
     "verdict": _verdict,
     "status": _status,
@@ -153,7 +157,7 @@ def _decided(line: Line, counts: Counts, types: list[str], action: str, verdict:
     }
 
 
-def _orphan(line: Line, state: LogState, counts: Counts) -> None:
+def _orphan(line: Line, state: ComponentState, counts: Counts) -> None:
     _, _, _, _, time, _, _, tags = line
     counts.orphans += 1
     counts.out_of_order += state.newest - time > state.exchanges.patience

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shipper.decode.clock import LogState, Waiting
+from shipper.decode.clock import ComponentState, LogState, Waiting
 from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.kinds import KINDS, thread_of
-from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
+from shipper.decode.line_patterns import Context, Line, LineForm, Wrapped, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
-from shipper.model import WITHDRAWN, Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
+from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User, withdrawal
 from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
 
@@ -125,7 +125,7 @@ class Parser:
 
     def end(self) -> Events:
         """Finish a chunk; returns the result of the lines since `begin`."""
-        self.counts.given_up += self.state.exchanges.expire_first(self.state.newest)
+        self.counts.given_up += self.state.expire_first()
         return Events(self.texts, self.labels, self.completions)
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
@@ -145,6 +145,8 @@ class Parser:
         for pattern in self._line_patterns:
             found = pattern.find(bare)
             if found is not None and self._well_formed(pattern, found, text, offset, event_id, tags):
+                if isinstance(found, Wrapped) and found.inner.partial:
+                    self.counts.causes["partial"] += 1
                 return
             if found is not None:
                 break
@@ -160,12 +162,12 @@ class Parser:
         time = self.stamps.read(stamp or "")
         if stamp is None or time is None:
             return False
-        state = self.state
+        state = self.state.of(component)
         self.last_time = stamp
         if time > state.limit:
             misdated = state.turn(time)
             if misdated is not None:
-                self._withdraw(misdated)
+                self._withdraw(misdated, state)
         elif time > state.newest:
             state.newest = time
         if state.merger is not None and state.waiting is None:
@@ -176,9 +178,9 @@ class Parser:
         line = text, offset, event_id, stamp, time, context, facts, tags
         event, azure, user, completed = KINDS[facts.kind](line, state, self.counts)
         if completed is not None:
-            self._complete(line, completed, event["outcome"])
+            self._complete(line, completed, event["outcome"], state.newest)
         if state.waiting is not None:
-            state.waiting.completed = completed is not None and completed.user is not None
+            state.waiting.completed = None if completed is None or completed.user is None else component or ""
             if facts.kind == "request":
                 state.waiting.thread, state.waiting.exchange = thread_of(line), event_id
         document = self._document(line, event, azure, user, request_id)
@@ -191,18 +193,17 @@ class Parser:
             document["host"] = own_host
         host = own_host["name"] if own_host else self.file.host
         label = (stamp, event_id, self._origins[context.dataset, host], user and user[3])
-        self._add(document, label, time)
+        self._add(document, label, time, state)
         return True
 
-    def _withdraw(self, misdated: Waiting) -> None:
+    def _withdraw(self, misdated: Waiting, state: ComponentState) -> None:
         """A line before turns out to be misdated: it leaves nothing but its event."""
-        state = self.state
         self.counts.misdated += 1
         self.counts.given_up += state.withdraw(misdated)
         if state.merger is not None and misdated.exchange is not None:
             self.emit(state.merger.release(misdated.exchange))
-        if misdated.completed:
-            self.completions.append(WITHDRAWN)
+        if misdated.completed is not None:
+            self.completions.append(withdrawal(misdated.completed))
 
     def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
         """The event of a well-formed line, without the fields that only its own pattern captures."""
@@ -232,12 +233,12 @@ class Parser:
         so that no line disappears."""
         self.counts.unparsed += 1
         inner = inner_of(text, found)
-        line, place = (text, "") if inner is None else (inner.text, inner.place)
+        line, place, partial = (text, "", False) if inner is None else (inner.text, inner.place, inner.partial)
         stamp = line.partition("|")[0]
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
-        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place)
+        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place, partial=partial)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         document: Document = {
@@ -253,11 +254,11 @@ class Parser:
             "error": {"message": reason.text},
         }
         label = (self.last_time, event_id, self._unparsed_origin, None)
-        self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label, time or 0)
+        self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label)
 
-    def _add(self, document: Document, label: Label, time: int) -> None:
-        """Emit an event, or hand it to the merger."""
-        merger = self.state.merger
+    def _add(self, document: Document, label: Label, time: int = 0, state: ComponentState | None = None) -> None:
+        """Emit an event, or hand it to the merger of its component."""
+        merger = None if state is None else state.merger
         if merger is None:
             self.texts.append(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"))
             self.labels.append(label)
@@ -288,8 +289,8 @@ class Parser:
                 return interpret(message, pattern, pattern.captured(found), self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
-    def _complete(self, line: Line, exchange: Exchange, outcome: str) -> None:
-        """Record the authentication that the next event completes."""
+    def _complete(self, line: Line, exchange: Exchange, outcome: str, newest: int) -> None:
+        """Record the authentication that the next event completes; `newest` is the newest event time of its component."""
         _, _, _, stamp, time, context, facts, _ = line
         assert facts.code is not None
         self.completions.append(
@@ -304,7 +305,7 @@ class Parser:
                 stamp,
                 facts.code,
                 outcome == "success",
-                self.state.newest,
+                newest,
             )
         )
 

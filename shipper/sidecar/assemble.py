@@ -4,10 +4,8 @@ This is the only place that knows which key of the configuration goes where. In 
 settings, delivery (with its sink and dead letters), and when the positions are known the loop with its tail.
 """
 
-import hashlib
 import os
 import random
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -37,6 +35,7 @@ from shipper.sidecar.checkpoint import Checkpoint, Stored
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
+from shipper.sidecar.transactional_id import keep, kept
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
 
@@ -54,7 +53,7 @@ def settings_of(config: Config) -> Settings:
         load(
             tuple(map(Path, section.patterns)),
             None if section.status_codes is None else Path(section.status_codes),
-            syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            syslog=syslog_time(syslog.year, zone_of(syslog.zone, "pipeline.syslog.zone"), "pipeline.syslog.year"),
             local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
         rules_for(section.detectors, timeout, options),
@@ -115,13 +114,12 @@ def client_class(name: str) -> Callable[[KafkaOptions], Client]:
     return KafkaPythonClient
 
 
-def transactional_id(state_dir: str) -> str:
-    """The default transactional id: the same in every run with a state directory on a machine, and nowhere else."""
-    return f"mfa-shipper-{hashlib.sha256(f'{socket.gethostname()}:{state_dir}'.encode()).hexdigest()[:16]}"
-
-
 def kafka_options(config: Config) -> KafkaOptions:
-    """The options of a Kafka client."""
+    """The options of a Kafka client.
+
+    Raises:
+        UsageError: the transactional id of the state directory cannot be read.
+    """
     section = config.output.kafka
     assert section is not None
     security = section.security
@@ -132,7 +130,7 @@ def kafka_options(config: Config) -> KafkaOptions:
         section.dead_letter_topic,
         section.exactly_once,
         section.state_topic,
-        section.transactional_id or transactional_id(config.state_dir),
+        section.transactional_id or kept(config.state_dir) or "mfa-shipper",
         section.client,
         section.client_id,
         section.compression,
@@ -204,6 +202,17 @@ def build_delivery(config: Config, watcher: Watcher) -> Delivery:
 def stores_positions(config: Config) -> bool:
     """True if the sink keeps the positions, in one transaction with the events."""
     return config.output.type == "kafka" and config.output.kafka is not None and config.output.kafka.exactly_once
+
+
+def keep_transactional_id(config: Config) -> None:
+    """Give the state directory an id of its own if it needs one; to be called before the sink is built, with the lock held.
+
+    Raises:
+        UsageError, RunError: see `transactional_id.keep`.
+    """
+    kafka = config.output.kafka
+    if kafka is not None and stores_positions(config) and kafka.transactional_id is None:
+        keep(config.state_dir)
 
 
 def listen_of(config: Config) -> Listen | None:

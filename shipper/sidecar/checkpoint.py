@@ -7,7 +7,7 @@ start. One that a newer version of this program wrote is: it is good, and an old
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 from shipper.durable import rename_durably, write_synced
 from shipper.errors import UsageError
 from shipper.read.position import Position, escaped, position_from, unescaped
-from shipper.sidecar.warm_start import WarmStart, by_present_names, warm_start
+from shipper.sidecar.places import Advance, WarmStart, by_present_names, records, warm_from_json, warm_to_json
 
 VERSION = 1
 NAME = "checkpoint.json"
@@ -24,16 +24,47 @@ NAME = "checkpoint.json"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a checkpoint holds: positions by file key, warm starts by log, and a warning for each damaged file."""
+    """What a checkpoint holds: positions by file key, warm starts by log, and a warning for each damaged file.
+
+    `amends` are records that a sink which stores positions lacks (see `records`).
+    """
 
     places: Mapping[str, Position] = field(default_factory=dict)
     warm: Mapping[str, WarmStart] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    amends: Mapping[bytes, bytes | None] = field(default_factory=dict)
 
     @property
     def damaged(self) -> bool:
         """True if positions are missing: a file without one may have been read before, so it is read from its beginning."""
         return bool(self.warnings)
+
+
+def farther(own: Stored, in_sink: Stored) -> Stored:
+    """The farther position of each file, and for each log the warm start that goes with it.
+
+    Either may be behind: the checkpoint after a crash or beside a twin, the sink after a time without `exactly_once` or
+    when its records were lost.
+    """
+    places = dict(own.places)
+    for key, place in in_sink.places.items():
+        if key not in places or place.offset >= places[key].offset:
+            places[key] = place
+    both = own.places.keys() & in_sink.places.keys()
+    warm = dict(in_sink.warm)
+    for source, start in own.warm.items():
+        if source not in warm or _reach(own.places, source, both) > _reach(in_sink.places, source, both):
+            warm[source] = start
+    behind = {key: place for key, place in places.items() if in_sink.places.get(key) != place and place.source in warm}
+    amends = records(Advance(key, place, warm[place.source]) for key, place in behind.items())
+    return Stored(places, warm, own.warnings, amends)
+
+
+def _reach(places: Mapping[str, Position], source: str, both: Collection[str]) -> tuple[tuple[str, int], int]:
+    """How far a log was read, to be compared: its last file and how far that was read, then the same of all in `both`."""
+    own = [(key, place) for key, place in places.items() if place.source == source]
+    last = max(((place.time, place.offset) for _, place in own), default=("", 0))
+    return last, sum(place.offset for key, place in own if key in both)
 
 
 class _Newer(ValueError):
@@ -154,9 +185,7 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
     try:
         places = {key: position_from(place) for key, place in value["places"].items()}
         lasting = value.get("lasting", {})
-        warm = {
-            str(unescaped(source)): warm_start(*start, lasting=lasting.get(source, {})) for source, start in value["warm"].items()
-        }
+        warm = {str(unescaped(source)): warm_from_json(start, lasting.get(source, {})) for source, start in value["warm"].items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it is no checkpoint: {error}") from None
     return by_present_names(places, warm)
@@ -166,16 +195,11 @@ def _encode(places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> by
     value: dict[str, Any] = {
         "version": VERSION,
         "places": {key: msgspec.Raw(place.to_json()) for key, place in places.items()},
-        "warm": {escaped(source): _stored(start) for source, start in warm.items()},
+        "warm": {escaped(source): warm_to_json(start) for source, start in warm.items()},
         "lasting": {escaped(source): start.lasting for source, start in warm.items() if start.lasting},
     }
     value = msgspec.json.decode(msgspec.json.encode(value))
     return msgspec.json.format(msgspec.json.encode({**value, "sum": _sum(value)}), indent=1) + b"\n"
-
-
-def _stored(start: WarmStart) -> list[Any]:
-    """`newest` as text: a time of the year 9999 in nanoseconds is more than 64 bits."""
-    return [start.key, start.offset, *([] if start.newest is None else [str(start.newest)])]
 
 
 def _sum(value: Mapping[str, Any]) -> str:

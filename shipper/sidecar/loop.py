@@ -16,8 +16,9 @@ from shipper.pipeline import Settings
 from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.places import Advance, place_record, records, warm_record
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Advance, LivePipelines, records
+from shipper.sidecar.warm_start import LivePipelines
 from shipper.times import SECOND
 
 SAVE_INTERVAL = SECOND  # between two checkpoints, at least
@@ -65,6 +66,7 @@ class Sidecar:
         self._sources = LivePipelines(settings, vitals.counts, stored.places, stored.warm, tail.replay)
         self._places = dict(stored.places)
         self._warm = dict(stored.warm)
+        self._amends = dict(stored.amends)  # for the next batch
         self._now = now
         self._wait = wait
         self._poll_interval = poll_interval
@@ -154,7 +156,8 @@ class Sidecar:
     def _send_full(self) -> None:
         if self._full and self._delivery.accepts:
             batch, self._full = self._full, None
-            number = self._delivery.hand_over(batch.blocks, records(batch.advances))
+            number = self._delivery.hand_over(batch.blocks, self._amends | records(batch.advances))
+            self._amends.clear()
             self._acks.sent(number, batch.advances)
             self.vitals.sent(number, batch.events, batch.size, self._now())
 
@@ -189,10 +192,19 @@ class Sidecar:
             return
         self._next_save = now + SAVE_INTERVAL
         if len(self._places) > MOST_GONE:
-            self._places = prune(self._places, self._tail.there)
+            self._forget()
         trouble = self._checkpoint.save(self._places, self._warm)
         self._unsaved = trouble is not None
         self.vitals.saved(trouble, now)
+
+    def _forget(self) -> None:
+        """Drop the oldest positions of files that are gone, here and with the next batch in the sink."""
+        kept = prune(self._places, self._tail.there)
+        self._amends |= {place_record(key): None for key in self._places.keys() - kept.keys()}
+        self._places = kept
+        sources = {place.source for place in kept.values()}
+        self._amends |= {warm_record(source): None for source in self._warm.keys() - sources}
+        self._warm = {source: start for source, start in self._warm.items() if source in sources}
 
     @property
     def problems(self) -> Mapping[str, str]:

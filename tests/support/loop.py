@@ -41,11 +41,11 @@ class Loop:
 
     def __init__(self, folder: Path, **choices: Any) -> None:
         """`choices` are fields of `Settings`."""
-        self._sink, self._clock = MemorySink(4), FakeClock()
+        self.sink, self._clock = MemorySink(4), FakeClock()
         checkpoint = Checkpoint(str(folder / "state"))
         stored = checkpoint.load()
         assert not stored.warnings
-        delivery = Delivery(self._sink, Deaf(), Deaf(), run="r", now=self._clock, random=random.Random(1).random)
+        delivery = Delivery(self.sink, Deaf(), Deaf(), run="r", now=self._clock, random=random.Random(1).random)
         inputs = [TailInput(str(folder / "logs" / "*.log*"))]
         self.tail = Tail(inputs, stored.places, TailOptions(), now=lambda: self._clock() / SECOND)
         self.sidecar = Sidecar(
@@ -65,7 +65,7 @@ class Loop:
     @property
     def events(self) -> list[dict[str, Any]]:
         """What was delivered."""
-        return [json.loads(text) for text in self._sink.lines]
+        return [json.loads(text) for text in self.sink.lines]
 
 
 @contextmanager

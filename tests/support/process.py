@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,6 +60,25 @@ def room(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def under_host_name(name: str) -> tuple[str, ...]:
+    """The command that runs another one, in the same process, on a machine of this name; skips the test where that is not permitted."""
+    import pytest
+
+    command = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name)
+    if not may_rename_host():
+        pytest.skip("no host can be renamed here")
+    return command
+
+
+@cache
+def may_rename_host() -> bool:
+    """True where a process may have a host name of its own."""
+    try:
+        return subprocess.run(["unshare", "--uts", "hostname", "pod"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 class Shipper:

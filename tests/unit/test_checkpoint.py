@@ -11,14 +11,14 @@ import pytest
 
 from shipper.errors import UsageError
 from shipper.read.position import Position, check_of
-from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.warm_start import WarmStart
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
+from shipper.sidecar.places import WarmStart, read_records
 
 PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
 NEW = (
     {"k": PLACE._replace(offset=9), "l.2": PLACE},
-    {"/log/\udcff": WarmStart("k", 5, {}, 253_402_300_799_999_999_999)},
+    {"/log/\udcff": WarmStart("k", 5, {}, {"pfrad": (253_402_300_799_999_999_999, None)})},
 )  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 
@@ -180,3 +180,48 @@ def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(UsageError, match=r"state_dir .*state cannot be created: File exists; give a directory"):
         Checkpoint(str(tmp_path / "state"))
+
+
+def place(offset: int, time: str = "1", source: str = "/log/a") -> Position:
+    return PLACE._replace(offset=offset, time=time, source=source, path=source)
+
+
+def warm(number: int) -> dict[str, WarmStart]:
+    return {"/log/a": WarmStart("k", number)}
+
+
+@pytest.mark.parametrize(
+    ("own", "in_sink", "start"),
+    [
+        ({"k": place(5)}, {"k": place(9)}, 2),
+        ({"k": place(9)}, {"k": place(5)}, 1),
+        ({"k": place(9)}, {"k": place(9)}, 2),
+        ({"k": place(9)}, {}, 1),
+        ({}, {"k": place(9)}, 2),
+        ({"k": place(9), "l": place(1, "2")}, {"k": place(9)}, 1),  # rotated since
+        ({"k": place(9)}, {"k": place(9), "l": place(1, "2")}, 2),
+        ({"k": place(9), "l": place(4, "2")}, {"l": place(5, "2")}, 2),  # the record of the older file expired
+        ({"k": place(9), "l": place(5, "2")}, {"k": place(7), "l": place(5, "2")}, 1),  # the older file got a line more
+    ],
+)
+def test_the_farther_place_and_its_warm_start(own: dict[str, Position], in_sink: dict[str, Position], start: int) -> None:
+    found = farther(Stored(own, warm(1) if own else {}, ("odd",)), Stored(in_sink, warm(2) if in_sink else {}))
+
+    assert {key: position.offset for key, position in found.places.items()} == {
+        key: max(side[key].offset for side in (own, in_sink) if key in side) for key in own.keys() | in_sink.keys()
+    }
+    assert found.warm == warm(start)
+    assert found.warnings == ("odd",)
+    behind = {key for key in own if key not in in_sink or in_sink[key].offset < own[key].offset}
+    assert {key for key in found.amends if key.startswith(b"place:")} == {f"place:{key}".encode() for key in behind}
+    assert found.amends.keys() >= ({b"warm:/log/a"} if start == 1 else set())
+
+
+def test_the_farther_of_logs_that_have_nothing_in_common() -> None:
+    own, in_sink = Stored({"k": place(5)}, warm(1)), Stored({"m": place(1, source="/log/b")}, {"/log/b": WarmStart("m", 0)})
+
+    found = farther(own, in_sink)
+
+    assert found.places == {**own.places, **in_sink.places}
+    assert found.warm == {**own.warm, **in_sink.warm}
+    assert read_records({key: value or b"" for key, value in found.amends.items()}) == (own.places, own.warm)
