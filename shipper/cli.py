@@ -54,7 +54,7 @@ def command() -> None:
     """Azure MFA Server logs as decoded, correlated ECS events, with the double prompts found."""
 
 
-@command.command()
+@command.command(short_help="Turn logs into events.")
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option("--format", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
 @OUTPUT
@@ -113,7 +113,9 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     return import_logs(ParseOptions(**options))
 
 
-@command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
+@command.command(
+    short_help="Explain a line, a code or a name; tell a user's story.", context_settings={"ignore_unknown_options": True}
+)  # -104 is a code
 @click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
 @click.option(
     "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
@@ -153,7 +155,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     _print(answer(text, library))
 
 
-@command.command()
+@command.command(short_help="Print the table of status codes.")
 @click.option(
     "--format",
     "form",
@@ -171,7 +173,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
     _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
 
 
-@command.command()
+@command.command(short_help="Say who is asked twice, why, and what to change.")
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "html"]),
@@ -210,7 +212,7 @@ def report(form: str | None, output: str | None, **options: Any) -> None:
         write_report(ReportOptions(form=form_of(form, output, FORMS), output=output, **options))
 
 
-@command.command()
+@command.command(short_help="Follow logs and deliver their events: the sidecar.")
 @CONFIG
 def run(config_file: str) -> int:
     """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
@@ -225,7 +227,7 @@ def run(config_file: str) -> int:
         return follow(config, secrets, lambda: load_config(config_file, os.environ))
 
 
-@command.command()
+@command.command(short_help="Validate patterns, tables and a configuration.")
 @click.option("--config", "config_file", type=Named(), metavar="FILE", help="A configuration of run to check as well.")
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
@@ -249,7 +251,7 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
         _print(check_tables(pattern_dirs, status_codes) + "\npatterns and status codes OK\n")
 
 
-@command.command()
+@command.command(short_help="Show how far the sidecar is.")
 @CONFIG
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
@@ -267,7 +269,7 @@ def status(config_file: str, form: str) -> None:
     _print((json.dumps(value, indent=2) if form == "json" else state_text(value)) + "\n")
 
 
-@command.command()
+@command.command(short_help="Send dead letters again.")
 @CONFIG
 @click.argument("letters", type=Named(), required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:

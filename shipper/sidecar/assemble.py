@@ -31,7 +31,7 @@ from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
-from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.checkpoint import Checkpoint, Stored, refuse_folder
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
@@ -181,9 +181,11 @@ def accepted(config: Config, *, stdout: bool = False) -> Settings:
         stdout: standard output is where events would go, and may be redirected into a log.
 
     Raises:
-        UsageError: patterns, code table, time zone or sink cannot be used, or an input matches what the shipper writes.
+        UsageError: patterns, code table, time zone, state directory or sink cannot be used, or an input matches what the
+            shipper writes.
     """
     settings = settings_of(config)
+    refuse_folder(config.state_dir)
     build_sink(config)
     redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
     refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)
