@@ -123,13 +123,15 @@ def kafka_options(config: Config) -> KafkaOptions:
     section = config.output.kafka
     assert section is not None
     security = section.security
+    # Texts as they are, since the clients take no subclass of them: neither librdkafka nor the encoders.
+    alerts, letters = (None if topic is None else str(topic) for topic in (section.alert_topic, section.dead_letter_topic))
     return KafkaOptions(
-        tuple(section.bootstrap_servers),
-        section.topic,
-        section.alert_topic,
-        section.dead_letter_topic,
+        tuple(map(str, section.bootstrap_servers)),
+        str(section.topic),
+        alerts,
+        letters,
         section.exactly_once,
-        section.state_topic,
+        str(section.state_topic),
         section.transactional_id or kept(config.state_dir) or f"mfa-shipper-{token_hex(8)}",
         section.client,
         section.client_id,

@@ -17,8 +17,15 @@ from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.transactional_id import NAME as TRANSACTIONAL_ID
 
 STATE = (
-    *(DEAD_LETTERS, f"{DEAD_LETTERS}.new", CHECKPOINT, f"{CHECKPOINT}.1", f"{CHECKPOINT}.new", f"{CHECKPOINT}.damaged-1", LOCK),
-    *(TRANSACTIONAL_ID, f"{TRANSACTIONAL_ID}.new"),
+    DEAD_LETTERS,
+    f"{DEAD_LETTERS}.new",
+    CHECKPOINT,
+    f"{CHECKPOINT}.1",
+    f"{CHECKPOINT}.new",
+    f"{CHECKPOINT}.damaged-1",
+    LOCK,
+    TRANSACTIONAL_ID,
+    f"{TRANSACTIONAL_ID}.new",
 )
 ROTATED = ".20170214T025719Z"  # what rotation appends, with some time
 

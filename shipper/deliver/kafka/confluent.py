@@ -88,6 +88,7 @@ class ConfluentClient:
             "delivery.timeout.ms": DELIVERY_MS,
             "queue.buffering.max.messages": 1_000_000,
             "error_cb": self._on_error,
+            "allow.auto.create.topics": self._options.make_topics,
         }
         if self._options.exactly_once:
             config |= {"transactional.id": self._options.transactional_id, "transaction.timeout.ms": 60_000}

@@ -14,7 +14,7 @@ time (`_careful`), and only those that are refused on their own count as refused
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from shipper.deliver.kafka.causes import lacking, topics
@@ -114,7 +114,7 @@ class KafkaSink:
         self._state.committed(value)
 
     def verify(self) -> str | None:
-        client = self._make_client(self._options)
+        client = self._make_client(replace(self._options, make_topics=False))
         try:
             client.connect()
             reason = lacking(self._options, client.rights(topics(self._options)))
