@@ -91,7 +91,7 @@ $(SPLUNK)/.ready: # an environment of its own: Splunk's tools pin versions that 
 deploy-files: $(READY)-deploy ## Make the generated files of deploy/ and schemas/ anew
 	$(BIN)/python -m deploy.generate
 
-pictures: $(READY)-deploy ## Make the pictures of the report for README and deploy/docs anew (needs Chromium)
+pictures: $(READY)-deploy ## Make the pictures for README, deploy/docs and the dashboards anew (needs Chromium)
 	$(BIN)/python -m tests.deploy.pictures
 
 TOOLS := $(CURDIR)/.cache

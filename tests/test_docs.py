@@ -361,6 +361,9 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
 
 def test_the_page_of_formats_names_each_exporter() -> None:
     table = tomllib.loads((ROOT / "schemas" / "envelopes.toml").read_text(encoding="utf-8"))
+    assert [
+        name for name in (entry["name"] for entry in table.pop("shippers").values()) if name not in TEXT[DOCS / "formats.md"]
+    ] == []
     for entry in table.values():
         row = f"| {entry['name']} | {entry['form']} | {entry['command']} | {entry['source']} |"
         assert row in TEXT[DOCS / "formats.md"]

@@ -1,5 +1,6 @@
 """`check`: patterns, code table and configuration are validated before anything runs with them. I/O."""
 
+import os
 from pathlib import Path
 
 from shipper.config.rules import warnings
@@ -55,9 +56,20 @@ def plan(config: Config) -> str:
             f"output     {_target(config)}, format {output.format}, one event per {output.events}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
-            *(f"warning    {warning}" for warning in warnings(config)),
+            *(f"warning    {warning}" for warning in [*warnings(config), *_missing(config)]),
         ]
     )
+
+
+def _missing(config: Config) -> list[str]:
+    """What is not there yet, and may never come because its path is wrong; a sentence each."""
+    given = enumerate(followed.path for followed in config.inputs)
+    missing = [f"inputs[{number}].path: nothing matches {path} now" for number, path in given if not matches(path)]
+    file = config.output.file
+    folder = None if config.output.type != "file" or file is None else os.path.dirname(file.path) or "."
+    if folder is not None and not os.path.isdir(folder):
+        missing.append(f"output.file.path: there is no folder {folder}; run waits until there is")
+    return missing
 
 
 def _logs(config: Config, settings: Settings) -> list[str]:

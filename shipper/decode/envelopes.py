@@ -3,32 +3,29 @@
 The table is `schemas/envelopes.toml`, which says what its entries mean.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from shipper.decode.exported_times import is_local, stamp_of
+from shipper.decode.wrappers import Shipper, Wrappers
 from shipper.memo import Memo
-from shipper.times import to_utc
 
 Path = tuple[str, ...]
 PARTS = ("time", "computer", "provider", "process", "thread", "level", "message")
 HEADER_PARTS = 2  # the time and another part at least: what makes the first line of a CSV a header
-_LEVELS = {"1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info"}
+_LEVELS = {
+    "1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info",
+    # as Windows in German, French, Spanish and Italian says it
+    "kritisch": "critical", "fehler": "error", "warnung": "warning", "informationen": "info",
+    "critique": "critical", "erreur": "error", "avertissement": "warning",
+    "crítico": "critical", "advertencia": "warning", "información": "info",
+    "critico": "critical", "errore": "error", "avviso": "warning", "informazioni": "info",
+}  # fmt: skip
 _FEW_KEYS = 64  # of a record; those of one with more are not remembered
 _KEY, _KEYS = 40, 8  # characters of a key, and keys, that a sentence quotes
 _SHOWN = 40  # characters of a time that a sentence quotes
-
-_DATE = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{4})?\)/")  # Windows PowerShell 5: milliseconds of UTC
-_ZONED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9:]{8}(?:\.[0-9]{1,9})?) ?([+-][0-9]{2}):?([0-9]{2})")
-_LOCAL = (
-    re.compile(r"(?P<y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})[T ](?P<H>[0-9]{2}):(?P<M>[0-9]{2}):(?P<S>[0-9]{2})(?P<f>\.[0-9]{1,9})?"),
-    re.compile(r"(?P<d>[0-9]{1,2})\.(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4}) (?P<H>[0-9]{1,2}):(?P<M>[0-9]{2}):(?P<S>[0-9]{2})(?P<f>\.[0-9]{1,9})?"),
-    re.compile(
-        r"(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})/(?P<y>[0-9]{4}),? (?P<H>[0-9]{1,2}):(?P<M>[0-9]{2}):(?P<S>[0-9]{2})(?P<f>\.[0-9]{1,9})?[ \u202f](?P<p>[AP])M"
-    ),
-)  # fmt: skip
 
 
 class WindowsEvent(NamedTuple):
@@ -53,6 +50,7 @@ class Exporter(NamedTuple):
     needs: tuple[Path, ...]
     zone: tzinfo | None
     header: bool
+    day_first: bool
 
 
 class _Candidate(NamedTuple):
@@ -78,10 +76,18 @@ class Envelopes:
 
     Attributes:
         zone: of times that name none; None: they are no times.
+        wrappers: what takes off what other shippers put around a line.
     """
 
-    def __init__(self, read: Callable[[], Sequence[Exporter]], zone: tzinfo | None = None) -> None:
-        """`read` gives the exporters; it is called once somebody asks for them, which a plain log never does."""
+    def __init__(
+        self,
+        read: Callable[[], Sequence[Exporter]],
+        zone: tzinfo | None = None,
+        shippers: Callable[[], Sequence[Shipper]] = tuple,
+    ) -> None:
+        """`read` gives the exporters, `shippers` the other shippers; both are called once somebody asks, which a plain log
+        never does."""
+        self.wrappers = Wrappers(shippers)
         self._read = read
         self.zone = zone
         # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
@@ -98,7 +104,7 @@ class Envelopes:
         if best is None:
             return None
         exporter, found = best
-        stamp = stamp_of(found["time"], exporter.zone or self.zone)
+        stamp = stamp_of(found["time"], exporter.zone or self.zone, day_first=exporter.day_first)
         if stamp is None:
             return None
         value = found.get
@@ -163,7 +169,7 @@ class Envelopes:
         if best is not None:
             time = text_of(best[1]["time"]) or ""
             shown = time if len(time) <= _SHOWN else time[:_SHOWN] + "…"
-            if _local(time) is not None:
+            if is_local(time, day_first=best[0].day_first):
                 return f"the time {shown} of this {kind} names no zone: see --local-zone (pipeline.local_zone)", "zone"
             return f"this {kind} is no Windows event: its time {shown} is none that is understood", "time"
         keys = ", ".join(name[:_KEY] for name in list(document)[:_KEYS]) or "none"
@@ -211,9 +217,16 @@ def read_envelopes(table: Mapping[str, Any]) -> list[Exporter]:
             tuple(_path(key) for key in entry.get("needs", ())),
             UTC if entry.get("zone") == "UTC" else None,
             entry.get("header", False),
+            entry.get("day_first", False),
         )
-        for entry in table.values()
+        for name, entry in table.items()
+        if name != "shippers"
     ]
+
+
+def read_shippers(table: Mapping[str, Any]) -> list[Shipper]:
+    """The other shippers of the same table."""
+    return [Shipper(tuple(entry["line"]), tuple(entry.get("host", ()))) for entry in table["shippers"].values()]
 
 
 def _path(key: str) -> Path:
@@ -278,55 +291,6 @@ def _texts(data: Any) -> Iterator[str]:
         for key, value in data.items():
             if not key.startswith("@"):
                 yield from _texts(value)
-
-
-def stamp_of(time: Any, zone: tzinfo | None = None) -> str | None:
-    """A time as an exporter writes it, in the form of the log; None if it is none, or names no zone and `zone` is None."""
-    if not isinstance(time, str):
-        return None
-    stamp = to_utc(time)
-    if stamp is not None:
-        return stamp
-    milliseconds_date = _DATE.fullmatch(time)
-    if milliseconds_date is not None:
-        return _of_milliseconds(int(milliseconds_date[1]))
-    zoned = _ZONED.fullmatch(time)
-    if zoned is not None:
-        return to_utc(f"{zoned[1]}T{zoned[2]}{zoned[3]}:{zoned[4]}")
-    local = _local(time)
-    if local is None or zone is None:
-        return None
-    instant, fraction = local
-    try:
-        return f"{instant.replace(tzinfo=zone).astimezone(UTC):%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f"{fraction}Z"
-    except (ValueError, OverflowError):
-        return None
-
-
-def _local(time: str) -> tuple[datetime, str] | None:
-    """A time without a zone, and the fraction of its second as written; None if it is none, or its day is not sure."""
-    found = next((match for form in _LOCAL if (match := form.fullmatch(time))), None)
-    if found is None:
-        return None
-    parts = found.groupdict()
-    hour = int(parts["H"])
-    if parts.get("p"):
-        if not 1 <= hour <= 12:
-            return None
-        hour = hour % 12 + (12 if parts["p"] == "P" else 0)
-    try:
-        instant = datetime(int(parts["y"]), int(parts["m"]), int(parts["d"]), hour, int(parts["M"]), int(parts["S"]))
-    except ValueError:
-        return None
-    return instant, parts["f"] or ""
-
-
-def _of_milliseconds(time: int) -> str | None:
-    seconds, milliseconds = divmod(time, 1000)
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03}Z"
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def text_of(value: Any) -> str | None:

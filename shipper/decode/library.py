@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
-from shipper.decode.envelopes import Envelopes, Exporter, read_envelopes
+from shipper.decode.envelopes import Envelopes, read_envelopes, read_shippers
 from shipper.decode.facts import TYPES, Library
 from shipper.decode.grok import Compiler, Definition, Pattern, read_definitions
 from shipper.decode.nps import read_nps_tables
@@ -166,14 +166,14 @@ def _check_captures(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -
 
 def load_envelopes(zone: tzinfo | None = None) -> Envelopes:
     """The table of exporters; `zone` is that of times that name none."""
-    return Envelopes(_exporters, zone)
+    return Envelopes(lambda: read_envelopes(_envelopes()), zone, lambda: read_shippers(_envelopes()))
 
 
-def _exporters() -> list[Exporter]:
+def _envelopes() -> dict[str, Any]:
     import tomllib  # not before it is needed: its patterns take longer to compile than all else here
 
     text = _read_text(data_dir("schemas") / "envelopes.toml", "the table of exporters")
-    return read_envelopes(tomllib.loads(text))
+    return tomllib.loads(text)
 
 
 def syslog_time(year: str | None, zone: tzinfo, option: str) -> SyslogTime:

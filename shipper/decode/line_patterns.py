@@ -10,7 +10,7 @@ from shipper.decode.envelopes import WindowsEvent
 from shipper.decode.facts import Facts, Library, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import EventReader
-from shipper.decode.wrappers import Inner, unwrap
+from shipper.decode.wrappers import Inner, Wrappers
 from shipper.memo import Memo
 from shipper.model import Document, Export
 
@@ -115,14 +115,15 @@ class WrappedLine:
     has_extra = True
     stamp: Convert | None = None
 
-    def __init__(self, forms: "Sequence[LineForm]", *, strictly: bool) -> None:
-        """`forms` are those that can stand inside; `strictly` as for `unwrap`."""
+    def __init__(self, forms: "Sequence[LineForm]", wrappers: Wrappers, *, strictly: bool) -> None:
+        """`forms` are those that can stand inside; `strictly` as for `Wrappers.unwrap`."""
         self._forms = forms
+        self._unwrap = wrappers.unwrap
         self._strictly = strictly
 
     def find(self, line: str) -> Wrapped | None:
         """What is in a line; None if nothing is around it, or nothing of a known form is in it."""
-        inner = unwrap(line, strictly=self._strictly)
+        inner = self._unwrap(line, strictly=self._strictly)
         if inner is None:
             return None
         found = ((form, form.find(inner.text)) for form in self._forms)
@@ -174,23 +175,25 @@ def line_patterns_of(patterns: Iterable[Pattern], events: EventReader) -> list[L
     lines = [LinePattern(pattern) for pattern in patterns]
     plain: list[LineForm] = [*lines, WindowsLine(events, lines)]
     before = next(n for n, form in enumerate(plain) if not isinstance(form, LinePattern) or form.is_syslog)
-    return [*plain[:before], WrappedLine(plain, strictly=True), *plain[before:], WrappedLine(plain, strictly=False)]
+    wrappers = events.envelopes.wrappers
+    inside, anywhere = WrappedLine(plain, wrappers, strictly=True), WrappedLine(plain, wrappers, strictly=False)
+    return [*plain[:before], inside, *plain[before:], anywhere]
 
 
-def inner_of(line: str, found: Any) -> Inner | None:
+def inner_of(line: str, found: Any, wrappers: Wrappers) -> Inner | None:
     """The line inside a line that was not understood; None if it is the line itself that was not.
 
     `found` is what a form of a line found in it, whose time stamp turned out to be none; None if no form matched.
     """
     if found is None:
-        return unwrap(line, strictly=False)
+        return wrappers.unwrap(line, strictly=False)
     return found.inner if isinstance(found, Wrapped) else None
 
 
 def inner_line(library: Library, line: str) -> Inner | None:
     """What is inside a line, if a parser looks inside; None if it takes the line itself."""
     found = (form.find(line) for form in line_patterns_of(library.lines, EventReader(library.envelopes)))
-    return inner_of(line, next((match for match in found if match is not None), None))
+    return inner_of(line, next((match for match in found if match is not None), None), library.envelopes.wrappers)
 
 
 class Stamps:

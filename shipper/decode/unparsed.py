@@ -24,16 +24,18 @@ HINTS = {
     "carriage_returns": "hold several lines with CR between them, as old Macs end lines: make them LF (tr '\\r' '\\n')",
     "glued": "hold the beginning of one line and another one: was the file cut, joined without a line end, or written by two programs?",
     "no_break_space": "hold no-break spaces (U+00A0), as text copied from a web page or a mail does: get the file itself",
-    "continued": "go on with the text of the event before them: export the events as JSON or XML, where each is one record",
+    "continued": "continue the text of the event before: export the events as JSON or XML, where each is one record",
+    "another_form": "hold a message of the NPS extension in a form that is not known, or in another language: export the events as XML",
     "partial": "belong to a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
 
-
 _CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # how an error of the NPS extension goes on
 _BEGUN = re.compile(r"[0-9]{4}-[0-9]{2}")
+_NPS = "NPS Extension for Azure MFA:"
 _NO_BREAK_SPACE = "\u00a0"
+_PART = "this is a part of a longer line, which the container runtime wrote in pieces"
 
 
 def why_unknown(message: str) -> str | None:
@@ -42,9 +44,6 @@ def why_unknown(message: str) -> str | None:
     if another is not None:
         return "carriage_returns" if message[: another.start()].endswith("\r") else "glued"
     return "no_break_space" if _NO_BREAK_SPACE in message else None
-
-
-PART = "this is a part of a longer line, which the container runtime wrote in pieces", "partial"
 
 
 class Reason(NamedTuple):
@@ -67,7 +66,7 @@ def why_unparsed(
         place: where in a wrapper the line stands (see `Inner`); empty if nothing is around it.
         partial: it is known to be a part of a longer line.
     """
-    reason = Reason(*PART) if partial else _why(text, time, events, matched=matched)
+    reason = Reason(_PART, "partial") if partial else _why(text, time, events, matched=matched)
     return Reason(f"{place}: {reason.text}", reason.cause) if place else reason
 
 
@@ -115,6 +114,8 @@ def _of_another_form(text: str, events: EventReader) -> Reason:
             )
         what = f"the time stamp {stamp}{zone} was expected in the form 2017-02-14T02:57:19.234778Z"
         return Reason(what, None if zone in ("Z", "z", "+00:00", "+0000") else "local_time")
+    if _NPS in text[:LOOK_AT]:
+        return Reason("a message of the NPS extension stands here, in a form that is not known", "another_form")
     found = _STAMP.search(text, 0, LOOK_AT)
     if found is None and (stray := events.stray(text)) is not None:
         return Reason(stray)

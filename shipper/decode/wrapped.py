@@ -14,7 +14,7 @@ from shipper.decode.halves import add_all, take_half
 from shipper.decode.parser import Events, Parser
 from shipper.decode.templates import Result, Tally, count, weave
 from shipper.decode.threads import Sender, Thread, Threads
-from shipper.decode.wrappers import LONGEST_LINE_END, PLAIN_HEADS, rewrap, unwrap
+from shipper.decode.wrappers import LONGEST_LINE_END, PLAIN_HEADS, Inner, rewrap
 from shipper.model import Chunk, Counts, LogFile, UserFields
 from shipper.read.lines import BLANKS
 
@@ -59,6 +59,7 @@ class WrappedParser:
             scratch: makes a parser like `general` with a new state, for templates.
         """
         self._general = general
+        self._unwrap: Callable[[str], Inner | None] = general.library.envelopes.wrappers.unwrap
         self._scratch = scratch
         self._threads: dict[Frame, Threads] = {}
 
@@ -70,8 +71,8 @@ class WrappedParser:
             data: its bytes, with LF as line end and no other CR.
         """
         first = data.split(b"\n", _FIRST)[:_FIRST]
-        if any(map(_is_record, first)):
-            lines = _records(data)
+        if any(self._is_record(line) for line in first):
+            lines = self._records(data)
         elif any(map(_is_behind_a_head, first)):
             lines = _behind_heads(data)
         else:
@@ -79,6 +80,19 @@ class WrappedParser:
         self._general.begin()
         self._take(chunk, data, lines)
         return self._general.end()
+
+    def _is_record(self, line: bytes) -> bool:
+        """True for a line of JSON with a line of MFA Server inside."""
+        inner = self._unwrap(line.decode("utf-8", "replace")) if line.startswith(b"{") else None
+        return inner is not None and _STAMPED.match(inner.text) is not None
+
+    def _records(self, data: bytes) -> Iterator[tuple[Found, Frame]]:
+        """The groups and the hosts of lines of JSON."""
+        lines = [self._unwrap(line) for line in _lines(data.decode("utf-8", "replace"))]
+        text = "".join(
+            [f"{line.text}\n" if line is not None and "\n" not in line.text and not line.partial else "\n" for line in lines]
+        )
+        return zip(_ALONE.findall(text), [(line.hostname, line.host) if line else NOBODY for line in lines], strict=True)
 
     def _take(self, chunk: Chunk, data: bytes, lines: Iterable[tuple[Found, Frame]]) -> None:
         """Take the lines of a chunk, each with its groups and its hosts."""
@@ -207,24 +221,9 @@ def lines_of(chunk: Chunk, data: bytes) -> Iterator[tuple[bytes, int, str | None
     return zip(raws, offsets, texts, strict=False)
 
 
-def _is_record(line: bytes) -> bool:
-    """True for a line of JSON with a line of MFA Server inside."""
-    inner = unwrap(line.decode("utf-8", "replace")) if line.startswith(b"{") else None
-    return inner is not None and _STAMPED.match(inner.text) is not None
-
-
 def _is_behind_a_head(line: bytes) -> bool:
     found = _BEHIND_HEADS.match(line.decode("latin-1") + "\n")
     return found is not None and found[5] is not None
-
-
-def _records(data: bytes) -> Iterator[tuple[Found, Frame]]:
-    """The groups and the hosts of lines of JSON."""
-    lines = [unwrap(line) for line in _lines(data.decode("utf-8", "replace"))]
-    text = "".join(
-        [f"{line.text}\n" if line is not None and "\n" not in line.text and not line.partial else "\n" for line in lines]
-    )
-    return zip(_ALONE.findall(text), [(line.hostname, line.host) if line else NOBODY for line in lines], strict=True)
 
 
 def _behind_heads(data: bytes) -> Iterator[tuple[Found, Frame]]:

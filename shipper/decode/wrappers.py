@@ -2,7 +2,7 @@
 
     Docker       {"log":"LINE\\n","stream":"stdout","time":"…"}
     CRI          2016-10-06T00:17:09.669794202Z stdout F LINE
-    shippers     {…,"message":"LINE",…}, or another of `LINE_KEYS`
+    shippers     {…,"message":"LINE",…}, or another key of `schemas/envelopes.toml`
     syslog       RFC 5424, RFC 3164, rsyslog's ISO form, each with or without an octet count; Kiwi's files; no tag is needed
 
 The line inside makes the event. Of the wrapper counts the host alone; its time is when somebody passed the line on.
@@ -10,6 +10,8 @@ A message behind a syslog head that is no line of a log is none of this: there t
 """
 
 import re
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,26 +21,6 @@ LONGEST_NAME = 255
 LONGEST_LINE_END = 2
 PIECE = 4096  # characters at least of Docker's pieces, which have 16 KiB: with fewer, another shipper took off the line end
 
-# What other shippers call the line, and the server that they run on; a dot goes one object down.
-LINE_KEYS = (
-    "message",  # Filebeat, Vector, Fluentd, Logstash
-    "log",  # Docker's json-file, Fluent Bit
-    "Message",  # NXLog
-    "MESSAGE",  # journalctl -o json, syslog-ng
-)
-HOST_KEYS = (
-    "winlog.computer_name",
-    "MachineName",
-    "host.name",
-    "host",
-    "hostname",
-    "Hostname",
-    "_HOSTNAME",
-    "HOST",
-    "agent.hostname",
-    "beat.hostname",
-)
-_HOST_NAMES = tuple(key.partition(".")[::2] for key in HOST_KEYS)
 # A record that has these, or whose text begins so, is that of a Windows event, and its text no line of a log.
 _EVENT_KEYS, _EVENT_TEXT = frozenset({"Message", "winlog"}), "NPS Extension"
 
@@ -78,8 +60,6 @@ _COUNTED = re.compile(rf"([0-9]{{1,7}}) (?={_PRI})")
 _CRI_PART = re.compile(rf"{ISO_TIME} (?:stdout|stderr) P")
 _LINE = re.compile(_BEGINS)
 _OWN = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?Z\|")  # how MFA Server begins a line: nothing is around it
-# A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.
-_RECORD = re.compile(rf'"(?:{"|".join(LINE_KEYS)})"[ \t]*:[ \t]*"(?=[0-9<{{\\]|[JFMASOND][a-z]{{2}} )')
 
 
 class Inner(NamedTuple):
@@ -98,29 +78,6 @@ class Inner(NamedTuple):
     host: str | None
     place: str
     partial: bool = False
-
-
-def unwrap(line: str, *, strictly: bool = True) -> Inner | None:
-    """The line inside a line; None if nothing is wrapped around it.
-
-    Args:
-        line: a line of a file.
-        strictly: a record of another shipper counts only if its text begins like a line of a log.
-    """
-    text, hostname, host, partial = line, None, None, False
-    places: list[str] = []
-    while len(places) < DEPTH:
-        layer = _record(text, strictly=strictly) if text[:1] == "{" else _head(text)
-        if layer is None:
-            break
-        partial = partial or _is_part(text, layer[0])
-        text, named, by_syslog, place = layer
-        places.append(place)
-        host = named or host
-        hostname = named if named and by_syslog else hostname
-        if _OWN.match(text):
-            break
-    return Inner(text.rstrip(" \t\r\n"), hostname, host, ", ".join(places), partial) if places else None
 
 
 def _is_part(wrapped: str, text: str) -> bool:
@@ -168,20 +125,6 @@ def _head(text: str) -> _Layer | None:
     return text[found.end() :], None if host == "-" else host, host is not None, place
 
 
-def _record(text: str, *, strictly: bool) -> _Layer | None:
-    if strictly and _RECORD.search(text) is None:
-        return None
-    try:
-        record = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    for key in LINE_KEYS:
-        value = record.get(key)
-        if isinstance(value, str) and (_begins_like_a_line(value) if strictly else _is_no_event(record, value)):
-            return value.removeprefix("\ufeff"), _host(record), False, f"in {key} of the JSON object"
-    return None
-
-
 def _begins_like_a_line(text: str) -> bool:
     return _LINE.match(text.removeprefix("\ufeff")) is not None
 
@@ -190,8 +133,75 @@ def _is_no_event(record: dict[str, Any], text: str) -> bool:
     return _EVENT_KEYS.isdisjoint(record) and not text.startswith(_EVENT_TEXT)
 
 
-def _host(record: dict[str, Any]) -> str | None:
-    for name, inner_name in _HOST_NAMES:
+class Shipper(NamedTuple):
+    """What another shipper calls the line, and the server that it runs on; a dot goes one object down."""
+
+    line: tuple[str, ...]
+    host: tuple[str, ...] = ()
+
+
+class _Keys(NamedTuple):
+    """The keys of all shippers. `record` finds one for a line whose text may begin like a line."""
+
+    lines: tuple[str, ...]
+    hosts: tuple[tuple[str, str], ...]
+    record: "re.Pattern[str]"
+
+
+class Wrappers:
+    """Takes lines out of what other programs put around them."""
+
+    def __init__(self, read: Callable[[], Sequence[Shipper]]) -> None:
+        """`read` gives the shippers; it is called for the first record of JSON, which a plain log has none of."""
+        self._read = read
+
+    @cached_property
+    def _keys(self) -> _Keys:
+        shippers = self._read()
+        lines = tuple(dict.fromkeys(key for shipper in shippers for key in shipper.line))
+        hosts = dict.fromkeys(key.partition(".")[::2] for shipper in shippers for key in shipper.host)
+        # In JSON `\\` begins an escaped `<` or `"`.
+        record = rf'"(?:{"|".join(map(re.escape, lines))})"[ \t]*:[ \t]*"(?=[0-9<{{\\]|[JFMASOND][a-z]{{2}} )'
+        return _Keys(lines, tuple(hosts), re.compile(record))
+
+    def unwrap(self, line: str, *, strictly: bool = True) -> Inner | None:
+        """The line inside a line; None if nothing is wrapped around it.
+
+        Args:
+            line: a line of a file.
+            strictly: a record of another shipper counts only if its text begins like a line of a log.
+        """
+        text, hostname, host, partial = line, None, None, False
+        places: list[str] = []
+        while len(places) < DEPTH:
+            layer = self._record(text, strictly=strictly) if text[:1] == "{" else _head(text)
+            if layer is None:
+                break
+            partial = partial or _is_part(text, layer[0])
+            text, named, by_syslog, place = layer
+            places.append(place)
+            host = named or host
+            hostname = named if named and by_syslog else hostname
+            if _OWN.match(text):
+                break
+        return Inner(text.rstrip(" \t\r\n"), hostname, host, ", ".join(places), partial) if places else None
+
+    def _record(self, text: str, *, strictly: bool) -> _Layer | None:
+        if strictly and self._keys.record.search(text) is None:
+            return None
+        try:
+            record = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return None
+        for key in self._keys.lines:
+            value = record.get(key)
+            if isinstance(value, str) and (_begins_like_a_line(value) if strictly else _is_no_event(record, value)):
+                return value.removeprefix("\ufeff"), _host(record, self._keys.hosts), False, f"in {key} of the JSON object"
+        return None
+
+
+def _host(record: dict[str, Any], names: Sequence[tuple[str, str]]) -> str | None:
+    for name, inner_name in names:
         value = record.get(name)
         if inner_name and isinstance(value, dict):
             value = value.get(inner_name)

@@ -161,13 +161,12 @@ class LocalDetector:
         under_way = self._under_way
         for completion in completions:
             user = completion[1]
-            if (
-                completion[8].status_class in classes
-                or (under_way and user and user[3] in under_way)
-                or is_withdrawal(completion)
-            ):
+            if completion[8].status_class in classes or (under_way and user and user[3] in under_way):
                 yield completion
-            elif completion[6] is not completion[10] and user is not None:
+            elif user is None:
+                if is_withdrawal(completion):
+                    yield completion
+            elif completion[6] is not completion[10]:
                 if completion[6] > completion[10]:
                     self._before = None  # a withdrawal would be of this one
                 elif completion[6] < completion[10] - self._horizon:

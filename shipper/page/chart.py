@@ -13,16 +13,18 @@ Spec = dict[str, Any]
 
 WIDTH, HEIGHT = 400, 200
 FEW = 5
+LIMITED = {"labelLimit": 150}
+"""Of an axis with names that can be long. Others have no limit: to compare each label with it takes a quarter of the drawing."""
 CONFIG: Spec = {
     "background": "transparent",
     "font": "Helvetica, Arial, sans-serif",
     "view": {"stroke": None},
     "axis": {
         "labelColor": "var(--muted)", "titleColor": "var(--muted)", "titleFontWeight": "normal", "labelFontSize": 12,
-        "titleFontSize": 12, "gridColor": "var(--line)", "domainColor": "var(--line)", "tickColor": "var(--line)", "labelLimit": 150,
+        "titleFontSize": 12, "gridColor": "var(--line)", "domainColor": "var(--line)", "tickColor": "var(--line)", "labelLimit": 0,
     },
     "legend": {
-        "labelColor": "var(--ink)", "labelFontSize": 12, "title": None, "orient": "top", "symbolType": "square", "offset": 6,
+        "labelColor": "var(--ink)", "labelFontSize": 12, "title": None, "orient": "top", "symbolType": "square", "offset": 6, "labelLimit": 0,
         "symbolStrokeWidth": 0,
     },
     "bar": {"cornerRadiusEnd": 1},

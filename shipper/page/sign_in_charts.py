@@ -1,6 +1,6 @@
 """What is drawn of sign-ins: methods, answer times, failures, refusals. Pure."""
 
-from shipper.page.chart import HEIGHT, Chart, amount, bar, sized, span, stacked
+from shipper.page.chart import HEIGHT, LIMITED, Chart, amount, bar, sized, span, stacked
 from shipper.page.words import plain, shown
 from shipper.report.advice import counted
 from shipper.report.sections import AnswerTimes
@@ -23,7 +23,7 @@ def methods(summary: Summary) -> Chart:
         for place, outcome in enumerate(OUTCOMES)
         if getattr(row, outcome)
     ]  # fmt: skip
-    y = {"field": "method", "type": "nominal", "sort": [plain(row.name) for row in table], "title": None}
+    y = {"field": "method", "type": "nominal", "sort": [plain(row.name) for row in table], "title": None, "axis": LIMITED}
     return Chart(
         "methods", "Methods and outcomes",
         f"Used most: {plain(table[0].name)}." if table else "",
@@ -46,7 +46,7 @@ def answer_times(summary: Summary) -> list[Chart]:
         }
         for name, row in zip(names, table, strict=True)
     ]
-    y = {"field": "method", "type": "nominal", "sort": names, "title": None}
+    y = {"field": "method", "type": "nominal", "sort": names, "title": None, "axis": LIMITED}
     x = {
         "field": "median",
         "type": "quantitative",

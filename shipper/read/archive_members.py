@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from shipper.read.opener import default_opener, read_at
 
 MOST = 10_000  # files in an archive
 TOO_MUCH = f"more than {BOMB_SIZE >> 20} MiB and more than {BOMB_RATIO} times the size of the archive"
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f]")
 DIRECTORY = 16 * 1024 * 1024  # bytes that the directory of a zip archive, or a header of a tar archive, may have
 
 
@@ -61,8 +63,10 @@ class Member:
 
 
 def as_path(name: str) -> str:
-    """A name from an archive as names of files are in this locale."""
-    return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    """A name from an archive as names of files are in this locale. It is shown to people, so that it may not command their
+    terminals nor end a line: control characters are written as `\\x1b`."""
+    shown = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", name)
+    return os.fsdecode(shown.encode("utf-8", "surrogateescape"))
 
 
 def _at_most(most: int, read: Read, name: str) -> Read:

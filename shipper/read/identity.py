@@ -19,6 +19,7 @@ from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
 LONGEST_STAMP = 64  # bytes; a time stamp of MFA Server has 30 characters at most
+_SHORT = 256  # bytes of a beginning that is looked at again for each byte that comes
 LOOK_AHEAD = 2 * 1024 * 1024  # bytes in which `run` looks for the first time stamp of a file; a NUL counts as a 64th
 TAIL_SPAN = 64 * 1024  # bytes at the end of a file in which its last time stamp is looked for
 
@@ -122,7 +123,7 @@ def look_ahead(read: Read) -> Read:
 
 def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Export | None, bytes]:
     """What kind of export the file is, None if it holds lines, and the bytes that told; `start` in bytes behind them."""
-    beginning, final = b"", False
+    beginning, final, seen = b"", False, 0
     unit = len("\n".encode(encoding))
     errors = "surrogateescape" if encoding == "utf-8" else "replace"
     is_header = None if stamp_of is None else stamp_of.is_header
@@ -130,6 +131,10 @@ def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Exp
         block = read(min(READ_SIZE, FINGERPRINT_SPAN - len(beginning)))
         beginning += block
         final = not block or len(beginning) == FINGERPRINT_SPAN
+        # All of it is looked at each time, so a long line that comes in small pieces must not be looked at for each of them.
+        if not final and b"\n" not in block and _SHORT < len(beginning) < seen + seen // 16:
+            continue
+        seen = len(beginning)
         text = beginning[: len(beginning) // unit * unit].decode(encoding, errors)
         export = export_of(text, is_header, final=final)
         if export is None:

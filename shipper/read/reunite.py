@@ -4,6 +4,7 @@ Two files begin with the same line when one is a copy of the other (copytruncate
 backup), or by chance. The bytes before the position where reading goes on tell them apart.
 """
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 
 from shipper.read.followed import Followed
@@ -68,6 +69,7 @@ class KnownPositions:
         file.key = key
         file.source = position.source
         file.resumed = file.placed = True
+        file.rotated |= position.path != file.path and os.path.dirname(position.path) == os.path.dirname(file.path)
         file.go_to(position.offset)
         self._recovered += self._cut_off.pop(key, 0)
 

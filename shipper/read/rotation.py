@@ -14,6 +14,10 @@ _DAY = r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
 _TIME = r"[-_.T]?\d\d(?:[-_.]?\d\d){0,2}"
 # A date needs no separator before it and may hold a `T`; all else is digits behind a separator. `X.1.` is `X.1`.
 _MARK = re.compile(rf"(?:(?<!\d){_DAY}(?:{_TIME})?| \(\d+\)|[-_.]\d*)$", re.ASCII)
+_SURE = rf"(?:[-_.]?{_DAY}(?:{_TIME})?|\.\d+)"
+_RENAMED = re.compile(
+    rf"(?P<name>.+?)(?:(?P<ending>\.log){_SURE}+|[-_.]?{_DAY}(?:{_TIME})?(?P<dated>\.log))", re.ASCII | re.IGNORECASE
+)
 
 
 def log_name(name: str) -> str:
@@ -31,6 +35,16 @@ def log_name(name: str) -> str:
                 return name + ending
             ending, shorter = found[0], name[: found.start()]
         name = shorter
+
+
+def live_name(name: str) -> str | None:
+    """The name of the log that was renamed to this one when it was rotated; None if the name does not say so for sure.
+
+    It does with a number or date behind `.log`, and with a date before it. A number before it is none: `X_2.log` may be
+    another log that is written to.
+    """
+    found = _RENAMED.fullmatch(_PACKED.sub("", name))
+    return None if found is None else found["name"] + (found["ending"] or found["dated"])
 
 
 def is_log(name: str) -> bool:

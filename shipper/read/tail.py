@@ -15,9 +15,9 @@ from shipper.read.followed import Changed, Followed, follow
 from shipper.read.inputs import FileId, Match, TailInput, TailOptions, cannot_read, file_id, find
 from shipper.read.position import Position, Reading
 from shipper.read.reunite import KnownPositions
+from shipper.read.rotation import live_name
 from shipper.read.sources import Sources
 
-PATIENCE = 12  # times rotate_wait, for a file that holds no whole line with a time stamp
 CROWDED = "too many logs to keep open at once: some wait until others have been read; raise the limit of open files"
 
 
@@ -185,29 +185,32 @@ class Tail:
                 self.problems[file.path] = cannot_read(file.path, error)
         self.lost_bytes -= self._known.take_recovered()
 
-    def _quiet(self, file: Followed, now: float, times: int = 1) -> bool:
-        return now - file.quiet_since >= times * self._options.rotate_wait
+    def _quiet(self, file: Followed, now: float) -> bool:
+        return now - file.quiet_since >= self._options.rotate_wait
 
     def _finish(self, now: float) -> None:
-        """Close what is complete: rotated away or followed by a newer file, read, and quiet for a while."""
+        """Close what is complete: read, quiet for a while, and rotated away or followed by a newer file.
+
+        Only what was rotated away has a last line without an end. A newer file of the log says nothing about the writer of
+        this one: two logs may share a name but for their numbers, and a writer may be in the middle of a line.
+        """
         newest = {file.source: file.order for file in sorted(self._files, key=lambda file: file.order) if file.key}
         for file in list(self._files):
             if not self._quiet(file, now):
                 continue
-            if file.key:
-                superseded = file.order < newest[file.source]
-            else:  # nothing tells the age of a file without a whole dated line but when it was written to
-                superseded = self._quiet(file, now, PATIENCE) and file.file is None and self._has_younger(file)
-            if not (file.rotated or superseded):
-                continue
-            if not file.final:
+            file.rotated |= self._was_renamed(file)
+            if file.rotated and not file.final:
                 file.final = True  # a last line without its end is a line now
-            elif file.at_end or not file.key:
+            elif file.rotated and (file.at_end or not file.key):
                 self._close(file)
+            elif file.key and file.order < newest[file.source] and file.at_end and not file.has_rest:
+                self._close(file)  # opened again if it grows
 
-    def _has_younger(self, file: Followed) -> bool:
-        others = (other for other in self._files if other.source == file.source and other is not file)
-        return any(other.modified >= file.modified for other in others)
+    def _was_renamed(self, file: Followed) -> bool:
+        """True for a file that was rotated before it was seen first: its name says so, and the log is there again."""
+        folder, name = os.path.split(file.path)
+        live = live_name(name)
+        return live is not None and os.path.lexists(os.path.join(folder, live))
 
     def _close(self, file: Followed) -> None:
         trouble = file.content.trouble
@@ -255,8 +258,8 @@ class Tail:
             if chunk is not None:
                 assert file.file is not None
                 return Reading(file.key, file.file, chunk, file.position())
-            if file.has_rest and number + 1 < len(files):
-                return None  # the newer file begins when it is clear what becomes of this last line
+            if file.has_rest and number + 1 < len(files) and (file.rotated or not self._quiet(file, self._now())):
+                return None  # the newer file begins when it is clear what becomes of this last line, or nobody seems to write it
         return None
 
     def _set_apart(self, file: Followed, files: Sequence[Followed], before: int) -> bool:

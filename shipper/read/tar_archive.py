@@ -50,7 +50,7 @@ def members_of_tar(path: str, descriptor: int, packed: int, *, unpacked: bool = 
                 if number >= MOST:
                     raise UsageError(f"{path} holds more than {MOST} files: unpack it yourself")
                 if info.isreg():
-                    name = info.name.removeprefix("./")
+                    name = as_path(info.name.removeprefix("./"))
                     if info.size < 0:
                         raise ValueError(f"its header says that {name} has {info.size} bytes")
                     twice[name] = twice.get(name, -1) + 1
@@ -62,9 +62,7 @@ def members_of_tar(path: str, descriptor: int, packed: int, *, unpacked: bool = 
         failure = RunError(f"{path}: the tar archive is damaged or cut off: {error}")
     most = check_size(path, [info.size for info in infos.values()], packed)
     held = descriptor if unpacked else None
-    members = [
-        Member(path, as_path(name), _reading(f"{path}!{name}", info), most, held, twice[name]) for name, info in infos.items()
-    ]
+    members = [Member(path, name, _reading(f"{path}!{name}", info), most, held, twice[name]) for name, info in infos.items()]
     return members, failure
 
 

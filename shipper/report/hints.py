@@ -3,7 +3,7 @@
 from shipper.decode.unparsed import HINTS
 from shipper.model import Counts
 
-_SINGULAR = {"are": "is", "go": "goes", "have": "has"}
+_SINGULAR = {"are": "is", "have": "has"}
 
 
 def hints(c: Counts) -> list[str]:
@@ -22,7 +22,8 @@ def hints(c: Counts) -> list[str]:
         said.append(f"{older}; if several logs were joined, give the parts as files of their own")
     if c.backwards * 2 > c.lines:
         said.append(
-            "the export is newest first, so results stand before their requests: make it oldest first (Get-WinEvent -Oldest)"
+            "the export is newest first, so results stand before their requests: make it oldest first"
+            " (Get-WinEvent -Oldest; wevtutil qe without /rd:true)"
         )
     return said
 

@@ -71,17 +71,15 @@ class Kinds(dict[Any, Kind]):
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields]
     ) -> tuple[list[Kind], dict[int, str]]:
         """The kinds of completions, and the client addresses that are known, by the position of the completion."""
-        found = [self.get(labels[completion[0]][2]) for completion in completions]
+        known = [self.get(labels[completion[0]][2]) for completion in completions]
         kinds: list[Kind] = []
         addresses: dict[int, str] = {}
-        for kind, completion in zip(found, completions, strict=True) if None in found else ():
-            address = None
-            if kind is None:
-                kind, address = self._find(texts[completion[0]], labels[completion[0]][2], completion)
+        for completion in completions if None in known else ():
+            kind, address = self._find(texts[completion[0]], labels[completion[0]][2], completion)
+            kinds.append(kind)
             if address is not None:
                 addresses[completion[0]] = address
-            kinds.append(kind)
-        return kinds or cast("list[Kind]", found), addresses
+        return kinds or cast("list[Kind]", known), addresses
 
     def _find(self, text: str, origin: Origin, completion: CompletionFields) -> tuple[Kind, str | None]:
         """The kind of a completion, and the client address.

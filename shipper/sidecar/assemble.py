@@ -31,7 +31,7 @@ from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
-from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.checkpoint import Checkpoint, Stored, refuse_folder
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
@@ -123,14 +123,16 @@ def kafka_options(config: Config) -> KafkaOptions:
     section = config.output.kafka
     assert section is not None
     security = section.security
+    # Texts as they are, since the clients take no subclass of them: neither librdkafka nor the encoders.
+    alerts, letters = (None if topic is None else str(topic) for topic in (section.alert_topic, section.dead_letter_topic))
     return KafkaOptions(
-        tuple(section.bootstrap_servers),
-        section.topic,
-        section.alert_topic,
-        section.dead_letter_topic,
+        tuple(map(str, section.bootstrap_servers)),
+        str(section.topic),
+        alerts,
+        letters,
         section.exactly_once,
-        section.state_topic,
-        section.transactional_id or kept(config.state_dir) or "mfa-shipper",
+        str(section.state_topic),
+        section.transactional_id or kept(config.state_dir) or f"mfa-shipper-{token_hex(8)}",
         section.client,
         section.client_id,
         section.compression,
@@ -179,9 +181,11 @@ def accepted(config: Config, *, stdout: bool = False) -> Settings:
         stdout: standard output is where events would go, and may be redirected into a log.
 
     Raises:
-        UsageError: patterns, code table, time zone or sink cannot be used, or an input matches what the shipper writes.
+        UsageError: patterns, code table, time zone, state directory or sink cannot be used, or an input matches what the
+            shipper writes.
     """
     settings = settings_of(config)
+    refuse_folder(config.state_dir)
     build_sink(config)
     redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
     refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)

@@ -67,6 +67,22 @@ def _reach(places: Mapping[str, Position], source: str, both: Collection[str]) -
     return last, sum(place.offset for key, place in own if key in both)
 
 
+def refuse_folder(state_dir: str) -> None:
+    """Refuse a state directory that is no folder, or that cannot be made or written; makes nothing.
+
+    Raises:
+        UsageError: says why.
+    """
+    there = os.path.abspath(state_dir)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise UsageError(f"state_dir: {there} is not a folder; give another directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        made = "written" if there == os.path.abspath(state_dir) else f"made: {there} cannot be written"
+        raise UsageError(f"state_dir: {state_dir} cannot be {made}; give a directory of the user who runs the shipper")
+
+
 class _Newer(ValueError):
     """A newer version of this program wrote the checkpoint."""
 

@@ -14,8 +14,19 @@ from shipper.read.inputs import FileId, TailInput, file_id, find
 from shipper.read.rotation import is_log
 from shipper.sidecar.checkpoint import NAME as CHECKPOINT
 from shipper.sidecar.lock import NAME as LOCK
+from shipper.sidecar.transactional_id import NAME as TRANSACTIONAL_ID
 
-STATE = (DEAD_LETTERS, f"{DEAD_LETTERS}.new", CHECKPOINT, f"{CHECKPOINT}.1", f"{CHECKPOINT}.new", f"{CHECKPOINT}.damaged-1", LOCK)
+STATE = (
+    DEAD_LETTERS,
+    f"{DEAD_LETTERS}.new",
+    CHECKPOINT,
+    f"{CHECKPOINT}.1",
+    f"{CHECKPOINT}.new",
+    f"{CHECKPOINT}.damaged-1",
+    LOCK,
+    TRANSACTIONAL_ID,
+    f"{TRANSACTIONAL_ID}.new",
+)
 ROTATED = ".20170214T025719Z"  # what rotation appends, with some time
 
 

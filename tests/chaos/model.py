@@ -31,7 +31,7 @@ from shipper.deliver.sink import Batch, Receipt, Refusal
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import TailInput, TailOptions, open_inputs
-from shipper.read.tail import PATIENCE, Tail
+from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.places import read_records
@@ -274,7 +274,7 @@ class Life:
             self.live(1)
             quiet = self.sidecar.at_rest and self.sidecar.vitals.counts.lines == before
             still = still + 1 if quiet else 0
-            if still * 0.2 > (PATIENCE + 3) * ROTATE_WAIT:
+            if still * 0.2 > 15 * ROTATE_WAIT:
                 break
         else:
             raise AssertionError("the sidecar does not come to rest")

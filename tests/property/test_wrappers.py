@@ -24,6 +24,7 @@ from tests.property.test_fast_equals_general import SETTINGS, made, shipped
 from tests.support import grammar, wrapping
 from tests.support.generate import Recipe, generate
 from tests.support.golden_cases import QUIET
+from tests.support.golden_cases import ROOT as GOLDEN
 from tests.support.logs import library, log_file, started
 from tests.support.wrapping import Wrap
 
@@ -224,3 +225,13 @@ def test_the_command_finds_the_same_double_prompts(
         assert run(other, "--host", "mfa01", "--workers", "2", *options)[0] == output
         events, wanted = ([orjson.loads(text) for text in found.splitlines()] for found in (output, expected))
         assert placeless(events, wrapped, None) == placeless(wanted, lines, None)
+
+
+@pytest.mark.parametrize("case", ["doubled-backslashes", "cut-and-copied-lines", "wrapped-parts", "syslog-frames"])
+def test_odd_lines_are_the_same_on_both_paths(case: str) -> None:
+    lines = (GOLDEN / case / "input.log").read_text(encoding="utf-8").split("\n")
+    how: dict[str, Any] = {"keep_original": True, "constants": {}, "rule": Rule()}
+    for wrap in (plain_line, *wrapping.WRAPPERS):
+        data = "".join(f"{wrap(line, number)}\n" for number, line in enumerate([*lines, *lines])).encode()
+        fast = shipped(made(fast=True, **how), data, [1 << 16], 1 << 20)
+        assert fast == shipped(made(fast=False, **how), data, [1 << 16], 1 << 20)

@@ -200,6 +200,22 @@ def _viewer_rows(delimiter: str) -> str:
     return _rows(header, rows, delimiter=delimiter)
 
 
+_IN_GERMAN = ("Ebene", "Datum und Uhrzeit", "Quelle", "Ereignis-ID", "Aufgabenkategorie")
+_IN_FRENCH = ("Niveau", "Date et heure", "Source", "ID de l\u2019événement", "Catégorie de la tâche")
+_IN_SPANISH = ("Nivel", "Fecha y hora", "Origen", "Id. del evento", "Categoría de la tarea")
+_LOCAL_LEVELS: dict[tuple[str, ...], dict[str, str]] = {
+    _IN_GERMAN: {"Information": "Informationen", "Warning": "Warnung", "Error": "Fehler"},
+    _IN_FRENCH: {"Information": "Information", "Warning": "Avertissement", "Error": "Erreur"},
+    _IN_SPANISH: {"Information": "Información", "Warning": "Advertencia", "Error": "Error"},
+}
+
+
+def _local_rows(header: tuple[str, ...], form: str) -> str:
+    levels = _LOCAL_LEVELS[header]
+    rows = [(levels[_LEVELS[event.level]], event.time.strftime(form), PROVIDER, 1, "-", event.message) for event in EVENTS]
+    return _rows(header, rows)
+
+
 def _export_csv() -> str:
     names = [name for name, value in powershell_7(EVENTS[0]).items() if not isinstance(value, dict | list)]
     rows = [[{**powershell_7(event), "TimeCreated": _american(event)}[name] for name in names] for event in EVENTS]
@@ -247,6 +263,9 @@ EXPORTS: dict[str, tuple[tuple[str, ...], str, str]] = {
         "utf-8",
     ),
     "event-viewer-csv": (_LOCAL, _viewer_rows(","), "utf-8-sig"),
+    "event-viewer-csv-german": (_LOCAL, _local_rows(_IN_GERMAN, "%d.%m.%Y %H:%M:%S"), "utf-8-sig"),
+    "event-viewer-csv-french": (_LOCAL, _local_rows(_IN_FRENCH, "%d/%m/%Y %H:%M:%S"), "utf-8-sig"),
+    "event-viewer-csv-spanish": (_LOCAL, _local_rows(_IN_SPANISH, "%d/%m/%Y %H:%M:%S"), "utf-8-sig"),
     "event-viewer-tabs": (_LOCAL, _viewer_rows("\t"), "utf-16"),
     "event-viewer-text": ((), "\r\n".join(viewer_text(e) for e in EVENTS), "utf-8"),
     "winlogbeat": ((), _lines(winlogbeat), "utf-8"),
@@ -261,6 +280,9 @@ EXPORTS: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 LESS = {  # what an exporter does not write of an event
     "event-viewer-csv": ("host", "process"),
+    "event-viewer-csv-german": ("host", "process"),
+    "event-viewer-csv-french": ("host", "process"),
+    "event-viewer-csv-spanish": ("host", "process"),
     "event-viewer-tabs": ("host", "process"),
     "wevtutil-text": ("process",),
     "azure-monitor": ("process",),

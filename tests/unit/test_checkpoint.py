@@ -11,7 +11,7 @@ import pytest
 
 from shipper.errors import UsageError
 from shipper.read.position import Position, check_of
-from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther, refuse_folder
 from shipper.sidecar.places import WarmStart, read_records
 
 PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
@@ -225,3 +225,21 @@ def test_the_farther_of_logs_that_have_nothing_in_common() -> None:
     assert found.places == {**own.places, **in_sink.places}
     assert found.warm == {**own.warm, **in_sink.warm}
     assert read_records({key: value or b"" for key, value in found.amends.items()}) == (own.places, own.warm)
+
+
+def test_a_folder_that_cannot_hold_the_state(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("file", "file/state", "file/a/b"):
+        with pytest.raises(UsageError, match=r"state_dir: .*/file is not a folder"):
+            refuse_folder(str(tmp_path / path))
+    refuse_folder(str(tmp_path / "a" / "b"))
+    refuse_folder(str(tmp_path))
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(UsageError, match=r"state_dir: .* cannot be written; give a directory of the user"):
+        refuse_folder(str(tmp_path))
+    with pytest.raises(UsageError, match=r"state_dir: .*/new cannot be made: .* cannot be written"):
+        refuse_folder(str(tmp_path / "new"))

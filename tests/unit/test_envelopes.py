@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shipper.decode.envelopes import Envelopes, WindowsEvent, read_envelopes, stamp_of
+from shipper.decode.envelopes import Envelopes, WindowsEvent, read_envelopes
+from shipper.decode.exported_times import stamp_of
 from shipper.decode.library import load_envelopes
 from shipper.decode.windows_event import CAUSES, EventReader
 from shipper.model import Export
@@ -84,6 +85,16 @@ def test_a_key_that_holds_nothing_is_not_there() -> None:
 )
 def test_times(written: object, stamp: str | None) -> None:
     assert stamp_of(written, LOCAL.zone) == stamp
+
+
+def test_whether_the_day_or_the_month_stands_first_is_known_from_the_language() -> None:
+    assert stamp_of("7/10/2019 22:48:35", LOCAL.zone, day_first=True) == "2019-10-07T20:48:35Z"
+    assert stamp_of("17.10.2019 22:48:35", LOCAL.zone, day_first=True) == "2019-10-17T20:48:35Z"
+    assert stamp_of("10/17/2019 10:48:35 PM", LOCAL.zone, day_first=True) is None
+    french = Export("csv", 0, ("Niveau", "Date et heure", "Source"), ",")
+    event = WindowsEvent("2019-10-07T20:48:35Z", "warning", None, None, "AuthZ", "x", None)
+    assert read("Avertissement,07/10/2019 22:48:35,AuthZ,x", french) == event
+    assert "names no zone" in EventReader(TABLE, french).why_not("Avertissement,17/10/2019 22:48:35,AuthZ,x")[0]
 
 
 def test_a_time_without_a_zone_is_none_unless_the_zone_is_given() -> None:
@@ -173,7 +184,7 @@ def test_entities_are_not_expanded() -> None:
         (
             "Log Name: x\nLevel: y",
             TEXT,
-            "this text is no Windows event of a known exporter: no time (Date and Time, Date); its keys: Log Name",
+            "this text is no Windows event of a known exporter: no time (Date and Time, Datum und Uhrzeit, Data e ora, Date); its keys: Log Name",
             "table",
         ),
         ("x" * 300_000, TEXT, "this text is longer than the 262144 characters", "long"),
@@ -204,7 +215,8 @@ def test_what_stands_between_records() -> None:
         (("Message", "Id", "ProviderName", "TimeCreated"), True),
         (("Date and Time",), False),
         (("EventTime", "Message"), False),
-        (("Ebene", "Datum und Uhrzeit", "Quelle"), False),
+        (("Ebene", "Datum und Uhrzeit", "Quelle"), True),
+        (("Nivå", "Datum och tid", "Källa"), False),
     ],
 )
 def test_headers(columns: tuple[str, ...], known: bool) -> None:

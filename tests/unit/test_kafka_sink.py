@@ -309,6 +309,29 @@ def test_a_transaction_names_the_record_that_is_refused() -> None:
     assert state == {b"me/batch": b"run:0", b"me/place": b"9"}
 
 
+def test_a_commit_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shipper.deliver.kafka.sink.COMMIT_SECONDS", 0.0)
+    answers = True
+
+    class Silent(Topics):
+        def committed(self, timeout: float) -> bool:
+            return answers and super().committed(timeout)
+
+    state: dict[bytes, bytes] = {}
+    kafka = KafkaSink(OPTIONS_OF_ME, lambda _: Silent(state), run="run")
+    kafka.open()
+    answers = False
+    kafka.send(Batch(1, (block(b"1"),), ((b"batch", b"run:1"),)))
+    kafka.flush()
+    assert kafka.poll(0.0) == []
+    with pytest.raises(SinkDown, match="no answer to a commit"):
+        kafka.poll(0.0)
+
+    answers = True
+    kafka.abandon()
+    assert kafka.open()[b"batch"] == b"run:1"  # it was committed all the same, as the state topic shows
+
+
 def test_positions_that_the_state_topic_rejects_are_told_apart_from_events() -> None:
     kafka = sink({}, "me")
     batch = Batch(1, (block(b"1"),), ((b"place", b"bad"),))

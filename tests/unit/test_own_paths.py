@@ -84,7 +84,7 @@ def test_state_that_an_input_matches(reads: str, wanted: list[str], refused: Cal
     assert refused(reads) == wanted
 
 
-@pytest.mark.parametrize("name", ["dead_letters.ndjson", "checkpoint.json", "checkpoint.json.1", "lock"])
+@pytest.mark.parametrize("name", ["dead_letters.ndjson", "checkpoint.json", "checkpoint.json.1", "lock", "transactional_id"])
 def test_an_output_in_place_of_state(name: str, refused: Callable[..., list[str]]) -> None:
     assert refused("logs/*.log", f"state/{name}") == FILE
     assert refused("logs/*.log", f"state/{name}.mine") == []

@@ -203,7 +203,8 @@ print("done")
 
 UNWRAP = """
 import json, sys
-from shipper.decode.wrappers import unwrap
+from shipper.decode.library import load_envelopes
+unwrap = load_envelopes().wrappers.unwrap
 for beginning, repeated, times, ending in json.load(sys.stdin):
     print(repr(beginning), repr(repeated), repr(ending), flush=True)
     for strictly in (True, False):

@@ -48,6 +48,11 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
         (f"2017-02-14T02:57:1{LINE}", "another line begins before this one has ended", "glued"),
         (f"2017-02-14T02:57:19.2Z|0|1{LINE}", "another line begins before this one has ended", "glued"),
         (f"x\r{LINE}\r{LINE}", "several lines stand here with CR between them, and the first is none", "carriage_returns"),
+        (
+            "イベント: NPS Extension for Azure MFA: x",
+            "a message of the NPS extension stands here, in a form that is not known",
+            "another_form",
+        ),
         # a part of one
         ("Trace ID: 1", "this goes on with the text of the event before it, in which line ends stand", "continued"),
         # JSON

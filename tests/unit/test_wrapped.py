@@ -59,6 +59,15 @@ def test_hosts_of_any_name(name: str) -> None:
     both([wrapping.vector(line, 0).replace("mfa01", name.replace("\\", "\\\\").replace('"', '\\"')) for line in lines])
 
 
+def test_octet_counts_that_do_not_fit() -> None:
+    lines = [wrapping.counted(line, number) for number, line in enumerate([*exchange(0), *exchange(3), *exchange(6)])]
+    lines[1] += " "
+    lines[2] = "9" + lines[2]
+    lines[3] += lines[4]
+    lines[5] = "1" + lines[5].lstrip("0123456789") + lines[6]
+    assert both(lines).count(b"does not lead to the message behind it") == 2
+
+
 def test_lines_of_many_hosts() -> None:
     lines = [wrapping.rsyslog(line, 0).replace("mfa01", f"mfa{n % 20}") for n in range(60) for line in exchange(n)]
 

@@ -8,11 +8,13 @@ import orjson
 import pytest
 
 from shipper.decode.line_patterns import inner_line
-from shipper.decode.wrappers import DEPTH, Inner, unwrap
+from shipper.decode.wrappers import DEPTH, Inner
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.times import EPOCH
 from tests.support.logs import library
+
+unwrap = library().envelopes.wrappers.unwrap
 
 LINE = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('DOM\\anna', '', 1)"
 NPS = "2017-02-14T02:57:19Z NPS Extension for Azure MFA: x"

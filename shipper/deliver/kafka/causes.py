@@ -109,7 +109,9 @@ def lacking(options: KafkaOptions, rights: Mapping[str, set[str] | None]) -> str
     if options.exactly_once and options.state_topic in missing:
         return f"missing topic: {' and '.join(missing)}; create it ({options.state_topic} with cleanup.policy=compact)"
     if missing:
-        return f"missing topic: {' and '.join(missing)}; create it, or let the broker do so (auto.create.topics.enable)"
+        return (
+            f"missing topic: {' and '.join(missing)}; create it (a broker with auto.create.topics.enable does so when run starts)"
+        )
     refused = {topic: sorted(more - (rights.get(topic) or set())) for topic, more in needed.items()}
     for topic, operations in refused.items():
         if operations:

@@ -15,7 +15,8 @@ TOO_LARGE = "the record is larger than the topic takes (max.message.bytes)"
 
 @dataclass(frozen=True, slots=True)
 class KafkaOptions:
-    """All that a client is told. `transactional_id` fences a forgotten twin; no secret is in its `repr`."""
+    """All that a client is told. `transactional_id` fences a forgotten twin; no secret is in its `repr`. With `make_topics`,
+    a broker that makes topics makes those that are asked for."""
 
     bootstrap_servers: tuple[str, ...]
     topic: str
@@ -34,6 +35,7 @@ class KafkaOptions:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    make_topics: bool = True
 
     def without_secrets(self, text: str) -> str:
         """A text of a client, which may quote what it was told, without the password."""

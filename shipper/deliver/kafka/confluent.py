@@ -88,6 +88,7 @@ class ConfluentClient:
             "delivery.timeout.ms": DELIVERY_MS,
             "queue.buffering.max.messages": 1_000_000,
             "error_cb": self._on_error,
+            "allow.auto.create.topics": self._options.make_topics,
         }
         if self._options.exactly_once:
             config |= {"transactional.id": self._options.transactional_id, "transaction.timeout.ms": 60_000}
@@ -234,7 +235,8 @@ class ConfluentClient:
 
     def cleanup_policy(self, topic: str) -> str | None:
         admin = AdminClient(settings(self._options) | {"error_cb": self._on_error})
-        (answer,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)], request_timeout=CONNECT_SECONDS).values()
+        asked = [ConfigResource(ResourceType.TOPIC, str(topic))]  # it takes no subclass of str
+        (answer,) = admin.describe_configs(asked, request_timeout=CONNECT_SECONDS).values()
         try:
             return str(answer.result()["cleanup.policy"].value)
         except KafkaException as error:

@@ -14,7 +14,7 @@ time (`_careful`), and only those that are refused on their own count as refused
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from shipper.deliver.kafka.causes import lacking, topics
@@ -25,6 +25,7 @@ from shipper.deliver.sink import BATCH_KEY, Batch, Receipt, SinkDown, Transactio
 
 TRANSACTION_BATCHES = 4  # each one more takes 5 MiB of memory with kafka-python
 TRANSACTION_SECONDS = 1.0
+COMMIT_SECONDS = 30.0  # then our own retry takes over: kafka-python waits for ever when it is fenced at the wrong moment
 MARK_SECONDS = 20.0  # for the transaction that says the id is ours
 
 
@@ -67,6 +68,7 @@ class KafkaSink:
         self._in_transaction = False
         self._committing = False
         self._since = 0.0
+        self._commit_by = 0.0
         self._flush = False
         self._careful = False
         self._progress = False  # something was done since we are careful
@@ -112,7 +114,7 @@ class KafkaSink:
         self._state.committed(value)
 
     def verify(self) -> str | None:
-        client = self._make_client(self._options)
+        client = self._make_client(replace(self._options, make_topics=False))
         try:
             client.connect()
             reason = lacking(self._options, client.rights(topics(self._options)))
@@ -243,6 +245,8 @@ class KafkaSink:
         if not done:
             client.collect(None, 0.0)
             self._raise_failures()
+            if time.monotonic() > self._commit_by:
+                raise SinkDown(f"no answer to a commit within {COMMIT_SECONDS:g} s")
         return done
 
     def _is_time_to_commit(self) -> bool:
@@ -260,7 +264,7 @@ class KafkaSink:
         records: list[Record] = [(topic, keyed(key), value, []) for key, value in places.items()]
         self._places = Pending(len(records))
         self._connection.send(self._places, records)
-        self._committing = True
+        self._committing, self._commit_by = True, time.monotonic() + COMMIT_SECONDS
         self._connection.commit()
 
     def flush(self) -> None:

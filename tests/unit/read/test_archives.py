@@ -203,6 +203,16 @@ def test_names_are_those_that_unpacking_gives(write: Write) -> None:
     assert list(content(write(tarred({"./a.log": log(1), "/b.log": log(1)})))) == ["a.log", "/b.log"]
 
 
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_a_name_cannot_end_a_line_or_command_a_terminal(make: Make, write: Write) -> None:
+    path = write(make({"a\nb.log": log(1), "\x1b[2J.log": log(2)}))
+    assert list(content(path)) == ["a\\x0ab.log", "\\x1b[2J.log"]
+    path = write(make({"c\x9b.zip": zipped(FILES)}))
+    with pytest.raises(UsageError) as caught:
+        inputs(path)
+    assert str(caught.value) == f"{path}!c\\x9b.zip is a zip archive, not a log: unpack it first"
+
+
 def test_a_file_with_a_hole_in_a_tar_archive(write: Write) -> None:
     """Of GNU tar, for `tar --sparse`: nothing but a line behind a hole is stored."""
     stored = log(1, 1).ljust(512, b"\0")

@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shipper.model import Export, LogFile
+from shipper.read.exports import export_of
 from shipper.read.files import open_bytes
 from shipper.read.identity import FINGERPRINT_SPAN, describe, identify, last_stamp
 
@@ -198,3 +200,21 @@ def test_small_reads_find_the_same(tmp_path: Path) -> None:
 
     with open_bytes(str(path)) as read:
         assert identify(str(path), lambda size: read(min(size, 1000)), FALLBACK) == identity(path)
+
+
+@pytest.mark.parametrize(
+    "begin", [b'{"a":"' + b"x" * 40_000, b'{"a":[' + b'"b",' * 10_000, b" " * 40_000, b"[" + b"\r" * 40_000, b'{"a":{}' * 6000]
+)
+def test_a_beginning_that_comes_byte_by_byte_is_not_looked_at_for_each(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, looked_at = begin + b"\n{}\n", 0
+
+    def counting(text: str, *arguments: Any, **options: Any) -> Any:
+        nonlocal looked_at
+        looked_at += len(text)
+        return export_of(text, *arguments, **options)
+
+    monkeypatch.setattr("shipper.read.identity.export_of", counting)
+    stream = BytesIO(data)
+    about = describe(lambda size: stream.read(1))
+    assert looked_at < 20 * len(data)
+    assert about.log_file(None, FALLBACK) == describe(BytesIO(data).read).log_file(None, FALLBACK)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.read.rotation import belongs_to, is_another_log, is_log, log_name, name_apart, source_name
+from shipper.read.rotation import belongs_to, is_another_log, is_log, live_name, log_name, name_apart, source_name
 
 # Rotated names of `X.log`: what makes them, and what they look like.
 ROTATED = {
@@ -79,3 +79,25 @@ def test_a_file_that_was_set_apart_keeps_to_the_name_of_its_log() -> None:
     assert belongs_to(name_apart("/a.log", "0123456789abcdef"), "/a.log")
     assert not belongs_to("/a", "/a.log")
     assert not belongs_to("/a.log", "/a")
+
+
+@pytest.mark.parametrize(
+    ("name", "live"),
+    [
+        ("X.log.1", "X.log"),
+        ("X.log.1.gz", "X.log"),
+        ("X.log-20170214", "X.log"),
+        ("X.log.2017-02-14T0257.3.xz", "X.log"),
+        ("X-20170214.log", "X.log"),
+        ("X.2017-02-14.log.gz", "X.log"),
+        ("X.LOG.1", "X.LOG"),
+        ("X_1.log", None),
+        ("X (1).log", None),
+        ("X-1.log", None),
+        ("X.log", None),
+        ("X.txt.1", None),
+        ("20170214.log", None),
+    ],
+)
+def test_the_name_that_a_rotated_file_had_for_sure(name: str, live: str | None) -> None:
+    assert live_name(name) == live

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from shipper.decode.line_patterns import Stamps
 from shipper.read.files import open_bytes, read_chunks, read_fully
 from shipper.read.identity import describe
 from tests.support.exports import content
+from tests.support.golden_cases import ROOT as GOLDEN
 from tests.support.logs import library
 from tests.support.tail_rig import Rig, records_of
 
@@ -166,7 +166,7 @@ def test_a_table_that_grows(growing: Rig) -> None:
 
 
 def test_frames_come_once_however_the_file_grows(growing: Rig) -> None:
-    data = Path("tests/golden/syslog-frames/input.log").read_bytes()
+    data = (GOLDEN / "syslog-frames" / "input.log").read_bytes()
     for at in range(0, len(data), 90):
         growing.append("a.log", data[at : at + 90])
         growing.step()

@@ -246,3 +246,64 @@ def test_another_file_with_the_same_first_line_while_stopped(rig: Rig) -> None:
     rig.append("a.log", other)
     rig.restart()
     assert rig.settle() == other
+
+
+def test_a_newer_log_of_the_same_name_finishes_no_line(rig: Rig) -> None:
+    """Two live logs whose names differ in a number: one is in the middle of a line for a long time."""
+    late = line(5, "late")
+    rig.append("svc.log", line(1) + late[:30])
+    rig.append("svc_2.log", line(9))
+    assert rig.settle() == line(1) + line(9)
+    rig.append("svc_2.log", line(10))
+    assert rig.settle() == line(10)
+    rig.append("svc.log", late[30:])
+    assert rig.settle() == late
+    assert rig.tail.levels[1] == 0
+
+
+def test_a_newer_log_finishes_no_first_line(rig: Rig) -> None:
+    rig.append("svc.log", line(1)[:30])
+    rig.append("svc_2.log", line(9))
+    assert b"".join(rig.settle() for _ in range(5)) == line(9)
+    rig.append("svc.log", line(1)[30:])
+    assert rig.settle() == line(1)
+
+
+def test_a_newer_log_waits_a_moment_for_a_line_in_the_making(rig: Rig) -> None:
+    rig.append("svc.log", line(1) + line(2)[:30])
+    rig.append("svc_2.log", line(9))
+    assert rig.step(1.0) == line(1)
+    rig.append("svc.log", line(2)[30:])
+    assert rig.step(1.0) == line(2) + line(9)
+
+
+@pytest.mark.parametrize("name", ["a.log.1", "a.log-20170214", "a.log.20170214", "a-20170213.log", "a.2017-02-13.log"])
+def test_what_was_rotated_before_it_was_seen_first_is_complete(name: str, rig: Rig) -> None:
+    rig.append(name, line(1) + b"half")
+    rig.append("a.log", line(3))
+    assert rig.settle() == line(1) + b"half" + line(3)
+
+
+def test_what_was_rotated_while_nobody_looked_is_complete(rig: Rig) -> None:
+    rig.append("a_1.log", line(1) + b"half")
+    rig.step()
+    rig.path("a_1.log").rename(rig.path("a_2.log"))
+    rig.append("a_1.log", line(3))
+    rig.restart()
+    assert rig.settle() == b"half" + line(3)
+
+
+def test_what_was_removed_is_complete(rig: Rig) -> None:
+    rig.append("a.log", line(1) + b"half")
+    rig.step()
+    rig.path("a.log").unlink()
+    assert rig.settle() == b"half"
+
+
+def test_a_quiet_older_log_is_closed_and_opened_again(rig: Rig) -> None:
+    rig.append("svc.log", line(1))
+    rig.append("svc_2.log", line(9))
+    assert rig.settle() == line(1) + line(9)
+    assert rig.tail.levels[0] == 1
+    rig.append("svc.log", line(10))
+    assert rig.settle() == line(10)
