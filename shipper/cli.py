@@ -22,6 +22,7 @@ from shipper.commands.options import (
     HOST,
     LOCAL_ZONE,
     MAX_LINE,
+    NAMESPACE,
     OUTPUT,
     PATTERNS,
     PROGRESS,
@@ -30,7 +31,9 @@ from shipper.commands.options import (
     SINCE,
     SYSLOG_YEAR,
     SYSLOG_ZONE,
+    TOP,
     UNTIL,
+    WHERE,
     WINDOW,
     WORKERS,
     Converted,
@@ -38,11 +41,11 @@ from shipper.commands.options import (
     goes_only_with,
     near_options,
 )
-from shipper.config.units import detectors, namespace
+from shipper.config.units import detectors
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
-from shipper.errors import MfaShipperError, RunError, UsageError
+from shipper.errors import MfaShipperError, RunError, UsageError, of_system
 from shipper.model import Counts
 from shipper.printable import printable
 from shipper.secrets import hide, hide_in
@@ -70,13 +73,7 @@ def command() -> None:
 @click.option(
     "--detect", type=Converted("names", detectors), metavar="NAME[,NAME]", help="The detectors to run. By default all of them."
 )
-@click.option(
-    "--where",
-    "conditions",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Only events with this field; * and ? stand for any characters and for one. Repeatable: all must hold.",
-)
+@WHERE
 @SINCE
 @UNTIL
 @PSEUDONYMS
@@ -91,11 +88,7 @@ def command() -> None:
 @SYSLOG_YEAR
 @SYSLOG_ZONE
 @LOCAL_ZONE
-@click.option(
-    "--namespace",
-    type=Converted("text", namespace),
-    help="Data stream namespace of elastic-bulk.  [default: default]",
-)
+@NAMESPACE
 @MAX_LINE
 @PROGRESS
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
@@ -118,7 +111,11 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
 )  # -104 is a code
 @click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
 @click.option(
-    "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
+    "--in",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Tell what happened to a user, or in the exchange of an id, in FILE. Repeatable.",
 )
 @SYSLOG_YEAR
 @SYSLOG_ZONE
@@ -167,9 +164,10 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
     from shipper.commands.codes import FORMS, render
-    from shipper.commands.forms import form_of
+    from shipper.commands.forms import form_of, refuse_input
     from shipper.decode.library import load_codes
 
+    refuse_input(output, [], status_codes)
     _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
 
 
@@ -181,12 +179,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
 )  # fmt: skip
 @OUTPUT
 @click.option("--open", "open_it", is_flag=True, help="Show the page FILE.html in the browser.")
-@click.option(
-    "--top",
-    type=click.IntRange(1, 100_000),
-    metavar="N",
-    help="How many users and addresses are listed. By default 20, in JSON and on the page 500.",
-)
+@TOP
 @WINDOW
 @EXCHANGE_TIMEOUT
 @RETRIES
@@ -228,7 +221,9 @@ def run(config_file: str) -> int:
 
 
 @command.command(short_help="Validate patterns, tables and a configuration.")
-@click.option("--config", "config_file", type=Named(), metavar="FILE", help="A configuration of run to check as well.")
+@click.option(
+    "--config", "config_file", type=Named(), metavar="FILE", help="Check this configuration of run, with its patterns and codes."
+)
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
 @CODES
@@ -257,7 +252,7 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
 )
 def status(config_file: str, form: str) -> None:
-    """Show the progress of a sidecar: running or not, files, positions, lag, dead letters."""
+    """Show the progress of a sidecar: running or not, files, positions, lag, files that wait, dead letters."""
     import json
 
     from shipper.commands.status import state, state_text
@@ -279,7 +274,7 @@ def replay(config_file: str, letters: str | None) -> int:
 
     gc.enable()
     config, secrets = load_config(config_file, os.environ)
-    if letters and not os.path.exists(letters):
+    if letters and not os.path.isfile(letters):
         raise UsageError(f"there is no file {letters}")
     try:
         with _hiding(secrets):
@@ -299,13 +294,18 @@ def _hiding(secrets: Collection[str]) -> Iterator[None]:
         error.args = (hide(str(error), secrets),)
         raise
     except OSError as error:
-        raise RunError(hide(str(error), secrets)) from None
+        raise RunError(hide(of_system(error), secrets)) from None
 
 
 def _print(text: str, output: str | None = None) -> None:
     """Print as UTF-8 in any locale, or write to a file; a closed pipe is no error."""
     with contextlib.suppress(ClosedPipe), open_output(output) as out:
         out.write(text.encode("utf-8", "replace"))
+
+
+def _complain(sentence: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print("mfa-shipper:", "\n".join(map(printable, sentence.split("\n"))), file=sys.stderr)
 
 
 def main() -> None:
@@ -320,19 +320,17 @@ def main() -> None:
         status = 130
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption):
-            error = click.NoSuchOption(
-                error.option_name, possibilities=near_options(error.option_name, error.possibilities or ())
-            )
+            error = click.NoSuchOption(error.option_name, possibilities=near_options(error))
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
         else:
-            print(f"mfa-shipper: {error.format_message()}", file=sys.stderr)
+            _complain(error.format_message())
         status = 2
     except MfaShipperError as error:
-        print("mfa-shipper: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
+        _complain(str(error))
         status = error.exit_status
     except OSError as error:
-        print(f"mfa-shipper: {error}", file=sys.stderr)
+        _complain(of_system(error))
         status = 1
     except KeyboardInterrupt:
         status = 130

@@ -7,6 +7,8 @@ MfaShipperError            anything below; its text is one sentence for a person
 └── RunError               failed while running: exit status 1
 """
 
+import os
+
 
 class MfaShipperError(Exception):
     """Base of all errors that the command reports without a traceback."""
@@ -42,3 +44,10 @@ class TableError(UsageError):
 
 class RunError(MfaShipperError):
     """The command started but could not finish: disk full, damaged input, lost worker."""
+
+
+def of_system(error: OSError) -> str:
+    """An error of the operating system as a sentence, with the file that it names."""
+    if error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"

@@ -168,6 +168,8 @@ def test_version_and_no_command() -> None:
         (["parse", "--patterns", "nowhere", "LOG"], "pattern directory nowhere does not exist"),
         (["parse", "--status-codes", "nowhere.csv", "LOG"], "cannot read the code table nowhere.csv: No such file"),
         (["parse", "nowhere.log"], "there is no file nowhere.log"),
+        (["parse", "no\x1b2Jwhere.log"], "there is no file no\\x1b2Jwhere.log"),
+        (["parse", "LOG", "--no\x1b2Jwhere"], "No such option '--no\\x1b2Jwhere'"),
         (["parse", "nowhere*.log"], "no file matches nowhere*.log"),
         (["parse", "LOG", "--output", ""], "Invalid value for '--output': it may not be empty"),
         (["parse", "LOG", "--patterns", ""], "Invalid value for '--patterns': it may not be empty"),
@@ -208,6 +210,55 @@ def test_wrong_use_is_one_sentence(tmp_path: Path, arguments: list[str], said: s
     assert (done.status, done.out) == (2, b"")
     assert [path.name for path in tmp_path.iterdir()] == ["a.log"]
     assert log.read_text() == LINES
+
+
+def test_each_command_has_one_short_line_in_the_help() -> None:
+    listed = call("--help").out.decode().partition("Commands:\n")[2]
+
+    assert listed.count("\n") == 8
+    assert "..." not in listed
+
+
+def test_a_closed_standard_error_is_no_failure(log: Path) -> None:
+    line = f'( exec 3>&1; {{ "{sys.executable}" -m shipper parse "{log}" 2>&1 >/dev/null 3>&-; echo $? >&3; }} | true )'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, check=False, timeout=PATIENCE)
+
+    assert done.stdout == b"0\n"
+
+
+@pytest.mark.parametrize("command", ["parse", "report"])
+@pytest.mark.parametrize(
+    "redirection", ["LOG >> LOG", "LOG --output LINK", "- < LOG >> LOG", "- --output LOG < LOG", "- --output LINK < LOG"]
+)
+def test_no_output_goes_into_its_own_input(command: str, redirection: str, tmp_path: Path) -> None:
+    log, link = tmp_path / "a.txt", tmp_path / "other.txt"
+    log.write_text(LINES)
+    os.link(log, link)
+
+    line = f'"{sys.executable}" -m shipper {command} ' + redirection.replace("LOG", str(log)).replace("LINK", str(link))
+    done = subprocess.run(["sh", "-c", line], capture_output=True, check=False, timeout=PATIENCE)
+
+    assert "is one of the logs to read; give another name" in Done(done.returncode, done.stdout, done.stderr.decode()).sentence
+    assert done.returncode == 2
+    assert log.read_text() == LINES
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_output_replaces_the_key_or_the_table(log: Path, tmp_path: Path) -> None:
+    key, table = tmp_path / "key", tmp_path / "codes.csv"
+    key.write_text("a key of more than sixteen bytes")
+    key.chmod(0o600)
+    table.write_bytes(call("codes", "--format", "csv").out)
+    reading: tuple[list[str | Path], ...] = (
+        ["parse", log, "--pseudonyms", key, "--output", key],
+        ["report", log, "--status-codes", table, "--format", "text", "--output", table],
+        ["codes", "--status-codes", table, "--output", table],
+    )
+    for arguments in reading:
+        done = call(*arguments)
+        assert "is a file that an option reads" in done.sentence
+        assert done.status == 2
+    assert key.read_text() == "a key of more than sixteen bytes"
 
 
 def test_a_missing_file_is_told_before_any_output(log: Path) -> None:

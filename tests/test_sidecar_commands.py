@@ -260,3 +260,9 @@ def test_a_wrong_configuration_is_one_sentence(name: str, tmp_path: Path) -> Non
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert f"{tmp_path}/c.yaml:2: inputs" in done.stderr
+
+
+def test_dead_letters_that_are_no_file_are_refused(shipper: Shipper, tmp_path: Path) -> None:
+    for wrong in (tmp_path / "nothing", tmp_path):
+        done = command("replay", "--config", shipper.config, wrong)
+        assert (done.returncode, done.stderr) == (2, f"mfa-shipper: there is no file {wrong}\n")

@@ -1,9 +1,14 @@
-"""The form of an output, by option or by the name of its file, and what is said where a page cannot be made."""
+"""Where an output may go, its form, and what is said where a page cannot be made. I/O."""
 
+import os
+import stat
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from shipper.errors import UsageError
+from shipper.read.files import STDIN
+from shipper.read.inputs import FileId, file_id
 
 ENDINGS = {".html": "html", ".htm": "html", ".json": "json", ".csv": "csv"}
 
@@ -24,6 +29,39 @@ def form_of(form: str | None, output: str | None, forms: Sequence[str]) -> str:
 def _listed(endings: Iterable[str]) -> str:
     *most, last = filter(None, endings)
     return f"{', '.join(most)} or {last}"
+
+
+def refuse_input(output: str | None, logs: Iterable[str], *others: Path | None) -> None:
+    """Refuse an output that is one of the files to read, under whatever name.
+
+    Appended to its own input, the output would never end.
+
+    Args:
+        output: as for `open_output`.
+        logs: paths; `-` is standard input.
+        others: further files that are read; None for an option that was not given.
+
+    Raises:
+        UsageError: it is one of them.
+    """
+    to_stdout = output is None or output == STDIN
+    target = _regular(1 if to_stdout else output)
+    if target is None:
+        return
+    name = "standard output" if to_stdout else f"--output {output}"
+    if target in [_regular(0 if path == STDIN else path) for path in logs]:
+        raise UsageError(f"{name} is one of the logs to read; give another name")
+    if target in [_regular(path) for path in others]:
+        raise UsageError(f"{name} is a file that an option reads; give another name")
+
+
+def _regular(file: int | str | Path | None) -> FileId | None:
+    """The identity of a regular file, by descriptor or path; None for anything else, and where there is none."""
+    with suppress(OSError):
+        status = os.stat(file) if file is not None else None
+        if status is not None and stat.S_ISREG(status.st_mode):
+            return file_id(status)
+    return None
 
 
 def without_extra(error: ModuleNotFoundError, others: str) -> UsageError:

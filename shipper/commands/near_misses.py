@@ -1,4 +1,4 @@
-"""How far a pattern fits a text that it does not match, with a caret where it stops. Pure."""
+"""Shows how far a pattern fits a text that it does not match, with a caret where it stops. Pure."""
 
 import unicodedata
 
@@ -7,12 +7,12 @@ import regex
 from shipper.decode.grok import Pattern
 from shipper.printable import printable
 
-LOOK_AT = 4096  # characters of a line that are searched for its fault
-BEFORE, BEHIND = 90, 40  # characters around a caret
+LOOK_AT = 4096  # characters at the start of a line; a fault behind them is not looked for
+BEFORE, BEHIND = 90, 40  # characters shown on either side of a caret
 
 
 def how_far(patterns: tuple[Pattern, ...], text: str) -> str:
-    """For each pattern how far the text fits, the nearest pattern first."""
+    """How far the text fits each pattern, the best fit first."""
     note = f"Only the first {LOOK_AT} of {len(text)} characters were looked at.\n\n" if len(text) > LOOK_AT else ""
     text = text[:LOOK_AT]
     reached = sorted(((reach(pattern, text), pattern) for pattern in patterns), key=lambda pair: -pair[0])
@@ -24,14 +24,14 @@ def how_far(patterns: tuple[Pattern, ...], text: str) -> str:
 
 
 def definition(pattern: Pattern) -> str:
-    """The name of a pattern, and where it is defined."""
+    """`NAME (FILE:LINE)` of a pattern."""
     return f"{pattern.name} ({pattern.definition.file}:{pattern.definition.line})"
 
 
 def reach(pattern: Pattern, text: str) -> int:
-    """The length of the longest beginning of `text` that could begin a match.
+    """The length of the longest prefix of `text` that can begin a match.
 
-    If some text can begin a match, so can every shorter beginning of it: hence a binary search.
+    Every prefix of such a prefix can begin a match too, so a binary search finds it.
     """
     compiled = regex.compile(pattern.expression)
     low, high = 0, len(text)
@@ -45,15 +45,15 @@ def reach(pattern: Pattern, text: str) -> int:
 
 
 def certain(pattern: Pattern, text: str) -> int:
-    """How far the text fits the longest beginning of the pattern that matches at all.
+    """How far the text fits the longest prefix of the pattern that matches it.
 
-    For texts where `reach` finds no fault because a field takes any text: the fault is then behind
-    the last fixed part of the pattern that matched.
+    Where a field takes any text, `reach` finds no fault. The fault then lies behind the last fixed part of the pattern
+    that still matched.
     """
     for cut in range(len(pattern.expression), 0, -1):
         try:
             found = regex.compile(pattern.expression[:cut]).match(text)
-        except regex.error:  # cut within a group or a class
+        except regex.error:  # the cut went through a group or a class
             continue
         if found:
             return int(found.end())
@@ -77,10 +77,10 @@ def _stop(pattern: Pattern, text: str, length: int) -> str:
 
 
 def short(text: str, length: int) -> str:
-    """A text, cut behind so many characters; then it says how many there are."""
+    """The first `length` characters of a text; where that cuts it, also how many it has."""
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
 
 
 def _width(text: str) -> int:
-    """Columns that the text takes on a terminal, where wide letters take two."""
+    """The columns that a text takes on a terminal; a wide letter takes two, a combining one none."""
     return sum((2 if unicodedata.east_asian_width(char) in "WF" else 1) for char in text if not unicodedata.combining(char))

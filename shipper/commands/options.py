@@ -1,6 +1,6 @@
 """Options that several commands have. I/O."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from shipper.config.units import duration, moment, name, size
+from shipper.config.units import duration, moment, most_listed, name, namespace, size
 from shipper.errors import UsageError
 
 
@@ -51,9 +51,10 @@ def goes_only_with(option: str, *others: str) -> None:
             raise UsageError(f"{param.opts[0]} does not go with {option}")
 
 
-def near_options(name: str, options: Iterable[str]) -> list[str]:
-    """Those of the options that are spelled much like `name`; the dashes in front, which all have, make none alike."""
-    return [option for option in options if get_close_matches(name.lstrip("-"), [option.lstrip("-")])]
+def near_options(error: click.NoSuchOption) -> list[str]:
+    """The options that are spelled much like the one that does not exist; the dashes in front make none alike."""
+    name = error.option_name.lstrip("-")
+    return [option for option in error.possibilities or () if get_close_matches(name, [option.lstrip("-")])]
 
 
 PATTERNS = click.option(
@@ -86,7 +87,11 @@ SYSLOG_YEAR = click.option(
     "--syslog-year", metavar="YYYY[-MM]", help="Year of RFC 3164 time stamps: the twelve months from there."
 )
 SYSLOG_ZONE = click.option(
-    "--syslog-zone", default="UTC", show_default=True, metavar="ZONE", help="Their zone: Europe/Berlin or +01:00."
+    "--syslog-zone",
+    default="UTC",
+    show_default=True,
+    metavar="ZONE",
+    help="Zone of syslog times that name none: Europe/Berlin or +01:00.",
 )
 MAX_LINE = click.option(
     "--max-line", type=Converted("size", size), default="1MiB", show_default=True, help="A longer line is cut there."
@@ -106,3 +111,21 @@ LOCAL_ZONE = click.option(
 )
 OUTPUT = click.option("--output", type=Named(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
 CONFIG = click.option("--config", "config_file", required=True, type=Named(), metavar="FILE", help="The configuration (YAML).")
+NAMESPACE = click.option(
+    "--namespace",
+    type=Converted("name", namespace),
+    help="Data stream namespace of elastic-bulk.  [default: default]",
+)
+TOP = click.option(
+    "--top",
+    type=Converted("number", most_listed),
+    metavar="N",
+    help="How many users and addresses are listed, up to 100,000. By default 20, in JSON and on the page 500.",
+)
+WHERE = click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Only events with this field; * and ? stand for any characters and for one. Repeatable: all must hold.",
+)

@@ -5,12 +5,13 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 from shipper.across import Gathered, Part, findings_across
+from shipper.commands.forms import refuse_input
 from shipper.commands.library import library_of
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
@@ -23,7 +24,7 @@ from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import RunError, UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
-from shipper.read.files import STDIN, Read
+from shipper.read.files import Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
 
@@ -180,7 +181,7 @@ def import_logs(options: ParseOptions) -> Counts:
                 exchange_timeout=options.exchange_timeout,
                 left_out=notes,
             ) as (logs, stdin),
-            open_for(options.output, logs) as out,
+            open_for(options.output, logs, options.pseudonyms, options.status_codes) as out,
             progress(total_size(logs), show=options.show_progress) as bar,
         ):
             work = _Work(settings, logs, stdin, out, bar, counts)
@@ -193,7 +194,8 @@ def import_logs(options: ParseOptions) -> Counts:
     if not options.quiet:
         notes += [log.apart for log in logs if log.apart]
         said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {note}" for note in notes)]
-        print("\n".join(said), file=sys.stderr)
+        with suppress(BrokenPipeError):  # of `2>&1 | head`
+            print("\n".join(said), file=sys.stderr)
     return counts
 
 
@@ -233,11 +235,13 @@ def total_size(logs: Sequence[Log]) -> int | None:
     return total
 
 
-def open_for(output: str | None, logs: Sequence[Log]) -> AbstractContextManager[Output]:
-    """The output, unless it would replace a log that is to be read."""
-    for file in (file for log in logs for file in log.inputs):
-        if output is not None and file.path != STDIN and os.path.exists(output) and os.path.samefile(output, file.on_disk):
-            raise UsageError(f"--output {output} is one of the logs to read; give another name")
+def open_for(output: str | None, logs: Sequence[Log], *others: Path | None) -> AbstractContextManager[Output]:
+    """The output, unless it would go into a log, or another file, that is read.
+
+    Raises:
+        UsageError: it would.
+    """
+    refuse_input(output, [file.on_disk for log in logs for file in log.inputs], *others)
     return open_output(output)
 
 

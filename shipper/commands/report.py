@@ -116,7 +116,7 @@ def write_report(options: ReportOptions) -> None:
     notes: list[str] = []
     with (
         open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout, left_out=notes) as (logs, stdin),
-        open_for(options.output, logs) as out,
+        open_for(options.output, logs, options.pseudonyms, options.status_codes) as out,
         progress(total_size(logs), show=options.show_progress) as bar,
     ):
         reading = _Reading(options, chosen, logs, stdin)

@@ -201,6 +201,17 @@ def glob_path(text: str) -> str:
     return expanded
 
 
+def most_listed(text: str) -> int:
+    """How many rows a report lists at most.
+
+    Raises:
+        ValueError: not a number from 1 to 100,000.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= 100_000):
+        raise ValueError(f"{text!r} is not a number from 1 to 100,000")
+    return int(text)
+
+
 def namespace(text: str) -> str:
     """The namespace of a data stream, as Elasticsearch accepts it.
 

@@ -1,6 +1,6 @@
-"""Reads a YAML file into plain values that JSON can hold, with the line of each key. I/O.
+"""Reads a YAML file into values that JSON can hold, and remembers the line of each key. I/O.
 
-References such as `${NAME}` are resolved (see `references`). Every value taken from outside counts as a secret and is never printed.
+References such as `${NAME}` are resolved (see `references`). Whatever they bring in is a secret and never printed.
 """
 
 import math
@@ -20,9 +20,10 @@ LARGEST_FILE = 128 << 10
 """Bytes."""
 
 MOST_VALUES = 10_000
-"""Of which aliases count as often as they are used."""
+"""An alias (`*name`) counts all values behind it, each time it is used."""
 
 DEEPEST = 16
+"""Levels of nesting."""
 
 
 @dataclass(slots=True)
@@ -30,12 +31,12 @@ class SettingsFile:
     """The content of a file.
 
     Attributes:
-        name: the path, for messages.
-        values: the content, with `${...}` replaced.
-        lines: the 1-based line of each key path.
-        outside: the key paths of texts in which something was replaced.
-        secrets: the values that came from the environment or from files.
-        faults: the first mistake at each key path, a sentence.
+        name: its path, for messages.
+        values: its values, with each `${...}` replaced.
+        lines: the line of each key path, counted from 1.
+        outside: the key paths whose text had a `${...}`.
+        secrets: what came from the environment or from other files.
+        faults: the first mistake at each key path, as a sentence.
     """
 
     name: str
@@ -46,11 +47,11 @@ class SettingsFile:
     faults: dict[Path, str] = field(default_factory=dict)
 
     def add(self, path: Path, fault: str) -> None:
-        """Note a mistake; the first one at a key path is the one that is told."""
+        """Note a mistake, unless the key path has one already."""
         self.faults.setdefault(path, fault)
 
     def at(self, path: Path, message: str) -> str:
-        """`FILE:LINE: KEY.PATH: message`, with the line as far as it is known and the secrets hidden."""
+        """`FILE:LINE: KEY.PATH: message` with the secrets hidden; the line is that of the nearest key above that has one."""
         message = hide(message, self.secrets)
         line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 0)
         place = f"{self.name}:{line}" if line else self.name
@@ -58,7 +59,7 @@ class SettingsFile:
 
 
 def dotted(path: Path) -> str:
-    """`inputs[0].path`."""
+    """A key path as text, such as `inputs[0].path`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -90,7 +91,7 @@ def read_settings(name: str, environ: Mapping[str, str]) -> SettingsFile:
 
 
 def scalar(text: str) -> Any:
-    """What a text would be if it stood in the file: a number, true or false, null; else the text itself."""
+    """The number, boolean or null that a text would be in a YAML file; any other text as it is."""
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -113,7 +114,7 @@ def _text(name: str) -> str:
 
 
 def _load(references: References, settings: SettingsFile) -> Any:
-    """The values of a YAML text; notes the line of each key and keys that stand twice."""
+    """The values of a YAML text; notes the line of each key, and a key that appears twice."""
     loader = yaml.SafeLoader(references.text)
     try:
         node = loader.get_single_node()
@@ -126,7 +127,7 @@ def _load(references: References, settings: SettingsFile) -> Any:
 
 
 class _Lines:
-    """Walks through the nodes of a YAML text before values are made of them, since these could be far more than it shows."""
+    """Walks through the nodes of a YAML text before its values are made: a few aliases can stand for billions of values."""
 
     def __init__(self, settings: SettingsFile, references: References) -> None:
         self._settings = settings
@@ -137,7 +138,7 @@ class _Lines:
         """Note the lines of all keys below a node.
 
         Raises:
-            UsageError: there are too many of them, or a key is no text.
+            UsageError: there are too many values, they are nested too deep, or a key is no text.
         """
         line = node.start_mark.line + 1
         self._settings.lines.setdefault(path, line)

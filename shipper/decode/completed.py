@@ -1,8 +1,7 @@
-"""The fast path for those who want completed authentications, and not the text of each event. Pure.
+"""The fast path of a report, which needs completed authentications and no texts of events. Pure.
 
-An optimisation of `plain.py`, nothing else: of a plain exchange it makes the completion and the label of the event that
-completed it, with an empty text. All other lines take the paths that they always take. A property test compares what
-it makes with what `plain.py` makes.
+Of a plain exchange it makes the completion, and the label and an empty text of the event that completes it. All other
+lines take the paths of `plain.py`. A property test holds both against each other.
 """
 
 from shipper.decode.halves import NO_EXCHANGE, take_half
@@ -14,7 +13,7 @@ _CALL, _VERDICT, _STATUS = len(CALL), len(VERDICT), len(STATUS)
 
 
 class CompletionParser(FastParser):
-    """A `FastParser` whose plain exchanges have no text, and no event but the one that completes them."""
+    """A `FastParser` that makes one event of a plain exchange, the last, without its text."""
 
     def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
         general, offset = self.general, chunk.offset

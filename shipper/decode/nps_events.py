@@ -1,13 +1,13 @@
 """The fast path for sign-ins through the NPS extension: Windows events as JSON, one object a line. Pure.
 
-As `wrapped.py`, an optimisation of `parser.py` and nothing else. It knows challenges and results, in objects whose
-time comes first, then the thread, then the message:
+Like `wrapped.py` it optimises `parser.py` and changes no byte. It takes challenges and results whose objects hold the
+time first, then the thread, then the message:
 
     {…"TIME"…"ThreadId":N…"NPS Extension for Azure MFA:  CID: GUID : Challenge requested … for User USER with state GUID"…}
     {…"TIME"…"ThreadId":N…"NPS Extension for Azure MFA:  CID: GUID : Access WORD for user USER with … response: RESULT…"…}
 
-All else in the object belongs to the template. So it does not matter whose keys these are; but an exporter that writes
-a number that differs in every line, such as that of a record, uses up the templates and gets none.
+The rest of the object belongs to the template, so any exporter's keys will do. An exporter that numbers its records
+writes another rest in each line: it uses up the templates, and its lines take the general path.
 """
 
 import re
@@ -26,12 +26,12 @@ from shipper.decode.wrapped import lines_of
 from shipper.model import Chunk, Code, Counts, LogFile, Origin
 from shipper.times import to_utc
 
-LIMIT = 256  # templates of a file; lines that need another take the general path
-FRAME = 4096  # characters around time, thread and message for which there are templates
+LIMIT = 256  # templates a file; a line that needs one more takes the general path
+FRAME = 4096  # characters around time, thread and message; a line with more of them takes the general path
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 _GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-_CHARACTER = r"[!#-\[\]-~]"  # printable ASCII but for a blank, which JSON does not escape; a backslash is doubled
+_CHARACTER = r"[!#-\[\]-~]"  # printable ASCII that JSON does not escape, without the blank
 _TEXT = rf"(?:(?: |{_CHARACTER})++|\\\\)*+"
 _HEAD = (
     r"NPS Extension for (?:Azure MFA|Azure AD MFA|Microsoft Entra multifactor authentication): {0,4}"
@@ -40,19 +40,19 @@ _HEAD = (
 
 
 def _user_before(then: str) -> str:
-    """A regular expression for a user, which ends where the words `then` come first, and for these words."""
+    """A regular expression: a user, up to the first `then`, and `then` itself."""
     return rf"((?:{_CHARACTER}++|\\\\| (?!{then}))*+) {then}"
 
 
 def _up_to(inside: str) -> str:
-    """A regular expression for all up to the first quote that `inside` follows."""
+    """A regular expression: everything up to the first quote that `inside` follows."""
     return rf'(?:[^"\n]*+"(?!{inside}))*+[^"\n]*+"'
 
 
 _THREAD = r'(?:Execution)?ThreadI[Dd]": ?"?'
-# Groups: what stands before the time; the time; then, up to the thread; the thread; then, up to the message; the message;
-# its CID; user and state of a challenge; word, user and name of a result; the rest. For any other line all groups are empty.
-# Nothing is tried twice, so a hostile line takes linear time.
+# Groups: before the time, time, between time and thread, thread, between thread and message, message, its CID, user and
+# state of a challenge, word, user and name of a result, rest. Any other line leaves all groups empty.
+# No part backtracks, so a hostile line takes linear time.
 _EVENTS = re.compile(
     rf'(\{{{_up_to(_TIME)})({_TIME})(?=")({_up_to(_THREAD)}{_THREAD})(0|[1-9][0-9]{{0,17}})(?=[",}}])'
     rf"({_up_to('NPS Extension for ')})({_HEAD}(?:"
@@ -61,13 +61,12 @@ _EVENTS = re.compile(
     r'("[^\n]*)\n|[^\n]*\n',
     re.ASCII,
 )
-_FIRST = 4  # lines of a chunk of which one must be such an event
+_FIRST = 4  # lines at the start of a chunk; one of them must match, or the chunk takes another path
 
-# Of a template: what stands around time, thread and message; word and name of a result, whose challenge is open or not.
+# What a template depends on: the text around time, thread and message; word and name of a result; whether its challenge is open.
 _Key = tuple[str, str, str, str, str, str, bool]
-# What the events of one form share: the event, with `%s` in each gap; its origin; the JSON of its process, cut at the thread;
-# what one line adds to the counts; component, code and success of the authentication that a result completes.
-# A plain tuple, because it is unpacked for every line.
+# The event, with `%s` in each gap; its origin; the JSON of its process, cut at the thread; what a line adds to the counts;
+# component, code and success of the authentication that a result completes. A plain tuple, because each line unpacks it.
 _Template = tuple[str, Origin, Pieces, Counts, str, Code | None, bool]
 
 
@@ -77,8 +76,8 @@ class NpsParser:
     def __init__(self, general: Parser, scratch: Callable[[LogFile], Parser]) -> None:
         """
         Args:
-            general: takes every line that is not plain, and holds the state.
-            scratch: makes a parser like `general` with a new state, for templates.
+            general: takes every other line, and holds the state.
+            scratch: makes a parser like `general` with a state of its own, which makes the templates.
         """
         self._general = general
         self._scratch = scratch
@@ -89,11 +88,11 @@ class NpsParser:
         self._left = LIMIT
 
     def __call__(self, chunk: Chunk, data: bytes) -> Events | None:
-        """The events of a chunk; None if it does not begin with lines that are taken here.
+        """The events of a chunk; None if it begins with other lines.
 
         Args:
             chunk: as it was read.
-            data: its bytes, with LF as line end and no other CR.
+            data: its bytes, with LF for each line end and no CR left.
         """
         general, counted = self._general, list[Counts]()
         if general.state.merges or not any(map(_is_event, data.split(b"\n", _FIRST)[:_FIRST])):
@@ -108,7 +107,7 @@ class NpsParser:
         return general.end()
 
     def _take(self, groups: tuple[str, ...], offset: int, original: str, counted: list[Counts]) -> bool:
-        """Take a line; False if the general path must do it. `original` is all of it, escaped as in a JSON string."""
+        """Take a line; False leaves it to the general path. `original` is the line, escaped as in a JSON string."""
         before, stamp, between, thread, after, message, cid, asked, state_id, word, answered, name, rest = groups
         general = self._general
         if stamp[-1] != "Z" or stamp[10] != "T":
@@ -169,7 +168,7 @@ class NpsParser:
         return state
 
     def _make(self, key: _Key) -> _Template | None:
-        """A new template; None if the lines are not plain, or `LIMIT` were tried."""
+        """A new template; None if the lines are not plain, or after `LIMIT` attempts."""
         before, between, after, rest, word, name, belongs = key
         self._left -= 1
         if self._left < 0 or len(before) + len(between) + len(after) + len(rest) > FRAME:
@@ -215,7 +214,7 @@ def _message(text: str) -> str:
 
 
 def _process(event: str) -> Pieces:
-    """The JSON of the process of a marked event, cut at the thread; one piece if it names none."""
+    """The process of a marked event as JSON, cut at the thread; one piece if there is no thread."""
     process = orjson.loads(event.encode("latin-1")).get("process")
     text = "" if process is None else orjson.dumps({"process": process})[1:-1].decode() + ","
     return cut(text, [TID]) or (text,)

@@ -26,7 +26,7 @@ HINTS = {
     "no_break_space": "hold no-break spaces (U+00A0), as text copied from a web page or a mail does: get the file itself",
     "continued": "continue the text of the event before them: export the events as JSON or XML, where each is one record",
     "another_form": "hold a message of the NPS extension in a form that is not known, or in another language: export the events as XML",
-    "partial": "are parts of a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
+    "partial": "belong to a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }

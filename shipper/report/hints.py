@@ -3,14 +3,14 @@
 from shipper.decode.unparsed import HINTS
 from shipper.model import Counts
 
-_SINGULAR = {"are": "is", "have": "has"}
+_SINGULAR = {"are": "is", "go": "goes", "have": "has"}
 
 
 def hints(c: Counts) -> list[str]:
     """A sentence for each thing that an administrator should look at; none where nothing is odd."""
     if not c.lines:
         return ["there was nothing to read: no file holds a line"]
-    said = [f"{_lines(number, HINTS[cause])}" for cause, number in c.causes.most_common()]
+    said = [_lines(number, HINTS[cause]) for cause, number in c.causes.most_common()]
     understood = c.lines - c.unparsed - c.unknown_messages
     if understood * 2 < c.lines:
         said.insert(

@@ -45,6 +45,7 @@ def test_a_line_by_itself_has_the_singular(cause: str) -> None:
 
     assert hint.startswith("1 line ")
     assert hint.split()[2].endswith("s")
+    assert hint.split()[2] != "gos"
 
 
 def test_a_log_out_of_order_is_told_from_prompts_and_orphans() -> None:
