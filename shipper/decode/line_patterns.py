@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-from shipper.decode.ecs import LEVELS, dataset, is_known
+from shipper.decode.ecs import LEVELS, dataset, is_known, shared_json
 from shipper.decode.envelopes import WindowsEvent
 from shipper.decode.facts import Facts, Library, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import EventReader
 from shipper.decode.wrappers import Inner, unwrap
 from shipper.memo import Memo
-from shipper.model import Document, Export
+from shipper.model import Document, Export, Origin
 
 STANDARD = (
     "@timestamp",
@@ -219,12 +219,21 @@ class Stamps:
 class Context:
     """Values shared by all lines of the same level, process, thread and component."""
 
-    __slots__ = ("component", "dataset", "known", "level", "process", "thread")
+    __slots__ = ("component", "dataset", "known", "level", "origin", "process", "process_json", "thread")
 
-    def __init__(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> None:
+    def __init__(
+        self,
+        level: str | None,
+        pid: str | None,
+        tid: str | None,
+        component: str | None,
+        origin_of: Callable[[str], Origin],
+    ) -> None:
+        """`origin_of` gives the origin of the events of a data set."""
         self.level = None if level is None else LEVELS.get(level, level)
         self.component = component
         self.dataset = dataset(component or "log")
+        self.origin = origin_of(self.dataset)
         self.known = is_known(component)
         process, thread = whole_number(pid or ""), whole_number(tid or "")
         whole = component is not None and process is not None and thread is not None
@@ -232,6 +241,7 @@ class Context:
         self.process: Document | None = None if process is None else {"pid": process}
         if thread is not None:
             self.process = {**(self.process or {}), "thread": {"id": thread}}
+        self.process_json = shared_json(None, self.process)
 
 
 # A well-formed line: text, offset, event id, time stamp, the same in nanoseconds, context, facts, tags.

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import orjson
 
 from shipper.decode.clock import LogState, Waiting
-from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
+from shipper.decode.documents import Documents
+from shipper.decode.ecs import MODULE, dataset, put
 from shipper.decode.facts import Facts, Library, interpret
-from shipper.decode.kinds import KINDS, thread_of
+from shipper.decode.kinds import KINDS, Part, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
-from shipper.model import WITHDRAWN, Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User
+from shipper.model import WITHDRAWN, Chunk, CompletionFields, Counts, Document, ExchangeFields, Label, LogFile, Origin
 from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
 
@@ -80,14 +81,14 @@ class Parser:
         self._line_patterns = line_patterns_of(library.lines, self._events)
         self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
         self._own_host = options.own_host and file.host is None
-        given = {} if file.host is None else {"host": {"name": file.host}}
-        self._envelope = Envelope({**options.constants, **given})
-        self._keep_original = options.keep_original
-        self._file = None if file.path is None else {"path": file.path}
-        path = file.path
+        self._documents = Documents(file, options.constants, keep_original=options.keep_original)
+        path, host = file.path, file.host
         self._origins: Memo[tuple[str, str | None], Origin] = Memo(lambda key: Origin(path, key[0], "event", host=key[1]), 1024)
-        self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error", host=file.host)
-        self._contexts: Memo[tuple[str | None, ...], Context] = Memo(lambda key: Context(*key), self.MEMO)
+        origins = self._origins
+        self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error", host=host)
+        self._contexts: Memo[tuple[str | None, str | None, str | None, str | None], Context] = Memo(
+            lambda key: Context(*key, lambda name: origins[name, host]), self.MEMO
+        )
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
@@ -174,25 +175,35 @@ class Parser:
         facts = self._facts.get(message) or self._facts_of(message)
         context = self._contexts[level, pid, tid, component]
         line = text, offset, event_id, stamp, time, context, facts, tags
-        event, azure, user, completed = KINDS[facts.kind](line, state, self.counts)
+        part = KINDS[facts.kind](line, state, self.counts)
+        _, outcome, _, user, completed = part
         if completed is not None:
-            self._complete(line, completed, event["outcome"])
+            self._complete(line, completed, outcome)
         if state.waiting is not None:
-            state.waiting.completed = completed is not None and completed.user is not None
+            state.waiting.completed = completed is not None and completed[3] is not None
             if facts.kind == "request":
                 state.waiting.thread, state.waiting.exchange = thread_of(line), event_id
-        document = self._document(line, event, azure, user, request_id)
+        if state.merger is None and not form.has_extra and not facts.extra and facts.target is None:
+            self.texts.append(self._documents.text(line, part, request_id))
+            self.labels.append((stamp, event_id, context.origin, user and user[3]))
+        else:
+            self._add_document(form, found, line, part, request_id)
+        return True
+
+    def _add_document(self, form: LineForm, found: Any, line: Line, part: Part, request_id: str | None) -> None:
+        """Emit the event of a line that may have fields of its own, or be merged."""
+        _, _, event_id, stamp, time, context, facts, tags = line
+        user = part[3]
+        document = self._documents.document(line, part, request_id)
         extra = (*form.others(found), *facts.extra) if form.has_extra else facts.extra
         if extra:
             _put_extra(document, extra)
         own_host = _host_of(document) if form.has_extra and self._own_host else None
-        self._envelope.close(document, tags)
+        self._documents.close(document, tags)
         if own_host is not None:
             document["host"] = own_host
-        host = own_host["name"] if own_host else self.file.host
-        label = (stamp, event_id, self._origins[context.dataset, host], user and user[3])
-        self._add(document, label, time)
-        return True
+        origin = context.origin if own_host is None else self._origins[context.dataset, own_host["name"]]
+        self._add(document, (stamp, event_id, origin, user and user[3]), time)
 
     def _withdraw(self, misdated: Waiting) -> None:
         """A line before turns out to be misdated: it leaves nothing but its event."""
@@ -203,29 +214,6 @@ class Parser:
             self.emit(state.merger.release(misdated.exchange))
         if misdated.completed:
             self.completions.append(WITHDRAWN)
-
-    def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
-        """The event of a well-formed line, without the fields that only its own pattern captures."""
-        text, offset, _, stamp, _, context, facts, _ = line
-        if context.component:
-            event["provider"] = context.component
-        if self._keep_original:
-            event["original"] = text
-        document: Document = {"@timestamp": stamp, "event": event, "message": facts.message}
-        if user is not None:
-            document["user"], document["related"] = user_parts(user)
-        if facts.target is not None:
-            target, related = user_parts(facts.target)
-            document.setdefault("user", {})["target"] = target
-            document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
-        if context.process is not None:
-            document["process"] = context.process
-        document["log"] = self._log(context.level or facts.level, offset)
-        if request_id is not None:
-            azure.setdefault("request", {})["id"] = request_id
-        if azure:
-            document["azure_mfa"] = azure
-        return document
 
     def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any) -> None:
         """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
@@ -249,11 +237,11 @@ class Parser:
                 "module": MODULE,
                 "original": text,
             },
-            "log": self._log(None, offset),
+            "log": self._documents.log(None, offset),
             "error": {"message": reason.text},
         }
         label = (self.last_time, event_id, self._unparsed_origin, None)
-        self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label, time or 0)
+        self._add(self._documents.close(document, ["_grokparsefailure", *tags]), label, time or 0)
 
     def _add(self, document: Document, label: Label, time: int) -> None:
         """Emit an event, or hand it to the merger."""
@@ -288,32 +276,15 @@ class Parser:
                 return interpret(message, pattern, pattern.captured(found), self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
-    def _complete(self, line: Line, exchange: Exchange, outcome: str) -> None:
+    def _complete(self, line: Line, exchange: ExchangeFields, outcome: str) -> None:
         """Record the authentication that the next event completes."""
         _, _, _, stamp, time, context, facts, _ = line
-        assert facts.code is not None
+        start, start_text, event_id, user, _, _ = exchange
+        at, component, code, newest = len(self.texts), context.component or "", facts.code, self.state.newest
+        assert code is not None
         self.completions.append(
-            (
-                len(self.texts),
-                exchange.user,
-                exchange.id,
-                context.component or "",
-                exchange.start,
-                exchange.start_text,
-                time,
-                stamp,
-                facts.code,
-                outcome == "success",
-                self.state.newest,
-            )
+            (at, user, event_id, component, start, start_text, time, stamp, code, outcome == "success", newest)
         )
-
-    def _log(self, level: str | None, offset: int) -> Document:
-        log: Document = {} if level is None else {"level": level}
-        if self._file is not None:
-            log["file"] = self._file
-        log["offset"] = offset
-        return log
 
 
 def _host_of(document: Document) -> Document | None:
