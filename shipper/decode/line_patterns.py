@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -30,15 +31,27 @@ class LinePattern:
     """A LINE_ pattern as a `LineForm`."""
 
     def __init__(self, pattern: Pattern) -> None:
-        names = [field for _, field, _ in pattern.fields]
-        self._others = [
-            (pattern.regex.groupindex[group], field, convert) for group, field, convert in pattern.fields if field not in STANDARD
-        ]
-        self.has_extra = bool(self._others)
-        self.is_syslog = SYSLOG_HOST in names
+        self._pattern = pattern
+        self._names = [field for _, field, _ in pattern.fields]
+        self.has_extra = any(name not in STANDARD for name in self._names)
+        self.is_syslog = SYSLOG_HOST in self._names
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
-        self.find = pattern.regex.fullmatch
-        self.standard = _pick(pattern, names)
+
+    # Not before they are needed, so that a pattern that is never tried is never compiled.
+    @cached_property
+    def find(self) -> Callable[[str], "re.Match[str] | None"]:
+        """Takes a line; returns its match."""
+        return self._pattern.regex.fullmatch
+
+    @cached_property
+    def standard(self) -> Callable[["re.Match[str]"], tuple[str | None, ...]]:
+        """Takes a match; returns the texts of the fields of `STANDARD`."""
+        return _pick(self._pattern, self._names)
+
+    @cached_property
+    def _others(self) -> list[tuple[int, str, Convert | None]]:
+        groups = self._pattern.regex.groupindex
+        return [(groups[group], field, convert) for group, field, convert in self._pattern.fields if field not in STANDARD]
 
     def others(self, found: "re.Match[str]") -> tuple[tuple[str, Any], ...]:
         """The captured fields that are not in `STANDARD`."""

@@ -16,6 +16,7 @@ from shipper.decode.clock import LogState, Waiting
 from shipper.decode.documents import Documents
 from shipper.decode.ecs import MODULE, dataset, put
 from shipper.decode.facts import Facts, Library, interpret
+from shipper.decode.grok import Pattern
 from shipper.decode.kinds import KINDS, Part, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
 from shipper.decode.merging import Event
@@ -79,7 +80,10 @@ class Parser:
         self._facts = facts
         self._events = EventReader(library.envelopes, file.export)
         self._line_patterns = line_patterns_of(library.lines, self._events)
-        self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
+        messages = library.messages
+        self._by_first: Memo[str, list[Pattern]] = Memo(  # the patterns for messages with this first character
+            lambda first: [pattern for pattern in messages if pattern.begins[:1] in ("", first)], 1024
+        )
         self._own_host = options.own_host and file.host is None
         self._documents = Documents(file, options.constants, keep_original=options.keep_original)
         path, host = file.path, file.host
@@ -270,8 +274,8 @@ class Parser:
 
     def interpret(self, message: str) -> Facts:
         """The facts of a message according to the first pattern that matches it."""
-        for fullmatch, pattern in self._message_patterns:
-            found = fullmatch(message)
+        for pattern in self._by_first[message[:1]]:
+            found = pattern.regex.fullmatch(message) if message.startswith(pattern.begins) else None
             if found is not None:
                 return interpret(message, pattern, pattern.captured(found), self.library.codes)
         return interpret(message, None, {}, self.library.codes)
