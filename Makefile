@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage mutants lint check format bench bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures clean
+.PHONY: help demo test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ format: $(READY) ## Let ruff format and mend what it can
 bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 minutes
 	$(BIN)/python -m tests.bench
 
+bench-readers: $(READY) ## Measure that each reader takes time and memory in proportion, about 15 minutes
+	$(BIN)/python -m tests.bench.readers
+
 bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes
 	$(BIN)/python -m tests.bench.sidecar
 
@@ -59,18 +62,20 @@ kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs 
 kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka
 	$(BIN)/python -m tests.support.kafka --consume mfa-events
 
-chaos: $(READY) ## Kill the sidecar again and again on a real Kafka, and count, about 10 minutes
+TWINS := 1-20
+
+chaos: $(READY) ## Kill the sidecar, and pairs with one identity, on a real Kafka, and count, about 15 minutes; TWINS=1-100 for more pairs
 	$(BIN)/python -m tests.chaos.kill
+	$(BIN)/python -m tests.chaos.twins $(TWINS)
 
 mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 3 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
 	$(BIN)/python -m tests.mutants
 
-fuzz: $(READY) ## Fuzz the parser with ten million lines, what opens files, and exports, about 30 minutes
+fuzz: $(READY) ## Fuzz the parser with ten million lines and each reader, in sum with ten million records, about an hour
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_parse.py --lines 10000000
-	$(BIN)/python tests/fuzz/fuzz_files.py --files 100000
-	$(BIN)/python tests/fuzz/fuzz_exports.py --records 1000000
+	$(BIN)/python tests/fuzz/fuzz_readers.py --records 10000000 --jobs 2
 
 SPLUNK := .cache/splunk
 

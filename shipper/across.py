@@ -7,7 +7,8 @@ the same bytes, whatever the size of reads and the number of workers.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -16,13 +17,15 @@ import msgspec
 
 from shipper.decode.ecs import Envelope
 from shipper.detect.across import AcrossLogs, Completed, merged
+from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
 from shipper.errors import RunError
-from shipper.model import WITHDRAWN, Block, Code, CompletionFields, Counts, Label
+from shipper.model import Block, Code, CompletionFields, Counts, Label, is_withdrawal
 from shipper.pipeline import Pipeline, Settings
 
 READ = 4096  # bytes of a log's authentications that are in memory, and what they become
 BATCH = 500  # authentications
+STREAMS = 16  # components of a log whose authentications are read by themselves; those of all others together
 
 
 class _Kept(NamedTuple):
@@ -65,7 +68,7 @@ class Spool:
         self.end = 0
         self._codes = codes
         self._encoder = msgspec.json.Encoder()
-        self._decoder = msgspec.json.Decoder(_Kept | None)
+        self._decoder = msgspec.json.Decoder(_Kept | str)
         try:
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed by `close`
         except OSError as error:
@@ -80,8 +83,8 @@ class Spool:
         kept: list[Any] = []
         for completion in completions:
             position, user, *exchange, code, success, newest = completion
-            if completion is WITHDRAWN:
-                kept.append(None)
+            if is_withdrawal(completion):
+                kept.append(completion[3])
             elif user is not None:
                 _, event_id, origin, _ = labels[position]
                 number = code.number
@@ -97,8 +100,8 @@ class Spool:
         except OSError as error:
             raise no_room(error) from None
 
-    def read(self, begin: int, end: int) -> Iterator[Completed | None]:
-        """What stands between two offsets, a few kilobytes in memory; None for a `WITHDRAWN`.
+    def read(self, begin: int, end: int) -> Iterator[Completed | str]:
+        """What stands between two offsets, a few kilobytes in memory; for a `withdrawal` its component.
 
         Raises:
             RunError: the temporary file cannot be read.
@@ -116,7 +119,7 @@ class Spool:
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
                 kept = self._decoder.decode(line)
-                yield None if kept is None else self._completed(kept)
+                yield kept if isinstance(kept, str) else self._completed(kept)
 
     def _completed(self, kept: _Kept) -> Completed:
         event_id, host, user, exchange_id, component, start, start_text, end, end_text, code, success, newest = kept
@@ -180,24 +183,39 @@ def findings_across(settings: Settings, logs: Sequence[Sequence[Part]], counts: 
     """
     pipeline = Pipeline(settings, counts)  # for its filters and its format
     constants = settings.options.constants
-    detectors = Detectors(settings.detectors, Envelope(constants), counts)
+    detectors = ComponentDetectors(partial(Detectors, settings.detectors, Envelope(constants), counts), pipeline.state)
     across = AcrossLogs(detectors, settings.detectors.values(), constants.get("host", {}).get("name"))
-    in_order = merged([of_log(parts) for parts in logs])
+    in_order = merged([stream for parts in logs for stream in of_log(parts)])
     while batch := list(islice(in_order, BATCH)):
         yield pipeline.findings(across(batch))
 
 
-def of_log(parts: Sequence[Part]) -> Iterator[Completed]:
-    """The authentications of a log. One whose time is ahead of the log's waits until it is withdrawn or not."""
-    ahead: Completed | None = None
-    for spool, begin, end in parts:
-        for completed in spool.read(begin, end):
-            if ahead is not None and completed is not None:
-                yield ahead
-            ahead = None
-            if completed is not None and completed.fields[6] > completed.fields[10]:
-                ahead = completed._replace(fields=(*completed.fields[:10], completed.fields[6]))
-            elif completed is not None:
-                yield completed
-    if ahead is not None:
-        yield ahead
+def of_log(parts: Sequence[Part]) -> list[Iterator[Completed]]:
+    """The authentications of a log, those of each component by themselves: no component moves the time of another."""
+    names = dict.fromkeys(completed.fields[3] for completed in _read(parts) if not isinstance(completed, str))
+    apart = list(names)[:STREAMS]
+    streams = [_of_components(parts, name.__eq__) for name in apart]
+    return [*streams, _of_components(parts, lambda name: name not in apart)] if len(names) > STREAMS else streams
+
+
+def _read(parts: Sequence[Part]) -> Iterator[Completed | str]:
+    return (completed for spool, begin, end in parts for completed in spool.read(begin, end))
+
+
+def _of_components(parts: Sequence[Part], wanted: Callable[[str], bool]) -> Iterator[Completed]:
+    """The authentications of some components. One whose time is ahead of its component's waits until it is withdrawn or not."""
+    ahead: dict[str, Completed] = {}
+    for completed in _read(parts):
+        name = completed if isinstance(completed, str) else completed.fields[3]
+        if not wanted(name):
+            continue
+        before = ahead.pop(name, None)
+        if isinstance(completed, str):
+            continue
+        if before is not None:
+            yield before
+        if completed.fields[6] > completed.fields[10]:
+            ahead[name] = completed._replace(fields=(*completed.fields[:10], completed.fields[6]))
+        else:
+            yield completed
+    yield from ahead.values()

@@ -17,10 +17,12 @@ from shipper import __version__
 from shipper.commands.options import (
     ACROSS,
     CODES,
+    CONFIG,
     EXCHANGE_TIMEOUT,
     HOST,
     LOCAL_ZONE,
     MAX_LINE,
+    OUTPUT,
     PATTERNS,
     PROGRESS,
     PSEUDONYMS,
@@ -32,6 +34,9 @@ from shipper.commands.options import (
     WINDOW,
     WORKERS,
     Converted,
+    Named,
+    goes_only_with,
+    near_options,
 )
 from shipper.config.units import detectors, namespace
 from shipper.detect import DETECTORS
@@ -39,6 +44,7 @@ from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError
 from shipper.model import Counts
+from shipper.printable import printable
 from shipper.secrets import hide, hide_in
 
 
@@ -48,10 +54,10 @@ def command() -> None:
     """Azure MFA Server logs as decoded, correlated ECS events, with the double prompts found."""
 
 
-@command.command()
+@command.command(short_help="Turn logs into events.")
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option("--format", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
-@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@OUTPUT
 @click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
 @WINDOW
 @EXCHANGE_TIMEOUT
@@ -88,9 +94,7 @@ def command() -> None:
 @click.option(
     "--namespace",
     type=Converted("text", namespace),
-    default="default",
-    show_default=True,
-    help="Data stream namespace of elastic-bulk.",
+    help="Data stream namespace of elastic-bulk.  [default: default]",
 )
 @MAX_LINE
 @PROGRESS
@@ -100,24 +104,30 @@ def command() -> None:
 @CODES
 def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     """Turn log FILEs (plain or compressed, archives, globs, folders, - for standard input) into events on standard output."""
-    from shipper.commands.parse import ParseOptions, import_logs, plan
+    from shipper.commands.parse import PLANNED, ParseOptions, import_logs, plan
 
     if plan_only:
+        goes_only_with("--plan", *PLANNED)
         _print(plan(ParseOptions(**options)) + "\n")
         return None
     return import_logs(ParseOptions(**options))
 
 
-@command.command(context_settings={"ignore_unknown_options": True})  # -104 is a code
+@command.command(
+    short_help="Explain a line, a code or a name; tell a user's story.", context_settings={"ignore_unknown_options": True}
+)  # -104 is a code
 @click.argument("words", nargs=-1, required=True, metavar="LINE-or-CODE-or-USER...")
 @click.option(
     "--in", "files", multiple=True, metavar="FILE", help="Tell what happened to a user, or in the exchange of an id, in FILE."
 )
+@SYSLOG_YEAR
+@SYSLOG_ZONE
+@LOCAL_ZONE
 @PATTERNS
 @CODES
-def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> None:
-    """Explain a log line, a status code, a constant, a name from the NPS extension or words of a description; with --in the
-    story of a user, or of an exchange or event by its id.
+def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) -> None:
+    """Explain a log line or record, a status code, a constant, a name from the NPS extension or words of a description; with
+    --in the story of a user, or of an exchange or event by its id.
 
     \b
       mfa-shipper explain 21
@@ -125,31 +135,34 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], pattern_dirs: tuple[
       mfa-shipper explain no response
       mfa-shipper explain "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21"
       tail -3 MultiFactorAuthRadiusSvc.log | mfa-shipper explain -
+      mfa-shipper explain - < export.json
       mfa-shipper explain 'CONTOSO\\pnigam' --in 'logs/*.log*'
 
     For a line: the patterns that match, the fields they capture, the meaning, the event; if none
-    matches, how far each of them fits. Put a line in quotes, or give - and the line on standard input.
+    matches, how far each of them fits. Put a line in quotes, or give - and lines or an export on standard input.
     """
     from shipper.commands.explain import explain as answer
-    from shipper.decode.library import load
+    from shipper.commands.explain import text_of
+    from shipper.commands.library import library_of
 
+    library = library_of(**read_with)
     if files:
         from shipper.commands.story import story
 
-        _print(story(" ".join(words), files, load(pattern_dirs, status_codes)))
+        _print(story(" ".join(words), files, library))
         return
-    text = sys.stdin.buffer.read(1 << 20).decode("utf-8", "surrogateescape") if words == ("-",) else " ".join(words)
-    _print(answer(text, load(pattern_dirs, status_codes)))
+    text = text_of(sys.stdin.buffer.read(1 << 20)) if words == ("-",) else " ".join(words)
+    _print(answer(text, library))
 
 
-@command.command()
+@command.command(short_help="Print the table of status codes.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "csv", "html"]),
     help="By default that of FILE's ending, else table. The csv can be passed to --status-codes; html is a page for a help desk.",
 )
-@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@OUTPUT
 @CODES
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
@@ -160,13 +173,13 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
     _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
 
 
-@command.command()
+@command.command(short_help="Say who is asked twice, why, and what to change.")
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "html"]),
     help="Form of the report: by default that of FILE's ending (.html, .json, .txt), else text.",
 )  # fmt: skip
-@click.option("--output", type=click.Path(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+@OUTPUT
 @click.option("--open", "open_it", is_flag=True, help="Show the page FILE.html in the browser.")
 @click.option(
     "--top",
@@ -199,12 +212,7 @@ def report(form: str | None, output: str | None, **options: Any) -> None:
         write_report(ReportOptions(form=form_of(form, output, FORMS), output=output, **options))
 
 
-CONFIG = click.option(
-    "--config", "config_file", required=True, type=click.Path(), metavar="FILE", help="The configuration (YAML)."
-)
-
-
-@command.command()
+@command.command(short_help="Follow logs and deliver their events: the sidecar.")
 @CONFIG
 def run(config_file: str) -> int:
     """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
@@ -216,11 +224,11 @@ def run(config_file: str) -> int:
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return follow(config, secrets)
+        return follow(config, secrets, lambda: load_config(config_file, os.environ))
 
 
-@command.command()
-@click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="A configuration of run to check as well.")
+@command.command(short_help="Validate patterns, tables and a configuration.")
+@click.option("--config", "config_file", type=Named(), metavar="FILE", help="A configuration of run to check as well.")
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
 @CODES
@@ -229,7 +237,8 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
     from shipper.commands.check import check_tables, connect, plan
     from shipper.config.load import load_config
 
-    if config_file:
+    if config_file is not None:
+        goes_only_with("--config", "reach")
         config, secrets = load_config(config_file, os.environ)
         with _hiding(secrets):
             _print(hide(plan(config), secrets) + "\n")
@@ -242,7 +251,7 @@ def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file
         _print(check_tables(pattern_dirs, status_codes) + "\npatterns and status codes OK\n")
 
 
-@command.command()
+@command.command(short_help="Show how far the sidecar is.")
 @CONFIG
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
@@ -260,9 +269,9 @@ def status(config_file: str, form: str) -> None:
     _print((json.dumps(value, indent=2) if form == "json" else state_text(value)) + "\n")
 
 
-@command.command()
+@command.command(short_help="Send dead letters again.")
 @CONFIG
-@click.argument("letters", required=False, metavar="[DEAD_LETTERS]")
+@click.argument("letters", type=Named(), required=False, metavar="[DEAD_LETTERS]")
 def replay(config_file: str, letters: str | None) -> int:
     """Send dead letters again (those of state_dir, or of a file), and remove those that are delivered."""
     from shipper.commands.replay import replay as send
@@ -310,13 +319,17 @@ def main() -> None:
     except click.exceptions.Abort:
         status = 130
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            error = click.NoSuchOption(
+                error.option_name, possibilities=near_options(error.option_name, error.possibilities or ())
+            )
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
         else:
             print(f"mfa-shipper: {error.format_message()}", file=sys.stderr)
         status = 2
     except MfaShipperError as error:
-        print(f"mfa-shipper: {error}", file=sys.stderr)
+        print("mfa-shipper: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         status = error.exit_status
     except OSError as error:
         print(f"mfa-shipper: {error}", file=sys.stderr)

@@ -3,12 +3,14 @@
 A new or renamed file is safe only once both its content and its folder have been synced.
 """
 
+import contextlib
 import errno
 import os
 import sys
 
 # The errors of file systems that cannot sync a folder (network shares, FUSE) or do not let us open it.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # for files that no link may stand in for; not on Windows
 
 
 def write_durably(path: str, data: bytes, mode: int = 0o640) -> None:
@@ -19,6 +21,7 @@ def write_durably(path: str, data: bytes, mode: int = 0o640) -> None:
     """
     temporary = f"{path}.new"
     write_synced(temporary, data, mode)
+    _make_alike(temporary, path)
     rename_durably(temporary, path)
 
 
@@ -26,14 +29,47 @@ def write_synced(path: str, data: bytes, mode: int = 0o640) -> None:
     """Create or overwrite a file and sync its content, but not its folder: a new name may still be lost.
 
     Raises:
-        OSError: nothing or only a part was written.
+        OSError: nothing or only a part was written. A symbolic link is not followed.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = open_made(path, os.O_WRONLY | os.O_TRUNC | NOFOLLOW, mode)
     try:
         write_all(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_made(path: str, flags: int, mode: int = 0o640) -> int:
+    """Open a file, and make it if it is not there; the descriptor.
+
+    What root makes in the folder of somebody else belongs to the owner of the folder: else a command that was run once as
+    root would leave files that the service cannot open.
+
+    Raises:
+        OSError: not possible.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        return os.open(path, flags | os.O_CREAT, mode)
+    if sys.platform != "win32" and os.geteuid() == 0:
+        folder = os.stat(os.path.dirname(os.path.abspath(path)))
+        with contextlib.suppress(OSError):  # a file system without owners
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
+
+
+def _make_alike(path: str, model: str) -> None:
+    """Give a file the mode and, where we may, the owner of another one, if that is there."""
+    if sys.platform == "win32":
+        return
+    try:
+        status = os.stat(model)
+    except FileNotFoundError:
+        return
+    with contextlib.suppress(PermissionError):
+        os.chown(path, status.st_uid, status.st_gid)
+    os.chmod(path, status.st_mode & 0o777)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -37,7 +37,7 @@ class Export(NamedTuple):
         delimiter: of a CSV, what stands between two fields.
     """
 
-    form: Literal["json", "xml", "csv", "text"]
+    form: Literal["json", "xml", "csv", "text", "frames"]
     start: int = 0
     columns: tuple[str, ...] = ()
     delimiter: str = ","
@@ -122,7 +122,7 @@ class Completion(NamedTuple):
         end, end_text: the same for the status; a result ends when it starts.
         code: the row of its status in the code table.
         success: True if `event.outcome` is `success`.
-        newest: the newest event time of the log at that point, in nanoseconds since 1970.
+        newest: the newest event time of the component at that point, in nanoseconds since 1970.
     """
 
     position: int
@@ -200,7 +200,7 @@ class Counts:
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
         detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
-        causes: lines that no pattern matched, by a cause that is known (see `decode.unparsed`).
+        causes: lines that were not understood, by a cause that is known (see `decode.unparsed`).
         shapes: unknown messages with numbers and quoted texts replaced; only common ones, `MOST_SHAPES` at most.
     """
 
@@ -276,17 +276,15 @@ UserFields = tuple[str, str | None, str | None, str]
 ExchangeFields = tuple[int, str, str, UserFields | None, str, str | None]
 CompletionFields = tuple[int, UserFields | None, str, str, int, str, int, str, Code, bool, int]
 
-# Among completions: the last one whose time was ahead of the clock takes no part, because its line was misdated.
-WITHDRAWN: CompletionFields = (
-    0,
-    None,
-    "",
-    "",
-    0,
-    "",
-    0,
-    "",
-    Code(None, "", "unknown", "unknown", None, None, "", None),
-    False,
-    0,
-)
+_WITHDRAWN = Code(None, "", "unknown", "unknown", None, None, "", None)
+
+
+def withdrawal(component: str) -> CompletionFields:
+    """Among completions: the last one of this component whose time was ahead of the clock takes no part, because its line was
+    misdated."""
+    return 0, None, "", component, 0, "", 0, "", _WITHDRAWN, False, 0
+
+
+def is_withdrawal(completion: CompletionFields) -> bool:
+    """True for a `withdrawal`."""
+    return completion[8] is _WITHDRAWN

@@ -6,8 +6,8 @@
       -> emit/     what the user wants to see, in the format that the user wants
       -> a `Block`, which the caller writes or delivers
 
-A `Pipeline` is all the state there is of one log: open exchanges, recent prompts, the newest event
-time. Event time is the only clock. The same bytes come out whatever the size of the reads.
+A `Pipeline` is all the state there is of one log: for each of its components open exchanges, recent prompts, the
+newest event time. Event time is the only clock. The same bytes come out whatever the size of the reads.
 """
 
 import json
@@ -25,10 +25,10 @@ from shipper.decode.completed import CompletionParser
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library
-from shipper.decode.merging import Merger
 from shipper.decode.parser import Events, Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
+from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
 from shipper.detect.finding import Found, on_host
 from shipper.detect.protocol import Rule
@@ -38,7 +38,6 @@ from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.model import Block, Chunk, CompletionFields, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
 from shipper.read.logs import Input, Log
-from shipper.times import BEFORE_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,9 @@ class Settings:
 
     @property
     def warm_up(self) -> int:
-        """Nanoseconds. Reading a log from a line on, before which all lines are older than this by the newest event
-        time, leads to the state that reading all of it leads to, once `Pipeline.lasting` is added."""
+        """Nanoseconds. Reading a log from a line on, before which all lines of a component are older than this by the newest event
+        time of the component, leads to the state of the component that reading all of it leads to, once `Pipeline.lasting` is added.
+        (It begins with the component's clock at that line, and whatever else older lines have led to.)"""
         open_exchanges = Exchanges(self.options.exchange_timeout).patience
         return max([open_exchanges, *(rule.warm_up for rule in self.of_a_log.values())])
 
@@ -99,10 +99,10 @@ class Pipeline:
         self.settings = settings
         self.counts = counts
         merges = settings.per_exchange and not settings.only_findings
-        timeout = settings.options.exchange_timeout
-        self.state = LogState(Exchanges(timeout), Merger(timeout) if merges else None)
+        self.state = LogState(settings.options.exchange_timeout, merges=merges)
         self.on_completed: OnCompleted | None = None
-        self._detectors = Detectors(settings.of_a_log, Envelope(settings.options.constants), self.counts)
+        new = partial(Detectors, settings.of_a_log, Envelope(settings.options.constants), counts)
+        self._detectors = ComponentDetectors(new, self.state)
         self._facts: dict[str, Facts] = {}
         self._keep = selection(settings.conditions, settings.since, settings.until)
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
@@ -137,10 +137,11 @@ class Pipeline:
 
     def close(self) -> Block:
         """The end of the log: what waits for more lines is counted, and what was held back goes out."""
-        self.counts.given_up += self.state.exchanges.expire(self.state.newest)
-        self.counts.misdated += self.state.waiting is not None and self.state.newest != BEFORE_ALL  # nothing came to confirm it
-        self.counts.open_at_end += len(self.state.exchanges.open)
-        events = self.state.merger.close() if self.state.merger else []
+        state, newest = self.state, self.state.newest
+        self.counts.given_up += state.expire()
+        self.counts.misdated += sum(component.misdated(newest) for component in state.components.values())
+        self.counts.open_at_end += state.open
+        events = state.close()
         return self._emit([event.text for event in events], [event.label for event in events], [])
 
     def findings(self, findings: list[Found]) -> Block:
@@ -149,9 +150,8 @@ class Pipeline:
 
     def _emit(self, texts: list[str], labels: list[Label], findings: list[Found]) -> Block:
         """What the user wants of the events and findings, as a block."""
-        if self.state.merger:
-            self.counts.merged += self.state.merger.merged
-            self.state.merger.merged = 0
+        if self.state.merges:
+            self.counts.merged += self.state.take_merged()
         if self.settings.only_findings:
             self.counts.filtered += len(texts)
             texts, labels = [text for _, text, _ in findings], [label for _, _, label in findings]
@@ -191,14 +191,14 @@ class Pipeline:
 
         Not by orjson: a time stamp of the year 9999 in nanoseconds is more than 64 bits.
         """
-        self.counts.given_up += self.state.exchanges.expire(self.state.newest)  # they can change nothing
+        components = self.state.components
+        self.counts.given_up += self.state.expire()  # they can change nothing
+        ahead = [name for name, component in components.items() if component.waiting and component.waiting.completed is not None]
         state = {
-            **self.state.snapshot(),
+            "components": self.state.snapshot(),
             "last_time": self.last_time,
-            "open": self.state.exchanges.snapshot(),
-            "detectors": self._detectors.snapshot(self.state.newest),
-            "undo": self._detectors.undo() if self.state.waiting and self.state.waiting.completed else {},
-            "held": self.state.merger.snapshot() if self.state.merger else [],
+            "detectors": self._detectors.snapshot({name: component.newest for name, component in components.items()}),
+            "undo": self._detectors.undo(ahead),
         }
         return json.dumps(state, sort_keys=True).encode()
 
@@ -212,12 +212,10 @@ class Pipeline:
         there as well: each event comes out once.
         """
         state: Mapping[str, Any] = json.loads(snapshot)
-        self.state.restore(state["newest"], state["waiting"])
+        self.state.restore(state["components"], held=held)
         self._general_parser.last_time = state["last_time"]
-        self.state.exchanges.restore(state["open"])
-        self._detectors.restore(state["detectors"], state["newest"], lasting, state["undo"])
-        if self.state.merger and held:
-            self.state.merger.restore(state["held"])
+        newest = {name: component.newest for name, component in self.state.components.items()}
+        self._detectors.restore(state["detectors"], newest, lasting, state["undo"])
 
     @property
     def _general_parser(self) -> Parser:
@@ -239,7 +237,7 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
     pipeline holds must not hold the pipeline, because `parse` runs without a collector of cycles.
     """
     s = settings
-    return Parser(s.library, s.options, file, LogState(Exchanges(s.options.exchange_timeout)), Counts(), {})
+    return Parser(s.library, s.options, file, LogState(s.options.exchange_timeout), Counts(), {})
 
 
 def _format(settings: Settings) -> Format | None:

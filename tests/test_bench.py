@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.bench import stages
+from tests.bench import readers, stages
 from tests.bench.cases import PARSE, PLAIN_LOOP, recipes
-from tests.bench.measure import FailedError, output, run
+from tests.bench.measure import FailedError, Sample, output, run
 from tests.support.generate import generate
 
 LINES = 6000
@@ -104,3 +104,38 @@ def test_rows_are_chosen_by_name_with_those_that_they_are_compared_with(only: st
 def test_a_name_that_no_row_has_is_refused() -> None:
     with pytest.raises(FailedError, match=r"^exit status 2: no row has 'nothing' in its name$"):
         output((*BENCH, "--only", "nothing"))
+
+
+@pytest.mark.parametrize("name", readers.READERS)
+def test_a_file_for_each_reader_holds_so_many_records_that_are_understood(name: str, tmp_path: Path) -> None:
+    if name == "evtx":
+        pytest.importorskip("evtx")
+    readers.make_file(name, 300, tmp_path / "file.log")
+    events = [event for event in parsed(tmp_path / "file.log") if event["event"]["kind"] != "alert"]
+    assert len(events) == 300
+    assert sum(event["event"]["kind"] == "pipeline_error" for event in events) < ODD * 300
+    assert sum("user" in event for event in events) > 200
+
+
+def test_the_readers_are_measured_on_two_sizes() -> None:
+    printed = output(
+        (sys.executable, "-m", "tests.bench.readers", "--records", "300", "--rounds", "2", "--only", "zip", "--markdown")
+    )
+    headings, *rows = cells(printed)
+    assert headings == ["reader", "a record", "time", "memory", "target", "result"]
+    assert [name for name, *_ in rows] == ["gzip", "bzip2", "zip"]
+    assert all(
+        re.fullmatch(r"-?[0-9.]+ us", cost) and re.fullmatch(r"[0-9.]+ MiB, [0-9.]+", memory) for _, cost, _, memory, *_ in rows
+    )
+    assert printed.splitlines()[-1] == "300 and 1,200 records, 2 rounds"
+
+
+def test_a_reader_that_does_not_grow_in_proportion_is_short() -> None:
+    def rounds(long: float, peak: int) -> list[tuple[Sample, Sample, Sample]]:
+        return [(Sample(0.5, 1, 10), Sample(1.5, 2, 100), Sample(0.5 + long, 5, peak))] * 3
+
+    assert readers.row_of("x", rounds(4.4, 105), 1000)[1:] == (
+        "1100.0 us", "1.10 (1.10..1.10)", "0.0 MiB, 1.05", "<= 1.15, <= 1.10", "ok",
+    )  # fmt: skip
+    assert readers.row_of("x", rounds(5.0, 100), 1000).result == "short"
+    assert readers.row_of("x", rounds(4.0, 120), 1000).result == "short"

@@ -169,7 +169,27 @@ def test_version_and_no_command() -> None:
         (["parse", "--status-codes", "nowhere.csv", "LOG"], "cannot read the code table nowhere.csv: No such file"),
         (["parse", "nowhere.log"], "there is no file nowhere.log"),
         (["parse", "nowhere*.log"], "no file matches nowhere*.log"),
-        (["parse", "LOG", "--output", ""], "--output names no file"),
+        (["parse", "LOG", "--output", ""], "Invalid value for '--output': it may not be empty"),
+        (["parse", "LOG", "--patterns", ""], "Invalid value for '--patterns': it may not be empty"),
+        (["parse", "LOG", "--pseudonyms", ""], "Invalid value for '--pseudonyms': it may not be empty"),
+        (["parse", ""], "the name of a FILE is empty; give a log file"),
+        (["parse", "LOG", "--syslog-zone", "Foo"], "--syslog-zone: the zone 'Foo' is not known"),
+        (["parse", "LOG", "--bogus"], "No such option '--bogus'."),
+        (["parse", "LOG", "--plan", "--pretty"], "--pretty does not go with --plan"),
+        (["parse", "LOG", "--plan", "--output", "x.ndjson"], "--output does not go with --plan"),
+        (["parse", "LOG", "--namespace", "mfa"], "--namespace is for --format elastic-bulk"),
+        (
+            ["report", "LOG", "--output", "x.pdf"],
+            "--output x.pdf: there is no form for .pdf; end its name in .html, .htm, .json or .txt",
+        ),
+        (["report", "LOG", "--output", "x.csv"], "--output x.csv: there is no form for .csv"),
+        (["codes", "--output", "x.pdf"], "end its name in .html, .htm, .json, .csv or .txt, or give --format"),
+        (["explain", "", "--in", "LOG"], "there is nobody to tell of"),
+        (["explain", "bob", "--in", ""], "the name of a FILE is empty"),
+        (["check", "--config", ""], "Invalid value for '--config': it may not be empty"),
+        (["check", "--config", "x.yaml", "--patterns", "DIR"], "--patterns does not go with --config"),
+        (["run", "--config", ""], "Invalid value for '--config': it may not be empty"),
+        (["status", "--config", ""], "Invalid value for '--config': it may not be empty"),
         (["parse", "LOG", "--output", "no/such/folder/out"], "cannot create no/such/folder/out: No such file"),
         (["parse", "LOG", "--output", "LOG"], "is one of the logs to read"),
         (["explain", "zzzzz"], "'zzzzz' is no status code"),
@@ -321,7 +341,7 @@ def test_the_summary_stands_on_standard_error(log: Path) -> None:
     assert "  requests 8 · verdicts 8 · statuses 8 · results 0 · other 1 · unparsed 1\n" in done.error
     assert "by class: authenticated 6, denied 1, cached 1\n" in done.error
     assert "double prompts 1\n" in done.error
-    assert "note: 2 without their request line, 1 exchanges open at the end\n" in done.error
+    assert "note: 2 without the request line, 1 exchange open at the end\n" in done.error
     assert len(done.events) == TOTAL + 1
     assert parse("-q", log) == Done(0, done.out, "")
 
@@ -331,7 +351,7 @@ def test_the_summary_stands_on_standard_error(log: Path) -> None:
     [
         [],
         ["--where", "user.name=bob"],
-        ["--where", "event.kind=nothing"],
+        ["--where", "rule.name=nothing"],
         ["--only", "double_prompt"],
         ["--since", "2017-02-14T02:57:30", "--until", "2017-02-14T02:58"],
         ["--only", "double_prompt", "--where", "user.name=ann"],
@@ -574,7 +594,7 @@ def test_window_timeout_and_retries(log: Path, options: list[str], patterns: lis
 def test_an_exchange_timeout_makes_orphans(log: Path) -> None:
     done = parse("--exchange-timeout", "58s", log)
 
-    assert "note: 4 without their request line, 1 exchanges given up, 1 exchanges open at the end" in done.error
+    assert "note: 4 without the request line, 1 exchange given up, 1 exchange open at the end" in done.error
 
 
 # Patterns and tables of one's own

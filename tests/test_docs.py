@@ -285,7 +285,7 @@ def leaves(value: Any, known: set[str], path: tuple[str | int, ...] = ()) -> Ite
 def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -> None:
     (tmp_path / "least.yaml").write_text(
         "state_dir: s\ninputs: [{path: p}]\n"
-        "output: {type: stdout, file: {path: p}, kafka: {bootstrap_servers: [b], topic: mfa-events}}\n"
+        "output: {type: stdout, file: {path: p}, kafka: {bootstrap_servers: [b:1], topic: mfa-events}}\n"
     )
     (tmp_path / "annotated.yaml").write_text(ANNOTATED.read_text(encoding="utf-8"), encoding="utf-8")
     known = set(keys(schema()))

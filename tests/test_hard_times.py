@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
+from tests.support.process import Shipper, Verdict, as_a_user, configuration, expected, numbered, until
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
 LOG = EXAMPLE.read_bytes()
@@ -110,16 +110,6 @@ def test_a_full_output_disk_makes_reading_wait(small_disk: Path, tmp_path: Path)
     assert shipper.terminate() == 0
     verdict = Verdict(out.read_bytes().splitlines(), wanted)  # no line of it is torn
     assert (verdict.lost, verdict.wrong) == (0, 0)
-
-
-def as_a_user() -> tuple[str, ...]:
-    """What runs a command so that permissions count for it, also for root."""
-    if os.geteuid():
-        return ()
-    setpriv = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
-    if not shutil.which("setpriv") or subprocess.run([*setpriv, "true"], check=False).returncode:
-        pytest.skip("root may read everything, and setpriv cannot take that right away here")
-    return setpriv
 
 
 def test_a_file_that_may_not_be_read_is_told_and_read_later(tmp_path: Path) -> None:

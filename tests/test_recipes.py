@@ -74,6 +74,8 @@ def test_a_sink_is_a_class_and_a_line_in_the_register(tmp_path: Path, monkeypatc
 
         def refused(self, refusals: object) -> None: ...
 
+        def unkept(self, reason: str | None) -> None: ...
+
     delivery = build_delivery(config, Silent())
     checkpoint = Checkpoint(config.state_dir)
     loop = build_loop(config, settings_of(config), delivery, checkpoint, Stored(), Vitals(), wait=lambda _: None, most_open=None)

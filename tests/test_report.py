@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -189,6 +190,30 @@ def test_a_pair_across_servers_names_both(tmp_path: Path) -> None:
     [pair] = user["pairs"]
     assert (pair["gap_seconds"], pair["first"]["host"], pair["second"]["host"]) == (8.0, "mfa01", "mfa02")
     assert report("*.json", cwd=tmp_path)["double_prompts"]["total"]["total"] == 0
+
+
+LINES = "".join(f"2017-02-14T09:00:0{at}.000000Z|0|1|2|pfrad|authResult = 1\n" for at in range(4))
+NEAR_MISSES = {
+    "empty": "",
+    "copied": LINES.replace("2017", "> 2017"),
+    "local time": LINES.replace("Z|", "|"),
+    "unknown exporter": '{"when": "2017-02-14T09:00:00Z", "text": "authResult = 1"}\n' * 3,
+    "out of order": "".join(f"2017-02-14T0{hour}:00:00.000000Z|0|1|2|pfrad|rawCallStatus = 21\n" for hour in (9, 3, 1)),
+    "half unknown": LINES + "2017-02-14T09:00:09.000000Z|0|1|2|pfrad|who knows\n" * 5,
+}
+
+
+@pytest.mark.parametrize("text", NEAR_MISSES.values(), ids=NEAR_MISSES)
+def test_its_hints_are_those_of_parse(text: str, tmp_path: Path) -> None:
+    (tmp_path / "Svc.log").write_text(text)
+    said = run("parse", "--output", os.devnull, "Svc.log", cwd=tmp_path).stderr.decode().splitlines()
+    hints = report("Svc.log", cwd=tmp_path)["quality"]["hints"]
+    screen = run("report", "Svc.log", cwd=tmp_path).stdout.decode()
+
+    assert hints
+    assert [f"  hint: {hint}" for hint in hints] == [line for line in said if "hint:" in line]
+    assert all(f"Hint: {hint}" in " ".join(screen.split()) for hint in hints)
+    assert "Everything was understood." not in screen
 
 
 def test_pseudonyms_are_those_of_the_events(week: Path, tmp_path: Path) -> None:

@@ -57,6 +57,33 @@ def test_a_second_shipper_is_kept_away(shipper: Shipper, tmp_path: Path) -> None
     assert "no shipper is running" in command("status", "--config", shipper.config).stdout
 
 
+def test_status_says_which_files_wait_and_why(shipper: Shipper, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    (logs / "MfaEmpty.log").touch()
+    (logs / "MfaDateless.log").write_text("no time stamp\n")
+    (logs / "MfaHalf.log").write_bytes(LOG[:60])
+    (logs / "MfaArchive.log").write_bytes(b"PK\x03\x04" + b"x" * 300)
+    (logs / "MfaLater.log").write_bytes(LOG[:60] + b"\n" + LOG)
+    command_line = ("status", "--config", shipper.config, "--format", "json")
+
+    def waiting() -> dict[str, str]:
+        return {os.path.basename(file["path"]): file["reason"] for file in json.loads(command(*command_line).stdout)["waiting"]}
+
+    assert waiting()["Mfa.log"] == waiting()["MfaLater.log"] == "nothing of it is delivered yet"
+    shipper.start()
+    until(lambda: lines(tmp_path) == 2 * 24 + 1, "the events of two logs")
+    until(lambda: len(waiting()) == 4, "the positions in the checkpoint")
+    assert waiting() == {
+        "MfaEmpty.log": "it is empty",
+        "MfaDateless.log": "it holds no whole line with a time stamp yet",
+        "MfaHalf.log": "its first line with a time stamp is not complete yet",
+        "MfaArchive.log": f"{logs}/MfaArchive.log is a zip archive, not a log: unpack it first",
+    }
+    text = command("status", "--config", shipper.config).stdout
+    assert "  waiting\n" in text
+    assert f"    {logs}/MfaEmpty.log: it is empty\n" in text
+
+
 def test_metrics_and_health(tmp_path: Path) -> None:
     port = free_port()
     output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}}
@@ -74,7 +101,7 @@ def test_metrics_and_health(tmp_path: Path) -> None:
     until(lambda: "mfa_shipper_events_delivered_total 24.0" in page("/metrics"), "all events are delivered")
     assert "mfa_shipper_lines_read_total 23.0" in page("/metrics")
     assert "mfa_shipper_double_prompts_total 1.0" in page("/metrics")
-    assert "mfa_shipper_events_waiting 0.0" in page("/metrics")
+    until(lambda: "mfa_shipper_events_waiting 0.0" in page("/metrics"), "no event waits")
     assert json.loads(page("/readyz"))["ready"]
     assert json.loads(page("/healthz"))["alive"]
     assert shipper.terminate() == 0
@@ -199,6 +226,31 @@ def test_replay_sends_dead_letters_and_takes_them_away(shipper: Shipper, tmp_pat
     assert (done.returncode, done.stdout) == (0, "1 delivered, 0 refused again and kept\n")
     assert (tmp_path / "out.ndjson").read_text(encoding="utf-8") == '{"a":1}\n'
     assert letters.read_text(encoding="utf-8") == ""
+
+
+LETTER = '{"time":"2017-02-14T00:00:00Z","reason":"too large","line":"{\\"a\\":1}"}\n'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it for another user")
+def test_replay_as_root_leaves_nothing_that_the_service_cannot_open(shipper: Shipper, tmp_path: Path) -> None:
+    state, letters = tmp_path / "state", tmp_path / "state" / "dead_letters.ndjson"
+    state.mkdir()
+    letters.write_text(LETTER, encoding="utf-8")
+    letters.chmod(0o640)
+    for path in (tmp_path, state, letters):
+        os.chown(path, 1234, 1235)
+    assert command("replay", "--config", shipper.config).returncode == 0
+    written = [letters, state / "lock", tmp_path / "out.ndjson", tmp_path / ".out.ndjson.lock"]
+    assert [(path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) for path in written] == [
+        (1234, 1235, 0o640)
+    ] * 4
+
+
+def test_replay_makes_no_state_directory_and_touches_no_output_for_nothing(shipper: Shipper, tmp_path: Path) -> None:
+    done = command("replay", "--config", shipper.config)
+    assert (done.returncode, done.stdout) == (0, "0 delivered, 0 refused again and kept\n")
+    assert not (tmp_path / "state").exists()
+    assert not (tmp_path / "out.ndjson").exists()
 
 
 @pytest.mark.parametrize("name", ["run", "status", "replay", "check"])

@@ -13,7 +13,7 @@ from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import open_inputs
 from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.warm_start import WarmStart
+from shipper.sidecar.places import WarmStart
 from tests.support.loop import loop
 
 

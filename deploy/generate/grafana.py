@@ -114,8 +114,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Files", "Open, and those that cannot be read.", ((level("files_open"), f"open {HERE}"), (level("problems"), f"trouble {HERE}")),
         ),
         Panel(
-            "Rotated and truncated", "Files, in an hour.",
-            ((grown("rotations", "1h"), f"rotated {HERE}"), (grown("truncations", "1h"), f"truncated {HERE}")),
+            "Rotated and truncated", "Logs, and output files that another program took, in an hour.",
+            (
+                (grown("rotations", "1h"), f"rotated {HERE}"), (grown("truncations", "1h"), f"truncated {HERE}"),
+                (grown("output_reopened", "1h"), f"output reopened {HERE}"),
+            ),
         ),
         Panel(
             "Lines that no pattern matches", "Their share: whole lines, shipped as pipeline_error, and messages of a known service, shipped as log.",

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.decode.library import load
 from shipper.decode.line_patterns import Stamps
@@ -11,7 +12,7 @@ from shipper.errors import RunError
 from shipper.pipeline import Settings
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
-from shipper.sidecar.assemble import build_sink, inputs_of, settings_of
+from shipper.sidecar.assemble import accepted, build_sink, inputs_of
 
 
 def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> str:
@@ -37,14 +38,13 @@ def plan(config: Config) -> str:
     """What `run` would do, on one screen.
 
     Raises:
-        UsageError: patterns, code table or sink cannot be used.
+        UsageError: patterns, code table or sink cannot be used, or an input matches what the shipper writes.
     """
-    settings = settings_of(config)
-    build_sink(config)
+    settings = accepted(config)
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:
-        found = len(matches(os.path.expanduser(followed.path)))
+        found = len(matches(followed.path))
         files = f"{found or 'no'} file{'' if found == 1 else 's'} now"
         lines.append(f"input      {followed.path} ({files}), from the {followed.start}")
     lines += _logs(config, settings)
@@ -56,8 +56,20 @@ def plan(config: Config) -> str:
             f"output     {_target(config)}, format {output.format}, one event per {output.events}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
+            *(f"warning    {warning}" for warning in [*warnings(config), *_missing(config)]),
         ]
     )
+
+
+def _missing(config: Config) -> list[str]:
+    """What is not there yet, and may never come because its path is wrong; a sentence each."""
+    given = enumerate(followed.path for followed in config.inputs)
+    missing = [f"inputs[{number}].path: nothing matches {path} now" for number, path in given if not matches(path)]
+    file = config.output.file
+    folder = None if config.output.type != "file" or file is None else os.path.dirname(file.path) or "."
+    if folder is not None and not os.path.isdir(folder):
+        missing.append(f"output.file.path: there is no folder {folder}; run waits until there is")
+    return missing
 
 
 def _logs(config: Config, settings: Settings) -> list[str]:

@@ -15,10 +15,8 @@ import orjson
 
 from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
 from shipper.commands.near_misses import definition, how_far, short
-from shipper.commands.terminal import printable
 from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
-from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import Stamps, inner_line
@@ -26,11 +24,12 @@ from shipper.decode.parser import Options, Parser
 from shipper.decode.status_codes import StatusCodes
 from shipper.errors import UsageError
 from shipper.model import Code, Counts, Document, User
+from shipper.printable import printable
 from shipper.read import identity
-from shipper.read.exports import export_of
-from shipper.read.files import read_chunks
+from shipper.read.files import UNMARKED_HEAD, encoding_of, read_chunks
 from shipper.times import EPOCH
 
+MOST = 20  # lines or records that are explained
 SHOWN = 300  # characters of a captured value
 
 _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“", "«": "»"}  # noqa: RUF001  as blogs and chats write them
@@ -59,8 +58,14 @@ VERDICTS = {
 }
 
 
+def text_of(data: bytes) -> str:
+    """The text of bytes from standard input; bytes that are no UTF-8 become surrogates."""
+    encoding, start = encoding_of(data[:UNMARKED_HEAD])
+    return data[start:].decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
+
+
 def explain(text: str, library: Library) -> str:
-    """What a code, a constant, words of a description or lines of a log mean.
+    """What a code, a constant, words of a description, or lines or records of a log mean.
 
     Args:
         text: as typed or pasted; spaces and quotes around it are ignored.
@@ -70,7 +75,7 @@ def explain(text: str, library: Library) -> str:
         UsageError: the text is none of these.
     """
     pasted = _unwrap(text)
-    if "\n" in pasted and export_of(pasted, None, final=True) is not None:
+    if _describe(pasted, library).export is not None:
         return _of_lines([pasted], library, trimmed=False)
     lines = [_unwrap(line) for line in pasted.split("\n") if line.strip(_SPACE)]
     if not lines:
@@ -168,33 +173,51 @@ def _nothing(text: str, codes: StatusCodes) -> str:
 
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     """The answer for lines of a log or records of an export, parsed together so that those of an exchange find each other."""
-    data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-    about = identity.describe(io.BytesIO(data).read, stamp_of=Stamps(library))
-    state = LogState(Exchanges(Options().exchange_timeout))
+    text = "\n".join(lines)
+    data, about = f"{text}\n".encode("utf-8", "surrogateescape"), _describe(text, library)
+    record = about.export is not None
+    state = LogState(Options().exchange_timeout)
     parser = Parser(library, Options(), about.log_file(None, EPOCH), state, Counts(), {})
     parts = []
     for chunk in read_chunks(io.BytesIO(data[about.start :]).read, about.start, export=about.export):
         raws = [chunk.data[begin:end] for begin, end in chunk.records or ()] or chunk.data.split(b"\n")
         parts += list(zip(raws, parser(chunk).texts, strict=False))
-    answers = [_of_line(raw.decode("utf-8", "replace"), orjson.loads(text.encode("latin-1")), library) for raw, text in parts]
+    if not parts:
+        raise UsageError("there is nothing to explain: no record stands behind the header")
+    answers = [
+        _of_line(raw.decode("utf-8", "replace"), orjson.loads(event.encode("latin-1")), library, record=record)
+        for raw, event in parts[:MOST]
+    ]
     if len(answers) > 1:
-        what = "Line" if about.export is None else "Record"
-        answers = [f"{what} {number} of {len(answers)}\n\n{answer}" for number, answer in enumerate(answers, 1)]
+        what = "Record" if record else "Line"
+        answers = [f"{what} {number} of {len(parts)}\n\n{answer}" for number, answer in enumerate(answers, 1)]
+    if len(parts) > MOST:
+        answers.append(f"Only the first {MOST} are explained.\n")
     note = "Spaces, quotes, the > of a mail or empty lines around the text were left out; a line that really has them is another line.\n\n"
     return note * trimmed + "\n".join(answers)
 
 
-def _of_line(line: str, document: Document, library: Library) -> str:
+def _describe(text: str, library: Library) -> identity.Description:
+    """What `parse` would take a file for that holds this text."""
+    return identity.describe(io.BytesIO(f"{text}\n".encode("utf-8", "surrogateescape")).read, stamp_of=Stamps(library))
+
+
+def _of_line(line: str, document: Document, library: Library, *, record: bool) -> str:
     inside = inner_line(library, line)
     line = inside.text if inside else line
     note = f"Patterns are tried on what stands {inside.place}:\n\n  {printable(short(line, SHOWN))}\n\n" if inside else ""
     found = _first_match(library.lines, line)
     if document["event"]["kind"] == "pipeline_error":
-        text = f"No pattern matches this line: {document['error']['message']}.\n\n"
-        text += _matched("line", *found) if found else how_far(library.lines, line)
+        text = f"{'This record is not understood' if record else 'No pattern matches this line'}: {document['error']['message']}.\n\n"
+        if not record:
+            text += _matched("line", *found) if found else how_far(library.lines, line)
         text += "It is shipped all the same, as a pipeline_error with the tag _grokparsefailure.\n"
     else:
-        text = _matched("line", *found) if found else "The line is a Windows event; patterns are tried on its message.\n\n"
+        text = (
+            _matched("line", *found)
+            if found
+            else f"The {'record' if record else 'line'} is a Windows event; patterns are tried on its message.\n\n"
+        )
         message = document["message"]
         inner = _first_match(library.messages, message)
         if inner:

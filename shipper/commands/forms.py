@@ -1,6 +1,6 @@
 """The form of an output, by option or by the name of its file, and what is said where a page cannot be made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shipper.errors import UsageError
@@ -9,9 +9,21 @@ ENDINGS = {".html": "html", ".htm": "html", ".json": "json", ".csv": "csv"}
 
 
 def form_of(form: str | None, output: str | None, forms: Sequence[str]) -> str:
-    """The form of an output: as asked for, else by the ending of the file's name, else the first of `forms`."""
-    by_name = ENDINGS.get(Path(output or "").suffix.lower(), forms[0])
-    return form or (by_name if by_name in forms else forms[0])
+    """The form of an output: as asked for, else by the ending of the file's name; the first of `forms` for `.txt` or none.
+
+    Raises:
+        UsageError: nobody asked for a form, and the ending is that of none.
+    """
+    ending = Path(output or "").suffix
+    known = {name: of for name, of in ENDINGS.items() if of in forms} | {".txt": forms[0], "": forms[0]}
+    if form is None and ending.lower() not in known:
+        raise UsageError(f"--output {output}: there is no form for {ending}; end its name in {_listed(known)}, or give --format")
+    return form or known[ending.lower()]
+
+
+def _listed(endings: Iterable[str]) -> str:
+    *most, last = filter(None, endings)
+    return f"{', '.join(most)} or {last}"
 
 
 def without_extra(error: ModuleNotFoundError, others: str) -> UsageError:

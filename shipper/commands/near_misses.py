@@ -4,8 +4,8 @@ import unicodedata
 
 import regex
 
-from shipper.commands.terminal import printable
 from shipper.decode.grok import Pattern
+from shipper.printable import printable
 
 LOOK_AT = 4096  # characters of a line that are searched for its fault
 BEFORE, BEHIND = 90, 40  # characters around a caret

@@ -1,12 +1,15 @@
 """Options that several commands have. I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from shipper.config.units import duration, moment, name, size
+from shipper.errors import UsageError
 
 
 class Converted(click.ParamType[Any]):
@@ -26,15 +29,42 @@ class Converted(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class Named(click.Path):
+    """The type of an option or argument that names a file or folder; an empty name is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it may not be empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def goes_only_with(option: str, *others: str) -> None:
+    """Refuse every option of the command line but `option` and `others`, which are the names of their parameters.
+
+    Raises:
+        UsageError: there is another one.
+    """
+    context = click.get_current_context()
+    for param in context.command.params:
+        given = context.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        if given and isinstance(param, click.Option) and option not in param.opts and param.name not in others:
+            raise UsageError(f"{param.opts[0]} does not go with {option}")
+
+
+def near_options(name: str, options: Iterable[str]) -> list[str]:
+    """Those of the options that are spelled much like `name`; the dashes in front, which all have, make none alike."""
+    return [option for option in options if get_close_matches(name.lstrip("-"), [option.lstrip("-")])]
+
+
 PATTERNS = click.option(
-    "--patterns", "pattern_dirs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+    "--patterns", "pattern_dirs", multiple=True, type=Named(path_type=Path), metavar="DIR",
     help="Directory of further *.grok files; they win over the built-in ones. Repeatable.",
 )  # fmt: skip
 NAME = Converted("name", name)
 DURATION = Converted("duration", duration)
 MOMENT = Converted("time", moment)
 CODES = click.option(
-    "--status-codes", type=click.Path(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
+    "--status-codes", type=Named(path_type=Path), metavar="FILE", help="CSV that adds to or replaces rows of the code table."
 )
 
 WINDOW = click.option(
@@ -67,10 +97,12 @@ PROGRESS = click.option(
 ACROSS = click.option("--across", is_flag=True, help="Run the detectors over all logs at once: several servers ask one person.")
 PSEUDONYMS = click.option(
     "--pseudonyms",
-    type=click.Path(path_type=Path),
+    type=Named(path_type=Path),
     metavar="KEYFILE",
     help="Users and addresses as pseudonyms, made with the key in the first line of KEYFILE.",
 )
 LOCAL_ZONE = click.option(
     "--local-zone", metavar="ZONE", help="Zone of times in exports that name none, such as Event Viewer's CSV."
 )
+OUTPUT = click.option("--output", type=Named(), metavar="FILE", help="Write to FILE, which appears when it is complete.")
+CONFIG = click.option("--config", "config_file", required=True, type=Named(), metavar="FILE", help="The configuration (YAML).")

@@ -11,12 +11,13 @@ from itertools import accumulate
 from pathlib import Path
 
 from shipper.across import Gathered, Part, findings_across
+from shipper.commands.library import library_of
 from shipper.commands.progress import Progress, progress, summary
 from shipper.decode.facts import Library
-from shipper.decode.library import event_fields, load, syslog_time, zone_of
+from shipper.decode.library import event_fields
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
-from shipper.emit.filters import check_field
+from shipper.emit.filters import checked
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import RunError, UsageError
@@ -25,6 +26,10 @@ from shipper.pipeline import Settings, run_source, settings
 from shipper.read.files import STDIN, Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
+
+PLANNED = (  # the options of --plan: they decide what a file is, and when it begins
+    "exchange_timeout", "deterministic", "syslog_year", "syslog_zone", "local_zone", "max_line", "pattern_dirs", "quiet",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class ParseOptions:
     syslog_year: str | None
     syslog_zone: str
     local_zone: str | None
-    namespace: str
+    namespace: str | None
     max_line: int
     show_progress: bool | None
     quiet: bool
@@ -67,9 +72,10 @@ def settings_of(options: ParseOptions) -> Settings:
     Raises:
         UsageError: patterns, code table, time zone or filters are wrong.
     """
-    syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
-    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
-    library = load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local)
+    if options.namespace is not None and options.format != "elastic-bulk":
+        raise UsageError("--namespace is for --format elastic-bulk")
+    o = options
+    library = library_of(o.pattern_dirs, o.status_codes, o.syslog_year, o.syslog_zone, o.local_zone)
     return settings(
         library,
         rules_for(
@@ -83,7 +89,7 @@ def settings_of(options: ParseOptions) -> Settings:
         agent=not options.deterministic,
         keep_original=not options.no_original,
         format=options.format,
-        namespace=options.namespace,
+        namespace=options.namespace or "default",
         pretty=options.pretty,
         only_findings=options.only is not None,
         conditions=_conditions(options, library),
@@ -98,13 +104,10 @@ def settings_of(options: ParseOptions) -> Settings:
 
 def _conditions(options: ParseOptions, library: Library) -> tuple[str, ...]:
     """The conditions of `--where`, once each of them and the span of time can be met."""
-    if options.conditions:
-        fields = event_fields(library)
-        for condition in options.conditions:
-            check_field(condition, fields)
     if options.since is not None and options.until is not None and options.since >= options.until:
         raise UsageError("--since must be before --until, or no event is left")
-    return options.conditions
+    fields = event_fields(library) if options.conditions else {}
+    return tuple(checked(condition, fields) for condition in options.conditions)
 
 
 def _detectors(options: ParseOptions) -> Collection[str]:

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from shipper.commands.terminal import printable
-from shipper.decode.unparsed import HINTS
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
+from shipper.printable import printable
+from shipper.report.hints import hints
 
 SHAPES = 3  # of unknown messages, in the sums
 EVERY = 0.1  # seconds between two drawings of the bar
@@ -29,25 +29,25 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
     lines += [f"  {_detected(DETECTORS[name], counts)}" for name in detectors]
     notes = {
-        "without their request line": c.orphans,
-        "exchanges given up": c.given_up,
-        "exchanges open at the end": c.open_at_end,
-        "status codes unknown": c.unknown_codes,
-        "verdicts that disagree with the code": c.conflicts,
-        "lines with undecodable bytes": c.decode_errors,
-        "lines too long": c.too_long,
-        "prompts too old for the newest event time": c.late,
-        "lines dated more than a day ahead of the others, whose time moves nothing": c.misdated,
-        "events without a user, their texts masked for a name may stand there": c.masked,
+        "without the request line": c.orphans,
+        "exchange{s} given up": c.given_up,
+        "exchange{s} open at the end": c.open_at_end,
+        "unknown status code{s}": c.unknown_codes,
+        "verdict{s} against the code": c.conflicts,
+        "line{s} with undecodable bytes": c.decode_errors,
+        "line{s} too long": c.too_long,
+        "prompt{s} too old for the newest event time": c.late,
+        "line{s} dated more than a day ahead of the others, whose time moves nothing": c.misdated,
+        "event{s} without a user, in whose texts a name may stand and is masked": c.masked,
     }
-    seen = [f"{number:,} {note}" for note, number in notes.items() if number]
+    seen = [f"{number:,} {note.format(s='' if number == 1 else 's')}" for note, number in notes.items() if number]
     if seen:
         lines.append("  note: " + ", ".join(seen))
-    return "\n".join([*lines, *_not_understood(c), *_hints(c)])
+    return "\n".join([*lines, *_unknown_messages(c), *(f"  hint: {hint}" for hint in hints(c))])
 
 
-def _not_understood(c: Counts) -> list[str]:
-    """What the sums say of lines that are shipped without being understood; nothing where there are none."""
+def _unknown_messages(c: Counts) -> list[str]:
+    """Messages of known components that no pattern knows, the commonest ones; nothing where there are none."""
     lines = []
     if c.unknown_messages:
         common = c.shapes.most_common(SHAPES)  # none where pseudonyms are wanted
@@ -57,28 +57,7 @@ def _not_understood(c: Counts) -> list[str]:
         )
         width = max((len(f"{number:,}") for _, number in common), default=0)
         lines += [f'    {number:>{width},}  "{printable(shape)}"' for shape, number in common]
-    understood = c.lines - c.unparsed - c.unknown_messages
-    if understood * 2 < c.lines:
-        lines.append(
-            f"  less than half of the lines were understood: {understood:,} of {c.lines:,}; mfa-shipper explain LINE says why"
-        )
     return lines
-
-
-def _hints(c: Counts) -> list[str]:
-    """What probably went wrong, where that can be seen."""
-    hints = [f"{number:,} lines {HINTS[cause]}" for cause, number in c.causes.most_common()]
-    disordered = c.late + c.out_of_order
-    if disordered:
-        hints.append(
-            f"{disordered:,} lines are much older than lines before them, so the log is not in the order of time;"
-            " if several logs were joined, give the parts as files of their own"
-        )
-    if c.backwards * 2 > c.lines:
-        hints.append(
-            "the export is newest first, so results stand before their requests: make it oldest first (Get-WinEvent -Oldest)"
-        )
-    return [f"  hint: {hint}" for hint in hints]
 
 
 def _detected(detector: AnyDetector, counts: Counts) -> str:

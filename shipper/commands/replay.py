@@ -1,14 +1,17 @@
 """`replay`: sends dead letters again and removes those that were delivered. I/O."""
 
+import contextlib
+import os
 import time
+from collections.abc import Sequence
 
 from shipper.config.sections import Config
 from shipper.deliver.dead_letters import DeadLetterFile, label_of
 from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefused, joined
 from shipper.errors import RunError
-from shipper.sidecar.assemble import build_sink, dead_letter_file
+from shipper.sidecar.assemble import build_sink, dead_letter_file, keep_transactional_id
 from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.lock import Lock
+from shipper.sidecar.lock import lock_state
 
 DEADLINE = 60.0  # seconds for one letter
 
@@ -20,12 +23,18 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
         UsageError: a shipper runs on the state directory; stop it first.
         RunError: the sink cannot be reached. Letters that were delivered by then are removed.
     """
-    Checkpoint(config.state_dir)
-    lock = Lock(config.state_dir)
-    letters = DeadLetterFile(path) if path else dead_letter_file(config)
-    sink = build_sink(config)
+    with contextlib.ExitStack() as held:
+        if os.path.isdir(config.state_dir):  # one that we made would belong to whoever runs this, and not to the service
+            Checkpoint(config.state_dir)
+            held.callback(lock_state(config.state_dir).release)
+            keep_transactional_id(config)
+        letters = DeadLetterFile(path) if path else dead_letter_file(config)
+        lines = [line for line, _ in letters.read()]
+        return _send(build_sink(config), letters, lines) if lines else (0, 0)
+
+
+def _send(sink: Sink, letters: DeadLetterFile, lines: Sequence[bytes]) -> tuple[int, int]:
     kept: list[int] = []
-    lines = [line for line, _ in letters.read()]
     sent = 0
     try:
         sink.open()
@@ -43,7 +52,6 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
         if sent:
             letters.keep_only([*kept, *range(sent, len(lines))])
         sink.close(5.0)
-        lock.release()
     return len(lines) - len(kept), len(kept)
 
 

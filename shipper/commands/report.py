@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -11,14 +12,17 @@ from typing import Literal
 import msgspec
 
 from shipper.across import BATCH, Gathered, Part, of_log
+from shipper.commands.library import library_of
 from shipper.commands.parse import open_for, read_key, total_size, worker_count
 from shipper.commands.progress import progress
 from shipper.commands.report_page import check_open, open_page, page_maker
+from shipper.decode.clock import LogState
 from shipper.decode.ecs import Envelope, dataset
-from shipper.decode.library import load, load_advice, syslog_time, zone_of
+from shipper.decode.library import load_advice
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.detect.across import AcrossLogs, Timed, merged
+from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.errors import UsageError
@@ -77,11 +81,10 @@ def settings_of(options: ReportOptions) -> Settings:
     """
     if options.since is not None and options.until is not None and options.since >= options.until:
         raise UsageError("--since must be before --until, or nothing is left")
-    syslog = syslog_time(options.syslog_year, options.syslog_zone, "--syslog-year")
-    local = None if options.local_zone is None else zone_of(options.local_zone, "--local-zone")
+    o = options
     chosen = {"double_prompt": {"window": options.window, "include_retries": options.include_retries}}
     return settings(
-        load(options.pattern_dirs, options.status_codes, syslog=syslog, local_zone=local),
+        library_of(o.pattern_dirs, o.status_codes, o.syslog_year, o.syslog_zone, o.local_zone),
         rules_for(DETECTORS, options.exchange_timeout, chosen),
         {},
         server=options.host,
@@ -166,10 +169,14 @@ class _Reading:
                 figures.add(of_a_log)
                 counts.add(counted)
             detectors = AcrossLogs(
-                Detectors(settings.detectors, Envelope({}), counts), settings.detectors.values(), self.options.host
+                ComponentDetectors(
+                    partial(Detectors, settings.detectors, Envelope({}), counts), LogState(self.options.exchange_timeout)
+                ),
+                settings.detectors.values(),
+                self.options.host,
             )
             users = self._fold("users")
-            in_order = merged([of_log(parts) for parts in gathered.logs])
+            in_order = merged([stream for parts in gathered.logs for stream in of_log(parts)])
             while batch := list(islice(in_order, BATCH)):
                 labels = [_label(timed) for timed in batch]
                 completions = [(at, *timed[2].fields[1:10], timed[0]) for at, timed in enumerate(batch)]

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from shipper.commands.terminal import printable
+from shipper.printable import printable
 from shipper.report.advice import counted, spoken
 from shipper.report.sections import Cache, CodeRow, Durations, Hour
 from shipper.report.summary import Summary
@@ -196,12 +196,14 @@ def _quality(summary: Summary) -> Iterable[RenderableType]:
         "lines with undecodable bytes": quality.decode_errors,
         "lines too long": quality.too_long,
     }
-    table = _table("", "", left=(1,))
+    table = _table("", "")
     table.show_header = False
     for what, number in numbers.items():
         if number:
-            table.add_row(f"{number:,}", what)
-    notes = [Text(printable(note)) for note in quality.notes]
+            table.add_row(what, f"{number:,}")
+    said = [*(f"Hint: {hint}" for hint in quality.hints), *quality.notes]
     wrong = [Text(f"does not add up: {total.says}", style="red") for total in quality.sums if not total.holds]
-    good = Text("Everything was understood." if not table.row_count else "All sums add up." if not wrong else "")
-    yield from _section("Data quality", *([table] if table.row_count else []), *notes, *wrong, good)
+    good = [] if wrong else [Text("All sums add up." if table.row_count or said else "Everything was understood.")]
+    yield from _section(
+        "Data quality", *([table] if table.row_count else []), *(Text(printable(sentence)) for sentence in said), *wrong, *good
+    )

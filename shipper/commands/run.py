@@ -1,61 +1,30 @@
 """`run`: starts the sidecar, follows it, and ends it on a signal. I/O."""
 
 import contextlib
-import os
-import select
-import signal
 import time
-from collections.abc import Collection
+from collections.abc import Callable
 
 from shipper import __version__
+from shipper.commands.signals import Stop, catch
+from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.sink import Refusal
 from shipper.detect import DETECTORS
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, UsageError
-from shipper.pipeline import Settings
-from shipper.sidecar.assemble import build_delivery, build_loop, settings_of, stores_positions
-from shipper.sidecar.checkpoint import Checkpoint, Stored
-from shipper.sidecar.lock import Lock
-from shipper.sidecar.log import log
+from shipper.sidecar.assemble import accepted, build_delivery, build_loop, keep_transactional_id, listen_of, stores_positions
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
+from shipper.sidecar.lock import lock_state
+from shipper.sidecar.log import log, set_up
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.pages import Server
+from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import read_records
 from shipper.times import SECOND
 
 OTHER_FILES = 64  # descriptors that are not logs: those of the sink, the checkpoint and the metrics page
 SHOWN = 20  # known positions that are logged at the start
-
-
-class Stop:
-    """Set by a signal; who waits for it goes on at once.
-
-    Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
-    into `wait` never returns.
-    """
-
-    def __init__(self) -> None:
-        self._set = False
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-
-    def set(self) -> None:
-        """Stop. May be called by a signal handler at any moment."""
-        self._set = True
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._writer, b"x")
-
-    def is_set(self) -> bool:
-        """True from the first `set` on."""
-        return self._set
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is set, for so many seconds at most; True if it is."""
-        if not self._set:
-            select.select([self._reader], [], [], seconds)
-        return self._set
 
 
 class _SinkLog:
@@ -75,52 +44,113 @@ class _SinkLog:
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         log("error", "records were refused and are among the dead letters", number=len(refusals), reason=refusals[0].reason)
 
+    def unkept(self, reason: str | None) -> None:
+        if reason is None:
+            log("info", "dead letters can be kept again")
+        else:
+            log("error", "what was refused waits in memory; all else goes on, but the position stays before it", reason=reason)
 
-def run(config: Config, secrets: Collection[str] = ()) -> int:
-    """Follow and deliver until SIGTERM or SIGINT; returns the exit status. `secrets` are never shown.
+
+Load = Callable[[], tuple[Config, set[str]]]
+"""Reads the configuration again: it and its secrets. Raises UsageError if it is wrong."""
+
+
+def run(config: Config, secrets: set[str], load: Load) -> int:
+    """Follow and deliver until SIGTERM or SIGINT; returns the exit status.
+
+    SIGHUP reloads: what was read is delivered, then all parts are built anew from the configuration as it is now.
+
+    Args:
+        config: the configuration.
+        secrets: are never shown; those of a later configuration are added.
+        load: reads the configuration again.
 
     Raises:
         UsageError: the shipper cannot start.
         RunError: it cannot go on.
     """
-    settings = settings_of(config)
     most_open = _raise_limits()
-    checkpoint = Checkpoint(config.state_dir)
-    lock = Lock(config.state_dir)
-    vitals = Vitals()
-    server = Server(config.metrics.listen, vitals, time.monotonic_ns, secrets) if config.metrics.listen else None
-    with contextlib.ExitStack() as stack:
-        stack.callback(lock.release)
-        if server:
-            stack.callback(server.close)
-        return _run(config, settings, checkpoint, vitals, most_open)
-
-
-def _run(config: Config, settings: Settings, checkpoint: Checkpoint, vitals: Vitals, most_open: int | None) -> int:
-    watcher = _SinkLog()
-    delivery = build_delivery(config, watcher)
-    watcher.sink = delivery.sink.name
-    vitals.delivery = delivery
     stop = Stop()
-    _catch_signals(stop)
-    stored = checkpoint.load()
-    for warning in stored.warnings:
-        log("error", warning)
-    if stores_positions(config):
-        in_sink = _stored_in_sink(delivery, stop, vitals)
-        if in_sink is None:
+    catch(stop)
+    proven: Config | None = None  # the configuration before a reload
+    while True:
+        stop.timeout = config.shutdown_timeout / SECOND
+        try:
+            with _Shipper(config, secrets, stop, most_open) as shipper:
+                following = shipper.follow(load)
+        except UsageError as error:
+            if proven is None:
+                raise
+            log("error", "the new configuration cannot be used; the old one stays", reason=str(error))
+            config, proven = proven, None
+            continue
+        if following is None:
             return 0
-        stored = in_sink if in_sink.places else stored
-    _log_start(config, delivery.sink.name, stored)
-    loop = build_loop(config, settings, delivery, checkpoint, stored, vitals, wait=stop.wait, most_open=most_open)
-    return _follow(config, delivery, loop, stop)
+        config, proven = following, config
 
 
-def _follow(config: Config, delivery: Delivery, sidecar: Sidecar, stop: Stop) -> int:
-    logged: set[str] = set()
-    trouble: str | None = None
-    try:
-        while not stop.is_set():
+class _Shipper(contextlib.ExitStack):
+    """All that runs with one configuration: lock, metrics page, delivery. Closes what it opened."""
+
+    def __init__(self, config: Config, secrets: set[str], stop: Stop, most_open: int | None) -> None:
+        """
+        Raises:
+            UsageError: the configuration cannot be used here.
+        """
+        super().__init__()
+        self._config, self._secrets, self._stop, self._most_open = config, secrets, stop, most_open
+        self._settings = accepted(config, stdout=True)
+        self._vitals = Vitals()
+        self._watcher = _SinkLog()
+        with contextlib.ExitStack() as opened:
+            self._checkpoint = Checkpoint(config.state_dir)
+            opened.callback(lock_state(config.state_dir).release)
+            listen = listen_of(config)
+            if listen:
+                opened.callback(Server(listen, self._vitals, time.monotonic_ns, secrets).close)
+            keep_transactional_id(config)
+            self._delivery = build_delivery(config, self._watcher)
+            self.enter_context(opened.pop_all())
+        self._watcher.sink = self._delivery.sink.name
+        self._vitals.delivery = self._delivery
+
+    def follow(self, load: Load) -> Config | None:
+        """Follow until a signal; the configuration to go on with, None for the end.
+
+        Raises:
+            UsageError, RunError: it cannot go on.
+        """
+        config, stop, delivery = self._config, self._stop, self._delivery
+        stored = self._checkpoint.load()
+        for warning in warnings(config):
+            log("warning", warning)
+        for warning in stored.warnings:
+            log("error", warning)
+        if stores_positions(config):
+            in_sink = self._stored_in_sink(load)
+            if not isinstance(in_sink, Stored):
+                return in_sink
+            stored = farther(stored, in_sink)
+        _log_start(config, delivery.sink.name, stored)
+        sidecar = build_loop(
+            config, self._settings, delivery, self._checkpoint, stored, self._vitals, wait=stop.wait, most_open=self._most_open
+        )
+        try:
+            following = self._turn(sidecar, load)
+        except ClosedPipe:
+            sidecar.stop(0)
+            return None
+        except MfaShipperError:
+            sidecar.stop(0)
+            raise
+        _end(config, delivery, sidecar, round(stop.left * SECOND))
+        return following
+
+    def _turn(self, sidecar: Sidecar, load: Load) -> Config | None:
+        """Turn the loop until a signal; see `follow`."""
+        logged: set[str] = set()
+        trouble: str | None = None
+        while not self._stop.is_set():
             sidecar.turn()
             problems = {*sidecar.problems.values(), *sidecar.apart.values()}
             for problem in problems - logged:
@@ -129,19 +159,52 @@ def _follow(config: Config, delivery: Delivery, sidecar: Sidecar, stop: Stop) ->
             if sidecar.vitals.save_trouble != trouble:
                 trouble = sidecar.vitals.save_trouble
                 log("warning" if trouble else "info", trouble or "the checkpoint can be written again")
-    except ClosedPipe:
-        sidecar.stop(0)
-        return 0
-    except MfaShipperError:
-        sidecar.stop(0)
-        raise
-    return _end(config, delivery, sidecar)
+            following = self._reloaded(load)
+            if following is not None:
+                return following
+        return None
+
+    def _reloaded(self, load: Load) -> Config | None:
+        """The configuration as it is now, if a signal asked for it and it can be used."""
+        if not self._stop.reload:
+            return None
+        self._stop.reload = False
+        try:
+            config, secrets = load()
+            self._secrets |= secrets
+            accepted(config, stdout=True)
+        except UsageError as error:
+            log("error", "the configuration was not reloaded; the old one stays", reason=str(error))
+            return None
+        set_up(config.log.level, config.log.format, self._secrets)
+        log("info", "the configuration is reloaded")
+        return config
+
+    def _stored_in_sink(self, load: Load) -> Stored | Config | None:
+        """The positions that the sink keeps, as soon as it can be reached; see `follow` for a signal that comes before."""
+        delivery = self._delivery
+        while not self._stop.is_set():
+            delivery.turn(0.0)
+            self._vitals.beat = time.monotonic_ns()
+            if delivery.connected:
+                try:
+                    return Stored(*read_records(delivery.stored))
+                except ValueError as error:
+                    raise UsageError(
+                        f"output.kafka.state_topic holds records that are not ours ({error}); give another topic"
+                    ) from None
+            following = self._reloaded(load)
+            if following is not None:
+                delivery.sink.close(0.0)
+                return following
+            self._stop.wait(0.1)
+        return None
 
 
-def _end(config: Config, delivery: Delivery, sidecar: Sidecar) -> int:
-    log("info", "stopping: what was read is delivered first", timeout_seconds=config.shutdown_timeout / SECOND)
+def _end(config: Config, delivery: Delivery, sidecar: Sidecar, timeout: int) -> None:
+    log("info", "stopping: what was read is delivered first", timeout_seconds=timeout / SECOND)
     try:
-        delivered = sidecar.stop(config.shutdown_timeout)
+        delivered = sidecar.stop(timeout)
     except ClosedPipe:
         delivered = False
     if not delivered:
@@ -149,23 +212,6 @@ def _end(config: Config, delivery: Delivery, sidecar: Sidecar) -> int:
     counts = sidecar.vitals.counts
     found = {DETECTORS[name].found.name: counts.detected[DETECTORS[name].found.name] for name in config.pipeline.detectors}
     log("info", "stopped", lines=counts.lines, events=counts.events, **found)
-    return 0
-
-
-def _stored_in_sink(delivery: Delivery, stop: Stop, vitals: Vitals) -> Stored | None:
-    """The positions that the sink keeps, as soon as it can be reached; None if the shipper is told to stop before."""
-    while not stop.is_set():
-        delivery.turn(0.0)
-        vitals.beat = time.monotonic_ns()
-        if delivery.connected:
-            try:
-                return Stored(*read_records(delivery.stored))
-            except ValueError as error:
-                raise UsageError(
-                    f"output.kafka.state_topic holds records that are not ours ({error}); give another topic"
-                ) from None
-        stop.wait(0.1)
-    return None
 
 
 def _log_start(config: Config, sink: str, stored: Stored) -> None:
@@ -178,22 +224,10 @@ def _log_start(config: Config, sink: str, stored: Stored) -> None:
         state_dir=config.state_dir,
         metrics=config.metrics.listen or "off",
     )
-    if not stored.places:
+    if not stored.places and not stored.damaged:
         log("info", "no checkpoint yet: starting each file at inputs[].start")
     for position in list(stored.places.values())[-SHOWN:]:
         log("info", "continuing", path=position.path, offset=position.offset)
-
-
-def _catch_signals(stop: Stop) -> None:
-    """The first signal ends the shipper in order, the second one at once."""
-
-    def caught(number: int, frame: object) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, caught)
-    signal.signal(signal.SIGINT, caught)
 
 
 def _raise_limits() -> int | None:

@@ -8,13 +8,13 @@ from difflib import get_close_matches
 import orjson
 
 from shipper.commands.codes import METHODS
-from shipper.commands.terminal import printable
 from shipper.decode.facts import Library
 from shipper.decode.line_patterns import Stamps
 from shipper.decode.principal import split_principal
 from shipper.errors import UsageError
 from shipper.model import Counts, Document, Label
 from shipper.pipeline import Pipeline, Settings, read_input
+from shipper.printable import printable
 from shipper.read.inputs import open_inputs
 from shipper.times import SECOND
 
@@ -39,6 +39,8 @@ def story(text: str, files: Sequence[str], library: Library) -> str:
         UsageError: the logs say nothing of it, or a file is missing or not readable.
         RunError: reading failed on the way.
     """
+    if not text.strip():
+        raise UsageError("there is nobody to tell of; give a user, such as 'CONTOSO\\pnigam', or the event.id of an event")
     wanted = _Wanted(text.strip())
     told = _Told(by_line=wanted.id is not None)
     counts = Counts()

@@ -6,28 +6,61 @@ so its version is pinned in pyproject.toml.
 
 import difflib
 import re
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, get_args, get_origin
 
 import msgspec
 
+from shipper.config.rules import Fault, contradictions
 from shipper.config.sections import (
+    Address,
     Config,
     Duration,
-    KafkaSection,
+    ExistingFile,
+    ExistingFolder,
+    FilePath,
+    Glob,
+    ListenAddress,
     Namespace,
-    OutputSection,
     Secret,
-    Security,
     Size,
+    Topic,
+    Zone,
     config_type,
 )
-from shipper.config.units import DURATION, NAMESPACE, SIZE, duration, namespace, size
-from shipper.config.yaml_file import Path, SettingsFile, read_settings
-from shipper.emit.pseudonyms import SHORTEST_KEY
+from shipper.config.units import (
+    ADDRESS,
+    DURATION,
+    NAMESPACE,
+    SIZE,
+    TOPIC,
+    address,
+    duration,
+    existing_file,
+    existing_folder,
+    file_path,
+    glob_path,
+    namespace,
+    size,
+    topic,
+    zone,
+)
+from shipper.config.yaml_file import Path, SettingsFile, read_settings, scalar
 from shipper.errors import UsageError
 
-Fault = tuple[Path, str]  # a key path, and what is wrong there
+TEXTS: dict[type[str], tuple[Callable[[str], str], str]] = {
+    Namespace: (namespace, NAMESPACE),
+    Address: (address, ADDRESS),
+    ListenAddress: (partial(address, any_port=True), ADDRESS),
+    Topic: (topic, TOPIC),
+    FilePath: (file_path, "."),
+    ExistingFile: (existing_file, "."),
+    ExistingFolder: (existing_folder, "."),
+    Glob: (glob_path, "."),
+    Zone: (zone, "."),
+}
+"""By type of a text, what checks it (a ValueError says what was expected), and a regular expression for the schema."""
 
 
 def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]]:
@@ -37,67 +70,54 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
         UsageError: the configuration is wrong; one line for each mistake.
     """
     settings = read_settings(path, environ)
-    errors = list(settings.errors)
     config = None
     try:
-        config = msgspec.convert(settings.values, config_type(), dec_hook=_decode)
+        config = msgspec.convert(_typed(settings.values, (), settings), config_type(), dec_hook=_decode)
     except msgspec.ValidationError as error:
-        errors += _all_errors(settings, error)
+        for key, fault in _all_faults(settings, error):
+            settings.add(key, fault)
     if config is not None:
-        errors += [settings.at(path, message) for path, message in contradictions(config)]
-    if errors or config is None:
-        raise UsageError("\n".join(dict.fromkeys(errors)))
+        for key, fault in contradictions(config):
+            settings.add(key, fault)
+    if settings.faults or config is None:
+        raise UsageError("\n".join(settings.at(*fault) for fault in settings.faults.items()))
     security = config.output.kafka and config.output.kafka.security
-    written = [security and security.password, config.pipeline.pseudonyms and config.pipeline.pseudonyms.key]
+    written = [
+        security and security.password,
+        config.metrics.password,
+        config.pipeline.pseudonyms and config.pipeline.pseudonyms.key,
+    ]
     return config, settings.secrets | {secret.value for secret in written if secret}  # also if the file itself holds them
 
 
-def contradictions(config: Config) -> list[Fault]:
-    """Key paths whose values do not go together, and why."""
-    faults = _output_faults(config.output)
-    if config.output.kafka is not None:
-        faults += _kafka_faults(config.output.kafka)
-    pseudonyms = config.pipeline.pseudonyms
-    if pseudonyms is not None and pseudonyms.key is not None and len(pseudonyms.key.value.encode()) < SHORTEST_KEY:
-        faults.append((("pipeline", "pseudonyms", "key"), f"it must have {SHORTEST_KEY} bytes or more, such as 64 hex digits"))
-    if config.tail.read_size > config.tail.max_line:
-        faults.append((("tail", "read_size"), "it may not be larger than max_line"))
-    return faults
+def _typed(value: Any, path: Path, settings: SettingsFile) -> Any:
+    """The values with those from outside, which are all texts, as the types of their keys: `500` a number, `a, b` a list."""
+    if isinstance(value, dict):
+        return {key: _typed(item, (*path, key), settings) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item, (*path, number), settings) for number, item in enumerate(value)]
+    if path not in settings.outside:
+        return value
+    kind = _type_at(path)
+    if any(get_origin(member) is list for member in (kind, *get_args(kind))):
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        settings.secrets.update(parts)
+        return parts
+    if kind is None or _is(kind, value):
+        return value
+    plain = scalar(value)
+    if not _is(kind, plain):
+        return value  # which is told as if it stood in the file
+    settings.secrets.discard(value)  # `no` and 500 are no secrets, and to hide them would spoil every message
+    return plain
 
 
-def _output_faults(output: OutputSection) -> list[Fault]:
-    faults: list[Fault] = []
-    if output.type == "kafka" and output.kafka is None:
-        faults.append((("output", "kafka"), "output.type is kafka, so this section is needed, with bootstrap_servers and topic"))
-    if output.type == "file" and output.file is None:
-        faults.append((("output", "file"), "output.type is file, so this section is needed, with a path"))
-    if output.type == "kafka" and output.format == "elastic-bulk":
-        faults.append((("output", "format"), "elastic-bulk has two lines an event and cannot go to Kafka; use ecs"))
-    return faults
-
-
-def _kafka_faults(kafka: KafkaSection) -> list[Fault]:
-    path: Path = ("output", "kafka")
-    faults = [((*path, "security", *key), message) for key, message in _security_faults(kafka.security)]
-    if kafka.exactly_once and kafka.state_topic in (kafka.topic, kafka.alert_topic):
-        faults.append(((*path, "state_topic"), "the positions need a topic of their own, with cleanup.policy=compact"))
-    return faults
-
-
-def _security_faults(security: Security) -> list[Fault]:
-    """Faults with key paths below `security`."""
-    faults: list[Fault] = []
-    login = (security.sasl_mechanism, security.username, security.password)
-    sasl = security.protocol.startswith("SASL")
-    if sasl and not all(login):
-        faults.append(((), f"{security.protocol} needs sasl_mechanism, username and password"))
-    if not sasl and any(login):
-        faults.append((("protocol",), f"{security.protocol} has no users; use SASL_SSL, or leave user and password out"))
-    if not security.protocol.endswith("SSL") and (security.ca_file or security.cert_file):
-        faults.append((("protocol",), f"{security.protocol} has no certificates; use SSL or SASL_SSL"))
-    if (security.cert_file is None) != (security.key_file is None):
-        faults.append(((), "cert_file and key_file go together"))
-    return faults
+def _is(kind: Any, value: Any) -> bool:
+    try:
+        msgspec.convert(value, kind, dec_hook=_decode)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def schema() -> dict[str, Any]:
@@ -109,7 +129,7 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mfa-shipper configuration",
-        "description": "Generated from shipper/config/sections.py by `python -m shipper.config.load`.",
+        "description": "Generated from shipper/config/sections.py by `make deploy-files`.",
         **described,
     }
 
@@ -123,54 +143,68 @@ def _describe(kind: type) -> dict[str, Any]:
         }
     if kind is Size:
         return {"anyOf": [{"type": "string", "pattern": SIZE}, {"type": "integer", "minimum": 1}], "description": Size.__doc__}
-    if kind is Namespace:
-        return {"type": "string", "pattern": NAMESPACE, "description": Namespace.__doc__}
+    if kind in TEXTS:
+        return {"type": "string", "pattern": TEXTS[kind][1], "description": kind.__doc__}
     return {"type": "string", "description": "A secret; better as ${NAME} or ${file:PATH} than in the file."}
 
 
-def _decode(kind: type, value: Any) -> Any:
+def _decode(kind: type[Any], value: Any) -> Any:
     """A value of a type that msgspec does not know; a ValueError becomes the message of the key."""
-    if kind in (Secret, Namespace):
+    if kind is Secret or kind in TEXTS:
         if not isinstance(value, str):
             raise ValueError("expected a text; put it in quotes")
-        return Secret(value) if kind is Secret else Namespace(namespace(value))
+        return Secret(value) if kind is Secret else kind(TEXTS[kind][0](value))
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"expected {'60s or 500ms' if kind is Duration else '1MiB or 65536'}")
     return Duration(duration(str(value))) if kind is Duration else Size(size(str(value)))
 
 
-def _all_errors(settings: SettingsFile, first: msgspec.ValidationError) -> list[str]:
-    """The first error of each section: msgspec stops at the first one, so each section is converted by itself."""
-    errors = []
+def _all_faults(settings: SettingsFile, first: msgspec.ValidationError) -> list[Fault]:
+    """The first fault of each section: msgspec stops at the first one, so each section is converted by itself."""
+    faults: list[Fault] = []
     sections = msgspec.structs.fields(config_type())
     for section in sections:
+        path = (section.name,)
         if section.name in settings.values:
             try:
-                msgspec.convert(settings.values[section.name], section.type, dec_hook=_decode)
+                msgspec.convert(_typed(settings.values[section.name], path, settings), section.type, dec_hook=_decode)
             except msgspec.ValidationError as error:
-                errors.append(_explain(settings, str(error), (section.name,)))
+                faults.append(_explain(str(error), path))
         elif section.required:
-            errors.append(settings.at((section.name,), "this key is missing"))
+            faults.append((path, "this key is missing"))
     known = [section.name for section in sections]
-    errors += [settings.at((key,), _unknown(key, known)) for key in settings.values if key not in known]
-    return errors or [_explain(settings, str(first), ())]
+    faults += [((key,), _unknown(key, known)) for key in settings.values if key not in known]
+    return faults or [_explain(str(first), ())]
 
 
-def _explain(settings: SettingsFile, text: str, base: Path) -> str:
+def _explain(text: str, base: Path) -> Fault:
     """msgspec's message as ours: the key path in front, and the nearest key in place of an unknown one."""
     message, _, location = text.partition(" - at `$")
     parts = re.findall(r"\[(\d+)\]|\.?([^.\[\]`]+)", location.rstrip("`"))
     path = (*base, *(int(number) if number else name for number, name in parts))
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL)
     if unknown:
-        return settings.at((*path, unknown[1]), _unknown(unknown[1], _keys(path)))
+        return (*path, unknown[1]), _unknown(unknown[1], _keys(path))
     missing = re.fullmatch(r"Object missing required field `(.*)`", message)
     if missing:
-        return settings.at(path, f"the key {missing[1]} is missing")
-    choices = re.fullmatch(r"Invalid enum value (.*)", message)
+        return path, f"the key {missing[1]} is missing"
+    choices = re.fullmatch(r"Invalid enum value (.*)", message, re.DOTALL)
     if choices:
-        return settings.at(path, f"{choices[1]} is none of {', '.join(_choices(path))}")
-    return settings.at(path, message[:1].lower() + message[1:].replace("`", ""))
+        return path, f"{choices[1]} is none of {', '.join(_choices(path))}"
+    if message.startswith("Expected "):
+        return path, "e" + re.sub(r"`(\w+(?: \| \w+)*)`", lambda kinds: _in_words(kinds[1]), message[1:])
+    return path, message[:1].lower() + message[1:]
+
+
+WORDS = {
+    "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "null": "null",
+    "array": "a list", "object": "keys with values",
+}  # fmt: skip
+
+
+def _in_words(kinds: str) -> str:
+    """msgspec's `int | null` as `a whole number or null`."""
+    return " or ".join(WORDS.get(kind, kind) for kind in kinds.split(" | "))
 
 
 def _unknown(key: str, known: list[str]) -> str:
@@ -183,8 +217,7 @@ def _type_at(path: Path) -> Any:
     kind: Any = config_type()
     for part in path:
         if isinstance(part, int):
-            kind = next((inner for inner in (kind, *get_args(kind)) if getattr(inner, "__origin__", None) is list), kind)
-            kind = get_args(kind)[0]
+            kind = next((get_args(inner)[0] for inner in (kind, *get_args(kind)) if get_origin(inner) is list), None)
         else:
             kind = next((field.type for field in _fields(kind) if field.name == part), None)
     return kind

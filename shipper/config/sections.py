@@ -4,6 +4,7 @@ These classes are the reference: `schemas/config.schema.json` is generated from 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -27,6 +28,54 @@ class Size(int):
 
 class Namespace(str):
     """The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:"""
+
+    __slots__ = ()
+
+
+class FilePath(str):
+    """A path; `~` is your home."""
+
+    __slots__ = ()
+
+
+class ExistingFile(str):
+    """A path of a file that is there at the start; `~` is your home."""
+
+    __slots__ = ()
+
+
+class ExistingFolder(str):
+    """A path of a folder that is there at the start; `~` is your home."""
+
+    __slots__ = ()
+
+
+class Glob(str):
+    """A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home."""
+
+    __slots__ = ()
+
+
+class Address(str):
+    """`HOST:PORT`"""
+
+    __slots__ = ()
+
+
+class ListenAddress(str):
+    """`HOST:PORT`; port 0 lets the system choose."""
+
+    __slots__ = ()
+
+
+class Topic(str):
+    """The name of a topic: letters of ASCII, digits, `.`, `_` and `-`."""
+
+    __slots__ = ()
+
+
+class Zone(str):
+    """A time zone: `Europe/Berlin`, or `+01:00`."""
 
     __slots__ = ()
 
@@ -61,10 +110,10 @@ class Input(_Section, frozen=True):
     `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone; `host` becomes
     `host.name` of the events, whatever `pipeline.host` or their lines say."""
 
-    path: Name
+    path: Glob
     start: Literal["beginning", "end"] = "beginning"
     encoding: Literal["auto", "utf-8", "utf-16-le", "utf-16-be"] = "auto"
-    exclude: list[Name] = []
+    exclude: list[Glob] = []
     host: InputHost | None = None
 
 
@@ -88,7 +137,7 @@ class SyslogSection(_Section, frozen=True):
     """What the time stamps of RFC 3164 leave out: the year (YYYY, or YYYY-MM for the twelve months from there) and the zone."""
 
     year: Annotated[str, Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
-    zone: Name = "UTC"
+    zone: Zone = _default(Zone, "UTC")
 
 
 class PseudonymsSection(_Section, frozen=True):
@@ -105,11 +154,11 @@ class PipelineSection(_Section, frozen=True):
     """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
 
     detectors: list[str] = []
-    patterns: list[Name] = []
-    status_codes: Name | None = None
+    patterns: list[ExistingFolder] = []
+    status_codes: ExistingFile | None = None
     keep_original: bool = True
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
-    local_zone: Name | None = None
+    local_zone: Zone | None = None
     pseudonyms: PseudonymsSection | None = None
     host: dict[str, Any] = {}
     labels: dict[str, str | int | float | bool] = {}
@@ -134,21 +183,21 @@ class Security(_Section, frozen=True):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     username: Name | None = None
     password: Secret | None = None
-    ca_file: Name | None = None
-    cert_file: Name | None = None
-    key_file: Name | None = None
+    ca_file: FilePath | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
 
 
 class KafkaSection(_Section, frozen=True):
     """Kafka. `alert_topic` null: alerts go to `topic` as well. `dead_letter_topic` null: records that the broker
     refuses go to a file in `state_dir`. `exactly_once`: events and position in one transaction."""
 
-    bootstrap_servers: Annotated[list[Name], Meta(min_length=1)]
-    topic: Name
-    alert_topic: Name | None = None
-    dead_letter_topic: Name | None = None
+    bootstrap_servers: Annotated[list[Address], Meta(min_length=1)]
+    topic: Topic
+    alert_topic: Topic | None = None
+    dead_letter_topic: Topic | None = None
     exactly_once: bool = False
-    state_topic: Name = "mfa-shipper-state"
+    state_topic: Topic = _default(Topic, "mfa-shipper-state")
     transactional_id: Name | None = None
     client: Literal["kafka-python", "confluent-kafka"] = "kafka-python"
     client_id: Name = "mfa-shipper"
@@ -160,7 +209,7 @@ class FileSection(_Section, frozen=True):
     """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new file begins;
     `keep`: how many renamed files stay (null: all)."""
 
-    path: Name
+    path: FilePath
     rotate_size: Size | None = None
     rotate_every: Duration | None = None
     keep: Positive | None = None
@@ -178,9 +227,14 @@ class OutputSection(_Section, frozen=True):
 
 
 class MetricsSection(_Section, frozen=True):
-    """`HOST:PORT` for /metrics, /healthz and /readyz; null: none."""
+    """`HOST:PORT` for /metrics, /healthz and /readyz (`listen`; null: none). With `username` and `password` they ask for these;
+    with `cert_file` and `key_file` they are HTTPS."""
 
-    listen: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:]+):[0-9]{1,5}$")] | None = None
+    listen: ListenAddress | None = None
+    username: Name | None = None
+    password: Secret | None = None
+    cert_file: ExistingFile | None = None
+    key_file: ExistingFile | None = None
 
 
 class LogSection(_Section, frozen=True):
@@ -193,7 +247,7 @@ class LogSection(_Section, frozen=True):
 class Config(_Section, frozen=True):
     """The whole configuration. One shipper per `state_dir`, which holds the checkpoint and the dead letters."""
 
-    state_dir: Name
+    state_dir: FilePath
     inputs: Annotated[list[Input], Meta(min_length=1)]
     output: OutputSection
     pipeline: PipelineSection = msgspec.field(default_factory=PipelineSection)
@@ -203,6 +257,7 @@ class Config(_Section, frozen=True):
     log: LogSection = msgspec.field(default_factory=LogSection)
 
 
+@cache
 def config_type() -> type[Config]:
     """`Config` as the file is checked against it: each registered detector adds a section of its parameters to `pipeline`."""
     names: Any = Literal[tuple(DETECTORS)]

@@ -1,11 +1,14 @@
-"""Values as people write them, in the configuration and on the command line: `60s`, `1MiB`, a namespace. Pure.
+"""Values as people write them, in the configuration and on the command line: `60s`, `1MiB`, a host, a path.
 
 Each rule is checked here and nowhere else; the ValueError says what was expected.
 """
 
+import os
 import re
 
+from shipper.decode.library import zone_of
 from shipper.detect import DETECTORS
+from shipper.errors import UsageError
 from shipper.times import SECOND, to_utc
 
 _TIMES = {"us": 1000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
@@ -20,6 +23,14 @@ SIZE = "^[0-9]{1,12} ?([kKmMgG][iI]?)?[bB]?$"
 NAMESPACE = '^[^A-Z\\\\/*?"<>| ,#:\\-]{1,100}$'
 """A regular expression of namespaces, for schemas; it lets capitals pass that are not ASCII."""
 
+ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
+"""A regular expression of host and port, for schemas."""
+
+TOPIC = "^[A-Za-z0-9._-]{1,249}$"
+"""A regular expression of the names of topics, for schemas."""
+
+HOUR = 3600 * SECOND
+
 
 def duration(text: str) -> int:
     """Nanoseconds of `60s`, `10m`, `500ms`; a bare number is seconds.
@@ -28,11 +39,7 @@ def duration(text: str) -> int:
         ValueError: not a duration.
     """
     number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = _TIMES.get(text[len(number) :] or "s")
-    try:
-        value = round(float(number) * unit) if unit else -1
-    except (ValueError, OverflowError):
-        value = -1
+    value = round(float(number) * _TIMES[text[len(number) :] or "s"]) if re.fullmatch(DURATION, text, re.ASCII) else -1
     if not 0 <= value < 1 << 62:
         raise ValueError(f"{text!r} is not a duration; write 60s, 10m, 500ms or 1h")
     return value
@@ -96,6 +103,102 @@ def name(text: str) -> str:
     if not text.strip():
         raise ValueError("it may not be empty")
     return text
+
+
+def address(text: str, *, any_port: bool = False) -> str:
+    """A host with its port; with `any_port` also 0, for a port that the system chooses.
+
+    Raises:
+        ValueError: not `HOST:PORT`.
+    """
+    host, _, port = text.rpartition(":")
+    if "://" in text:
+        raise ValueError(f"{text!r} has a scheme; write {text.partition('://')[2].rstrip('/') or 'kafka1:9092'} without it")
+    if "," in text:
+        raise ValueError(f"{text!r} is more than one host; write each as an entry of its own")
+    if not re.fullmatch(ADDRESS, text, re.ASCII):
+        raise ValueError(f"{text!r} is not HOST:PORT; write kafka1:9092, 10.0.0.5:9092 or [2001:db8::5]:9092")
+    if not (0 if any_port else 1) <= int(port) <= 65535:
+        raise ValueError(f"{text!r}: ports go from 1 to 65535")
+    return f"{host}:{port}"
+
+
+def topic(text: str) -> str:
+    """The name of a topic, as Kafka accepts it.
+
+    Raises:
+        ValueError: not a name of a topic.
+    """
+    if not re.fullmatch(TOPIC, text, re.ASCII) or text in (".", ".."):
+        raise ValueError(f"{text!r} is no name of a topic; Kafka takes up to 249 of A-Z, a-z, 0-9, '.', '_' and '-'")
+    return text
+
+
+def file_path(text: str) -> str:
+    """A path, with `~` as the home it stands for. Looks at the environment.
+
+    Raises:
+        ValueError: no path.
+    """
+    if not text.strip() or "\0" in text:
+        raise ValueError("a path was expected")
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise ValueError(
+            f"there is no user {text.partition('/')[0].removeprefix('~')!r} whose home it could be; write ./{text} for such a name"
+        )
+    return expanded
+
+
+def existing_file(text: str) -> str:
+    """A path of a file that can be read, with `~` as the home it stands for. Looks at the disk.
+
+    Raises:
+        ValueError: there is no such file, or it cannot be read.
+    """
+    path = file_path(text)
+    if not os.path.isfile(path):
+        raise ValueError(f"there is no file {text}")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"{text} cannot be read: permission denied")
+    return path
+
+
+def existing_folder(text: str) -> str:
+    """A path of a folder, with `~` as the home it stands for. Looks at the disk.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    path = file_path(text)
+    if not os.path.isdir(path):
+        raise ValueError(f"there is no folder {text}")
+    return path
+
+
+def zone(text: str) -> str:
+    """A time zone that this machine knows: `Europe/Berlin`, or `+01:00`.
+
+    Raises:
+        ValueError: it is malformed or not known.
+    """
+    try:
+        zone_of(text, "")
+    except UsageError as error:
+        raise ValueError(str(error).removeprefix(": ")) from None
+    return text
+
+
+def glob_path(text: str) -> str:
+    """A path that may be a glob, with `~` as the home it stands for. Looks at the environment.
+
+    Raises:
+        ValueError: no path, or a glob that means nothing here.
+    """
+    expanded = file_path(text)
+    if re.search(r"\{[^{}]*,[^{}]*\}", expanded) and not os.path.lexists(expanded):
+        raise ValueError(f"{text!r}: braces mean nothing in a glob here; write an entry for each of the names")
+    return expanded
 
 
 def namespace(text: str) -> str:

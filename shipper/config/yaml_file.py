@@ -1,25 +1,28 @@
-"""Reads a YAML file into plain values, with the line of each key. I/O.
+"""Reads a YAML file into plain values that JSON can hold, with the line of each key. I/O.
 
-`${NAME}` takes a value from the environment, `${file:/run/secrets/x}` the first line of a file, and
-`$${X}` stands for `${X}`. Every value taken from outside counts as a secret and is never printed.
+References such as `${NAME}` are resolved (see `references`). Every value taken from outside counts as a secret and is never printed.
 """
 
-import os
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from shipper.config.references import References
 from shipper.errors import UsageError
 from shipper.secrets import hide
 
 Path = tuple[str | int, ...]
 
-_REFERENCE = re.compile(r"\$\$(\{[^}]*\})|\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*))\}")
+LARGEST_FILE = 128 << 10
+"""Bytes."""
 
-_TOKEN = re.compile("\ue000([0-9]+)\ue001")
+MOST_VALUES = 10_000
+"""Of which aliases count as often as they are used."""
+
+DEEPEST = 16
 
 
 @dataclass(slots=True)
@@ -30,15 +33,21 @@ class SettingsFile:
         name: the path, for messages.
         values: the content, with `${...}` replaced.
         lines: the 1-based line of each key path.
+        outside: the key paths of texts in which something was replaced.
         secrets: the values that came from the environment or from files.
-        errors: the mistakes found so far, a sentence each.
+        faults: the first mistake at each key path, a sentence.
     """
 
     name: str
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
+    outside: set[Path] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
-    errors: list[str] = field(default_factory=list)
+    faults: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, path: Path, fault: str) -> None:
+        """Note a mistake; the first one at a key path is the one that is told."""
+        self.faults.setdefault(path, fault)
 
     def at(self, path: Path, message: str) -> str:
         """`FILE:LINE: KEY.PATH: message`, with the line as far as it is known and the secrets hidden."""
@@ -62,101 +71,142 @@ def read_settings(name: str, environ: Mapping[str, str]) -> SettingsFile:
     Raises:
         UsageError: the file cannot be read, or holds no YAML mapping.
     """
-    try:
-        with open(name, encoding="utf-8-sig") as file:
-            text = file.read()
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}; give the configuration with --config FILE") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     settings = SettingsFile(name)
-    # Before YAML sees it: in {a: ${B}} the braces would be YAML's own.
-    references: list[re.Match[str]] = []
-
-    def take(match: re.Match[str]) -> str:
-        references.append(match)
-        return f"\ue000{len(references) - 1}\ue001"
-
+    references = References(_text(name), environ)
     try:
-        value = _load(_REFERENCE.sub(take, text), settings)
+        value = _load(references, settings)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}" if mark else name
-        raise UsageError(f"{place}: this is not YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{name}: this is not YAML: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"{place}: this is not YAML: {references.written(error.problem or error.context or '')}") from None
+    except RecursionError:
+        raise UsageError(f"{name}: it is nested deeper than a configuration can be") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"{name}: this is not YAML: {references.written(str(error).splitlines()[0])}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{name}: a mapping was expected, such as 'state_dir: /var/lib/mfa-shipper'")
-    settings.values = _fill(value, (), settings, _References(references, environ))
+    settings.values = _Filler(settings, references).fill(value, ())
     return settings
 
 
-@dataclass(frozen=True, slots=True)
-class _References:
-    """The `${...}` of a file, by number, and the environment that they refer to."""
+def scalar(text: str) -> Any:
+    """What a text would be if it stood in the file: a number, true or false, null; else the text itself."""
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text
 
-    matches: list[re.Match[str]]
-    environ: Mapping[str, str]
+
+def _text(name: str) -> str:
+    try:
+        with open(name, "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}; give the configuration with --config FILE") from None
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"{name}: it is larger than {LARGEST_FILE >> 10} KiB, so it is no configuration")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
-def _load(text: str, settings: SettingsFile) -> Any:
+def _load(references: References, settings: SettingsFile) -> Any:
     """The values of a YAML text; notes the line of each key and keys that stand twice."""
-    loader = yaml.SafeLoader(text)
+    loader = yaml.SafeLoader(references.text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        _lines(node, (), settings)
+        _Lines(settings, references).note(node, ())
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _lines(node: yaml.Node, path: Path, settings: SettingsFile) -> None:
-    settings.lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > 16:
-        return
-    if isinstance(node, yaml.MappingNode):
+class _Lines:
+    """Walks through the nodes of a YAML text before values are made of them, since these could be far more than it shows."""
+
+    def __init__(self, settings: SettingsFile, references: References) -> None:
+        self._settings = settings
+        self._references = references
+        self._left = MOST_VALUES
+
+    def note(self, node: yaml.Node, path: Path) -> None:
+        """Note the lines of all keys below a node.
+
+        Raises:
+            UsageError: there are too many of them, or a key is no text.
+        """
+        line = node.start_mark.line + 1
+        self._settings.lines.setdefault(path, line)
+        self._left -= 1
+        if self._left < 0:
+            raise UsageError(f"{self._settings.name}: with its aliases (*) it has more than {MOST_VALUES} values")
+        if len(path) > DEEPEST:
+            raise UsageError(f"{self._settings.name}:{line}: it is nested more than {DEEPEST} deep")
+        if isinstance(node, yaml.MappingNode):
+            self._note_keys(node, path)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                self.note(value, (*path, number))
+
+    def _note_keys(self, node: yaml.MappingNode, path: Path) -> None:
+        settings = self._settings
         seen: set[str] = set()
         for key, value in node.value:
-            own = (*path, str(key.value))
-            if key.value in seen and isinstance(key.value, str):
-                settings.lines[own] = key.start_mark.line + 1
-                settings.errors.append(settings.at(own, "this key stands twice; the last one would win"))
-            seen.add(str(key.value))
-            settings.lines[own] = key.start_mark.line + 1
-            _lines(value, own, settings)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            _lines(value, (*path, number), settings)
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageError(f"{settings.name}:{line}: a key must be a text")
+            name = self._references.written(key.value)
+            own = (*path, name)
+            settings.lines[own] = line
+            if name in seen:
+                settings.add(own, "this key stands twice; the last one would win")
+            seen.add(name)
+            self.note(value, own)
 
 
-def _fill(value: Any, path: Path, settings: SettingsFile, references: _References) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _fill(item, (*path, str(key)), settings, references) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill(item, (*path, number), settings, references) for number, item in enumerate(value)]
-    if not isinstance(value, str):
+class _Filler:
+    """Puts the values of references into what YAML has read, and refuses what JSON cannot hold."""
+
+    def __init__(self, settings: SettingsFile, references: References) -> None:
+        self._settings = settings
+        self._references = references
+
+    def fill(self, value: Any, path: Path) -> Any:
+        """The value at a key path; faults are noted in the settings."""
+        if isinstance(value, dict):
+            named = ((self._references.written(str(key)), item) for key, item in value.items())
+            return {key: self.fill(item, (*path, key)) for key, item in named}
+        if isinstance(value, list):
+            return [self.fill(item, (*path, number)) for number, item in enumerate(value)]
+        if isinstance(value, str):
+            value = self._resolved(value, path)
+        fault = _fault(value)
+        if fault:
+            self._settings.add(path, fault)
+            return ""
         return value
 
-    def fetch(token: re.Match[str]) -> str:
-        literal, file, variable = references.matches[int(token[1])].groups()
-        if literal is not None:
-            return f"${literal}"
+    def _resolved(self, text: str, path: Path) -> str:
         try:
-            found = _first_line(file) if file else references.environ[variable]
-        except KeyError:
-            settings.errors.append(settings.at(path, f"the environment variable {variable} is not set"))
+            value, outside = self._references.resolve(text, self._settings.secrets)
+        except ValueError as error:
+            self._settings.add(path, str(error))
             return ""
-        except (OSError, UnicodeDecodeError) as error:
-            settings.errors.append(settings.at(path, f"cannot read {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}"))
-            return ""
-        settings.secrets.add(found)
-        return found
-
-    return _TOKEN.sub(fetch, value)
+        if outside:
+            self._settings.outside.add(path)
+        return value
 
 
-def _first_line(path: str) -> str:
-    with open(os.path.expanduser(path), encoding="utf-8") as file:
-        return file.readline().rstrip("\r\n")
+def _fault(value: Any) -> str | None:
+    """Why JSON cannot hold a value, None if it can."""
+    if isinstance(value, str):
+        return "it holds half of a surrogate pair" if any("\ud800" <= sign <= "\udfff" for sign in value) else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{value} is no number in JSON"
+    if isinstance(value, int):
+        return None if -(1 << 63) <= value < 1 << 64 else f"{value} has more than 64 bits; put it in quotes"
+    return None if value is None else f"YAML reads this as a {type(value).__name__}; put it in quotes"

@@ -1,19 +1,31 @@
-"""The clock of a log: its newest event time, and the other state that its lines share. Pure.
+"""The state of a log: for each of its components, the newest event time and all else that its lines share. Pure.
 
-One line cannot move the clock for good. A time more than a day ahead of the newest one, and the first one of a log, waits
-for the next line that has a time: if that is not more than a day before it, it becomes the newest; else its line was
-misdated, and is as if it had not been there, but for its event.
+A log may hold several components, and each has a clock of its own: two services whose files were joined into one wrote at
+different times, and neither moves the other's.
+
+One line cannot move a clock for good. A time more than a day ahead of the newest one of its component, and the first one
+of a component, waits for the component's next time: if that is not more than a day before it, it becomes the newest; else
+its line was misdated, and is as if it had not been there, but for its event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shipper.decode.ecs import dataset
 from shipper.decode.exchanges import Exchanges
-from shipper.decode.merging import Merger
+from shipper.decode.merging import Event, Merger
+from shipper.model import ExchangeFields
 from shipper.times import BEFORE_ALL, SECOND
 
 DAY = 24 * 3600 * SECOND
+MOST_COMPONENTS = 64  # of a log that have a clock of their own; all others share one
+OTHERS = "|"  # the name of what they share; no component is called so
+KNOWN = 1024  # names of components that are looked up and remembered
+NPS = dataset("NPS Extension")
+
+Clock = tuple[int, Sequence[Any] | None]
+Clocks = Mapping[str, Clock]
 
 
 @dataclass(slots=True)
@@ -23,32 +35,36 @@ class Waiting:
     Attributes:
         time: in nanoseconds since 1970.
         thread, exchange: of its line's exchange, if it is a request.
-        completed: its line completed the authentication of a user.
+        completed: the component of its line, if that completed the authentication of a user.
     """
 
     time: int
     thread: str | None = None
     exchange: str | None = None
-    completed: bool = False
+    completed: str | None = None
 
 
-class LogState:
-    """The state that a log's lines share: open exchanges, the clock, and events held back for merging.
+class ComponentState:
+    """The state that the lines of a component share: open exchanges, the clock, and events held back for merging.
 
     Attributes:
+        name: of the component, as `slot` has it.
         newest: the newest event time, in nanoseconds since 1970.
         limit: a line with a later time must call `turn`; any other may set `newest`. It may be lower than it could be.
         waiting: the time that waits for the next one, if one does.
+        spoke: a line of it was read since this was set to False.
     """
 
-    __slots__ = ("_ahead", "exchanges", "limit", "merger", "newest", "waiting")
+    __slots__ = ("_ahead", "exchanges", "limit", "merger", "name", "newest", "spoke", "waiting")
 
-    def __init__(self, exchanges: Exchanges, merger: Merger | None = None) -> None:
+    def __init__(self, name: str, exchanges: Exchanges, merger: Merger | None = None) -> None:
+        self.name = name
         self.exchanges = exchanges
         self.merger = merger
         self.newest = BEFORE_ALL
         self.limit = BEFORE_ALL
         self.waiting: Waiting | None = None
+        self.spoke = False
         # Whatever the timeout: no verdict or status that waits may belong to an exchange.
         self._ahead = max(DAY, exchanges.patience)
 
@@ -77,14 +93,135 @@ class LogState:
         self.exchanges.close(misdated.thread)
         return True
 
-    def snapshot(self) -> dict[str, Any]:
-        """The clock as a JSON value."""
+    @property
+    def is_new(self) -> bool:
+        """True before its first line."""
+        return self.newest == BEFORE_ALL and self.waiting is None
+
+    @property
+    def clock(self) -> Clock:
+        """The clock as a JSON value: the newest event time, and the time that waits; `restore` sets it."""
         waiting = self.waiting
         waits = None if waiting is None else [waiting.time, waiting.thread, waiting.exchange, waiting.completed]
-        return {"newest": self.newest, "waiting": waits}
+        return self.newest, waits
+
+    def misdated(self, newest: int) -> bool:
+        """True if at the end of the log a time still waits that is far ahead of its component, and of `newest`, the newest
+        time of the whole log."""
+        return self.waiting is not None and self.newest != BEFORE_ALL and self.waiting.time > newest + self._ahead
+
+    def snapshot(self) -> dict[str, Any]:
+        """What the lines share, as a JSON value."""
+        held = self.merger.snapshot() if self.merger else []
+        return {"clock": self.clock, "open": self.exchanges.snapshot(), "held": held}
 
     def restore(self, newest: int, waiting: Sequence[Any] | None = None) -> None:
-        """Set the clock as it was in a snapshot."""
+        """Set the clock."""
         self.newest = newest
         self.waiting = None if waiting is None else Waiting(*waiting)
         self.limit = BEFORE_ALL if waiting is not None or newest == BEFORE_ALL else newest + self._ahead
+
+
+class LogState:
+    """The state of a log: that of its components.
+
+    Attributes:
+        components: by the name that `slot` gives them. None of them is ever replaced, so that others may hold it.
+        merges: events are held back to be merged (see `merging.py`).
+    """
+
+    def __init__(self, exchange_timeout: int, *, merges: bool = False) -> None:
+        """
+        Args:
+            exchange_timeout: nanoseconds from a request to its status.
+            merges: see above.
+        """
+        self.components: dict[str, ComponentState] = {}
+        self._timeout = exchange_timeout
+        self.merges = merges
+        self._opens: list[dict[str, ExchangeFields]] = []  # of all components: together they have a limit
+        self._known: dict[str | None, ComponentState] = {}
+
+    def of(self, component: str | None) -> ComponentState:
+        """The state of a component that a line has just named; None for lines that name none."""
+        state = self._known.get(component)
+        if state is None:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            state = self._known[component] = self._get(self._slot(component))
+        state.spoke = True
+        return state
+
+    def slot(self, component: str | None) -> str:
+        """The name under which a component has its state. The NPS extension is one component, whichever provider it writes as."""
+        return self.of(component).name
+
+    def _slot(self, component: str | None) -> str:
+        name = component or ""
+        if dataset(name) == NPS:
+            name = NPS
+        return name if name in self.components or len(self.components) < MOST_COMPONENTS else OTHERS
+
+    def _get(self, name: str) -> ComponentState:
+        state = self.components.get(name)
+        if state is None:
+            merger = Merger(self._timeout) if self.merges else None
+            state = self.components[name] = ComponentState(name, Exchanges(self._timeout, self._opens), merger)
+        return state
+
+    @property
+    def newest(self) -> int:
+        """The newest event time of all components, in nanoseconds since 1970."""
+        return max((state.newest for state in self.components.values()), default=BEFORE_ALL)
+
+    @property
+    def open(self) -> int:
+        """How many exchanges are open."""
+        return sum(map(len, self._opens))
+
+    @property
+    def clocks(self) -> Clocks:
+        """The clock of each component that has one."""
+        return {name: state.clock for name, state in self.components.items() if not state.is_new}
+
+    def set(self, clocks: Clocks) -> None:
+        """Set the clocks of these components."""
+        for name, clock in clocks.items():
+            self._get(name).restore(*clock)
+
+    def expire(self) -> int:
+        """Give up what no line can close any more; returns how many exchanges."""
+        return sum(state.exchanges.expire(state.newest) for state in self.components.values())
+
+    def expire_first(self) -> int:
+        """Like `expire`, see `Exchanges.expire_first`."""
+        return sum(state.exchanges.expire_first(state.newest) for state in self.components.values())
+
+    def take_merged(self) -> int:
+        """How many events became part of another since the last call."""
+        merged = 0
+        for state in self.components.values():
+            if state.merger is not None:
+                merged, state.merger.merged = merged + state.merger.merged, 0
+        return merged
+
+    def close(self) -> list[Event]:
+        """The log has ended: returns all held events, to be emitted."""
+        mergers = [state.merger for _, state in sorted(self.components.items())]
+        return [event for merger in mergers if merger is not None for event in merger.close()]
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state as a JSON value."""
+        return {name: state.snapshot() for name, state in self.components.items() if not state.is_new}
+
+    def restore(self, snapshot: Mapping[str, Any], *, held: bool = True) -> None:
+        """Set the state as it was in a snapshot; not what was `held` back if that is False."""
+        for name in [*snapshot, *(self.components.keys() - snapshot.keys())]:
+            state, saved = self._get(name), snapshot.get(name, _NOTHING)
+            state.restore(*saved["clock"])
+            state.exchanges.restore(saved["open"])
+            if state.merger is not None:
+                state.merger.restore(saved["held"] if held else ())
+
+
+_NOTHING: Mapping[str, Any] = {"clock": (BEFORE_ALL, None), "open": (), "held": ()}

@@ -6,7 +6,7 @@ it makes with what `plain.py` makes.
 """
 
 from shipper.decode.halves import NO_EXCHANGE, take_half
-from shipper.decode.plain import EXCHANGES, FastParser
+from shipper.decode.plain import EXCHANGES, NOBODY, FastParser
 from shipper.decode.templates import CALL, STATUS, VERDICT, Tally, count
 from shipper.model import Chunk, ExchangeFields, UserFields
 
@@ -18,9 +18,9 @@ class CompletionParser(FastParser):
 
     def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
         general, offset = self.general, chunk.offset
-        state, prefix = general.state, f"{general.file.fingerprint}-"
-        opens, timeout, patience = state.exchanges.open, state.exchanges.timeout, state.exchanges.patience
-        newest, limit = state.newest, state.limit
+        state, prefix = NOBODY, f"{general.file.fingerprint}-"
+        timeout, patience = general.options.exchange_timeout, 2 * general.options.exchange_timeout
+        opens, newest, limit = state.exchanges.open, state.newest, state.limit
         threads, known, seconds = self.threads, self.threads.known, general.stamps.seconds
         texts, labels, tallies = general.texts, general.labels, list[Tally]()
         add, tag, complete, tell = texts.append, labels.append, general.completions.append, tallies.append
@@ -28,8 +28,11 @@ class CompletionParser(FastParser):
         exchange: ExchangeFields
         requests = halves = 0
         for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in EXCHANGES(text):
-            thread = known.get(head) or threads.find(head)
             whole = seconds[second]
+            thread = known.get(head) or (threads.find(head) if whole is not None else None)
+            if thread is not None and thread.state is not state:
+                state.newest, state = newest, thread.state
+                opens, newest, limit, state.spoke = state.exchanges.open, state.newest, state.limit, True
             if name and thread is not None and whole is not None:
                 if domain:
                     user = f"{domain}\\{name}"

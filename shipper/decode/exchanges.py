@@ -2,9 +2,9 @@
 
 A request opens an exchange on its thread. A verdict or status belongs to the exchange if its time is
 no earlier than the request's and at most `timeout` later; the status closes it. Threads interleave and
-are reused. An exchange is given up when its thread opens another, or when the newest event time of the
-log is more than twice the timeout after its request. So which exchanges are open depends only on the
-recent past of the log.
+are reused. An exchange is given up when its thread opens another, or when the newest event time of its
+component is more than twice the timeout after its request. So which exchanges are open depends only on the
+recent past of the component.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ Thread = str  # COMPONENT|PID|TID; a string, because Python computes the hash of
 
 
 class Exchanges:
-    """The open exchanges of one log, by thread.
+    """The open exchanges of one component of a log, by thread.
 
-    `open` is public for the fast path. It holds at most `LIMIT` exchanges: one more, and the exchange
-    that was opened first is given up.
+    `open` is public for the fast path. All components together hold at most `LIMIT` exchanges: one more, and of the
+    component that has most of them the exchange that was opened first is given up.
 
     Attributes:
         timeout: nanoseconds from a request to the last line that may belong to it.
@@ -28,17 +28,24 @@ class Exchanges:
 
     LIMIT = 65_536
 
-    def __init__(self, timeout: int) -> None:
-        """`timeout` in nanoseconds."""
+    def __init__(self, timeout: int, opens: list[dict[Thread, ExchangeFields]] | None = None) -> None:
+        """
+        Args:
+            timeout: in nanoseconds.
+            opens: those that are open in each component of the log; these are added.
+        """
         self.timeout = timeout
         self.patience = 2 * timeout
         self.open: dict[Thread, ExchangeFields] = {}
+        self._opens = [] if opens is None else opens
+        self._opens.append(self.open)
 
     def request(self, thread: Thread, exchange: ExchangeFields) -> int:
         """Open an exchange; returns how many older ones this gives up (0 or 1)."""
         given_up = self.open.pop(thread, None) is not None
-        if len(self.open) >= self.LIMIT:
-            del self.open[next(iter(self.open))]
+        if sum(map(len, self._opens)) >= self.LIMIT:
+            fullest = max(self._opens, key=len)
+            del fullest[next(iter(fullest))]
             given_up = True
         self.open[thread] = exchange
         return int(given_up)
@@ -83,7 +90,6 @@ class Exchanges:
 
     def restore(self, snapshot: Iterable[Any]) -> None:
         """Replace the open exchanges by those of a snapshot."""
-        self.open = {
-            thread: (start, start_text, event_id, (*user,) if user else None, shared_json, verdict)
-            for thread, start, start_text, event_id, user, shared_json, verdict in snapshot
-        }
+        self.open.clear()
+        for thread, start, start_text, event_id, user, shared_json, verdict in snapshot:
+            self.open[thread] = (start, start_text, event_id, (*user,) if user else None, shared_json, verdict)

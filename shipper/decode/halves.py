@@ -54,7 +54,7 @@ def take_half(
     if thread is None or whole is None:
         return 0
     time = whole + int(fraction) * 1000
-    state, key = general.state, thread.key
+    state, key = thread.state, thread.key
     start, start_text, request_id, who, shared, outcome = state.exchanges.open.get(key, NO_EXCHANGE)
     newest = max(state.newest, time)
     alive = 0 <= time - start <= state.exchanges.timeout and newest - start <= state.exchanges.patience
@@ -63,7 +63,7 @@ def take_half(
     half = thread.templates.verdict(verdict) if verdict else thread.templates.status(outcome, status)
     if half is None:
         return 0
-    general.last_time, state.newest = stamp, newest
+    general.last_time, state.newest, state.spoke = stamp, newest, True
     event_id = f"{general.file.fingerprint}-{offset}"
     line = f"{head}|authResult = {verdict}" if verdict else f"{head}|rawCallStatus = {status}"
     pieces, origin = half.event

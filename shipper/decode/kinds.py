@@ -6,11 +6,12 @@ authentication once. A request, a verdict and a status that waits for a second s
 
 from collections.abc import Callable
 
-from shipper.decode.clock import LogState
+from shipper.decode.clock import ComponentState
 from shipper.decode.ecs import ACTIONS, AUTHENTICATION, END, INFO, MODULE, START
 from shipper.decode.facts import Kind
 from shipper.decode.line_patterns import Line
 from shipper.decode.status_codes import PENDING, UNKNOWN
+from shipper.decode.unparsed import why_unknown
 from shipper.model import Counts, Document, ExchangeFields, UserFields
 
 CONCLUSIVE = ("success", "failure")
@@ -29,7 +30,7 @@ def thread_of(line: Line) -> str | None:
     return context.thread if facts.correlation is None else facts.correlation
 
 
-def _request(line: Line, state: LogState, counts: Counts) -> Part:
+def _request(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.requests += 1
     _, _, event_id, stamp, time, context, facts, _ = line
     user, thread = facts.user, thread_of(line)
@@ -55,7 +56,7 @@ def _request_fields(line: Line, outcome: str, exchange: ExchangeFields | None) -
     return event, _tied(azure, exchange)
 
 
-def _verdict(line: Line, state: LogState, counts: Counts) -> Part:
+def _verdict(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.verdicts += 1
     _, _, _, _, time, context, facts, _ = line
     thread = context.thread
@@ -82,7 +83,7 @@ def _verdict_fields(line: Line, outcome: str, exchange: ExchangeFields | None) -
     return event, _tied({"auth_result": facts.auth_result}, exchange)
 
 
-def _status(line: Line, state: LogState, counts: Counts) -> Part:
+def _status(line: Line, state: ComponentState, counts: Counts) -> Part:
     _, _, _, _, time, _, facts, _ = line
     thread = thread_of(line)
     exchange = state.exchanges.belonging(thread, time, state.newest)
@@ -108,7 +109,7 @@ def _status_fields(line: Line, outcome: str, exchange: ExchangeFields | None) ->
     return event, _tied({"status": facts.status}, exchange)
 
 
-def _result(line: Line, state: LogState, counts: Counts) -> Part:
+def _result(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.results += 1
     _, _, event_id, stamp, time, _, facts, _ = line
     outcome = _decided(line, counts, facts.verdict)
@@ -121,11 +122,14 @@ def _result_fields(line: Line, outcome: str, _exchange: ExchangeFields | None) -
     return event, {"status": line[6].status}
 
 
-def _log(line: Line, state: LogState, counts: Counts) -> Part:
+def _log(line: Line, state: ComponentState, counts: Counts) -> Part:
     counts.logs += 1
     _, _, _, _, _, context, facts, _ = line
     if facts.shape is not None and context.known:
         counts.unknown(facts.shape)
+        cause = why_unknown(facts.message)
+        if cause is not None:
+            counts.causes[cause] += 1
     return _log_fields, "" if facts.action is None else facts.verdict or ACTIONS[facts.action][2], None, facts.user, None
 
 
@@ -144,7 +148,7 @@ def _log_fields(line: Line, outcome: str, _exchange: ExchangeFields | None) -> t
     return event, {}
 
 
-KINDS: dict[Kind, Callable[[Line, LogState, Counts], Part]] = {
+KINDS: dict[Kind, Callable[[Line, ComponentState, Counts], Part]] = {
     "request": _request,
     "verdict": _verdict,
     "status": _status,
@@ -189,7 +193,7 @@ def _coded(line: Line, types: list[str], action: str, outcome: str) -> Document:
     }
 
 
-def _orphan(line: Line, state: LogState, counts: Counts) -> None:
+def _orphan(line: Line, state: ComponentState, counts: Counts) -> None:
     _, _, _, _, time, _, _, tags = line
     counts.orphans += 1
     counts.out_of_order += state.newest - time > state.exchanges.patience

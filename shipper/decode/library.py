@@ -39,7 +39,7 @@ class KnownFields:
     """The fields that a pattern may capture: those of `schemas/event.schema.json`, and any below azure_mfa. or labels."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        self._types = _leaves(schema["properties"], "")
+        self._types = {name: str(leaf.get("type", "")) for name, leaf in _leaves(schema["properties"], "").items()}
         self.names = sorted(self._types)
 
     def __contains__(self, field: object) -> bool:
@@ -65,20 +65,24 @@ class KnownFields:
         return None
 
 
-def _leaves(properties: dict[str, Any], path: str) -> dict[str, str]:
-    """The JSON type of each field that holds a value, by its dotted name; empty for a field without a type (enumerations)."""
-    types: dict[str, str] = {}
+def _leaves(properties: dict[str, Any], path: str) -> dict[str, dict[str, Any]]:
+    """The schema of each field that holds a value, by its dotted name."""
+    leaves: dict[str, dict[str, Any]] = {}
     for name, schema in properties.items():
         inner = schema.get("properties")
-        types |= _leaves(inner, f"{path}{name}.") if inner else {path + name: str(schema.get("type", ""))}
-    return types
+        leaves |= _leaves(inner, f"{path}{name}.") if inner else {path + name: schema}
+    return leaves
 
 
-def event_fields(library: Library) -> set[str]:
-    """The dotted names of all fields that an event can have: those of the schema, and those that a pattern captures."""
+def event_fields(library: Library) -> dict[str, dict[str, Any]]:
+    """All fields that an event can have, by their dotted names, each with its JSON Schema; that of a field which only a
+    pattern names is empty."""
     captured = {field for pattern in (*library.lines, *library.messages) for _, field, _ in pattern.fields}
     leaves = _leaves(read_schema("event.schema.json")["properties"], "")
-    return (captured - {"user", "user.target"}) | {name for name, kind in leaves.items() if kind != "object"}
+    return {
+        **{field: {} for field in captured - {"user", "user.target"}},
+        **{field: schema for field, schema in leaves.items() if schema.get("type") != "object"},
+    }
 
 
 def data_dir(name: str) -> Path:
@@ -172,22 +176,22 @@ def _exporters() -> list[Exporter]:
     return read_envelopes(tomllib.loads(text))
 
 
-def syslog_time(year: str | None, zone: str, option: str) -> SyslogTime:
+def syslog_time(year: str | None, zone: tzinfo, option: str) -> SyslogTime:
     """A reader of the local times that syslog programs write.
 
     Args:
         year: `YYYY`, or `YYYY-MM` for the twelve months from there; None: those without a year are not read.
-        zone: `Europe/Berlin` or `+01:00`.
-        option: what the user calls these settings, for errors.
+        zone: theirs.
+        option: what the user calls the year, for errors.
 
     Raises:
-        UsageError: year or zone is malformed, or this machine does not know the zone.
+        UsageError: the year is malformed.
     """
     try:
         first = None if year is None else date.fromisoformat(f"{year}-01-01" if len(year) == 4 else f"{year}-01")
     except ValueError:
         raise UsageError(f"{option}: the year {year!r} must be YYYY, or YYYY-MM for the twelve months from there") from None
-    return SyslogTime(first, zone_of(zone, option))
+    return SyslogTime(first, zone)
 
 
 def zone_of(zone: str, option: str) -> tzinfo:

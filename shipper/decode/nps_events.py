@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from shipper.decode.clock import ComponentState
 from shipper.decode.halves import NO_EXCHANGE, add_all
 from shipper.decode.parser import Events, Parser
 from shipper.decode.templates import DURATION, END, GUID, MARKS, NAME, OFFSETS, START, STATE, TID, USER, Pieces, cut, cut_event
@@ -82,8 +83,9 @@ class NpsParser:
         self._general = general
         self._scratch = scratch
         self._prefix = f"{general.file.fingerprint}-"
-        self._user = Threads(scratch, general.file).user
+        self._user = Threads(scratch, general.file, general.state).user
         self._templates: dict[_Key, _Template] = {}
+        self._states: dict[tuple[str, str, str, str], ComponentState] = {}
         self._left = LIMIT
 
     def __call__(self, chunk: Chunk, data: bytes) -> Events | None:
@@ -94,7 +96,7 @@ class NpsParser:
             data: its bytes, with LF as line end and no other CR.
         """
         general, counted = self._general, list[Counts]()
-        if general.state.merger is not None or not any(map(_is_event, data.split(b"\n", _FIRST)[:_FIRST])):
+        if general.state.merges or not any(map(_is_event, data.split(b"\n", _FIRST)[:_FIRST])):
             return None
         general.begin()
         text = data.decode("latin-1")
@@ -108,11 +110,15 @@ class NpsParser:
     def _take(self, groups: tuple[str, ...], offset: int, original: str, counted: list[Counts]) -> bool:
         """Take a line; False if the general path must do it. `original` is all of it, escaped as in a JSON string."""
         before, stamp, between, thread, after, message, cid, asked, state_id, word, answered, name, rest = groups
-        general, state = self._general, self._general.state
+        general = self._general
         if stamp[-1] != "Z" or stamp[10] != "T":
             stamp = to_utc(stamp) or ""
         whole = general.stamps.seconds[stamp[:19]]
         if whole is None:
+            return False
+        frame = before, between, after, rest
+        state = self._states.get(frame) or self._state(*frame)
+        if state is None:
             return False
         time = whole + int(stamp[20:-1].ljust(9, "0"))
         newest, correlation, opens = max(state.newest, time), cid.lower(), state.exchanges.open
@@ -140,7 +146,7 @@ class NpsParser:
             values, tied = (stamp, event_id, start_text, stamp, time - start), (request_id, cid)
         else:
             start, start_text, request_id, tied = time, stamp, event_id, (cid,)
-        state.newest, general.last_time = newest, stamp
+        state.newest, state.spoke, general.last_time = newest, True, stamp
         if code is not None:
             at = len(general.texts)
             general.completions.append((at, who, request_id, component, start, start_text, time, stamp, code, success, newest))
@@ -149,6 +155,18 @@ class NpsParser:
         general.labels.append((stamp, event_id, origin, who and who[3]))
         counted.append(counts)
         return True
+
+    def _state(self, before: str, between: str, after: str, rest: str) -> ComponentState | None:
+        """The state of the component of the events with these texts around time, thread and message; None if `LIMIT` were asked
+        for, or they are long."""
+        if len(self._states) >= LIMIT or len(before) + len(between) + len(after) + len(rest) > FRAME:
+            return None
+        parser = self._scratch(self._general.file)
+        message = _message(f"Challenge requested in Authentication Ext for User {NAME} with state {STATE}")
+        parser.line(f"{before}{START}{between}{TID}{after}{message}{rest}".encode("latin-1").decode(), OFFSETS[0], [])
+        component = orjson.loads(parser.texts[0].encode("latin-1"))["event"].get("provider")
+        state = self._states[before, between, after, rest] = self._general.state.of(component)
+        return state
 
     def _make(self, key: _Key) -> _Template | None:
         """A new template; None if the lines are not plain, or `LIMIT` were tried."""

@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shipper.decode.clock import LogState, Waiting
+from shipper.decode.clock import ComponentState, LogState, Waiting
 from shipper.decode.documents import Documents
 from shipper.decode.ecs import MODULE, dataset, put
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
 from shipper.decode.kinds import KINDS, Part, thread_of
-from shipper.decode.line_patterns import Context, Line, LineForm, inner_of, line_patterns_of
+from shipper.decode.line_patterns import Context, Line, LineForm, Wrapped, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
-from shipper.model import WITHDRAWN, Chunk, CompletionFields, Counts, Document, ExchangeFields, Label, LogFile, Origin
+from shipper.model import Chunk, CompletionFields, Counts, Document, ExchangeFields, Label, LogFile, Origin, withdrawal
 from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
 
@@ -130,7 +130,7 @@ class Parser:
 
     def end(self) -> Events:
         """Finish a chunk; returns the result of the lines since `begin`."""
-        self.counts.given_up += self.state.exchanges.expire_first(self.state.newest)
+        self.counts.given_up += self.state.expire_first()
         return Events(self.texts, self.labels, self.completions)
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
@@ -150,6 +150,8 @@ class Parser:
         for pattern in self._line_patterns:
             found = pattern.find(bare)
             if found is not None and self._well_formed(pattern, found, text, offset, event_id, tags):
+                if isinstance(found, Wrapped) and found.inner.partial:
+                    self.counts.causes["partial"] += 1
                 return
             if found is not None:
                 break
@@ -165,12 +167,12 @@ class Parser:
         time = self.stamps.read(stamp or "")
         if stamp is None or time is None:
             return False
-        state = self.state
+        state = self.state.of(component)
         self.last_time = stamp
         if time > state.limit:
             misdated = state.turn(time)
             if misdated is not None:
-                self._withdraw(misdated)
+                self._withdraw(misdated, state)
         elif time > state.newest:
             state.newest = time
         if state.merger is not None and state.waiting is None:
@@ -182,19 +184,21 @@ class Parser:
         part = KINDS[facts.kind](line, state, self.counts)
         _, outcome, _, user, completed = part
         if completed is not None:
-            self._complete(line, completed, outcome)
+            self._complete(line, completed, outcome, state.newest)
         if state.waiting is not None:
-            state.waiting.completed = completed is not None and completed[3] is not None
+            state.waiting.completed = None if completed is None or completed[3] is None else component or ""
             if facts.kind == "request":
                 state.waiting.thread, state.waiting.exchange = thread_of(line), event_id
         if state.merger is None and not form.has_extra and not facts.extra and facts.target is None:
             self.texts.append(self._documents.text(line, part, request_id))
             self.labels.append((stamp, event_id, context.origin, user and user[3]))
         else:
-            self._add_document(form, found, line, part, request_id)
+            self._add_document(form, found, line, part, request_id, state)
         return True
 
-    def _add_document(self, form: LineForm, found: Any, line: Line, part: Part, request_id: str | None) -> None:
+    def _add_document(
+        self, form: LineForm, found: Any, line: Line, part: Part, request_id: str | None, state: ComponentState
+    ) -> None:
         """Emit the event of a line that may have fields of its own, or be merged."""
         _, _, event_id, stamp, time, context, facts, tags = line
         user = part[3]
@@ -207,29 +211,28 @@ class Parser:
         if own_host is not None:
             document["host"] = own_host
         origin = context.origin if own_host is None else self._origins[context.dataset, own_host["name"]]
-        self._add(document, (stamp, event_id, origin, user and user[3]), time)
+        self._add(document, (stamp, event_id, origin, user and user[3]), time, state)
 
-    def _withdraw(self, misdated: Waiting) -> None:
+    def _withdraw(self, misdated: Waiting, state: ComponentState) -> None:
         """A line before turns out to be misdated: it leaves nothing but its event."""
-        state = self.state
         self.counts.misdated += 1
         self.counts.given_up += state.withdraw(misdated)
         if state.merger is not None and misdated.exchange is not None:
             self.emit(state.merger.release(misdated.exchange))
-        if misdated.completed:
-            self.completions.append(WITHDRAWN)
+        if misdated.completed is not None:
+            self.completions.append(withdrawal(misdated.completed))
 
     def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any) -> None:
         """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
         so that no line disappears."""
         self.counts.unparsed += 1
         inner = inner_of(text, found)
-        line, place = (text, "") if inner is None else (inner.text, inner.place)
+        line, place, partial = (text, "", False) if inner is None else (inner.text, inner.place, inner.partial)
         stamp = line.partition("|")[0]
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
-        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place)
+        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place, partial=partial)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         document: Document = {
@@ -245,11 +248,11 @@ class Parser:
             "error": {"message": reason.text},
         }
         label = (self.last_time, event_id, self._unparsed_origin, None)
-        self._add(self._documents.close(document, ["_grokparsefailure", *tags]), label, time or 0)
+        self._add(self._documents.close(document, ["_grokparsefailure", *tags]), label)
 
-    def _add(self, document: Document, label: Label, time: int) -> None:
-        """Emit an event, or hand it to the merger."""
-        merger = self.state.merger
+    def _add(self, document: Document, label: Label, time: int = 0, state: ComponentState | None = None) -> None:
+        """Emit an event, or hand it to the merger of its component."""
+        merger = None if state is None else state.merger
         if merger is None:
             self.texts.append(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1"))
             self.labels.append(label)
@@ -280,11 +283,11 @@ class Parser:
                 return interpret(message, pattern, pattern.captured(found), self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
-    def _complete(self, line: Line, exchange: ExchangeFields, outcome: str) -> None:
-        """Record the authentication that the next event completes."""
+    def _complete(self, line: Line, exchange: ExchangeFields, outcome: str, newest: int) -> None:
+        """Record the authentication that the next event completes; `newest` is the newest event time of its component."""
         _, _, _, stamp, time, context, facts, _ = line
         start, start_text, event_id, user, _, _ = exchange
-        at, component, code, newest = len(self.texts), context.component or "", facts.code, self.state.newest
+        at, component, code = len(self.texts), context.component or "", facts.code
         assert code is not None
         self.completions.append(
             (at, user, event_id, component, start, start_text, time, stamp, code, outcome == "success", newest)

@@ -18,9 +18,10 @@ makes an event. The chunk is decoded as latin-1, so that one character is one by
 import re
 from collections.abc import Callable
 
+from shipper.decode.clock import ComponentState
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.halves import NO_EXCHANGE, take_half
-from shipper.decode.merging import Event, Held
+from shipper.decode.merging import Event, Held, Merger
 from shipper.decode.nps_events import NpsParser
 from shipper.decode.parser import Events, Parser
 from shipper.decode.syslog_results import SyslogParser
@@ -59,6 +60,8 @@ _KNOWN = (
 _BEGINS = re.compile(rb"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z\|").match
 PASS_OVER = 15  # chunks that go to the general path as a whole after one without a plain line
 
+NOBODY = ComponentState("", Exchanges(0))  # before the first plain line of a chunk
+
 Scratch = Callable[[LogFile], Parser]
 
 
@@ -72,7 +75,7 @@ class FastParser:
             scratch: makes a parser like `general` with a new state, for templates.
         """
         self.general = general
-        self.threads = Threads(scratch, general.file)
+        self.threads = Threads(scratch, general.file, general.state)
         self._wrapped = WrappedParser(general, scratch)
         self._syslog = SyslogParser(general, scratch)
         self._nps = NpsParser(general, scratch)
@@ -107,8 +110,7 @@ class FastParser:
 
     def _crowded(self, data: bytes) -> bool:
         """True if so many exchanges are open that a request may make `Exchanges` give up another thread's."""
-        exchanges = self.general.state.exchanges
-        return len(exchanges.open) + data.count(b"\n") >= Exchanges.LIMIT
+        return self.general.state.open + data.count(b"\n") >= Exchanges.LIMIT
 
     def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
         """Take the lines of a chunk with RADIUS exchanges.
@@ -117,10 +119,10 @@ class FastParser:
         A single loop with local names, because a function call per line would cost as much as the rest.
         """
         general, offset = self.general, chunk.offset
-        state, prefix = general.state, f"{general.file.fingerprint}-"
-        opens, timeout, patience = state.exchanges.open, state.exchanges.timeout, state.exchanges.patience
-        newest, limit = state.newest, state.limit
-        threads, known, seconds, merger = self.threads, self.threads.known, general.stamps.seconds, state.merger
+        state, prefix = NOBODY, f"{general.file.fingerprint}-"
+        timeout, patience = general.options.exchange_timeout, 2 * general.options.exchange_timeout
+        opens, newest, limit = state.exchanges.open, state.newest, state.limit
+        threads, known, seconds, merges = self.threads, self.threads.known, general.stamps.seconds, general.state.merges
         keep = None if general.options.keep_original else 0
         u0, u1, u2, u3 = threads.domain_user
         texts, labels, tallies = general.texts, general.labels, list[Tally]()
@@ -129,8 +131,11 @@ class FastParser:
         exchange: ExchangeFields
         requests = halves = 0
         for stamp, second, fraction, head, domain, name, tail, verdict, status, alone in EXCHANGES(text):
-            thread = known.get(head) or threads.find(head)
             whole = seconds[second]
+            thread = known.get(head) or (threads.find(head) if whole is not None else None)
+            if thread is not None and thread.state is not state:
+                state.newest, state = newest, thread.state
+                opens, newest, limit, state.spoke = state.exchanges.open, state.newest, state.limit, True
             if name and thread is not None and whole is not None:
                 if domain:
                     user = f"{domain}\\{name}"
@@ -151,12 +156,11 @@ class FastParser:
                     original = f"{stamp}{head}|Calling pfAuthUser('{escaped}"
                     event = f"{p0}{stamp}{p1}{event_id}{p2}{original[:keep]}{p3}Calling pfAuthUser('{escaped}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}"
                     label = (stamp, event_id, origin, who and who[3])
-                    if merger is None:
+                    if not merges:
                         add(event)
                         tag(label)
                     else:
-                        self._emit_overdue(time)
-                        merger.held[event_id] = Held(time, Event(None, event, label), tail, original[:keep])
+                        self._merger(state, time).held[event_id] = Held(time, Event(None, event, label), tail, original[:keep])
                     requests += 1
                     offset += len(original) + gap - (1 if domain else 0)  # JSON doubles the backslash
                     continue
@@ -168,7 +172,7 @@ class FastParser:
                     newest = time if time > newest else newest
                     original, original_2 = f"{stamp}{head}|authResult = {verdict}", f"{stamp}{head}|rawCallStatus = {status}"
                     offset_2 = offset + len(original) + gap
-                    if merger is None:
+                    if not merges:
                         pair = thread.templates.pairs.get((verdict, status)) or thread.templates.pair(verdict, status)
                         if pair:
                             (v0, v1, v2, v3, v4, v5, v6), v_origin, pieces, s_origin, _, _, _ = pair
@@ -211,13 +215,11 @@ class FastParser:
             at = stop + 1
         return chunk.offset + at
 
-    def _emit_overdue(self, time: int) -> None:
-        """Emit the events whose status can no longer come at `time`."""
-        merger = self.general.state.merger
-        assert merger is not None
-        for event in merger.overdue(time):
-            self.general.texts.append(event.text)
-            self.general.labels.append(event.label)
+    def _merger(self, state: ComponentState, time: int) -> Merger:
+        """The merger of a component, after its events are emitted whose status can no longer come at `time`."""
+        assert state.merger is not None
+        self.general.emit(state.merger.overdue(time))
+        return state.merger
 
     def _merged(
         self,
@@ -232,9 +234,7 @@ class FastParser:
     ) -> Pair | None:
         """Emit the merged event of an exchange, whose status is at `offset`; None if the general path must do it."""
         general = self.general
-        merger, keep = general.state.merger, None if general.options.keep_original else 0
-        assert merger is not None
-        self._emit_overdue(time)
+        merger, keep = self._merger(thread.state, time), None if general.options.keep_original else 0
         start, start_text, request_id, who, shared, _ = exchange
         held = merger.held.get(request_id)
         if held is None or held.tail is None:
@@ -257,21 +257,21 @@ class FastParser:
     def _results(self, chunk: Chunk, text: str, gap: int) -> bool:
         """Like `_exchanges`, for the one-line results of pfsvc."""
         general, offset = self.general, chunk.offset
-        state, prefix, keep = general.state, f"{general.file.fingerprint}-", None if general.options.keep_original else 0
-        threads, known, seconds, merger = self.threads, self.threads.known, general.stamps.seconds, state.merger
+        prefix, keep = f"{general.file.fingerprint}-", None if general.options.keep_original else 0
+        threads, known, seconds, merges = self.threads, self.threads.known, general.stamps.seconds, general.state.merges
         texts, tallies = general.texts, list[Tally]()
         for stamp, second, fraction, head, guid, word, user, tail in _RESULTS(text):
-            thread = known.get(head) or threads.find(head)
             whole = seconds[second]
+            thread = known.get(head) or (threads.find(head) if whole is not None else None)
             if thread is not None and whole is not None:
-                time = whole + int(fraction) * 1000
+                time, state = whole + int(fraction) * 1000, thread.state
                 result = thread.templates.results.get((word, tail)) or thread.templates.result(word, tail)
                 who, shared = threads.user(user, thread.process)
                 if result is not None and shared and time <= state.limit:
-                    if merger is not None:
-                        self._emit_overdue(time)
+                    if merges:
+                        self._merger(state, time)
                     general.last_time = stamp
-                    state.newest = max(state.newest, time)
+                    state.newest, state.spoke = max(state.newest, time), True
                     (p0, p1, p2, p3, p4, p5, p6, p7), origin, code, success, tally, escaped_tail = result
                     event_id = f"{prefix}{offset}"
                     general.completions.append(

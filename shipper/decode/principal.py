@@ -11,8 +11,8 @@ def user_key(name: str, domain: str | None) -> str:
 def split_principal(text: str) -> User | None:
     """The user that a line names as `text`; None if the name is empty.
 
-    The domain ends at the first `\\`. Without a `\\`, the name ends at the last `@`; if name and domain
-    are both there (a user principal name), the text is also the e-mail address.
+    The domain ends at the first `\\`, or at several in a row: copies out of Markdown or JSON double it. Without a `\\`, the
+    name ends at the last `@`; if name and domain are both there (a user principal name), the text is also the e-mail address.
     """
     domain: str | None
     email = None
@@ -23,6 +23,8 @@ def split_principal(text: str) -> User | None:
             name, domain = text, None
         elif name and domain:
             email = text
+    elif domain:
+        name = name.lstrip("\\")
     if not name:
         return None
     domain = domain or None

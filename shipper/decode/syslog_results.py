@@ -45,7 +45,7 @@ class SyslogParser:
             scratch: makes a parser like `general` with a new state, for templates.
         """
         self._general = general
-        self._threads = Threads(scratch, general.file)
+        self._threads = Threads(scratch, general.file, general.state)
         self._found: dict[tuple[Any, ...], tuple[Sender, Result]] = {}
         self._templates: dict[tuple[str, str, bool, bool], Templates] = {}
         self._local = _reader_of_local_times(general)
@@ -77,7 +77,7 @@ class SyslogParser:
             stamp = (to_utc(stamp) if stamp[0].isdigit() else self._local(stamp)) or ""
         time = self._general.stamps.read(stamp)
         key = host_1, program_1, pid_1, host_2, program_2, pid_2, not guid, word, tail
-        found = self._found.get(key) or self._find(*key)
+        found = None if time is None else self._found.get(key) or self._find(*key)
         if time is None or found is None:
             return False
         sender, template = found
@@ -98,7 +98,9 @@ class SyslogParser:
             return None
         if len(self._found) >= FOUND:
             self._found.clear()
-        found = self._found[key] = Sender("" if program == "-" else program, pid if is_number else None), template
+        component = "" if program == "-" else program
+        sender = Sender(component, pid if is_number else None, self._general.state.of(component))
+        found = self._found[key] = sender, template
         return found
 
     def _new_templates(self, kind: tuple[str, str, bool, bool]) -> Templates | None:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import orjson
 
 from shipper.decode.ecs import shared_json
-from shipper.decode.merging import Merger
 from shipper.decode.parser import Parser
 from shipper.decode.principal import user_key
 from shipper.model import VARIES, Code, Counts, LogFile, Origin, User
@@ -196,6 +195,7 @@ class Templates:
         self._shared = USER + process
         self._request_ids = [GUID] if "request" in ids else []
         self._file = file
+        self._component = component
         self._head = f"|{level}|{_PID}|{TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in OFFSETS]
         self.requests: dict[str, Template] = {}
@@ -288,7 +288,7 @@ class Templates:
         if not template:
             return None
         if not parser.completions:
-            exchange = next(iter(parser.state.exchanges.open.values()))
+            [exchange] = parser.state.of(self._component).exchanges.open.values()
             return Half(template, parser.counts, exchange[5], None, False)
         code, success = parser.completions[0][8:10]
         return Half(template, parser.counts, None, code, success)
@@ -314,7 +314,7 @@ class Templates:
         if parser is None:
             return None, []
         if merged:
-            parser.state.merger = Merger(parser.options.exchange_timeout)
+            parser.state.merges = True
         lines = [f"{START}{self._head}{CALL}{NAME}{tail}"]
         lines += [f"{END}{self._head}{VERDICT}{verdict}", f"{END}{self._head}{STATUS}{status}"]
         lines = [self._around(line) for line in lines]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from shipper.decode.clock import ComponentState, LogState
 from shipper.decode.parser import Parser
 from shipper.decode.principal import split_principal
 from shipper.decode.templates import Templates, process_json, user_pieces
@@ -16,10 +17,11 @@ CONTEXTS = 32  # pairs of level and component that get templates; lines of any o
 class Thread:
     """Values shared by the lines of the same level, thread and component."""
 
-    __slots__ = ("component", "key", "process", "templates")
+    __slots__ = ("component", "key", "process", "state", "templates")
 
-    def __init__(self, match: re.Match[str], templates: Templates) -> None:
+    def __init__(self, match: re.Match[str], templates: Templates, log: LogState) -> None:
         _, pid, tid, self.component = match.groups()
+        self.state = log.of(self.component)
         self.templates = templates
         self.process = process_json(pid, tid)
         self.key = f"{self.component}|{pid}|{tid}"
@@ -28,10 +30,11 @@ class Thread:
 class Sender:
     """Values shared by the lines that one program of one host sends through syslog. They name no thread."""
 
-    __slots__ = ("component", "process")
+    __slots__ = ("component", "process", "state")
 
-    def __init__(self, component: str, pid: str | None) -> None:
+    def __init__(self, component: str, pid: str | None, state: ComponentState) -> None:
         self.component = component
+        self.state = state
         self.process = "" if pid is None else process_json(pid, None)
 
 
@@ -42,6 +45,7 @@ class Threads:
         self,
         scratch: Callable[[LogFile], Parser],
         file: LogFile,
+        log: LogState,
         around: Callable[[str], str] = str,
         limit: int | None = None,
         contexts: int = CONTEXTS,
@@ -50,6 +54,7 @@ class Threads:
         Args:
             scratch: makes a parser with a new state, for templates.
             file: whose lines they write.
+            log: its state.
             around: puts around a line what stands around theirs.
             limit: threads remembered; None: `LIMIT`.
             contexts: pairs of level and component that get templates.
@@ -58,6 +63,7 @@ class Threads:
         self.domain_user = user_pieces("name", "domain", None)
         self.scratch = scratch
         self._file = file
+        self._log = log
         self._around = around
         self._limit = LIMIT if limit is None else limit
         self._contexts = contexts
@@ -78,7 +84,7 @@ class Threads:
             if len(self._templates) >= self._contexts:
                 return None
             templates = self._templates[key] = Templates(self.scratch, self._file, *key, around=self._around)
-        thread = self.known[head] = Thread(match, templates)
+        thread = self.known[head] = Thread(match, templates, self._log)
         return thread
 
     def user(self, text: str, process: str) -> tuple[UserFields | None, str]:

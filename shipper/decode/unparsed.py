@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from shipper.decode.windows_event import CAUSES, EventReader
+from shipper.decode.wrappers import wrong_count
 from shipper.times import looks_like_syslog, looks_like_time
 
 LOOK_AT = 512  # characters that are searched for a time stamp
@@ -18,10 +19,32 @@ _MAIL = re.compile(r"[ \t]{0,8}>[> \t]{0,32}")
 # What a summary says of lines by cause, as `Counts.causes` counts them: a fixed set, so that what is counted is bounded.
 HINTS = {
     "mail": "begin with >, as text copied from a mail does: remove that, or get the file itself",
-    "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: were they converted to local time?",
-    "prefix": "have something before their time stamp, such as a file name or a line number: remove it",
+    "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: was it converted to local time?",
+    "frames": "hold several messages of syslog whose octet counts do not fit: was the file converted, or does it begin in a message?",
+    "carriage_returns": "hold several lines with CR between them, as old Macs end lines: make them LF (tr '\\r' '\\n')",
+    "glued": "hold the beginning of one line and another one: was the file cut, joined without a line end, or written by two programs?",
+    "no_break_space": "hold no-break spaces (U+00A0), as text copied from a web page or a mail does: get the file itself",
+    "continued": "go on with the text of the event before them: export the events as JSON or XML, where each is one record",
+    "partial": "are parts of a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
+    "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
+
+
+_CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # how an error of the NPS extension goes on
+_BEGUN = re.compile(r"[0-9]{4}-[0-9]{2}")
+_NO_BREAK_SPACE = "\u00a0"
+
+
+def why_unknown(message: str) -> str | None:
+    """The cause that a hint can be given about, of a message that no pattern matches."""
+    another = _STAMP.search(message)
+    if another is not None:
+        return "carriage_returns" if message[: another.start()].endswith("\r") else "glued"
+    return "no_break_space" if _NO_BREAK_SPACE in message else None
+
+
+PART = "this is a part of a longer line, which the container runtime wrote in pieces", "partial"
 
 
 class Reason(NamedTuple):
@@ -31,7 +54,9 @@ class Reason(NamedTuple):
     cause: str | None = None
 
 
-def why_unparsed(text: str, time: int | None, events: EventReader, *, matched: bool = False, place: str = "") -> Reason:
+def why_unparsed(
+    text: str, time: int | None, events: EventReader, *, matched: bool = False, place: str = "", partial: bool = False
+) -> Reason:
     """The reason why a line was not understood.
 
     Args:
@@ -40,8 +65,9 @@ def why_unparsed(text: str, time: int | None, events: EventReader, *, matched: b
         events: what reads the Windows events of its file.
         matched: a pattern matched the line, but its time stamp names no real instant.
         place: where in a wrapper the line stands (see `Inner`); empty if nothing is around it.
+        partial: it is known to be a part of a longer line.
     """
-    reason = _why(text, time, events, matched=matched)
+    reason = Reason(*PART) if partial else _why(text, time, events, matched=matched)
     return Reason(f"{place}: {reason.text}", reason.cause) if place else reason
 
 
@@ -49,6 +75,11 @@ def _why(text: str, time: int | None, events: EventReader, *, matched: bool) -> 
     stamp = text.partition("|")[0]
     if not text:
         return Reason("the line is empty")
+    count = wrong_count(text)
+    if count is not None:
+        return Reason(f"the octet count {count} of syslog does not lead to the message behind it", "frames")
+    if time is not None and why_unknown(text[len(stamp) :]) == "glued":
+        return Reason("another line begins before this one has ended", "glued")
     if time is not None:
         return Reason("after the time stamp, LEVEL|PID|TID|COMPONENT|MESSAGE was expected")
     if looks_like_syslog(text):
@@ -69,6 +100,10 @@ def _of_another_form(text: str, events: EventReader) -> Reason:
         return Reason(*events.why_not(text))
     if text.lstrip().startswith("{"):
         return Reason("blanks stand before the JSON object, which was expected at the beginning of the line", "json")
+    if _CONTINUED.match(text):
+        return Reason("this goes on with the text of the event before it, in which line ends stand", "continued")
+    if _NO_BREAK_SPACE in text[:LOOK_AT]:
+        return Reason("a no-break space (U+00A0) stands where a blank or nothing was expected", "no_break_space")
     clock = _OTHER_CLOCK.match(text)
     if clock is not None:
         stamp, zone = clock.groups()
@@ -85,8 +120,16 @@ def _of_another_form(text: str, events: EventReader) -> Reason:
         return Reason(stray)
     if found is None:
         return Reason("the line does not begin with a time stamp such as 2017-02-14T02:57:19.234778Z and a |")
-    if _MAIL.fullmatch(text, 0, found.start()):
+    return _behind(text[: found.start()])
+
+
+def _behind(before: str) -> Reason:
+    """The reason where `before` stands before a time stamp."""
+    if _MAIL.fullmatch(before):
         return Reason("the line begins with >, as text copied from a mail does", "mail")
-    before = text[: found.start()]
+    if before.strip("\r") and before.endswith("\r"):
+        return Reason("several lines stand here with CR between them, and the first is none", "carriage_returns")
+    if _BEGUN.match(before):
+        return Reason("another line begins before this one has ended", "glued")
     shown = repr(before if len(before) <= SHOWN else before[:SHOWN] + "…")
     return Reason(f"the line does not begin with its time stamp: {shown} stands before it", "prefix")

@@ -18,12 +18,13 @@ from shipper.read.exports import fields_of
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
 # Why a line or record that looks like an exported event is none: the keys of a summary's hints.
 CAUSES = {
-    "json": "look like JSON, and are not one whole object",
-    "json_time": "are JSON of an unknown exporter, whose time is not found (schemas/envelopes.toml says what is), or is none",
-    "json_text": "are JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says what is)",
-    "xml": "look like XML, and are not one whole Windows event",
-    "table": "are rows or blocks of text of an unknown exporter (schemas/envelopes.toml says what is known)",
-    "zone": "have a time that names no zone: give that of the machine that wrote them, --local-zone Europe/Berlin",
+    "json": "look like JSON, but hold no whole object",
+    "json_time": "come as JSON of an unknown exporter, whose time is missing or is none (schemas/envelopes.toml says which keys are known)",
+    "json_text": "come as JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says which keys are known)",
+    "xml": "look like XML, but hold no whole Windows event",
+    "long": f"have more than the {LONGEST:,} characters that a Windows event may have",
+    "table": "belong to a table or a text of an unknown exporter (schemas/envelopes.toml says which keys are known)",
+    "zone": "have a time that names no zone: give that of the machine that made the export, --local-zone Europe/Berlin",
 }
 _EVENT = re.compile(r"<(?:[\w.-]{1,64}:)?Event[\s>]")
 _BLOCK = re.compile(r"Log Name:[ \t]|Event\[[0-9]{1,9}\]|[^\n]{1,64}\nLogName=")
@@ -93,7 +94,7 @@ class EventReader:
         kind = "JSON" if text[:1] in "{[" else "XML" if text[:1] == "<" else "CSV row" if _is_csv(self._export) else "text"
         cause = kind.lower() if kind in ("JSON", "XML") else "table"
         if len(text) > LONGEST:
-            return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", cause
+            return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", "long"
         document = self._document(text)
         if document is None:
             return _why_broken(text, kind), cause

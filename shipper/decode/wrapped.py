@@ -14,8 +14,9 @@ from shipper.decode.halves import add_all, take_half
 from shipper.decode.parser import Events, Parser
 from shipper.decode.templates import Result, Tally, count, weave
 from shipper.decode.threads import Sender, Thread, Threads
-from shipper.decode.wrappers import PLAIN_HEADS, rewrap, unwrap
+from shipper.decode.wrappers import LONGEST_LINE_END, PLAIN_HEADS, rewrap, unwrap
 from shipper.model import Chunk, Counts, LogFile, UserFields
+from shipper.read.lines import BLANKS
 
 FRAMES = 8  # pairs of host names that get templates; lines of any other take the general path
 CONTEXTS = 4  # of level and component, for each of them
@@ -31,9 +32,9 @@ _LINE = (
     rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)]){USER}('[^\n]*)|authResult = (-?[0-9]{{1,9}})|rawCallStatus = (-?[0-9]{{1,9}})"
     rf"|{GUID}\|Pfauth (succeeded|failed) for user '{USER}'\. Call status: ([^\n]*))\n"
 )
-# Before them the hosts of a head; one of these is empty, as all groups of any other line are.
+# Before them an octet count and the hosts of a head, of which two are empty, as all groups of any other line are.
 _BEHIND_HEADS = re.compile(rf"{PLAIN_HEADS}{_LINE}|[^\n]*\n")
-_ALONE = re.compile(rf"()()(){_LINE}|[^\n]*\n")
+_ALONE = re.compile(rf"()()()(){_LINE}|[^\n]*\n")
 _CONTROLS = bytes(range(32)).replace(b"\n", b"")
 
 _STAMPED = re.compile(_STAMP)
@@ -84,7 +85,7 @@ class WrappedParser:
         general, seconds = self._general, self._general.stamps.seconds
         halves, results = list[Counts](), list[Tally]()
         for (found, frame), (raw, offset, original) in zip(lines, lines_of(chunk, data), strict=True):
-            _, _, _, stamp, second, fraction, head, user, call, verdict, status, guid, word, who, result = found
+            *_, stamp, second, fraction, head, user, call, verdict, status, guid, word, who, result = found
             whole = seconds[second]
             thread = None if whole is None or original is None else self._thread(frame, head)
             done = False
@@ -111,12 +112,14 @@ class WrappedParser:
             if len(self._threads) >= FRAMES:
                 return None
             around = partial(rewrap, hostname=frame[0], host=frame[1])
-            threads = self._threads[frame] = Threads(self._scratch, self._general.file, around, THREADS, CONTEXTS)
+            threads = self._threads[frame] = Threads(
+                self._scratch, self._general.file, self._general.state, around, THREADS, CONTEXTS
+            )
         return threads.known.get(head) or threads.find(head)
 
     def _request(self, line: Line, thread: Thread, principal: tuple[UserFields | None, str], user: str, call: str) -> bool:
         """Take a request; `call` is what follows its user, from the quote on. False: the general path must do it."""
-        general, state = self._general, self._general.state
+        general, state = self._general, thread.state
         template = thread.templates.requests.get(call) or thread.templates.request(call)
         stamp, time, offset, original = line
         who, shared = principal
@@ -126,7 +129,7 @@ class WrappedParser:
             return False
         if state.exchanges.open.setdefault(thread.key, exchange) is not exchange:
             return False
-        state.newest = max(state.newest, time)
+        state.newest, state.spoke = max(state.newest, time), True
         general.last_time = stamp
         pieces, origin = template
         kept = original if general.options.keep_original else ""
@@ -167,12 +170,12 @@ def take_result(
     """
     who, shared = principal
     stamp, time, offset, original = line
-    state = general.state
+    state = sender.state
     if template is None or not shared or time > state.limit:
         return False
     if state.merger is not None:
         general.emit(state.merger.overdue(time))
-    state.newest = max(state.newest, time)
+    state.newest, state.spoke = max(state.newest, time), True
     general.last_time = stamp
     pieces, origin, code, success, tally, escaped_tail = template
     event_id = f"{general.file.fingerprint}-{offset}"
@@ -212,21 +215,34 @@ def _is_record(line: bytes) -> bool:
 
 def _is_behind_a_head(line: bytes) -> bool:
     found = _BEHIND_HEADS.match(line.decode("latin-1") + "\n")
-    return found is not None and found[4] is not None
+    return found is not None and found[5] is not None
 
 
 def _records(data: bytes) -> Iterator[tuple[Found, Frame]]:
     """The groups and the hosts of lines of JSON."""
     lines = [unwrap(line) for line in _lines(data.decode("utf-8", "replace"))]
-    text = "".join([f"{line.text}\n" if line is not None and "\n" not in line.text else "\n" for line in lines])
+    text = "".join(
+        [f"{line.text}\n" if line is not None and "\n" not in line.text and not line.partial else "\n" for line in lines]
+    )
     return zip(_ALONE.findall(text), [(line.hostname, line.host) if line else NOBODY for line in lines], strict=True)
 
 
 def _behind_heads(data: bytes) -> Iterator[tuple[Found, Frame]]:
     """The groups and the hosts of lines behind heads."""
-    found = _BEHIND_HEADS.findall("\n".join(_lines(data.decode("latin-1"))) + "\n")
-    hosts = [groups[0] or groups[1] or groups[2] for groups in found]
+    text = "\n".join(_lines(data.decode("latin-1"))) + "\n"
+    found: list[Found] = _BEHIND_HEADS.findall(text)
+    if any(groups[0] for groups in found):
+        found = [_as_counted(*pair) for pair in zip(found, text.split("\n"), strict=False)]
+    hosts = [groups[1] or groups[2] or groups[3] for groups in found]
     return zip(found, [NOBODY if host in ("", "-") else (host, host) for host in hosts], strict=True)
+
+
+def _as_counted(groups: Found, line: str) -> Found:
+    """The groups of a line; empty ones, so that the general path takes it, if it is not as long as its octet count says."""
+    count = groups[0]
+    if not count or (0 <= int(count) - len(line) + len(count) + 1 <= LONGEST_LINE_END and line == line.rstrip(BLANKS)):
+        return groups
+    return ("",) * len(groups)
 
 
 def _lines(text: str) -> list[str]:

@@ -16,6 +16,8 @@ import orjson
 
 DEPTH = 4  # wrappers around each other, such as Docker around syslog
 LONGEST_NAME = 255
+LONGEST_LINE_END = 2
+PIECE = 4096  # characters at least of Docker's pieces, which have 16 KiB: with fewer, another shipper took off the line end
 
 # What other shippers call the line, and the server that they run on; a dot goes one object down.
 LINE_KEYS = (
@@ -68,9 +70,12 @@ def _heads(word: str, mark: str) -> str:
 
 # One or two of them, for lines of a text that was decoded as latin-1: a character is a byte. Where this matches before a
 # line of MFA Server, `unwrap` takes off the same.
-PLAIN_HEADS = f"(?:{_COUNT})?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
+# The first group is the octet count, which must be looked at. A part of a line is left to the general path.
+PLAIN_HEADS = rf"(?!{ISO_TIME} std(?:out|err) P)(?:([0-9]{{1,7}}) (?={_PRI}))?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
 
 _HEAD = re.compile(f"{_COUNT}|" + _heads(r"[^\s|]", "\ufeff"))
+_COUNTED = re.compile(rf"([0-9]{{1,7}}) (?={_PRI})")
+_CRI_PART = re.compile(rf"{ISO_TIME} (?:stdout|stderr) P")
 _LINE = re.compile(_BEGINS)
 _OWN = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?Z\|")  # how MFA Server begins a line: nothing is around it
 # A record with a key for the line, whose text may begin like a line: `\` begins an escaped `<` or `"`.
@@ -85,12 +90,14 @@ class Inner(NamedTuple):
         hostname: of the innermost syslog head; None if there is none or it names no host.
         host: of the innermost wrapper that names one.
         place: where the line stands, for a sentence.
+        partial: it is a part of a line: a container runtime writes a long one in pieces.
     """
 
     text: str
     hostname: str | None
     host: str | None
     place: str
+    partial: bool = False
 
 
 def unwrap(line: str, *, strictly: bool = True) -> Inner | None:
@@ -100,19 +107,27 @@ def unwrap(line: str, *, strictly: bool = True) -> Inner | None:
         line: a line of a file.
         strictly: a record of another shipper counts only if its text begins like a line of a log.
     """
-    text, hostname, host = line, None, None
+    text, hostname, host, partial = line, None, None, False
     places: list[str] = []
     while len(places) < DEPTH:
         layer = _record(text, strictly=strictly) if text[:1] == "{" else _head(text)
         if layer is None:
             break
+        partial = partial or _is_part(text, layer[0])
         text, named, by_syslog, place = layer
         places.append(place)
         host = named or host
         hostname = named if named and by_syslog else hostname
         if _OWN.match(text):
             break
-    return Inner(text.rstrip(" \t\r\n"), hostname, host, ", ".join(places)) if places else None
+    return Inner(text.rstrip(" \t\r\n"), hostname, host, ", ".join(places), partial) if places else None
+
+
+def _is_part(wrapped: str, text: str) -> bool:
+    """True for the record of a runtime whose text the next one goes on with: CRI says so, Docker leaves out the line end."""
+    if wrapped[:1] == "{":
+        return len(text) >= PIECE and not text.endswith("\n") and '"stream"' in wrapped
+    return _CRI_PART.match(wrapped) is not None
 
 
 # One wrapper taken off: the text inside, the host that it names, whether it is syslog, and where the text stood.
@@ -128,12 +143,27 @@ def rewrap(line: str, hostname: str | None, host: str | None) -> str:
     return line if hostname is None else f"<1>1 - {hostname} - - - - {line}"
 
 
+def wrong_count(text: str) -> str | None:
+    """The octet count before a message of syslog that does not end before the next counted one; None for any other text.
+
+    Of a message alone the count may be wrong, which costs nothing: files get converted.
+    """
+    found = _COUNTED.match(text)
+    if found is None or _COUNTED.search(text, found.end()) is None:
+        return None
+    # A byte that does not decode has become a character, so how many bytes there were is not sure.
+    least, most = len(text) - found.end(), len(text.encode("utf-8", "replace")) - found.end()
+    return None if least <= int(found[1]) <= most + LONGEST_LINE_END else found[1]
+
+
 def _head(text: str) -> _Layer | None:
     found = _HEAD.match(text)
     if found is None:
         return None
     host = found[1] or found[2] or found[3]
     counted = text[: found.end() - 1].isdigit()
+    if counted and wrong_count(text) is not None:
+        return None
     place = "behind the syslog head" if host else "behind the octet count" if counted else "behind the CRI prefix"
     return text[found.end() :], None if host == "-" else host, host is not None, place
 

@@ -13,7 +13,7 @@ import msgspec
 
 from shipper.decode.principal import user_key
 from shipper.deliver.sink import Refusal
-from shipper.durable import sync_folder, write_all, write_durably
+from shipper.durable import NOFOLLOW, open_made, sync_folder, write_all, write_durably
 from shipper.model import Label, Origin
 from shipper.read.opener import read_at
 
@@ -34,7 +34,7 @@ class DeadLetterFile:
             OSError: not now; the file is as it was.
         """
         data = b"".join(encode_letter(refusal, self.now()) + b"\n" for refusal in refusals)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        descriptor = open_made(self.path, os.O_RDWR | os.O_APPEND | NOFOLLOW)
         try:
             before = os.fstat(descriptor).st_size
             # End a line that a crash tore first, or it would swallow the next letter.

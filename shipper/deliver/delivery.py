@@ -3,7 +3,8 @@
 All retry policy is here. A sink that is down is opened again after a pause that doubles up to a
 limit, with jitter, for ever; whatever was in flight is then sent again, in order and under the same
 numbers. Events that the other side will never take go to the dead letters first, and only then count
-as done.
+as done. Where they cannot be kept, only they are tried again: what was acknowledged is not sent again, and
+what follows goes on.
 """
 
 from collections import OrderedDict
@@ -16,6 +17,8 @@ from shipper.times import SECOND
 
 FIRST_PAUSE = SECOND // 4
 LONGEST_PAUSE = 30 * SECOND
+MOST_UNKEPT = 64  # batches whose dead letters wait in memory
+MOST_BEHIND = 10_000  # batches that may follow the first of these, since their positions wait as well
 
 
 class DeadLetters(Protocol):
@@ -40,6 +43,9 @@ class Watcher(Protocol):
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         """Events went to the dead letters."""
+
+    def unkept(self, reason: str | None) -> None:
+        """Dead letters cannot be kept for now, or can be again (None)."""
 
 
 class Delivery:
@@ -69,13 +75,13 @@ class Delivery:
         self._watcher = watcher
         self._run = run
         self._now = now
-        self._random = random
         self._batches: OrderedDict[int, Batch] = OrderedDict()
+        self._unkept: OrderedDict[int, tuple[Refusal, ...]] = OrderedDict()  # of batches that are delivered but for these
+        self._letters = Backoff(now, random)
         self._done_numbers: list[int] = []  # not yet returned by `turn`
         self._sent = 0  # the number of the last batch that the sink has got since it was opened
         self._number = 0
-        self._pause = FIRST_PAUSE
-        self._next_attempt = now()
+        self._attempts = Backoff(now, random)
         self._connected = False
         self.is_up = False
         self.reason = "not connected yet"
@@ -86,6 +92,8 @@ class Delivery:
     @property
     def accepts(self) -> bool:
         """True while another batch may be handed over; a sink that is down still gets its first few."""
+        if self._unkept and (len(self._unkept) >= MOST_UNKEPT or self._number - next(iter(self._unkept)) >= MOST_BEHIND):
+            return False
         return len(self._batches) < self.sink.in_flight
 
     @property
@@ -101,7 +109,7 @@ class Delivery:
     @property
     def outstanding(self) -> int:
         """Batches handed over and not done."""
-        return len(self._batches)
+        return len(self._batches) + len(self._unkept)
 
     def hand_over(self, blocks: Sequence[Block], places: Mapping[bytes, bytes | None]) -> int:
         """Take a batch to deliver; returns its number. Call it only while `accepts`."""
@@ -118,17 +126,20 @@ class Delivery:
         Returns:
             The numbers of the batches that are done now.
         """
-        if not self._connected and self._now() >= self._next_attempt:
+        if not self._connected and self._attempts.due:
             self._try(self._open)
         if self._connected:
             self._try(lambda: self._collect(timeout))
+        if self._unkept and self._letters.due:
+            self._keep_letters()
         done, self._done_numbers = self._done_numbers, []
         return done
 
     @property
     def wake(self) -> int | None:
-        """When the next attempt to connect is due; None while connected."""
-        return None if self._connected else self._next_attempt
+        """When the next attempt is due, to connect or to keep dead letters; None for no attempt."""
+        times = ([] if self._connected else [self._attempts.next]) + ([self._letters.next] if self._unkept else [])
+        return min(times, default=None)
 
     def flush(self) -> None:
         """Tell the sink that no batch follows for now."""
@@ -142,9 +153,6 @@ class Delivery:
             self._leave_out(error.refused)
         except SinkDown as error:
             self._fail(str(error))
-        except OSError as error:
-            # The dead letters cannot be kept: nothing may count as delivered until they can.
-            self._fail(_cannot_keep(error))
 
     def _fail(self, reason: str) -> None:
         self.sink.abandon()
@@ -152,8 +160,7 @@ class Delivery:
         if self.is_up or reason != self.reason:
             self._watcher.down(reason)
         self._connected, self.is_up, self.reason = False, False, reason
-        self._next_attempt = self._now() + round(self._pause * (0.5 + self._random() / 2))
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._attempts.failed()
         self.retries += 1
 
     def _leave_out(self, refused: Mapping[int, tuple[Refusal, ...]]) -> None:
@@ -163,10 +170,11 @@ class Delivery:
                 self._keep(refusals)
                 self._batches[number] = self._batches[number].without({refusal.index for refusal in refusals})
         except (OSError, SinkDown) as error:
-            self._fail(_cannot_keep(error) if isinstance(error, OSError) else str(error))
+            self._fail(_cannot_keep(error))
             return
         self.sink.abandon()
-        self._sent, self._connected, self._next_attempt = 0, False, self._now()
+        self._sent, self._connected = 0, False
+        self._attempts.at_once()
 
     def _keep(self, refusals: tuple[Refusal, ...]) -> None:
         self._dead_letters.add(refusals)
@@ -204,16 +212,68 @@ class Delivery:
             self._receive(receipt)
 
     def _receive(self, receipt: Receipt) -> None:
-        if receipt.refused:
-            self._keep(receipt.refused)
-        self._pause = FIRST_PAUSE  # the next failure starts with a short pause
+        self._attempts.succeeded()
         self._mark_up()
-        self._done(receipt.number)
+        if receipt.refused:
+            del self._batches[receipt.number]
+            self._unkept[receipt.number] = receipt.refused
+            if len(self._unkept) == 1:
+                self._keep_letters()
+        else:
+            self._done(receipt.number)
+
+    def _keep_letters(self) -> None:
+        """Keep the dead letters of batches that are delivered but for these."""
+        was_in_trouble = self._letters.failures > 0
+        for number, refusals in list(self._unkept.items()):
+            try:
+                self._keep(refusals)
+            except (OSError, SinkDown) as error:
+                if not was_in_trouble:
+                    self._watcher.unkept(_cannot_keep(error))
+                self._letters.failed()
+                return
+            del self._unkept[number]
+            self._done_numbers.append(number)
+        self._letters.succeeded()
+        if was_in_trouble:
+            self._watcher.unkept(None)
 
     def _done(self, number: int) -> None:
         del self._batches[number]
         self._done_numbers.append(number)
 
 
-def _cannot_keep(error: OSError) -> str:
-    return f"cannot keep dead letters: {error.strerror or error}"
+class Backoff:
+    """When to try something again: after a pause that doubles up to a limit, with jitter."""
+
+    def __init__(self, now: Callable[[], int], random: Callable[[], float]) -> None:
+        """`now` and `random` are those of `Delivery`."""
+        self._now = now
+        self._random = random
+        self._pause = FIRST_PAUSE
+        self.failures = 0
+        self.next = now()
+
+    @property
+    def due(self) -> bool:
+        """True if it is time to try."""
+        return self._now() >= self.next
+
+    def failed(self) -> None:
+        """Wait for longer than the last time."""
+        self.failures += 1
+        self.next = self._now() + round(self._pause * (0.5 + self._random() / 2))
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def at_once(self) -> None:
+        """Try without a pause."""
+        self.next = self._now()
+
+    def succeeded(self) -> None:
+        """The next failure begins with a short pause."""
+        self.failures, self._pause = 0, FIRST_PAUSE
+
+
+def _cannot_keep(error: OSError | SinkDown) -> str:
+    return f"cannot keep dead letters: {error.strerror or error}" if isinstance(error, OSError) else str(error)

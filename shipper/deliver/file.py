@@ -2,19 +2,31 @@
 
 A rotated file is renamed to `PATH.20170214T025719Z`, the time of its rotation, with `-2`, `-3` ...
 appended where that name is taken.
+
+Other programs may rename, remove, replace or cut the file at any moment. So a batch counts only when it was synced and the
+path still leads to the file that it was written to; else the path is opened anew and the batch is written there.
 """
 
+import errno
 import os
+import re
+import stat
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import accumulate
+from typing import NamedTuple
 
 from shipper.deliver.sink import Batch, Receipt, SinkDown
-from shipper.durable import sync_folder
+from shipper.durable import open_made, sync_folder
+from shipper.errors import UsageError
+from shipper.lock import Lock
 from shipper.times import SECOND
 
 TAIL = 1 << 20
+ATTEMPTS = 3  # to write a batch into the file of the path, while others replace it
+_STAMP = re.compile(r"(\d{8}T\d{6}Z)(?:-(\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +39,83 @@ class FileOptions:
     keep: int | None = None
 
 
+class _Begun(NamedTuple):
+    """A batch of which the disk took only a part.
+
+    Attributes:
+        number: of the batch.
+        size: how many bytes of it are in the file: whole events.
+        file: device and inode of the file.
+        end: how long the file is.
+    """
+
+    number: int
+    size: int
+    file: tuple[int, int]
+    end: int
+
+
 class FileSink:
-    """Appends batches to a file."""
+    """Appends batches to a file.
+
+    Attributes:
+        reopened: how often the path was opened anew, because another program had renamed, removed, replaced or cut the file.
+    """
 
     name = "file"
     in_flight = 4
 
     def __init__(self, options: FileOptions, now: Callable[[], float] = time.monotonic) -> None:
-        """`now`: seconds of a monotonic clock."""
+        """`now`: seconds of a monotonic clock.
+
+        Raises:
+            UsageError: what is at the path is no file.
+        """
         self._options = options
+        self._path = options.path
         self._now = now
+        self._lock: Lock | None = None
         self._descriptor = -1
+        self._id = (0, 0)
         self._size = 0
         self._since = 0.0
-        self._unsynced: list[int] = []  # numbers of the batches that are written
+        self._batches: list[Batch] = []  # taken and not reported
+        self._rotated = 0  # of these, how many are in files that were rotated since
+        self._written = 0  # how many are written
+        self._begun: _Begun | None = None
+        self.reopened = 0
+        fault = _no_file(self._path)
+        if fault is not None:
+            raise UsageError(f"output.file.path: {fault}; give the path of a file")
 
     def open(self) -> Mapping[bytes, bytes]:
         """Open or create the file, and remove a line that a crash tore: it is sent again.
 
         Raises:
             SinkDown: not possible now.
+            UsageError: another shipper writes to it.
         """
         try:
+            if self._lock is None:
+                self._lock = _lock_beside(self._path)
             self._open()
         except OSError as error:
-            raise SinkDown(f"cannot open {self._options.path}: {error.strerror}") from None
+            raise SinkDown(f"cannot open {self._path}: {error.strerror}") from None
         return {}
 
     def _open(self) -> None:
-        self._descriptor = os.open(self._options.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
-        sync_folder(self._options.path)  # it may be new, and its predecessor renamed
-        status = os.fstat(self._descriptor)
-        self._size, self._since = status.st_size, self._now()
-        end = self._size
+        fault = _no_file(self._path)
+        if fault is not None:
+            raise SinkDown(fault)
+        self._descriptor = open_made(self._path, os.O_RDWR | os.O_APPEND)
+        sync_folder(self._path)  # it may be new, and its predecessor renamed
+        self._id = _id(os.fstat(self._descriptor))
+        self._since = self._now()
+        self._mend()
+
+    def _mend(self) -> None:
+        """Take note of the size of the file, and cut away a last line without its end."""
+        self._size = end = os.fstat(self._descriptor).st_size
         while end:
             begin = max(0, end - TAIL)
             os.lseek(self._descriptor, begin, os.SEEK_SET)
@@ -73,49 +129,112 @@ class FileSink:
             self._size = end
 
     def verify(self) -> str | None:
-        path = self._options.path
-        folder = os.path.dirname(path) or "."
+        folder = os.path.dirname(self._path) or "."
         if not os.path.isdir(folder):
-            return f"cannot open {path}: there is no folder {folder}"
-        if os.path.isdir(path):
-            return f"cannot open {path}: it is a folder"
-        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-            return f"cannot open {path}: permission denied"
+            return f"cannot open {self._path}: there is no folder {folder}"
+        if not os.access(self._path if os.path.exists(self._path) else folder, os.W_OK):
+            return f"cannot open {self._path}: permission denied"
         return None
 
     def send(self, batch: Batch) -> None:
-        """Append.
-
-        Raises:
-            SinkDown: the disk is full, or the device fails.
-        """
-        data = batch.data
-        try:
-            if self._is_time_to_rotate(len(data)):
-                self._rotate()
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError as error:
-            raise SinkDown(f"cannot write {self._options.path}: {error.strerror}") from None
-        self._size += len(data)
-        self._unsynced.append(batch.number)
+        """Take a batch; `poll` writes it."""
+        self._batches.append(batch)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Sync.
+        """Write and sync what was taken.
+
+        Raises:
+            SinkDown: the disk is full, the device fails, or the file cannot be opened anew.
+        """
+        for _ in range(ATTEMPTS):
+            if not self._batches:
+                return []
+            trouble: OSError | None = None
+            try:
+                self._write_all()
+            except OSError as error:
+                trouble = error
+            receipts = self._sync()
+            if receipts:
+                return receipts  # trouble comes again with the batch that it is about
+            if trouble is not None:
+                raise SinkDown(f"cannot write {self._path}: {trouble.strerror}")
+        raise SinkDown(f"cannot write {self._path}: another program replaces or cuts it all the time")
+
+    def _write_all(self) -> None:
+        """Write what is not written yet; nothing more once the path had to be opened anew."""
+        while self._written < len(self._batches):
+            batch = self._batches[self._written]
+            data = batch.data
+            size = os.fstat(self._descriptor).st_size
+            if not self._is_there() or size < self._size:
+                self._reopen()
+                return
+            if size > self._size:
+                self._mend()  # somebody else wrote to it
+            begun = self._begun_of(batch)
+            if not begun and self._is_time_to_rotate(len(data)):
+                self._rotate()
+                continue
+            self._write(batch, data, begun)
+            self._written += 1
+
+    def _begun_of(self, batch: Batch) -> int:
+        """How many bytes of a batch are in the file already, from an attempt that the disk had no room for."""
+        begun, self._begun = self._begun, None
+        known = begun is not None and (begun.number, begun.file, begun.end) == (batch.number, self._id, self._size)
+        return begun.size if begun is not None and known else 0
+
+    def _write(self, batch: Batch, data: bytes, begun: int) -> None:
+        """Append `data` of a batch from `begun` on. What a full disk took of it is cut back to whole events, so that readers
+        see no torn line and a file that does not shrink below what they have read."""
+        done = begun
+        try:
+            while done < len(data):
+                done += os.write(self._descriptor, memoryview(data)[done:])
+        except OSError:
+            whole = _whole_events(batch, done)
+            os.ftruncate(self._descriptor, self._size + whole - begun)
+            self._size += whole - begun
+            self._begun = _Begun(batch.number, whole, self._id, self._size)
+            raise
+        self._size += len(data) - begun
+
+    def _sync(self) -> list[Receipt]:
+        """Receipts for all that is written and on the disk, in the file of the path; none where that was replaced or cut,
+        and what is not safe counts as not written then.
 
         Raises:
             SinkDown: the device fails.
         """
-        if not self._unsynced:
+        if not self._written:
             return []
         try:
             os.fsync(self._descriptor)
+            if not self._is_there() or os.fstat(self._descriptor).st_size < self._size:
+                self._reopen()
         except OSError as error:
-            raise SinkDown(f"cannot sync {self._options.path}: {error.strerror}") from None
-        receipts = [Receipt(number) for number in self._unsynced]
-        self._unsynced.clear()
+            self._begun = None
+            raise SinkDown(f"cannot sync {self._path}: {error.strerror}") from None
+        receipts = [Receipt(batch.number) for batch in self._batches[: self._written]]
+        del self._batches[: self._written]
+        self._written = self._rotated = 0
         return receipts
+
+    def _is_there(self) -> bool:
+        """True while the path leads to the file that is open."""
+        try:
+            return _id(os.stat(self._path)) == self._id
+        except FileNotFoundError:
+            return False
+
+    def _reopen(self) -> None:
+        """Open the path anew. What was written since the last receipts, and not rotated by us, has to be written again."""
+        self.reopened += 1
+        self._written, self._begun = self._rotated, None
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._open()
 
     def _is_time_to_rotate(self, more: int) -> bool:
         size, every = self._options.rotate_size, self._options.rotate_every
@@ -127,31 +246,35 @@ class FileSink:
 
     def _rotate(self) -> None:
         os.fsync(self._descriptor)
-        os.close(self._descriptor)
+        os.close(self._descriptor)  # Windows renames no open file
         self._descriptor = -1
-        path = self._options.path
         stamp, number = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), 1
-        earlier = _rotated(path)
+        earlier = _rotated(self._path)
         if earlier and earlier[-1][0] >= stamp:  # also when the clock went back: names stay in the order of rotation
             stamp, number = earlier[-1][0], earlier[-1][1] + 1
-        os.rename(path, f"{path}.{stamp}" + (f"-{number}" if number > 1 else ""))
+        os.rename(self._path, f"{self._path}.{stamp}" + (f"-{number}" if number > 1 else ""))
+        self._rotated = self._written
         self._open()
         if self._options.keep is not None:
-            for old in rotated(path)[: -self._options.keep]:
+            for old in rotated(self._path)[: -self._options.keep]:
                 os.unlink(old)
 
     def flush(self) -> None:
         """Nothing is held back."""
 
     def abandon(self) -> None:
-        """Close. What was written and not reported will be written again."""
-        self._unsynced.clear()
+        """Close. What was written and not reported will be written again, but for what `_begun` says."""
+        self._batches.clear()
+        self._written = self._rotated = 0
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def close(self, timeout: float) -> None:
         self.abandon()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 def rotated(path: str) -> list[str]:
@@ -163,8 +286,47 @@ def _rotated(path: str) -> list[tuple[str, int, str]]:
     """Time stamps, numbers and paths of the rotated files, the oldest first."""
     folder, name = os.path.split(os.path.abspath(path))
     found = []
-    for file in Path(folder).glob(f"{name}.[0-9]*Z*"):
-        stamp, _, number = file.name[len(name) + 1 :].partition("-")
-        if number.isdecimal() or not number:  # else it is no file of ours
-            found.append((stamp, int(number or 1), str(file)))
+    for entry in os.listdir(folder):
+        mark = _STAMP.fullmatch(entry.removeprefix(f"{name}."))
+        if mark is not None and entry.startswith(f"{name}."):  # else it is no file of ours
+            found.append((mark[1], int(mark[2] or 1), os.path.join(folder, entry)))
     return sorted(found)
+
+
+def _id(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _no_file(path: str) -> str | None:
+    """What is wrong with a path at which something else than a file is; None for a file and for nothing at all."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return None
+    if stat.S_ISREG(mode):
+        return None
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+    kind = next((kind for holds, kind in kinds if holds(mode)), "a device")
+    return f"{path} is {kind}, not a file"
+
+
+def _lock_beside(path: str) -> Lock | None:
+    """The lock of an output file. None in a folder in which we may not make files, and so cannot rotate either."""
+    folder, name = os.path.split(os.path.realpath(path))
+    try:
+        return Lock(os.path.join(folder, f".{name}.lock"), f"the output file {path}", "stop that one, or give another path")
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return None
+        raise
+
+
+def _whole_events(batch: Batch, size: int) -> int:
+    """How many of the first `size` bytes of a batch are whole events."""
+    before = 0
+    for block, end in zip(batch.blocks, accumulate(len(block.data) for block in batch.blocks), strict=True):
+        if end > size:
+            place = bisect_right(block.ends, size - before)
+            return before + (block.ends[place - 1] if place else 0)
+        before = end
+    return before

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import orjson
 
 from shipper.detect import DETECTORS
-from shipper.detect.detector import Detectors
+from shipper.detect.components import ComponentDetectors
 from shipper.detect.finding import Found, on_host
 from shipper.detect.protocol import Rule
 from shipper.model import CompletionFields
@@ -41,7 +41,8 @@ Timed = tuple[int, str, Completed]
 
 
 def merged(logs: Sequence[Iterable[Completed]]) -> Iterator[Timed]:
-    """The authentications of all logs, by the time of the line that completed them and then by its `event.id`.
+    """The authentications of all logs, by the time of the line that completed them and then by its `event.id`. `logs` gives those
+    of each log, and of each component in it, by themselves.
 
     A log that is not in the order of time keeps its own order: what comes late in it comes when it is its turn.
     An authentication that stands in two logs, one of which is a copy, comes once.
@@ -51,7 +52,7 @@ def merged(logs: Sequence[Iterable[Completed]]) -> Iterator[Timed]:
 
 
 def _in_order(log: Iterable[Completed]) -> Iterator[Timed]:
-    """The authentications of a log with its time, which never goes back; those of one instant by `event.id`."""
+    """The authentications of a component of a log with its time, which never goes back; those of one instant by `event.id`."""
     newest = BEFORE_ALL
     ties: list[Timed] = []
     for completed in log:
@@ -71,7 +72,7 @@ def _in_order(log: Iterable[Completed]) -> Iterator[Timed]:
 class AcrossLogs:
     """The detectors over merged logs."""
 
-    def __init__(self, detectors: Detectors, rules: Iterable[Rule], host: str | None) -> None:
+    def __init__(self, detectors: ComponentDetectors, rules: Iterable[Rule], host: str | None) -> None:
         """
         Args:
             detectors: new ones.

@@ -1,4 +1,4 @@
-"""The host of the detectors in this process: one log, its users in memory. Pure.
+"""The host of the detectors in this process: one component of a log, its users in memory. Pure.
 
 Results are those of calling `step` for every authentication when it comes. But most have nothing to do
 with any other. Those wait, and `step` gets them, in their order, when one comes that may pair with them
@@ -16,7 +16,7 @@ from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.finding import Found, found, shown
 from shipper.detect.protocol import AnyDetector, Rule
-from shipper.model import WITHDRAWN, Code, CompletionFields, Counts, User, UserFields
+from shipper.model import Code, CompletionFields, Counts, User, UserFields, is_withdrawal
 from shipper.times import AFTER_ALL, BEFORE_ALL
 
 CODES = 4096  # looked at and remembered
@@ -40,7 +40,7 @@ _Memory = _Waiting | _Known  # of one user
 
 
 class Detectors:
-    """The detectors of one log."""
+    """The detectors of one component of a log."""
 
     def __init__(self, rules: Mapping[str, Rule], envelope: Envelope, counts: Counts) -> None:
         """
@@ -70,7 +70,7 @@ class Detectors:
         return {name: host.snapshot(newest) for name, host in self._hosts.items()}
 
     def undo(self) -> dict[str, Any]:
-        """After a snapshot: what a `WITHDRAWN` would go back to, as JSON values."""
+        """After a snapshot: what a `withdrawal` would go back to, as JSON values."""
         return {name: host.undo() for name, host in self._hosts.items()}
 
     def restore(
@@ -83,7 +83,7 @@ class Detectors:
         """Go on from a snapshot, and from `undo` if one was taken with it. A snapshot that a warm start led to also takes
         what `lasting` said when that was the state."""
         for name, host in self._hosts.items():
-            host.restore(snapshot[name], newest, None if lasting is None else lasting.get(name, {}), undo.get(name))
+            host.restore(snapshot.get(name, {}), newest, None if lasting is None else lasting.get(name, {}), undo.get(name))
 
     def lasting(self) -> dict[str, Any]:
         """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`). It is
@@ -97,7 +97,7 @@ class Detectors:
 
 
 class LocalDetector:
-    """One detector of a log.
+    """One detector of a component.
 
     Users are kept in two generations. When event time has gone a horizon further, the older one is
     dropped whole, which costs nothing for each user. A user who is in both is as the younger one says.
@@ -131,7 +131,7 @@ class LocalDetector:
         for completion in completions if self._begins is None else self._concerning(completions, self._begins.classes):
             _, user, event_id, component, start, start_text, end, end_text, code, success, newest = completion
             if user is None:
-                if completion is WITHDRAWN:
+                if is_withdrawal(completion):
                     self._withdraw()
                 continue
             if newest > turn:
@@ -161,7 +161,11 @@ class LocalDetector:
         under_way = self._under_way
         for completion in completions:
             user = completion[1]
-            if completion[8].status_class in classes or (under_way and user and user[3] in under_way) or completion is WITHDRAWN:
+            if (
+                completion[8].status_class in classes
+                or (under_way and user and user[3] in under_way)
+                or is_withdrawal(completion)
+            ):
                 yield completion
             elif completion[6] is not completion[10] and user is not None:
                 if completion[6] > completion[10]:

@@ -68,8 +68,11 @@ class Rule:
     def warm_up(self) -> int:
         """See `protocol.Rule`. The proof, for any order of the lines:
 
-        Let W be the window, T the exchange timeout, N the newest event time, R = N - warm_up. All lines are read, or
-        those behind a mark; all lines before the mark are older than R. The claim: both lead to the same state.
+        Components share nothing, so this is about the lines of one of them. Let W be the window, T the exchange
+        timeout, N the newest event time, R = N - warm_up. All lines are read, or those behind a mark and any of those
+        before it, with the clock set at the mark as it was there; all lines before the mark are older than R. The
+        claim: both lead to the same state. (That any lines before the mark may be read is what lets a warm start read
+        the past of a quiet component without all that came since: of the others it reads a part on the way.)
 
         1. From the first line at R or later, which is behind the mark, both have the same newest event time. Until
            then it is before R in both.

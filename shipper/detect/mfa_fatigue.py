@@ -74,8 +74,9 @@ class Rule:
     def warm_up(self) -> int:
         """See `protocol.Rule`. The proof, for any order of the lines:
 
-        Let H be the horizon, T the exchange timeout, N the newest event time, R = N - warm_up. All lines are read, or
-        those behind a mark; all lines before the mark are older than R. The claim: both lead to the same refusals,
+        As in `double_prompt`, of the lines of one component: let H be the horizon, T the exchange timeout, N the newest
+        event time, R = N - warm_up. All lines are read, or those behind a mark and any of those before it, with the
+        clock set at the mark; all lines before the mark are older than R. The claim: both lead to the same refusals,
         whether they count or are over; which of them are over, and which slates are told, is given (`LASTING`).
 
         1. From the first line at R or later, which is behind the mark, both have the same newest event time. Until

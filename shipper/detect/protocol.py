@@ -1,10 +1,10 @@
 """What a detector is: completed authentications in, findings out. Pure.
 
-A detector folds the authentications of one user, in the order of the log. Its state is a JSON value, and
+A detector folds the authentications of one user on one component, in the order of the log. Its state is a JSON value, and
 event time is its only clock. So it runs wherever the authentications of a user come together. For each
 one, its host
 
-- leaves it out if it ended more than `rule.horizon` before the newest event time of the log;
+- leaves it out if it ended more than `rule.horizon` before the newest event time of its component;
 - calls `forget` with the newest event time less `rule.horizon`;
 - calls `step`, and makes the event of each finding from `alert` (`finding.py`).
 
@@ -37,7 +37,7 @@ class Rule(Protocol):
     @property
     def warm_up(self) -> int:
         """Nanoseconds. The state follows from the lines behind any line before which all times are older than this, by
-        the newest event time, and from what `Detector.lasting` keeps."""
+        the newest event time of the component, and from what `Detector.lasting` keeps."""
 
 
 class Total(NamedTuple):

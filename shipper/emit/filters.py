@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,6 +13,7 @@ from shipper.model import VARIES, Label, Origin
 Keep = Callable[[str, Label], bool]
 
 OPEN_ENDED = ("host.", "labels.", "observer.")  # below these the configuration sets what it likes
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)|(?=.*[*?])[-0-9*?]+", re.ASCII)  # as JSON writes one, or a glob of it
 _REMEMBERED = 8192
 _AFTER_ALL = ":"  # as text, behind every time stamp: the character after 9
 
@@ -43,20 +44,52 @@ def condition(text: str) -> Condition:
     return Condition(field, tuple(field.split(".")), _fits(value, fold=field.startswith("user.") or field == "related.user"))
 
 
-def check_field(text: str, fields: Collection[str]) -> None:
-    """Check the field of a `--where` against the names of all fields that an event can have.
+def checked(text: str, fields: Mapping[str, Mapping[str, Any]]) -> str:
+    """A `--where` whose field exists and can have the value, which is spelled as the field spells it (`True`: `true`).
+
+    Args:
+        text: as the user wrote it.
+        fields: all fields that an event can have, each with its JSON Schema.
 
     Raises:
-        UsageError: there is no such field; it names the nearest one.
+        UsageError: no event can meet the condition; it says why.
     """
-    field = condition(text).field
-    if field in fields or (field.startswith(OPEN_ENDED) and not field.endswith(".")):
-        return
-    written = field.casefold()
+    field, _, _ = condition(text)
+    value = text.partition("=")[2]
+    if field not in fields:
+        if field.startswith(OPEN_ENDED) and not field.endswith("."):
+            return text
+        raise UsageError(f"--where {text}: there is no field {field}; {_near(field.casefold(), fields)}")
+    schema = fields[field]
+    if schema.get("type") == "integer":
+        if not _INTEGER.fullmatch(value):
+            raise UsageError(f"--where {text}: {field} is a whole number, such as 21")
+        return text
+    possible = _possible(schema)
+    if not possible:
+        return text
+    if "*" in value or "?" in value:
+        if any(map(_fits(value, fold=False), possible)):
+            return text
+    elif (spelled := {name.casefold(): name for name in possible}.get(value.casefold())) is not None:
+        return f"{field}={spelled}"
+    raise UsageError(f"--where {text}: {field} is one of {', '.join(possible)}")
+
+
+def _near(written: str, fields: Collection[str]) -> str:
     inside = [name for name in fields if name.startswith(f"{written}.")]
     ends = [name for name in fields if name.endswith(f".{written}")]
-    nearest = difflib.get_close_matches(written, sorted(inside or ends or fields), 1, 0.0)
-    raise UsageError(f"--where {text}: there is no field {field}; did you mean {nearest[0]}?")
+    names, least = (inside or ends, 0.0) if inside or ends else (fields, 0.6)
+    nearest = difflib.get_close_matches(written, sorted(names), 1, least)
+    return f"did you mean {nearest[0]}?" if nearest else "parse --pretty shows the fields of an event"
+
+
+def _possible(schema: Mapping[str, Any]) -> list[str]:
+    """The values that a field can have, as texts; none where it can have any."""
+    if schema.get("type") == "boolean":
+        return ["true", "false"]
+    items: Mapping[str, Any] = schema.get("items", schema)
+    return [_text(value) for value in items.get("enum", [items["const"]] if "const" in items else [])]
 
 
 def selection(conditions: Sequence[str], since: str | None = None, until: str | None = None) -> Keep | None:

@@ -26,6 +26,7 @@ class Member:
         bytes_of: what reads its bytes from the first on, from a descriptor of the archive.
         most: bytes of text beyond which it is not read.
         unpacked: a descriptor of the unpacked archive, for one that can only be read forwards; else it is opened anew.
+        replaces: how many files of that name stand before it in the archive: unpacking gives the last of them, and so do we.
     """
 
     archive: str
@@ -33,6 +34,7 @@ class Member:
     bytes_of: Callable[[int], Read]
     most: int
     unpacked: int | None = None
+    replaces: int = 0
 
     @property
     def path(self) -> str:

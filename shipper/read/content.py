@@ -1,7 +1,7 @@
 """The decompressed bytes of an open file, at any offset. I/O.
 
 A plain file is read where it is asked to. A compressed file can only be read forwards: what was read last
-is kept for a while, and a step further back starts again from the beginning.
+is kept for a while, and a step further back starts again from the beginning, but for what was to be held.
 """
 
 import os
@@ -37,6 +37,9 @@ class PlainContent:
         """Bytes of the file."""
         return os.fstat(self._descriptor).st_size
 
+    def hold(self, offset: int, size: int) -> None:
+        """A plain file can be read wherever it is asked to."""
+
     def retry(self) -> None:
         """A plain file is read anew each time."""
 
@@ -55,6 +58,7 @@ class PackedContent:
         self._descriptor = descriptor
         self._form = form
         self._name = name
+        self._held: tuple[int, bytes] = 0, b""
         self._restart()
 
     def at(self, offset: int, size: int) -> bytes:
@@ -63,6 +67,9 @@ class PackedContent:
         Raises:
             OSError: the device fails.
         """
+        held_from, held = self._held
+        if held_from <= offset and offset + size <= held_from + len(held):
+            return held[offset - held_from : offset - held_from + size]
         if offset < self._begin:
             self._restart()
         while self._begin + len(self._kept) < offset + size and not self._ended:
@@ -73,6 +80,15 @@ class PackedContent:
                 self._begin += surplus
         start = offset - self._begin
         return bytes(self._kept[start : start + size])
+
+    def hold(self, offset: int, size: int) -> None:
+        """Keep these bytes, however far reading goes on, until others are to be held.
+
+        Raises:
+            OSError: the device fails.
+        """
+        if self._held[0] != offset:
+            self._held = offset, self.at(offset, size)
 
     def size(self) -> int:
         """Decompressed bytes, as far as they are known."""
@@ -86,6 +102,7 @@ class PackedContent:
     def retry(self) -> None:
         """The file has grown: if it ended too early before, it may not now."""
         if self.trouble:
+            self._held = 0, b""
             self._restart()
 
     def _restart(self) -> None:

@@ -21,6 +21,7 @@ _MOST = (CHUNK - _RECORDS) // 28  # records that a chunk can hold: their heads a
 _ALONE = struct.pack("<8sQQQIHHHH", b"ElfFile\0", 0, 0, 2, 128, 1, 3, HEADER, 1).ljust(
     HEADER, b"\0"
 )  # header of a log of one chunk
+_FORM = 128, 3, HEADER  # of every log: the size of its header's fields, the major version, the size of the header
 _DIRTY = 1  # flag of a log that is in use: its check sums and the numbers in its header are old
 
 
@@ -132,7 +133,7 @@ def _lines(read: Read, name: str) -> Iterator[bytes]:
 
     source = _Bytes(read)
     header = source.take(HEADER)
-    losses, found, cut = _Losses(header.ljust(HEADER, b"\0")), 0, len(header) < HEADER
+    losses, found, chunks, cut = _Losses(header.ljust(HEADER, b"\0")), 0, 0, len(header) < HEADER
     while data := source.take(CHUNK):
         cut = len(data) < CHUNK
         chunk = data.ljust(CHUNK, b"\0")
@@ -142,11 +143,14 @@ def _lines(read: Read, name: str) -> Iterator[bytes]:
                 count += 1
                 yield _line(record["data"])
             losses.chunk(chunk, count, cut=cut)
+            chunks += 1
         elif found < losses.chunks or chunk.strip(b"\0"):
             losses.hole()
         found += 1
     if source.failure is not None:
         raise source.failure
+    if not chunks and struct.unpack_from("<32xI2xHH", header.ljust(HEADER, b"\0")) != _FORM:
+        raise RunError(f"{name} has the first bytes of a Windows event log (.evtx) and nothing of one behind them: it is damaged")
     missing = losses.sentence(found)
     if cut or found < losses.chunks:
         raise RunError(

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from shipper.model import Export
+from shipper.read.frames import FrameRecords, begins_frame
 from shipper.read.grammars import Edge, JsonRecords
 
 IsHeader = Callable[[Sequence[str]], bool]
@@ -32,8 +33,10 @@ _XML_BEGINS = re.compile(r"<(?:\?(?:x(?:m(?:l)?)?)?|[\w.-]{0,64}:?(?:E(?:v(?:e(?
 _BLOCK = re.compile(r"Log Name:[ \t]|Event\[[0-9]{1,9}\]:?\r?\n|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=")
 _TYPE = re.compile(r"#TYPE [^\n]*\n")
 _DAY_FIRST = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4} ")  # as no line of MFA Server begins
-_LONGEST_DAY = 13
+_FRAME = re.compile(r"[1-9][0-9]{0,6} <[0-9]{1,3}>")
+_LONGEST_DAY = 13  # characters, and those of the beginning of a frame
 _SEPARATORS = ",;\t"
+csv.field_size_limit(1 << 20)  # characters; a row has no more, and the library's own limit would take a long field for no CSV
 
 
 def export_of(text: str, is_header: IsHeader | None, *, final: bool) -> Export | Undecided | None:
@@ -53,6 +56,8 @@ def export_of(text: str, is_header: IsHeader | None, *, final: bool) -> Export |
         answer = _json(text, begin, final=final)
     elif first == "<":
         answer = _xml(text, begin)
+    elif _FRAME.match(text, begin):
+        answer = _frames(text, begin, final=final)
     elif first.isdigit() and not _DAY_FIRST.match(text, begin):  # a line of MFA Server begins so
         answer = UNDECIDED if len(text) - begin < _LONGEST_DAY and "\n" not in text[begin:] else None
     else:
@@ -75,6 +80,17 @@ def _json(text: str, begin: int, *, final: bool) -> _Answer:
         return Export("json")
     behind = data[start + len(written) :].lstrip(b" \t\r")
     return UNDECIDED if not behind else None if behind[:1] == b"\n" else Export("json")
+
+
+def _frames(text: str, begin: int, *, final: bool) -> _Answer:
+    """Frames with a line end behind each are lines as well, and are read as those."""
+    data = bytearray(text[begin:].encode("utf-8", "surrogateescape"))
+    grammar = FrameRecords()
+    _, start = grammar.step(data, 0, final=final)
+    edge, end = grammar.step(data, start, final=final)
+    if edge is Edge.MORE:
+        return UNDECIDED
+    return Export("frames") if begins_frame(data, end) else None
 
 
 def _xml(text: str, begin: int) -> _Answer:

@@ -12,15 +12,16 @@ from dataclasses import replace
 from shipper.model import Chunk, Export, LogFile
 from shipper.read.content import open_content
 from shipper.read.files import sequential
-from shipper.read.identity import FINGERPRINT_SPAN, TAIL_SPAN, describe, fingerprint, last_between, time_of_change
+from shipper.read.identity import FINGERPRINT_SPAN, TAIL_SPAN, describe, fingerprint, last_between, look_ahead, time_of_change
 from shipper.read.inputs import TailOptions, file_id
-from shipper.read.lines import LineRules, behind_lead, last_newline, next_newline
+from shipper.read.line_search import SCAN, LineSearch
+from shipper.read.lines import LineRules, last_newline
 from shipper.read.position import CHECK, Position, check_of
 from shipper.read.records import RecordBuffer, first_taken
 from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
 
-SCAN = 256 * 1024  # bytes a read while the end of a very long line is searched
+BACK = 64 * 1024 * 1024  # bytes at the end of a file in which a line end is looked for
 
 
 class Changed(Exception):
@@ -87,7 +88,7 @@ class Followed:
         self._before = b""  # what was read last before `offset`, `CHECK` bytes or fewer
         self._first_dated_end: int | None = None
         self._newest: tuple[int, str | None] = 0, None  # for `newest`: an offset, and the last time stamp before it
-        self._scanned = 0  # there is no line end between `offset` and here
+        self._search = LineSearch(0)  # for the end of the line at `offset`
         self._looked_at: tuple[int, bool] | None = None  # the size at which it could not be identified, and `final`
         self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line, and `final`
         self._chunk_at = 0  # where the last chunk began
@@ -108,7 +109,7 @@ class Followed:
         if kind is not None:
             self.no_log = kind.sentence(self.path)
             return False
-        about = describe(sequential(self.content.at), self._encoding, self._options.stamp_of)
+        about = describe(look_ahead(sequential(self.content.at)), self._encoding, self._options.stamp_of)
         self._looked_at = self.size, self.final
         if not about.head or not (about.ended or len(about.head) == FINGERPRINT_SPAN or self.final):
             return False
@@ -143,7 +144,8 @@ class Followed:
 
     def go_to(self, offset: int) -> None:
         """Read on from this offset."""
-        self.offset = self._scanned = self._chunk_at = offset
+        self.offset = self._chunk_at = offset
+        self._search = LineSearch(offset)
         self._before = self._bytes_before(offset)
         self._dry = None
 
@@ -154,13 +156,16 @@ class Followed:
             while self.next() is not None:
                 pass
             return
-        while size > self.offset:
+        least = max(self.offset, size - BACK)
+        while size > least:
             begin = max(self.offset, size - SCAN)
             end = last_newline(self.content.at(begin, size - begin), self._rules.newline)
             if end >= 0:
                 self.go_to(begin + end + self._rules.unit)
                 return
             size = begin
+        if size > self.offset:
+            self.go_to(size)  # into a line that began long before
 
     def next(self) -> Chunk | None:
         """The next whole lines; None if there are none for now.
@@ -171,6 +176,8 @@ class Followed:
         """
         if self._dry == (self.size, self.final):
             return None
+        if self.content.packed and self._search.scanned > self.offset:  # what was unpacked cannot have changed
+            return self._next_long(self._search.scanned)
         # No longer than the limit, so that none of the lines in it can be too long.
         size = min(self._options.read_size, self._rules.limit)
         data = self.content.at(self.offset - len(self._before), len(self._before) + size)
@@ -182,20 +189,25 @@ class Followed:
         taken = self._rules.whole(data)
         if taken is not None:
             return self._take(Chunk(data[: taken.size], self.offset), self.offset + taken.size)
-        behind = self._end_of_line(len(data)) if data else None
-        if behind is None:
-            self._dry = self.size, self.final
+        if data:
+            return self._next_long(self.offset + self._rules.whole_characters(len(data)))
+        self._dry = self.size, self.final
+        return None
+
+    def _next_long(self, seen: int) -> Chunk | None:
+        """Like `next`, for a line that has no end up to the offset `seen`."""
+        line = self._search.end(self.content, self._rules, seen, final=self.final)
+        if line is None or line.begin == line.behind:
+            if line is not None:  # nothing but NULs, and nothing follows
+                self.go_to(line.behind)
+            if not self._search.unfinished:
+                self._dry = self.size, self.final
             return None
-        begin = behind_lead(self.content.at, self.offset, behind, self._rules.encoding)
-        if begin == behind:  # nothing but NULs, and nothing follows
-            self.go_to(behind)
-            self._dry = self.size, self.final
-            return None
-        data = self.content.at(begin, min(behind - begin, self._rules.longest))
+        data = self.content.at(line.begin, min(line.behind - line.begin, self._rules.longest))
         taken = self._rules.whole(data, final=True)
         if taken is None:
             raise Changed
-        return self._take(Chunk(data[: taken.size], begin, taken.cut), behind)
+        return self._take(Chunk(data[: taken.size], line.begin, taken.cut), line.behind)
 
     def _next_records(self, data: bytes, export: Export) -> Chunk | None:
         """Like `next`, for an export; `data` stands at `offset`."""
@@ -208,27 +220,14 @@ class Followed:
         self._idle = 0 if buffer.inside else self._known_size - self.offset
         return None
 
-    def _end_of_line(self, seen: int) -> int | None:
-        """Where the line at `offset` ends, which is not in its first `seen` bytes; None while its end is not written."""
-        at = max(self._scanned, self.offset + self._rules.whole_characters(seen))
-        while True:
-            data = self.content.at(at, SCAN)
-            end = next_newline(data, self._rules.newline)
-            if end >= 0:
-                return at + end + self._rules.unit
-            if len(data) < SCAN:
-                break
-            at += SCAN
-        self._scanned = at + self._rules.whole_characters(len(data))
-        return at + len(data) if self.final else None
-
     def _take(self, chunk: Chunk, behind: int) -> Chunk:
         """Go on behind a chunk, and behind what was cut off."""
         if chunk.offset + len(chunk.data) == behind and len(chunk.data) >= CHECK:
             self._before = chunk.data[-CHECK:]
         else:
             self._before = self._bytes_before(behind)
-        self.offset = self._scanned = behind
+        self.offset = behind
+        self._search = LineSearch(behind)
         self._chunk_at = chunk.offset
         return chunk
 
@@ -296,7 +295,7 @@ class Followed:
 
     def between(self, begin: int, end: int) -> Iterator[Chunk]:
         """The whole lines from one offset to another, once more."""
-        kept = self.offset, self._before, self._scanned, self._dry, self.final
+        kept = self.offset, self._before, self._search, self._dry, self.final
         try:
             self.go_to(begin)
             self.final = True  # what was shipped once is a line, ended or not
@@ -307,7 +306,7 @@ class Followed:
                 surplus = self.offset - end
                 yield chunk if surplus <= 0 else chunk.up_to(max(0, len(chunk.data) - surplus))
         finally:
-            self.offset, self._before, self._scanned, self._dry, self.final = kept
+            self.offset, self._before, self._search, self._dry, self.final = kept
 
     def close(self) -> None:
         """Close the descriptor."""

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
-from shipper.model import Export
-
 LOOK_BACK = 256  # bytes before its position that a grammar may look at
 DEEPEST = 512  # brackets within each other; what is deeper is no record of any exporter
 _BOM = b"\xef\xbb\xbf"
@@ -41,21 +39,14 @@ class Grammar(Protocol):
         ...
 
 
-def grammar_of(export: Export) -> Grammar:
-    """A grammar that stands before the first record, or between two."""
-    if export.form == "csv":
-        return CsvRecords(export.delimiter)
-    return {"json": JsonRecords, "xml": XmlRecords, "text": TextRecords}[export.form]()
-
-
-class _Between:
+class Between:
     """What all grammars share: the state between records, and records that are only the rest of a line."""
 
     _separators = re.compile(rb"(?:[\s\0]|\xef\xbb\xbf)*+")
 
     def __init__(self) -> None:
         # A function, not a method of this object: that would be a reference cycle.
-        self._state: Callable[[Any, bytearray, int, bool], Step] = _Between.between
+        self._state: Callable[[Any, bytearray, int, bool], Step] = Between.between
 
     def step(self, data: bytearray, at: int, *, final: bool) -> Step:
         """See `Grammar`."""
@@ -79,11 +70,11 @@ class _Between:
         end = data.find(b"\n", at)
         if end < 0:
             return Edge.MORE, len(data)
-        self._state = _Between.between
+        self._state = Between.between
         return Edge.END, end
 
 
-class JsonRecords(_Between):
+class JsonRecords(Between):
     """Objects: in an array, on end, or one a line.
 
     A string ends with its line at the latest, and a bracket where JSON allows no value begins the next record: so one
@@ -108,11 +99,11 @@ class JsonRecords(_Between):
         elif not final and len(data) - at <= len(self._null) and self._null.startswith(data[at:]):
             return Edge.MORE, at
         else:
-            self._state = _Between.rest_of_line
+            self._state = Between.rest_of_line
         return Edge.BEGIN, at
 
     def _behind_null(self, data: bytearray, at: int, final: bool) -> Step:
-        self._state = _Between.between
+        self._state = Between.between
         return Edge.END, at + len(self._null)
 
     def _inside(self, data: bytearray, at: int, final: bool) -> Step:
@@ -125,7 +116,7 @@ class JsonRecords(_Between):
                 at = found.end()
             elif kind in b"{[":
                 if self._open and not self._allows_value(data, found.start()):
-                    self._state = _Between.between
+                    self._state = Between.between
                     return Edge.END, found.start()
                 if len(self._open) == DEEPEST:
                     return self._give_up(data, found.start(), final)
@@ -136,7 +127,7 @@ class JsonRecords(_Between):
                     return self._give_up(data, found.start(), final)
                 at = found.end()
                 if not self._open:
-                    self._state = _Between.between
+                    self._state = Between.between
                     return Edge.END, at
         return Edge.MORE, len(data)
 
@@ -163,11 +154,11 @@ class JsonRecords(_Between):
         return data[at - 1] in (b":" if self._open[-1] == ord("{") else b"[,")
 
     def _give_up(self, data: bytearray, at: int, final: bool) -> Step:
-        self._state = _Between.rest_of_line
+        self._state = Between.rest_of_line
         return self.rest_of_line(data, at, final)
 
 
-class XmlRecords(_Between):
+class XmlRecords(Between):
     """`<Event>` elements, in `<Events>` or not, with a prefix or not. Declarations and comments between them are none.
 
     An element that was not closed ends where another one, or the end of `<Events>`, stands.
@@ -189,7 +180,7 @@ class XmlRecords(_Between):
         if found is None:
             if data[at] == ord("<") and not final and len(data) - at < self._LONGEST and b">" not in data[at:]:
                 return Edge.MORE, at
-            self._state = _Between.rest_of_line
+            self._state = Between.rest_of_line
         elif found["event"]:
             self._state = XmlRecords._behind_opening
         else:
@@ -204,7 +195,7 @@ class XmlRecords(_Between):
     def _inside(self, data: bytearray, at: int, final: bool) -> Step:
         while (found := self._token.search(data, at)) is not None:
             if found["opaque"] is None:
-                self._state = _Between.between
+                self._state = Between.between
                 return Edge.END, found.end() if found["end"] else found.start()
             self._until = b"]]>" if found["opaque"][:1] == b"[" else b"-->"
             at = self._behind(data, found.end())
@@ -229,11 +220,11 @@ class XmlRecords(_Between):
         behind = self._behind(data, at)
         if behind < 0:
             return Edge.MORE, max(at, len(data) - 2)
-        self._state = _Between.between
+        self._state = Between.between
         return Edge.DROP, behind
 
 
-class CsvRecords(_Between):
+class CsvRecords(Between):
     """Rows. A line end inside of quotes belongs to its row; a quote counts only at the beginning of a field."""
 
     _separators = re.compile(rb"(?:[\r\n\0]|\xef\xbb\xbf)*+")
@@ -249,14 +240,16 @@ class CsvRecords(_Between):
     def _field(self, data: bytearray, at: int, final: bool) -> Step:
         while at < len(data):
             if data[at] == ord('"'):
-                self._state = CsvRecords._quoted
-                return self._quoted(data, at + 1, final)
+                closed, at = self._behind_quote(data, at + 1, final)
+                if not closed:
+                    self._state = CsvRecords._quoted
+                    return Edge.MORE, at
             found = self._field_end.search(data, at)
             if found is None:
                 self._state = CsvRecords._unquoted
                 return Edge.MORE, len(data)
             if data[found.start()] == ord("\n"):
-                self._state = _Between.between
+                self._state = Between.between
                 return Edge.END, found.start()
             at = found.end()
         self._state = CsvRecords._field
@@ -267,23 +260,29 @@ class CsvRecords(_Between):
         if found is None:
             return Edge.MORE, len(data)
         if data[found.start()] == ord("\n"):
-            self._state = _Between.between
+            self._state = Between.between
             return Edge.END, found.start()
-        self._state = CsvRecords._field
         return self._field(data, found.end(), final)
 
     def _quoted(self, data: bytearray, at: int, final: bool) -> Step:
+        closed, at = self._behind_quote(data, at, final)
+        if not closed:
+            return Edge.MORE, at
+        self._state = CsvRecords._unquoted
+        return self._unquoted(data, at, final)
+
+    def _behind_quote(self, data: bytearray, at: int, final: bool) -> tuple[bool, int]:
+        """True and where the quote ends that closes a field; False and how far that is known not to stand in `data`."""
         while (quote := data.find(b'"', at)) >= 0:
             if quote + 1 == len(data) and not final:
-                return Edge.MORE, quote
+                return False, quote
             if data[quote + 1 : quote + 2] != b'"':
-                self._state = CsvRecords._unquoted
-                return self._unquoted(data, quote + 1, final)
+                return True, quote + 1
             at = quote + 2
-        return Edge.MORE, len(data)
+        return False, len(data)
 
 
-class TextRecords(_Between):
+class TextRecords(Between):
     """Blocks of lines: of Event Viewer (`Log Name:`), `wevtutil` (`Event[0]:`), Splunk (a time, then `LogName=`)."""
 
     _LONGEST = 96
@@ -297,5 +296,5 @@ class TextRecords(_Between):
         found = self._next.search(data, at)
         if found is None:
             return Edge.MORE, max(at, len(data) - self._LONGEST)
-        self._state = _Between.between
+        self._state = Between.between
         return Edge.END, found.start()

@@ -19,6 +19,7 @@ from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
 LONGEST_STAMP = 64  # bytes; a time stamp of MFA Server has 30 characters at most
+LOOK_AHEAD = 2 * 1024 * 1024  # bytes in which `run` looks for the first time stamp of a file; a NUL counts as a 64th
 TAIL_SPAN = 64 * 1024  # bytes at the end of a file in which its last time stamp is looked for
 
 
@@ -104,6 +105,19 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
             behind, ended = _behind_line_end(head, end, encoding)
         end = behind
     return Description(head, encoding, export.start, time, end, ended, export)
+
+
+def look_ahead(read: Read) -> Read:
+    """What `describe` may read of a file while others wait to be read: it may be all holes, or hold no time stamp at all."""
+    left = LOOK_AHEAD
+
+    def limited(size: int) -> bytes:
+        nonlocal left
+        data = read(size) if left > 0 else b""
+        left -= len(data) if data.strip(b"\0") else len(data) // 64
+        return data
+
+    return limited
 
 
 def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Export | None, bytes]:

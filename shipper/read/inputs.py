@@ -12,6 +12,7 @@ from typing import NamedTuple
 from shipper.errors import MfaShipperError, UsageError
 from shipper.read.archive_members import Member
 from shipper.read.archives import open_archive
+from shipper.read.copies import without_copies
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
 from shipper.read.identity import StampOf, describe, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
@@ -40,6 +41,8 @@ def expand(arguments: Iterable[str]) -> list[str]:
 
 
 def _named_by(argument: str) -> list[str]:
+    if not argument:
+        raise UsageError("the name of a FILE is empty; give a log file, a glob or - for standard input")
     if argument == STDIN:
         return [argument]
     found = matches(argument)
@@ -61,7 +64,17 @@ def matches(path: str) -> list[str]:
         return sorted(found for found in inside if is_log(os.path.basename(found)) and not os.path.isdir(found))
     if os.path.lexists(path):
         return [path]
-    return sorted(found for found in glob.glob(path, recursive=True) if not os.path.isdir(found))
+    return sorted(found for found in glob.glob(_glob_of(path), recursive=True) if not os.path.isdir(found))
+
+
+def _glob_of(path: str) -> str:
+    """A glob in which folders that are there as they are written, such as `logs [prod]`, stand for themselves."""
+    folder, name = os.path.split(path)
+    if "[" not in folder:
+        return path
+    if os.path.isdir(folder):
+        return os.path.join(glob.escape(folder), name)
+    return os.path.join(_glob_of(folder), name)
 
 
 def _check_readable(path: str) -> None:
@@ -101,7 +114,8 @@ def open_inputs(
     A file whose times, further apart than `exchange_timeout` nanoseconds, contradict its name is a log of its own.
     Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
     beyond 1 MiB), and the second value reads it from its beginning. It is a log of its own.
-    Each file in an archive is a file; one that cannot hold a log is left out, and `left_out` gets a sentence about it.
+    Each file in an archive is a file. One that cannot hold a log is left out, as are copies of others (see `copies`), and
+    `left_out` gets a sentence about each.
 
     Raises:
         UsageError: a file cannot be read or is no log, or nothing is left of an archive.
@@ -138,13 +152,14 @@ def open_inputs(
                 file = about.log_file(None if path == STDIN else path, fallback_time(path, deterministic=deterministic))
                 inputs.append(Input(path, file, len(inputs), about.time is not None))
         spool.seek(0)
-        yield logs_of(inputs, exchange_timeout, stamp_of), stdin
+        once = without_copies(inputs, [] if left_out is None else left_out)
+        yield logs_of(once, exchange_timeout, stamp_of), stdin
 
 
 def _of_archive(
     path: str, members: Iterable[Member], order: int, fallback: str, stamp_of: StampOf | None
 ) -> tuple[list[Input], list[str]]:
-    """The files of an archive, and a sentence for each that cannot hold a log."""
+    """The files of an archive, and a sentence for each that cannot hold a log or is not read."""
     inputs: list[Input] = []
     no_logs: list[str] = []
     for member in members:
@@ -156,6 +171,10 @@ def _of_archive(
                 raise
             no_logs.append(str(error))
             continue
+        if member.replaces:
+            no_logs.append(
+                f"{member.path} stands {member.replaces + 1} times in the archive: only the last is read, as unpacking gives it"
+            )
         file = about.log_file(member.path, fallback)
         inputs.append(Input(member.path, file, order + len(inputs), about.time is not None, member))
     if not inputs:
@@ -246,7 +265,7 @@ def find(inputs: Iterable[TailInput]) -> Found:
     """Look for the files that the inputs match."""
     found = Found({}, set(), {})
     for given in inputs:
-        excluded = {path for pattern in given.exclude for path in glob.glob(pattern, recursive=True)}
+        excluded = {path for pattern in given.exclude for path in glob.glob(_glob_of(pattern), recursive=True)}
         for path in matches(given.path):
             if path not in excluded:
                 _add(found, path, given)
@@ -269,7 +288,7 @@ def find_logs(
             continue
         file = about.log_file(path, from_seconds(modified // 1000 / 1e6))
         members.append(Input(path, file, order, about.time is not None))
-    return logs_of(members, exchange_timeout, stamp_of), problems
+    return logs_of(without_copies(members, problems), exchange_timeout, stamp_of), problems
 
 
 def _add(found: Found, path: str, given: TailInput) -> None:

@@ -109,9 +109,14 @@ def prune(positions: Mapping[str, Position], there: Collection[tuple[int, int]])
 
     Args:
         positions: by key.
-        there: device and inode of each file that exists.
+        there: device and inode of each file that exists. An inode is used again: the youngest position has it.
     """
-    gone = sorted((position.time, key) for key, position in positions.items() if (position.device, position.inode) not in there)
+    youngest: dict[tuple[int, int], tuple[str, str]] = {}
+    for key, position in positions.items():
+        file = position.device, position.inode
+        youngest[file] = max(youngest.get(file, ("", "")), (position.time, key))
+    living = {key for file, (_, key) in youngest.items() if file in there}
+    gone = sorted((position.time, key) for key, position in positions.items() if key not in living)
     old = {key for _, key in gone[:-MOST_GONE]}
     return {key: position for key, position in positions.items() if key not in old}
 

@@ -8,12 +8,23 @@ Memory: what was added last, and of a record that is not complete no more than t
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shipper.model import Chunk, Export
-from shipper.read.grammars import LOOK_BACK, Edge, grammar_of
+from shipper.read.frames import FrameRecords
+from shipper.read.grammars import LOOK_BACK, CsvRecords, Edge, Grammar, JsonRecords, TextRecords, XmlRecords
 
 _BLANKS = b" \t\r\n\0"
+
+
+_GRAMMARS: Final = {"json": JsonRecords, "xml": XmlRecords, "text": TextRecords, "frames": FrameRecords}
+
+
+def grammar_of(export: Export) -> Grammar:
+    """A grammar that stands before the first record, or between two."""
+    if export.form == "csv":
+        return CsvRecords(export.delimiter)
+    return _GRAMMARS[export.form]()
 
 
 class TakenRecords(NamedTuple):

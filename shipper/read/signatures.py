@@ -57,6 +57,7 @@ SIGNATURES = [
         (rb"Rar!\x1a\x07", NoLog("a rar archive", _UNPACK)),
         (rb"MSCF\0\0\0\0", NoLog("a cabinet file", _UNPACK)),
         (rb"LZIP\x01", NoLog("an lzip file", _UNPACK)),
+        (rb"\x5d\0\0.{2}(?:\xff{8}|.{5}\0{3})", NoLog("an lzma file", _UNPACK)),
         (rb"\x04\x22\x4d\x18", NoLog("an lz4 file", _UNPACK)),
         (rb"\x1f\x9d", NoLog("a file of compress (.Z)", _UNPACK)),
         (rb"\x7fELF|MZ.[\0\x01]|\xca\xfe\xba\xbe|[\xce\xcf]\xfa\xed\xfe|\xfe\xed\xfa[\xce\xcf]", _PROGRAM),

@@ -29,6 +29,7 @@ class Tail:
     Attributes:
         rotations, truncations, lost_bytes: counted since the start.
         problems: why something cannot be read, by path, as sentences; empty once all is well.
+        begun: positions at which files with `start: end` begin, by key; for the caller to take.
         past_lost: sources whose recent past could not be read again at the start.
         sources: which log a file belongs to, and why one was set apart.
     """
@@ -61,6 +62,7 @@ class Tail:
         self._first_look, self._crowded = True, False
         self.rotations = self.truncations = self.lost_bytes = 0
         self.problems: dict[str, str] = {}
+        self.begun: dict[str, Position] = {}
         self.past_lost: set[str] = set()
 
     def look(self) -> None:
@@ -175,6 +177,7 @@ class Tail:
                     self._known.claim(file, self._files, quiet=self._quiet(file, now))
                     if file.key and file.from_end and not file.resumed:
                         file.go_to_end()
+                        self.begun[file.key] = file.position()
                 elif file.no_log is not None:
                     self._close(file)
                     self.problems[file.path] = file.no_log

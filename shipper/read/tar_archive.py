@@ -42,6 +42,7 @@ def members_of_tar(path: str, descriptor: int, packed: int, *, unpacked: bool = 
         UsageError: it becomes too large.
     """
     infos: dict[str, tarfile.TarInfo] = {}
+    twice: dict[str, int] = {}
     failure: RunError | None = None
     try:
         with tarfile.open(fileobj=ArchiveFile(descriptor), mode="r:") as archive:
@@ -49,7 +50,11 @@ def members_of_tar(path: str, descriptor: int, packed: int, *, unpacked: bool = 
                 if number >= MOST:
                     raise UsageError(f"{path} holds more than {MOST} files: unpack it yourself")
                 if info.isreg():
-                    infos[info.name.removeprefix("./")] = info
+                    name = info.name.removeprefix("./")
+                    if info.size < 0:
+                        raise ValueError(f"its header says that {name} has {info.size} bytes")
+                    twice[name] = twice.get(name, -1) + 1
+                    infos[name] = info
             if not _all_nul(descriptor, archive.offset):
                 behind = f"what stands behind byte {archive.offset} is not read"
                 failure = RunError(f"{path}: the tar archive is damaged or cut off: {behind}")
@@ -57,7 +62,10 @@ def members_of_tar(path: str, descriptor: int, packed: int, *, unpacked: bool = 
         failure = RunError(f"{path}: the tar archive is damaged or cut off: {error}")
     most = check_size(path, [info.size for info in infos.values()], packed)
     held = descriptor if unpacked else None
-    return [Member(path, as_path(name), _reading(f"{path}!{name}", info), most, held) for name, info in infos.items()], failure
+    members = [
+        Member(path, as_path(name), _reading(f"{path}!{name}", info), most, held, twice[name]) for name, info in infos.items()
+    ]
+    return members, failure
 
 
 def _reading(name: str, info: tarfile.TarInfo) -> Callable[[int], Read]:

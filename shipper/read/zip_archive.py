@@ -3,6 +3,7 @@
 import os
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable
 
 from shipper.errors import RunError, UsageError
@@ -23,6 +24,7 @@ def members_of_zip(path: str, descriptor: int, size: int) -> list[Member]:
     """
     try:
         with zipfile.ZipFile(ArchiveFile(descriptor)) as archive:
+            names = Counter(info.filename.replace("\\", "/") for info in archive.infolist())
             named = {info.filename.replace("\\", "/"): info for info in archive.infolist()}
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise UsageError(f"{path}: the zip archive is damaged or cut off: {error}; repair it, or get it once more") from None
@@ -33,7 +35,10 @@ def members_of_zip(path: str, descriptor: int, size: int) -> list[Member]:
             raise UsageError(f"{path}!{name} is encrypted: unpack it first")
         if info.compress_type and zip_form(info.compress_type) is None:
             raise UsageError(f"{path}!{name} is packed by method {info.compress_type} of zip, which is not read: unpack it first")
-    return [Member(path, as_path(name), _reading(f"{path}!{name}", info), most) for name, info in infos.items()]
+    return [
+        Member(path, as_path(name), _reading(f"{path}!{name}", info), most, replaces=names[name] - 1)
+        for name, info in infos.items()
+    ]
 
 
 def _reading(name: str, info: zipfile.ZipInfo) -> Callable[[int], Read]:

@@ -10,8 +10,7 @@ answer, and the phone rings again. `renewed` says yes: N seconds from the last h
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from shipper.times import BEFORE_ALL, SECOND
@@ -24,9 +23,9 @@ TYPES: tuple[Literal["user", "user_and_address"], ...] = ("user", "user_and_addr
 """The cache types that a log can tell apart: by user, and by user and client address where a line names one."""
 
 LONGEST = LADDER[-1] * SECOND
-FEW = 6  # prompts whose distances are compared first
 ALL_MISSED = (1 << len(LADDER)) - 1  # a bit for each step of the ladder
 _STEPS = tuple(seconds * SECOND for seconds in LADDER)
+_ALL = len(_STEPS)
 
 Prompt = tuple[int, str, int, bool, str | None]
 """Start, id, end in nanoseconds, success, client address. A tuple, so that prompts sort by start, then id."""
@@ -34,19 +33,21 @@ Prompt = tuple[int, str, int, bool, str | None]
 Missed = list[int]
 """By reading, the bits of the steps with which a second prompt of a double prompt would not have been spared."""
 
+Held = tuple[int, int, int, int]
+"""What the caches from a step up to another one hold: the end of the last prompt that was answered with success although there
+was the cache, and the time from which the cache counts its seconds: that end, or the last hit if that renews it."""
 
-class Memory:
-    """The caches of one key (a user, or a user at an address), one for each step of the ladder.
+NOTHING_HELD: list[Held] = [(0, _ALL, BEFORE_ALL, BEFORE_ALL)]
+Memory = list[list[Held]]
+"""The caches of one key (a user, or a user at an address), by reading. Together they are all steps, in order."""
 
-    `until` is the last nanosecond at which each of them answers, `proof` the end of the last prompt that was answered with
-    success although there was this cache.
-    """
+_Hit = tuple[int, int, bool, int]
+"""A prompt spared by the caches from a step up to another one; whether it is a second one; nanoseconds since the answer."""
 
-    __slots__ = ("proof", "until")
 
-    def __init__(self) -> None:
-        self.until = [BEFORE_ALL] * len(LADDER)
-        self.proof = [BEFORE_ALL] * len(LADDER)
+def ends(memory: Memory) -> int:
+    """The last nanosecond at which any of the caches answers."""
+    return max(since + _STEPS[stop - 1] for held in memory for _, stop, _, since in held)
 
 
 class Spared:
@@ -65,184 +66,119 @@ class Spared:
         self.doubles = [0] * len(LADDER)
         self.longest = [0] * len(LADDER)
 
-    def add(self, other: "Spared") -> None:
-        """Add other sums."""
-        self.prompts = [a + b for a, b in zip(self.prompts, other.prompts, strict=True)]
-        self.doubles = [a + b for a, b in zip(self.doubles, other.doubles, strict=True)]
-        self.longest = [max(pair) for pair in zip(self.longest, other.longest, strict=True)]
 
-    def count(self, step: int, stop: int, prompts: int, doubles: int, longest: int) -> None:
-        """Count prompts that the caches from a step up to another one would have spared."""
-        for at in range(step, stop):
-            self.prompts[at] += prompts
-            self.doubles[at] += doubles
-            if longest > self.longest[at]:
-                self.longest[at] = longest
+class Spans(dict[tuple[int, int], list[int]]):
+    """The same sums by the steps from which and up to which caches do the same: most prompts are spared by all caches from one
+    on, and are counted once."""
+
+    def count(self, step: int, stop: int, double: bool, longest: int) -> None:
+        """Count a prompt that the caches from a step up to another one would have spared."""
+        self.sum(step, stop, 1, double, longest)
+
+    def sum(self, step: int, stop: int, prompts: int, doubles: int, longest: int) -> None:
+        """Count several of them."""
+        found = self.get((step, stop))
+        if found is None:
+            found = self[step, stop] = [0, 0, 0]
+        found[0] += prompts
+        found[1] += doubles
+        if longest > found[2]:
+            found[2] = longest
+
+    def add(self, other: "Spans") -> None:
+        """Add other sums."""
+        for (step, stop), numbers in other.items():
+            self.sum(step, stop, *numbers)
+
+    def spread(self, spared: Spared) -> None:
+        """Add the sums to those by step."""
+        for (first, stop), (prompts, doubles, longest) in self.items():
+            for step in range(first, stop):
+                spared.prompts[step] += prompts
+                spared.doubles[step] += doubles
+                spared.longest[step] = max(spared.longest[step], longest)
 
 
 class CacheSums:
-    """One cache type: what caches would have spared in each reading, and in both where they say the same.
-
-    Of two prompts that no third one is near, the readings say the same, and every longer cache does the same. Such pairs are
-    by far the most; they are counted once, in `pairs`, by the first step that spares the second prompt.
-    """
+    """One cache type: what caches would have spared in each reading, and in both where they say the same."""
 
     def __init__(self) -> None:
-        self.pairs = Spared()
-        self.both = Spared()
-        self.readings = [Spared() for _ in READINGS]
+        self.both = Spans()
+        self.readings = [Spans() for _ in READINGS]
 
-    def take(self, prompts: Sequence[Prompt], seconds: Collection[str]) -> Missed | None:
-        """Count the prompts of one key, in the order of their starts, when nothing before or after them is near.
+    def take(self, prompts: Sequence[Prompt], seconds: Collection[str], memory: Memory | None = None) -> Missed | None:
+        """Count prompts of one key, in the order of their starts.
 
         Args:
             prompts: of the key.
             seconds: ids of second prompts of double prompts.
+            memory: what the caches hold, which is kept up to date; None if nothing before or after the prompts is near.
+
+        Returns:
+            None if no cache would have left a second prompt.
         """
-        if len(prompts) == 2 and not seconds:
+        if memory is None and len(prompts) == 2 and not seconds:
             (_, _, end, success, _), (start, _, _, _, _) = prompts
             if success and start - end <= LONGEST:
-                step = bisect_left(_STEPS, start - end)
-                self.pairs.count(step, step + 1, 1, 0, start - end)
+                self.both.count(bisect_left(_STEPS, start - end), _ALL, False, start - end)
             return None
-        missed: Missed | None = None
-        for cluster in _clusters(prompts, least=1 if seconds else 2):
-            bits = self._take_cluster(cluster, seconds)
-            if bits is not None:
-                missed = bits if missed is None else [a | b for a, b in zip(missed, bits, strict=True)]
-        return missed
-
-    def _take_cluster(self, prompts: Sequence[Prompt], seconds: Collection[str]) -> Missed | None:
-        if len(prompts) > 2:
-            return self.resume(prompts, seconds, None, bisect_left(_STEPS, _shortest_gap(prompts)))
-        if len(prompts) == 1:
-            return [ALL_MISSED] * len(READINGS) if prompts[0][1] in seconds else None
-        (_, first, end, _, _), (start, second, _, _, _) = prompts
-        step = bisect_left(_STEPS, start - end)
-        self.pairs.count(step, step + 1, 1, second in seconds, start - end)
-        if not seconds:
-            return None
-        below = (1 << step) - 1 if second in seconds else 0
-        return [ALL_MISSED if first in seconds else below] * len(READINGS)
-
-    def resume(
-        self, prompts: Sequence[Prompt], seconds: Collection[str], memories: Sequence[Memory] | None, first: int = 0
-    ) -> Missed:
-        """Count further prompts of one key, in the order of their starts.
-
-        Args:
-            prompts, seconds: as for `take`.
-            memories: what the caches hold, by reading; None: nothing, and nothing has to be known afterwards.
-            first: the first step that spares any of the prompts.
-        """
-        below = (1 << first) - 1 if seconds and any(prompt[1] in seconds for prompt in prompts) else 0
-        missed = [below for _ in READINGS]
-        changes = _changes(prompts, first) if memories is None else range(len(LADDER))
-        for step, stop in pairwise([*changes, len(LADDER)]):
-            outcomes = _outcomes(step, prompts, seconds, memories)
-            counted = self.readings if len(outcomes) > 1 else [self.both]
-            for spared, (number, doubles, longest, _) in zip(counted, outcomes, strict=True):
-                spared.count(step, stop, number, doubles, longest)
-            for reading in range(len(READINGS)):
-                if outcomes[reading % len(outcomes)][3]:
-                    missed[reading] |= (1 << stop) - (1 << step)
-        return missed
+        hits, held, missed, agree = _passed(prompts, seconds, memory[0] if memory else NOTHING_HELD, renewed=False)
+        by_reading = [missed, missed]
+        if memory is None and agree:
+            counted = [(self.both, hits)]
+        else:
+            renewed, held_renewed, by_reading[1], _ = _passed(
+                prompts, seconds, memory[1] if memory else NOTHING_HELD, renewed=True
+            )
+            counted = list(zip(self.readings, (hits, renewed), strict=True))
+            if memory:
+                memory[:] = held, held_renewed
+        for spans, found in counted:
+            for hit in found:
+                spans.count(*hit)
+        return by_reading if any(by_reading) else None
 
     def sums(self, reading: int) -> Spared:
         """All that was counted, in a reading."""
-        sums = Spared()
-        sums.prompts = list(accumulate(self.pairs.prompts))
-        sums.doubles = list(accumulate(self.pairs.doubles))
-        sums.longest = list(accumulate(self.pairs.longest, max))
-        sums.add(self.both)
-        sums.add(self.readings[reading])
-        return sums
+        spared = Spared()
+        self.both.spread(spared)
+        self.readings[reading].spread(spared)
+        return spared
 
     def add(self, other: "CacheSums") -> None:
         """Add the sums of another log."""
-        self.pairs.add(other.pairs)
         self.both.add(other.both)
-        for spared, others in zip(self.readings, other.readings, strict=True):
-            spared.add(others)
+        for spans, others in zip(self.readings, other.readings, strict=True):
+            spans.add(others)
 
 
-_Outcome = tuple[int, int, int, bool]
-"""How many prompts a cache would have spared; how many of these are in `seconds`; the longest time from an answer to one of
-them; whether one in `seconds` would have been left."""
+def _passed(
+    prompts: Sequence[Prompt], seconds: Collection[str], held: list[Held], *, renewed: bool
+) -> tuple[list[_Hit], list[Held], int, bool]:
+    """What the caches do with prompts of one key, all steps at once: those that hold the same do the same, up to the step that
+    is long enough to answer.
 
-
-def _outcomes(
-    step: int, prompts: Sequence[Prompt], seconds: Collection[str], memories: Sequence[Memory] | None
-) -> list[_Outcome]:
-    """What the cache of one step would have done with prompts of one key, by reading; one entry if the readings agree."""
-    outcome, agree = _outcome(step, prompts, seconds, memories[0] if memories else None, renewed=False)
-    if memories is None and agree:
-        return [outcome]
-    return [outcome, _outcome(step, prompts, seconds, memories[1] if memories else None, renewed=True)[0]]
-
-
-def _outcome(
-    step: int, prompts: Sequence[Prompt], seconds: Collection[str], memory: Memory | None, *, renewed: bool
-) -> tuple[_Outcome, bool]:
-    """The outcome in one reading, and whether the readings agree: no prompt was left behind one that was spared."""
-    until, proof = (memory.until[step], memory.proof[step]) if memory else (BEFORE_ALL, BEFORE_ALL)
-    lasts, spared, doubles, longest, missed, agree = _STEPS[step], 0, 0, 0, False, True
+    Returns:
+        What is spared; what is held then; the bits of the steps that leave one of `seconds`; whether the readings agree: no
+        prompt was left behind one that was spared.
+    """
+    hits: list[_Hit] = []
+    missed, agree, lowest = 0, True, _ALL
     for start, name, end, success, _ in prompts:
-        if start <= until:
-            spared += 1
-            doubles += name in seconds
-            if start - proof > longest:
-                longest = start - proof
-            if renewed:
-                until = max(until, start + lasts, proof + lasts)
-            continue
-        if spared:
-            agree = False
-        if name in seconds:
-            missed = True
-        if success and end > proof:
-            proof = end
-            until = max(until, end + lasts)
-    if memory:
-        memory.until[step], memory.proof[step] = until, proof
-    return (spared, doubles, longest, missed), agree
-
-
-def _changes(prompts: Sequence[Prompt], first: int) -> Sequence[int]:
-    """The steps from `first` on at which a cache may do something else than at the step before: what it does depends on nothing
-    but whether it reaches from an end or a start to a later start."""
-    if len(prompts) > FEW:
-        return range(first, len(LADDER))
-    reaches = {first}
-    for at, (start, _, end, _, _) in enumerate(prompts):
-        for later in prompts[at + 1 :]:
-            reaches.add(bisect_left(_STEPS, later[0] - end))
-            reaches.add(bisect_left(_STEPS, later[0] - start))
-    return sorted(step for step in reaches if first <= step < len(LADDER))
-
-
-def _clusters(prompts: Sequence[Prompt], least: int) -> Iterator[Sequence[Prompt]]:
-    """The prompts, parted where no cache of the ladder reaches from one to the next, in either reading; the parts of at least
-    so many prompts."""
-    begin, reach = 0, BEFORE_ALL
-    for at, (start, _, end, success, _) in enumerate(prompts):
-        if start - reach > LONGEST:
-            if at - begin >= least:
-                yield prompts[begin:at]
-            begin, reach = at, BEFORE_ALL
-        elif start > reach:
-            reach = start  # a hit may renew the entry
-        if success and end > reach:
-            reach = end
-    if len(prompts) - begin >= least:
-        yield prompts[begin:]
-
-
-def _shortest_gap(prompts: Sequence[Prompt]) -> int:
-    """The shortest time from a success to the start of a later prompt, `LONGEST` at most; a cache of less spares nothing."""
-    gap, answered = LONGEST, BEFORE_ALL
-    for start, _, end, success, _ in prompts:
-        gap = min(gap, start - answered)
-        if success:
-            answered = max(answered, end)
-    return gap
+        then: list[Held] = []
+        for first, stop, proof, since in held:
+            step = bisect_left(_STEPS, start - since, first, stop)
+            if first < step:
+                if name in seconds:
+                    missed |= (1 << step) - (1 << first)
+                agree = agree and step <= lowest
+                now = (first, step, end, max(since, end)) if success and end > proof else (first, step, proof, since)
+                if then and then[-1][2:] == now[2:]:
+                    now = (then.pop()[0], *now[1:])
+                then.append(now)
+            if step < stop:
+                lowest = min(lowest, step)
+                hits.append((step, stop, name in seconds, start - proof))
+                then.append((step, stop, proof, max(since, start, proof) if renewed else since))
+        held = then
+    return hits, held, missed, agree

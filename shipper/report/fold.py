@@ -1,6 +1,6 @@
 """Folds the completed authentications and the findings of one log into the tables of a report. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -9,18 +9,17 @@ import orjson
 from shipper.decode.ecs import dataset
 from shipper.detect.finding import Found
 from shipper.detect.prompts import NO_METHOD, code_text
-from shipper.model import WITHDRAWN, CompletionFields, Label
+from shipper.model import CompletionFields, Label, is_withdrawal
 from shipper.report.durations import TENTH, in_tenths
 from shipper.report.figures import LISTED, Figures
-from shipper.report.kinds import NO_CACHE, Kind, Kinds
+from shipper.report.kinds import HOUR, NO_CACHE, Kind, Kinds, count_by_hour
 from shipper.report.people import REFUSALS, Person
 from shipper.report.service import EVERYTHING_MISSED, PIECE, Service
 from shipper.report.tables import OTHERS
-from shipper.times import AFTER_ALL, SECOND, StampReader
+from shipper.times import AFTER_ALL, StampReader
 
 MOST_SERVICES = 64
-_HOUR = 3600 * SECOND
-_START, _END = itemgetter(4), itemgetter(6)
+_COMPONENT, _START, _END = itemgetter(3), itemgetter(4), itemgetter(6)
 _CEILING = TENTH - 1
 _STAMPS = StampReader()
 
@@ -44,13 +43,13 @@ class Fold:
             since, until: as for `selection`: only what completed within is counted.
             half: None for both.
         """
-        self._has_users, self._in_rows = half != "rows", int(half != "users")
+        self._has_users, self._in_rows = half != "rows", half != "users"
         self.figures = Figures()
         self._timeout, self._window, self._host = exchange_timeout, window, host
         self._span = None if since is None and until is None else (since or "", until or ":")
         self._services: dict[str, Service] = {}
         self._kinds = Kinds(self.figures, host)
-        self._ahead: tuple[str, Label, CompletionFields] | None = None
+        self._ahead: dict[str, tuple[str, Label, CompletionFields]] = {}  # by component
 
     def __call__(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
@@ -58,11 +57,11 @@ class Fold:
         """Take what a pipeline made of a chunk: its events, what they completed, and what was found."""
         if self._span is not None:
             since, until = self._span
-            completions = [one for one in completions if since <= one[7][:-1] < until or one is WITHDRAWN]
+            completions = [one for one in completions if since <= one[7][:-1] < until or is_withdrawal(one)]
             findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
         if completions:
             first, last = min(completions, key=_START), max(completions, key=_END)
-            if first is WITHDRAWN or last[6] > last[10] or self._ahead is not None:
+            if is_withdrawal(first) or self._ahead or last[6] > last[10] or _is_ahead(completions):
                 self._settle(texts, labels, completions, findings)
             else:
                 self.figures.stretch(first[4], first[5], last[6], last[7])
@@ -71,29 +70,28 @@ class Fold:
     def _settle(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
     ) -> None:
-        """Take completions of which one has a time ahead of the clock: it counts once the next one comes, and not at all if it is
-        withdrawn."""
+        """Take completions of which one has a time ahead of the clock: it counts once the next one of its component comes, and not at
+        all if it is withdrawn."""
         found = {finding[0] for finding in findings}
         settled: list[CompletionFields] = []
         for completion in completions:
-            if completion is WITHDRAWN:
-                self._ahead = None
+            component, position = completion[3], completion[0]
+            if is_withdrawal(completion):
+                self._ahead.pop(component, None)
                 continue
-            self._confirm()
-            position = completion[0]
+            self._confirm(component)
             if completion[6] > completion[10] and position not in found:
-                self._ahead = texts[position], labels[position], (0, *completion[1:])
+                self._ahead[component] = texts[position], labels[position], (0, *completion[1:])
             else:
                 settled.append(completion)
         if settled:
             self._stretch(settled)
             self._take(texts, labels, settled, findings)
 
-    def _confirm(self) -> None:
-        """What was ahead of the clock counts."""
-        if self._ahead is not None:
-            text, label, completion = self._ahead
-            self._ahead = None
+    def _confirm(self, component: str) -> None:
+        """What was ahead of the clock of a component counts."""
+        if component in self._ahead:
+            text, label, completion = self._ahead.pop(component)
             self._stretch([completion])
             self._take([text], [label], [completion], [])
 
@@ -106,19 +104,27 @@ class Fold:
     ) -> None:
         if self._kinds.are_many:
             self._kinds.spread()
-        kinds, name, service, turn = self._kinds, None, None, AFTER_ALL
-        has_users, in_rows = self._has_users, self._in_rows
-        left = iter(findings)
-        finding = next(left, None)
-        upcoming = finding[0] if finding else -1
-        for completion in completions:
+        kinds, addresses = self._kinds.of(texts, labels, completions)
+        if self._in_rows:
+            count_by_hour(kinds, [completion[6] for completion in completions])
+        if self._has_users:
+            self._take_users(kinds, completions, addresses, findings)
+
+    def _take_users(
+        self,
+        kinds: Sequence[Kind],
+        completions: Sequence[CompletionFields],
+        addresses: Mapping[int, str],
+        findings: Sequence[Found],
+    ) -> None:
+        """What completions of these kinds tell of their users; client addresses by the position of the completion."""
+        name, service, turn, address = None, None, AFTER_ALL, None
+        behind: dict[int, list[Found]] = {}
+        for finding in findings:
+            behind.setdefault(finding[0], []).append(finding)
+        for kind, completion in zip(kinds, completions, strict=True):
             position, user, event_id, component, start, _, end, _, _, success, newest = completion
-            kind, address = kinds.get(labels[position][2]), None
-            if kind is None:
-                kind, address = kinds.find(texts[position], labels[position][2], completion)
-            kind.number += in_rows
-            kind.hours[end // _HOUR] += in_rows
-            if user is None or not has_users:
+            if user is None:
                 continue
             if component is not name or service is None:
                 name, service = component, self._services.get(component) or self._begin(component)
@@ -126,7 +132,8 @@ class Fold:
             if newest > turn:
                 turn = service.sweep(newest)
             person = people.get(user[3]) or people.new(user)
-            person.completed += 1
+            if addresses:
+                address = addresses.get(position)
             if waiting or not kind.plain:
                 self._other(completion, kind, service, person, address)
             else:
@@ -134,16 +141,13 @@ class Fold:
                     service.begin(person)
                 if end > person.latest:
                     person.latest = end
-                person.prompts += 1
                 run = person.run
                 run.append((start, event_id, end, success, address))
                 kind.answers[(end - start + _CEILING) // TENTH] += 1
                 if not len(run) % PIECE:
                     service.shorten(person, newest)
-            while position == upcoming and finding is not None:
+            for finding in behind.get(position, ()) if behind else ():
                 self._find(finding, completion, service, person)
-                finding = next(left, None)
-                upcoming = finding[0] if finding else -1
 
     def _other(self, completion: CompletionFields, kind: Kind, service: Service, person: Person, address: str | None) -> None:
         """Take an authentication that is not just a prompt, or may be the second step of one."""
@@ -151,14 +155,16 @@ class Fold:
         assert user is not None
         prompt = service.answered(user[3], person, completion, address, success=success) if service.waiting else None
         if prompt is not None:
+            person.others += 1
             kind.second_steps += 1
-            self._kinds.second_steps[end // _HOUR] += bool(code.prompted)
-        elif code.prompted:
+            self._kinds.second_steps[end // HOUR] += bool(code.prompted)
+        elif not code.prompted:
+            person.others += 1
+        else:
             prompt = start, event_id, end, success, address
             if start > person.latest + service.apart:
                 service.begin(person)
             person.latest = max(person.latest, end)
-            person.prompts += 1
             person.run.append(prompt)
             if not len(person.run) % PIECE:
                 service.shorten(person, newest)
@@ -198,7 +204,7 @@ class Fold:
         if name == "double_prompt":
             address = self._double(about, service, person, has_cache=origin.dataset != NO_CACHE)
             service.people.pair(person, (time, text, host, address))
-            hour = (_STAMPS.read(time) or 0) // _HOUR  # of the second prompt, which may have ended before the first one
+            hour = (_STAMPS.read(time) or 0) // HOUR  # of the second prompt, which may have ended before the first one
             self._kinds.doubles[about["second"]["method"], component, host, hour] += 1
         elif name == "mfa_fatigue":
             person.count("fatigue")
@@ -229,10 +235,16 @@ class Fold:
 
     def close(self) -> Figures:
         """The end of the log: all that was counted."""
-        self._confirm()
+        for component in list(self._ahead):
+            self._confirm(component)
         self._kinds.spread()
         for service in self._services.values():
             service.close()
             self.figures.people.add(service.people)
         self._services.clear()
         return self.figures
+
+
+def _is_ahead(completions: Sequence[CompletionFields]) -> bool:
+    """True if one of several components has a time ahead of its clock. (Of one component that would be the latest.)"""
+    return len(set(map(_COMPONENT, completions))) > 1 and any(completion[6] > completion[10] for completion in completions)

@@ -2,17 +2,20 @@
 
 import re
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from shipper.decode.ecs import dataset
 from shipper.detect.prompts import NO_METHOD, code_text
-from shipper.model import Code, CompletionFields, Origin
+from shipper.model import Code, CompletionFields, Label, Origin
 from shipper.report.figures import LISTED, Figures
 from shipper.report.people import REFUSALS
 from shipper.report.tables import AUTHENTICATIONS, DOUBLE_PROMPTS, FIRST_STEPS, PROMPTS, UNKNOWN, Row
+from shipper.times import SECOND
 
 MOST_KINDS = 4096  # that are counted before they are spread over the rows
 MOST_HOURS = 10_000
+HOUR = 3600 * SECOND
 NO_CACHE = dataset("nps extension")
 _OUTCOMES = {"success": 1, "failure": 2}  # places in a row, else 3
 
@@ -64,16 +67,33 @@ class Kinds(dict[Any, Kind]):
         self._figures, self._host = figures, host
         self._hours: dict[tuple[int, bool], Counter[int]] = {}  # by column of a row, and whether the code is one of prompts
 
-    def find(self, text: str, origin: Origin, completion: CompletionFields) -> tuple[Kind, str | None]:
-        """The kind of a completion that is not known by its origin, and the client address.
+    def of(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields]
+    ) -> tuple[list[Kind], dict[int, str]]:
+        """The kinds of completions, and the client addresses that are known, by the position of the completion."""
+        found = [self.get(labels[completion[0]][2]) for completion in completions]
+        kinds: list[Kind] = []
+        addresses: dict[int, str] = {}
+        for kind, completion in zip(found, completions, strict=True) if None in found else ():
+            address = None
+            if kind is None:
+                kind, address = self._find(texts[completion[0]], labels[completion[0]][2], completion)
+            if address is not None:
+                addresses[completion[0]] = address
+            kinds.append(kind)
+        return kinds or cast("list[Kind]", found), addresses
+
+    def _find(self, text: str, origin: Origin, completion: CompletionFields) -> tuple[Kind, str | None]:
+        """The kind of a completion, and the client address.
 
         The text of its event is only searched where the origin has no sample: an event that the fast path made names no
         client, and its origin tells the outcome.
         """
         component, code = completion[3], completion[8]
         if origin.sample is not None:
-            kind = self[origin] = self._new(code, component, origin.host, origin.sample["event"]["outcome"])
-            return kind, None
+            if origin not in self:
+                self[origin] = self._new(code, component, origin.host, origin.sample["event"]["outcome"])
+            return self[origin], None
         found, client = _OUTCOME.search(text), _CLIENT.search(text)
         outcome = found[1] if found else "unknown"
         key = code, component, origin.host, outcome
@@ -117,6 +137,19 @@ class Kinds(dict[Any, Kind]):
         self.doubles.clear()
         self._hours.clear()
         self.second_steps.clear()
+
+
+def count_by_hour(kinds: Sequence[Kind], ends: Sequence[int]) -> None:
+    """Count completions of these kinds, which ended at these times in nanoseconds."""
+    hour = min(ends) // HOUR
+    if hour == max(ends) // HOUR:
+        for kind, number in Counter(kinds).items():
+            kind.number += number
+            kind.hours[hour] += number
+        return
+    for kind, end in zip(kinds, ends, strict=True):
+        kind.number += 1
+        kind.hours[end // HOUR] += 1
 
 
 def _add(row: Row, column: int, number: int, prompts: int) -> None:

@@ -30,8 +30,9 @@ class Person:
 
     Attributes:
         name: as people write it.
-        completed: authentications and first steps.
-        first_steps, prompts: of these.
+        first_steps: how many there were.
+        prompts: as far as they have been counted; those in `run` have not.
+        others: authentications and first steps that are no prompts of their own.
         numbers: those of `NUMBERS`; None if all are 0.
         missed: by cache type and reading, a bit for each step of the ladder that would not have spared all double prompts.
         pairs: the latest double prompts.
@@ -41,13 +42,13 @@ class Person:
     """
 
     __slots__ = (
-        "completed",
         "first_steps",
         "latest",
         "memory",
         "missed",
         "name",
         "numbers",
+        "others",
         "pairs",
         "prompts",
         "run",
@@ -56,14 +57,14 @@ class Person:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.completed = self.first_steps = self.prompts = 0
+        self.first_steps = self.prompts = self.others = 0
         self.numbers: list[int] | None = None
         self.missed: list[Missed] | None = None
         self.pairs: list[Told] | None = None
         self.run: list[Prompt] = []
         self.latest = BEFORE_ALL
         self.seconds: set[str] | None = None
-        self.memory: dict[tuple[int, str], list[Memory]] | None = None
+        self.memory: dict[tuple[int, str], Memory] | None = None
 
     def count(self, name: str) -> None:
         """Count one of `NUMBERS` up."""
@@ -74,6 +75,11 @@ class Person:
     def number(self, name: str) -> int:
         """One of `NUMBERS`."""
         return self.numbers[PLACE[name]] if self.numbers else 0
+
+    @property
+    def completed(self) -> int:
+        """Authentications and first steps."""
+        return self.prompts + self.others + len(self.run)
 
     @property
     def doubles(self) -> int:
@@ -104,7 +110,7 @@ class Person:
 
     def add(self, other: "Person") -> None:
         """Add what another log says of the user."""
-        self.completed += other.completed
+        self.others += other.others
         self.first_steps += other.first_steps
         self.prompts += other.prompts
         if other.numbers:

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from shipper.detect.prompts import NO_METHOD
 from shipper.model import CompletionFields
-from shipper.report.cache import ALL_MISSED, LONGEST, READINGS, TYPES, CacheSums, Memory, Prompt
+from shipper.report.cache import ALL_MISSED, LONGEST, NOTHING_HELD, READINGS, TYPES, CacheSums, Prompt, ends
 from shipper.report.people import People, Person
 from shipper.times import BEFORE_ALL
 
@@ -142,6 +142,7 @@ class Service:
         """Count the run of a user; it is empty then."""
         advice, run, seconds = self._advice, person.run, person.seconds or ()
         person.run, person.seconds = [], None
+        person.prompts += len(run)
         if advice is None or not run:
             return
         advice.prompts += len(run)
@@ -154,7 +155,7 @@ class Service:
             self._simulate_by_address(person, run, seconds)
         if person.memory:
             oldest = run[-1][0] - self.apart
-            person.memory = {key: held for key, held in person.memory.items() if max(max(m.until) for m in held) >= oldest}
+            person.memory = {key: held for key, held in person.memory.items() if ends(held) >= oldest}
 
     def _simulate_by_address(self, person: Person, run: list[Prompt], seconds: Collection[str]) -> None:
         assert self._advice is not None
@@ -170,11 +171,9 @@ class Service:
 
     def _simulate(self, person: Person, kind: int, address: str, prompts: list[Prompt], seconds: Collection[str]) -> None:
         assert self._advice is not None
-        sums = self._advice.types[kind]
-        if person.memory is None:
-            missed = sums.take(prompts, seconds)
-        else:
-            memories = person.memory.setdefault((kind, address), [Memory() for _ in READINGS])
-            missed = sums.resume(prompts, seconds, memories)
-        if missed and any(missed):
+        memory = None
+        if person.memory is not None:
+            memory = person.memory.setdefault((kind, address), [NOTHING_HELD for _ in READINGS])
+        missed = self._advice.types[kind].take(prompts, seconds, memory)
+        if missed is not None:
             person.miss(kind, missed)

@@ -12,6 +12,7 @@ from shipper.report import advice
 from shipper.report.asked_twice import asked_twice, caches
 from shipper.report.durations import buckets, durations
 from shipper.report.figures import Figures
+from shipper.report.hints import hints
 from shipper.report.people import REFUSALS
 from shipper.report.sections import AnswerTimes, Authentications, Bucket, CodeRow, Hour, Named, Row
 from shipper.report.summary import (
@@ -185,6 +186,7 @@ def _quality(figures: Figures, counts: Counts, notes: Sequence[str]) -> Quality:
         other=counts.logs,
         shapes=[Shape(shape=shape, count=number) for shape, number in counts.shapes.most_common(SHAPES)],
         causes=dict(counts.causes.most_common()),
+        hints=hints(counts),
         notes=list(notes),
         sums=[Sum(says=says, left=left, right=right, holds=left == right) for says, left, right in sums],
         **{name: getattr(counts, name) for name in COUNTED},

@@ -147,6 +147,7 @@ class Quality(Data, frozen=True):
     late: Annotated[int, Meta(ge=0, description="prompts too old for the newest event time; no detector has seen them")]
     misdated: Annotated[int, Meta(ge=0, description="lines with a time far ahead that the next ones did not confirm")]
     causes: Annotated[dict[str, int], Meta(description="unparsed lines by a cause that could be seen")]
+    hints: Annotated[list[str], Meta(description="what probably went wrong with the logs on their way, and what to do")]
     notes: Annotated[list[str], Meta(description="sentences on how the files were read")]
     sums: list[Sum]
 

@@ -4,12 +4,12 @@ This is the only place that knows which key of the configuration goes where. In 
 settings, delivery (with its sink and dead letters), and when the positions are known the loop with its tail.
 """
 
-import hashlib
 import os
 import random
-import socket
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -31,8 +31,11 @@ from shipper.errors import UsageError
 from shipper.pipeline import Settings
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.tail import Tail
-from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.checkpoint import Checkpoint, Stored, refuse_folder
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.own_paths import refuse_own
+from shipper.sidecar.pages import Listen
+from shipper.sidecar.transactional_id import keep, kept
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
 
@@ -48,9 +51,9 @@ def settings_of(config: Config) -> Settings:
     timeout = options["double_prompt"]["exchange_timeout"]
     return pipeline.settings(
         load(
-            tuple(Path(folder).expanduser() for folder in section.patterns),
-            None if section.status_codes is None else Path(section.status_codes).expanduser(),
-            syslog=syslog_time(syslog.year, syslog.zone, "pipeline.syslog"),
+            tuple(map(Path, section.patterns)),
+            None if section.status_codes is None else Path(section.status_codes),
+            syslog=syslog_time(syslog.year, zone_of(syslog.zone, "pipeline.syslog.zone"), "pipeline.syslog.year"),
             local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
         rules_for(section.detectors, timeout, options),
@@ -84,7 +87,7 @@ def _file(config: Config, run: str) -> Sink:
 
     section = config.output.file
     assert section is not None
-    return FileSink(FileOptions(os.path.expanduser(section.path), section.rotate_size, section.rotate_every, section.keep))
+    return FileSink(FileOptions(section.path, section.rotate_size, section.rotate_every, section.keep))
 
 
 def _kafka(config: Config, run: str) -> Sink:
@@ -111,18 +114,15 @@ def client_class(name: str) -> Callable[[KafkaOptions], Client]:
     return KafkaPythonClient
 
 
-def transactional_id(state_dir: str) -> str:
-    """The default transactional id: the same in every run with a state directory on a machine, and nowhere else."""
-    return f"mfa-shipper-{hashlib.sha256(f'{socket.gethostname()}:{state_dir}'.encode()).hexdigest()[:16]}"
-
-
 def kafka_options(config: Config) -> KafkaOptions:
-    """The options of a Kafka client."""
+    """The options of a Kafka client.
+
+    Raises:
+        UsageError: the transactional id of the state directory cannot be read.
+    """
     section = config.output.kafka
     assert section is not None
     security = section.security
-    files = (security.ca_file, security.cert_file, security.key_file)
-    ca_file, cert_file, key_file = (None if file is None else os.path.expanduser(file) for file in files)
     return KafkaOptions(
         tuple(section.bootstrap_servers),
         section.topic,
@@ -130,7 +130,7 @@ def kafka_options(config: Config) -> KafkaOptions:
         section.dead_letter_topic,
         section.exactly_once,
         section.state_topic,
-        section.transactional_id or transactional_id(config.state_dir),
+        section.transactional_id or kept(config.state_dir) or "mfa-shipper",
         section.client,
         section.client_id,
         section.compression,
@@ -138,9 +138,9 @@ def kafka_options(config: Config) -> KafkaOptions:
         security.sasl_mechanism,
         security.username,
         None if security.password is None else security.password.value,
-        ca_file,
-        cert_file,
-        key_file,
+        security.ca_file,
+        security.cert_file,
+        security.key_file,
     )
 
 
@@ -171,6 +171,25 @@ def dead_letter_file(config: Config) -> DeadLetterFile:
     return DeadLetterFile(os.path.join(config.state_dir, NAME))
 
 
+def accepted(config: Config, *, stdout: bool = False) -> Settings:
+    """The settings of a configuration that can be used here, as far as can be told before anything runs with it.
+
+    Args:
+        config: the configuration.
+        stdout: standard output is where events would go, and may be redirected into a log.
+
+    Raises:
+        UsageError: patterns, code table, time zone, state directory or sink cannot be used, or an input matches what the
+            shipper writes.
+    """
+    settings = settings_of(config)
+    refuse_folder(config.state_dir)
+    build_sink(config)
+    redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
+    refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)
+    return settings
+
+
 def build_delivery(config: Config, watcher: Watcher) -> Delivery:
     """The sink with its dead letters; nothing is connected yet.
 
@@ -187,11 +206,31 @@ def stores_positions(config: Config) -> bool:
     return config.output.type == "kafka" and config.output.kafka is not None and config.output.kafka.exactly_once
 
 
+def keep_transactional_id(config: Config) -> None:
+    """Give the state directory an id of its own if it needs one; to be called before the sink is built, with the lock held.
+
+    Raises:
+        UsageError, RunError: see `transactional_id.keep`.
+    """
+    kafka = config.output.kafka
+    if kafka is not None and stores_positions(config) and kafka.transactional_id is None:
+        keep(config.state_dir)
+
+
+def listen_of(config: Config) -> Listen | None:
+    """Where the pages of metrics and health are, None for nowhere."""
+    section = config.metrics
+    if section.listen is None:
+        return None
+    password = None if section.password is None else section.password.value
+    return Listen(section.listen, section.username, password, section.cert_file, section.key_file)
+
+
 def inputs_of(config: Config) -> list[TailInput]:
     """What is followed."""
     return [
         TailInput(
-            os.path.expanduser(section.path),
+            str(section.path),
             section.start,
             section.encoding,
             tuple(section.exclude),
@@ -215,8 +254,9 @@ def build_loop(
     """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
     batch = config.output.batch
     limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
+    inputs = [replace(given, start="beginning") if stored.damaged else given for given in inputs_of(config)]
     tail = Tail(
-        inputs_of(config),
+        inputs,
         stored.places,
         TailOptions(
             line_limit=settings.line_limit,

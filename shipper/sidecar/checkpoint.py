@@ -1,13 +1,13 @@
 """The checkpoint: how far each file has been delivered, kept between two runs. I/O.
 
 It is one JSON file, replaced as a whole: after a loss of power there is the old one or the new one.
-The previous one stays as `checkpoint.json.1`. A file that cannot be read is set aside, never a
-reason not to start.
+The previous one stays as `checkpoint.json.1`. A file that is damaged is set aside, never a reason not to
+start. One that a newer version of this program wrote is: it is good, and an older program would send all again.
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 from shipper.durable import rename_durably, write_synced
 from shipper.errors import UsageError
 from shipper.read.position import Position, escaped, position_from, unescaped
-from shipper.sidecar.warm_start import WarmStart, by_present_names, warm_start
+from shipper.sidecar.places import Advance, WarmStart, by_present_names, records, warm_from_json, warm_to_json
 
 VERSION = 1
 NAME = "checkpoint.json"
@@ -24,11 +24,67 @@ NAME = "checkpoint.json"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a checkpoint holds: positions by file key, warm starts by log, and a warning for each damaged file."""
+    """What a checkpoint holds: positions by file key, warm starts by log, and a warning for each damaged file.
+
+    `amends` are records that a sink which stores positions lacks (see `records`).
+    """
 
     places: Mapping[str, Position] = field(default_factory=dict)
     warm: Mapping[str, WarmStart] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    amends: Mapping[bytes, bytes | None] = field(default_factory=dict)
+
+    @property
+    def damaged(self) -> bool:
+        """True if positions are missing: a file without one may have been read before, so it is read from its beginning."""
+        return bool(self.warnings)
+
+
+def farther(own: Stored, in_sink: Stored) -> Stored:
+    """The farther position of each file, and for each log the warm start that goes with it.
+
+    Either may be behind: the checkpoint after a crash or beside a twin, the sink after a time without `exactly_once` or
+    when its records were lost.
+    """
+    places = dict(own.places)
+    for key, place in in_sink.places.items():
+        if key not in places or place.offset >= places[key].offset:
+            places[key] = place
+    both = own.places.keys() & in_sink.places.keys()
+    warm = dict(in_sink.warm)
+    for source, start in own.warm.items():
+        if source not in warm or _reach(own.places, source, both) > _reach(in_sink.places, source, both):
+            warm[source] = start
+    behind = {key: place for key, place in places.items() if in_sink.places.get(key) != place and place.source in warm}
+    amends = records(Advance(key, place, warm[place.source]) for key, place in behind.items())
+    return Stored(places, warm, own.warnings, amends)
+
+
+def _reach(places: Mapping[str, Position], source: str, both: Collection[str]) -> tuple[tuple[str, int], int]:
+    """How far a log was read, to be compared: its last file and how far that was read, then the same of all in `both`."""
+    own = [(key, place) for key, place in places.items() if place.source == source]
+    last = max(((place.time, place.offset) for _, place in own), default=("", 0))
+    return last, sum(place.offset for key, place in own if key in both)
+
+
+def refuse_folder(state_dir: str) -> None:
+    """Refuse a state directory that is no folder, or that cannot be made or written; makes nothing.
+
+    Raises:
+        UsageError: says why.
+    """
+    there = os.path.abspath(state_dir)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise UsageError(f"state_dir: {there} is not a folder; give another directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        made = "written" if there == os.path.abspath(state_dir) else f"made: {there} cannot be written"
+        raise UsageError(f"state_dir: {state_dir} cannot be {made}; give a directory of the user who runs the shipper")
+
+
+class _Newer(ValueError):
+    """A newer version of this program wrote the checkpoint."""
 
 
 class Checkpoint:
@@ -56,18 +112,30 @@ class Checkpoint:
             raise UsageError(f"state_dir {state_dir} cannot be written: permission denied")
 
     def load(self) -> Stored:
-        """The last good checkpoint; a damaged file is set aside and named in the warnings."""
+        """The last good checkpoint; a damaged file is set aside and named in the warnings.
+
+        Raises:
+            UsageError: a newer version of this program wrote it.
+        """
         warnings: list[str] = []
         for path in (self._path, f"{self._path}.1"):
             try:
                 places, warm = read_checkpoint(path)
             except FileNotFoundError:
                 continue
+            except _Newer as error:
+                raise UsageError(
+                    f"{path} is unusable: {error}; start a version of mfa-shipper that reads it, or move it away: then every "
+                    "file is read from inputs[].start"
+                ) from None
             except (OSError, ValueError) as error:
                 warnings.append(f"{path} is unreadable ({error}); {self._set_aside(path)}")
                 continue
             if warnings:
-                warnings.append(f"going on from {path}: what was delivered since is sent again, with the same ids")
+                warnings.append(
+                    f"going on from {path}: what was delivered since is sent again, with the same ids; a file that it does not "
+                    "know is read from its beginning"
+                )
             return Stored(places, warm, tuple(warnings))
         if warnings:
             warnings.append("there is no older checkpoint: every file is read from its beginning, with the same ids")
@@ -123,16 +191,17 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
     value = msgspec.json.decode(text) if text.strip(b"\0") else None
     if not isinstance(value, dict):
         raise ValueError("it is no checkpoint")
-    if value.get("version") != VERSION:
+    version = value.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise _Newer(f"it has version {version}, this program reads {VERSION}")
+    if version != VERSION:
         raise ValueError(f"it has version {value.get('version')}, this program writes {VERSION}")
     if value.get("sum") != _sum(value):
         raise ValueError("its checksum is wrong")
     try:
         places = {key: position_from(place) for key, place in value["places"].items()}
         lasting = value.get("lasting", {})
-        warm = {
-            str(unescaped(source)): warm_start(*start, lasting=lasting.get(source, {})) for source, start in value["warm"].items()
-        }
+        warm = {str(unescaped(source)): warm_from_json(start, lasting.get(source, {})) for source, start in value["warm"].items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it is no checkpoint: {error}") from None
     return by_present_names(places, warm)
@@ -142,16 +211,11 @@ def _encode(places: Mapping[str, Position], warm: Mapping[str, WarmStart]) -> by
     value: dict[str, Any] = {
         "version": VERSION,
         "places": {key: msgspec.Raw(place.to_json()) for key, place in places.items()},
-        "warm": {escaped(source): _stored(start) for source, start in warm.items()},
+        "warm": {escaped(source): warm_to_json(start) for source, start in warm.items()},
         "lasting": {escaped(source): start.lasting for source, start in warm.items() if start.lasting},
     }
     value = msgspec.json.decode(msgspec.json.encode(value))
     return msgspec.json.format(msgspec.json.encode({**value, "sum": _sum(value)}), indent=1) + b"\n"
-
-
-def _stored(start: WarmStart) -> list[Any]:
-    """`newest` as text: a time of the year 9999 in nanoseconds is more than 64 bits."""
-    return [start.key, start.offset, *([] if start.newest is None else [str(start.newest)])]
 
 
 def _sum(value: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 An entry is a sentence with named values beside it. Secrets are replaced wherever they appear.
 """
 
+import contextlib
 import json
 import logging
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from shipper.printable import printable
 from shipper.secrets import hide, hide_in
 
 LOGGER = "mfa_shipper"
@@ -30,10 +32,17 @@ def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     logger.handlers = [handler]
     logger.setLevel(LEVELS[level])
     logger.propagate = False
+    sys.unraisablehook = _unraisable
     # The Kafka client logs each of its retries; what matters of them is logged as the state of the sink.
     client = logging.getLogger("kafka")
     client.propagate = False
     client.handlers = [handler] if level == "debug" else [logging.NullHandler()]
+
+
+def _unraisable(ignored: "sys.UnraisableHookArgs") -> None:
+    """What a destructor raised, mostly one of a client that could not end its connection: no traceback, see `_Formatter`."""
+    with contextlib.suppress(Exception):  # the interpreter may be half gone
+        log("debug", "an error while cleaning up was ignored", error=ignored.exc_type.__name__)
 
 
 class _Formatter(logging.Formatter):
@@ -53,5 +62,5 @@ class _Formatter(logging.Formatter):
         else:
             text = f"{stamp} {record.levelname.lower():7} {message}"
             text += "".join(f" {name}={value}" for name, value in fields.items())
-            text = hide(text, self._secrets)
-        return text.replace("\n", " ")
+            text = printable(hide(text, self._secrets).replace("\n", " "))
+        return text

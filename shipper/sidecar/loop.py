@@ -16,8 +16,9 @@ from shipper.pipeline import Settings
 from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.places import Advance, place_record, records, warm_record
 from shipper.sidecar.vitals import Vitals
-from shipper.sidecar.warm_start import Advance, LivePipelines, records
+from shipper.sidecar.warm_start import LivePipelines
 from shipper.times import SECOND
 
 SAVE_INTERVAL = SECOND  # between two checkpoints, at least
@@ -65,6 +66,7 @@ class Sidecar:
         self._sources = LivePipelines(settings, vitals.counts, stored.places, stored.warm, tail.replay)
         self._places = dict(stored.places)
         self._warm = dict(stored.warm)
+        self._amends = dict(stored.amends)  # for the next batch
         self._now = now
         self._wait = wait
         self._poll_interval = poll_interval
@@ -90,6 +92,7 @@ class Sidecar:
         now = self._now()
         if now >= self._next_look:
             self._tail.look()
+            self._keep_begun()
             # A log that grows is looked at so often that this adds little to the delay of a line.
             grows = now - self._last_read < SECOND
             self._next_look = now + (self._eager_interval if grows else self._poll_interval)
@@ -116,6 +119,13 @@ class Sidecar:
         self._tail.close()
         self._observe()
         return delivered
+
+    def _keep_begun(self) -> None:
+        """Keep where files with `start: end` begin, or what comes while the shipper is stopped would not be read either."""
+        if self._tail.begun:
+            self._places = {**self._tail.begun, **self._places}
+            self._tail.begun.clear()
+            self._unsaved = True
 
     def _read(self) -> None:
         """Read as long as the delivery takes what comes of it."""
@@ -146,7 +156,8 @@ class Sidecar:
     def _send_full(self) -> None:
         if self._full and self._delivery.accepts:
             batch, self._full = self._full, None
-            number = self._delivery.hand_over(batch.blocks, records(batch.advances))
+            number = self._delivery.hand_over(batch.blocks, self._amends | records(batch.advances))
+            self._amends.clear()
             self._acks.sent(number, batch.advances)
             self.vitals.sent(number, batch.events, batch.size, self._now())
 
@@ -176,14 +187,24 @@ class Sidecar:
 
     def _save(self) -> None:
         now = self._now()
-        if not self._unsaved or now < self._next_save:
+        # At once while the sink is away: the next attempt to reach it may hang until the process is ended.
+        if not self._unsaved or (now < self._next_save and self._delivery.connected):
             return
         self._next_save = now + SAVE_INTERVAL
         if len(self._places) > MOST_GONE:
-            self._places = prune(self._places, self._tail.there)
+            self._forget()
         trouble = self._checkpoint.save(self._places, self._warm)
         self._unsaved = trouble is not None
         self.vitals.saved(trouble, now)
+
+    def _forget(self) -> None:
+        """Drop the oldest positions of files that are gone, here and with the next batch in the sink."""
+        kept = prune(self._places, self._tail.there)
+        self._amends |= {place_record(key): None for key in self._places.keys() - kept.keys()}
+        self._places = kept
+        sources = {place.source for place in kept.values()}
+        self._amends |= {warm_record(source): None for source in self._warm.keys() - sources}
+        self._warm = {source: start for source, start in self._warm.items() if source in sources}
 
     @property
     def problems(self) -> Mapping[str, str]:

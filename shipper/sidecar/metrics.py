@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from shipper.deliver.delivery import Delivery
+from shipper.deliver.file import FileSink
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import Total
 from shipper.model import Counts
@@ -79,6 +80,11 @@ def _tail(read: Callable[[Tail], float]) -> Callable[[Scrape], float]:
     return lambda scrape: read(scrape.vitals.tail) if scrape.vitals.tail else 0
 
 
+def _reopened(scrape: Scrape) -> float:
+    sink = scrape.vitals.delivery.sink if scrape.vitals.delivery else None
+    return sink.reopened if isinstance(sink, FileSink) else 0
+
+
 def _lag_seconds(scrape: Scrape) -> float | None:
     newest = scrape.vitals.newest
     return None if newest is None else max(0.0, scrape.wall - newest / SECOND)
@@ -126,6 +132,14 @@ METRICS = (
         lambda s: s.counts.misdated,
     ),
     Metric(
+        Counter, "exchanges_given_up", "Requests whose status did not come in time, or whose thread was used again before it came.",
+        lambda s: s.counts.given_up,
+    ),
+    Metric(
+        Counter, "completions_late", "Authentications so much older than the newest that no detector could judge them any more.",
+        lambda s: s.counts.late,
+    ),
+    Metric(
         Counter, "events_masked", "Events that name no user and went out without letters and digits in their texts.",
         lambda s: s.counts.masked,
     ),
@@ -138,6 +152,7 @@ METRICS = (
     Metric(Counter, "batches_delivered", "Batches that the sink has acknowledged.", lambda s: s.vitals.batches),
     Metric(Counter, "dead_letters", "Records that the sink refused for good.", _delivery(lambda d: d.refused)),
     Metric(Counter, "retries", "Failed attempts to reach the sink.", _delivery(lambda d: d.retries)),
+    Metric(Counter, "output_reopened", "Times that another program had taken the output file and it was opened anew.", _reopened),
     Metric(Counter, "rotations", "Log files that were rotated away.", _tail(lambda t: t.rotations)),
     Metric(Counter, "truncations", "Log files that were cut while they were followed.", _tail(lambda t: t.truncations)),
     Metric(Counter, "lost_bytes", "Bytes that were cut away before they could be read.", _tail(lambda t: t.lost_bytes)),

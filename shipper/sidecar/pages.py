@@ -1,12 +1,20 @@
 """The pages of a running shipper over HTTP: /metrics for Prometheus, /healthz, /readyz. I/O."""
 
+import base64
+import contextlib
+import hmac
 import json
-from collections.abc import Callable, Collection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+import socket
+import ssl
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from socketserver import TCPServer, ThreadingMixIn
+from threading import Lock, Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from shipper.errors import UsageError
 from shipper.secrets import hide
@@ -15,34 +23,50 @@ from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
 
 BEAT = 30.0  # seconds without a turn after which the loop no longer counts as alive
+MOST_CONNECTIONS = 16
+SILENCE = 10.0  # seconds after which a client that says nothing is left
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the pages are, and who may read them.
+
+    Attributes:
+        address: `HOST:PORT`; port 0 takes a free one.
+        username, password: what a client must say; None: everybody may read.
+        cert_file, key_file: PEM files for HTTPS; None: HTTP.
+    """
+
+    address: str
+    username: str | None = None
+    password: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
 
 
 class Server:
-    """The HTTP server, on its own thread."""
+    """The HTTP server, on threads of its own."""
 
-    def __init__(self, listen: str, vitals: Vitals, now: Callable[[], int], secrets: Collection[str] = ()) -> None:
-        """`listen` is `HOST:PORT`; port 0 takes a free one. `secrets` appear on no page.
+    def __init__(self, listen: Listen, vitals: Vitals, now: Callable[[], int], secrets: Collection[str] = ()) -> None:
+        """`now` is the loop's clock. `secrets` appear on no page.
 
         Raises:
-            UsageError: the port is taken, or the address is not ours.
+            UsageError: the port is taken, the address is not ours, or the certificate cannot be used.
         """
-        host, _, port = listen.rpartition(":")
-        registry = CollectorRegistry()
-        registry.register(VitalsCollector(vitals, now))
-
-        class Handler(_Handler):
-            pages = {  # noqa: RUF012  one per server
-                "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
-                "/healthz": lambda: _health(vitals, now()),
-                "/readyz": lambda: _readiness(vitals, secrets),
-            }
-
+        host, _, port = listen.address.rpartition(":")
+        host = host.strip("[]")
+        tls = _tls(listen)
         try:
-            self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+            self._server = (_Server6 if ":" in host else _Server)((host, int(port)), _Handler)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"metrics.listen: cannot listen on {listen}: {reason}; choose another port, or null") from None
-        self._server.daemon_threads = True
+            raise UsageError(
+                f"metrics.listen: cannot listen on {listen.address}: {reason}; choose another port, or null"
+            ) from None
+        if tls:
+            # The handshake is the client's matter, so it takes place on the client's thread and in its time.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self._server.set_app(_application(listen, vitals, now, secrets))
         self.port = self._server.server_address[1]
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True, name="metrics").start()
 
@@ -52,40 +76,121 @@ class Server:
         self._server.server_close()
 
 
-Page = tuple[int, str, bytes]
+def _tls(listen: Listen) -> ssl.SSLContext | None:
+    if listen.cert_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(listen.cert_file, listen.key_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(f"metrics.cert_file: {listen.cert_file} and its key cannot be used: {error.strerror or error}") from None
+    return context
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Threads for a few clients. Of more, the oldest is cut off: a new one is more likely to be the real Prometheus."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
+        self._clients: list[socket.socket] = []
+        self._lock = Lock()
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking the name server what the address is called, which can take long and nobody reads."""
+        TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), int(port)
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer on a new thread."""
+        with self._lock:
+            self._clients.append(request)
+            surplus = self._clients.pop(0) if len(self._clients) > MOST_CONNECTIONS else None
+        if surplus is not None:
+            with contextlib.suppress(OSError):
+                surplus.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """The client is done."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._clients.remove(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away, was silent or spoke nonsense is no matter for our log."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = SILENCE
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Scrapes are not logged."""
+
+
+Page = tuple[str, dict[str, object]]  # the status, and what is answered in JSON
+
+
+def _application(listen: Listen, vitals: Vitals, now: Callable[[], int], secrets: Collection[str]) -> WSGIApplication:
+    registry = CollectorRegistry()
+    registry.register(VitalsCollector(vitals, now))
+    metrics: WSGIApplication = make_wsgi_app(registry)
+    pages: dict[str, Callable[[], Page]] = {
+        "/healthz": lambda: _health(vitals, now()),
+        "/readyz": lambda: _readiness(vitals, secrets),
+    }
+    wanted = None
+    if listen.username is not None:
+        wanted = b"Basic " + base64.b64encode(f"{listen.username}:{listen.password}".encode())
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if wanted is not None and not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode("latin-1"), wanted):
+            return _text(
+                start, "401 Unauthorized", "user name and password, please\n", ("WWW-Authenticate", 'Basic realm="mfa-shipper"')
+            )
+        path = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _text(start, "405 Method Not Allowed", "GET only\n", ("Allow", "GET, HEAD"))
+        if path == "/metrics":
+            return metrics(environ, start)
+        if path in pages:
+            status, value = pages[path]()
+            return _text(start, status, json.dumps(value) + "\n", kind="application/json")
+        return _text(start, "404 Not Found", "/metrics, /healthz or /readyz\n")
+
+    return answer
+
+
+def _text(
+    start: StartResponse, status: str, text: str, *headers: tuple[str, str], kind: str = "text/plain; charset=utf-8"
+) -> Iterable[bytes]:
+    body = text.encode()
+    start(status, [("Content-Type", kind), ("Content-Length", str(len(body))), *headers])
+    return [body]
 
 
 def _health(vitals: Vitals, now: int) -> Page:
     age = (now - vitals.beat) / SECOND
-    return _json(200 if age <= BEAT else 503, {"alive": age <= BEAT, "seconds_since_last_turn": round(age, 3)})
+    return _status(age <= BEAT), {"alive": age <= BEAT, "seconds_since_last_turn": round(age, 3)}
 
 
 def _readiness(vitals: Vitals, secrets: Collection[str]) -> Page:
     delivery = vitals.delivery
     if delivery is None:
-        return _json(503, {"ready": False, "sink": "", "reason": "not connected yet"})
-    answer = {"ready": delivery.is_up, "sink": delivery.sink.name}
-    if delivery.is_up:
-        return _json(200, answer)
-    return _json(503, {**answer, "reason": hide(delivery.reason, secrets)})
+        return _status(False), {"ready": False, "sink": "", "reason": "not connected yet"}
+    answer: dict[str, object] = {"ready": delivery.is_up, "sink": delivery.sink.name}
+    if not delivery.is_up:
+        answer["reason"] = hide(delivery.reason, secrets)
+    return _status(delivery.is_up), answer
 
 
-def _json(status: int, value: dict[str, object]) -> Page:
-    return status, "application/json", json.dumps(value).encode() + b"\n"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    pages: dict[str, Callable[[], Page]]
-
-    def do_GET(self) -> None:
-        """Answer with one of the pages."""
-        page = self.pages.get(self.path.partition("?")[0])
-        status, kind, body = page() if page else (404, "text/plain", b"/metrics, /healthz or /readyz\n")
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Scrapes are not logged."""
+def _status(well: bool) -> str:
+    return "200 OK" if well else "503 Service Unavailable"

@@ -4,66 +4,87 @@ State needs hardly a store of its own: it follows from the log's recent past. Be
 which everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, such that
 reading from there, with the output thrown away, leads to the same state; and the little that does not
 follow from that (`Pipeline.lasting`).
+
+The recent past of a component that has gone quiet may be long ago. The warm start reads back to where that began, but
+not all that came since: only up to the component's last line (`Span`), and from there it goes on where the past of
+the other components begins. What it reads of these on the way changes nothing (`Settings.warm_up`).
 """
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from shipper.decode.clock import Clocks
 from shipper.model import Block, Counts
 from shipper.pipeline import Pipeline, Settings
-from shipper.read.position import Position, Reading, position_from_json
-from shipper.read.rotation import belongs_to, source_name
+from shipper.read.position import Position, Reading
+from shipper.sidecar.places import Advance, Span, WarmStart
 from shipper.times import BEFORE_ALL
 
-MARKS = 256  # positions remembered for a warm start, spread over the warm-up
-
-
-class WarmStart(NamedTuple):
-    """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line.
-
-    `lasting` is what does not follow from reading there (`Pipeline.lasting`).
-    `newest` is the newest event time before it, in nanoseconds since 1970; None if that is not known.
-    """
-
-    key: str
-    offset: int
-    lasting: Mapping[str, Any] = {}
-    newest: int | None = None
-
-
-class Advance(NamedTuple):
-    """What the checkpoint learns when the events of a read are delivered: the position behind them, by file key."""
-
-    key: str
-    place: Position
-    warm: WarmStart
+MARKS = 256  # positions remembered for a warm start, of each component, spread over the warm-up
+FIRST = -1  # the number of a mark before all readings
 
 
 class _Mark(NamedTuple):
-    """Where a read began: the newest event time before it, and the time of the first line of its file."""
+    """Where a read began: its number, the time of the first line of its file, the key of the file, the offset, and the clocks of
+    the components before it."""
 
-    newest: int
+    number: int
     first_time: str
-    here: WarmStart
+    key: str
+    offset: int
+    clocks: Clocks
+
+    def newest(self, component: str) -> int:
+        """The newest event time of a component before it."""
+        clock = self.clocks.get(component)
+        return BEFORE_ALL if clock is None else clock[0]
+
+
+class _End(NamedTuple):
+    """Behind a read: its number, the key of the file, the offset."""
+
+    number: int
+    key: str
+    offset: int
+
+
+class _Past:
+    """What is remembered of the past of a component: marks, in the order in which `Replay` would pass them, and the end of the last
+    read that had a line of it."""
+
+    def __init__(self, marks: deque[_Mark], end: _End) -> None:
+        self.marks = marks
+        self.end = end
 
 
 class _Live:
-    """One log: its pipeline, and marks on the way, in the order in which `Replay` would pass them."""
+    """One log: its pipeline, and the past of each of its components.
+
+    Attributes:
+        number: of the present read.
+        now: where it began.
+        youngest: the time of the first line of the youngest file that was read.
+        unsettled: the order in which files were read was not that in which `Replay` passes them, so that nobody knows where the
+            last line of a component is.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.key = ""
         self.last_times: dict[str, str] = {}
-        self.marks: deque[_Mark] = deque()
+        self.pasts: dict[str, _Past] = {}
+        self.number = 0
+        self.now = _Mark(0, "", "", 0, {})
+        self.youngest = ""
+        self.unsettled = False
 
 
 def _marks_in(marks: Sequence[_Mark], is_in: Callable[[str], bool]) -> deque[_Mark]:
     """The marks that are in some of the files; where the first one is not, they begin with the first of these files."""
-    own = deque(mark for mark in marks if is_in(mark.here.key))
+    own = deque(mark for mark in marks if is_in(mark.key))
     if own and own[0] is not marks[0]:
-        own.appendleft(own[0]._replace(newest=BEFORE_ALL, here=WarmStart(own[0].here.key, 0)))
+        own.appendleft(own[0]._replace(number=FIRST, offset=0, clocks={}))
     return own
 
 
@@ -98,11 +119,16 @@ class LivePipelines:
         if live is None:
             former = self._former(reading.source, reading.key)
             live = self._start(reading.source) if former is None else self._fork(former, reading)
-        self._turn_to(live, reading)
-        self._mark(live, reading)
-        block = live.pipeline(reading.chunk)
+        block = self._read(live, reading)
         position = reading.position._replace(last_time=live.pipeline.last_time)
         return block, Advance(reading.key, position, self._warm_from(live))
+
+    def _read(self, live: _Live, reading: Reading) -> Block:
+        self._turn_to(live, reading)
+        self._begin(live, reading)
+        block = live.pipeline(reading.chunk)
+        self._end(live, reading)
+        return block
 
     def _start(self, source: str) -> _Live:
         live = self._live[source] = _Live(Pipeline(self._settings, self._counts))
@@ -111,13 +137,13 @@ class LivePipelines:
         if begin is not None:
             # With counts of its own: these lines were counted when they were shipped.
             muted = _Live(Pipeline(self._settings, Counts()))
-            if begin.newest is not None:
-                muted.pipeline.state.restore(begin.newest)
-            for reading in self._replay(source, begin.key, begin.offset):
-                self._turn_to(muted, reading)
-                self._mark(muted, reading)
-                muted.pipeline(reading.chunk)
-            live.marks = muted.marks
+            for key, offset, clocks, stops in _spans(begin):
+                muted.number += 1  # nothing is known of what lies between two of them
+                muted.pipeline.state.set(clocks)
+                for reading in _until(self._replay(source, key, offset), stops):
+                    self._read(muted, reading)
+            live.pasts, live.number = muted.pasts, muted.number
+            live.youngest, live.unsettled = muted.youngest, muted.unsettled
             live.pipeline.restore(muted.pipeline.snapshot(), begin.lasting)
         return live
 
@@ -140,11 +166,12 @@ class LivePipelines:
         live = self._live[reading.source] = _Live(Pipeline(self._settings, self._counts))
         live.last_times[key] = former.last_times.pop(key, "")
         live.pipeline.restore(former.pipeline.snapshot(), held=False)
-        marks = list(former.marks)
-        former.marks = _marks_in(marks, lambda other: other != key)
-        live.marks = _marks_in(marks, lambda other: other == key)
-        if not live.marks:
-            live.marks.append(_Mark(BEFORE_ALL, reading.position.time, WarmStart(key, 0)))
+        live.number, live.unsettled, former.unsettled = former.number, True, True
+        first = _Mark(FIRST, reading.position.time, key, 0, {})
+        for component, past in list(former.pasts.items()):
+            marks = list(past.marks)
+            live.pasts[component] = _Past(_marks_in(marks, key.__eq__) or deque([first]), past.end)
+            past.marks = _marks_in(marks, key.__ne__)
         return live
 
     def _turn_to(self, live: _Live, reading: Reading) -> None:
@@ -155,26 +182,56 @@ class LivePipelines:
             live.key = reading.key
             live.pipeline.open(reading.file, live.last_times.get(reading.key))
 
-    def _mark(self, live: _Live, reading: Reading) -> None:
-        state, marks = live.pipeline.state, live.marks
-        newest = state.newest
-        if newest == BEFORE_ALL and state.waiting is None:
-            marks.clear()  # lines without a time stamp leave no state
-        # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
-        # younger file would skip it.
-        while marks and marks[-1].first_time > reading.position.time:
-            marks.pop()
-        # A time that waits for the next one is decided by lines on both sides of the mark.
-        if not marks or (state.waiting is None and newest - marks[-1].newest >= self._warm_up // MARKS):
-            here = WarmStart(reading.key, reading.chunk.offset, newest=None if newest == BEFORE_ALL else newest)
-            marks.append(_Mark(newest, reading.position.time, here))
+    def _begin(self, live: _Live, reading: Reading) -> None:
+        """Set marks before a reading."""
+        state, time = live.pipeline.state, reading.position.time
+        live.number += 1
+        live.now = now = _Mark(live.number, time, reading.key, reading.chunk.offset, state.clocks)
+        for name, past in live.pasts.items():
+            component, marks = state.components[name], past.marks
+            # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
+            # younger file would skip it.
+            while marks and marks[-1].first_time > time:
+                marks.pop()
+            # A time that waits for the next one is decided by lines on both sides of the mark.
+            is_apart = marks and component.newest - marks[-1].newest(name) >= self._warm_up // MARKS
+            if not marks or (is_apart and component.waiting is None):
+                marks.append(now)
+        for component in state.components.values():
+            component.spoke = False
+
+    def _end(self, live: _Live, reading: Reading) -> None:
+        """Note behind a reading which components it has lines of."""
+        time, chunk = reading.position.time, reading.chunk
+        end = _End(live.number, reading.key, chunk.offset + len(chunk.data))
+        is_late = time < live.youngest
+        for name, component in live.pipeline.state.components.items():
+            past = live.pasts.get(name)
+            if past is None:
+                if not component.is_new:
+                    live.pasts[name] = _Past(deque([live.now]), end)
+            elif component.spoke or is_late or live.unsettled:
+                past.end = end
+        live.youngest, live.unsettled = max(live.youngest, time), is_late
 
     def _warm_from(self, live: _Live) -> WarmStart:
-        """The latest mark before everything that can still change a result, and what does not follow from there."""
-        oldest = live.pipeline.state.newest - self._warm_up
-        while len(live.marks) > 1 and live.marks[1].newest < oldest:
-            live.marks.popleft()
-        return live.marks[0].here._replace(lasting=live.pipeline.lasting())
+        """The latest marks before everything that can still change a result, and what does not follow from there."""
+        spans: list[tuple[_Mark, _End]] = []
+        for name, past in live.pasts.items():
+            marks, oldest = past.marks, live.pipeline.state.components[name].newest - self._warm_up
+            while len(marks) > 1 and marks[1].newest(name) < oldest:
+                marks.popleft()
+            spans.append((marks[0], past.end))
+        spans.sort()
+        joined: list[tuple[_Mark, _End]] = []
+        for begin, end in spans:
+            if joined and begin.number <= joined[-1][1].number + 1:
+                joined[-1] = joined[-1][0], max(joined[-1][1], end)
+            else:
+                joined.append((begin, end))
+        main = joined.pop()[0] if joined else live.now
+        earlier = tuple(Span(mark.key, mark.offset, mark.clocks, end.key, end.offset) for mark, end in joined)
+        return WarmStart(main.key, main.offset, live.pipeline.lasting(), main.clocks, earlier)
 
     @property
     def newest(self) -> int | None:
@@ -190,80 +247,22 @@ class LivePipelines:
         return sum(memo for memo, _ in sizes), sum(users for _, users in sizes)
 
 
-def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
-    """Advances as keys and values, for a sink that stores positions."""
-    stored: dict[bytes, bytes | None] = {}
-    for key, place, warm in advances:
-        stored[b"place:" + key.encode()] = place.to_json()
-        stored[b"warm:" + place.source.encode("utf-8", "surrogateescape")] = _text_of(warm).encode()
-    return stored
+def _spans(start: WarmStart) -> Iterable[tuple[str, int, Clocks, Sequence[tuple[str, int]]]]:
+    """What a warm start reads: key and offset where each part begins, the clocks there, and where it ends. That is also where a
+    later part begins, if the file in which it should end is gone."""
+    ends = [(span.until_key, span.until) for span in start.earlier]
+    begins = [*((span.key, span.offset) for span in start.earlier), (start.key, start.offset)]
+    for number, span in enumerate(start.earlier):
+        yield span.key, span.offset, span.clocks, [ends[number], *begins[number + 1 :]]
+    yield start.key, start.offset, start.clocks, ()
 
 
-def _text_of(warm: WarmStart) -> str:
-    newest = [] if warm.newest is None else [str(warm.newest)]
-    lasting = [json.dumps(warm.lasting, sort_keys=True)] if warm.lasting else []
-    return " ".join([warm.key, str(warm.offset), *newest, *lasting])
-
-
-def _from_text(text: str) -> WarmStart:
-    head, brace, lasting = text.partition("{")
-    return warm_start(*head.split(), lasting=json.loads(brace + lasting) if brace else {})
-
-
-def warm_start(key: str, offset: int | str, newest: str | None = None, *, lasting: Mapping[str, Any]) -> WarmStart:
-    """A warm start from what is stored of it; earlier versions stored no `newest`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return WarmStart(key, int(offset), dict(lasting), None if newest is None else int(newest))
-
-
-def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], dict[str, WarmStart]]:
-    """Positions and warm starts from such keys and values.
-
-    Raises:
-        ValueError: the values are not ours.
-    """
-    places: dict[str, Position] = {}
-    warm: dict[str, WarmStart] = {}
-    for key, value in stored.items():
-        kind, _, name = key.partition(b":")
-        if kind == b"place":
-            places[name.decode()] = position_from_json(value)
-        elif kind == b"warm":
-            warm[name.decode("utf-8", "surrogateescape")] = _from_text(value.decode())
-    return by_present_names(places, warm)
-
-
-def by_present_names(
-    places: Mapping[str, Position], warm: Mapping[str, WarmStart]
-) -> tuple[dict[str, Position], dict[str, WarmStart]]:
-    """Positions and warm starts under the names that logs have now.
-
-    Earlier versions left all digits out of the name of a log and took it up to the first dot, so that files that
-    are several logs now could be one. Each of these goes on from the same past.
-    """
-    present, starts = dict(places), dict(warm)
-    split: dict[str, set[str]] = {}
-    for key, place in places.items():
-        name = source_name(place.path)
-        if not belongs_to(place.source, name):
-            present[key] = place._replace(source=name)
-            split.setdefault(place.source, set()).add(name)
-    for former, names in split.items():
-        if former in warm:
-            starts |= {name: _start_in(name, warm[former], present) for name in names - warm.keys()}
-            if not any(place.source == former for place in present.values()):
-                del starts[former]
-    return present, starts
-
-
-def _start_in(source: str, start: WarmStart, places: Mapping[str, Position]) -> WarmStart:
-    """Where the warm start of a log begins that was a part of the one of `start`: in that file, or where what was written
-    by then may still count: in the log's last file that is not younger."""
-    if start.key not in places or places[start.key].source == source:
-        return start
-    own = sorted((place.time, place.path, key) for key, place in places.items() if place.source == source)
-    older = [key for time, _, key in own if time <= places[start.key].time]
-    return WarmStart(older[-1] if older else own[0][2], 0, start.lasting)
+def _until(readings: Iterable[Reading], stops: Sequence[tuple[str, int]]) -> Iterable[Reading]:
+    """Readings up to the first of some positions, each the key of a file and an offset in it."""
+    for reading in readings:
+        chunk = reading.chunk
+        left = min((offset - chunk.offset for key, offset in stops if key == reading.key), default=len(chunk.data) + 1)
+        if left > 0:
+            yield reading._replace(chunk=chunk.up_to(left))
+        if left <= len(chunk.data):
+            return

@@ -5,7 +5,7 @@ against `parse` of all that was ever written:
 
 - nothing is lost, but what a truncation or deletion destroyed before anybody could read it;
 - nothing is invented: every event that came is one of `parse`'s, findings included;
-- what came more than once has the same id and the same content (exactly once: nothing does);
+- what came more than once has the same id and the same content (exactly once, which may be switched off and on: nothing does);
 - the numbers add up between any two turns, and at rest every line that was read is accounted for.
 
 `python -m tests.chaos.model SEED` shows one life.
@@ -32,10 +32,10 @@ from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import TailInput, TailOptions, open_inputs
 from shipper.read.tail import PATIENCE, Tail
-from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
 from shipper.sidecar.loop import Sidecar
+from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals, conservation
-from shipper.sidecar.warm_start import read_records
 from shipper.testing import FakeClock, FlakySink, LogWriter
 from shipper.times import SECOND
 from tests.support.generate import Recipe, generate
@@ -68,6 +68,17 @@ class Frail(FlakySink):
     """A flaky sink around whose every act the process can die."""
 
     steps: Steps
+
+    def __init__(self, seed: int, in_flight: int, **choices: Any) -> None:
+        super().__init__(seed, in_flight, **choices)
+        self.once: list[bytes] = []  # what was delivered in transactions
+
+    def _deliver(self, batch: Batch, refused: Mapping[int, str]) -> Receipt:
+        before = len(self.lines)
+        receipt = super()._deliver(batch, refused)
+        if self.stores_places:
+            self.once += self.lines[before:]
+        return receipt
 
     def open(self) -> Mapping[bytes, bytes]:
         self.steps("open")
@@ -103,6 +114,8 @@ class Silent:
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
 
+    def unkept(self, reason: str | None) -> None: ...
+
 
 @cache
 def library() -> Library:
@@ -130,6 +143,7 @@ class Life:
         self.settings = Settings(library(), Options(), read_size=self.random.choice((512, 2048, 16384)))
         self.limits = Limits(self.random.choice((1, 7, 50, 2000)), self.random.choice((900, 20_000, 1 << 20)), SECOND)
         self.exactly_once = self.random.random() < 0.4
+        self.switches = self.exactly_once and self.random.random() < 0.5  # exactly once is switched off and on
         self.harmful = self.random.random() < 0.3
         self.steps = Steps()
         trouble, refuse = self.random.choice((0.0, 0.05, 0.3)), self.random.choice((0.0, 0.0, 0.02))
@@ -150,12 +164,13 @@ class Life:
         checkpoint = Checkpoint(str(self.folder / "state"), step=self.steps)
         stored = checkpoint.load()
         delivery = Delivery(self.sink, self.letters, Silent(), run=f"run{self.number}", now=self.clock, random=self.random.random)
-        if self.exactly_once:
+        if self.switches:
+            self.sink.stores_places = self.random.random() < 0.5
+        if self.sink.stores_places:
             while not delivery.connected:
                 delivery.turn(0)
                 self.clock.wait(1)
-            if delivery.stored:
-                stored = Stored(*read_records(delivery.stored))
+            stored = farther(stored, Stored(*read_records(delivery.stored)))
         self.tail = Tail(
             [TailInput(str(self.folder / "logs" / "Mfa*.log*"))],
             stored.places,
@@ -296,8 +311,10 @@ class Life:
             allowed = {self.fingerprint(number) for number in self.writer.destroyed}
             assert prints <= allowed, f"lost from files that nobody destroyed: {prints - allowed}"
         ids = [one["event"]["id"] for one in came]
-        if self.exactly_once and not destroyed:
-            assert len(ids) == len(set(ids)), f"twice: {len(ids) - len(set(ids))}"
+        once = [json.loads(line)["event"]["id"] for line in self.sink.once]
+        if not destroyed:
+            assert len(once) == len(set(once)), f"twice: {len(once) - len(set(once))}"
+            assert self.switches or not self.exactly_once or len(ids) == len(once)
         return (
             f"{len(wanted)} wanted, {len(ids)} came, {len(ids) - len(set(ids))} repeats, {len(dead)} dead, {self.number} starts"
         )

@@ -1,4 +1,7 @@
-"""Two shippers with one transactional id: the one that took over last goes on, the other ends, and nothing comes twice."""
+"""Two shippers with one transactional id: the one that took over last goes on, the other ends, and nothing comes twice.
+
+`make chaos` and `python -m tests.chaos.twins 1-100` run more seeds.
+"""
 
 import os
 import secrets
@@ -9,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from shipper.testing import LogWriter
+from tests.chaos import twins
 from tests.chaos.kill import delivered
 from tests.support.kafka import Broker, create_topic, read_topic
 from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
 
 
-@pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
+@pytest.mark.parametrize("client", twins.CLIENTS)
 def test_a_frozen_twin_that_wakes_up_ends(client: str, broker: Broker, tmp_path: Path) -> None:
     topic = f"twins-{secrets.token_hex(4)}"
     create_topic(broker.address, topic)
@@ -25,11 +29,11 @@ def test_a_frozen_twin_that_wakes_up_ends(client: str, broker: Broker, tmp_path:
     }  # fmt: skip
     output = {"type": "kafka", "kafka": kafka, "batch": {"max_age": "50ms", "max_events": 100}}
     config = configuration(tmp_path, output)
-    twins = []
+    pair = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        twins.append(Shipper(tmp_path / name, {**config, "state_dir": str(tmp_path / name / "state")}))
-    first, second = twins
+        pair.append(Shipper(tmp_path / name, {**config, "state_dir": str(tmp_path / name / "state")}))
+    first, second = pair
     log = LogWriter(str(tmp_path / "logs" / "Mfa.log"))
 
     sleeper = first.start()
@@ -56,3 +60,9 @@ def test_a_frozen_twin_that_wakes_up_ends(client: str, broker: Broker, tmp_path:
     came = [record.value for record in read_topic(broker.address, topic) if record.value is not None]
     verdict = Verdict(came, expected(log.generations, tmp_path))
     assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+
+
+@pytest.mark.parametrize("client", twins.CLIENTS)
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_twins_at_random(seed: int, client: str, broker: Broker, tmp_path: Path) -> None:
+    twins.run(seed, client, broker, tmp_path)

@@ -23,7 +23,7 @@ WITH_TRANSACTIONS = [
     *(
         f"{operation} TOPIC mfa-state{end}"
         for end in ("", *(f"-{c}" for c in CLIENTS))
-        for operation in ("WRITE", "DESCRIBE", "READ")
+        for operation in ("WRITE", "DESCRIBE", "READ", "DESCRIBE_CONFIGS")
     ),
 ]
 
@@ -41,9 +41,17 @@ def _broker(*, mutual: bool) -> Iterator[SecureBroker]:
             one.create_topic("mfa-events")
             one.create_topic("mfa-late")
             one.create_topic("read-only")
+            one.create_topic("no-configs", **{"cleanup.policy": "compact"})
             for topic in ("mfa-state", *(f"mfa-state-{client}" for client in CLIENTS)):
                 one.create_topic(topic, **{"cleanup.policy": "compact"})
-            one.allow("shipper", *RIGHTS, *WITH_TRANSACTIONS, "DESCRIBE TOPIC read-only")
+            one.allow(
+                "shipper",
+                *RIGHTS,
+                *WITH_TRANSACTIONS,
+                "DESCRIBE TOPIC read-only",
+                "READ TOPIC no-configs",
+                "WRITE TOPIC no-configs",
+            )
             yield one
         finally:
             one.stop()
@@ -72,6 +80,7 @@ def check(shipper: Shipper) -> tuple[int, str]:
     return done.returncode, said
 
 
+STATE_TOPIC = {"exactly_once": True, "state_topic": "no-configs"}
 FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "wrong password": ({}, {"password": "not-the-password"}, "refuses the user or the password"),
     "wrong user": ({}, {"username": "nobody"}, "refuses the user or the password"),
@@ -83,6 +92,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "missing topic": ({"topic": "no-such-topic"}, {}, "does not exist|missing topic: no-such-topic"),
     "no right at all": ({}, {"username": "stranger", "password": USERS["stranger"]}, "does not (let|give) stranger"),
     "no right to write": ({"topic": "read-only"}, {}, "does not give shipper WRITE on the topic read-only"),
+    "no right to see the policy": (STATE_TOPIC, {}, "does not give shipper DESCRIBE_CONFIGS on the topic no-configs"),
     "nobody there": ({"bootstrap_servers": ["127.0.0.1:1"]}, {}, "nobody listens there"),
 }
 
@@ -126,6 +136,23 @@ def test_rights_that_come_later(secured: SecureBroker, tmp_path: Path, client: s
     assert shipper.terminate() == 0
     assert shipper.said().count("access list") == 1
     assert USERS["shipper"] not in shipper.said()
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_right_to_see_the_policy_of_the_state_topic_may_come_later(
+    secured: SecureBroker, tmp_path: Path, client: str
+) -> None:
+    state = f"mfa-hidden-{client}"
+    secured.create_topic(state, **{"cleanup.policy": "compact"})
+    secured.allow("shipper", f"READ TOPIC {state}", f"WRITE TOPIC {state}")
+    shipper = config(secured, tmp_path, client, {"exactly_once": True, "state_topic": state})
+    shipper.start()
+    until(
+        lambda: f"DESCRIBE_CONFIGS on the topic {state}" in shipper.said(), lambda: f"it says what is missing\n{shipper.said()}"
+    )
+    secured.allow("shipper", f"DESCRIBE_CONFIGS TOPIC {state}")
+    until(lambda: "the sink accepts events" in shipper.said(), lambda: f"it goes on\n{shipper.said()}")
+    assert shipper.terminate() == 0
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -21,6 +21,10 @@ from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.read.identity import identify
+from shipper.read.position import Position, Reading
+from shipper.sidecar import warm_start
+from shipper.sidecar.places import WarmStart, warm_from_json, warm_to_json
+from shipper.sidecar.warm_start import LivePipelines, Replay
 from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.logs import entries, library
@@ -114,6 +118,19 @@ OTHER = (
 )
 
 
+APART = (-7 * 3_600_000_000, 7 * 3_600_000_000, DAY_US, -40 * DAY_US)
+
+
+def apart(lines: list[tuple[int | None, str]], far: int, *, joined: bool) -> list[tuple[int | None, str]]:
+    """The lines, those of pfsvc at other times; `joined`: and behind all others."""
+
+    def is_other(line: tuple[int | None, str]) -> bool:
+        return "|pfsvc|" in line[1]
+
+    moved = [(time + far if time is not None and is_other((time, rest)) else time, rest) for time, rest in lines]
+    return sorted(moved, key=is_other) if joined else moved
+
+
 @st.composite
 def logs(draw: st.DrawFn, *, ordered: bool | None = None, trimmed: bool | None = None) -> Log:
     """A log; `ordered`: in the order of time (None: either way)."""
@@ -145,6 +162,8 @@ def logs(draw: st.DrawFn, *, ordered: bool | None = None, trimmed: bool | None =
         far, first = draw(st.sampled_from(AHEAD)), draw(st.integers(0, len(dated) - 1))
         last = draw(st.sampled_from((first + 1, first + 1, first + 2, len(dated))))
         dated[first:last] = [(None if time is None else time + far, rest) for time, rest in dated[first:last]]
+    if ordered is None and not draw(st.integers(0, 2)):
+        dated = apart(dated, draw(st.sampled_from(APART)), joined=draw(st.booleans()))
     return Log(tuple(dated), window, timeout, draw(st.booleans()), trim)
 
 
@@ -319,23 +338,48 @@ def test_snapshot_and_restore_at_any_line(log: Log, at: int, years: int, fast: b
 
 
 def read_from_a_mark(data: bytes, how: Settings, at: int, span: int) -> tuple[Pipeline, Pipeline]:
-    """Pipelines that have read the lines before `at`: all of them, and those behind the last mark at which the newest time
-    was older than `span` nanoseconds."""
-    file, lines = log_file(data), chunks(data)[:at]
-    whole, warm = Pipeline(how, Counts()), Pipeline(how, Counts())
-    whole.open(file)
-    newest: list[int | None] = []
-    for chunk in lines:
-        newest.append(None if whole.state.waiting else whole.state.newest)
-        whole(chunk)
-    marks = [number for number, time in enumerate(newest) if time is not None and time < whole.state.newest - span]
-    mark = max(marks, default=0)
-    warm.open(file)
-    if newest:
-        warm.state.restore(newest[mark] or 0)
-    for chunk in lines[mark:]:
-        warm(chunk)
-    return whole, warm
+    """Pipelines that have read the lines before `at`: all of them, and those that a warm start reads which goes back `span`
+    nanoseconds of each component, with what is lasting."""
+    readings, warm = readings_of(data)[:at], dict[str, WarmStart]()
+
+    def replay(source: str, key: str, offset: int) -> list[Reading]:
+        return [reading for reading in readings if reading.chunk.offset >= offset]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warm_start, "MARKS", 1 << 100)  # a mark before every reading
+        whole = shipper_of(how, span)
+        for reading in readings:
+            warm["log"] = whole.process(reading)[1].warm
+        return pipeline_of(whole, data), pipeline_of(shipper_of(how, span, through_json(warm), replay), data)
+
+
+def through_json(warm: dict[str, WarmStart]) -> dict[str, WarmStart]:
+    return {
+        name: warm_from_json(json.loads(json.dumps(warm_to_json(start))), json.loads(json.dumps(start.lasting)))
+        for name, start in warm.items()
+    }
+
+
+def shipper_of(
+    how: Settings, span: int, warm: dict[str, WarmStart] | None = None, replay: Replay = lambda *_: []
+) -> LivePipelines:
+    shipper = LivePipelines(how, Counts(), {}, warm or {}, replay)
+    shipper._warm_up = span
+    return shipper
+
+
+def pipeline_of(shipper: LivePipelines, data: bytes) -> Pipeline:
+    """Its pipeline, that stands in the one file."""
+    live = shipper._live.get("log") or shipper._start("log")
+    live.pipeline.open(log_file(data), live.pipeline.last_time)
+    return live.pipeline
+
+
+def readings_of(data: bytes) -> list[Reading]:
+    """A reading a line."""
+    file = log_file(data)
+    place = Position(file.fingerprint, "log", "input.log", 1, 1, 0, "", "utf-8", file.time)
+    return [Reading("key", file, chunk, place._replace(offset=chunk.offset + len(chunk.data))) for chunk in chunks(data)]
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -367,8 +411,8 @@ def test_the_warm_up_is_as_short_as_it_can_be() -> None:
     request, *late = exchange(0, t, 4, 0, sent)  # it ends last: so it waits for the answer, and the next one does not
     answer = exchange(3 * t, 4 * t, 12, 1, not_sent)  # of the next one, or of none, and then it is no prompt
     b = exchange(4 * t + w, 5 * t + w, 16, 0, oath) + exchange(6 * t + w, 7 * t + w, 20, 1, oath_code)
-    newest = (11 * t + 2 * w, "|0|1412|4|pfsvc|Reloading configuration")
-    before = (0, "|0|1412|4|pfsvc|Reloading configuration")  # so that the clock is known
+    newest = (11 * t + 2 * w, "|0|1412|4|pfrad|Reloading configuration")
+    before = (0, "|0|1412|4|pfrad|Reloading configuration")  # so that the clock is known
     lines = [before, before, request, *exchange(t, 2 * t, 8, 0, sent), *late, *answer, *b, newest]
     log = Log(tuple(lines), w * US, t * US, retries=False)
     assert newest[0] * US == log.settings().warm_up

@@ -21,6 +21,10 @@ RECORDS = [
     *(json.dumps(powershell_5(event), indent=2) for event in EVENTS[:3]), json.dumps(nxlog(EVENTS[3])), xml(EVENTS[0]), xml(EVENTS[6]),
     splunk_text(EVENTS[0]), viewer_text(EVENTS[2]), "2017-02-14T02:57:19.234778Z|0|1|2|pfrad|authResult = 1",
     'Information,10/17/2019 10:48:35 PM,AuthZ,1,None,"a\n""b"""',
+    *(f"{len(message)} {message}" for message in (
+        f"<134>1 2017-02-14T02:57:19Z mfa01 pfrad - - - 2017-02-14T02:57:19.234778Z|0|1|2|pfrad|{text}"
+        for text in ("Calling pfAuthUser('DOM\\anna', '', 1)", "authResult = 1", "rawCallStatus = 21")
+    )),
 ]  # fmt: skip
 BEGINNINGS = [
     "[",

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from shipper.decode.clock import LogState
-from shipper.decode.exchanges import Exchanges
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.decode.templates import LIMIT
@@ -107,6 +106,7 @@ PLAINEST: dict[str, Any] = {"keep_original": True, "constants": {}, "rule": Rule
     st.sampled_from((1 << 20,) * 3 + (16, 90)),
 )
 @example(PAIR + PAIR.replace(b"authResult = 1", b"authResult = 1('anna', '', 1)"), PLAINEST, [999], 999, 1 << 20)
+@example(RESULT + RESULT.replace(b"'anna'", b"'anna' from [fe80::1%3]:99"), PLAINEST, [999], 999, 1 << 20)
 @example(RESULT + RESULT.replace(b"|82a3", b"('anna', '', 1)"), PLAINEST, [999], 999, 1 << 20)
 @example(PAIR + RESULT.replace(b"pfsvc|", b"pfsvc|authResult = 1|"), PLAINEST, [999], 999, 1 << 20)
 @example(PAIR + RESULT.replace(b"i|1412|6452|pfsvc|", b"0|1412|6452|pfrad|Calling pfAuthUser|"), PLAINEST, [999], 999, 1 << 20)
@@ -356,7 +356,7 @@ def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[
 
     def scratch(file: LogFile) -> Parser:
         templates.append(1)
-        return Parser(library(), options, file, LogState(Exchanges(options.exchange_timeout)), Counts(), {})
+        return Parser(library(), options, file, LogState(options.exchange_timeout), Counts(), {})
 
     general = Watched(library(), options, file, started(options.exchange_timeout), Counts(), {})
     return FastParser(general, scratch), general, templates

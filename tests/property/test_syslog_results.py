@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -45,7 +46,7 @@ HEADS = (
 
 @cache
 def library() -> Library:
-    return load(syslog=syslog_time("2017", "Europe/Berlin", "--syslog-year"))
+    return load(syslog=syslog_time("2017", ZoneInfo("Europe/Berlin"), "--syslog-year"))
 
 
 @st.composite

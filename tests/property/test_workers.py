@@ -409,7 +409,7 @@ def restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
 
 
 def quiet_lines(start: float, number: int) -> list[str]:
-    return [f"{stamp(start + n)}|0|1412|{n % 7}|pfsvc|Reloading configuration" for n in range(number)]
+    return [f"{stamp(start + n)}|0|1412|{n % 7}|pfrad|Reloading configuration" for n in range(number)]
 
 
 BEFORE, BEHIND = quiet_lines(0, 200), quiet_lines(200, 200)  # a cut between them is far from the first line

@@ -119,6 +119,7 @@ def test_the_events_are_those_of_the_plain_log(choices: bytes, mixture: tuple[st
     mixture=st.sampled_from(grammar.MIXTURES),
     wraps=st.lists(st.sampled_from((*wrapping.WRAPPERS, plain_line)), min_size=1, max_size=3),
     mutations=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 7), st.integers(0, 999), st.integers(0, 255)), max_size=4),
+    glued=st.sets(st.integers(0, 30), max_size=3),
     end=st.sampled_from((b"\n", b"\n", b"\r\n")),
     options=SETTINGS,
     sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
@@ -129,6 +130,7 @@ def test_the_fast_path_changes_no_byte(
     mixture: tuple[str, ...],
     wraps: list[Wrap],
     mutations: list[tuple[int, int, int, int]],
+    glued: set[int],
     end: bytes,
     options: dict[str, Any],
     sizes: list[int],
@@ -139,7 +141,7 @@ def test_the_fast_path_changes_no_byte(
     for which, how, at, what in mutations if lines else ():
         number = which % len(lines)
         lines[number] = grammar.mutate(lines[number], lines[-1], how, at, what)
-    data = b"".join(line + end for line in lines)
+    data = b"".join(line + (b"" if number in glued else end) for number, line in enumerate(lines))
     data = data if whole else data.removesuffix(end)
 
     fast = shipped(made(fast=True, **options), data, sizes, 1 << 20)

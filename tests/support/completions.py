@@ -18,7 +18,7 @@ from shipper.detect.finding import Found, found, shown
 from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
-from shipper.model import WITHDRAWN, Code, Completion, CompletionFields, Counts, User
+from shipper.model import Code, Completion, CompletionFields, Counts, User, is_withdrawal, withdrawal
 
 W, T = 5, 8
 AHEAD = (1, W, 4 * T, 100, 1000)
@@ -92,7 +92,7 @@ def chunks(pick: Pick, codes: Sequence[Code] = CODES) -> list[list[CompletionFie
         if ahead:
             made += [[]] if pick((True, False)) else []
             withdrawn = completion[1] is not None and pick((True, False))
-            made[-1] += [WITHDRAWN] if withdrawn else []
+            made[-1] += [withdrawal("pfrad")] if withdrawn else []
             newest = newest if withdrawn else end
             now = now if withdrawn else end
     return made
@@ -112,7 +112,7 @@ class Plain:
         findings: list[Found] = []
         for completion in map(Completion._make, completions):
             oldest = completion.newest - self.rule.horizon
-            if completion == WITHDRAWN:
+            if is_withdrawal(completion):
                 self.states[self.before[0]] = self.before[1]
             if completion.user is None:
                 continue

@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from shipper.decode.clock import LogState
-from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Library
 from shipper.decode.library import load
 from shipper.model import Block, LogFile
@@ -62,8 +61,8 @@ def logs(draw: st.DrawFn) -> bytes:
 
 def started(exchange_timeout: int) -> LogState:
     """The state of a log whose time is known: the first two times of a log are for the general path."""
-    state = LogState(Exchanges(exchange_timeout))
-    state.restore(StampReader().read(grammar.stamp(0)) or 0)
+    state, begin = LogState(exchange_timeout), StampReader().read(grammar.stamp(0)) or 0
+    state.set(dict.fromkeys(grammar.COMPONENTS.plain, (begin, None)))
     return state
 
 

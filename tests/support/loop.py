@@ -33,17 +33,19 @@ class Deaf:
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
 
+    def unkept(self, reason: str | None) -> None: ...
+
 
 class Loop:
     """A sidecar that follows `logs/*.log*` of a folder and keeps its state in `state`."""
 
     def __init__(self, folder: Path, **choices: Any) -> None:
         """`choices` are fields of `Settings`."""
-        self._sink, self._clock = MemorySink(4), FakeClock()
+        self.sink, self._clock = MemorySink(4), FakeClock()
         checkpoint = Checkpoint(str(folder / "state"))
         stored = checkpoint.load()
         assert not stored.warnings
-        delivery = Delivery(self._sink, Deaf(), Deaf(), run="r", now=self._clock, random=random.Random(1).random)
+        delivery = Delivery(self.sink, Deaf(), Deaf(), run="r", now=self._clock, random=random.Random(1).random)
         inputs = [TailInput(str(folder / "logs" / "*.log*"))]
         self.tail = Tail(inputs, stored.places, TailOptions(), now=lambda: self._clock() / SECOND)
         self.sidecar = Sidecar(
@@ -63,7 +65,7 @@ class Loop:
     @property
     def events(self) -> list[dict[str, Any]]:
         """What was delivered."""
-        return [json.loads(text) for text in self._sink.lines]
+        return [json.loads(text) for text in self.sink.lines]
 
 
 @contextmanager

@@ -12,12 +12,13 @@ What the contract leaves open, and what is taken here:
 - The *latest* pending prompt is the one whose line came last in the source.
 - An answer is the first later exchange for which the whole sentence holds (component, method, not
   pending, begins 0 to `exchange_timeout` after the pending one's end); one that does not fit is passed over.
-- "that user's exchanges" of `already_in_progress` are those of any component: `count` says "component
-  alike", this does not.
+- "that user's exchanges" of `already_in_progress` are those of the same component, as exchanges belong to
+  a component.
 - `gap_ms` is rounded down, so that it is negative when concurrent.
-- The clock: the newest event time is that of the log. A time more than a day (or than twice the timeout, if that is more) ahead of
-  it, and the first one, waits for the next time, and counts unless that is more than a day before it. An authentication that
-  was completed by such a line, and an exchange that it opened, are forgotten then; a finding that it made stays.
+- The clock: the newest event time is that of the component. A time more than a day (or than twice the timeout, if that is more)
+  ahead of it, and the first one of a component, waits for the component's next time, and counts unless that is more than a day
+  before it. An authentication that was completed by such a line, and an exchange that it opened, are forgotten then; a finding
+  that it made stays. At the end of the log it is misdated if the newest time of all components is that far behind it as well.
 - Forgetting is exact: what ended more than the horizon before the newest event time (of any line so
   far, the completing one included) changes nothing any more: it is no prompt, no A, no B, waits for no
   answer and is not counted. In a log in the order of time that never matters, as a test shows.
@@ -231,10 +232,30 @@ def find_fatigue(files: Sequence[bytes], *, window: int, count: int, timeout: in
 
 
 def find_fatigue_among(completed_in_order: Iterable[Completion], *, window: int, count: int, timeout: int) -> Found:
-    """The findings of `mfa_fatigue` among authentications, in the order in which they complete."""
+    """The findings of `mfa_fatigue` among authentications, in the order in which they complete. Components have nothing to do with
+    each other."""
+    found, parts, lines = Found(), dict[str, list[Completion]](), list[int]()
+    component_of: dict[str, str] = {}
+    for number, (index, completed, newest) in enumerate(completed_in_order):
+        lines.append(index)
+        if isinstance(completed, Exchange):
+            component_of[completed.id] = completed.component
+        parts.setdefault(component_of.get(completed.id, ""), []).append((number, completed, newest))
+    for part in parts.values():
+        of_one = find_fatigue_of_a_component(part, window, count, timeout)
+        found.findings += of_one.findings
+        found.late += of_one.late
+        found.misdated += of_one.misdated
+    found.findings.sort(key=lambda finding: finding.line)
+    found.findings = [Finding(lines[finding.line], finding.fields) for finding in found.findings]
+    return found
+
+
+def find_fatigue_of_a_component(completed_in_order: Iterable[Completion], window: int, count: int, timeout: int) -> Found:
+    """The findings of `mfa_fatigue` among the authentications of one component."""
     horizon = window + FATIGUE_TIMEOUTS * timeout
     refusals: list[Exchange] = []  # of all users, without those before their user gave in
-    told: set[tuple[UserKey | None, str]] = set()
+    told: set[UserKey | None] = set()
     before_it = "", refusals, told  # the last one that was ahead of the clock
     found = Found()
     for index, prompt, newest in completed_in_order:
@@ -249,9 +270,9 @@ def find_fatigue_among(completed_in_order: Iterable[Completion], *, window: int,
             continue
         if not prompt.prompted:
             continue
-        who = prompt.user, prompt.component
+        who = prompt.user
         refusals = [r for r in refusals if r.end >= newest - horizon]
-        before = [r for r in refusals if (r.user, r.component) == who]
+        before = [r for r in refusals if r.user == who]
         if not before or prompt.end > max(r.end for r in before) + window:
             told.discard(who)
         was_told = who in told
@@ -267,7 +288,7 @@ def find_fatigue_among(completed_in_order: Iterable[Completion], *, window: int,
         latest = max(r.end for r in before)
         if was_told and prompt.outcome == "success" and not prompt.pending and latest <= prompt.end <= latest + window:
             told.remove(who)
-            refusals = [r for r in refusals if (r.user, r.component) != who]
+            refusals = [r for r in refusals if r.user != who]
             found.findings.append(Finding(index, describe_fatigue(prompt, within, window, gave_in=True)))
     return found
 
@@ -292,9 +313,10 @@ def describe_fatigue(prompt: Exchange, refusals: list[Exchange], window: int, *,
 
 def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
     """The authentications of known users, each with the index of the line that completes it (over all files), and the newest
-    event time by then."""
+    event time of its component by then."""
     open_exchanges: dict[tuple[str, int, int], Exchange] = {}
-    clock = Clock(max(DAY, 2 * timeout))
+    ahead = max(DAY, 2 * timeout)
+    clocks: dict[str, Clock] = {}
     index = -1
     for data in files:
         fingerprint = fingerprint_of(data)
@@ -311,6 +333,7 @@ def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
             if match is None:
                 continue  # it has no component, so it moves no clock
             _, pid, tid, component, message = match.groups()
+            clock = clocks.setdefault(component, Clock(ahead))
             misdated = clock.take(time, identity)
             if misdated is not None:
                 open_exchanges = {key: e for key, e in open_exchanges.items() if e.id != misdated}
@@ -319,8 +342,10 @@ def completions(files: Sequence[bytes], timeout: int) -> Iterator[Completion]:
             completed = completed_by(line, open_exchanges, clock.newest, timeout)
             if completed is not None and completed.user is not None:
                 yield index, completed, clock.newest
-    if clock.waiting is not None and clock.newest != NEVER:
-        yield index, Misdated(clock.waiting[1]), clock.newest
+    newest = max((clock.newest for clock in clocks.values()), default=NEVER)
+    for clock in clocks.values():
+        if clock.waiting is not None and clock.newest != NEVER and clock.waiting[0] > newest + ahead:
+            yield index, Misdated(clock.waiting[1]), clock.newest
 
 
 @dataclass
@@ -452,7 +477,8 @@ def describe(
         "first": first.side(),
         "second": second.side(),
         "already_in_progress": sum(
-            e.user == first.user and max(first.start, forgotten_before) <= e.end <= second.end for e in busy
+            (e.user, e.component) == (first.user, first.component) and max(first.start, forgotten_before) <= e.end <= second.end
+            for e in busy
         ),
     }
     if first.success:  # as known now; these components are MFA Server's

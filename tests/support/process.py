@@ -2,14 +2,19 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 import yaml
 
 from shipper.decode.library import load
@@ -34,6 +39,46 @@ def until(
 def numbered(begin: int, end: int) -> bytes:
     """Lines of which no two are alike."""
     return b"".join(b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|line %d\n" % n for n in range(begin, end))
+
+
+def as_a_user() -> tuple[str, ...]:
+    """What runs a command so that permissions count for it, also for root."""
+    if os.geteuid():
+        return ()
+    setpriv = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*setpriv, "true"], check=False).returncode:
+        pytest.skip("root may read everything, and setpriv cannot take that right away here")
+    return setpriv
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file may grow beyond this size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def under_host_name(name: str) -> tuple[str, ...]:
+    """The command that runs another one, in the same process, on a machine of this name; skips the test where that is not permitted."""
+    import pytest
+
+    command = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name)
+    if not may_rename_host():
+        pytest.skip("no host can be renamed here")
+    return command
+
+
+@cache
+def may_rename_host() -> bool:
+    """True where a process may have a host name of its own."""
+    try:
+        return subprocess.run(["unshare", "--uts", "hostname", "pod"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 class Shipper:

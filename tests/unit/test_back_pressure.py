@@ -43,6 +43,8 @@ class Deaf:
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
 
+    def unkept(self, reason: str | None) -> None: ...
+
 
 @contextmanager
 def sidecar(folder: Path, sink: MemorySink, limits: Limits, read_size: int, clock: FakeClock) -> Iterator[Sidecar]:

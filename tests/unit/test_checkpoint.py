@@ -11,14 +11,14 @@ import pytest
 
 from shipper.errors import UsageError
 from shipper.read.position import Position, check_of
-from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.warm_start import WarmStart
+from shipper.sidecar.checkpoint import Checkpoint, Stored, farther, refuse_folder
+from shipper.sidecar.places import WarmStart, read_records
 
 PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
 NEW = (
     {"k": PLACE._replace(offset=9), "l.2": PLACE},
-    {"/log/\udcff": WarmStart("k", 5, {}, 253_402_300_799_999_999_999)},
+    {"/log/\udcff": WarmStart("k", 5, {}, {"pfrad": (253_402_300_799_999_999_999, None)})},
 )  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 
@@ -115,10 +115,11 @@ def test_each_step_of_a_save_is_announced(tmp_path: Path) -> None:
         (lambda data: b"[]", "it is no checkpoint"),
         (lambda data: b"\xff", "is unreadable"),
         (lambda data: data.replace(b'"offset": 9', b'"offset": 8'), "its checksum is wrong"),
-        (lambda data: b'{"version": 2}', "it has version 2, this program writes 1"),
+        (lambda data: b'{"version": 0}', "it has version 0, this program writes 1"),
+        (lambda data: b'{"version": "2"}', "it has version 2, this program writes 1"),
         (lambda data: b'{"version": 1}', "its checksum is wrong"),
     ],
-    ids=["zeros", "cut", "list", "bytes", "changed", "newer", "empty"],
+    ids=["zeros", "cut", "list", "bytes", "changed", "older", "text", "empty"],
 )
 def test_a_damaged_one_is_set_aside_and_the_one_before_taken(damage: Callable[[bytes], bytes], says: str, tmp_path: Path) -> None:
     one = saved(tmp_path, OLD, NEW)
@@ -134,6 +135,18 @@ def test_a_damaged_one_is_set_aside_and_the_one_before_taken(damage: Callable[[b
     # The good one survives the next saves.
     saved(tmp_path, NEW)
     assert loaded(tmp_path) == (*NEW, 0)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_newer_one_is_a_reason_not_to_start(damaged: bool, tmp_path: Path) -> None:
+    one = saved(tmp_path, OLD, NEW)
+    newer = tmp_path / ("checkpoint.json.1" if damaged else "checkpoint.json")
+    newer.write_bytes(b'{"version": 2, "more": []}')
+    if damaged:
+        (tmp_path / "checkpoint.json").write_bytes(b"{")
+    with pytest.raises(UsageError, match=f"{newer} is unusable: it has version 2, this program reads 1; start a version"):
+        one.load()
+    assert newer.read_bytes() == b'{"version": 2, "more": []}'
 
 
 def test_both_damaged(tmp_path: Path) -> None:
@@ -167,3 +180,66 @@ def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(UsageError, match=r"state_dir .*state cannot be created: File exists; give a directory"):
         Checkpoint(str(tmp_path / "state"))
+
+
+def place(offset: int, time: str = "1", source: str = "/log/a") -> Position:
+    return PLACE._replace(offset=offset, time=time, source=source, path=source)
+
+
+def warm(number: int) -> dict[str, WarmStart]:
+    return {"/log/a": WarmStart("k", number)}
+
+
+@pytest.mark.parametrize(
+    ("own", "in_sink", "start"),
+    [
+        ({"k": place(5)}, {"k": place(9)}, 2),
+        ({"k": place(9)}, {"k": place(5)}, 1),
+        ({"k": place(9)}, {"k": place(9)}, 2),
+        ({"k": place(9)}, {}, 1),
+        ({}, {"k": place(9)}, 2),
+        ({"k": place(9), "l": place(1, "2")}, {"k": place(9)}, 1),  # rotated since
+        ({"k": place(9)}, {"k": place(9), "l": place(1, "2")}, 2),
+        ({"k": place(9), "l": place(4, "2")}, {"l": place(5, "2")}, 2),  # the record of the older file expired
+        ({"k": place(9), "l": place(5, "2")}, {"k": place(7), "l": place(5, "2")}, 1),  # the older file got a line more
+    ],
+)
+def test_the_farther_place_and_its_warm_start(own: dict[str, Position], in_sink: dict[str, Position], start: int) -> None:
+    found = farther(Stored(own, warm(1) if own else {}, ("odd",)), Stored(in_sink, warm(2) if in_sink else {}))
+
+    assert {key: position.offset for key, position in found.places.items()} == {
+        key: max(side[key].offset for side in (own, in_sink) if key in side) for key in own.keys() | in_sink.keys()
+    }
+    assert found.warm == warm(start)
+    assert found.warnings == ("odd",)
+    behind = {key for key in own if key not in in_sink or in_sink[key].offset < own[key].offset}
+    assert {key for key in found.amends if key.startswith(b"place:")} == {f"place:{key}".encode() for key in behind}
+    assert found.amends.keys() >= ({b"warm:/log/a"} if start == 1 else set())
+
+
+def test_the_farther_of_logs_that_have_nothing_in_common() -> None:
+    own, in_sink = Stored({"k": place(5)}, warm(1)), Stored({"m": place(1, source="/log/b")}, {"/log/b": WarmStart("m", 0)})
+
+    found = farther(own, in_sink)
+
+    assert found.places == {**own.places, **in_sink.places}
+    assert found.warm == {**own.warm, **in_sink.warm}
+    assert read_records({key: value or b"" for key, value in found.amends.items()}) == (own.places, own.warm)
+
+
+def test_a_folder_that_cannot_hold_the_state(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("file", "file/state", "file/a/b"):
+        with pytest.raises(UsageError, match=r"state_dir: .*/file is not a folder"):
+            refuse_folder(str(tmp_path / path))
+    refuse_folder(str(tmp_path / "a" / "b"))
+    refuse_folder(str(tmp_path))
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(UsageError, match=r"state_dir: .* cannot be written; give a directory of the user"):
+        refuse_folder(str(tmp_path))
+    with pytest.raises(UsageError, match=r"state_dir: .*/new cannot be made: .* cannot be written"):
+        refuse_folder(str(tmp_path / "new"))

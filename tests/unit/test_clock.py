@@ -2,7 +2,8 @@
 
 import pytest
 
-from shipper.decode.clock import DAY, LogState
+from shipper.decode import clock as clock_module
+from shipper.decode.clock import DAY, OTHERS, ComponentState, LogState
 from shipper.decode.exchanges import Exchanges
 from shipper.model import Exchange
 from shipper.times import BEFORE_ALL, SECOND
@@ -11,9 +12,9 @@ TIMEOUT = 600 * SECOND
 NOON = 12 * 3600 * SECOND
 
 
-def clock(*times: int, timeout: int = TIMEOUT) -> tuple[LogState, list[int]]:
+def clock(*times: int, timeout: int = TIMEOUT) -> tuple[ComponentState, list[int]]:
     """A clock that has taken these times, and those that were misdated."""
-    state, misdated = LogState(Exchanges(timeout)), []
+    state, misdated = ComponentState("pfrad", Exchanges(timeout)), []
     for time in times:
         if time > state.limit:
             late = state.turn(time)
@@ -73,8 +74,8 @@ def test_the_exchange_of_a_misdated_request_is_closed() -> None:
 @pytest.mark.parametrize("then", [NOON, NOON + DAY + 1, NOON + 2 * DAY])
 def test_a_snapshot_goes_on(times: tuple[int, ...], then: int) -> None:
     state, _ = clock(*times)
-    other = LogState(Exchanges(TIMEOUT))
-    other.restore(**state.snapshot())
+    other = ComponentState("pfrad", Exchanges(TIMEOUT))
+    other.restore(*state.clock)
     assert other.snapshot() == state.snapshot()
     for one in (state, other):
         if then > one.limit:
@@ -82,3 +83,60 @@ def test_a_snapshot_goes_on(times: tuple[int, ...], then: int) -> None:
         else:
             one.newest = max(one.newest, then)
     assert other.snapshot() == state.snapshot()
+
+
+def test_components_have_clocks_of_their_own() -> None:
+    log = LogState(TIMEOUT)
+    for component, time in (("pfrad", NOON), ("pfrad", NOON), ("pfsvc", 0), ("pfsvc", 1), (None, 5), (None, 5)):
+        log.of(component).turn(time)
+    assert log.clocks == {"pfrad": (NOON, None), "pfsvc": (1, None), "": (5, None)}
+    assert log.newest == NOON
+    assert LogState(TIMEOUT).newest == BEFORE_ALL
+
+
+def test_the_nps_extension_is_one_component_whatever_its_provider() -> None:
+    log = LogState(TIMEOUT)
+    assert log.of("Microsoft-AzureMfa-AuthZ") is log.of("NPS Extension")
+    assert log.of("Microsoft-AzureMfa-AuthZ") is not log.of("pfrad")
+
+
+def test_too_many_components_share_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_module, "MOST_COMPONENTS", 2)
+    monkeypatch.setattr(clock_module, "KNOWN", 3)
+    log = LogState(TIMEOUT)
+    for _ in range(3):
+        assert [log.slot(name) for name in ("a", "b", "c", "d", "a")] == ["a", "b", OTHERS, OTHERS, "a"]
+
+
+def test_of_all_components_together_the_one_with_most_gives_up_an_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Exchanges, "LIMIT", 3)
+    log = LogState(TIMEOUT)
+    given_up = [
+        log.of(name).exchanges.request(f"{name}|{number}", Exchange(NOON, "", "id", None, ""))
+        for number, name in enumerate(("a", "b", "b", "a", "a"))
+    ]
+    assert given_up == [0, 0, 0, 1, 1]
+    assert [list(log.of(name).exchanges.open) for name in "ab"] == [["a|3", "a|4"], ["b|2"]]
+    assert log.open == 3
+
+
+@pytest.mark.parametrize(("other", "misdated"), [(NOON + 2 * DAY, False), (NOON + DAY, False), (NOON + DAY - 1, True)])
+def test_a_time_is_far_ahead_at_the_end_if_it_is_so_of_all_components(other: int, misdated: bool) -> None:
+    log = LogState(TIMEOUT)
+    for time in (NOON, NOON, NOON + 2 * DAY):
+        log.of("a").turn(time)
+    for _ in range(2):
+        log.of("b").turn(other)
+    assert log.of("a").misdated(log.newest) == misdated
+    assert not log.of("b").misdated(log.newest)
+
+
+def test_what_a_snapshot_does_not_know_is_gone() -> None:
+    log = LogState(TIMEOUT, merges=True)
+    log.of("a").turn(NOON)
+    snapshot = log.snapshot()
+    log.of("b").turn(NOON)
+    log.of("b").exchanges.request("b|1", Exchange(NOON, "", "id", None, ""))
+    log.restore(snapshot)
+    assert log.snapshot() == snapshot
+    assert log.open == 0

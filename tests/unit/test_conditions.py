@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from shipper.config.units import moment
 from shipper.decode.library import event_fields, load
-from shipper.emit.filters import Keep, check_field, selection
+from shipper.emit.filters import Keep, checked, selection
 from shipper.errors import UsageError
 from shipper.model import VARIES, Label, Origin
 from shipper.times import SECOND, StampReader, from_seconds
@@ -111,7 +112,7 @@ def test_a_sample_decides_without_the_event() -> None:
 
 
 @cache
-def fields() -> set[str]:
+def fields() -> dict[str, dict[str, Any]]:
     return event_fields(load())
 
 
@@ -125,23 +126,66 @@ def fields() -> set[str]:
         ("username=bob", "username; did you mean user.name?"),
         ("user.name.first=bob", "user.name.first; did you mean user.name?"),
         ("azure_mfa.staus.code=21", "azure_mfa.staus.code; did you mean azure_mfa.status.code?"),
-        ("labels.=x", "labels.; did you mean"),
+        ("labels.=x", "labels.; parse --pretty shows the fields of an event"),
+        ("foo=1", "foo; parse --pretty shows the fields of an event"),
+        ("nobody=", "nobody; parse --pretty shows the fields of an event"),
     ],
 )
 def test_an_unknown_field_is_refused_with_the_nearest_name(condition: str, said: str) -> None:
     with pytest.raises(UsageError) as raised:
-        check_field(condition, fields())
+        checked(condition, fields())
     assert f"--where {condition}: there is no field {said}" in str(raised.value)
 
 
 @pytest.mark.parametrize("field", ["@timestamp", "user.target.email", "labels.site", "host.os.name", "log.syslog.hostname"])
 def test_known_fields(field: str) -> None:
-    check_field(f"{field}=x", fields())
+    assert checked(f"{field}=x", fields()) == f"{field}=x"
+
+
+@pytest.mark.parametrize(
+    ("condition", "meant"),
+    [
+        ("azure_mfa.status.prompted=True", "azure_mfa.status.prompted=true"),
+        ("azure_mfa.mfa_fatigue.gave_in=FALSE", "azure_mfa.mfa_fatigue.gave_in=false"),
+        ("azure_mfa.status.prompted=t*", "azure_mfa.status.prompted=t*"),
+        ("event.outcome=Success", "event.outcome=success"),
+        ("event.category=IAM", "event.category=iam"),
+        ("threat.framework=mitre att&ck", "threat.framework=MITRE ATT&CK"),
+        ("event.severity=21", "event.severity=21"),
+        ("azure_mfa.status.code=-104", "azure_mfa.status.code=-104"),
+        ("azure_mfa.status.code=1?", "azure_mfa.status.code=1?"),
+        ("log.offset=*", "log.offset=*"),
+        ("user.name=", "user.name="),
+    ],
+)
+def test_a_value_is_spelled_as_its_field_spells_it(condition: str, meant: str) -> None:
+    assert checked(condition, fields()) == meant
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("azure_mfa.status.prompted=yes", "azure_mfa.status.prompted is one of true, false"),
+        ("azure_mfa.status.prompted=", "azure_mfa.status.prompted is one of true, false"),
+        ("azure_mfa.status.prompted=T*", "azure_mfa.status.prompted is one of true, false"),
+        ("event.outcome=ok", "event.outcome is one of success, failure, unknown"),
+        ("event.severity=22", "event.severity is one of 10, 21, 47, 73, 99"),
+        ("azure_mfa.status.code=21.0", "azure_mfa.status.code is a whole number, such as 21"),
+        ("azure_mfa.status.code=021", "azure_mfa.status.code is a whole number, such as 21"),
+        ("azure_mfa.status.code=denied", "azure_mfa.status.code is a whole number, such as 21"),
+        ("log.offset=a*", "log.offset is a whole number, such as 21"),
+        ("log.offset=", "log.offset is a whole number, such as 21"),
+    ],
+)
+def test_a_value_that_a_field_never_has_is_refused(condition: str, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        checked(condition, fields())
+    assert str(raised.value) == f"--where {condition}: {said}"
 
 
 def test_not_a_condition() -> None:
     with pytest.raises(UsageError, match="expected FIELD=VALUE"):
-        check_field("user.name", fields())
+        checked("user.name", fields())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shipper.config.load import load_config, schema
+from shipper.config.rules import warnings
 from shipper.config.sections import options_of
 from shipper.config.yaml_file import read_settings
 from shipper.detect import DETECTORS
@@ -99,6 +100,76 @@ def test_values_from_outside(tmp_path: Path) -> None:
     config, secrets = load_config(str(tmp_path / "c.yaml"), {"DIR": "/state"})
     assert (config.state_dir, config.pipeline.labels) == ("/state", {"a": "from a file", "b": "${X}"})
     assert secrets == {"/state", "from a file"}
+
+
+OUTSIDE = """\
+state_dir: ${STATE:-/var/lib/x}
+inputs: [{path: "${FOLDER:-/logs}/*.log"}]
+output:
+  type: kafka
+  batch: {max_events: ${EVENTS}, max_age: ${AGE}}
+  kafka: {bootstrap_servers: ${BROKERS}, topic: "${SITE}-mfa", security: {protocol: SASL_SSL, sasl_mechanism: PLAIN,
+    username: u, password: ${PASSWORD}}}
+pipeline: {keep_original: ${KEEP}, labels: {n: ${EVENTS}}}
+"""
+
+
+def test_values_from_outside_have_the_types_of_their_keys(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(OUTSIDE)
+    environ = {
+        "EVENTS": "500",
+        "AGE": "2s",
+        "BROKERS": "a:9092, b:9092",
+        "SITE": "berlin",
+        "NONE": "null",
+        "PASSWORD": "null",
+        "KEEP": "no",
+    }
+    config, secrets = load_config(str(tmp_path / "c.yaml"), {**environ, "STATE": ""})
+    kafka, batch = config.output.kafka, config.output.batch
+    assert kafka is not None
+    assert (config.state_dir, config.inputs[0].path) == ("/var/lib/x", "/logs/*.log")  # defaults: one is empty, one not set
+    assert (batch.max_events, batch.max_age, config.pipeline.keep_original) == (500, 2 * SECOND, False)
+    assert (kafka.bootstrap_servers, kafka.topic) == (["a:9092", "b:9092"], "berlin-mfa")
+    assert kafka.security.password is not None
+    assert kafka.security.password.value == "null"  # a text is not read as YAML
+    assert config.pipeline.labels == {"n": "500"}
+    assert {"a:9092", "b:9092", "berlin", "null"} <= secrets
+    assert "no" not in secrets
+
+
+def test_a_number_from_outside_that_is_none(tmp_path: Path) -> None:
+    said = errors(GOOD.replace("stdout", "stdout, batch: {max_events: ${N}}"), tmp_path, N="many")
+    assert said == ["3: output.batch.max_events: expected a whole number, got a text"]
+
+
+def test_home_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = "state_dir: ~/s\ninputs: [{path: ~/logs/*.log, exclude: [~/logs/x*]}]\noutput: {type: file, file: {path: ~/o}}\n"
+    (tmp_path / "c.yaml").write_text(text)
+    config, _ = load_config(str(tmp_path / "c.yaml"), {})
+    assert config.output.file is not None
+    found = [config.state_dir, config.inputs[0].path, *config.inputs[0].exclude, config.output.file.path]
+    assert found == [f"{tmp_path}/{name}" for name in ("s", "logs/*.log", "logs/x*", "o")]
+
+
+@pytest.mark.parametrize(
+    ("listen", "warns"),
+    [("127.0.0.1:9108", False), ("localhost:9108", False), ("[::1]:0", False), ("0.0.0.0:9108", True), ("[::]:9108", True)],
+)
+def test_a_page_for_other_machines_is_warned_of(listen: str, warns: bool, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(GOOD + f"metrics: {{listen: '{listen}'}}\n")
+    assert bool(warnings(load_config(str(tmp_path / "c.yaml"), {})[0])) == warns
+
+
+def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
+    for path, said in (
+        (tmp_path, "Is a directory"),
+        (tmp_path / "no", "No such file"),
+        (Path("/dev/zero"), "larger than 128 KiB"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            load_config(str(path), {})
 
 
 def test_every_format_and_sink_can_be_chosen() -> None:

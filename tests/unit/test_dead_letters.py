@@ -10,6 +10,7 @@ import pytest
 from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.sink import Refusal
 from shipper.model import Origin
+from tests.support.process import room
 
 LOG = Origin("/log/Mfa.log", "azure_mfa.radius", "event")
 EVENT = '{"message":"\u00e4"}'.encode()
@@ -81,8 +82,19 @@ def test_only_some_are_kept(letters: DeadLetterFile) -> None:
     assert letters.count() == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "full").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"No space left on device|Invalid argument"):
-        DeadLetterFile(str(tmp_path / "full")).add((refusal(EVENT),))
+def test_a_full_disk_is_an_error_and_leaves_whole_letters(letters: DeadLetterFile) -> None:
+    letters.add((refusal(b"first"),))
+    before = Path(letters.path).read_bytes()
+    with room(len(before) + 50), pytest.raises(OSError, match="File too large"):
+        letters.add((refusal(b"second"),))
+    assert Path(letters.path).read_bytes() == before
+    letters.add((refusal(b"second"),))
+    assert lines(letters) == [b"first", b"second"]
+
+
+def test_a_link_is_not_followed(letters: DeadLetterFile, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    Path(letters.path).symlink_to("precious")
+    with pytest.raises(OSError, match="symbolic link"):
+        letters.add((refusal(EVENT),))
+    assert (tmp_path / "precious").read_bytes() == b"precious"

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from shipper.deliver.delivery import LONGEST_PAUSE, Delivery
+from shipper.deliver.delivery import LONGEST_PAUSE, MOST_UNKEPT, Delivery
 from shipper.deliver.sink import Batch, Receipt, Refusal, SinkDown, TransactionRefused
 from shipper.testing import FakeClock, FlakySink, MemorySink, block
 
@@ -35,10 +35,13 @@ class Log:
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         self.said += [f"refused: {refusal.reason}" for refusal in refusals]
 
+    def unkept(self, reason: str | None) -> None:
+        self.said.append(f"unkept: {reason}")
+
 
 class Case:
-    def __init__(self, sink: MemorySink, run: str = "me") -> None:
-        self.sink, self.clock, self.letters, self.log = sink, FakeClock(), Letters(), Log()
+    def __init__(self, sink: MemorySink, run: str = "me", letters: Letters | None = None) -> None:
+        self.sink, self.clock, self.letters, self.log = sink, FakeClock(), letters or Letters(), Log()
         chance = random.Random(1).random
         self.delivery = Delivery(sink, self.letters, self.log, run=run, now=self.clock, random=chance)
 
@@ -163,23 +166,110 @@ def test_a_sink_that_is_down_is_not_asked_before_its_time() -> None:
     assert sink.opened == 1
 
 
-def test_refused_records_are_kept_before_they_count() -> None:
-    class Picky(MemorySink):
-        def poll(self, timeout: float) -> list[Receipt]:
-            taken = list(self._taken)
-            self._taken.clear()
-            return [Receipt(batch.number, batch.refusals({0: "too large"})) for batch in taken]
+class Refusing(MemorySink):
+    """Delivers batches, but for lines that are bad."""
 
-    case = Case(Picky())
+    def poll(self, timeout: float) -> list[Receipt]:
+        taken = list(self._taken)
+        self._taken.clear()
+        receipts = []
+        for batch in taken:
+            bad = {index: "too large" for index, line in enumerate(batch.lines()) if line == b"bad"}
+            self.lines += batch.without(bad).lines()
+            receipts.append(Receipt(batch.number, batch.refusals(bad)))
+        return receipts
+
+
+def test_refused_records_are_kept_before_they_count() -> None:
+    case = Case(Refusing())
     case.letters.full = True
-    case.give((b"a",))
+    case.give((b"bad",))
     assert case.delivery.turn(0) == []
     assert case.delivery.outstanding == 1
-    assert case.log.said[-1] == "down: cannot keep dead letters: No space left on device"
+    assert case.log.said == ["up", "unkept: cannot keep dead letters: No space left on device"]
+    case.letters.full = False
+    assert case.until_done() == [1]
+    assert case.letters.kept == [b"bad"]
+    assert case.log.said[2:] == ["refused: too large", "unkept: None"]
+
+
+def test_letters_that_cannot_be_kept_stop_nothing_else_and_repeat_nothing() -> None:
+    sink = Refusing(in_flight=2)
+    case = Case(sink)
+    case.letters.full = True
+    case.give((b"1", b"bad", b"2"), (b"3",))
+    done = []
+    for number in range(4, 40):
+        done += case.delivery.turn(0)
+        assert case.delivery.accepts
+        case.give((b"%d" % number, b"bad") if number % 9 == 0 else (b"%d" % number,))
+        case.clock.wait(1)
+    done += case.delivery.turn(0)
+    refused = [1, *(number - 1 for number in range(9, 40, 9))]
+    assert sorted(done) == [number for number in range(1, 39) if number not in refused]
+    assert sink.lines == [b"%d" % number for number in range(1, 40)]
+    assert case.delivery.outstanding == len(refused)
+    assert case.delivery.is_up
+    case.letters.full = False
+    assert case.until_done() == refused
+    assert case.letters.kept == [b"bad"] * len(refused)
+    assert [said for said in case.log.said if said.startswith("unkept")] == [
+        "unkept: cannot keep dead letters: No space left on device",
+        "unkept: None",
+    ]
+
+
+def test_letters_that_cannot_be_kept_are_not_tried_all_the_time() -> None:
+    case = Case(Refusing())
+    case.letters.full = True
+    case.give((b"bad",))
+    case.delivery.turn(0)
+    pauses = []
+    for _ in range(12):
+        assert case.delivery.wake is not None
+        pauses.append(case.delivery.wake - case.clock())
+        assert case.delivery.turn(0) == []
+        case.clock.time = case.delivery.wake
+        case.delivery.turn(0)
+    assert pauses[0] < pauses[3] < pauses[6] <= LONGEST_PAUSE
+
+
+def test_what_waits_for_letters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(Refusing())
+    case.letters.full = True
+    for _ in range(MOST_UNKEPT):
+        assert case.delivery.accepts
+        case.give((b"bad",))
+        case.delivery.turn(0)
+    assert not case.delivery.accepts
     case.letters.full = False
     case.until_done()
-    assert case.letters.kept == [b"a"]
-    assert case.log.said[-1] == "up"
+    case.letters.full = True
+    monkeypatch.setattr("shipper.deliver.delivery.MOST_BEHIND", 5)
+    case.give((b"bad",))
+    for _ in range(5):
+        case.delivery.turn(0)
+        assert case.delivery.accepts
+        case.give((b"good",))
+    case.delivery.turn(0)
+    assert not case.delivery.accepts
+
+
+def test_a_topic_of_dead_letters_that_is_away() -> None:
+    class Away(Letters):
+        def add(self, refusals: tuple[Refusal, ...]) -> None:
+            if self.full:
+                raise SinkDown("the dead letter topic cannot be reached")
+            super().add(refusals)
+
+    case = Case(Refusing(), letters=Away())
+    case.letters.full = True
+    case.give((b"1", b"bad"))
+    case.delivery.turn(0)
+    assert case.log.said == ["up", "unkept: the dead letter topic cannot be reached"]
+    case.letters.full = False
+    assert case.until_done() == [1]
+    assert case.sink.lines == [b"1"]
 
 
 def test_a_commit_of_another_run_says_nothing_about_ours() -> None:

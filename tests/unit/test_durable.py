@@ -155,3 +155,29 @@ def test_an_output_of_parse_whose_folder_cannot_be_synced(recorder: Recorder, tm
     with pytest.raises(RunError, match=r"cannot finish .*out: Input/output error"), open_output(str(tmp_path / "out")) as out:
         out.write(b"x")
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_makes_in_the_folder_of_a_user_belongs_to_the_user(tmp_path: Path) -> None:
+    os.chown(tmp_path, 1234, 1235)
+    write_durably(str(tmp_path / "a"), b"one")
+    assert ((tmp_path / "a").stat().st_uid, (tmp_path / "a").stat().st_gid) == (1234, 1235)
+
+
+def test_a_file_that_is_replaced_keeps_mode_and_owner(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "a").chmod(0o604)
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "a", 1234, 1235)
+    before = (tmp_path / "a").stat()
+    write_durably(str(tmp_path / "a"), b"two")
+    after = (tmp_path / "a").stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "a.new").symlink_to("precious")
+    with pytest.raises(OSError, match="symbolic link"):
+        write_durably(str(tmp_path / "a"), b"one")
+    assert (tmp_path / "precious").read_bytes() == b"precious"

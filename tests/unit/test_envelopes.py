@@ -176,7 +176,7 @@ def test_entities_are_not_expanded() -> None:
             "this text is no Windows event of a known exporter: no time (Date and Time, Date); its keys: Log Name",
             "table",
         ),
-        ("x" * 300_000, TEXT, "this text is longer than the 262144 characters", "table"),
+        ("x" * 300_000, TEXT, "this text is longer than the 262144 characters", "long"),
     ],
 )
 def test_why_a_record_is_no_event(text: str, export: Export, reason: str, cause: str) -> None:

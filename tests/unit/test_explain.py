@@ -10,16 +10,18 @@ import orjson
 import pytest
 
 from shipper import pipeline
-from shipper.commands.explain import explain
+from shipper.commands.explain import explain, text_of
 from shipper.commands.near_misses import certain, reach
 from shipper.decode.facts import Library
 from shipper.decode.grok import Pattern
-from shipper.decode.library import load
+from shipper.decode.library import load, zone_of
+from shipper.decode.line_patterns import Stamps
 from shipper.errors import UsageError
 from shipper.model import Chunk, Counts
-from shipper.read.identity import identify
+from shipper.read.files import read_chunks
+from shipper.read.identity import describe, identify
 from shipper.times import EPOCH
-from tests.support.exports import EVENTS, content, powershell_7
+from tests.support.exports import EVENTS, EXPORTS, content, powershell_7
 
 HEAD = "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|"
 REQUEST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
@@ -44,6 +46,20 @@ def piped(text: str, library: Library) -> list[Any]:
     flow = pipeline.Pipeline(pipeline.Settings(library), Counts())
     flow.open(identify("-", io.BytesIO(data).read, EPOCH))
     return [orjson.loads(line) for line in flow(Chunk(data, 0)).data.splitlines()]
+
+
+def exported(data: bytes, library: Library) -> list[Any]:
+    """What `parse` makes of an export."""
+    about = describe(io.BytesIO(data).read, stamp_of=Stamps(library))
+    flow = pipeline.Pipeline(pipeline.Settings(library), Counts())
+    flow.open(about.log_file(None, EPOCH))
+    chunks = read_chunks(io.BytesIO(data[about.start :]).read, about.start, about.encoding, export=about.export)
+    return [orjson.loads(line) for chunk in chunks for line in flow(chunk).data.splitlines()]
+
+
+def told(documents: list[Any]) -> list[tuple[Any, ...]]:
+    """What events say; their ids depend on marks and line ends, which are not explained."""
+    return [(event["@timestamp"], event["event"]["action"], event.get("user"), event["message"]) for event in documents]
 
 
 def pattern_called(name: str, library: Library) -> Pattern:
@@ -471,12 +487,43 @@ def test_a_line_inside_another_programs_line_is_taken_out(library: Library) -> N
     assert answer.startswith(f"Patterns are tried on what stands in log of the JSON object:\n\n  {line}\n\nLINE_MFA (")
 
 
-@pytest.mark.parametrize("name", ["powershell-pretty", "event-viewer-xml", "event-viewer-text"])
-def test_records_of_an_export(name: str, library: Library) -> None:
-    text = explain(content(name).decode("utf-8-sig"), library)
-    assert text.startswith("Record 1 of 7\n\nThe line is a Windows event; patterns are tried on its message.\n")
-    assert "Record 7 of 7" in text
-    assert '"action": "mfa-status"' in text
-    one = explain(json.dumps(powershell_7(EVENTS[5]), indent=4), library)
-    assert one.startswith("The line is a Windows event")
-    assert "Record 1" not in one
+@pytest.mark.parametrize("name", EXPORTS)
+def test_every_export_is_explained_as_parse_reads_it(name: str) -> None:
+    options, _, _ = EXPORTS[name]
+    zone = zone_of(options[1], options[0]) if options else None
+    own = load(local_zone=zone)
+
+    answer = explain(text_of(content(name)), own)
+
+    parsed = exported(content(name), own)
+    assert told(events(answer)) == told([event for event in parsed if event["event"]["kind"] == "event"])
+    assert f"{len(EVENTS)} of {len(EVENTS)}\n" in answer
+
+
+def test_one_record_of_an_export(library: Library) -> None:
+    record = explain(json.dumps(powershell_7(EVENTS[5]), indent=4), library)
+
+    assert record.startswith("The record is a Windows event")
+    assert "Record 1" not in record
+    assert explain(json.dumps([powershell_7(EVENTS[5])]), library).startswith("The record is a Windows event")
+
+
+def test_a_record_that_is_not_understood_has_its_reason(library: Library) -> None:
+    answer = explain('[{"when": 1, "what": "x"}]', library)
+
+    assert answer.startswith("This record is not understood: ")
+    assert "fits" not in answer
+
+
+def test_a_header_alone_is_no_record(library: Library) -> None:
+    header = "\n".join(content("export-csv").decode().splitlines()[:2])
+    with pytest.raises(UsageError, match="no record stands behind the header"):
+        explain(header, library)
+
+
+def test_the_first_of_many_are_explained(library: Library) -> None:
+    answer = explain("\n".join([VERDICT] * 30), library)
+
+    assert "Line 20 of 30\n" in answer
+    assert "Line 21" not in answer
+    assert answer.endswith("Only the first 20 are explained.\n")

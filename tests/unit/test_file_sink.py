@@ -1,15 +1,20 @@
 """The file sink: rotation by size and age, and lines that a crash or a full disk tore."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from shipper.deliver.file import TAIL, FileOptions, FileSink, rotated
-from shipper.deliver.sink import Batch, SinkDown
+from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.errors import UsageError
+from shipper.model import Block, Origin
 from shipper.testing import FakeClock, block
 from shipper.times import SECOND
+from tests.support.process import as_a_user, room
 
 
 class Rig:
@@ -117,13 +122,196 @@ def test_nothing_counts_before_it_is_synced(rig: Rig) -> None:
     assert rig.sink.poll(0) == []
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
-def test_a_full_disk_is_a_state_and_no_error(rig: Rig) -> None:
-    rig.path.symlink_to("/dev/full")
+@pytest.mark.parametrize(
+    ("size", "whole"),
+    [(10, b"1\n22\n333\n"), (7, b"1\n22\n"), (9, b"1\n22\n333\n"), (8, b"1\n22\n"), (3, b"1\n"), (2, b"1\n"), (1, b"")],
+)
+def test_a_disk_that_fills_up_leaves_whole_lines_and_takes_the_rest_later(size: int, whole: bytes, rig: Rig) -> None:
     rig.open()
     assert rig.sink is not None
-    with pytest.raises(SinkDown, match=r"cannot write .*: No space left on device"):
-        rig.sink.send(Batch(1, (block(b"1"),)))
+    batch = Batch(1, (block(b"1"), block(b"22", b"333"), block(b"4444")))
+    for _ in range(3):
+        rig.sink.send(batch)
+        with room(size), pytest.raises(SinkDown, match=r"cannot write .*: File too large"):
+            rig.sink.poll(0)
+        assert rig.contents == [whole]
+        rig.sink.abandon()
+        rig.sink.open()
+    rig.sink.send(batch)
+    assert rig.sink.poll(0) == [Receipt(1)]
+    assert rig.contents == [b"1\n22\n333\n4444\n"]
+
+
+def test_batches_before_the_one_that_a_full_disk_refuses_count(rig: Rig) -> None:
+    rig.open()
+    assert rig.sink is not None
+    for number in (1, 2, 3):
+        rig.sink.send(Batch(number, (block(b"%d" % number),)))
+    with room(5):
+        assert rig.sink.poll(0) == [Receipt(1), Receipt(2)]
+        with pytest.raises(SinkDown):
+            rig.sink.poll(0)
+    assert rig.contents == [b"1\n2\n"]
+    assert rig.sink.poll(0) == [Receipt(3)]
+    assert rig.contents == [b"1\n2\n3\n"]
+
+
+def test_two_lines_of_an_event_are_not_torn_apart(rig: Rig) -> None:
+    rig.open()
+    assert rig.sink is not None
+    events = Block(b"{}\n{1}\n{}\n{2}\n", [7, 14], [("", "", Origin(None, "", ""), None)] * 2)
+    rig.sink.send(Batch(1, (events,)))
+    with room(11), pytest.raises(SinkDown):
+        rig.sink.poll(0)
+    assert rig.contents == [b"{}\n{1}\n"]
+
+
+def rename(path: Path) -> None:
+    path.rename(path.with_name("taken"))
+
+
+def replace(path: Path) -> None:
+    path.with_name("other").write_bytes(b"other\n")
+    path.with_name("other").replace(path)
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+NEIGHBOURS = [rename, replace, truncate, Path.unlink]
+
+
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+def test_a_file_that_another_program_takes_between_batches(neighbour: Callable[[Path], object], rig: Rig) -> None:
+    rig.open()
+    rig.send(b"1\n")
+    neighbour(rig.path)
+    rig.send(b"2\n")
+    rig.send(b"3\n")
+    assert rig.sink is not None
+    assert rig.sink.reopened == 1
+    assert rig.path.read_bytes().removeprefix(b"other\n") == b"2\n3\n"
+    if neighbour is rename:
+        assert rig.path.with_name("taken").read_bytes() == b"1\n"
+
+
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+def test_a_file_that_another_program_takes_before_a_batch_counts(
+    neighbour: Callable[[Path], object], rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The neighbour comes between write and sync: what is not known to be in the file of the path is written there."""
+    rig.open()
+    rig.send(b"1\n")
+    real = os.fsync
+    calls: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if not calls:
+            calls.append(descriptor)
+            neighbour(rig.path)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    rig.send(b"2\n")
+    assert calls
+    assert rig.path.read_bytes().removeprefix(b"other\n") == b"2\n"
+
+
+def test_a_file_that_is_taken_all_the_time_is_a_state_and_no_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.open()
+    assert rig.sink is not None
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        rig.path.unlink(missing_ok=True)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    rig.sink.send(Batch(1, (block(b"1"),)))
+    with pytest.raises(SinkDown, match="another program replaces or cuts it all the time"):
+        rig.sink.poll(0)
+
+
+def test_a_taken_file_does_not_take_back_what_was_rotated(rig: Rig) -> None:
+    rig.open(rotate_size=2)
+    assert rig.sink is not None
+    for number in (1, 2):
+        rig.sink.send(Batch(number, (block(b"%d" % number),)))
+    assert rig.sink.poll(0) == [Receipt(1), Receipt(2)]
+    rig.path.unlink()
+    rig.send(b"3\n")
+    assert rig.contents == [b"1\n", b"3\n"]
+
+
+def test_half_a_line_that_somebody_else_wrote_swallows_none_of_ours(rig: Rig) -> None:
+    rig.open()
+    rig.send(b"1\n")
+    with rig.path.open("ab") as file:
+        file.write(b"whole\nhalf")
+    rig.send(b"2\n")
+    assert rig.contents == [b"1\nwhole\n2\n"]
+
+
+@pytest.mark.parametrize("name", ["ev[prod].ndjson", "ev*.ndjson", "e?.ndjson", "[", "**"])
+def test_a_name_is_no_glob(name: str, rig: Rig) -> None:
+    rig.path = rig.path.with_name(name)
+    others = [rig.path.with_name(f"{other}.20170214T025719Z") for other in ("evp.ndjson", "ev.ndjson", "ex.ndjson", "x")]
+    for other in others:
+        other.write_bytes(b"of another output\n")
+    rig.open(rotate_size=1, keep=2)
+    for number in range(6):
+        rig.send(b"%d\n" % number)
+    assert rig.contents == [b"3\n", b"4\n", b"5\n"]
+    assert [other.read_bytes() for other in others] == [b"of another output\n"] * 4
+
+
+def test_two_shippers_do_not_share_a_file(rig: Rig) -> None:
+    rig.open()
+    link = rig.path.with_name("link")
+    link.symlink_to(rig.path)
+    for path in (rig.path, link):
+        with pytest.raises(
+            UsageError, match=f"output file {path} is in use by the mfa-shipper with pid {os.getpid()}; stop that"
+        ):
+            FileSink(FileOptions(str(path))).open()
+    rig.close()
+    second = FileSink(FileOptions(str(rig.path)))
+    second.open()
+    second.close(0)
+
+
+def test_a_folder_in_which_nothing_can_be_made_has_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "out").touch(0o666)
+    tmp_path.chmod(0o555)
+    code = (
+        f"from shipper.deliver.file import *; sink = FileSink(FileOptions({str(tmp_path / 'out')!r})); sink.open(); sink.close(0)"
+    )
+    subprocess.run([*as_a_user(), sys.executable, "-c", code], check=True)
+    tmp_path.chmod(0o755)
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(("make", "kind"), [(os.mkdir, "a folder"), (os.mkfifo, "a FIFO")])
+def test_what_is_no_file_is_refused(make: Callable[[Path], None], kind: str, rig: Rig) -> None:
+    make(rig.path)
+    with pytest.raises(UsageError, match=f"^output.file.path: {rig.path} is {kind}, not a file; give the path of a file$"):
+        FileSink(FileOptions(str(rig.path)))
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(UsageError, match="/dev/null is a device, not a file"):
+        FileSink(FileOptions("/dev/null"))
+
+
+def test_a_fifo_that_takes_the_place_of_the_file_is_waited_for(rig: Rig) -> None:
+    rig.open()
+    rig.path.unlink()
+    os.mkfifo(rig.path)
+    assert rig.sink is not None
+    rig.sink.send(Batch(1, (block(b"1"),)))
+    with pytest.raises(SinkDown, match="is a FIFO, not a file"):
+        rig.sink.poll(0)
     rig.sink.abandon()
     rig.path.unlink()
     rig.sink.open()
@@ -140,6 +328,5 @@ def test_a_look_at_the_place_creates_nothing(tmp_path: Path) -> None:
         return FileSink(FileOptions(str(path))).verify()
 
     assert said(tmp_path / "out.ndjson") is None
-    assert said(tmp_path) == f"cannot open {tmp_path}: it is a folder"
     assert said(tmp_path / "no" / "out") == f"cannot open {tmp_path}/no/out: there is no folder {tmp_path}/no"
     assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic
 from shipper.deliver.kafka.records import Record
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Batch, Receipt, SinkDown, TransactionRefused
+from shipper.errors import UsageError
 from shipper.testing import block
 
 
@@ -40,6 +41,9 @@ class Topics:
 
     def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
         return {}
+
+    def cleanup_policy(self, topic: str) -> str | None:
+        return "compact"
 
     def send(self, pending: Pending, records: list[Record]) -> None:
         pending.left -= len(records)
@@ -207,12 +211,61 @@ def test_what_no_phrase_explains() -> None:
 
 
 def test_rights() -> None:
-    everything: dict[str, set[str] | None] = {"events": {"WRITE"}, "alerts": {"WRITE"}, "mfa-shipper-state": {"READ", "WRITE"}}
+    everything: dict[str, set[str] | None] = {
+        "events": {"WRITE"},
+        "alerts": {"WRITE"},
+        "mfa-shipper-state": {"READ", "WRITE", "DESCRIBE_CONFIGS"},
+    }
     assert lacking(OPTIONS, everything) is None
     assert "missing topic: alerts" in (lacking(OPTIONS, everything | {"alerts": None}) or "")
-    assert "does not give anna READ on the topic mfa-shipper-state" in (
+    assert "create it (mfa-shipper-state with cleanup.policy=compact)" in (
+        lacking(OPTIONS, everything | {"mfa-shipper-state": None}) or ""
+    )
+    assert "does not give anna DESCRIBE_CONFIGS and READ on the topic mfa-shipper-state" in (
         lacking(OPTIONS, everything | {"mfa-shipper-state": {"WRITE"}}) or ""
     )
+    assert lacking(OPTIONS, {"mfa-shipper-state": {"READ", "WRITE", "DESCRIBE_CONFIGS"}}) is None  # only what was asked for
+
+
+@pytest.mark.parametrize("policy", ["delete", "compact,delete"])
+def test_a_state_topic_that_is_not_compacted_is_refused(policy: str) -> None:
+    class Expires(Topics):
+        def cleanup_policy(self, topic: str) -> str | None:
+            return policy
+
+        def take_over(self) -> None:
+            raise AssertionError("nothing is taken over")
+
+        def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+            return {topic: {"READ", "WRITE", "DESCRIBE_CONFIGS"} for topic in topics}
+
+    kafka = KafkaSink(OPTIONS_OF_ME, lambda _: Expires({}), run="run")
+
+    with pytest.raises(UsageError, match=f"state has cleanup.policy={policy}, .*set cleanup.policy=compact"):
+        kafka.open()
+    assert "set cleanup.policy=compact" in (kafka.verify() or "")
+
+
+@pytest.mark.parametrize(
+    ("rights", "sentence"),
+    [
+        ({"state": None}, r"missing topic: state; create it \(state with cleanup.policy=compact\)"),
+        ({"state": {"READ", "WRITE"}}, "does not give this client DESCRIBE_CONFIGS on the topic state"),
+        ({"state": {"READ", "WRITE", "DESCRIBE_CONFIGS"}}, "the configuration of state cannot be seen"),
+    ],
+)
+def test_a_state_topic_whose_configuration_cannot_be_seen_is_waited_for(
+    rights: dict[str, set[str] | None], sentence: str
+) -> None:
+    class Hidden(Topics):
+        def cleanup_policy(self, topic: str) -> str | None:
+            return None
+
+        def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+            return rights
+
+    with pytest.raises(SinkDown, match=sentence):
+        KafkaSink(OPTIONS_OF_ME, lambda _: Hidden({}), run="run").open()
 
 
 BATCHES = [Batch(1, (block(b"1"), block(b"bad", b"2"))), Batch(2, (block(b"3"),))]

@@ -73,6 +73,14 @@ def test_the_same_summary_makes_the_same_page() -> None:
     assert page(WEEK) == page(WEEK)
 
 
+def test_a_hint_stands_in_the_answer() -> None:
+    hinted = page(replace(WEEK, quality=replace(WEEK.quality, hints=["2 lines have no zone"]))).decode()
+
+    answer = hinted[hinted.index('<section class="answer"') :]
+    assert "<strong>Hint:</strong> 2 lines have no zone." in answer[: answer.index("</section>")]
+    assert "Hint:" not in page(WEEK).decode()
+
+
 # Names
 
 
@@ -81,7 +89,7 @@ def with_name(name: str) -> Parsed:
     refuser = replace(WEEK.security.refusers[0], user=name)
     fraud = replace(WEEK.security.fraud, latest=[replace(WEEK.security.fraud.latest[0], user=name, description=name)])
     log = replace(WEEK.logs[0], name=name, files=[name, name])
-    quality = replace(WEEK.quality, notes=[name], shapes=[replace(WEEK.quality.shapes[0], shape=name)])
+    quality = replace(WEEK.quality, notes=[name], hints=[name], shapes=[replace(WEEK.quality.shapes[0], shape=name)])
     security = replace(WEEK.security, refusers=[refuser], fraud=fraud)
     return Parsed(page(replace(with_users([user(name)]), security=security, logs=[log], quality=quality)).decode())
 

@@ -168,7 +168,14 @@ REPEATED = [
         CID,
         " with response state ",
     ),
-    *("Calling pfAuthUser('a', ", "***** ERROR ***** ", "authResult = 1", "' from " + "a:" * 22, "' from " + "1" * 44),
+    *(
+        "Calling pfAuthUser('a', ",
+        "***** ERROR ***** ",
+        "authResult = 1",
+        "' from " + "a:" * 22,
+        "' from [::1%" + "a." * 22,
+        "' from " + "1" * 44,
+    ),
     *("'. Call status: " + "A" * 140, "'. Call status: A - \"" + "x" * 250, "x" * 128 + "|", "9" * 18 + "|"),
 ]
 ENDINGS = ["", ")", "!", '".', "',", "')"]

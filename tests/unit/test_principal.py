@@ -20,6 +20,9 @@ NAMES = st.text(st.characters(exclude_characters="\\@", exclude_categories=["Cs"
         ("A\\B\\C", "B\\C", "A", None),
         ("DOM\\anna@example.com", "anna@example.com", "DOM", None),
         ("NT AUTHORITY\\SYSTEM", "SYSTEM", "NT AUTHORITY", None),
+        ("DOM\\\\anna", "anna", "DOM", None),
+        ("DOM\\\\A\\\\B", "A\\\\B", "DOM", None),
+        ("\\\\anna", "\\anna", None, None),
         ("anna@example.com", "anna", "example.com", "anna@example.com"),
         ("a@b@example.com", "a@b", "example.com", "a@b@example.com"),
         ("田中@例え.jp", "田中", "例え.jp", "田中@例え.jp"),
@@ -34,7 +37,7 @@ def test_forms(text: str, name: str, domain: str | None, email: str | None) -> N
     assert split_principal(text) == User(name, domain, email, user_key(name, domain))
 
 
-@pytest.mark.parametrize("text", ["", "DOM\\", "\\", "@example.com", "@"])
+@pytest.mark.parametrize("text", ["", "DOM\\", "DOM\\\\", "\\", "@example.com", "@"])
 def test_empty_user_is_no_user(text: str) -> None:
     assert split_principal(text) is None
 

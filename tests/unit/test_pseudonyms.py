@@ -165,7 +165,14 @@ RESULT = (
 
 
 @pytest.mark.parametrize(
-    ("before_it", "written", "behind_it"), [("", "192.0.2.7", ":80"), ("", "FE80:0::7", ""), ("[", "fe80::7", "]:443")]
+    ("before_it", "written", "behind_it"),
+    [
+        ("", "192.0.2.7", ":80"),
+        ("", "FE80:0::7", ""),
+        ("[", "fe80::7", "]:443"),
+        ("[", "fe80::7", "%12]:443"),
+        ("", "fe80::7", "%12"),
+    ],
 )
 def test_an_address_becomes_an_address(before_it: str, written: str, behind_it: str) -> None:
     line = RESULT.format(f"{before_it}{written}{behind_it}")

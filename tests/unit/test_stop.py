@@ -5,13 +5,13 @@ import subprocess
 import sys
 import time
 
-from shipper.commands.run import Stop
+from shipper.commands.signals import Stop
 
 # A signal again and again, while the program does nothing but wait again and again.
 STORM = """
 import os
 import signal
-from shipper.commands.run import Stop
+from shipper.commands.signals import Stop
 caught = 0
 def handler(number, frame):
     global caught, stop

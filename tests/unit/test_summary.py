@@ -23,36 +23,13 @@ def test_nothing_is_said_of_what_is_not() -> None:
     assert "understood" not in summary(Counts(), 1.0, ())
 
 
-def test_less_than_half_understood_is_one_line() -> None:
-    half = Counts(lines=4, unparsed=1)
-    half.unknown("x")
-    assert "understood" not in summary(half, 1.0, ())
+def test_hints_stand_below_the_sums() -> None:
+    text = summary(Counts(lines=5, late=2, out_of_order=4), 1.0, ())
 
-    half.lines += 1
-    half.unparsed += 1
-    [line] = [line for line in summary(half, 1.0, ()).splitlines() if "understood" in line]
-    assert "less than half of the lines were understood: 2 of 5" in line
+    assert "\n  hint: 6 lines are much older than lines before" in text
 
 
-def test_hints_by_cause_the_commonest_first() -> None:
-    counts = Counts(lines=5000)
-    counts.causes.update({"mail": 3, "local_time": 1200})
+def test_a_number_of_one_has_the_singular() -> None:
+    noted = [line for line in summary(Counts(lines=9, given_up=1, open_at_end=2), 1.0, ()).splitlines() if "note" in line]
 
-    hints = [line for line in summary(counts, 1.0, ()).splitlines() if line.startswith("  hint: ")]
-
-    assert hints[0].startswith("  hint: 1,200 lines have a time that is not UTC")
-    assert hints[1].startswith("  hint: 3 lines begin with >")
-    assert len(hints) == 2
-
-
-def test_a_log_out_of_order_is_told_from_prompts_and_orphans() -> None:
-    [hint] = [line for line in summary(Counts(lines=5, late=2, out_of_order=4), 1.0, ()).splitlines() if "hint" in line]
-
-    assert "6 lines are much older than lines before them" in hint
-    assert "give the parts as files of their own" in hint
-    assert "clock" not in hint
-
-
-def test_an_export_that_is_newest_first_is_told() -> None:
-    assert "newest first" in summary(Counts(lines=7, backwards=4), 1.0, ())
-    assert "newest first" not in summary(Counts(lines=8, backwards=4), 1.0, ())
+    assert noted == ["  note: 1 exchange given up, 2 exchanges open at the end"]

@@ -1,10 +1,11 @@
 """The local times of syslog programs; those of RFC 3164 name neither a year nor a zone."""
 
 from datetime import UTC, date
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from shipper.decode.library import syslog_time
+from shipper.decode.library import syslog_time, zone_of
 from shipper.errors import UsageError
 from shipper.times import SyslogTime
 
@@ -27,7 +28,7 @@ from shipper.times import SyslogTime
     ],
 )
 def test_time_within_the_twelve_months(year: str, zone: str, text: str, time: str) -> None:
-    assert syslog_time(year, zone, "--syslog-year")(text) == time
+    assert syslog_time(year, zone_of(zone, "--syslog-zone"), "--syslog-year")(text) == time
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_text_that_is_no_time_of_them(text: str) -> None:
     ],
 )
 def test_time_with_a_year_of_its_own(year: str | None, text: str, time: str | None) -> None:
-    assert syslog_time(year, "Europe/Berlin", "--syslog-year")(text) == time
+    assert syslog_time(year, ZoneInfo("Europe/Berlin"), "--syslog-year")(text) == time
 
 
 def test_without_a_year_none_is_guessed() -> None:
@@ -70,22 +71,22 @@ def test_without_a_year_none_is_guessed() -> None:
 
 
 def test_time_before_the_first_year_is_none() -> None:
-    assert syslog_time("0001", "+01:00", "--syslog-year")("Jan  1 00:30:00") is None
+    assert syslog_time("0001", zone_of("+01:00", "--syslog-zone"), "--syslog-year")("Jan  1 00:30:00") is None
 
 
 @pytest.mark.parametrize("year", ["", "18", "2018-13", "2018-1", "next", "2018-07-01"])
 def test_year_of_another_form(year: str) -> None:
     with pytest.raises(UsageError, match=r"--syslog-year: the year .* must be YYYY, or YYYY-MM"):
-        syslog_time(year, "UTC", "--syslog-year")
+        syslog_time(year, UTC, "--syslog-year")
 
 
 @pytest.mark.parametrize("zone", ["+", "-1", "+25:00", "+1:0"])
 def test_offset_of_another_form(zone: str) -> None:
-    with pytest.raises(UsageError, match=r"--syslog-year: the zone .* must be a name such as Europe/Berlin"):
-        syslog_time("2018", zone, "--syslog-year")
+    with pytest.raises(UsageError, match=r"--syslog-zone: the zone .* must be a name such as Europe/Berlin"):
+        zone_of(zone, "--syslog-zone")
 
 
 @pytest.mark.parametrize("zone", ["Europe/Nowhere", "", "../../etc/passwd", "Europe"])
 def test_zone_that_is_not_known(zone: str) -> None:
-    with pytest.raises(UsageError, match=r"--syslog-year: the zone .* is not known"):
-        syslog_time("2018", zone, "--syslog-year")
+    with pytest.raises(UsageError, match=r"--syslog-zone: the zone .* is not known"):
+        zone_of(zone, "--syslog-zone")

@@ -1,36 +1,45 @@
 """The pages: stable names with a help text each, and health that says what is wrong."""
 
+import base64
 import json
+import socket
+import ssl
+import struct
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+import trustme
 from prometheus_client.parser import text_string_to_metric_families
 
 from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.delivery import Delivery
+from shipper.deliver.file import FileOptions, FileSink
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import UsageError
 from shipper.model import TALLIES, Counts
 from shipper.read.inputs import TailInput
 from shipper.read.tail import Tail
 from shipper.sidecar.metrics import METRICS, Scrape, VitalsCollector
-from shipper.sidecar.pages import BEAT, Server
+from shipper.sidecar.pages import BEAT, MOST_CONNECTIONS, Listen, Server
 from shipper.sidecar.vitals import Vitals
 from shipper.testing import FakeClock, MemorySink
 from shipper.times import SECOND
+from tests.support.process import until
 
 # Alert rules and dashboards are made of these names: to rename one breaks those of others.
 NAMES = """
 mfa_shipper_batch_latency_seconds mfa_shipper_batches_delivered mfa_shipper_bytes_delivered mfa_shipper_bytes_read
-mfa_shipper_cache_hits mfa_shipper_checkpoint_age_seconds mfa_shipper_dead_letters mfa_shipper_detector_users
+mfa_shipper_cache_hits mfa_shipper_checkpoint_age_seconds mfa_shipper_completions_late mfa_shipper_dead_letters mfa_shipper_detector_users
 mfa_shipper_double_prompts mfa_shipper_events mfa_shipper_events_delivered mfa_shipper_events_filtered
-mfa_shipper_events_masked mfa_shipper_events_waiting mfa_shipper_files_open mfa_shipper_lag_bytes
+mfa_shipper_events_masked mfa_shipper_events_waiting mfa_shipper_exchanges_given_up mfa_shipper_files_open mfa_shipper_lag_bytes
 mfa_shipper_lag_seconds mfa_shipper_lines_merged mfa_shipper_lines_misdated mfa_shipper_lines_read
 mfa_shipper_lines_unparsed mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_mfa_fatigue
-mfa_shipper_mfa_fatigue_gave_in mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
+mfa_shipper_mfa_fatigue_gave_in mfa_shipper_output_reopened mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
 mfa_shipper_sources_without_past mfa_shipper_statuses mfa_shipper_truncations mfa_shipper_unknown_messages
 """
 
@@ -54,6 +63,8 @@ class Silent:
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
 
+    def unkept(self, reason: str | None) -> None: ...
+
 
 class Case:
     def __init__(self, folder: Path) -> None:
@@ -66,7 +77,7 @@ class Case:
         counts = Counts(lines=7, findings=1)
         counts.classes["success"] = 2
         self.vitals = Vitals(counts, self.delivery, self.tail, newest=100 * SECOND, saved_at=0)
-        self.server = Server("127.0.0.1:0", self.vitals, self.clock, {"hunter2"})
+        self.server = Server(Listen("127.0.0.1:0"), self.vitals, self.clock, {"hunter2"})
 
     def close(self) -> None:
         self.server.close()
@@ -122,6 +133,8 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
     for number, name in enumerate((*own, "memo_entries", "users"), 200):
         setattr(case.vitals, name, number)
     case.delivery.refused, case.delivery.retries = 300, 301
+    case.delivery.sink = sink = FileSink(FileOptions("out.ndjson"))
+    sink.reopened = 302
     case.tail.rotations, case.tail.truncations, case.tail.lost_bytes = 400, 401, 402
     case.tail.past_lost = {"a", "b"}
     case.tail.problems = {"a": "x", "b": "y", "c": "z"}
@@ -133,11 +146,13 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         "lines_read_total": counted.lines, "bytes_read_total": 200, "lines_merged_total": counted.merged,
         "events_filtered_total": counted.filtered + counted.findings_filtered, "lines_unparsed_total": counted.unparsed,
         "unknown_messages_total": counted.unknown_messages, "events_masked_total": counted.masked,
-        "lines_misdated_total": counted.misdated,
+        "lines_misdated_total": counted.misdated, "exchanges_given_up_total": counted.given_up,
+        "completions_late_total": counted.late,
         "double_prompts_total": 500, "cache_hits_total": 501, "mfa_fatigue_total": 502, "mfa_fatigue_gave_in_total": 503,
         "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
-        "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "rotations_total": 400,
+        "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "output_reopened_total": 302,
+        "rotations_total": 400,
         "truncations_total": 401, "lost_bytes_total": 402, "sources_without_past": 2, "problems": 3,
         'events_total{kind="unparsed"}': counted.unparsed, 'events_total{kind="double_prompt"}': 500,
         'events_total{kind="mfa_fatigue"}': 502,
@@ -238,4 +253,81 @@ def test_another_page(case: Case) -> None:
 @pytest.mark.parametrize("listen", ["127.0.0.1:{port}", "127.0.0.1:99999", "203.0.113.1:0"])
 def test_where_it_cannot_listen_it_says_so(listen: str, case: Case) -> None:
     with pytest.raises(UsageError, match=r"metrics\.listen: cannot listen on .*; choose another port"):
-        Server(listen.format(port=case.server.port), Vitals(), case.clock)
+        Server(Listen(listen.format(port=case.server.port)), Vitals(), case.clock)
+
+
+@contextmanager
+def serving(listen: Listen) -> Iterator[Server]:
+    server = Server(listen, Vitals(beat=0), lambda: 0)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def spoken(server: Server, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(4096), b""))
+
+
+def test_with_a_password() -> None:
+    with serving(Listen("127.0.0.1:0", "prom", "s3cret:x")) as server:
+        for login, status in (("", b"401"), ("prom:wrong", b"401"), ("prom:s3cret:x", b"200"), ("\xff:\xff", b"401")):
+            header = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}\r\n".encode() if login else b""
+            for path in (b"/metrics", b"/healthz"):
+                assert spoken(server, b"GET " + path + b" HTTP/1.0\r\n" + header + b"\r\n").split()[1] == status
+
+
+def test_other_methods_are_refused(case: Case) -> None:
+    assert spoken(case.server, b"POST /metrics HTTP/1.0\r\n\r\n").split()[1] == b"405"
+    head = spoken(case.server, b"HEAD /healthz HTTP/1.0\r\n\r\n")
+    assert head.split()[1] == b"200"
+
+
+def test_https(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    for part in certificate.cert_chain_pems:
+        part.write_to_path(str(tmp_path / "cert.pem"), append=True)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with serving(Listen("127.0.0.1:0", cert_file=str(tmp_path / "cert.pem"), key_file=str(tmp_path / "key.pem"))) as server:
+        with (
+            socket.create_connection(("127.0.0.1", server.port)),  # one that never says a word holds up nobody
+            urlopen(f"https://127.0.0.1:{server.port}/healthz", timeout=10, context=context) as answer,
+        ):
+            assert json.loads(answer.read())["alive"]
+        assert spoken(server, b"GET /healthz HTTP/1.0\r\n\r\n")[:4] != b"HTTP"
+    with pytest.raises(UsageError, match=r"metrics\.cert_file: .* cannot be used"):
+        Server(
+            Listen("127.0.0.1:0", cert_file=str(tmp_path / "key.pem"), key_file=str(tmp_path / "key.pem")), Vitals(), lambda: 0
+        )
+
+
+def test_ipv6() -> None:
+    with serving(Listen("[::1]:0")) as server, socket.create_connection(("::1", server.port)) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 " in client.recv(64)
+
+
+def test_silent_clients_shut_nobody_out(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
+    """Half-open connections neither take threads and descriptors without end, nor keep Prometheus away."""
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", case.server.port))) for _ in range(100)]
+        for client in silent:
+            client.sendall(b"GET /metr")
+        assert case.page("/healthz")[0] == 200
+        until(lambda: threads() <= MOST_CONNECTIONS, lambda: f"{threads()} threads")
+        with socket.create_connection(("127.0.0.1", case.server.port)) as rude:
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            rude.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert case.page("/metrics")[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def threads() -> int:
+    """How many threads answer clients."""
+    return sum("process_request_thread" in thread.name for thread in threading.enumerate())

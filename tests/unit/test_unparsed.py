@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shipper.decode.library import load_envelopes
-from shipper.decode.unparsed import HINTS, why_unparsed
+from shipper.decode.unparsed import HINTS, why_unknown, why_unparsed
 from shipper.decode.windows_event import LONGEST, EventReader
 from shipper.times import StampReader
 
@@ -42,6 +42,14 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
         (f'"{LINE}"', "'\"' stands before it", "prefix"),
         (f"{'x' * 99}{LINE}", f"'{'x' * 40}…' stands before it", "prefix"),
         (f"{'x' * 600}{LINE}", NO_STAMP, None),
+        ("\u00a0" + LINE, "a no-break space (U+00A0) stands where a blank or nothing was expected", "no_break_space"),
+        ("2020-06-17T19:39:15Z\u00a0NPS Extension", "a no-break space (U+00A0) stands", "no_break_space"),
+        # several lines in one
+        (f"2017-02-14T02:57:1{LINE}", "another line begins before this one has ended", "glued"),
+        (f"2017-02-14T02:57:19.2Z|0|1{LINE}", "another line begins before this one has ended", "glued"),
+        (f"x\r{LINE}\r{LINE}", "several lines stand here with CR between them, and the first is none", "carriage_returns"),
+        # a part of one
+        ("Trace ID: 1", "this goes on with the text of the event before it, in which line ends stand", "continued"),
         # JSON
         (
             '{"Zeit":"2019-10-17T22:48:35Z","Hostname":"a"}',
@@ -78,7 +86,7 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
         ("[", "this is JSON and no object", "json"),
         ("[12:30] hello", NO_STAMP, None),
         ('[{"a":1}]', "this is JSON and no object; a Windows event is one object", "json"),
-        ("{" + " " * LONGEST, f"longer than the {LONGEST} characters", "json"),
+        ("{" + " " * LONGEST, f"longer than the {LONGEST} characters", "long"),
         # XML
         ("<Event><broken>", "begins like XML and is not a whole element", "xml"),
         (
@@ -113,3 +121,18 @@ def test_a_time_stamp_that_a_pattern_takes_and_no_clock_shows() -> None:
 
     nps = why_unparsed("2017-02-30T02:57:19Z NPS Extension for Azure MFA: x", None, EVENTS, matched=True)
     assert nps.text == "the time stamp names no real instant"
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("authResult = x", None),
+        ("authResult\u00a0= 1", "no_break_space"),
+        (f"authRes{LINE}", "glued"),
+        (f"authResult = 1\r{LINE}", "carriage_returns"),
+        ("it happened at 2017-02-14T02:57:19Z", None),
+    ],
+)
+def test_why_a_message_is_unknown(message: str, cause: str | None) -> None:
+    assert why_unknown(message) == cause
+    assert cause is None or cause in HINTS

@@ -1,13 +1,17 @@
 """Where a warm start begins: nothing that can still matter lies before it, in the order in which files are read again."""
 
+from collections.abc import Iterable
 from pathlib import Path
+
+import pytest
 
 from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings
 from shipper.read.position import Position, Reading
 from shipper.sidecar.checkpoint import Checkpoint
-from shipper.sidecar.warm_start import Advance, LivePipelines, WarmStart, by_present_names, read_records, records
+from shipper.sidecar.places import Advance, Span, WarmStart, by_present_names, read_records, records
+from shipper.sidecar.warm_start import LivePipelines
 from shipper.times import SECOND
 
 
@@ -31,7 +35,7 @@ def test_an_older_file_that_is_read_late_is_not_skipped() -> None:
         reading("young", young, 100, line("02:30:00")),
         reading("young", young, 150, line("05:00:00")),
     ]
-    begins = [live.process(one)[1].warm._replace(newest=None) for one in reads]
+    begins = [live.process(one)[1].warm._replace(clocks={}) for one in reads]
     assert begins == [WarmStart("young", 0), *3 * [WarmStart("old", 0)], WarmStart("young", 150)]
 
 
@@ -46,7 +50,7 @@ def test_a_warm_start_knows_the_time_and_begins_beside_no_line_that_waits_for_th
     live = LivePipelines(Settings(load()), Counts(), {}, {}, lambda *_: [])
     begins = [live.process(one)[1].warm for one in reads]
     assert [begin.offset for begin in begins] == [0, 0, 0, 0, 200, 200]
-    assert begins[-1].newest == (live.newest or 0) - (2 * 3600 + 57 * 60 + 1) * SECOND
+    assert begins[-1].clocks["pfrad"] == ((live.newest or 0) - (2 * 3600 + 57 * 60 + 1) * SECOND, None)
 
     def replay(source: str, key: str, offset: int) -> list[Reading]:
         return reads[offset // 50 :]
@@ -61,12 +65,19 @@ def test_what_is_stored_of_a_warm_start() -> None:
     starts = (
         WarmStart("k.2", 3),
         WarmStart("k", 7, {"d": {"u": 1}}),
-        WarmStart("k", 7, {}, 253_402_300_799_999_999_999),
-        WarmStart("k", 7, {"d": {"{ ": 1}}, -5),
+        WarmStart("k", 7, {}, {"pfrad": (253_402_300_799_999_999_999, None)}),
+        WarmStart("k", 7, {"d": {"{ ": 1}}, {"pfrad": (-5, None), "": (-(10**30), [10**20, "pfrad|1|2", "f-0", None])}),
+        WarmStart("k", 7, {}, {}, (Span("j", 1, {"pfsvc": (3, None)}, "k", 4), Span("k", 5, {}, "k", 6))),
     )
     for start in starts:
         stored = records([Advance("a", place("/l/X.log", "/l/X.log", "1"), start)])
         assert read_records({key: value for key, value in stored.items() if value is not None})[1] == {"/l/X.log": start}
+
+
+def test_what_earlier_versions_stored() -> None:
+    placed = place("/l/X.log", "/l/X.log", "1").to_json()
+    for text in (b"k 7", b"k 7 1487041200000000000", b'k 7 1487041200000000000 {"mfa_fatigue": {"u": {}}}'):
+        assert read_records({b"place:a": placed, b"warm:/l/X.log": text})[1] == {"/l/X.log": WarmStart("k", 7)}
 
 
 def refusal(number: int, minute: int) -> bytes:
@@ -103,6 +114,77 @@ def test_what_was_told_long_ago_is_known_after_a_restart(tmp_path: Path) -> None
         assert output.count(b'"action":"mfa_fatigue"') == 1
         assert bool(warm.lasting) == (restart >= 5)
         assert restart < 40 or warm.offset > 0
+
+
+# Components that have gone quiet
+
+
+def result(time: str, component: str) -> bytes:
+    return line(
+        time, "Pfauth succeeded for user 'bob'. Call status: SUCCESS_PHONE_APP_AUTHENTICATED - \"Mobile App Authenticated\"."
+    ).replace(b"|pfrad|", f"|{component}|".encode())
+
+
+def quiet_log() -> list[Reading]:
+    """pfsvc at three, then pfrad from nine to half past eleven, and pfsvc goes on where it was; each line a reading."""
+    lines = [result(f"03:{minute:02}:00", "pfsvc") for minute in range(3)]
+    lines += [result(f"{minute // 60:02}:{minute % 60:02}:00", "pfrad") for minute in range(540, 1350, 2)]
+    lines += [result("03:02:30", "pfsvc"), result("22:30:00", "pfrad"), result("22:30:10", "pfrad")]
+    offsets = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    return [reading("k", "2017-02-14T03:00:00Z", at, text) for at, text in zip(offsets, lines, strict=True)]
+
+
+def shipped(live: LivePipelines, reads: list[Reading]) -> tuple[bytes, WarmStart]:
+    made = [live.process(one) for one in reads]
+    return b"".join(block.data for block, _ in made), made[-1][1].warm
+
+
+def test_of_a_quiet_component_no_more_is_read_than_its_own_past() -> None:
+    reads, how = quiet_log(), Settings(load())
+    whole, warm = shipped(LivePipelines(how, Counts(), {}, {}, lambda *_: []), reads[:-3])
+    assert [(span.offset, span.until) for span in warm.earlier] == [(0, reads[3].chunk.offset)]
+    assert reads[300].chunk.offset < warm.offset < reads[-3].chunk.offset
+    replayed: list[int] = []
+
+    def replay(source: str, key: str, offset: int) -> Iterable[Reading]:
+        for one in reads[:-3]:
+            if one.chunk.offset >= offset:
+                replayed.append(one.chunk.offset)
+                yield one
+
+    again, _ = shipped(LivePipelines(how, Counts(), {}, {"Mfa": warm}, replay), reads[-3:])
+    assert len(replayed) < 100
+    straight, _ = shipped(LivePipelines(how, Counts(), {}, {}, lambda *_: []), reads)
+    assert whole + again == straight
+    assert [again.count(f'"id":"k-{one.chunk.offset}-dp"'.encode()) for one in reads[-3:]] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1 << 20])
+def test_a_reading_that_goes_beyond_the_past_of_a_quiet_component_is_cut(size: int) -> None:
+    reads, how = quiet_log(), Settings(load())
+    whole, warm = shipped(LivePipelines(how, Counts(), {}, {}, lambda *_: []), reads[:-3])
+    data = b"".join(one.chunk.data for one in reads[:-3])
+
+    def replay(source: str, key: str, offset: int) -> Iterable[Reading]:
+        while offset < len(data):
+            end = data.find(b"\n", min(offset + size, len(data) - 1)) + 1
+            yield reading("k", "2017-02-14T03:00:00Z", offset, data[offset:end])
+            offset = end
+
+    again, _ = shipped(LivePipelines(how, Counts(), {}, {"Mfa": warm}, replay), reads[-3:])
+    assert again == shipped(LivePipelines(how, Counts(), {}, {}, lambda *_: []), reads)[0].removeprefix(whole)
+
+
+def test_where_the_end_of_that_past_is_gone_nothing_is_read_twice() -> None:
+    reads, how = quiet_log(), Settings(load())
+    whole, warm = shipped(LivePipelines(how, Counts(), {}, {}, lambda *_: []), reads[:-3])
+    lost = warm._replace(earlier=tuple(span._replace(until_key="gone") for span in warm.earlier))
+
+    def replay(source: str, key: str, offset: int) -> list[Reading]:
+        return [one for one in reads[:-3] if one.chunk.offset >= offset]
+
+    again, _ = shipped(LivePipelines(how, Counts(), {}, {"Mfa": lost}, replay), reads[-3:])
+    assert again == shipped(LivePipelines(how, Counts(), {}, {}, lambda *_: []), reads)[0].removeprefix(whole)
 
 
 # Names of logs that earlier versions wrote

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from shipper.deliver.kafka.client import KafkaOptions
 
-WRITE, READ = "WRITE", "READ"
+WRITE, READ, DESCRIBE_CONFIGS = "WRITE", "READ", "DESCRIBE_CONFIGS"
 
 # The first that occurs wins: a client that was turned away complains of lost connections as well.
 _CAUSES = (
@@ -92,15 +92,22 @@ def topics(options: KafkaOptions) -> dict[str, set[str]]:
         if other:
             needed[other] = {WRITE}
     if options.exactly_once:
-        needed[options.state_topic] = {READ, WRITE}
+        needed[options.state_topic] = {READ, WRITE, DESCRIBE_CONFIGS}
     return needed
 
 
 def lacking(options: KafkaOptions, rights: Mapping[str, set[str] | None]) -> str | None:
-    """Which topic is missing, or may not be used, given the operations allowed on each (None: no such topic)."""
-    needed = topics(options)
+    """Which topic is missing, or may not be used.
+
+    Args:
+        options: say which operations are needed.
+        rights: those that are allowed on each topic that was asked for; None: there is no such topic.
+    """
+    needed = {topic: operations for topic, operations in topics(options).items() if topic in rights}
     user = options.username or "this client"
-    missing = [topic for topic in needed if rights.get(topic, set()) is None]
+    missing = [topic for topic in needed if rights[topic] is None]
+    if options.exactly_once and options.state_topic in missing:
+        return f"missing topic: {' and '.join(missing)}; create it ({options.state_topic} with cleanup.policy=compact)"
     if missing:
         return f"missing topic: {' and '.join(missing)}; create it, or let the broker do so (auto.create.topics.enable)"
     refused = {topic: sorted(more - (rights.get(topic) or set())) for topic, more in needed.items()}

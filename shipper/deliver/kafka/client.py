@@ -46,7 +46,7 @@ class Fenced(RunError):
     def __init__(self, transactional_id: str) -> None:
         super().__init__(
             f"another shipper with the transactional id {transactional_id} has taken over; "
-            "stop one of them, or give each a state_dir of its own"
+            "stop one of them, or give each an output.kafka.transactional_id of its own"
         )
 
 
@@ -121,6 +121,9 @@ class Client(Protocol):
 
     def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
         """The operations that we are allowed on each topic, such as WRITE; None for a topic that does not exist."""
+
+    def cleanup_policy(self, topic: str) -> str | None:
+        """`cleanup.policy` of a topic; None if the topic does not exist or we may not see its configuration."""
 
     def close(self, timeout: float) -> None:
         """Drop the connection; never raises."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from shipper.deliver.kafka.causes import cause
 from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Part, Pending, reader_group
@@ -231,6 +231,16 @@ class ConfluentClient:
                     raise self._down(error.args[0]) from None
                 rights[topic] = None if code == KafkaError.UNKNOWN_TOPIC_OR_PART else set()
         return rights
+
+    def cleanup_policy(self, topic: str) -> str | None:
+        admin = AdminClient(settings(self._options) | {"error_cb": self._on_error})
+        (answer,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)], request_timeout=CONNECT_SECONDS).values()
+        try:
+            return str(answer.result()["cleanup.policy"].value)
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+                return None
+            raise self._down(error.args[0]) from None
 
     def close(self, timeout: float) -> None:
         producer, self._producer = self._producer, None

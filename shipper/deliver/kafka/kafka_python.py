@@ -9,11 +9,12 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource
 
 from shipper.deliver.kafka.causes import cause
 from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Part, Pending
@@ -248,22 +249,34 @@ class KafkaPythonClient:
         self._futures.clear()
         return True
 
-    def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+    @contextlib.contextmanager
+    def _admin(self) -> Iterator[KafkaAdminClient]:
         complaints, admin = _Complaints(), None
         try:
             with complaints:
                 admin = KafkaAdminClient(**settings(self._options))
-                described = admin.describe_topics(list(topics))
+                yield admin
         except (kafka_errors.KafkaError, OSError) as error:
             raise self._down(error, complaints.seen) from None
         finally:
             if admin is not None:
                 admin.close()
+
+    def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
+        with self._admin() as admin:
+            described = admin.describe_topics(list(topics))
         missing = kafka_errors.UnknownTopicOrPartitionError.errno
         return {
             topic["name"]: None if topic["error_code"] == missing else set(topic["authorized_operations"] or ())
             for topic in described
         }
+
+    def cleanup_policy(self, topic: str) -> str | None:
+        with self._admin() as admin:
+            # An answer that is an error has no entries; which one it is, this client does not tell.
+            found = admin.describe_configs([ConfigResource("TOPIC", topic, ["cleanup.policy"])], config_filter="all")
+        policy = found["topic"][topic].get("cleanup.policy")
+        return None if policy is None else str(policy["value"])
 
     def close(self, timeout: float) -> None:
         producer, self._connected = self._connected, None

@@ -80,11 +80,13 @@ class KafkaSink:
         Raises:
             SinkDown: the broker cannot be reached, or does not accept us.
             Fenced: another shipper has taken over the transactional id since we had it.
+            UsageError: the state topic is not compacted.
         """
         client = self._client = self._make_client(self._options)
         client.connect()
         if not self._options.exactly_once:
             return {}
+        self._state.require_fitness(client)
         if self._state.is_marked:
             self._state.read(client, ours=False)
         client.take_over()
@@ -113,7 +115,8 @@ class KafkaSink:
         client = self._make_client(self._options)
         try:
             client.connect()
-            return lacking(self._options, client.rights(topics(self._options)))
+            reason = lacking(self._options, client.rights(topics(self._options)))
+            return self._state.unfit(client) if reason is None and self._options.exactly_once else reason
         finally:
             client.close(0.0)
 

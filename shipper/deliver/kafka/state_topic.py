@@ -15,8 +15,10 @@ missing from it, because positions are sent when all their events are acknowledg
 import time
 from collections.abc import Iterable
 
+from shipper.deliver.kafka.causes import lacking
 from shipper.deliver.kafka.client import Client, Fenced, KafkaOptions, Part
 from shipper.deliver.sink import BATCH_KEY, SinkDown
+from shipper.errors import UsageError
 
 WAIT_SECONDS = 5.0  # for the transactions of others
 
@@ -30,7 +32,37 @@ class StateTopic:
         self._run = run
         self._prefix = f"{options.transactional_id}/".encode()  # of our keys: shippers may share a state topic
         self._committed: int | None = None  # the number of our last batch that is committed; None before our mark is
+        self._is_fit = False
         self._before = b""  # the mark of whoever had the id before us
+
+    def unfit(self, client: Client) -> str | None:
+        """Why the topic cannot keep positions; None if it can.
+
+        Raises:
+            SinkDown: that cannot be seen now.
+        """
+        topic = self._options.state_topic
+        policy = client.cleanup_policy(topic)
+        if policy is None:
+            raise SinkDown(lacking(self._options, client.rights([topic])) or f"the configuration of {topic} cannot be seen")
+        if policy != "compact":
+            return (
+                f"the state topic {topic} has cleanup.policy={policy}, so its positions expire, and old logs would be sent again; "
+                "set cleanup.policy=compact"
+            )
+        return None
+
+    def require_fitness(self, client: Client) -> None:
+        """Look once whether the topic can keep positions.
+
+        Raises:
+            UsageError: it cannot.
+            SinkDown: that cannot be seen now.
+        """
+        if not self._is_fit:
+            if reason := self.unfit(client):
+                raise UsageError(f"output.kafka.state_topic: {reason}")
+            self._is_fit = True
 
     @property
     def mark(self) -> tuple[bytes, bytes]:

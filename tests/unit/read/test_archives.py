@@ -159,7 +159,35 @@ def test_event_logs_in_an_archive_are_read(make: Make, write: Write) -> None:
 def test_the_last_of_two_files_of_one_name_counts(write: Write) -> None:
     with pytest.warns(UserWarning, match="Duplicate"):
         data = _twice()
-    assert content(write(data)) == {"a.log": log(2)}
+    path, left_out = write(data), list[str]()
+    assert content(path) == {"a.log": log(2)}
+    assert list(inputs(path, left_out)) == ["a.log"]
+    assert left_out == [f"{path}!a.log stands 2 times in the archive: only the last is read, as unpacking gives it"]
+
+
+def test_the_last_of_files_of_one_name_counts_in_a_tar_archive_that_was_appended_to(write: Write) -> None:
+    stream = io.BytesIO(tarred({"a.log": log(1), "b.log": log(1)}))
+    with tarfile.open(fileobj=stream, mode="a") as archive:
+        for name, data in (("a.log", log(2)), ("./a.log", log(3))):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    path, left_out = write(stream.getvalue()), list[str]()
+    assert content(path) == {"a.log": log(3), "b.log": log(1)}
+    inputs(path, left_out)
+    assert left_out == [f"{path}!a.log stands 3 times in the archive: only the last is read, as unpacking gives it"]
+
+
+def test_a_size_below_zero_in_a_tar_archive_is_damage(write: Write) -> None:
+    header = bytearray(tarfile.TarInfo("b.log").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\xff" * 12
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
+    whole = tarred({"a.log": log(1)}).rstrip(b"\0")
+    path = write(whole + bytes(-len(whole) % 512) + bytes(header) + bytes(1024))
+    found: list[str] = []
+    with pytest.raises(RunError) as caught, open_archive(path) as members:
+        found += [member.name for member in members or ()]
+    assert str(caught.value) == f"{path}: the tar archive is damaged or cut off: its header says that b.log has -1 bytes"
 
 
 def _twice() -> bytes:

@@ -201,6 +201,12 @@ def test_any_bytes_behind_the_header_end_in_a_sentence() -> None:
     assert failure is not None
 
 
+@pytest.mark.parametrize("junk", [b"", b"hello\n", bytes(range(256)) * 300, b"x" * (HEADER + CHUNK)])
+def test_the_first_bytes_alone_make_no_event_log(junk: bytes) -> None:
+    said = "x.evtx has the first bytes of a Windows event log (.evtx) and nothing of one behind them: it is damaged"
+    assert text(b"ElfFile\0" + junk) == ([], said)
+
+
 def test_the_trouble_of_the_file_that_holds_it_is_told_behind_what_can_be_read() -> None:
     packed = gzip.compress(WHOLE)
     read = text_of(BytesIO(packed[:-2000]).read, "x.evtx.gz")

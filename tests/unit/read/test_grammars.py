@@ -8,10 +8,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shipper.model import Export
+from shipper.read.frames import LONGEST_FRAME
 from shipper.read.records import RecordBuffer
 
 JSON, XML, CSV, TEXT = Export("json"), Export("xml"), Export("csv", 0, ("a", "b"), ","), Export("text")
-EXPORTS = [JSON, XML, CSV, TEXT]
+FRAMES = Export("frames")
+EXPORTS = [JSON, XML, CSV, TEXT, FRAMES]
 ENCODINGS = ["utf-8", "utf-16-le", "utf-16-be"]
 Found = list[tuple[int, str, bool]]  # offset, text, whether it was cut
 
@@ -142,6 +144,10 @@ def test_rows_are_found_wherever_their_quotes_end(rows: list[list[str]], end: st
                 b"</Events>",
                 b'{"a":1}',
                 b"x" * 130,
+                b"7 <1>xxxx",
+                b"12 <134>x",
+                b"9",
+                b"99999 <1>",
             ]
         ),
         max_size=30,
@@ -227,6 +233,50 @@ def test_rows_of_other_forms() -> None:
     assert texts(Export("csv", 0, ("a", "b"), "\t"), '\tx\t"a\nb"\ny\n') == ['\tx\t"a\nb"', "y"]
 
 
+MESSAGES = st.lists(st.text(st.sampled_from("x9 <>é\n1"), max_size=12).map(lambda text: f"<134>{text}x"), min_size=1, max_size=6)
+
+
+def framed(message: str, end: str = "") -> str:
+    return f"{len(f'{message}{end}'.encode())} {message}{end}"
+
+
+@given(MESSAGES, st.sampled_from(["", "\n", "\r\n"]), st.booleans(), CUTS)
+def test_frames_end_where_their_count_says(messages: list[str], end: str, counted: bool, cuts: list[int]) -> None:
+    written = [framed(message, end) if counted else framed(message) + end for message in messages]
+    assert [text for _, text, _ in records(FRAMES, pieces_of("".join(written).encode(), cuts))] == [
+        text.rstrip("\r\n") for text in written
+    ]
+
+
+ONE, TWO = "17 <134>1 authResult", "12 <134>1 again"
+assert [framed(text.partition(" ")[2]) for text in (ONE, TWO)] == [ONE, TWO]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        # a count that is wrong costs its own message: the next one is found by a count that is right
+        (f"9 {ONE[3:]}{TWO}", [f"9 {ONE[3:]}", TWO]),
+        (f"900 {ONE[3:]}{TWO}", [f"900 {ONE[3:]}", TWO]),
+        (f"9999999 {ONE[3:]}{TWO}", [f"9999999 {ONE[3:]}", TWO]),
+        (f"9 {ONE[3:]}00 {TWO}", [f"9 {ONE[3:]}00 ", TWO]),
+        (f"9 <134>1 authResult = 1{TWO}", ["9 <134>1 authResult = 1", TWO]),  # digits run into the count
+        (f"9 <134>1 a\n{TWO}", ["9 <134>1 a", TWO]),
+        (f"{ONE}no frame{TWO}", [f"{ONE}no frame", TWO]),
+        (f"{ONE}\nno frame{TWO}", [ONE, "no frame", TWO]),
+        # one that the end of the file cuts
+        (f"{ONE}{TWO[:-1]}", [ONE, TWO[:-1]]),
+        (f"{ONE}12 <1", [ONE, "12 <1"]),
+        (f"{ONE}12", [ONE, "12"]),
+        (f"{ONE}\r", [ONE]),
+        (f"{ONE}x", [f"{ONE}x"]),
+        (f"{ONE}12 x", [f"{ONE}12 x"]),
+    ],
+)
+def test_frames_whose_count_is_wrong(data: str, expected: list[str]) -> None:
+    assert [text.strip() for text in texts(FRAMES, data)] == [text.strip() for text in expected]
+
+
 def test_blocks_of_text() -> None:
     assert texts(TEXT, "\r\nEvent[0]:\r\n  Log Name: a\r\n\r\nEvent[1]:\r\n  x\r\n") == [
         "Event[0]:\r\n  Log Name: a",
@@ -264,6 +314,10 @@ HOSTILE: dict[str, tuple[Export, list[str]]] = {
     "doubled quotes": (CSV, ['"']),
     "delimiters": (CSV, [","]),
     "line ends": (TEXT, ["\n"]),
+    "frames without an end": (FRAMES, ["65000 <1>", "9"]),
+    "wrong counts": (FRAMES, ["9 <1>"]),
+    "counts of any length": (FRAMES, ["9 <1>", "65000 <1>"]),
+    "digits": (FRAMES, ["0 <", "1"]),
     "one block": (TEXT, ["Log Name: x\n", "a\n"]),
 }
 
@@ -274,9 +328,15 @@ def test_memory_is_bounded_for_hostile_input(name: str) -> None:
     export, parts = HOSTILE[name]
     data = ("".join(parts[:-1]) + parts[-1] * (SIZE // len(parts[-1]))).encode()
     buffer = RecordBuffer(export, "utf-8", 10_000, 0)
+    held = 2 * LONGEST_FRAME if export is FRAMES else 0  # it has two names
     for at in range(0, len(data), 100):
         for chunk in buffer.add(data[at : at + 100]):
             assert len(chunk.data) <= 10_000
-        assert sum(len(value) for value in vars(buffer).values() if isinstance(value, bytearray)) < 3 * 10_100
+        assert sum(len(value) for value in vars(buffer).values() if isinstance(value, bytearray)) < held + 3 * 10_100
     last = buffer.finish()
     assert last is None or len(last.data) <= 10_000
+
+
+def test_a_row_may_have_any_number_of_quoted_fields() -> None:
+    row = ",".join(['"a, b"', '"c ""d"" e"'] * 5000)
+    assert texts(CSV, f"{row}\r\n{row}") == [row, row]

@@ -1,5 +1,6 @@
 """What a line is, however the bytes come: against a reading of the contract that takes one character at a time."""
 
+import gzip
 import os
 import time
 import tracemalloc
@@ -15,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.model import Chunk
+from shipper.read.compression import Unpacked
+from shipper.read.content import BEHIND
 from shipper.read.files import LINE_LIMIT, READ_SIZE, Read, read_chunks
+from shipper.read.line_search import A_CALL
 from shipper.read.lines import LineBuffer, LineRules, Taken, last_newline, next_newline, split
 from tests.support.tail_rig import Rig, line
 
@@ -420,7 +424,41 @@ def test_a_hole_of_a_gigabyte_in_a_followed_file(make: Callable[..., Rig]) -> No
     rig.append("a.log", b"\n" + line(2))
 
     with memory(8 * LINE_LIMIT), seconds(30):
-        assert rig.step() == line(1) + b"\n" + line(2)
+        steps = [rig.step() for _ in range(GIGABYTE // A_CALL + 2)]
+    assert steps[0] == line(1)  # the hole takes several turns, in which others are read
+    assert b"".join(steps) == line(1) + b"\n" + line(2)
+
+
+def test_a_file_of_holes_keeps_nobody_waiting(make: Callable[..., Rig]) -> None:
+    """Two hundred gigabytes that cost whoever makes them nothing."""
+    rig = make()
+    rig.append("a.log", b"")
+    os.truncate(rig.path("a.log"), 200 * GIGABYTE)
+    rig.append("b.log", line(1))
+    with memory(8 * LINE_LIMIT), seconds(30):
+        rig.time += 1
+        assert b"".join(rig.step() for _ in range(3)) == line(1)
+        rig.append("b.log", line(2))
+        assert rig.step() == line(2)
+
+
+def test_long_lines_of_a_compressed_file_are_unpacked_once(make: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line is longer than what is kept of the unpacked bytes, so that going back would mean to begin anew."""
+    unpacked: list[int] = []
+    inner = Unpacked.__call__
+
+    def counted(self: Unpacked, size: int) -> bytes:
+        data = inner(self, size)
+        unpacked.append(len(data))
+        return data
+
+    monkeypatch.setattr(Unpacked, "__call__", counted)
+    long = [line(number)[:-1] + b"x" * (2 * BEHIND + 1) + b"\n" for number in range(1, 5)]
+    rig = make()
+    rig.path("a.log.gz").write_bytes(gzip.compress(b"".join(long), 1))
+    got = b"".join(rig.step() for _ in range(6))
+    assert got == b"".join(whole[:LINE_LIMIT] for whole in long)
+    assert sum(unpacked) < 2 * sum(map(len, long))  # who the file is was found out by reading its beginning
 
 
 def test_a_hole_is_waited_at_until_something_stands_behind_it(make: Callable[..., Rig]) -> None:

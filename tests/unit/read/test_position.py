@@ -58,3 +58,12 @@ def test_only_old_positions_of_files_that_are_gone_are_pruned() -> None:
 
     assert positions.keys() - kept.keys() == {str(number) for number in range(49) if number not in (3, 9)}
     assert prune(kept, {(1, 3), (1, 9), (1, 900)}) == kept
+
+
+def test_a_file_that_is_gone_is_not_taken_for_the_one_that_has_its_inode_now() -> None:
+    positions = {
+        str(number): Position("0" * 16, "Mfa", "Mfa.log", 1, 7, 7, "0" * 16, "utf-8", f"2017-02-14T02:{number:06}")
+        for number in range(MOST_GONE + 50)
+    }
+
+    assert positions.keys() - prune(positions, {(1, 7)}).keys() == {str(number) for number in range(49)}

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import sqlite3
 import sys
 import tarfile
@@ -56,6 +57,7 @@ KINDS: dict[str, Make] = {
     "an old Windows event log (.evt)": lambda _: b"0\0\0\0LfLe",
     "a file of macOS's own": lambda _: b"\0\5\x16\7\0\2\0\0Mac OS X",
     "a memory dump": lambda _: b"MDMP\x93\xa7",
+    "an lzma file": lambda _: lzma.compress(line(1), lzma.FORMAT_ALONE),
     "a 7z archive": lambda _: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(24),
     "a Windows event log (.evtx)": lambda _: b"ElfFile\0" + bytes(4088),
     "compressed twice, the second time with gzip": lambda _: gzip.compress(gzip.compress(line(1))),

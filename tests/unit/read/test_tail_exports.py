@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -162,3 +163,17 @@ def test_a_table_that_grows(growing: Rig) -> None:
     growing.restart()
     growing.step()
     assert growing.records == [(21, b"2019-10-17T20:48:30Z,x"), (45, b'2019-10-17T20:48:31Z,"y\r\nz"')]
+
+
+def test_frames_come_once_however_the_file_grows(growing: Rig) -> None:
+    data = Path("tests/golden/syslog-frames/input.log").read_bytes()
+    for at in range(0, len(data), 90):
+        growing.append("a.log", data[at : at + 90])
+        growing.step()
+        if at % 270 == 0:
+            growing.restart()
+    assert len(growing.records) == 9  # the tenth has too large a count, and as many bytes have not come
+    growing.path("a.log").rename(growing.path("a.log.1"))
+    growing.append("a.log", data.replace(b"2017", b"2018"))
+    growing.settle()
+    assert growing.records[:12] == of_parse(str(growing.path("a.log.1")))

@@ -1,0 +1,97 @@
+"""The signals of `run`: end in order, end at once, reload. I/O."""
+
+import _thread
+import contextlib
+import os
+import select
+import signal
+import time
+
+from shipper.sidecar.log import log
+
+GRACE = 0.4  # seconds between `shutdown_timeout` and the end of a shipper whose sink does not give way
+
+
+class Stop:
+    """Set by a signal; who waits for it goes on at once.
+
+    Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
+    into `wait` never returns.
+
+    Attributes:
+        reload: a signal asked to read the configuration again; for who does it to take back.
+        timeout: seconds from the signal to the end, at the latest.
+    """
+
+    def __init__(self, timeout: float = 10.0) -> None:
+        self.reload = False
+        self.timeout = timeout
+        self._set = False
+        self._since = 0.0
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def set(self) -> None:
+        """Stop. May be called by a signal handler at any moment."""
+        self._set, self._since = True, self._since or time.monotonic()
+        self._wake()
+
+    def ask_to_reload(self) -> None:
+        """Likewise, to read the configuration again."""
+        self.reload = True
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writer, b"x")
+
+    def is_set(self) -> bool:
+        """True from the first `set` on."""
+        return self._set
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end; `timeout` before the signal."""
+        return max(0.0, self.timeout - (time.monotonic() - self._since)) if self._set else self.timeout
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set or a reload is asked for, for so many seconds at most; True if it is set.
+
+        Who waits again and again after that, for a sink that is away, does not take a whole processor.
+        """
+        if self._set:
+            time.sleep(min(seconds, 0.01))
+        elif select.select([self._reader], [], [], seconds)[0] and not self._set:
+            os.read(self._reader, 4096)
+        return self._set
+
+
+def catch(stop: Stop) -> None:
+    """The first signal to end ends the shipper in order within `stop.timeout`, the second one at once; SIGHUP reloads."""
+
+    def caught(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+        _thread.start_new_thread(_end_after, (stop.timeout + GRACE,))  # `Thread` takes locks, which a handler must not
+
+    signal.signal(signal.SIGTERM, caught)
+    signal.signal(signal.SIGINT, caught)
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, lambda number, frame: stop.ask_to_reload())
+
+
+def _end_after(seconds: float) -> None:
+    """End the process, whatever its other thread is waiting for: a client that connects, a disk that hangs.
+
+    It is the end of a kill, at a moment at which that costs nothing but repeats.
+    """
+    time.sleep(seconds)
+    _thread.start_new_thread(_leave, ())
+    log("warning", "the sink does not answer; what was read and not delivered is delivered by the next run")
+    os._exit(0)
+
+
+def _leave() -> None:
+    time.sleep(GRACE / 2)  # standard error may be what hangs
+    os._exit(0)

@@ -1,0 +1,71 @@
+"""The detectors of a log: those of each component by themselves, since prompts belong to a component. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from shipper.decode.clock import LogState
+from shipper.detect.detector import Detectors
+from shipper.detect.finding import Found
+from shipper.model import CompletionFields
+
+_COMPONENT, _POSITION = itemgetter(3), itemgetter(0)
+
+
+class ComponentDetectors:
+    """Gives each authentication to the detectors of its component."""
+
+    def __init__(self, new: Callable[[], Detectors], log: LogState) -> None:
+        """
+        Args:
+            new: makes the detectors of a component.
+            log: its components.
+        """
+        self._new = new
+        self._log = log
+        self._of: dict[str, Detectors] = {}
+
+    def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
+        """The findings of a chunk, in the order of the events that they stand behind."""
+        names = set(map(_COMPONENT, completions))
+        if len(names) == 1:
+            return self._detectors(self._log.slot(names.pop()))(completions)
+        parts: dict[str, list[CompletionFields]] = {}
+        slots = {name: self._log.slot(name) for name in names}
+        for completion in completions:
+            parts.setdefault(slots[completion[3]], []).append(completion)
+        findings = [finding for name, part in parts.items() for finding in self._detectors(name)(part)]
+        return sorted(findings, key=_POSITION)
+
+    def _detectors(self, name: str) -> Detectors:
+        detectors = self._of.get(name)
+        if detectors is None:
+            detectors = self._of[name] = self._new()
+        return detectors
+
+    def snapshot(self, newest: Mapping[str, int]) -> dict[str, Any]:
+        """See `Detectors.snapshot`; by component, without those with nothing in memory. `newest`: their newest event times."""
+        snapshots = {name: detectors.snapshot(newest[name]) for name, detectors in self._of.items()}
+        return {name: snapshot for name, snapshot in snapshots.items() if any(snapshot.values())}
+
+    def undo(self, ahead: Sequence[str]) -> dict[str, Any]:
+        """See `Detectors.undo`; of the components that are `ahead` of their clock."""
+        return {name: self._of[name].undo() for name in ahead if name in self._of}
+
+    def restore(
+        self, snapshot: Mapping[str, Any], newest: Mapping[str, int], lasting: Mapping[str, Any] | None, undo: Mapping[str, Any]
+    ) -> None:
+        """See `Detectors.restore`; all by component."""
+        self._of.clear()
+        for name in snapshot.keys() | undo.keys():
+            given = None if lasting is None else lasting.get(name, {})
+            self._detectors(name).restore(snapshot.get(name, {}), newest[name], given, undo.get(name, {}))
+
+    def lasting(self) -> dict[str, Any]:
+        """See `Detectors.lasting`; by component."""
+        return {name: lasting for name, detectors in self._of.items() if (lasting := detectors.lasting())}
+
+    @property
+    def size(self) -> int:
+        """How many users are in memory, summed over components and detectors."""
+        return sum(detectors.size for detectors in self._of.values())

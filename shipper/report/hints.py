@@ -1,0 +1,35 @@
+"""What probably went wrong with the lines on their way, where that can be seen: for `parse` and `report` alike. Pure."""
+
+from shipper.decode.unparsed import HINTS
+from shipper.model import Counts
+
+_SINGULAR = {"are": "is", "have": "has"}
+
+
+def hints(c: Counts) -> list[str]:
+    """A sentence for each thing that an administrator should look at; none where nothing is odd."""
+    if not c.lines:
+        return ["there was nothing to read: no file holds a line"]
+    said = [f"{_lines(number, HINTS[cause])}" for cause, number in c.causes.most_common()]
+    understood = c.lines - c.unparsed - c.unknown_messages
+    if understood * 2 < c.lines:
+        said.insert(
+            0, f"less than half of the lines were understood: {understood:,} of {c.lines:,}; mfa-shipper explain LINE says why"
+        )
+    disordered = c.late + c.out_of_order
+    if disordered:
+        older = _lines(disordered, "are much older than lines before, so the log is not in the order of time")
+        said.append(f"{older}; if several logs were joined, give the parts as files of their own")
+    if c.backwards * 2 > c.lines:
+        said.append(
+            "the export is newest first, so results stand before their requests: make it oldest first (Get-WinEvent -Oldest)"
+        )
+    return said
+
+
+def _lines(number: int, does: str) -> str:
+    """`3 lines begin with >`, `1 line begins with >`; `does` begins with its verb."""
+    if number != 1:
+        return f"{number:,} lines {does}"
+    verb, _, rest = does.partition(" ")
+    return f"1 line {_SINGULAR.get(verb, f'{verb}s')} {rest}"

@@ -1,0 +1,121 @@
+"""The files that a shipper writes itself: no input may match them, or it would read what it writes, without end. I/O."""
+
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from shipper.config.sections import Config
+from shipper.deliver.dead_letters import NAME as DEAD_LETTERS
+from shipper.errors import UsageError
+from shipper.read.inputs import FileId, TailInput, file_id, find
+from shipper.read.rotation import is_log
+from shipper.sidecar.checkpoint import NAME as CHECKPOINT
+from shipper.sidecar.lock import NAME as LOCK
+
+STATE = (DEAD_LETTERS, f"{DEAD_LETTERS}.new", CHECKPOINT, f"{CHECKPOINT}.1", f"{CHECKPOINT}.new", f"{CHECKPOINT}.damaged-1", LOCK)
+ROTATED = ".20170214T025719Z"  # what rotation appends, with some time
+
+
+def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None = None) -> None:
+    """Refuse inputs that match a file of the shipper itself, now or once it is there, and an output among its state.
+
+    Args:
+        config: names what is written.
+        inputs: those of the configuration.
+        stdout: the descriptor of standard output, if events go there.
+
+    Raises:
+        UsageError: one line for each path that is written and read, or written twice.
+    """
+    faults = [_sentence(key, path, number, given) for key, path in _own(config) for number, given in _reading(path, inputs)]
+    output = None if config.output.file is None else _real(config.output.file.path)
+    if config.output.type == "file" and output in [_real(os.path.join(config.state_dir, name)) for name in STATE]:
+        faults.append(f"output.file.path: {output} is a file of state_dir that the shipper needs itself; give another path")
+    if not faults:
+        faults += _same_files(config, inputs, stdout)
+    if faults:
+        raise UsageError("\n".join(dict.fromkeys(faults)))
+
+
+def _own(config: Config) -> Iterator[tuple[str, str]]:
+    """Keys of the configuration, and the resolved paths that are written because of them."""
+    file = config.output.file
+    if config.output.type == "file" and file is not None:
+        path = _real(file.path)
+        folder, name = os.path.split(path)
+        yield from (("output.file.path", own) for own in (path, path + ROTATED, os.path.join(folder, f".{name}.lock")))
+    for name in STATE:
+        yield "state_dir", _real(os.path.join(config.state_dir, name))
+
+
+def _reading(path: str, inputs: Sequence[TailInput]) -> Iterator[tuple[int, TailInput]]:
+    for number, given in enumerate(inputs):
+        if _matches(given.path, path) and not any(_matches(pattern, path) for pattern in given.exclude):
+            yield number, given
+
+
+def _same_files(config: Config, inputs: Sequence[TailInput], stdout: int | None) -> list[str]:
+    """Faults of files that are there under two names: hard links, links to folders, standard output."""
+    found = find(inputs).files
+    faults = []
+    for key, identity, path in [*_identities(config), *_redirected(stdout)]:
+        match = found.get(identity)
+        if match is not None:
+            faults.append(_sentence(key, path, inputs.index(match.given), match.given))
+    return faults
+
+
+def _identities(config: Config) -> Iterator[tuple[str, FileId, str]]:
+    for key, path in _own(config):
+        try:
+            yield key, file_id(os.stat(path)), path
+        except OSError:
+            continue
+
+
+def _redirected(stdout: int | None) -> Iterator[tuple[str, FileId, str]]:
+    if stdout is not None:
+        status = os.fstat(stdout)
+        if stat.S_ISREG(status.st_mode):
+            yield "output.type", file_id(status), "standard output"
+
+
+def _sentence(key: str, path: str, number: int, given: TailInput) -> str:
+    return (
+        f"{key}: {path} is written by the shipper, and inputs[{number}].path ({given.path}) matches it, so it would read what it "
+        f"writes, without end; write to another folder, or name it in inputs[{number}].exclude"
+    )
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(os.path.expanduser(path))
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """True if an input matches a resolved path, whether or not a file is there; see `inputs.matches`."""
+    if os.path.isdir(pattern):
+        return os.path.dirname(path) == _real(pattern) and is_log(os.path.basename(path))
+    if os.path.lexists(pattern) or not glob.has_magic(pattern):
+        return _real(pattern) == path
+    parts = os.path.abspath(pattern).split(os.sep)
+    plain = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    base = _real(os.sep.join(parts[:plain]) + os.sep)
+    names = path.split(os.sep)
+    head = [] if base == os.sep else base.split(os.sep)[1:]
+    return names[1 : len(head) + 1] == head and _matches_parts(parts[plain:], names[len(head) + 1 :])
+
+
+def _matches_parts(patterns: Sequence[str], names: Sequence[str]) -> bool:
+    if not patterns:
+        return not names
+    if patterns[0] == "**":
+        if _matches_parts(patterns[1:], names):
+            return True
+        return bool(names) and not names[0].startswith(".") and _matches_parts(patterns, names[1:])
+    if not names or (names[0].startswith(".") and not patterns[0].startswith(".")):
+        return False
+    fold = os.path.normcase if sys.platform == "win32" else str
+    return fnmatchcase(fold(names[0]), fold(patterns[0])) and _matches_parts(patterns[1:], names[1:])

@@ -1,0 +1,200 @@
+"""Signals for a real `mfa-shipper run`: SIGHUP reloads, SIGTERM ends in time whatever the sink does."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from tests.support.kafka import free_port
+from tests.support.process import Shipper, configuration, numbered, until
+
+SLACK = 1.0  # seconds, for a machine that is busy with other tests
+
+
+def to_file(folder: Path, name: str = "out.ndjson") -> dict[str, Any]:
+    return {"type": "file", "file": {"path": str(folder / name)}, "batch": {"max_age": "50ms", "max_events": 20}}
+
+
+def events(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+def messages(path: Path) -> list[str]:
+    return [event["message"] for event in events(path)]
+
+
+def write(folder: Path, begin: int, end: int) -> None:
+    with open(folder / "logs" / "Mfa.log", "ab") as log:
+        log.write(numbered(begin, end))
+
+
+def reload(shipper: Shipper, said: str = "the configuration is reloaded") -> None:
+    before = shipper.said().count(said)
+    os.kill(shipper.pid, signal.SIGHUP)
+    until(lambda: shipper.said().count(said) > before, said)
+
+
+@pytest.fixture
+def shipper(tmp_path: Path) -> Iterator[Shipper]:
+    """A shipper that has delivered ten lines to a file."""
+    shipper = Shipper(tmp_path, configuration(tmp_path, to_file(tmp_path)))
+    write(tmp_path, 0, 10)
+    shipper.start()
+    until(lambda: len(messages(tmp_path / "out.ndjson")) == 10, "ten events")
+    yield shipper
+    assert shipper.terminate() == 0
+    assert "Traceback" not in shipper.said()
+
+
+def test_hup_opens_the_output_file_anew(shipper: Shipper, tmp_path: Path) -> None:
+    """As logrotate's postrotate does: the path is there again without any event."""
+    out = tmp_path / "out.ndjson"
+    out.rename(tmp_path / "out.ndjson.1")
+    reload(shipper)
+    until(out.exists, "the file is there again")
+    write(tmp_path, 10, 20)
+    until(lambda: len(messages(out)) == 10, "ten more events")
+    assert messages(tmp_path / "out.ndjson.1") + messages(out) == [f"line {number}" for number in range(20)]
+
+
+def test_hup_under_load_loses_and_repeats_nothing(shipper: Shipper, tmp_path: Path) -> None:
+    for number in range(1, 6):
+        write(tmp_path, number * 500, number * 500 + 500)
+        reload(shipper)
+    write(tmp_path, 3000, 3010)
+    wanted = [f"line {number}" for number in (*range(10), *range(500, 3010))]
+    until(lambda: len(messages(tmp_path / "out.ndjson")) >= len(wanted), "all events")
+    assert messages(tmp_path / "out.ndjson") == wanted
+
+
+def test_hup_takes_a_new_configuration(shipper: Shipper, tmp_path: Path) -> None:
+    port = free_port()
+    config = configuration(tmp_path, to_file(tmp_path, "other.ndjson"), metrics={"listen": f"127.0.0.1:{port}"})
+    shipper.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+    reload(shipper)
+    write(tmp_path, 10, 20)
+    until(lambda: len(messages(tmp_path / "other.ndjson")) == 10, "ten events in the other file")
+    reload(shipper)  # the port is given up and taken again
+
+    def ready() -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    until(ready, "the metrics page is there")
+    assert len(messages(tmp_path / "out.ndjson")) == 10
+
+
+def test_hup_reads_secrets_again(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef" * 4, encoding="utf-8")
+    pseudonyms = {"key": f"${{file:{key}}}", "fields": ["user"]}
+    shipper = Shipper(tmp_path, configuration(tmp_path, to_file(tmp_path), pipeline={"pseudonyms": pseudonyms}))
+    line = b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('CONTOSO\\pnigam', '', 1)\n"
+    log, out = tmp_path / "logs" / "Mfa.log", tmp_path / "out.ndjson"
+    log.write_bytes(line)
+    shipper.start()
+    until(lambda: len(events(out)) == 1, "an event")
+    key.write_text("fedcba9876543210" * 4, encoding="utf-8")
+    reload(shipper)
+    log.write_bytes(line * 2)
+    until(lambda: len(events(out)) == 2, "another event")
+    first, second = (event["user"]["name"] for event in events(out))
+    assert first != second
+    assert shipper.terminate() == 0
+
+
+@pytest.mark.parametrize("text", ["state_dir: [", "state_dir: x\n", None], ids=["no YAML", "incomplete", "gone"])
+def test_hup_with_a_wrong_configuration_keeps_the_old_one(text: str | None, shipper: Shipper, tmp_path: Path) -> None:
+    kept = shipper.config.read_bytes()
+    shipper.config.unlink()
+    if text is not None:
+        shipper.config.write_text(text, encoding="utf-8")
+    reload(shipper, "the configuration was not reloaded; the old one stays")
+    write(tmp_path, 10, 20)
+    until(lambda: len(messages(tmp_path / "out.ndjson")) == 20, "ten more events")
+    shipper.config.write_bytes(kept)
+
+
+def test_hup_with_an_output_inside_the_inputs_keeps_the_old_one(shipper: Shipper, tmp_path: Path) -> None:
+    config = configuration(tmp_path, to_file(tmp_path, "logs/Mfa.events.log"))
+    shipper.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+    reload(shipper, "the configuration was not reloaded; the old one stays")
+    assert "so it would read what it writes" in shipper.said()
+
+
+def test_hup_with_a_port_that_is_taken_goes_back_to_the_old_one(shipper: Shipper, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        config = configuration(tmp_path, to_file(tmp_path), metrics={"listen": f"127.0.0.1:{other.getsockname()[1]}"})
+        shipper.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+        reload(shipper, "the new configuration cannot be used; the old one stays")
+        write(tmp_path, 10, 20)
+        until(lambda: len(messages(tmp_path / "out.ndjson")) == 20, "ten more events")
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of something that accepts connections and says nothing."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen(100)
+        yield door.getsockname()[1]
+
+
+@pytest.mark.parametrize("exactly_once", [False, True])
+@pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
+@pytest.mark.parametrize("broker", ["refuses", "silent", "unknown"])
+def test_term_ends_in_time_without_a_broker(broker: str, client: str, exactly_once: bool, silent: int, tmp_path: Path) -> None:
+    address = {"refuses": f"127.0.0.1:{free_port()}", "silent": f"127.0.0.1:{silent}", "unknown": "nowhere.invalid:9092"}[broker]
+    kafka = {"bootstrap_servers": [address], "topic": "nobody", "client": client, "exactly_once": exactly_once}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "kafka", "kafka": kafka}, shutdown_timeout="2s"))
+    write(tmp_path, 0, 10)
+    process = shipper.start()
+    until(lambda: signals_caught(process.pid) & 1 << (signal.SIGTERM - 1), "the signal is caught")
+    began = time.monotonic()
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert time.monotonic() - began < 2 + 1 + SLACK
+    assert "Traceback" not in shipper.said()
+
+
+def signals_caught(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), 16)
+
+
+def test_term_ends_in_time_with_a_reader_that_sleeps(tmp_path: Path) -> None:
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "stdout"}, shutdown_timeout="1s"))
+    write(tmp_path, 0, 5000)
+    reading, writing = os.pipe()
+    process = shipper.start(stdout=writing)
+    os.close(writing)
+    until(lambda: len(os.read(reading, 1)) == 1, "the first byte")
+    began = time.monotonic()
+    assert shipper.terminate() == 0
+    assert time.monotonic() - began < 1 + 1 + SLACK
+    os.close(reading)
+    assert process.returncode == 0
+
+
+def test_the_second_term_ends_at_once(tmp_path: Path) -> None:
+    kafka = {"bootstrap_servers": [f"127.0.0.1:{free_port()}"], "topic": "nobody"}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "kafka", "kafka": kafka}, shutdown_timeout="60s"))
+    write(tmp_path, 0, 10)
+    process = shipper.start()
+    until(lambda: "does not accept events" in shipper.said(), "the sink is down")
+    os.kill(process.pid, signal.SIGTERM)
+    until(lambda: "stopping" in shipper.said(), "it stops")
+    assert shipper.terminate() == 128 + signal.SIGTERM
