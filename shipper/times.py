@@ -48,9 +48,22 @@ class StampReader:
             return None if start is None or seconds > 59 else start + seconds * SECOND
 
         self.seconds = Memo(second_of, self.LIMIT)
+        self._text = ""  # the last one that was read, and what it is
+        self._time: int | None = None
 
     def read(self, text: str) -> int | None:
         """A whole time stamp in nanoseconds since 1970; None if the text is not one or names no real instant."""
+        if text != self._text:  # a status often has the time of its verdict
+            second, digits = self.seconds.get(text[:19]), text[20:-1]
+            plain = text.isascii() and digits.isdigit() and text[19] == "." and text[-1] == "Z" and len(digits) < 10
+            if second is not None and plain:  # a second that is known has the form of one
+                self._time = second + int(digits) * _SCALE[len(digits)]
+            else:
+                self._time = self._read(text)
+            self._text = text
+        return self._time
+
+    def _read(self, text: str) -> int | None:
         match = _STAMP.fullmatch(text)
         if match is None:
             return None

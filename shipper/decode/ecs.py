@@ -7,7 +7,7 @@ import orjson
 
 from shipper.decode.status_codes import SEVERITIES
 from shipper.memo import Memo
-from shipper.model import Code, Document, User
+from shipper.model import Code, Document, UserFields
 
 ECS_VERSION = "8.17.0"
 MODULE = "azure_mfa"
@@ -82,15 +82,16 @@ class Envelope:
         return document
 
 
-def user_parts(user: User) -> tuple[Document, Document]:
+def user_parts(user: UserFields) -> tuple[Document, Document]:
     """The `user` and `related` objects for a user."""
-    fields = {"name": user.name}
-    if user.domain is not None:
-        fields["domain"] = user.domain
-    if user.email is None:
-        return fields, {"user": [user.name]}
-    fields["email"] = user.email
-    return fields, {"user": [user.name, user.email]}
+    name, domain, email, _ = user
+    fields = {"name": name}
+    if domain is not None:
+        fields["domain"] = domain
+    if email is None:
+        return fields, {"user": [name]}
+    fields["email"] = email
+    return fields, {"user": [name, email]}
 
 
 def status_fields(code: Code) -> Document:
@@ -113,7 +114,12 @@ def decided_fields(code: Code) -> Document:
     return {**number, "reason": code.description, "severity": SEVERITIES[code.severity]}
 
 
-def shared_json(user: User | None, process: Document | None) -> str:
+def text_json(text: str) -> str:
+    """A text as JSON. One character for each byte (UTF-8 read as latin-1)."""
+    return orjson.dumps(text).decode("latin-1")
+
+
+def shared_json(user: UserFields | None, process: Document | None) -> str:
     """The user and process fields of an event as JSON members with a trailing comma; empty if there are neither."""
     shared: Document = {}
     if user is not None:

@@ -10,7 +10,7 @@ recent past of the component.
 from collections.abc import Iterable
 from typing import Any
 
-from shipper.model import Exchange, ExchangeFields, User, named
+from shipper.model import ExchangeFields
 
 Thread = str  # COMPONENT|PID|TID; a string, because Python computes the hash of a string only once
 
@@ -40,7 +40,7 @@ class Exchanges:
         self._opens = [] if opens is None else opens
         self._opens.append(self.open)
 
-    def request(self, thread: Thread, exchange: Exchange) -> int:
+    def request(self, thread: Thread, exchange: ExchangeFields) -> int:
         """Open an exchange; returns how many older ones this gives up (0 or 1)."""
         given_up = self.open.pop(thread, None) is not None
         if sum(map(len, self._opens)) >= self.LIMIT:
@@ -50,16 +50,17 @@ class Exchanges:
         self.open[thread] = exchange
         return int(given_up)
 
-    def belonging(self, thread: Thread | None, time: int, newest: int) -> Exchange | None:
+    def belonging(self, thread: Thread | None, time: int, newest: int) -> ExchangeFields | None:
         """The open exchange that a verdict or status at `time` on this thread belongs to, or None; times in nanoseconds."""
         exchange = self.open.get(thread) if thread is not None else None
         if exchange is not None and 0 <= time - exchange[0] <= self.timeout and newest - exchange[0] <= self.patience:
-            return named(exchange)
+            return exchange
         return None
 
-    def verdict(self, thread: Thread, exchange: Exchange, outcome: str) -> None:
+    def verdict(self, thread: Thread, exchange: ExchangeFields, outcome: str) -> None:
         """Record the verdict of an open exchange."""
-        self.open[thread] = Exchange._make((*exchange[:5], outcome))
+        start, start_text, event_id, user, shared_json, _ = exchange
+        self.open[thread] = (start, start_text, event_id, user, shared_json, outcome)
 
     def close(self, thread: Thread) -> None:
         """Close the exchange of a thread, whose status has come."""
@@ -91,5 +92,4 @@ class Exchanges:
         """Replace the open exchanges by those of a snapshot."""
         self.open.clear()
         for thread, start, start_text, event_id, user, shared_json, verdict in snapshot:
-            whose = User(*user) if user else None
-            self.open[thread] = Exchange(start, start_text, event_id, whose, shared_json, verdict)
+            self.open[thread] = (start, start_text, event_id, (*user,) if user else None, shared_json, verdict)

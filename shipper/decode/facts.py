@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from shipper.decode.ecs import ACTION_WORDS, decided_fields, status_fields
+from shipper.decode.ecs import ACTION_WORDS, decided_fields, shared_json, status_fields, text_json
 from shipper.decode.envelopes import Envelopes
 from shipper.decode.grok import Pattern
 from shipper.decode.principal import split_principal, user_key
@@ -36,6 +36,7 @@ _ARGUMENT = re.compile(
 
 
 _DECIDED, _STATUSES = Memo(decided_fields, 1024), Memo(status_fields, 1024)
+_FORMS: Memo[tuple[Any, ...], object] = Memo(lambda _: object(), 1024)
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +60,9 @@ class Facts:
         decided: the fields that `code` sets below `event`.
         status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
             this object: copy it before you change it.
+        form: the same object for messages whose events can differ in the message, the user, the target and `extra` only.
+        message_json: the text as JSON.
+        user_json: the fields that `user` sets, as JSON members with a trailing comma.
     """
 
     kind: Kind
@@ -77,6 +81,9 @@ class Facts:
     level: str | None = None
     decided: Document | None = None
     status: Document | None = None
+    form: object = None
+    message_json: str = ""
+    user_json: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,15 @@ def _blank(match: re.Match[str]) -> str:
 
 def interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
     """The facts of a message. `pattern` is the pattern that matched, None if none did; `captured` are its fields."""
+    facts = f = _interpret(message, pattern, captured, codes)
+    f.form = _FORMS[f.kind, f.arguments, f.auth_result, f.verdict, f.code, f.action, f.severity, f.level]
+    f.message_json = text_json(message)
+    if f.user is not None:
+        f.user_json = shared_json(f.user, None)
+    return facts
+
+
+def _interpret(message: str, pattern: Pattern | None, captured: Document, codes: StatusCodes) -> Facts:
     if pattern is None:
         return Facts("log", message, shape=shape_of(message) if message else None)
     get = captured.get

@@ -18,17 +18,24 @@ import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from operator import itemgetter
-from typing import Any, Protocol
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
 
 import pygrok.pygrok as pygrok_module
+import regex
 from pygrok import Grok
 
+from shipper.decode.expressions import beginning, without_unnamed_groups
 from shipper.errors import PatternError
 
 # pygrok opens its own pattern files, which are UTF-8, in the encoding of the locale: it fails where that is ASCII.
 pygrok_module.open = partial(io.open, encoding="utf-8")
+# It also compiles what it has expanded, here all patterns in one, which takes half of the time of a start. Only the text is wanted.
+pygrok_module.re = SimpleNamespace(
+    findall=re.findall, sub=re.sub, search=re.search, compile=lambda expression: SimpleNamespace(pattern=expression)
+)
 
 Convert = Callable[[str], Any]
 
@@ -60,21 +67,36 @@ class _Regex(Protocol):
     def fullmatch(self, string: str, /) -> "re.Match[str] | None": ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pattern:
-    """A compiled expression.
+    """An expression, which is compiled when it is first needed: most logs need few of them.
 
     Attributes:
         expression: the regular expression that grok expanded to.
         fields: for each named group: its name, the ECS field, and the conversion of its text (None: none).
-        pick: selects the texts of these groups from all groups of a match followed by a None.
     """
 
     definition: Definition
     expression: str
-    regex: _Regex
     fields: tuple[tuple[str, str, Convert | None], ...]
-    pick: Callable[..., tuple[str | None, ...]]
+
+    @cached_property
+    def regex(self) -> _Regex:
+        """The compiled expression."""
+        return _compile(self.expression)
+
+    @cached_property
+    def begins(self) -> str:
+        """What every text that it matches begins with; it may be empty."""
+        return beginning(self.expression)
+
+    @cached_property
+    def _pick(self) -> Callable[..., tuple[str | None, ...]]:
+        """Selects the texts of the groups of `fields` from all groups of a match followed by a None."""
+        indexes = [self.regex.groupindex[group] - 1 for group, _, _ in self.fields]
+        if len(indexes) >= 2:  # for one index, itemgetter returns no tuple
+            return itemgetter(*indexes)
+        return lambda groups: tuple(groups[i] for i in indexes)
 
     @property
     def name(self) -> str:
@@ -92,19 +114,11 @@ class Pattern:
     def captured(self, found: "re.Match[str]") -> dict[str, Any]:
         """The fields of a match of `regex`."""
         captured = {}
-        for (_, field, convert), value in zip(self.fields, self.pick((*found.groups(), None)), strict=True):
+        for (_, field, convert), value in zip(self.fields, self._pick((*found.groups(), None)), strict=True):
             converted = value if value is None or convert is None else convert(value)
             if converted is not None:
                 captured[field] = converted
         return captured
-
-
-def _pick(regex: _Regex, fields: tuple[tuple[str, str, Convert | None], ...]) -> Callable[..., tuple[str | None, ...]]:
-    """The function `Pattern.pick` for these fields."""
-    indexes = [regex.groupindex[group] - 1 for group, _, _ in fields]
-    if len(indexes) >= 2:  # for one index, itemgetter returns no tuple
-        return itemgetter(*indexes)
-    return lambda groups: tuple(groups[i] for i in indexes)
 
 
 def builtin_names() -> list[str]:
@@ -166,8 +180,8 @@ class Compiler:
         self._expansions: dict[str, str] = {}
         self._fields: list[tuple[str, str, Convert | None]] = []
 
-    def __call__(self, definitions: Sequence[Definition]) -> list[Pattern]:
-        """Compile definitions.
+    def __call__(self, definitions: Sequence[Definition], *, trusted: bool = False) -> list[Pattern]:
+        """Compile definitions. The expressions of `trusted` ones are good: each is compiled when it is first needed.
 
         Raises:
             PatternError: unknown pattern name, type or field, a cycle, or a bad expression.
@@ -182,16 +196,16 @@ class Compiler:
             expanded = Grok(self.SEPARATOR.join(rewritten), custom_patterns=self._expansions).regex_obj.pattern
         except KeyError:
             raise self._unknown_name() from None
-        except pygrok_module.re.error as error:
-            raise self._blame(definitions, error) from None
-        patterns = []
-        for definition, expression, (start, end) in zip(definitions, expanded.split(self.SEPARATOR), spans, strict=True):
+        expressions = expanded.replace(f"(?P<{_UNNAMED}>", "(?:").split(self.SEPARATOR)
+        patterns = [
+            Pattern(definition, without_unnamed_groups(expression), tuple(self._fields[start:end]))
+            for definition, expression, (start, end) in zip(definitions, expressions, spans, strict=True)
+        ]
+        for pattern in () if trusted else patterns:
             try:
-                expression = _without_unnamed_groups(expression)
-                regex, fields = _compile(expression), tuple(self._fields[start:end])
-                patterns.append(Pattern(definition, expression, regex, fields, _pick(regex, fields)))
-            except (re.error, pygrok_module.re.error) as error:
-                raise self._blame([definition], error) from None
+                _ = pattern.regex
+            except (re.error, regex.error) as error:
+                raise self._blame([pattern.definition], error) from None
         return patterns
 
     def _rewrite(self, part: Definition, chain: tuple[str, ...]) -> str:
@@ -255,8 +269,8 @@ class Compiler:
                 continue
             names += [inner for inner, _, _ in _REFERENCE.findall(part.expression) if inner not in names]
             try:
-                pygrok_module.re.compile(_REFERENCE.sub("x", part.expression))
-            except pygrok_module.re.error as part_error:
+                regex.compile(_REFERENCE.sub("x", part.expression))
+            except regex.error as part_error:
                 return part.error(f"bad expression of {name}: {part_error}")
         return definitions[0].error(f"bad expression of {definitions[0].name}: {error}")
 
@@ -273,33 +287,4 @@ def _compile(expression: str) -> _Regex:
                 return re.compile(expression)
     except (re.error, FutureWarning):
         pass
-    compiled: _Regex = pygrok_module.re.compile(expression)
-    return compiled
-
-
-def _without_unnamed_groups(expression: str) -> str:
-    """The expression with its unnamed groups made non-capturing.
-
-    That changes the numbers of groups, so an expression with a back reference keeps the groups that were written in it.
-    """
-    if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]", expression):
-        return expression.replace(f"(?P<{_UNNAMED}>", "(?:")
-    parts: list[str] = []
-    at, in_class = 0, False
-    while at < len(expression):
-        piece = expression[at]
-        if piece == "\\":
-            piece = expression[at : at + 2]
-        elif in_class and (named := _NAMED_CLASS.match(expression, at)):
-            piece = named[0]
-        elif in_class:
-            in_class = piece != "]"
-        elif piece == "[":
-            in_class = True
-            start = at + 1 + expression.startswith("^", at + 1)
-            if expression.startswith("]", start):  # the first bracket is a member of the class, not its end
-                piece = expression[at : start + 1]
-        opens = piece == "(" and not in_class and not expression.startswith("?", at + 1)
-        parts.append("(?:" if opens else piece)
-        at += len(piece)
-    return "".join(parts).replace(f"(?P<{_UNNAMED}>", "(?:")
+    return cast(_Regex, regex.compile(expression))

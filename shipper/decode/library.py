@@ -246,7 +246,9 @@ def load(
     if every_block:
         for definition in by_name.values():
             Compiler(by_name, known, known.names, types, known.check_type)([definition])
-    patterns = Compiler(by_name, known, known.names, types, known.check_type)(entries)
+    patterns = Compiler(by_name, known, known.names, types, known.check_type)(
+        entries, trusted=not pattern_dirs and not every_block
+    )
     lines = tuple(p for p in patterns if p.name.startswith(LINE))
     messages = tuple(p for p in patterns if p.name.startswith(MESSAGE))
     _check_captures(lines, messages)

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-from shipper.decode.ecs import LEVELS, dataset, is_known
+from shipper.decode.ecs import LEVELS, dataset, is_known, shared_json
 from shipper.decode.envelopes import WindowsEvent
 from shipper.decode.facts import Facts, Library, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import EventReader
 from shipper.decode.wrappers import Inner, Wrappers
 from shipper.memo import Memo
-from shipper.model import Document, Export
+from shipper.model import Document, Export, Origin
 
 STANDARD = (
     "@timestamp",
@@ -30,15 +31,27 @@ class LinePattern:
     """A LINE_ pattern as a `LineForm`."""
 
     def __init__(self, pattern: Pattern) -> None:
-        names = [field for _, field, _ in pattern.fields]
-        self._others = [
-            (pattern.regex.groupindex[group], field, convert) for group, field, convert in pattern.fields if field not in STANDARD
-        ]
-        self.has_extra = bool(self._others)
-        self.is_syslog = SYSLOG_HOST in names
+        self._pattern = pattern
+        self._names = [field for _, field, _ in pattern.fields]
+        self.has_extra = any(name not in STANDARD for name in self._names)
+        self.is_syslog = SYSLOG_HOST in self._names
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
-        self.find = pattern.regex.fullmatch
-        self.standard = _pick(pattern, names)
+
+    # Not before they are needed, so that a pattern that is never tried is never compiled.
+    @cached_property
+    def find(self) -> Callable[[str], "re.Match[str] | None"]:
+        """Takes a line; returns its match."""
+        return self._pattern.regex.fullmatch
+
+    @cached_property
+    def standard(self) -> Callable[["re.Match[str]"], tuple[str | None, ...]]:
+        """Takes a match; returns the texts of the fields of `STANDARD`."""
+        return _pick(self._pattern, self._names)
+
+    @cached_property
+    def _others(self) -> list[tuple[int, str, Convert | None]]:
+        groups = self._pattern.regex.groupindex
+        return [(groups[group], field, convert) for group, field, convert in self._pattern.fields if field not in STANDARD]
 
     def others(self, found: "re.Match[str]") -> tuple[tuple[str, Any], ...]:
         """The captured fields that are not in `STANDARD`."""
@@ -222,12 +235,21 @@ class Stamps:
 class Context:
     """Values shared by all lines of the same level, process, thread and component."""
 
-    __slots__ = ("component", "dataset", "known", "level", "process", "thread")
+    __slots__ = ("component", "dataset", "known", "level", "origin", "process", "process_json", "thread")
 
-    def __init__(self, level: str | None, pid: str | None, tid: str | None, component: str | None) -> None:
+    def __init__(
+        self,
+        level: str | None,
+        pid: str | None,
+        tid: str | None,
+        component: str | None,
+        origin_of: Callable[[str], Origin],
+    ) -> None:
+        """`origin_of` gives the origin of the events of a data set."""
         self.level = None if level is None else LEVELS.get(level, level)
         self.component = component
         self.dataset = dataset(component or "log")
+        self.origin = origin_of(self.dataset)
         self.known = is_known(component)
         process, thread = whole_number(pid or ""), whole_number(tid or "")
         whole = component is not None and process is not None and thread is not None
@@ -235,6 +257,7 @@ class Context:
         self.process: Document | None = None if process is None else {"pid": process}
         if thread is not None:
             self.process = {**(self.process or {}), "thread": {"id": thread}}
+        self.process_json = shared_json(None, self.process)
 
 
 # A well-formed line: text, offset, event id, time stamp, the same in nanoseconds, context, facts, tags.

@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 import orjson
 
 from shipper.decode.clock import ComponentState, LogState, Waiting
-from shipper.decode.ecs import MODULE, Envelope, dataset, put, user_parts
+from shipper.decode.documents import Documents
+from shipper.decode.ecs import MODULE, dataset, put
 from shipper.decode.facts import Facts, Library, interpret
-from shipper.decode.kinds import KINDS, thread_of
+from shipper.decode.grok import Pattern
+from shipper.decode.kinds import KINDS, Part, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, Wrapped, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import why_unparsed
 from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
-from shipper.model import Chunk, CompletionFields, Counts, Document, Exchange, Label, LogFile, Origin, User, withdrawal
+from shipper.model import Chunk, CompletionFields, Counts, Document, ExchangeFields, Label, LogFile, Origin, withdrawal
 from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
 
@@ -78,16 +80,19 @@ class Parser:
         self._facts = facts
         self._events = EventReader(library.envelopes, file.export)
         self._line_patterns = line_patterns_of(library.lines, self._events)
-        self._message_patterns = [(pattern.regex.fullmatch, pattern) for pattern in library.messages]
+        messages = library.messages
+        self._by_first: Memo[str, list[Pattern]] = Memo(  # the patterns for messages with this first character
+            lambda first: [pattern for pattern in messages if pattern.begins[:1] in ("", first)], 1024
+        )
         self._own_host = options.own_host and file.host is None
-        given = {} if file.host is None else {"host": {"name": file.host}}
-        self._envelope = Envelope({**options.constants, **given})
-        self._keep_original = options.keep_original
-        self._file = None if file.path is None else {"path": file.path}
-        path = file.path
+        self._documents = Documents(file, options.constants, keep_original=options.keep_original)
+        path, host = file.path, file.host
         self._origins: Memo[tuple[str, str | None], Origin] = Memo(lambda key: Origin(path, key[0], "event", host=key[1]), 1024)
-        self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error", host=file.host)
-        self._contexts: Memo[tuple[str | None, ...], Context] = Memo(lambda key: Context(*key), self.MEMO)
+        origins = self._origins
+        self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error", host=host)
+        self._contexts: Memo[tuple[str | None, str | None, str | None, str | None], Context] = Memo(
+            lambda key: Context(*key, lambda name: origins[name, host]), self.MEMO
+        )
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
@@ -176,25 +181,37 @@ class Parser:
         facts = self._facts.get(message) or self._facts_of(message)
         context = self._contexts[level, pid, tid, component]
         line = text, offset, event_id, stamp, time, context, facts, tags
-        event, azure, user, completed = KINDS[facts.kind](line, state, self.counts)
+        part = KINDS[facts.kind](line, state, self.counts)
+        _, outcome, _, user, completed = part
         if completed is not None:
-            self._complete(line, completed, event["outcome"], state.newest)
+            self._complete(line, completed, outcome, state.newest)
         if state.waiting is not None:
-            state.waiting.completed = None if completed is None or completed.user is None else component or ""
+            state.waiting.completed = None if completed is None or completed[3] is None else component or ""
             if facts.kind == "request":
                 state.waiting.thread, state.waiting.exchange = thread_of(line), event_id
-        document = self._document(line, event, azure, user, request_id)
+        if state.merger is None and not form.has_extra and not facts.extra and facts.target is None:
+            self.texts.append(self._documents.text(line, part, request_id))
+            self.labels.append((stamp, event_id, context.origin, user and user[3]))
+        else:
+            self._add_document(form, found, line, part, request_id, state)
+        return True
+
+    def _add_document(
+        self, form: LineForm, found: Any, line: Line, part: Part, request_id: str | None, state: ComponentState
+    ) -> None:
+        """Emit the event of a line that may have fields of its own, or be merged."""
+        _, _, event_id, stamp, time, context, facts, tags = line
+        user = part[3]
+        document = self._documents.document(line, part, request_id)
         extra = (*form.others(found), *facts.extra) if form.has_extra else facts.extra
         if extra:
             _put_extra(document, extra)
         own_host = _host_of(document) if form.has_extra and self._own_host else None
-        self._envelope.close(document, tags)
+        self._documents.close(document, tags)
         if own_host is not None:
             document["host"] = own_host
-        host = own_host["name"] if own_host else self.file.host
-        label = (stamp, event_id, self._origins[context.dataset, host], user and user[3])
-        self._add(document, label, time, state)
-        return True
+        origin = context.origin if own_host is None else self._origins[context.dataset, own_host["name"]]
+        self._add(document, (stamp, event_id, origin, user and user[3]), time, state)
 
     def _withdraw(self, misdated: Waiting, state: ComponentState) -> None:
         """A line before turns out to be misdated: it leaves nothing but its event."""
@@ -204,29 +221,6 @@ class Parser:
             self.emit(state.merger.release(misdated.exchange))
         if misdated.completed is not None:
             self.completions.append(withdrawal(misdated.completed))
-
-    def _document(self, line: Line, event: Document, azure: Document, user: User | None, request_id: str | None) -> Document:
-        """The event of a well-formed line, without the fields that only its own pattern captures."""
-        text, offset, _, stamp, _, context, facts, _ = line
-        if context.component:
-            event["provider"] = context.component
-        if self._keep_original:
-            event["original"] = text
-        document: Document = {"@timestamp": stamp, "event": event, "message": facts.message}
-        if user is not None:
-            document["user"], document["related"] = user_parts(user)
-        if facts.target is not None:
-            target, related = user_parts(facts.target)
-            document.setdefault("user", {})["target"] = target
-            document["related"] = {"user": list(dict.fromkeys([*document.get("related", {}).get("user", ()), *related["user"]]))}
-        if context.process is not None:
-            document["process"] = context.process
-        document["log"] = self._log(context.level or facts.level, offset)
-        if request_id is not None:
-            azure.setdefault("request", {})["id"] = request_id
-        if azure:
-            document["azure_mfa"] = azure
-        return document
 
     def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any) -> None:
         """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
@@ -250,11 +244,11 @@ class Parser:
                 "module": MODULE,
                 "original": text,
             },
-            "log": self._log(None, offset),
+            "log": self._documents.log(None, offset),
             "error": {"message": reason.text},
         }
         label = (self.last_time, event_id, self._unparsed_origin, None)
-        self._add(self._envelope.close(document, ["_grokparsefailure", *tags]), label)
+        self._add(self._documents.close(document, ["_grokparsefailure", *tags]), label)
 
     def _add(self, document: Document, label: Label, time: int = 0, state: ComponentState | None = None) -> None:
         """Emit an event, or hand it to the merger of its component."""
@@ -283,38 +277,21 @@ class Parser:
 
     def interpret(self, message: str) -> Facts:
         """The facts of a message according to the first pattern that matches it."""
-        for fullmatch, pattern in self._message_patterns:
-            found = fullmatch(message)
+        for pattern in self._by_first[message[:1]]:
+            found = pattern.regex.fullmatch(message) if message.startswith(pattern.begins) else None
             if found is not None:
                 return interpret(message, pattern, pattern.captured(found), self.library.codes)
         return interpret(message, None, {}, self.library.codes)
 
-    def _complete(self, line: Line, exchange: Exchange, outcome: str, newest: int) -> None:
+    def _complete(self, line: Line, exchange: ExchangeFields, outcome: str, newest: int) -> None:
         """Record the authentication that the next event completes; `newest` is the newest event time of its component."""
         _, _, _, stamp, time, context, facts, _ = line
-        assert facts.code is not None
+        start, start_text, event_id, user, _, _ = exchange
+        at, component, code = len(self.texts), context.component or "", facts.code
+        assert code is not None
         self.completions.append(
-            (
-                len(self.texts),
-                exchange.user,
-                exchange.id,
-                context.component or "",
-                exchange.start,
-                exchange.start_text,
-                time,
-                stamp,
-                facts.code,
-                outcome == "success",
-                newest,
-            )
+            (at, user, event_id, component, start, start_text, time, stamp, code, outcome == "success", newest)
         )
-
-    def _log(self, level: str | None, offset: int) -> Document:
-        log: Document = {} if level is None else {"level": level}
-        if self._file is not None:
-            log["file"] = self._file
-        log["offset"] = offset
-        return log
 
 
 def _host_of(document: Document) -> Document | None:

@@ -124,7 +124,8 @@ def kafka_options(config: Config) -> KafkaOptions:
     assert section is not None
     security = section.security
     # Texts as they are, since the clients take no subclass of them: neither librdkafka nor the encoders.
-    alerts, letters = (None if topic is None else str(topic) for topic in (section.alert_topic, section.dead_letter_topic))
+    optional = (section.alert_topic, section.dead_letter_topic, security.ca_file, security.cert_file, security.key_file)
+    alerts, letters, ca_file, cert_file, key_file = (None if text is None else str(text) for text in optional)
     return KafkaOptions(
         tuple(map(str, section.bootstrap_servers)),
         str(section.topic),
@@ -140,9 +141,9 @@ def kafka_options(config: Config) -> KafkaOptions:
         security.sasl_mechanism,
         security.username,
         None if security.password is None else security.password.value,
-        security.ca_file,
-        security.cert_file,
-        security.key_file,
+        ca_file,
+        cert_file,
+        key_file,
     )
 
 

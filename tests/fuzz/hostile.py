@@ -164,7 +164,10 @@ def _xml() -> Iterator[tuple[str, Hostile]]:
         "xml-open-cdata",
         Hostile(XML + XML.replace(b"<Data>", b"<Data><![CDATA["), 2, "begins like XML and is not a whole element"),
     )
-    yield "xml-open-comment", Hostile(XML + b"<!-- " + XML, 2, "this is no record; it stands between those of the XML")
+    yield (
+        "xml-open-comment",
+        Hostile(XML + b"<!-- " + XML, 2, "a message of the NPS extension stands here, in a form that is not known"),
+    )
     yield "xml-open-tag", Hostile(XML + b"<Event xmlns='" + XML, 3, "begins like XML and is not a whole element")
     yield (
         "xml-long-attribute",

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from shipper.decode.clock import LogState
+from shipper.decode.clock import NPS, LogState
 from shipper.decode.facts import Library
 from shipper.decode.library import load
 from shipper.model import Block, LogFile
@@ -62,7 +62,7 @@ def logs(draw: st.DrawFn) -> bytes:
 def started(exchange_timeout: int) -> LogState:
     """The state of a log whose time is known: the first two times of a log are for the general path."""
     state, begin = LogState(exchange_timeout), StampReader().read(grammar.stamp(0)) or 0
-    state.set(dict.fromkeys(grammar.COMPONENTS.plain, (begin, None)))
+    state.set(dict.fromkeys((*grammar.COMPONENTS.plain, NPS), (begin, None)))
     return state
 
 

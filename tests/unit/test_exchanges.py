@@ -36,7 +36,7 @@ def test_a_request_gives_the_older_one_of_its_thread_up() -> None:
     assert exchanges.request("thread", exchange(1, "second")) == 1
     found = exchanges.belonging("thread", 1, 1)
     assert found is not None
-    assert found.id == "second"
+    assert found[2] == "second"
 
 
 def test_of_too_many_the_one_that_waited_longest_is_given_up() -> None:
