@@ -198,19 +198,20 @@ class Tail:
         for file in list(self._files):
             if not self._quiet(file, now):
                 continue
-            file.rotated |= self._was_renamed(file)
+            followed = file.source in newest and file.order < newest[file.source]
+            file.rotated |= self._was_renamed(file, followed=followed)
             if file.rotated and not file.final:
                 file.final = True  # a last line without its end is a line now
             elif file.rotated and (file.at_end or not file.key):
                 self._close(file)
-            elif file.key and file.order < newest[file.source] and file.at_end and not file.has_rest:
+            elif file.key and followed and file.at_end and not file.has_rest:
                 self._close(file)  # opened again if it grows
 
-    def _was_renamed(self, file: Followed) -> bool:
-        """True for a file that was rotated before it was seen first: its name says so, and the log is there again."""
+    def _was_renamed(self, file: Followed, *, followed: bool) -> bool:
+        """True for a file that was rotated before it was seen first: its name says so, and a newer file or the log is there."""
         folder, name = os.path.split(file.path)
         live = live_name(name)
-        return live is not None and os.path.lexists(os.path.join(folder, live))
+        return live is not None and (followed or os.path.lexists(os.path.join(folder, live)))
 
     def _close(self, file: Followed) -> None:
         trouble = file.content.trouble

@@ -307,3 +307,9 @@ def test_a_quiet_older_log_is_closed_and_opened_again(rig: Rig) -> None:
     assert rig.tail.levels[0] == 1
     rig.append("svc.log", line(10))
     assert rig.settle() == line(10)
+
+
+def test_what_was_rotated_is_complete_before_the_log_is_there_again(rig: Rig) -> None:
+    rig.append("a.log.2", line(1) + b"half")
+    rig.append("a.log.1", line(3))
+    assert rig.settle() == line(1) + b"half" + line(3)
