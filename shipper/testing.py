@@ -74,7 +74,7 @@ class MemorySink:
 
     def _deliver(self, batch: Batch, refused: Mapping[int, str]) -> Receipt:
         self.lines += batch.without(refused).lines()
-        for key, value in batch.places:
+        for key, value in batch.places if self.stores_places else ():
             if value is None:
                 self.places.pop(key, None)
             else:
