@@ -67,7 +67,9 @@ def _missing(config: Config) -> list[str]:
     missing = [f"inputs[{number}].path: nothing matches {path} now" for number, path in given if not matches(path)]
     file = config.output.file
     folder = None if config.output.type != "file" or file is None else os.path.dirname(file.path) or "."
-    if folder is not None and not os.path.isdir(folder):
+    if (
+        folder is not None and not os.path.isdir(folder) and os.path.abspath(folder) != os.path.abspath(config.state_dir)
+    ):  # run makes that
         missing.append(f"output.file.path: there is no folder {folder}; run waits until there is")
     return missing
 

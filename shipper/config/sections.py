@@ -257,12 +257,16 @@ class Config(_Section, frozen=True):
     log: LogSection = msgspec.field(default_factory=LogSection)
 
 
-@cache
 def config_type() -> type[Config]:
     """`Config` as the file is checked against it: each registered detector adds a section of its parameters to `pipeline`."""
-    names: Any = Literal[tuple(DETECTORS)]
-    sections = {name: _detector_section(detector) for name, detector in DETECTORS.items()}
-    keys: list[_Key] = [("detectors", list[names], msgspec.field(default_factory=lambda: list(DETECTORS)))]
+    return _config_type(tuple(DETECTORS))
+
+
+@cache
+def _config_type(registered: tuple[str, ...]) -> type[Config]:
+    names: Any = Literal[registered]
+    sections = {name: _detector_section(DETECTORS[name]) for name in registered}
+    keys: list[_Key] = [("detectors", list[names], msgspec.field(default_factory=lambda: list(registered)))]
     keys += [(name, section, msgspec.field(default_factory=section)) for name, section in sections.items()]
     pipeline = _with_keys(PipelineSection, "PipelineSection", keys, PipelineSection.__doc__)
     return _with_keys(Config, "Config", [("pipeline", pipeline, msgspec.field(default_factory=pipeline))], Config.__doc__)

@@ -724,7 +724,7 @@ def test_a_damaged_gz_in_the_middle(tmp_path: Path, number: str) -> None:
         write(tmp_path / "a.log.2", log[:300]),
         write(tmp_path / "a.log.1.gz", log[300:1500]),
         write(tmp_path / "a.log", log[1500:]),
-        write(tmp_path / "b.log", make_log(8, 1800)),
+        write(tmp_path / "b.log", make_log(8, 1800, start=50_000)),
     ]
     path = Path(names[1])
     path.write_bytes(path.read_bytes()[:-500])
