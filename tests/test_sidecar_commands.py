@@ -122,8 +122,8 @@ def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
 
 
 def test_the_second_signal_does_not_ask(tmp_path: Path) -> None:
-    kafka = {"bootstrap_servers": [f"127.0.0.1:{free_port()}"], "topic": "nobody"}
-    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "kafka", "kafka": kafka}, shutdown_timeout="60s"))
+    file = {"path": str(tmp_path / "no folder" / "out.ndjson")}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "file", "file": file}, shutdown_timeout="60s"))
     (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
     process = shipper.start()
     until(lambda: "does not accept events" in shipper.said(), "the sink is down")

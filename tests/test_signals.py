@@ -190,8 +190,8 @@ def test_term_ends_in_time_with_a_reader_that_sleeps(tmp_path: Path) -> None:
 
 
 def test_the_second_term_ends_at_once(tmp_path: Path) -> None:
-    kafka = {"bootstrap_servers": [f"127.0.0.1:{free_port()}"], "topic": "nobody"}
-    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "kafka", "kafka": kafka}, shutdown_timeout="60s"))
+    file = {"path": str(tmp_path / "no folder" / "out.ndjson")}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "file", "file": file}, shutdown_timeout="60s"))
     write(tmp_path, 0, 10)
     process = shipper.start()
     until(lambda: "does not accept events" in shipper.said(), "the sink is down")

@@ -92,6 +92,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 4 * MOST_CONNECTIONS
 
     def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
         self._clients: list[socket.socket] = []

@@ -7,7 +7,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -266,10 +266,11 @@ def serving(listen: Listen) -> Iterator[Server]:
 
 
 def spoken(server: Server, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    """What a server answers; nothing if it ends the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client, suppress(ConnectionError):
         client.sendall(request)
-        client.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: client.recv(4096), b""))
+    return b""
 
 
 def test_with_a_password() -> None:
