@@ -200,15 +200,17 @@ class LogState:
     def take_merged(self) -> int:
         """How many events became part of another since the last call."""
         merged = 0
-        for state in self.components.values():
-            if state.merger is not None:
-                merged, state.merger.merged = merged + state.merger.merged, 0
+        for merger in self._mergers:
+            merged, merger.merged = merged + merger.merged, 0
         return merged
 
     def close(self) -> list[Event]:
         """The log has ended: returns all held events, to be emitted."""
-        mergers = [state.merger for _, state in sorted(self.components.items())]
-        return [event for merger in mergers if merger is not None for event in merger.close()]
+        return [event for merger in self._mergers for event in merger.close()]
+
+    @property
+    def _mergers(self) -> list[Merger]:
+        return [state.merger for _, state in sorted(self.components.items()) if state.merger is not None]
 
     def snapshot(self) -> dict[str, Any]:
         """The state as a JSON value."""
