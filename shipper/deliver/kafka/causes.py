@@ -59,7 +59,7 @@ _CAUSES = (
     ),
     (
         ("socket disconnected", "closed by peer", "Connection reset"),
-        "the broker closes each connection as it is made: check protocol and sasl_mechanism ({mechanism})",
+        "the broker closes each connection as it is made: check protocol, sasl_mechanism ({mechanism}), username and password",
     ),
     (
         ("wrong version number", "WRONG_VERSION_NUMBER", "record layer failure"),
