@@ -139,7 +139,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     matches, how far each of them fits. Put a line in quotes, or give - and lines or an export on standard input.
     """
     from shipper.commands.explain import explain as answer
-    from shipper.commands.explain import text_of
+    from shipper.commands.explain import standard_input
     from shipper.commands.library import library_of
 
     library = library_of(**read_with)
@@ -148,8 +148,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
 
         _print(story(" ".join(words), files, library))
         return
-    text = text_of(sys.stdin.buffer.read(1 << 20)) if words == ("-",) else " ".join(words)
-    _print(answer(text, library))
+    _print(answer(standard_input() if words == ("-",) else " ".join(words), library))
 
 
 @command.command(short_help="Print the table of status codes.")

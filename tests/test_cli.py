@@ -862,3 +862,12 @@ def test_a_bar_on_a_terminal_only(log: Path) -> None:
     asked_for = parse("--progress", log)
     assert asked_for.out == out
     assert f"{TOTAL} lines in" in asked_for.error
+
+
+def test_explain_reads_packed_lines_and_says_that_standard_input_is_closed(tmp_path: Path) -> None:
+    line = b"2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 21\n"
+    assert "Mobile App Authenticated" in call("explain", "-", stdin=gzip.compress(line)).out.decode()
+    closed = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *COMMAND, "explain", "-"], capture_output=True, check=False, timeout=PATIENCE
+    )
+    assert (closed.returncode, closed.stderr) == (1, b"mfa-shipper: cannot read standard input: it is closed\n")

@@ -3,6 +3,8 @@ holds up the end."""
 
 import gzip
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,3 +71,17 @@ def test_others_are_read_in_bounded_memory_and_it_ends(hostile: Callable[[Path],
     until(lambda: arrived() == 20, lambda: f"what comes later\n{shipper.said()}")
     assert shipper.memory("VmHWM") < LEAST
     assert shipper.terminate() == 0
+
+
+def test_check_is_not_kept_waiting(tmp_path: Path) -> None:
+    """It runs before the service starts."""
+    sparse(tmp_path / "hostile.log")
+    (tmp_path / "honest.log").write_bytes(numbered(0, 10))
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        f"state_dir: {tmp_path}/state\ninputs: [{{path: '{tmp_path}/*.log'}}]\noutput: {{type: stdout}}\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "shipper", "check", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "hostile.log, without a time stamp" in done.stdout

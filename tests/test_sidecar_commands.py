@@ -266,3 +266,11 @@ def test_dead_letters_that_are_no_file_are_refused(shipper: Shipper, tmp_path: P
     for wrong in (tmp_path / "nothing", tmp_path):
         done = command("replay", "--config", shipper.config, wrong)
         assert (done.returncode, done.stderr) == (2, f"mfa-shipper: there is no file {wrong}\n")
+
+
+def test_replay_of_what_holds_no_dead_letters(shipper: Shipper, tmp_path: Path) -> None:
+    for name, content in (("some.log", LOG), ("other.ndjson", b'{"x": 1}\n')):
+        (tmp_path / name).write_bytes(content)
+        done = command("replay", "--config", shipper.config, tmp_path / name)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"mfa-shipper: {tmp_path / name} holds no dead letters; give a file that run wrote")

@@ -29,6 +29,9 @@ def test_they_are_escaped_wherever_they_are_shown(tmp_path: Path) -> None:
     (tmp_path / "logs" / f"{NAME}.zip").write_bytes(b"PK\x03\x04 no archive")
     shipper.start()
     until(lambda: (tmp_path / "out.ndjson").exists() and (tmp_path / "out.ndjson").read_bytes().count(b"\n") == 10, "ten events")
+    shown = command("check", "--config", shipper.config).stdout
+    assert "FAKE" in shown
+    assert is_harmless(shown.replace(str(tmp_path / "logs" / "Mfa*.log*"), ""))
     until(lambda: "FAKE" in command("status", "--config", shipper.config).stdout, "the file in the status")
     shown = command("status", "--config", shipper.config).stdout
     assert shipper.terminate() == 0
@@ -45,3 +48,13 @@ def test_errors_escape_them_too(arguments: tuple[str, ...], tmp_path: Path) -> N
     assert done.returncode == 2
     assert is_harmless(done.stderr)
     assert "\\x1b[2J" in done.stderr
+
+
+def test_a_plan_and_its_notes_escape_them(tmp_path: Path) -> None:
+    for name in (NAME, f"{NAME} - Copy.log"):
+        (tmp_path / name).write_bytes(numbered(0, 3))
+    plan, done = command("parse", "--plan", tmp_path), command("parse", "--output", tmp_path / "out", tmp_path)
+    assert "is a copy of" in plan.stdout
+    assert "is a copy of" in done.stderr
+    assert is_harmless(plan.stdout)
+    assert is_harmless(done.stderr)

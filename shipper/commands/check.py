@@ -10,6 +10,7 @@ from shipper.decode.line_patterns import Stamps
 from shipper.deliver.sink import SinkDown
 from shipper.errors import RunError
 from shipper.pipeline import Settings
+from shipper.printable import printable
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
 from shipper.sidecar.assemble import accepted, build_sink, inputs_of
@@ -78,7 +79,7 @@ def _logs(config: Config, settings: Settings) -> list[str]:
     """Which of the files that are there make which log, and which cannot be read."""
     logs, problems = find_logs(inputs_of(config), settings.options.exchange_timeout, Stamps(settings.library))
     lines = [(" " * 11 if line.startswith(" ") else "log        ") + line for line in listing(logs)]
-    return lines + [f"note       {problem}" for problem in problems]
+    return lines + [f"note       {printable(problem)}" for problem in problems]
 
 
 def _target(config: Config) -> str:

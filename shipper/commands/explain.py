@@ -26,10 +26,11 @@ from shipper.errors import UsageError
 from shipper.model import Code, Counts, Document, User
 from shipper.printable import printable
 from shipper.read import identity
-from shipper.read.files import UNMARKED_HEAD, encoding_of, read_chunks
+from shipper.read.files import STDIN, UNMARKED_HEAD, encoding_of, open_bytes, read_chunks, read_fully
 from shipper.times import EPOCH
 
 MOST = 20  # lines or records that are explained
+MOST_READ = 1 << 20  # bytes of standard input
 SHOWN = 300  # characters of a captured value
 
 _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“", "«": "»"}  # noqa: RUF001  as blogs and chats write them
@@ -56,6 +57,16 @@ VERDICTS = {
     "failure": "The verdict: the sign-in failed.",
     "unknown": "A verdict that is neither 1 (succeeded) nor 0 (failed).",
 }
+
+
+def standard_input() -> str:
+    """The text on standard input, unpacked where that is needed.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    with open_bytes(STDIN) as read:
+        return text_of(read_fully(read, MOST_READ))
 
 
 def text_of(data: bytes) -> str:

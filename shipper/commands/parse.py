@@ -24,6 +24,7 @@ from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import RunError, UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
+from shipper.printable import printable
 from shipper.read.files import Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
@@ -193,7 +194,7 @@ def import_logs(options: ParseOptions) -> Counts:
         return counts
     if not options.quiet:
         notes += [log.apart for log in logs if log.apart]
-        said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {note}" for note in notes)]
+        said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {printable(note)}" for note in notes)]
         with suppress(BrokenPipeError):  # of `2>&1 | head`
             print("\n".join(said), file=sys.stderr)
     return counts
@@ -221,7 +222,7 @@ def plan(options: ParseOptions) -> str:
         if not lines:
             raise
         notes.append(str(error))
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return "\n".join([*lines, *(f"note: {printable(note)}" for note in notes)])
 
 
 def total_size(logs: Sequence[Log]) -> int | None:

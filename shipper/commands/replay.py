@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from shipper.config.sections import Config
 from shipper.deliver.dead_letters import DeadLetterFile, label_of
 from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefused, joined
-from shipper.errors import RunError
+from shipper.errors import RunError, UsageError
 from shipper.sidecar.assemble import build_sink, dead_letter_file, keep_transactional_id
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.lock import lock_state
@@ -20,7 +20,7 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
     """Send the dead letters of `state_dir`, or of the file at `path`; how many were delivered, and how many are kept.
 
     Raises:
-        UsageError: a shipper runs on the state directory; stop it first.
+        UsageError: a shipper runs on the state directory, or the file holds no dead letters.
         RunError: the sink cannot be reached. Letters that were delivered by then are removed.
     """
     with contextlib.ExitStack() as held:
@@ -30,6 +30,8 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
             keep_transactional_id(config)
         letters = DeadLetterFile(path) if path else dead_letter_file(config)
         lines = [line for line, _ in letters.read()]
+        if path and not lines and os.path.getsize(path):
+            raise UsageError(f"{path} holds no dead letters; give a file that run wrote, or none for those of state_dir")
         return _send(build_sink(config), letters, lines) if lines else (0, 0)
 
 

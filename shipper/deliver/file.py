@@ -151,6 +151,8 @@ class FileSink:
                 return []
             trouble: OSError | None = None
             try:
+                if self._descriptor < 0:  # it could not be opened after a rotation
+                    self._open()
                 self._write_all()
             except OSError as error:
                 trouble = error
@@ -207,7 +209,7 @@ class FileSink:
         Raises:
             SinkDown: the device fails.
         """
-        if not self._written:
+        if not self._written or self._descriptor < 0:
             return []
         try:
             os.fsync(self._descriptor)
@@ -252,9 +254,11 @@ class FileSink:
         earlier = _rotated(self._path)
         if earlier and earlier[-1][0] >= stamp:  # also when the clock went back: names stay in the order of rotation
             stamp, number = earlier[-1][0], earlier[-1][1] + 1
-        os.rename(self._path, f"{self._path}.{stamp}" + (f"-{number}" if number > 1 else ""))
-        self._rotated = self._written
-        self._open()
+        try:
+            os.rename(self._path, f"{self._path}.{stamp}" + (f"-{number}" if number > 1 else ""))
+            self._rotated = self._written
+        finally:
+            self._open()  # also where it cannot be renamed, for what is written already has to be synced
         if self._options.keep is not None:
             for old in rotated(self._path)[: -self._options.keep]:
                 os.unlink(old)

@@ -14,7 +14,7 @@ from shipper.read.archive_members import Member
 from shipper.read.archives import open_archive
 from shipper.read.copies import without_copies
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
-from shipper.read.identity import StampOf, describe, time_of_change
+from shipper.read.identity import StampOf, describe, look_ahead, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
 from shipper.read.opener import Open, default_opener
 from shipper.read.rotation import is_log
@@ -275,14 +275,14 @@ def find(inputs: Iterable[TailInput]) -> Found:
 def find_logs(
     inputs: Iterable[TailInput], exchange_timeout: int = EXCHANGE_TIMEOUT, stamp_of: StampOf | None = None
 ) -> tuple[list[Log], list[str]]:
-    """The logs that the inputs match now, as `open_inputs` would find them, and why a file cannot be read."""
+    """The logs that the inputs match now, as `run` would find them, and why a file cannot be read."""
     found = find(inputs)
     problems = list(found.problems.values())
     members: list[Input] = []
     for order, (path, given, (_, modified)) in enumerate(found.files.values()):
         try:
             with open_bytes(path, event_logs=False) as read:
-                about = describe(readable(read), given.encoding, stamp_of)
+                about = describe(look_ahead(readable(read)), given.encoding, stamp_of)
         except MfaShipperError as error:
             problems.append(str(error))
             continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shipper.errors import RunError
 from shipper.model import LogFile
+from shipper.printable import printable
 from shipper.read.archive_members import Member
 from shipper.read.files import STDIN, Read, open_bytes, size_of
 from shipper.read.identity import TAIL_SPAN, StampOf, last_of_records, last_stamp
@@ -162,10 +163,10 @@ def listing(logs: Iterable[Log]) -> list[str]:
     """Lines for a person: each log, its files in the order in which they are read, and why one was set apart."""
     lines: list[str] = []
     for log in logs:
-        lines.append(name_of(log))
+        lines.append(printable(name_of(log)))
         for member in log.inputs:
-            path = "-" if member.path == STDIN else member.path
+            path = "-" if member.path == STDIN else printable(member.path)
             lines.append(f"  {path}, from {member.file.time}" if member.dated else f"  {path}, without a time stamp")
         if log.apart:
-            lines.append(f"  note: {log.apart}")
+            lines.append(f"  note: {printable(log.apart)}")
     return lines

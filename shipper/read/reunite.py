@@ -135,10 +135,12 @@ def _continues(file: Followed, position: Position) -> bool:
 def _copies(file: Followed, holder: Followed) -> bool:
     """True if `file` holds what was read of `holder`, or as much of it as has been copied by now."""
     end = holder.offset if file.content.packed else min(holder.offset, file.size)
+    if file.content.packed:
+        file.content.at(end, 1)
+        if file.content.complete and not file.content.trouble:
+            end = min(end, file.content.size())
     begin = max(0, end - CHECK)
     copied = file.content.at(begin, end - begin)
-    if len(copied) < end - begin and file.content.complete and not file.content.trouble:
-        return False
     return copied == holder.content.at(begin, len(copied))
 
 

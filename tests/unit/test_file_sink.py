@@ -330,3 +330,47 @@ def test_a_look_at_the_place_creates_nothing(tmp_path: Path) -> None:
     assert said(tmp_path / "out.ndjson") is None
     assert said(tmp_path / "no" / "out") == f"cannot open {tmp_path}/no/out: there is no folder {tmp_path}/no"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_renamed_is_a_state_and_no_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may not be written, or the name is as long as names may be."""
+    rig.open(rotate_size=10)
+    rig.send(b"12345678\n")
+    rename = os.rename
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    assert rig.sink is not None
+    monkeypatch.setattr(os, "rename", refuse)
+    for _ in range(2):
+        rig.sink.send(Batch(2, (block(b"next"),)))
+        with pytest.raises(SinkDown, match=r"cannot write .*: Permission denied"):
+            rig.sink.poll(0)
+        rig.sink.abandon()
+        rig.sink.open()
+    monkeypatch.setattr(os, "rename", rename)
+    rig.number = 1
+    rig.send(b"next\n")
+    assert rig.contents == [b"12345678\n", b"next\n"]
+
+
+def test_a_file_that_cannot_be_opened_after_rotation(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.open(rotate_size=10)
+    rig.send(b"12345678\n")
+    assert rig.sink is not None
+    opened = rig.sink._open
+    calls: list[int] = []
+
+    def fail_once() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        opened()
+
+    monkeypatch.setattr(rig.sink, "_open", fail_once)
+    rig.sink.send(Batch(2, (block(b"next"),)))
+    with pytest.raises(SinkDown, match="No space left on device"):
+        rig.sink.poll(0)
+    assert [receipt.number for receipt in rig.sink.poll(0)] == [2]
+    assert rig.contents == [b"12345678\n", b"next\n"]

@@ -313,3 +313,18 @@ def test_what_was_rotated_is_complete_before_the_log_is_there_again(rig: Rig) ->
     rig.append("a.log.2", line(1) + b"half")
     rig.append("a.log.1", line(3))
     assert rig.settle() == line(1) + b"half" + line(3)
+
+
+@pytest.mark.parametrize("name", ["a.log.gz", "a.log.1.gz", "b.log.gz"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_packed_copy_of_the_beginning_is_read_once(rig: Rig, name: str, restart: bool) -> None:
+    rig.append("a.log", line(1) + line(2))
+    assert rig.step() == line(1) + line(2)
+    rig.path(name).write_bytes(gzip.compress(line(1) + line(2)))
+    if restart:
+        rig.restart()
+    rig.append("a.log", line(3))
+    assert b"".join(rig.step() for _ in range(10)) == line(3)
+    rig.append("a.log", line(4))
+    assert b"".join(rig.step() for _ in range(10)) == line(4)
+    assert rig.tail.problems == {}
