@@ -134,6 +134,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Memory of the parser", "Messages in its memo, users whom the detector remembers.",
             ((level("memo_entries"), f"memo {HERE}"), (level("detector_users"), f"users {HERE}")),
         ),
+        Panel(
+            "Sign-ins that were not judged", "In an hour: requests given up, and authentications that came too late for the detectors.",
+            ((grown("exchanges_given_up", "1h"), f"given up {HERE}"), (grown("completions_late", "1h"), f"late {HERE}")),
+        ),
         Panel("Sources without their past", "Since the start; double prompts across it may be missed.", ((level("sources_without_past"), HERE),)),
     ),
     "Sign-ins": (
