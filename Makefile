@@ -68,7 +68,7 @@ chaos: $(READY) ## Kill the sidecar, and pairs with one identity, on a real Kafk
 	$(BIN)/python -m tests.chaos.kill
 	$(BIN)/python -m tests.chaos.twins $(TWINS)
 
-mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 3 minutes
+mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 10 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
 	$(BIN)/python -m tests.mutants
 
