@@ -13,9 +13,8 @@ def lines(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-@pytest.fixture
-def stopped(tmp_path: Path) -> Shipper:
-    """A shipper with `start: end` that found ten lines, delivered ten more, was stopped, and has ten before it."""
+def started_at_the_end(tmp_path: Path) -> tuple[Shipper, Path]:
+    """A shipper with `start: end`, which finds ten lines in a log."""
     output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}, "batch": {"max_age": "50ms"}}
     config = configuration(tmp_path, output)
     config["inputs"][0]["start"] = "end"
@@ -23,6 +22,13 @@ def stopped(tmp_path: Path) -> Shipper:
     log = tmp_path / "logs" / "Mfa.log"
     log.write_bytes(numbered(0, 10))
     shipper.start()
+    return shipper, log
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Shipper:
+    """A shipper with `start: end` that found ten lines, delivered ten more, was stopped, and has ten before it."""
+    shipper, log = started_at_the_end(tmp_path)
     until(lambda: "no checkpoint yet: starting each file at inputs[].start" in shipper.said(), "it starts")
     until(lambda: (tmp_path / "state" / "checkpoint.json").exists(), "the place at the end of the file is kept")
     log.write_bytes(numbered(0, 20))
@@ -60,13 +66,7 @@ def test_a_newer_one_is_refused(of_two: Callable[[list[Path]], list[Path]], stop
 
 def test_a_file_that_stayed_silent_goes_on_from_its_end(tmp_path: Path) -> None:
     """Nothing was delivered of it, so only its beginning at the end can be kept."""
-    output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}, "batch": {"max_age": "50ms"}}
-    config = configuration(tmp_path, output)
-    config["inputs"][0]["start"] = "end"
-    shipper = Shipper(tmp_path, config)
-    log = tmp_path / "logs" / "Mfa.log"
-    log.write_bytes(numbered(0, 10))
-    shipper.start()
+    shipper, log = started_at_the_end(tmp_path)
     until(lambda: (tmp_path / "state" / "checkpoint.json").exists(), "its place is kept")
     assert shipper.terminate() == 0
     log.write_bytes(numbered(0, 20))

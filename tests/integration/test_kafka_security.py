@@ -81,14 +81,12 @@ def check(shipper: Shipper) -> tuple[int, str]:
 
 
 STATE_TOPIC = {"exactly_once": True, "state_topic": "no-configs"}
+REFUSED = "refuses the user or the password"
+# kafka-python may see the end of the connection only, if it is slow to read the refusal.
+ENDED = "closes each connection as it is made: check protocol, sasl_mechanism .*, username and password"
 FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    # A broker that ends the connection may do so before its answer is read.
-    "wrong password": (
-        {},
-        {"password": "not-the-password"},
-        "refuses the user or the password|closes each .*username and password",
-    ),
-    "wrong user": ({}, {"username": "nobody"}, "refuses the user or the password|closes each .*username and password"),
+    "wrong password": ({}, {"password": "not-the-password"}, REFUSED),
+    "wrong user": ({}, {"username": "nobody"}, REFUSED),
     "wrong mechanism": (
         {},
         {"sasl_mechanism": "SCRAM-SHA-256"},
@@ -108,6 +106,8 @@ def test_check_says_what_is_wrong(secured: SecureBroker, tmp_path: Path, client:
     kafka, security, sentence = FAULTS[fault]
     status, said = check(config(secured, tmp_path, client, kafka, **security))
     assert status == 1, said
+    if sentence == REFUSED and client == "kafka-python":
+        sentence = f"{REFUSED}|{ENDED}"
     assert re.search(sentence, said), said
 
 
