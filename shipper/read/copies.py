@@ -1,7 +1,8 @@
 """Files that hold the same log twice: a copy beside the original, an archive beside what was unpacked from it. I/O.
 
-The bytes decide, never the names. Only files of one fingerprint are compared: they begin with the same dated line, so
-`event.id`s of both would be the same. Of a copy that was made earlier, which is the beginning of the other, the longer is read.
+The bytes decide what is a copy, never the names. Only files of one fingerprint are compared: they begin with the same dated line, so
+`event.id`s of both would be the same. Of a copy that was made earlier, which is the beginning of the other, the longer is read;
+of equal files the one with the shorter name.
 """
 
 from collections.abc import Iterable
@@ -25,8 +26,11 @@ def without_copies(inputs: Iterable[Input], notes: list[str]) -> list[Input]:
             more = None if STDIN in (given.path, other.path) else _more(given, other)
             if more is None:
                 continue
+            equal = more == 0
+            if equal:  # the shorter name is more likely the log's own, and not `X - Copy.log` or `X.gz`
+                more = len(other.path) - len(given.path)
             same[at], shorter = (given, other) if more > 0 else (other, given)
-            notes.append(_sentence(shorter, same[at], equal=more == 0))
+            notes.append(_sentence(shorter, same[at], equal=equal))
             break
         else:
             same.append(given)

@@ -29,14 +29,16 @@ def put(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def test_of_equal_files_the_first_is_read(tmp_path: Path) -> None:
+def test_of_equal_files_the_one_with_the_shortest_name_is_read(tmp_path: Path) -> None:
     original, copy = put(tmp_path, "Mfa.log", LOG), put(tmp_path, "Mfa - Copy.log", LOG)
     packed, elsewhere = put(tmp_path, "other.gz", gzip.compress(LOG)), put(tmp_path, "old/Mfa.log", LOG)
     assert read(original, copy, packed, elsewhere) == (
         ["Mfa.log"],
         [f"{path} is a copy of {original}; it is read once" for path in (copy, packed, elsewhere)],
     )
-    assert read(copy, original)[0] == ["Mfa - Copy.log"]
+    assert read(copy, original) == (["Mfa.log"], [f"{copy} is a copy of {original}; it is read once"])
+    first, second = put(tmp_path, "a.log", LOG), put(tmp_path, "b.log", LOG)
+    assert (read(first, second)[0], read(second, first)[0]) == (["a.log"], ["b.log"])
 
 
 @pytest.mark.parametrize("size", [len(LINES[0]), len(LOG) - 5, BLOCK, BLOCK + 1])
