@@ -406,7 +406,7 @@ def test_any_damage_is_survived(make: Make, seed: int, write: Write) -> None:
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst"])
 def test_a_tar_archive_that_was_cut_off_is_read_as_far_as_it_can_be(kind: str, write: Write) -> None:
-    files = {f"{n}.log": os.urandom(3000) for n in range(300)}
+    files = {f"{n}.log": b"#" + os.urandom(3000) for n in range(300)}  # no first bytes of a compressed file
     data = KINDS[kind](files)
     path = write(data[: len(data) * 3 // 4])
     found: dict[str, bytes] = {}
