@@ -25,6 +25,7 @@ HINTS = {
     "glued": "hold the beginning of one line and another one: was the file cut, joined without a line end, or written by two programs?",
     "no_break_space": "hold no-break spaces (U+00A0), as text copied from a web page or a mail does: get the file itself",
     "continued": "continue the text of the event before: export the events as JSON or XML, where each is one record",
+    "format_list": "come from PowerShell's Format-List, which breaks lines as the window is wide: pipe the events to ConvertTo-Json instead",
     "another_form": "hold a message of the NPS extension in a form that is not known, or in another language: export the events as XML",
     "partial": "are parts of a longer line, which a container runtime wrote in pieces, and the others are missing: was the file cut?",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
@@ -33,6 +34,7 @@ HINTS = {
 
 _CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # how an error of the NPS extension goes on
 _BEGUN = re.compile(r"[0-9]{4}-[0-9]{2}")
+_FORMAT_LIST = re.compile(r"(?:TimeCreated|ProviderName|Message|Id) {1,24}: ")
 _NPS = "NPS Extension for Azure MFA:"
 _NO_BREAK_SPACE = "\u00a0"
 _PART = "this is a part of a longer line, which a container runtime wrote in pieces, and the others do not stand beside it"
@@ -114,6 +116,10 @@ def _of_another_form(text: str, events: EventReader) -> Reason:
             )
         what = f"the time stamp {stamp}{zone} was expected in the form 2017-02-14T02:57:19.234778Z"
         return Reason(what, None if zone in ("Z", "z", "+00:00", "+0000") else "local_time")
+    if _FORMAT_LIST.match(text):
+        return Reason(
+            "a property stands here as PowerShell's Format-List writes it, which is no record of its own", "format_list"
+        )
     if _NPS in text[:LOOK_AT]:
         return Reason("a message of the NPS extension stands here, in a form that is not known", "another_form")
     found = _STAMP.search(text, 0, LOOK_AT)

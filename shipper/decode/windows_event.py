@@ -14,6 +14,7 @@ import orjson
 from shipper.decode.envelopes import Envelopes, WindowsEvent
 from shipper.model import Export
 from shipper.read.exports import fields_of
+from shipper.read.grammars import LOG_NAME
 
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
 # Why a line or record that looks like an exported event is none: the keys of a summary's hints.
@@ -24,14 +25,18 @@ CAUSES = {
     "xml": "look like XML, but hold no whole Windows event",
     "long": f"have more than the {LONGEST:,} characters that a Windows event may have",
     "table": "belong to a table or a text of an unknown exporter (schemas/envelopes.toml says which keys are known)",
+    "otlp": "are batches of OTLP, of many records each: take the lines out of them, jq -r "
+    "'.resourceLogs[].scopeLogs[].logRecords[].body.stringValue' (of Windows events with raw: true of the receiver)",
     "zone": "have a time that names no zone: give that of the machine that made the export, --local-zone Europe/Berlin",
 }
 _EVENT = re.compile(r"<(?:[\w.-]{1,64}:)?Event[\s>]")
-_BLOCK = re.compile(r"Log Name:[ \t]|Event\[[0-9]{1,9}\]|[^\n]{1,64}\nLogName=")
+_BLOCK = re.compile(LOG_NAME + r"[ \t]|Event\[[0-9]{1,9}\]|[^\n]{1,64}\nLogName=")
 _SPLUNK_KEY = re.compile(r"([A-Za-z]{1,64})=(.*)", re.DOTALL)
-_VIEWER_KEY = re.compile(r"[ \t]{0,8}([A-Z][A-Za-z]{0,30}(?: [A-Z][a-z]{1,20}){0,2}|Event ID):[ \t]*(.*)", re.DOTALL)
-_LAST_KEYS = ("Description", "Message")  # all that follows is their text
+_VIEWER_KEY = re.compile(r"[ \t]{0,8}([^\W\d_][^\n:\t]{0,39}?)[ \u00a0]?:[ \t]*(.*)", re.DOTALL)
+_LAST_KEYS = ("Description", "Message", "Beschreibung", "Descripción", "Descrizione")  # all that follows is their text
 _XML_KEY = "Event Xml"
+_OTLP = re.compile(r'\{\s{0,16}"resourceLogs"')
+_XML = re.compile(r"\n(?:Event Xml|Ereignis-XML|XML de l.événement|XML de evento|XML evento)[ \u00a0]?:")
 
 
 class EventReader:
@@ -93,6 +98,8 @@ class EventReader:
         it is."""
         kind = "JSON" if text[:1] in "{[" else "XML" if text[:1] == "<" else "CSV row" if _is_csv(self._export) else "text"
         cause = kind.lower() if kind in ("JSON", "XML") else "table"
+        if _OTLP.match(text):
+            return "this is a batch of OTLP, which holds many records: their bodies are the lines", "otlp"
         if len(text) > LONGEST:
             return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", "long"
         document = self._document(text)
@@ -173,7 +180,8 @@ def _of_row(text: str, export: Export) -> dict[str, Any] | None:
 
 def _of_block(text: str) -> dict[str, Any]:
     """The keys of a block of text: `Key: value` as Event Viewer and wevtutil write it, or Splunk's `Key=value`."""
-    text, _, xml = text.partition(f"\n{_XML_KEY}:")
+    text, *rest = _XML.split(text, maxsplit=1)
+    xml = rest[0] if rest else ""
     lines = text.replace("\r\n", "\n").split("\n")
     document: dict[str, Any] = {}
     form = _SPLUNK_KEY if any(line.startswith("LogName=") for line in lines[:3]) else _VIEWER_KEY

@@ -12,7 +12,7 @@ from typing import Final
 
 from shipper.model import Export
 from shipper.read.frames import FrameRecords, begins_frame
-from shipper.read.grammars import Edge, JsonRecords
+from shipper.read.grammars import LOG_NAME, Edge, JsonRecords
 
 IsHeader = Callable[[Sequence[str]], bool]
 """True if these are the names of columns in a CSV of Windows events."""
@@ -30,7 +30,7 @@ _Answer = Export | Undecided | None
 _BLANKS = " \t\r\n\0"
 _XML = re.compile(r"<(?:\?xml[\s?]|(?:[\w.-]{1,64}:)?Events?[\s/>])")
 _XML_BEGINS = re.compile(r"<(?:\?(?:x(?:m(?:l)?)?)?|[\w.-]{0,64}:?(?:E(?:v(?:e(?:n(?:ts?)?)?)?)?)?)?")
-_BLOCK = re.compile(r"Log Name:[ \t]|Event\[[0-9]{1,9}\]:?\r?\n|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=")
+_BLOCK = re.compile(LOG_NAME + r"[ \t]|Event\[[0-9]{1,9}\]:?\r?\n|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=")
 _TYPE = re.compile(r"#TYPE [^\n]*\n")
 _DAY_FIRST = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4} ")  # as no line of MFA Server begins
 _FRAME = re.compile(r"[1-9][0-9]{0,6} <[0-9]{1,3}>")

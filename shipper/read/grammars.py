@@ -17,6 +17,8 @@ from typing import Any, Protocol
 LOOK_BACK = 256  # bytes before its position that a grammar may look at
 DEEPEST = 512  # brackets within each other; what is deeper is no record of any exporter
 _BOM = b"\xef\xbb\xbf"
+# How a block of Event Viewer begins in English, German, French, Spanish, Italian. French writes a blank before the colon.
+LOG_NAME = r"(?:Log Name:|Protokollname:|Nom du journal[^\n:]{0,2}:|Nombre de registro:|Nome registro:)"
 
 
 class Edge(Enum):
@@ -283,10 +285,10 @@ class CsvRecords(Between):
 
 
 class TextRecords(Between):
-    """Blocks of lines: of Event Viewer (`Log Name:`), `wevtutil` (`Event[0]:`), Splunk (a time, then `LogName=`)."""
+    """Blocks of lines: of Event Viewer (`Log Name:` in its language), `wevtutil` (`Event[0]:`), Splunk (a time, then `LogName=`)."""
 
     _LONGEST = 96
-    _next = re.compile(rb"\n(?=Log Name:|Event\[[0-9]{1,9}\]|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=)")
+    _next = re.compile(rb"\n(?=" + LOG_NAME.encode() + rb"|Event\[[0-9]{1,9}\]|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=)")
 
     def _first(self, data: bytearray, at: int, final: bool) -> Step:
         self._state = TextRecords._inside

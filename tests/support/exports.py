@@ -178,6 +178,24 @@ def viewer_text(event: Event) -> str:
     )
 
 
+# The words of a block: log, source, date, id, category, level, keywords, user, computer, description, XML.
+_GERMAN = ("Protokollname:", "Quelle:", "Datum:", "Ereignis-ID:", "Aufgabenkategorie:", "Ebene:", "Schlüsselwörter:", "Benutzer:", "Computer:", "Beschreibung:", "Ereignis-XML:")  # fmt: skip
+_FRENCH = ("Nom du journal :", "Source :", "Date :", "ID de l\u2019événement :", "Catégorie de la tâche :", "Niveau :", "Mots clés :", "Utilisateur :", "Ordinateur :", "Description :", "XML de l\u2019événement :")  # fmt: skip
+_SPANISH = ("Nombre de registro:", "Origen:", "Fecha:", "Id. del evento:", "Categoría de la tarea:", "Nivel:", "Palabras clave:", "Usuario:", "Equipo:", "Descripción:", "XML de evento:")  # fmt: skip
+_ITALIAN = ("Nome registro:", "Origine:", "Data:", "ID evento:", "Categoria attività:", "Livello:", "Parole chiave:", "Utente:", "Computer:", "Descrizione:", "XML evento:")  # fmt: skip
+
+
+def _local_text(words: tuple[str, ...], levels: dict[str, str], form: str, *, with_xml: bool = False) -> str:
+    blocks = []
+    for event in EVENTS:
+        level = levels[_LEVELS[event.level]]
+        values = (CHANNEL, PROVIDER, event.time.strftime(form), "1", "-", level, "", "NETZWERKDIENST", COMPUTER)
+        head = "".join(f"{word:<23}{value}\n" for word, value in zip(words[:9], values, strict=True))
+        behind = f"{words[10]}\n{xml(event, rendered=False)}\n" if with_xml else ""
+        blocks.append(f"{head}{words[9]}\n{event.message}\n{behind}")
+    return "\n".join(blocks)
+
+
 def wevtutil_text(number: int, event: Event) -> str:
     return (
         f"Event[{number}]:\n  Log Name: {CHANNEL}\n  Source: {PROVIDER}\n  Date: {_utc(event)}0000Z\n  Event ID: 1\n  Task: N/A\n"
@@ -208,6 +226,7 @@ _LOCAL_LEVELS: dict[tuple[str, ...], dict[str, str]] = {
     _IN_FRENCH: {"Information": "Information", "Warning": "Avertissement", "Error": "Erreur"},
     _IN_SPANISH: {"Information": "Información", "Warning": "Advertencia", "Error": "Error"},
 }
+_ITALIAN_LEVELS = {"Information": "Informazioni", "Warning": "Avviso", "Error": "Errore"}
 
 
 def _local_rows(header: tuple[str, ...], form: str) -> str:
@@ -268,6 +287,20 @@ EXPORTS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "event-viewer-csv-spanish": (_LOCAL, _local_rows(_IN_SPANISH, "%d/%m/%Y %H:%M:%S"), "utf-8-sig"),
     "event-viewer-tabs": (_LOCAL, _viewer_rows("\t"), "utf-16"),
     "event-viewer-text": ((), "\r\n".join(viewer_text(e) for e in EVENTS), "utf-8"),
+    "event-viewer-text-german": (_LOCAL, _local_text(_GERMAN, _LOCAL_LEVELS[_IN_GERMAN], "%d.%m.%Y %H:%M:%S"), "utf-8"),
+    "event-viewer-text-german-xml": (
+        (),
+        _local_text(_GERMAN, _LOCAL_LEVELS[_IN_GERMAN], "%d.%m.%Y %H:%M:%S", with_xml=True),
+        "utf-16",
+    ),
+    "event-viewer-text-french": (_LOCAL, _local_text(_FRENCH, _LOCAL_LEVELS[_IN_FRENCH], "%d/%m/%Y %H:%M:%S"), "utf-8"),
+    "event-viewer-text-french-xml": (
+        (),
+        _local_text(_FRENCH, _LOCAL_LEVELS[_IN_FRENCH], "%d/%m/%Y %H:%M:%S", with_xml=True),
+        "utf-8-sig",
+    ),
+    "event-viewer-text-spanish": (_LOCAL, _local_text(_SPANISH, _LOCAL_LEVELS[_IN_SPANISH], "%d/%m/%Y %H:%M:%S"), "utf-16"),
+    "event-viewer-text-italian": (_LOCAL, _local_text(_ITALIAN, _ITALIAN_LEVELS, "%d/%m/%Y %H:%M:%S"), "utf-8"),
     "winlogbeat": ((), _lines(winlogbeat), "utf-8"),
     "nxlog": ((), _lines(nxlog), "utf-8"),
     "winevtlog": ((), _lines(winevtlog), "utf-8"),
@@ -284,6 +317,10 @@ LESS = {  # what an exporter does not write of an event
     "event-viewer-csv-french": ("host", "process"),
     "event-viewer-csv-spanish": ("host", "process"),
     "event-viewer-tabs": ("host", "process"),
+    "event-viewer-text-german": ("process",),
+    "event-viewer-text-french": ("process",),
+    "event-viewer-text-spanish": ("process",),
+    "event-viewer-text-italian": ("process",),
     "wevtutil-text": ("process",),
     "azure-monitor": ("process",),
     "azure-monitor-csv": ("process",),

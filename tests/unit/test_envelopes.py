@@ -184,7 +184,7 @@ def test_entities_are_not_expanded() -> None:
         (
             "Log Name: x\nLevel: y",
             TEXT,
-            "this text is no Windows event of a known exporter: no time (Date and Time, Datum und Uhrzeit, Data e ora, Date); its keys: Log Name",
+            "this text is no Windows event of a known exporter: no time (Date and Time, Datum und Uhrzeit, Data e ora, Date, Datum, Data); its keys: Log Name",
             "table",
         ),
         ("x" * 300_000, TEXT, "this text is longer than the 262144 characters", "long"),

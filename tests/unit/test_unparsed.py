@@ -53,6 +53,9 @@ EVENT = '<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event">{}
             "a message of the NPS extension stands here, in a form that is not known",
             "another_form",
         ),
+        ("Message      : NPS Extension for Azure MFA: x", "as PowerShell's Format-List writes it", "format_list"),
+        ("TimeCreated  : 10/17/2019 10:48:35 PM", "as PowerShell's Format-List writes it", "format_list"),
+        ('{"resourceLogs":[{"scopeLogs":[]}]}', "this is a batch of OTLP, which holds many records", "otlp"),
         # a part of one
         ("Trace ID: 1", "this goes on with the text of the event before it, in which line ends stand", "continued"),
         # JSON
