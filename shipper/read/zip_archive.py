@@ -60,15 +60,17 @@ def _failing(sentence: str) -> Read:
 
 
 def _checked(read: Read, info: zipfile.ZipInfo, name: str) -> Read:
-    """The same bytes, and an error behind them if they are not those that were packed."""
-    size, check = 0, 0
+    """The same bytes, as many as the directory says, and an error behind them if they are not those that were packed."""
+    size, check, is_longer = 0, 0, False
 
     def reading(wanted: int) -> bytes:
-        nonlocal size, check
-        data = read(wanted)
+        nonlocal size, check, is_longer
+        data = b"" if is_longer else read(wanted)
+        is_longer = is_longer or len(data) > info.file_size - size
+        data = data[: info.file_size - size]
         size += len(data)
         check = zlib.crc32(data, check)
-        if size > info.file_size or (not data and (size, check) != (info.file_size, info.CRC)):
+        if not data and (is_longer or (size, check) != (info.file_size, info.CRC)):
             raise RunError(f"{name}: damaged zip archive: size or check sum of the file are not those of its directory")
         return data
 

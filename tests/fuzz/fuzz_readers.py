@@ -77,7 +77,8 @@ _COVERED = re.compile(r"\bcov: (\d+)")
 class Fuzzer:
     """Checks one input after the other, and counts."""
 
-    def __init__(self, reader: str, folder: Path) -> None:
+    def __init__(self, reader: str, folder: Path, records: int, seconds: float) -> None:
+        self._most = records, seconds
         self.reader = reader
         self.records = self.inputs = 0
         self.words = Counter[str]()
@@ -127,6 +128,12 @@ class Fuzzer:
             kept.write_bytes(data)
             print(f"{self.reader}: {fault}: {error!s:.600} ({kept})", file=sys.stderr, flush=True)
 
+    @property
+    def done(self) -> bool:
+        """True if it was enough: of records, of time, or of faults."""
+        records, seconds = self._most
+        return self.records >= records or time.monotonic() - self._began > seconds or len(self.found) >= MOST_FOUND
+
     def report(self) -> dict[str, Any]:
         """The row of this reader."""
         seconds = time.monotonic() - self._began
@@ -136,28 +143,24 @@ class Fuzzer:
         return {"words": dict(self.words), "failures": sum(self.found.values())}
 
 
-def fuzz(reader: str, records: int, again: Sequence[str], seed: int) -> None:
-    """Fuzz one reader until there are so many records, and print its row as JSON."""
+def fuzz(reader: str, records: int, seconds: float, again: Sequence[str], seed: int) -> None:
+    """Fuzz one reader until there are so many records or the time is over, and print its row as JSON."""
     with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
-        fuzzer = Fuzzer(reader, Path(folder))
+        fuzzer = Fuzzer(reader, Path(folder), records, seconds)
         for name in again:
             fuzzer(Path(name).read_bytes())
-
-        def done() -> bool:
-            return bool(again) or fuzzer.records >= records or len(fuzzer.found) >= MOST_FOUND
-
         draw = random.Random(seed)
-        while not GUIDED and not done():
+        while not again and not GUIDED and not fuzzer.done:
             fuzzer(draw.randbytes(draw.choice((3, 30, 100, 300))))
-        if GUIDED and not done():
-            _guided(fuzzer, done, seed)
+        if not again and GUIDED:
+            _guided(fuzzer, seed)
         _end(fuzzer)
 
 
-def _guided(fuzzer: Fuzzer, done: Any, seed: int) -> None:
+def _guided(fuzzer: Fuzzer, seed: int) -> None:
     def one_input(data: bytes) -> None:
         fuzzer(data)
-        if done():
+        if fuzzer.done:
             _end(fuzzer)
             shutil.rmtree(fuzzer.folder)
             os._exit(0)  # libFuzzer has no other way to be told that it was enough
@@ -181,7 +184,8 @@ def _memory_folder() -> str | None:
 
 def _of_reader(reader: str, records: int, options: argparse.Namespace) -> dict[str, Any]:
     """Fuzz a reader in a process of its own; its row."""
-    command = [sys.executable, __file__, "--reader", reader, "--records", str(records), "--seed", str(options.seed)]
+    command = [sys.executable, __file__, "--reader", reader, "--records", str(records)]
+    command += ["--seed", str(options.seed), "--seconds", str(options.seconds)]
     done = subprocess.run([*command, *(["--random"] if options.random else [])], capture_output=True, check=False)
     errors = done.stderr.decode("utf-8", "replace")
     covered = [int(count) for count in _COVERED.findall(errors)]
@@ -218,13 +222,14 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=100_000, help="of all readers together")
     parser.add_argument("--only", default="", help="readers with this in their name")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    parser.add_argument("--seconds", type=float, default=1e9, help="of one reader, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--random", action="store_true", help="without atheris")
     parser.add_argument("--reader", choices=sorted(SHARES))
     parser.add_argument("again", nargs="*", metavar="FILE", help="with --reader: check these inputs alone")
     options = parser.parse_args()
     if options.reader:
-        fuzz(options.reader, options.records, options.again, options.seed)
+        fuzz(options.reader, options.records, options.seconds, options.again, options.seed)
         return 0
     shares = {reader: share for reader, share in SHARES.items() if options.only in reader}
     if importlib.util.find_spec("evtx") is None:
