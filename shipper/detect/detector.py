@@ -324,6 +324,8 @@ def _digest(key: str) -> str:
 
 def _remembered(memory: _Memory, oldest: int) -> _Memory | None:
     """A memory without what ended before `oldest`: of those that wait, each ended before the next one started."""
+    if isinstance(memory, tuple) and memory[2] is None:  # as nearly always
+        return memory if memory[0].ends[memory[1]] >= oldest else None
     kept: list[_Waits] = []
     left: _Memory | None = memory
     while isinstance(left, tuple) and left[0].ends[left[1]] >= oldest:
