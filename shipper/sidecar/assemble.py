@@ -123,16 +123,13 @@ def kafka_options(config: Config) -> KafkaOptions:
     section = config.output.kafka
     assert section is not None
     security = section.security
-    # Texts as they are, since the clients take no subclass of them: neither librdkafka nor the encoders.
-    optional = (section.alert_topic, section.dead_letter_topic, security.ca_file, security.cert_file, security.key_file)
-    alerts, letters, ca_file, cert_file, key_file = (None if text is None else str(text) for text in optional)
     return KafkaOptions(
-        tuple(map(str, section.bootstrap_servers)),
-        str(section.topic),
-        alerts,
-        letters,
+        tuple(section.bootstrap_servers),
+        section.topic,
+        section.alert_topic,
+        section.dead_letter_topic,
         section.exactly_once,
-        str(section.state_topic),
+        section.state_topic,
         section.transactional_id or kept(config.state_dir) or f"mfa-shipper-{token_hex(8)}",
         section.client,
         section.client_id,
@@ -141,9 +138,9 @@ def kafka_options(config: Config) -> KafkaOptions:
         security.sasl_mechanism,
         security.username,
         None if security.password is None else security.password.value,
-        ca_file,
-        cert_file,
-        key_file,
+        security.ca_file,
+        security.cert_file,
+        security.key_file,
     )
 
 
@@ -233,7 +230,7 @@ def inputs_of(config: Config) -> list[TailInput]:
     """What is followed."""
     return [
         TailInput(
-            str(section.path),
+            section.path,
             section.start,
             section.encoding,
             tuple(section.exclude),

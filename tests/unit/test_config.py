@@ -82,9 +82,9 @@ def test_mistakes(text: str, said: str, tmp_path: Path) -> None:
     assert any(said in error for error in errors(text, tmp_path)), errors(text, tmp_path)
 
 
-def test_mistakes_of_all_sections_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_of_all_sections_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
     said = errors(GOOD.replace("stdout", "x") + "log: {level: loud}\ntail: {rotate_wait: soon}\n", tmp_path)
-    assert [one.split(": ")[1] for one in said] == ["output.type", "tail.rotate_wait", "log.level"]
+    assert [one.split(": ")[1] for one in said] == ["output.type", "log.level", "tail.rotate_wait"]
 
 
 def test_a_secret_in_the_wrong_place_is_not_printed(tmp_path: Path) -> None:
@@ -136,6 +136,22 @@ def test_values_from_outside_have_the_types_of_their_keys(tmp_path: Path) -> Non
     assert config.pipeline.labels == {"n": "500"}
     assert {"a:9092", "b:9092", "berlin", "null"} <= secrets
     assert "no" not in secrets
+
+
+def test_what_is_null_from_outside(tmp_path: Path) -> None:
+    output = "output: {type: file, file: {path: o, rotate_every: ${EVERY}, rotate_size: ${SIZE}, keep: '${KEEP:-null}'}}\n"
+    (tmp_path / "c.yaml").write_text(GOOD.replace("output: {type: stdout}\n", output))
+    file = load_config(str(tmp_path / "c.yaml"), {"EVERY": "null", "SIZE": "1MiB"})[0].output.file
+    assert file is not None
+    assert (file.rotate_every, file.rotate_size, file.keep) == (None, 1 << 20, None)
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [("''", "4: metrics.password: it may not be empty"), ("'${P:-}'", "4: metrics: username and password go together")],
+)
+def test_an_empty_password_opens_nothing(password: str, said: str, tmp_path: Path) -> None:
+    assert errors(GOOD + f"metrics: {{username: u, password: {password}}}\n", tmp_path) == [said]
 
 
 def test_a_number_from_outside_that_is_none(tmp_path: Path) -> None:
