@@ -11,29 +11,12 @@ from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from shipper.config.units import (
-    ADDRESS,
-    DURATION,
-    NAMESPACE,
-    SIZE,
-    TOPIC,
-    address,
-    duration,
-    existing_file,
-    existing_folder,
-    file_path,
-    glob_path,
-    namespace,
-    size,
-    topic,
-    zone,
-)
+from shipper.config import units
 from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
 from shipper.detect.protocol import AnyDetector, AtLeastOne, Nanoseconds
 from shipper.times import SECOND
 
 Positive = Annotated[int, Meta(ge=1)]
-Name = Annotated[str, Meta(min_length=1)]
 
 
 class Secret:
@@ -72,34 +55,41 @@ def _about(text: str, **schema: object) -> Meta:
 
 Duration = Annotated[  # in nanoseconds
     int,
-    Written(duration, "60s or 500ms"),
-    _about("`60s`, `500ms`, or a number of seconds.", written=["string", "number"], pattern=DURATION, minimum=0),
+    Written(units.duration, "60s or 500ms"),
+    _about("`60s`, `500ms`, or a number of seconds.", written=["string", "number"], pattern=units.DURATION, minimum=0),
 ]
 Size = Annotated[  # in bytes
     int,
-    Written(size, "1MiB or 65536"),
-    _about("`1MiB`, or a number of bytes.", written=["string", "integer"], pattern=SIZE, minimum=1),
+    Written(units.size, "1MiB or 65536"),
+    _about("`1MiB`, or a number of bytes.", written=["string", "integer"], pattern=units.SIZE, minimum=1),
 ]
+Name = Annotated[str, Written(units.name), Meta(min_length=1)]
 SecretText = Annotated[Secret, Written(Secret), _about("A secret; better as ${NAME} or ${file:PATH} than in the file.")]
 Namespace = Annotated[
     str,
-    Written(namespace),
-    _about('The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:', pattern=NAMESPACE),
+    Written(units.namespace),
+    _about('The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:', pattern=units.NAMESPACE),
 ]
-FilePath = Annotated[str, Written(file_path), _about("A path; `~` is your home.")]
-ExistingFile = Annotated[str, Written(existing_file), _about("A path of a file that is there at the start; `~` is your home.")]
+FilePath = Annotated[str, Written(units.file_path), _about("A path; `~` is your home.")]
+ExistingFile = Annotated[
+    str, Written(units.existing_file), _about("A path of a file that is there at the start; `~` is your home.")
+]
 ExistingFolder = Annotated[
-    str, Written(existing_folder), _about("A path of a folder that is there at the start; `~` is your home.")
+    str, Written(units.existing_folder), _about("A path of a folder that is there at the start; `~` is your home.")
 ]
 Glob = Annotated[
-    str, Written(glob_path), _about("A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home.")
+    str, Written(units.glob_path), _about("A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home.")
 ]
-Address = Annotated[str, Written(address), _about("`HOST:PORT`", pattern=ADDRESS)]
+Address = Annotated[str, Written(units.address), _about("`HOST:PORT`", pattern=units.ADDRESS)]
 ListenAddress = Annotated[
-    str, Written(partial(address, any_port=True)), _about("`HOST:PORT`; port 0 lets the system choose.", pattern=ADDRESS)
+    str,
+    Written(partial(units.address, any_port=True)),
+    _about("`HOST:PORT`; port 0 lets the system choose.", pattern=units.ADDRESS),
 ]
-Topic = Annotated[str, Written(topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=TOPIC)]
-Zone = Annotated[str, Written(zone), _about("A time zone: `Europe/Berlin`, or `+01:00`.")]
+Topic = Annotated[
+    str, Written(units.topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=units.TOPIC)
+]
+Zone = Annotated[str, Written(units.zone), _about("A time zone: `Europe/Berlin`, or `+01:00`.")]
 
 
 def _default(value: int) -> Any:
@@ -245,8 +235,8 @@ class MetricsSection(_Section, frozen=True):
     listen: ListenAddress | None = None
     username: Name | None = None
     password: SecretText | None = None
-    cert_file: ExistingFile | None = None
-    key_file: ExistingFile | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
 
 
 class LogSection(_Section, frozen=True):
