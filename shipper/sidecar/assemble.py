@@ -80,9 +80,9 @@ def _pseudonyms(config: Config) -> Pseudonyms | None:
 
 
 def _stdout(config: Config, run: str) -> Sink:
-    from shipper.deliver.stdout import StdoutSink
+    from shipper.deliver.stdout import stdout_sink
 
-    return StdoutSink()
+    return stdout_sink()
 
 
 def _file(config: Config, run: str) -> Sink:
