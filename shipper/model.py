@@ -14,12 +14,14 @@ class Chunk(NamedTuple):
         offset: position of `data` in the decompressed file, in bytes.
         cut: True if `data` is the beginning of a single line or record that is too long.
         records: where in `data` each record begins and ends; None for lines.
+        half: the last record ends with the file, and not where it says.
     """
 
     data: bytes
     offset: int
     cut: bool = False
     records: tuple[tuple[int, int], ...] | None = None
+    half: bool = False
 
     def up_to(self, size: int) -> "Chunk":
         """Its first `size` bytes, where a line or a record ends."""
