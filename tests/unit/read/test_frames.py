@@ -69,9 +69,8 @@ def test_counts_of_characters_are_understood(messages: list[str]) -> None:
     assert bodies(framed(messages, [len(text) for text in messages])) == messages
 
 
-@settings(deadline=None)
 @given(LOGS, st.data())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_whatever_the_counts_are_no_message_loses_or_gets_a_digit(messages: list[str], data: st.DataObject) -> None:
     # None of these makes a count that is the right one behind another digit, which nothing tells from a digit of the message.
     wild = st.integers(-60, 60) | st.sampled_from([7_777, 77_777, 777_777])
