@@ -14,18 +14,21 @@ class Chunk(NamedTuple):
         offset: position of `data` in the decompressed file, in bytes.
         cut: True if `data` is the beginning of a single line or record that is too long.
         records: where in `data` each record begins and ends, and each further piece of it; None for lines.
+        half: the last record ends with the file, and not where it says.
     """
 
     data: bytes
     offset: int
     cut: bool = False
     records: tuple[tuple[int, ...], ...] | None = None
+    half: bool = False
 
-    def pieces(self) -> Iterator[tuple[bytes, int]]:
-        """The bytes of each record, a line end between its pieces, and where in `data` it begins."""
+    def pieces(self) -> Iterator[tuple[bytes, int, int]]:
+        """The bytes of each record, a line end between its pieces, and where in `data` it begins and ends."""
         for begin, end, *more in self.records or ():
             rest = [self.data[more[n] : more[n + 1]] for n in range(0, len(more), 2)]
-            yield b"\n".join([self.data[begin:end], *rest]) if rest else self.data[begin:end], begin
+            record = b"\n".join([self.data[begin:end], *rest]) if rest else self.data[begin:end]
+            yield record, begin, (more or (end,))[-1]
 
     def up_to(self, size: int) -> "Chunk":
         """Its first `size` bytes, where a line or a record ends."""

@@ -143,6 +143,16 @@ def wrong_count(text: str) -> str | None:
     return None if least <= int(found[1]) <= most + LONGEST_LINE_END else found[1]
 
 
+def doubtful_count(text: str) -> str | None:
+    """The octet count before a message of syslog that ends with its file and not where the count says, and among digits: some
+    of them may be missing, or may be the beginning of the next count. None for any other text."""
+    found = _COUNTED.match(text)
+    if found is None or not text[-1].isdigit():
+        return None
+    message = text[found.end() :]
+    return None if int(found[1]) in (len(message), len(message.encode("utf-8", "replace"))) else found[1]
+
+
 def _head(text: str) -> _Layer | None:
     found = _HEAD.match(text)
     if found is None:

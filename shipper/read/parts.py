@@ -84,8 +84,9 @@ class PartBuffer:
         """The stream ends here: what waits, and a last line without end."""
         return [taken.chunk for taken in self.take(b"", final=True)]
 
-    def take(self, data: bytes, *, final: bool = False) -> list[TakenRecords]:
-        """Like `add`, of any number of bytes, with the offset behind each chunk; `final`: no byte follows."""
+    def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
+        """Like `add`, of any number of bytes, with the offset behind each chunk; `final`: no byte follows. `resting`, that
+        none does for now, ends no line."""
         taken: list[TakenRecords] = []
         for at in range(0, len(data), self._limit):
             for chunk in self._lines.add(data[at : at + self._limit]):

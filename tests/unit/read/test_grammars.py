@@ -26,7 +26,7 @@ def records(export: Export, pieces: list[bytes], encoding: str = "utf-8", limit:
         assert chunk.records
         assert chunk.records[0][0] == 0
         assert chunk.records[-1][1] == len(chunk.data)
-        for record, begin in chunk.pieces():
+        for record, begin, _ in chunk.pieces():
             found.append((chunk.offset + begin, record.decode(encoding, "replace"), chunk.cut))
     return found
 
@@ -266,9 +266,10 @@ assert [framed(text.partition(" ")[2]) for text in (ONE, TWO)] == [ONE, TWO]
         # one that the end of the file cuts
         (f"{ONE}{TWO[:-1]}", [ONE, TWO[:-1]]),
         (f"{ONE}12 <1", [ONE, "12 <1"]),
-        (f"{ONE}12", [ONE, "12"]),
+        (f"{ONE}12", [f"{ONE}12"]),  # the end of the message, or the beginning of a count
         (f"{ONE}\r", [ONE]),
         (f"{ONE}x", [f"{ONE}x"]),
+        (f"9 <134>1 a\r\n{TWO}", ["9 <134>1 a", TWO]),
         (f"{ONE}12 x", [f"{ONE}12 x"]),
     ],
 )

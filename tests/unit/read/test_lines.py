@@ -85,7 +85,7 @@ def lines_of(chunks: list[Chunk], encoding: str) -> list[Line]:
     newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
     unit = len(newline)
     lines: list[Line] = []
-    for number, (data, offset, cut, _) in enumerate(chunks):
+    for number, (data, offset, cut, *_) in enumerate(chunks):
         if cut:
             lines.append((offset, data, True))
             continue

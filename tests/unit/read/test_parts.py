@@ -37,7 +37,7 @@ def found_in(chunks: Iterable[Chunk]) -> Found:
         if chunk.records is None:
             found += [(*reversed(without_lead(line, at, "utf-8")), chunk.cut) for line, at, _ in split(chunk, "utf-8")]  # type: ignore[misc]
         else:
-            found += [(chunk.offset + at, record, chunk.cut) for record, at in chunk.pieces()]
+            found += [(chunk.offset + at, record, chunk.cut) for record, at, _ in chunk.pieces()]
     return [(offset, record.removesuffix(b"\r"), cut) for offset, record, cut in found]
 
 
