@@ -276,7 +276,7 @@ class Parser:
 
     def _facts_of(self, message: str) -> Facts:
         facts = self.interpret(message)
-        if len(message) <= self.MEMO_LENGTH:
+        if len(message) <= self.MEMO_LENGTH and not facts.correlation:  # no message with a correlation id comes again
             if len(self._facts) >= self.MEMO:
                 self._facts.clear()
             self._facts[message] = facts

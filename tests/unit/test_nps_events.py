@@ -8,8 +8,9 @@ from shipper.decode import nps_events
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.decode.windows_event import LONGEST
-from shipper.model import Chunk, Counts
-from shipper.pipeline import Settings, _scratch
+from shipper.model import Chunk, Counts, LogFile
+from shipper.pipeline import Pipeline, Settings, _scratch
+from shipper.times import EPOCH
 from tests.support.logs import library, log_file, started
 from tests.unit.test_plain import parsed
 
@@ -133,3 +134,14 @@ def test_a_hostile_line_takes_linear_time() -> None:
     lines = [CHALLENGE.replace(place, place + part * 20_000) for place in ("{", "136,", "User ", "nps01") for part in parts]
 
     both([CHALLENGE, *lines, ENDED])
+
+
+def test_messages_with_a_correlation_id_are_not_remembered() -> None:
+    pipeline = Pipeline(Settings(library(), fast=False), Counts())
+    pipeline.open(LogFile(None, "0" * 16, EPOCH))
+    head = "2019-10-17T20:48:35Z NPS Extension for Azure MFA: "
+    result = (
+        " CID: 0c7a1c52-0d0b-4b53-9a3e-6f0b7a3f1d01 : Access Accepted for user a with Azure MFA response: Success and message: s"
+    )
+    pipeline(Chunk(f"{head}{result}\n{head} hello\n{head} hello\n".encode(), 0))
+    assert pipeline.sizes[0] == 1
