@@ -146,7 +146,8 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     if files:
         from shipper.commands.story import story
 
-        _print(story(" ".join(words), files, library))
+        for told in story(" ".join(words), files, library):
+            _print(told)
         return
     _print(answer(standard_input() if words == ("-",) else " ".join(words), library))
 

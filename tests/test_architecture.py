@@ -20,6 +20,7 @@ FLOORS = [
     "times",
     "model",
     "secrets",
+    "tls",
     "printable",
     "read",
     "decode",

@@ -19,7 +19,7 @@ from shipper.deliver.rotated_files import next_name, rotated
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.durable import open_made, sync_folder
 from shipper.errors import UsageError
-from shipper.lock import Lock
+from shipper.lock import Lock, lock_beside
 from shipper.times import SECOND
 
 TAIL = 1 << 20
@@ -94,7 +94,7 @@ class FileSink:
         """
         try:
             if self._lock is None:
-                self._lock = _lock_beside(self._path)
+                self._lock = _lock(self._path)
             self._open()
         except OSError as error:
             raise SinkDown(f"cannot open {self._path}: {error.strerror}") from None
@@ -304,11 +304,10 @@ def _no_file(path: str) -> str | None:
     return f"{path} is {kind}, not a file"
 
 
-def _lock_beside(path: str) -> Lock | None:
+def _lock(path: str) -> Lock | None:
     """The lock of an output file. None in a folder in which we may not make files, and so cannot rotate either."""
-    folder, name = os.path.split(os.path.realpath(path))
     try:
-        return Lock(os.path.join(folder, f".{name}.lock"), f"the output file {path}", "stop that one, or give another path")
+        return Lock(lock_beside(path), f"the output file {path}", "stop that one, or give another path")
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return None

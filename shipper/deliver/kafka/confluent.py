@@ -237,7 +237,7 @@ class ConfluentClient:
 
     def cleanup_policy(self, topic: str) -> str | None:
         admin = AdminClient(settings(self._options) | {"error_cb": self._on_error})
-        asked = [ConfigResource(ResourceType.TOPIC, str(topic))]  # it takes no subclass of str
+        asked = [ConfigResource(ResourceType.TOPIC, topic)]
         (answer,) = admin.describe_configs(asked, request_timeout=CONNECT_SECONDS).values()
         try:
             return str(answer.result()["cleanup.policy"].value)

@@ -22,6 +22,7 @@ from shipper.deliver.kafka.closing import Commit, QuietProducer
 from shipper.deliver.kafka.partitioner import RememberingPartitioner
 from shipper.deliver.kafka.records import Headers, Record
 from shipper.deliver.sink import SinkDown
+from shipper.tls import UnusableFile, tls_context
 
 REFUSED = (
     kafka_errors.MessageSizeTooLargeError,
@@ -91,26 +92,16 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "reconnect_backoff_max_ms": 2_000,
     }
     if options.protocol.endswith("SSL"):
-        config["ssl_context"] = _ssl_context(options)
+        try:
+            config["ssl_context"] = tls_context(ssl.Purpose.SERVER_AUTH, options.ca_file, options.cert_file, options.key_file)
+        except UnusableFile as error:
+            raise SinkDown(str(error)) from None
     optional = {
         "sasl_mechanism": options.sasl_mechanism,
         "sasl_plain_username": options.username,
         "sasl_plain_password": options.password,
     }
     return config | {name: value for name, value in optional.items() if value is not None}
-
-
-def _ssl_context(options: KafkaOptions) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise SinkDown(f"the CA file {options.ca_file} cannot be used: {error}") from None
-    if options.cert_file:
-        try:
-            context.load_cert_chain(options.cert_file, options.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise SinkDown(f"the client certificate {options.cert_file} cannot be used: {error}") from None
-    return context
 
 
 class KafkaPythonClient:
