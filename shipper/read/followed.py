@@ -40,8 +40,7 @@ class Followed:
         id: device and inode.
         content: its decompressed bytes.
         size, modified: as `stat` said last, in bytes and nanoseconds.
-        found: when it was found, in seconds of the tail's clock.
-        quiet_since: when its size last changed.
+        found, quiet_since: when it was found, and when its size last changed, in seconds of the tail's clock.
         rotated: it was rotated away, or is packed as only rotated files are.
         gone: it is no longer at its path.
         final: nothing more is written to it: it was rotated away and has been quiet since.

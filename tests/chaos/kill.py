@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shipper.deliver.dead_letters import NAME, DeadLetterFile
 from shipper.sidecar.checkpoint import read_checkpoint
 from shipper.testing import LogWriter
 from tests.chaos.hostile import HostileFiles
@@ -127,7 +128,9 @@ def run(plan: Plan, broker: Broker, folder: Path) -> Verdict:
                 broker.start()
             world.shipper.kill()
         world.finish()
-    return world.verdict([one.value for one in read_topic(broker.address, name) if one.value is not None])
+    came = [one.value for one in read_topic(broker.address, name) if one.value is not None]
+    letters = DeadLetterFile(str(folder / "state" / NAME)).read()  # an endless line is more than a record may hold
+    return world.verdict([*came, *dict.fromkeys(line for line, _ in letters)])
 
 
 def _live(plan: Plan, world: World, arrivals: Arrivals) -> None:
