@@ -99,11 +99,12 @@ class Parser:
         self.begin()
         data = chunk.data
         if chunk.records is not None:
-            for begin, end in chunk.records:
+            for record, begin, end in chunk.pieces():
                 before = self.last_time
                 ended = not (chunk.cut or (chunk.half and end == len(data)))
-                self.raw(data[begin:end], chunk.offset + begin, ended=ended, cut=chunk.cut)
-                self.counts.backwards += self.last_time != before and self._is_older(self.last_time, before)
+                self.raw(record, chunk.offset + begin, ended=ended, cut=chunk.cut)
+                if self.file.export is not None and self.last_time != before:
+                    self.counts.backwards += self._is_older(self.last_time, before)
         elif data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
             self._ascii(chunk)
         else:

@@ -26,7 +26,7 @@ HINTS = {
     "no_break_space": "hold no-break spaces (U+00A0), as text copied from a web page or a mail does: get the file itself",
     "continued": "continue the text of the event before: export the events as JSON or XML, where each is one record",
     "another_form": "hold a message of the NPS extension in a form that is not known, or in another language: export the events as XML",
-    "partial": "belong to a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
+    "partial": "are parts of a longer line, which a container runtime wrote in pieces, and the others are missing: was the file cut?",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
@@ -35,7 +35,7 @@ _CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # how an er
 _BEGUN = re.compile(r"[0-9]{4}-[0-9]{2}")
 _NPS = "NPS Extension for Azure MFA:"
 _NO_BREAK_SPACE = "\u00a0"
-_PART = "this is a part of a longer line, which the container runtime wrote in pieces"
+_PART = "this is a part of a longer line, which a container runtime wrote in pieces, and the others do not stand beside it"
 
 
 def why_unknown(message: str) -> str | None:

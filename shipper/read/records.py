@@ -8,7 +8,7 @@ Memory: what was added last, and of a record that is not complete no more than t
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from shipper.model import Chunk, Export
 from shipper.read.frames import FrameRecords
@@ -66,10 +66,9 @@ class RecordBuffer:
         """The next bytes; the chunks that they complete. A record that is too long comes alone."""
         return [taken.chunk for taken in self.take(data)]
 
-    def finish(self) -> Chunk | None:
+    def finish(self) -> list[Chunk]:
         """The stream ends here: what is left is one record, whole or not."""
-        taken = self.take(b"", final=True)
-        return taken[0].chunk if taken else None
+        return [taken.chunk for taken in self.take(b"", final=True)]
 
     def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
         """Like `add`, with the offset behind each chunk; `final`: no byte follows; `resting`: none for now."""
@@ -142,7 +141,15 @@ class RecordBuffer:
             self._begin = max(0, self._begin - done)
 
 
-def first_taken(buffer: RecordBuffer, data: bytes, more: Callable[[int], bytes], *, final: bool) -> TakenRecords | None:
+class Takes(Protocol):
+    """What gives chunks of whole records out of bytes that arrive one after the other."""
+
+    def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
+        """The next bytes; what they complete. `final`: no byte follows; `resting`: none for now."""
+        ...
+
+
+def first_taken(buffer: Takes, data: bytes, more: Callable[[int], bytes], *, final: bool) -> TakenRecords | None:
     """The first chunk of whole records in a file that may still grow; None if there is none yet.
 
     Nothing is kept for the next time, because a writer may replace the end of an array by what comes next.

@@ -280,8 +280,7 @@ def test_what_is_whole_is_given_at_once(text: str, encoding: str, limit: int, si
         )
         if at >= len(data):
             break
-    last = lines.finish()
-    assert lines_of([*given, last] if last else given, encoding) == model(data, encoding, limit, 7)
+    assert lines_of([*given, *lines.finish()], encoding) == model(data, encoding, limit, 7)
 
 
 def test_bytes_that_were_searched_are_not_searched_again() -> None:
