@@ -319,7 +319,7 @@ def main() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         status = command.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         status = 130
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption):
@@ -335,6 +335,4 @@ def main() -> None:
     except OSError as error:
         _complain(of_system(error))
         status = 1
-    except KeyboardInterrupt:
-        status = 130
     sys.exit(status if isinstance(status, int) else 0)

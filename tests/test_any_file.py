@@ -122,6 +122,11 @@ def test_a_lone_carriage_return_belongs_to_the_line(tmp_path: Path) -> None:
     assert [event["log"]["offset"] for event in events] == [0, 2, 13, 16]
 
 
+def test_what_unicode_takes_for_a_line_end_is_a_character(tmp_path: Path) -> None:
+    line = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|a\u2028b\u2029c\x85d\x0be"
+    assert originals(parsed(tmp_path, f"{line}\n{line}".encode())) == [line, line]
+
+
 def test_nul_bytes_are_characters_but_before_a_line(tmp_path: Path) -> None:
     line = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|a\0b\0"
     events = parsed(tmp_path, b"\0\0\n" + line.encode() + b"\n\0" + line.encode() + b"\n\0")

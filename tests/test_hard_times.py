@@ -254,6 +254,17 @@ def many_logs(folder: Path, lines: int) -> list[bytearray]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
+def test_a_line_of_the_far_future_moves_nothing_and_is_told(tmp_path: Path) -> None:
+    shipper = ships_to_a_file(tmp_path)
+    (tmp_path / "logs" / "Mfa.log").write_bytes(b"9999-12-31T23:59:59.999999Z|0|1|1|pfrad|x\n" + LOG)
+    shipper.start()
+    until(lambda: len(came(tmp_path)) == 25, "all events")
+    until(lambda: "lines are dated more than a day ahead of their log" in shipper.said(), "the warning")
+    assert shipper.terminate() == 0
+    assert "number=1" in shipper.said()
+    assert sum(b'"double_prompt"' in event for event in came(tmp_path)) == 1
+
+
 def test_five_hundred_files_at_once(tmp_path: Path) -> None:
     shipper = ships_to_a_file(tmp_path, tail={"rotate_wait": "1s", "read_size": "1KiB"})
     contents = many_logs(tmp_path, 40)

@@ -43,7 +43,7 @@ GOOD: dict[str, Any] = {
 
 NO_JSON = [float("inf"), 1 << 64, -(1 << 63) - 1]
 NO_TEXT: list[Any] = [7, True, ["a"], {"a": "b"}, *NO_JSON]
-NO_PATH = [*NO_TEXT, "", " ", "a\0b", "~nobody-has-this-name/x"]
+NO_PATH = [*NO_TEXT, "", " ", "a\0b", "~nobody-has-this-name/x", "x" * 256, "ä" * 128, "x/" * 2001]
 NO_DURATION = ["1x", "-1s", "soon", "", "1_0s", "٣s", "1 s", "1e3s", "9" * 30 + "d", True, ["1s"], {"s": 1}, -1, *NO_JSON]
 NO_SIZE = ["1PiB", "-1", "big", "", "0", "1.5MiB", "٣MiB", True, [1], {"b": 1}, -1, *NO_JSON]
 NO_COUNT = [0, -1, "many", 1.5, True, [1], {"n": 1}, *NO_JSON]
@@ -107,7 +107,7 @@ WRONG: dict[str, list[Any]] = {
     "output.batch.max_events": [*NO_COUNT, 1_000_000_000],
     "output.batch.max_bytes": [*NO_SIZE, "1GiB"],
     "output.batch.max_age": [*NO_DURATION, "36500d"],
-    "output.file.path": NO_PATH,
+    "output.file.path": [*NO_PATH, "x" * 231],
     "output.file.rotate_size": [*NO_SIZE, "1023"],
     "output.file.rotate_every": [*NO_DURATION, "0s", "36500d"],
     "output.file.keep": NO_COUNT,

@@ -149,12 +149,20 @@ class _Shipper(contextlib.ExitStack):
         """Turn the loop until a signal; see `follow`."""
         logged: set[str] = set()
         trouble: str | None = None
+        misdated = 0  # lines that were told; the next time there are more than twice as many
         while not self._stop.is_set():
             sidecar.turn()
             problems = {*sidecar.problems.values(), *sidecar.apart.values()}
             for problem in problems - logged:
                 log("warning", problem)
             logged = problems
+            if sidecar.vitals.counts.misdated > 2 * misdated:
+                misdated = sidecar.vitals.counts.misdated
+                log(
+                    "warning",
+                    "lines are dated more than a day ahead of their log: shipped, but they move no clock",
+                    number=misdated,
+                )
             if sidecar.vitals.save_trouble != trouble:
                 trouble = sidecar.vitals.save_trouble
                 log("warning" if trouble else "info", trouble or "the checkpoint can be written again")

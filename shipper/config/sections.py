@@ -71,6 +71,9 @@ Namespace = Annotated[
     _about('The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:', pattern=units.NAMESPACE),
 ]
 FilePath = Annotated[str, Written(units.file_path), _about("A path; `~` is your home.")]
+RotatedPath = Annotated[  # the names of rotated files and of the lock are longer by up to 25 bytes
+    str, Written(partial(units.file_path, longest=230)), _about("A path; `~` is your home.")
+]
 ExistingFile = Annotated[
     str, Written(units.existing_file), _about("A path of a file that is there at the start; `~` is your home.")
 ]
@@ -211,7 +214,7 @@ class FileSection(_Section, frozen=True):
     """A file that is appended to. `rotate_size` and `rotate_every`: when it is renamed and a new file begins;
     `keep`: how many renamed files stay (null: all)."""
 
-    path: FilePath
+    path: RotatedPath
     rotate_size: Size | None = None
     rotate_every: Duration | None = None
     keep: Positive | None = None

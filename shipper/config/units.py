@@ -30,6 +30,9 @@ ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 TOPIC = "^[A-Za-z0-9._-]{1,249}$"
 """A regular expression of the names of topics, for schemas."""
 
+LONGEST_PATH = 4000
+"""Bytes. Linux takes 4,095, with the names that are made in a folder."""
+
 HOUR = 3600 * SECOND
 
 
@@ -150,8 +153,12 @@ def topic(text: str) -> str:
     return text
 
 
-def file_path(text: str) -> str:
+def file_path(text: str, longest: int = 255) -> str:
     """A path, with `~` as the home it stands for. Looks at the environment.
+
+    Args:
+        text: what was written.
+        longest: how many bytes each name in it may have.
 
     Raises:
         ValueError: no path.
@@ -163,6 +170,9 @@ def file_path(text: str) -> str:
         raise ValueError(
             f"there is no user {text.partition('/')[0].removeprefix('~')!r} whose home it could be; write ./{text} for such a name"
         )
+    names = [len(name.encode("utf-8", "replace")) for name in expanded.split(os.sep)]
+    if max(names) > longest or sum(names) + len(names) > LONGEST_PATH:
+        raise ValueError(f"it is too long: each name in it may have {longest} bytes, and the whole {LONGEST_PATH}")
     return expanded
 
 

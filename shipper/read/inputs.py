@@ -300,6 +300,8 @@ def _add(found: Found, path: str, given: TailInput) -> None:
         return
     if stat.S_ISREG(status.st_mode):
         found.files.setdefault(file_id(status), Match(path, given, state_of(status)))
+    elif not stat.S_ISDIR(status.st_mode):
+        found.problems[path] = f"{path} is a FIFO, a socket or a device, not a file, and is left out"
 
 
 def state_of(status: os.stat_result) -> tuple[int, int]:

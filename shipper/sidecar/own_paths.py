@@ -40,9 +40,13 @@ def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None =
         stdout: the descriptor of standard output, if events go there.
 
     Raises:
-        UsageError: one line for each path that is written and read, or written twice.
+        UsageError: one line for each key and input that lead to the same file.
     """
-    faults = [_sentence(key, path, number, given) for key, path in _own(config) for number, given in _reading(path, inputs)]
+    first: dict[tuple[str, int], str] = {}  # one sentence for all paths of a key that an input matches
+    for key, path in _own(config):
+        for number, given in _reading(path, inputs):
+            first.setdefault((key, number), _sentence(key, path, number, given))
+    faults = list(first.values())
     output = None if config.output.file is None else _real(config.output.file.path)
     if config.output.type == "file" and output in [_real(os.path.join(config.state_dir, name)) for name in STATE]:
         faults.append(f"output.file.path: {output} is a file of state_dir that the shipper needs itself; give another path")

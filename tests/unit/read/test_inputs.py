@@ -267,6 +267,17 @@ def test_an_input_of_run_that_is_a_file_as_it_stands_is_no_glob(tmp_path: Path) 
     assert find([TailInput(str(path))]).paths == {str(path)}
 
 
+def test_what_is_no_file_is_told_and_left_out(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.log")
+    (tmp_path / "b.log").touch()
+    (tmp_path / "c.log").mkdir()
+    found = find([TailInput(str(tmp_path / "*.log")), TailInput("/dev/null")])
+    assert [match.path for match in found.files.values()] == [f"{tmp_path}/b.log"]
+    assert list(found.problems.values()) == [
+        f"{path} is a FIFO, a socket or a device, not a file, and is left out" for path in (f"{tmp_path}/a.log", "/dev/null")
+    ]
+
+
 def test_dangling_link(tmp_path: Path) -> None:
     (tmp_path / "a.log").symlink_to(tmp_path / "gone")
 
