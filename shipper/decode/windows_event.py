@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import orjson
 
 from shipper.decode.envelopes import Envelopes, WindowsEvent
+from shipper.decode.wrappers import Inner
 from shipper.model import Export
 from shipper.read.exports import fields_of
 
@@ -32,6 +33,7 @@ _SPLUNK_KEY = re.compile(r"([A-Za-z]{1,64})=(.*)", re.DOTALL)
 _VIEWER_KEY = re.compile(r"[ \t]{0,8}([A-Z][A-Za-z]{0,30}(?: [A-Z][a-z]{1,20}){0,2}|Event ID):[ \t]*(.*)", re.DOTALL)
 _LAST_KEYS = ("Description", "Message")  # all that follows is their text
 _XML_KEY = "Event Xml"
+_NPS, _PROVIDER, _MESSAGE = "NPS Extension", "SourceName", "Message"  # keys that Splunk gives an event whose text it knows
 
 
 class EventReader:
@@ -54,6 +56,14 @@ class EventReader:
         document = self._document(text) if len(text) <= LONGEST else None
         return ("", None) if document is None else self.envelopes.message(document)
 
+    def inside(self, text: str) -> Inner | None:
+        """The line that another program read and keeps in a record as a text (Splunk's `_raw`), and its computer; None if there is none."""
+        document = self._document(text) if len(text) <= LONGEST else None
+        found = None if document is None else self.envelopes.inside(document)
+        if found is None or _is_event(found.text):
+            return None
+        return Inner(found.text.rstrip(" \t\r\n"), None, found.host, f"in {found.key} of the {_kind(text, self._export)}")
+
     def _document(self, text: str) -> dict[str, Any] | None:
         if text[:1] == "{":
             return _of_json(text)
@@ -66,12 +76,14 @@ class EventReader:
     def _event(self, document: dict[str, Any]) -> WindowsEvent | None:
         inside = self.envelopes.inside(document)
         if inside is not None:
-            text, stamp = inside
-            inner = _of_xml(text) if text[:1] == "<" else _of_block(text) if _BLOCK.match(text) else None
+            text, _, stamp, _ = inside
+            inner = (_of_xml if text[:1] == "<" else _of_block)(text) if _is_event(text) else None
             if inner is not None:
                 if stamp is not None and "" in inner:
                     inner[""] = stamp  # Splunk knows the zone of its text
                 return self.envelopes.event(inner)
+            if text.startswith(_NPS):
+                document = {_PROVIDER: _NPS, **document, _MESSAGE: text}
         return self.envelopes.event(document)
 
     def looks_like_one(self, text: str) -> bool:
@@ -91,7 +103,7 @@ class EventReader:
     def why_not(self, text: str) -> tuple[str, str]:
         """Why `read` finds no event in a text that looks like one: a sentence for `error.message`, and which of `CAUSES`
         it is."""
-        kind = "JSON" if text[:1] in "{[" else "XML" if text[:1] == "<" else "CSV row" if _is_csv(self._export) else "text"
+        kind = _kind(text, self._export).removesuffix(" object")
         cause = kind.lower() if kind in ("JSON", "XML") else "table"
         if len(text) > LONGEST:
             return f"this {kind} is longer than the {LONGEST} characters that a Windows event may have", "long"
@@ -102,8 +114,14 @@ class EventReader:
         return sentence, "zone" if missing == "zone" else f"json_{missing}" if kind == "JSON" else cause
 
 
-def _is_csv(export: Export | None) -> bool:
-    return export is not None and export.form == "csv"
+def _kind(text: str, export: Export | None) -> str:
+    if text[:1] in "{[":
+        return "JSON object"
+    return "XML" if text[:1] == "<" else "CSV row" if export is not None and export.form == "csv" else "text"
+
+
+def _is_event(text: str) -> bool:
+    return (_EVENT.match(text) or _BLOCK.match(text)) is not None
 
 
 def _why_broken(text: str, kind: str) -> str:

@@ -23,7 +23,7 @@ def hints(c: Counts) -> list[str]:
     if c.backwards * 2 > c.lines:
         said.append(
             "the export is newest first, so results stand before their requests: make it oldest first"
-            " (Get-WinEvent -Oldest; wevtutil qe without /rd:true)"
+            " (Get-WinEvent -Oldest; wevtutil qe without /rd:true; in Splunk: reverse at the end of the search)"
         )
     return said
 
