@@ -19,7 +19,7 @@ from shipper.read.exports import fields_of
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
 # Why a line or record that looks like an exported event is none: the keys of a summary's hints.
 CAUSES = {
-    "json": "look like JSON, but hold no whole object",
+    "json": "look like JSON, but hold no object that can be read",
     "json_time": "come as JSON of an unknown exporter, whose time is missing or is none (schemas/envelopes.toml says which keys are known)",
     "json_text": "come as JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says which keys are known)",
     "xml": "look like XML, but hold no whole Windows event",
@@ -33,6 +33,8 @@ _SPLUNK_KEY = re.compile(r"([A-Za-z]{1,64})=(.*)", re.DOTALL)
 _VIEWER_KEY = re.compile(r"[ \t]{0,8}([A-Z][A-Za-z]{0,30}(?: [A-Z][a-z]{1,20}){0,2}|Event ID):[ \t]*(.*)", re.DOTALL)
 _LAST_KEYS = ("Description", "Message")  # all that follows is their text
 _XML_KEY = "Event Xml"
+_WANTED = "a Windows event is one object"
+_NO_NUMBER = re.compile(r"NaN|Infinity")
 _NPS, _PROVIDER, _MESSAGE = "NPS Extension", "SourceName", "Message"  # keys that Splunk gives an event whose text it knows
 
 
@@ -126,13 +128,29 @@ def _is_event(text: str) -> bool:
 
 def _why_broken(text: str, kind: str) -> str:
     if kind == "JSON":
-        whole = "begins like a JSON object and is not a whole one" if text[0] == "{" else "is JSON and no object"
-        return f"this {whole}; a Windows event is one object"
+        return _why_no_json(text) if text[0] == "{" else f"this is JSON and no object; {_WANTED}"
     if kind == "XML":
         if "<!DOCTYPE" in text:
             return "this XML has a document type, which is not read"
         return "this begins like XML and is not a whole element; a Windows event is one element, Event"
     return f"this {kind} is not one of a Windows event"
+
+
+def _why_no_json(text: str) -> str:
+    """Why a text that begins like a JSON object cannot be read as one."""
+    at, broken = len(text), ""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        at, broken = error.pos, error.msg
+    if at >= len(text.rstrip()):
+        return f"this begins like a JSON object and is not a whole one; {_WANTED}"
+    number = _NO_NUMBER.match(text, at)
+    if number is not None:
+        return f"this JSON holds {number[0]}, at character {at + 1}, which JSON does not allow"
+    if "surrogate" in broken:
+        return f"this JSON holds half of a surrogate pair, at character {at + 1}, which is no character"
+    return f"this JSON is wrong at character {at + 1}: {broken}"
 
 
 def _of_json(text: str) -> dict[str, Any] | None:
