@@ -205,6 +205,8 @@ class Counts:
     Attributes:
         findings: of all detectors.
         out_of_order: orphans so much older than the newest line that no request was kept for them.
+        behind: sign-ins, none of them late, that ended more than a minute before the newest line of their component.
+        repeated: requests of an open exchange that stand twice, and findings of prompts that do.
         misdated: lines whose time is so far ahead of the others that it moved no clock (see `decode/clock.py`).
         masked: events without a user whose texts were masked, because pseudonyms are wanted.
         backwards: records of exports that are older than the record before them.
@@ -236,6 +238,8 @@ class Counts:
     too_long: int = 0
     late: int = 0
     out_of_order: int = 0
+    behind: int = 0
+    repeated: int = 0
     backwards: int = 0
     unknown_messages: int = 0
     masked: int = 0

@@ -194,7 +194,8 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
         raws = [record for record, *_ in chunk.pieces()] or chunk.data.split(b"\n")
         parts += list(zip(raws, parser(chunk).texts, strict=False))
     if not parts:
-        raise UsageError("there is nothing to explain: no record stands behind the header")
+        what = "no record stands behind the header" if about.start else "it holds no record"
+        raise UsageError(f"there is nothing to explain: {what}")
     answers = [
         _of_line(raw.decode("utf-8", "replace"), orjson.loads(event.encode("latin-1")), library, record=record)
         for raw, event in parts[:MOST]

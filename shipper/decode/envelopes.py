@@ -40,6 +40,15 @@ class WindowsEvent(NamedTuple):
     host: str | None
 
 
+class Inside(NamedTuple):
+    """A text in a record, the key that holds it, and the time and the computer beside it; None where there are none."""
+
+    text: str
+    key: str
+    stamp: str | None
+    host: str | None
+
+
 class Exporter(NamedTuple):
     """One exporter: for each of `PARTS` the keys that hold it, and what else the table says of it."""
 
@@ -148,16 +157,19 @@ class Envelopes:
         there = dict.fromkeys(columns, "x")
         for exporter in self.exporters:
             found = _found([(part, None, paths) for part, paths in exporter.parts.items()], there)
-            if exporter.header and "time" in found and len(found) >= HEADER_PARTS:
+            whole = any(path[-1] in there for path in exporter.inside)
+            if exporter.header and (whole or ("time" in found and len(found) >= HEADER_PARTS)):
                 return True
         return False
 
-    def inside(self, document: Mapping[str, Any]) -> tuple[str, str | None] | None:
-        """A text in a record that is an event or a line in another form, and the time beside it; None if there is none."""
+    def inside(self, document: Mapping[str, Any]) -> Inside | None:
+        """A text in a record that is an event or a line in another form; None if there is none."""
         for exporter, paths in self._shape_of(document).inside:
-            value = _first(paths, document)
-            if isinstance(value, str):
-                return value, stamp_of(_first(exporter.parts["time"], document), exporter.zone or self.zone)
+            for path in paths:
+                value = _at(path, document)
+                if isinstance(value, str) and value:
+                    stamp = stamp_of(_first(exporter.parts["time"], document), exporter.zone or self.zone)
+                    return Inside(value, ".".join(path), stamp, text_of(_first(exporter.parts["computer"], document)))
         return None
 
     def why_not(self, document: Mapping[str, Any], kind: str) -> tuple[str, str]:
@@ -196,7 +208,7 @@ def _shape(exporters: Sequence[Exporter], keys: Sequence[str]) -> _Shape:
             )
             for exporter in likely
         ),
-        tuple((exporter, paths) for exporter in likely if (paths := there(exporter.inside))),
+        tuple((exporter, paths) for exporter in exporters if (paths := there(exporter.inside))),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -11,7 +11,7 @@ from shipper.decode.envelopes import WindowsEvent
 from shipper.decode.facts import Facts, Library, whole_number
 from shipper.decode.grok import Convert, Pattern
 from shipper.decode.windows_event import EventReader
-from shipper.decode.wrappers import Inner, Wrappers
+from shipper.decode.wrappers import Inner
 from shipper.memo import Memo
 from shipper.model import Document, Export, Origin
 
@@ -128,15 +128,14 @@ class WrappedLine:
     has_extra = True
     stamp: Convert | None = None
 
-    def __init__(self, forms: "Sequence[LineForm]", wrappers: Wrappers, *, strictly: bool) -> None:
-        """`forms` are those that can stand inside; `strictly` as for `Wrappers.unwrap`."""
+    def __init__(self, forms: "Sequence[LineForm]", unwrap: Callable[[str], Inner | None]) -> None:
+        """`forms` are those that can stand inside; `unwrap` takes off what is around a line, and returns None where nothing is."""
         self._forms = forms
-        self._unwrap = wrappers.unwrap
-        self._strictly = strictly
+        self._unwrap = unwrap
 
     def find(self, line: str) -> Wrapped | None:
         """What is in a line; None if nothing is around it, or nothing of a known form is in it."""
-        inner = self._unwrap(line, strictly=self._strictly)
+        inner = self._unwrap(line)
         if inner is None:
             return None
         found = ((form, form.find(inner.text)) for form in self._forms)
@@ -183,30 +182,33 @@ def line_patterns_of(patterns: Iterable[Pattern], events: EventReader) -> list[L
     """All forms of a line in the order in which they are tried.
 
     LINE_ patterns come first, then Windows events. A whole line behind a syslog head is looked for before the patterns
-    that take it for a message, and one in a record whose text looks like no line of a log where all else has failed.
+    that take it for a message, and one in a record whose text looks like no line of a log, or that has what another program
+    read as a line, where all else has failed.
     """
     lines = [LinePattern(pattern) for pattern in patterns]
     plain: list[LineForm] = [*lines, WindowsLine(events, lines)]
     before = next(n for n, form in enumerate(plain) if not isinstance(form, LinePattern) or form.is_syslog)
-    wrappers = events.envelopes.wrappers
-    inside, anywhere = WrappedLine(plain, wrappers, strictly=True), WrappedLine(plain, wrappers, strictly=False)
-    return [*plain[:before], inside, *plain[before:], anywhere]
+    unwrap = events.envelopes.wrappers.unwrap
+    inside, anywhere = WrappedLine(plain, unwrap), WrappedLine(plain, partial(unwrap, strictly=False))
+    forms = [*plain[:before], inside, *plain[before:]]
+    return [*forms, anywhere, WrappedLine(forms, events.inside)]
 
 
-def inner_of(line: str, found: Any, wrappers: Wrappers) -> Inner | None:
+def inner_of(line: str, found: Any, events: EventReader) -> Inner | None:
     """The line inside a line that was not understood; None if it is the line itself that was not.
 
     `found` is what a form of a line found in it, whose time stamp turned out to be none; None if no form matched.
     """
     if found is None:
-        return wrappers.unwrap(line, strictly=False)
+        return events.envelopes.wrappers.unwrap(line, strictly=False) or events.inside(line)
     return found.inner if isinstance(found, Wrapped) else None
 
 
 def inner_line(library: Library, line: str) -> Inner | None:
     """What is inside a line, if a parser looks inside; None if it takes the line itself."""
-    found = (form.find(line) for form in line_patterns_of(library.lines, EventReader(library.envelopes)))
-    return inner_of(line, next((match for match in found if match is not None), None), library.envelopes.wrappers)
+    events = EventReader(library.envelopes)
+    found = (form.find(line) for form in line_patterns_of(library.lines, events))
+    return inner_of(line, next((match for match in found if match is not None), None), events)
 
 
 class Stamps:

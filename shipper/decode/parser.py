@@ -232,7 +232,7 @@ class Parser:
         """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
         so that no line disappears. `reason`: if it is known."""
         self.counts.unparsed += 1
-        inner = inner_of(text, found, self._events.envelopes.wrappers)
+        inner = inner_of(text, found, self._events)
         line, place, partial = (text, "", False) if inner is None else (inner.text, inner.place, inner.partial)
         stamp = line.partition("|")[0]
         time = self.stamps.read(stamp)

@@ -68,7 +68,8 @@ def why_unparsed(
         place: where in a wrapper the line stands (see `Inner`); empty if nothing is around it.
         partial: it is known to be a part of a longer line.
     """
-    reason = Reason(_PART, "partial") if partial else _why(text, time, events, matched=matched)
+    reader = EventReader(events.envelopes) if place else events  # what stands inside is no record of the file
+    reason = Reason(_PART, "partial") if partial else _why(text, time, reader, matched=matched)
     return Reason(f"{place}: {reason.text}", reason.cause) if place else reason
 
 

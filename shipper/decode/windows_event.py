@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import orjson
 
 from shipper.decode.envelopes import Envelopes, WindowsEvent
+from shipper.decode.wrappers import Inner
 from shipper.model import Export
 from shipper.read.exports import fields_of
 from shipper.read.grammars import LOG_NAME
@@ -19,7 +20,7 @@ from shipper.read.grammars import LOG_NAME
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
 # Why a line or record that looks like an exported event is none: the keys of a summary's hints.
 CAUSES = {
-    "json": "look like JSON, but hold no whole object",
+    "json": "look like JSON, but hold no object that can be read",
     "json_time": "come as JSON of an unknown exporter, whose time is missing or is none (schemas/envelopes.toml says which keys are known)",
     "json_text": "come as JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says which keys are known)",
     "xml": "look like XML, but hold no whole Windows event",
@@ -37,6 +38,9 @@ _LAST_KEYS = ("Description", "Message", "Beschreibung", "Descripción", "Descriz
 _XML_KEY = "Event Xml"
 _OTLP = re.compile(r'\{\s{0,16}"resourceLogs"')
 _XML = re.compile(r"\n(?:Event Xml|Ereignis-XML|XML de l.événement|XML de evento|XML evento)[ \u00a0]?:")
+_WANTED = "a Windows event is one object"
+_NO_NUMBER = re.compile(r"NaN|Infinity")
+_NPS, _PROVIDER, _MESSAGE = "NPS Extension", "SourceName", "Message"  # keys that Splunk gives an event whose text it knows
 
 
 class EventReader:
@@ -59,6 +63,14 @@ class EventReader:
         document = self._document(text) if len(text) <= LONGEST else None
         return ("", None) if document is None else self.envelopes.message(document)
 
+    def inside(self, text: str) -> Inner | None:
+        """The line that another program read and keeps in a record as a text (Splunk's `_raw`), and its computer; None if there is none."""
+        document = self._document(text) if len(text) <= LONGEST else None
+        found = None if document is None else self.envelopes.inside(document)
+        if found is None or _is_event(found.text):
+            return None
+        return Inner(found.text.rstrip(" \t\r\n"), None, found.host, f"in {found.key} of the {_kind(text, self._export)}")
+
     def _document(self, text: str) -> dict[str, Any] | None:
         if text[:1] == "{":
             return _of_json(text)
@@ -71,12 +83,14 @@ class EventReader:
     def _event(self, document: dict[str, Any]) -> WindowsEvent | None:
         inside = self.envelopes.inside(document)
         if inside is not None:
-            text, stamp = inside
-            inner = _of_xml(text) if text[:1] == "<" else _of_block(text) if _BLOCK.match(text) else None
+            text, _, stamp, _ = inside
+            inner = (_of_xml if text[:1] == "<" else _of_block)(text) if _is_event(text) else None
             if inner is not None:
                 if stamp is not None and "" in inner:
                     inner[""] = stamp  # Splunk knows the zone of its text
                 return self.envelopes.event(inner)
+            if text.startswith(_NPS):
+                document = {_PROVIDER: _NPS, **document, _MESSAGE: text}
         return self.envelopes.event(document)
 
     def looks_like_one(self, text: str) -> bool:
@@ -96,7 +110,7 @@ class EventReader:
     def why_not(self, text: str) -> tuple[str, str]:
         """Why `read` finds no event in a text that looks like one: a sentence for `error.message`, and which of `CAUSES`
         it is."""
-        kind = "JSON" if text[:1] in "{[" else "XML" if text[:1] == "<" else "CSV row" if _is_csv(self._export) else "text"
+        kind = _kind(text, self._export).removesuffix(" object")
         cause = kind.lower() if kind in ("JSON", "XML") else "table"
         if _OTLP.match(text):
             return "this is a batch of OTLP, which holds many records: their bodies are the lines", "otlp"
@@ -109,19 +123,41 @@ class EventReader:
         return sentence, "zone" if missing == "zone" else f"json_{missing}" if kind == "JSON" else cause
 
 
-def _is_csv(export: Export | None) -> bool:
-    return export is not None and export.form == "csv"
+def _kind(text: str, export: Export | None) -> str:
+    if text[:1] in "{[":
+        return "JSON object"
+    return "XML" if text[:1] == "<" else "CSV row" if export is not None and export.form == "csv" else "text"
+
+
+def _is_event(text: str) -> bool:
+    return (_EVENT.match(text) or _BLOCK.match(text)) is not None
 
 
 def _why_broken(text: str, kind: str) -> str:
     if kind == "JSON":
-        whole = "begins like a JSON object and is not a whole one" if text[0] == "{" else "is JSON and no object"
-        return f"this {whole}; a Windows event is one object"
+        return _why_no_json(text) if text[0] == "{" else f"this is JSON and no object; {_WANTED}"
     if kind == "XML":
         if "<!DOCTYPE" in text:
             return "this XML has a document type, which is not read"
         return "this begins like XML and is not a whole element; a Windows event is one element, Event"
     return f"this {kind} is not one of a Windows event"
+
+
+def _why_no_json(text: str) -> str:
+    """Why a text that begins like a JSON object cannot be read as one."""
+    at, broken = len(text), ""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        at, broken = error.pos, error.msg
+    if at >= len(text.rstrip()):
+        return f"this begins like a JSON object and is not a whole one; {_WANTED}"
+    number = _NO_NUMBER.match(text, at)
+    if number is not None:
+        return f"this JSON holds {number[0]}, at character {at + 1}, which JSON does not allow"
+    if "surrogate" in broken:
+        return f"this JSON holds half of a surrogate pair, at character {at + 1}, which is no character"
+    return f"this JSON is wrong at character {at + 1}: {broken}"
 
 
 def _of_json(text: str) -> dict[str, Any] | None:

@@ -18,9 +18,12 @@ from shipper.detect.finding import Found, found, shown
 from shipper.detect.protocol import AnyDetector, Begins, Rule
 from shipper.detect.waiting import Arrived, Row, Waiting
 from shipper.model import Code, CompletionFields, Counts, User, UserFields, is_withdrawal
-from shipper.times import AFTER_ALL, BEFORE_ALL
+from shipper.times import AFTER_ALL, BEFORE_ALL, SECOND
 
 CODES = 4096  # looked at and remembered
+SLACK = (
+    60 * SECOND
+)  # that an authentication may end before the newest line of its component, and the log is still in the order of time
 
 # A completion that waits: those of its chunk, and its place among them; then what else is in memory of the user, which is older.
 _Waits = tuple[Waiting, int, Any]
@@ -61,7 +64,10 @@ class Detectors:
         if len(hosts) > 1:
             findings.sort(key=itemgetter(0))
         self._counts.findings += len(findings)
-        self._counts.late += min((host.take_late() for host in hosts), default=0)
+        self._counts.late += min((host.late for host in hosts), default=0)
+        self._counts.behind += max((host.behind for host in hosts), default=0)
+        for host in hosts:
+            host.late = host.behind = 0
         return findings
 
     def snapshot(self, newest: int) -> dict[str, Any]:
@@ -103,6 +109,8 @@ class LocalDetector:
 
     Users are kept in two generations. When event time has gone a horizon further, the older one is
     dropped whole, which costs nothing for each user. A user who is in both is as the younger one says.
+
+    `late` and `behind` are those of `Counts`, since somebody set them to zero.
     """
 
     def __init__(self, detector: AnyDetector, rule: Rule, envelope: Envelope, counts: Counts) -> None:
@@ -120,7 +128,7 @@ class LocalDetector:
         self._stepped: set[str] = set()  # users whose states may hold something lasting
         self._turn = BEFORE_ALL  # when the generations change
         self._durations: dict[int, tuple[Code, int | None]] = {}  # `Lull.of_code`, by identity of the code
-        self._late = 0
+        self.late = self.behind = 0
         # The user of the last authentication that was ahead of the clock, and what was in memory of that user before it.
         self._before: tuple[str, _Memory | None, _Memory | None] | None = None
 
@@ -138,11 +146,8 @@ class LocalDetector:
             if newest > turn:
                 young, old, turn = self._next_generation(newest)
             key = user[3]
-            if end is not newest and not newest - horizon <= end <= newest:
-                if end < newest:
-                    self._late += 1
-                    continue
-                self._before = key, deepcopy(young.get(key)), deepcopy(old.get(key))
+            if end is not newest and self._is_late(key, end, newest):
+                continue
             memory = young.get(key)
             if memory is None:
                 memory = old.get(key)
@@ -171,12 +176,17 @@ class LocalDetector:
                 elif arrived.ends[at] > arrived.newests[at]:
                     self._before = None  # a withdrawal would be of this one
                 elif arrived.ends[at] < arrived.newests[at] - self._horizon:
-                    self._late += 1
+                    self.late += 1
 
-    def take_late(self) -> int:
-        """How many authentications took no part since the last call: when they came, event time was a horizon further."""
-        late, self._late = self._late, 0
-        return late
+    def _is_late(self, key: str, end: int, newest: int) -> bool:
+        """True for an authentication that takes no part, as event time is a horizon further."""
+        if end < newest - self._horizon:
+            self.late += 1
+            return True
+        if end > newest:
+            self._before = key, deepcopy(self._young.get(key)), deepcopy(self._old.get(key))
+        self.behind += end < newest - SLACK
+        return False
 
     def _next_generation(self, newest: int) -> tuple[dict[str, _Memory], dict[str, _Memory], int]:
         if newest <= self._turn + self._horizon:
@@ -231,11 +241,11 @@ class LocalDetector:
         detector.forget(state, completion[10] - self._horizon)
         findings, counted = detector.step(state, completion, rule)
         self._young[user[3]] = self._known(user[3], state)
-        for name in counted:
-            self._counts.detected[name] += 1
+        self._counts.detected.update(counted)
         if not findings:
             return []
         self._counts.detected[detector.found.name] += len(findings)
+        self._counts.repeated += sum(map(detector.repeats, findings)) if detector.repeats else 0
         who, envelope = User(*user), self._envelope
         name = shown(who)
         return [found(detector, detector.alert(finding, name, rule), who, completion, envelope) for finding in findings]
@@ -282,11 +292,7 @@ class LocalDetector:
         return [key, None if before is None else self._state(before)]
 
     def restore(
-        self,
-        users: Mapping[str, Any],
-        newest: int,
-        lasting: Mapping[str, Any] | None = None,
-        undo: Sequence[Any] | None = None,
+        self, users: Mapping[str, Any], newest: int, lasting: Mapping[str, Any] | None = None, undo: Sequence[Any] | None = None
     ) -> None:
         """See `Detectors.restore`."""
         if self._detector.lasting and lasting is not None:

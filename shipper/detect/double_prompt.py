@@ -220,6 +220,12 @@ def _after(state: State, rule: Rule) -> int:
     return latest
 
 
+def _repeats(finding: Finding) -> bool:
+    """See `Detector.repeats`."""
+    first, second = finding["first"], finding["second"]
+    return all(first[part] == second[part] for part in (START, END, CODE, METHOD))
+
+
 def alert(finding: Finding, user: str, rule: Rule) -> Alert:
     """What the event of a finding says of it."""
     first, second = finding["first"], finding["second"]
@@ -290,4 +296,5 @@ DOUBLE_PROMPT = Detector(
     alert=alert,
     sides=("first", "second"),
     lull=Lull(_matters, _after),
+    repeats=_repeats,
 )

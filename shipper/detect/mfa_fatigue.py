@@ -192,6 +192,12 @@ def _outlast(state: State, lasting: dict[str, list[Any]]) -> None:
         slate["told"] = told and bool(slate["refusals"])
 
 
+def _repeats(finding: Finding) -> bool:
+    """See `Detector.repeats`."""
+    times = [(refusal[END], refusal[START], refusal[CODE]) for refusal in finding["refusals"]]
+    return len(set(times)) < len(times)
+
+
 def alert(finding: Finding, user: str, rule: Rule) -> Alert:
     """What the event of a finding says of it."""
     refusals, gave_in = finding["refusals"], finding["gave_in"]
@@ -264,4 +270,5 @@ MFA_FATIGUE = Detector(
     begins=Begins(frozenset(CLASSES), _under_way),
     lull=Lull(_matters, _after, _alone_is_nothing),
     lasting=Lasting(_lasting, _outlast),
+    repeats=_repeats,
 )

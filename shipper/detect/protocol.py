@@ -157,6 +157,7 @@ class Detector(Generic[R, S, F]):
         begins: None if authentications of any class matter.
         lull: None if every step must be taken at once.
         lasting: None if the whole state follows from the recent past.
+        repeats: True if two of the authentications of a finding have the same times, as one that was delivered twice.
     """
 
     name: str
@@ -172,6 +173,7 @@ class Detector(Generic[R, S, F]):
     begins: Begins[S] | None = None
     lull: Lull[R, S] | None = None
     lasting: Lasting[S] | None = None
+    repeats: Callable[[F], bool] | None = None
 
 
 AnyDetector = Detector[Any, Any, Any]

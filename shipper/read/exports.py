@@ -110,7 +110,7 @@ def _table_or_blocks(text: str, begin: int, is_header: IsHeader | None, *, final
     header = text[start : end + 1] if end >= 0 else text[start:]
     for delimiter in _SEPARATORS:
         columns = fields_of(header.rstrip("\r\n"), delimiter)
-        if is_header is not None and columns is not None and len(columns) > 1 and is_header(columns):
+        if is_header is not None and columns is not None and is_header(columns):
             return Export("csv", start + len(header), tuple(columns), delimiter)
     undated = text[begin:end] if end >= 0 else ""
     return UNDECIDED if _DAY_FIRST.match(undated) and text.find("\n", end + 1) < 0 else None

@@ -18,19 +18,29 @@ def hints(c: Counts) -> list[str]:
         )
     disordered = c.late + c.out_of_order
     if disordered:
-        older = _lines(disordered, "are much older than lines before, so the log is not in the order of time")
-        said.append(f"{older}; if several logs were joined, give the parts as files of their own")
+        older = _lines(disordered, "are much older than lines before")
+    else:
+        older = _lines(c.behind, "end more than a minute before lines that stand above", "sign-in")
+    if disordered or c.behind:
+        said.append(
+            f"{older}, so the log is not in the order of time; if several logs were joined, give the parts as files of their own"
+        )
+    if c.repeated:
+        twice = _lines(c.repeated, "stand twice, with the same user and times", "sign-in")
+        said.append(
+            f"{twice}: was it delivered twice? Each counts, so that double prompts are found where nobody was asked twice"
+        )
     if c.backwards * 2 > c.lines:
         said.append(
             "the export is newest first, so results stand before their requests: make it oldest first"
-            " (Get-WinEvent -Oldest; wevtutil qe without /rd:true)"
+            " (Get-WinEvent -Oldest; wevtutil qe without /rd:true; in Splunk: reverse at the end of the search)"
         )
     return said
 
 
-def _lines(number: int, does: str) -> str:
+def _lines(number: int, does: str, noun: str = "line") -> str:
     """`3 lines begin with >`, `1 line begins with >`; `does` begins with its verb."""
     if number != 1:
-        return f"{number:,} lines {does}"
+        return f"{number:,} {noun}s {does}"
     verb, _, rest = does.partition(" ")
-    return f"1 line {_SINGULAR.get(verb, f'{verb}s')} {rest}"
+    return f"1 {noun} {_SINGULAR.get(verb, f'{verb}s')} {rest}"

@@ -64,13 +64,11 @@ def _json() -> Iterator[tuple[str, Hostile]]:
     yield "json-arrays", Hostile(b"[" * DEEP + b"]" * DEEP, 1, "the line does not begin with a time stamp")
     yield (
         "json-objects",
-        Hostile(b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"\n" + JSON, 2, "begins like a JSON object and is not a whole one"),
+        Hostile(b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"\n" + JSON, 2, "this JSON is wrong at character "),
     )
     yield (
         "json-deep-value",
-        Hostile(
-            b'[{"a":' + b"[" * DEEP + b"]" * DEEP + b"},\n" + JSON + b"]", 2, "begins like a JSON object and is not a whole one"
-        ),
+        Hostile(b'[{"a":' + b"[" * DEEP + b"]" * DEEP + b"},\n" + JSON + b"]", 2, "this JSON is wrong at character "),
     )
     yield (
         "json-deep-pretty",
@@ -104,23 +102,19 @@ def _json() -> Iterator[tuple[str, Hostile]]:
     yield "json-open-escape", Hostile(b"[" + JSON + b',{"a":"\\', 2, "begins like a JSON object and is not a whole one")
     yield (
         "json-lone-surrogate",
-        Hostile(
-            b"[" + JSON.replace(b'"m"', b'"\\ud800"') + b"," + JSON + b"]", 2, "begins like a JSON object and is not a whole one"
-        ),
+        Hostile(b"[" + JSON.replace(b'"m"', b'"\\ud800"') + b"," + JSON + b"]", 2, "this JSON holds half of a surrogate pair"),
     )
     yield (
         "json-numbers",
         Hostile(
             b"[" + JSON.replace(b":1,", b":1e999,").replace(b":2,", b":-0.0,") + b"]",
             1,
-            "begins like a JSON object and is not a whole one",
+            "this JSON is wrong at character ",
         ),
     )
     yield (
         "json-nan",
-        Hostile(
-            b"[" + JSON.replace(b":1,", b":NaN,") + b"," + JSON + b"]", 2, "begins like a JSON object and is not a whole one"
-        ),
+        Hostile(b"[" + JSON.replace(b":1,", b":NaN,") + b"," + JSON + b"]", 2, "this JSON holds NaN"),
     )
     yield "json-key-twice", Hostile(b"[" + JSON[:-1] + b"," + JSON[1:] + b"]", 1)
     yield "json-many-keys", Hostile(b"[" + JSON[:-1] + b"".join(b',"k%d":%d' % (n, n) for n in range(10_000)) + b"}]", 1)

@@ -53,7 +53,8 @@ def test_a_key_that_holds_nothing_is_not_there() -> None:
     export = {"_time": "2024-03-05T10:11:12Z", "_raw": "a line"}
     assert TABLE.exporter(beat) is not None
     assert TABLE.exporter({**beat, "winlog": None}) is None
-    assert TABLE.inside(export) == ("a line", "2024-03-05T10:11:12Z")
+    assert TABLE.inside(export) == ("a line", "_raw", "2024-03-05T10:11:12Z", None)
+    assert TABLE.inside({"result": {"_raw": "a line", "host": "mfa01"}}) == ("a line", "result._raw", None, "mfa01")
     assert TABLE.inside({**export, "_raw": None}) is None
 
 

@@ -521,6 +521,12 @@ def test_a_header_alone_is_no_record(library: Library) -> None:
         explain(header, library)
 
 
+@pytest.mark.parametrize("text", ["[]", "[ ]\n", "<Events></Events>", '<?xml version="1.0"?>\n<Events/>'])
+def test_an_export_without_records(library: Library, text: str) -> None:
+    with pytest.raises(UsageError, match=r"^there is nothing to explain: it holds no record$"):
+        explain(text, library)
+
+
 def test_the_first_of_many_are_explained(library: Library) -> None:
     answer = explain("\n".join([VERDICT] * 30), library)
 

@@ -3,8 +3,12 @@
 import pytest
 
 from shipper.decode.unparsed import HINTS
-from shipper.model import Counts
+from shipper.detect import rules_for
+from shipper.model import Chunk, Counts
+from shipper.pipeline import Pipeline, Settings
 from shipper.report.hints import hints
+from shipper.times import SECOND
+from tests.support.logs import library, log_file
 
 
 def test_nothing_is_said_where_nothing_is_odd() -> None:
@@ -57,3 +61,77 @@ def test_a_log_out_of_order_is_told_from_prompts_and_orphans() -> None:
 def test_an_export_that_is_newest_first_is_told() -> None:
     assert "newest first" in hints(Counts(lines=7, backwards=4))[0]
     assert hints(Counts(lines=8, backwards=4)) == []
+
+
+def test_parts_too_short_to_lose_anything_are_told_too() -> None:
+    [hint] = hints(Counts(lines=5, behind=1))
+    assert hint.startswith(
+        "1 sign-in ends more than a minute before lines that stand above, so the log is not in the order of time"
+    )
+
+    assert len(hints(Counts(lines=5, behind=1, late=1))) == 1
+
+
+def test_what_stands_twice() -> None:
+    [hint] = hints(Counts(lines=5, repeated=2))
+
+    assert hint.startswith("2 sign-ins stand twice, with the same user and times: was it delivered twice?")
+
+
+EXCHANGE = "{0}Z|0|1|2|pfrad|Calling pfAuthUser('DOM\\anna', '', 1)\n{0}Z|0|1|2|pfrad|authResult = 1\n{1}Z|0|1|2|pfrad|rawCallStatus = 21\n"
+
+
+def exchange(minute: int, second: int = 0) -> str:
+    begin = f"2017-02-14T02:{minute:02}:{second:02}.000000"
+    return EXCHANGE.format(begin, begin.replace(".000000", ".500000"))
+
+
+def counts_of(text: str, **choices: object) -> Counts:
+    counts = Counts()
+    pipeline = Pipeline(Settings(library(), **choices), counts)  # type: ignore[arg-type]
+    pipeline.open(log_file(text.encode()))
+    pipeline(Chunk(text.encode(), 0))
+    pipeline.close()
+    return counts
+
+
+RESULT = (
+    "2017-02-14T02:57:20.000000Z|i|1|2|pfsvc|0a0a0a0a-0000-4000-8000-000000000003|Pfauth failed for user 'anna'. "
+    'Call status: FAILED_PHONE_INPUT - "Denied".\n'
+)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize(
+    ("text", "repeated"),
+    [
+        (exchange(1) * 2, 1),  # a batch that was sent again
+        (exchange(1) * 3, 2),
+        ("".join(line * 2 for line in exchange(1).splitlines(keepends=True)), 1),  # each line twice
+        (exchange(1) + exchange(1, 30), 0),
+        (exchange(1) + exchange(1).replace("anna", "carl"), 0),
+        (exchange(1).replace("= 21", "= 20") + exchange(1), 0),
+    ],
+)
+def test_a_sign_in_that_was_delivered_twice_is_seen(text: str, repeated: int, fast: bool) -> None:
+    assert counts_of(text, fast=fast).repeated == repeated
+
+
+def test_refusals_that_were_delivered_twice_are_seen() -> None:
+    table = library().codes.codes
+    denied = next(code for code in table.values() if code.status_class == "denied" and code.prompted)
+    lines = [exchange(minute).replace("= 21", f"= {denied.number}").replace("t = 1", "t = 0") for minute in range(3)]
+    rules = {"mfa_fatigue": rules_for(["mfa_fatigue"], 600 * SECOND, {})["mfa_fatigue"]}
+
+    twice = counts_of("".join(text * 2 for text in lines), detectors=rules)
+    assert (twice.detected["mfa_fatigue"], twice.repeated) == (1, 1)
+    assert counts_of("".join(lines), detectors=rules).repeated == 0
+
+
+@pytest.mark.parametrize(("before", "behind"), [(1, 0), (2, 1)])
+def test_a_short_part_that_stands_before_an_earlier_one(before: int, behind: int) -> None:
+    """Nothing is lost where so little is out of order, but the log is not what it was."""
+    text = exchange(10, 1) + exchange(10 - before, 1).replace("anna", "carl")
+
+    assert counts_of(text).behind == behind
+    assert counts_of(text.replace("anna", "carl")).behind == behind

@@ -199,7 +199,8 @@ def test_blanks_at_the_end_of_the_inner_line_are_not_of_its_message(wrap: Callab
         (docker(f"{BSD} mfa01 pfsvc: x"), f"{DOCKER}: a syslog time stamp names no year", EPOCH),
         (f"{BSD} mfa01 pfsvc: {{}}", "a syslog time stamp names no year", EPOCH),
         (f"83 <134>{BSD} mfa01", "behind the octet count: after the syslog time stamp", EPOCH),
-        ('{"log":"' + LINE, "this begins like a JSON object and is not a whole one", EPOCH),
+        ('{"log":"' + LINE, "this JSON is wrong at character 78: ", EPOCH),  # a backslash that nothing escapes
+        ('{"log":"2017-02-14T02:57:19Z|0', "this begins like a JSON object and is not a whole one", EPOCH),
         (docker(docker("x")), f"{DOCKER}, {DOCKER}: the line does not begin", EPOCH),
         (json.dumps({"Message": "NPS Extension for Azure MFA: x"}), "this JSON object is no Windows event", EPOCH),
     ],
