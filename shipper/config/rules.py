@@ -6,6 +6,8 @@ from shipper.config.yaml_file import Path
 from shipper.emit.pseudonyms import SHORTEST_KEY
 from shipper.times import SECOND
 
+LEAST_MEMORY = 1 << 20  # bytes
+
 Fault = tuple[Path, str]  # a key path, and what is wrong there
 
 
@@ -30,6 +32,8 @@ def _out_of_range(config: Config) -> list[Fault]:
     """Durations and numbers that would stop the flow, or fill the memory."""
     batch, tail = config.output.batch, config.tail
     faults: list[Fault] = []
+    if config.pipeline.memory < LEAST_MEMORY:
+        faults.append((("pipeline", "memory"), "it may not be less than 1MiB, which 512 open requests fill"))
     if not SECOND // 100 <= tail.poll_interval <= HOUR:
         faults.append((("tail", "poll_interval"), "it must be from 10ms, below which looking takes all of a core, to 1h"))
     for path, value in (
