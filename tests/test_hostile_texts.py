@@ -64,12 +64,12 @@ def many_open_requests_of_200_characters() -> Iterator[bytes]:
 
 
 def many_users() -> Iterator[bytes]:
-    return (result(number, b"user%d" % number) for number in range(200_000))
+    return (result(number, b"user%d" % number) for number in range(100_000))
 
 
 def many_users_who_refuse_twice() -> Iterator[bytes]:
     refused = b'NO_PHONE_INPUT_TIMED_OUT - "No Phone Input - Timed Out"'
-    return (result(number, b"user%d" % (number // 2), refused) for number in range(200_000))
+    return (result(number, b"user%d" % (number // 2), refused) for number in range(100_000))
 
 
 GIVES_UP = {

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,11 @@ def docker(text: str) -> str:
     return json.dumps({"log": text, "stream": "stdout", "time": "2017-02-14T02:00:00Z", "more": "y" * 3000}) + "\n"
 
 
-def settings(**choices: object) -> Settings:
-    return replace(Settings(library(), detectors=default_rules()), memory=MEMORY, **choices)  # type: ignore[arg-type]
+def settings(**choices: Any) -> Settings:
+    return replace(Settings(library(), detectors=default_rules()), memory=MEMORY, **choices)
 
 
-def parsed(lines: list[str], size: int = 10**6, restart: bool = False, **choices: object) -> tuple[bytes, Counts, bytes]:
+def parsed(lines: list[str], size: int = 10**6, restart: bool = False, **choices: Any) -> tuple[bytes, Counts, bytes]:
     """The output of lines that are read so many at a time, the counts, and the state."""
     data, counts, out = "".join(lines).encode(), Counts(), b""
     pipeline = Pipeline(settings(**choices), counts)
@@ -57,7 +58,7 @@ def parsed(lines: list[str], size: int = 10**6, restart: bool = False, **choices
     return out + pipeline.close().data, counts, state
 
 
-def alike(lines: list[str], **choices: object) -> tuple[bytes, Counts]:
+def alike(lines: list[str], **choices: Any) -> tuple[bytes, Counts]:
     """The same, whatever is read at a time."""
     whole = parsed(lines, **choices)
     for size, restart in ((1, False), (1, True), (7, True)):
