@@ -146,7 +146,8 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     if files:
         from shipper.commands.story import story
 
-        _print(story(" ".join(words), files, library))
+        for told in story(" ".join(words), files, library):
+            _print(told)
         return
     _print(answer(standard_input() if words == ("-",) else " ".join(words), library))
 
@@ -208,6 +209,10 @@ def report(form: str | None, output: str | None, **options: Any) -> None:
 @CONFIG
 def run(config_file: str) -> int:
     """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
+    from shipper.commands.signals import Stop, catch
+
+    stop = Stop()
+    catch(stop)  # first of all: a signal that comes while the rest is imported is not lost
     from shipper.commands.run import run as follow
     from shipper.config.load import load_config
     from shipper.sidecar.log import set_up
@@ -216,7 +221,7 @@ def run(config_file: str) -> int:
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return follow(config, secrets, lambda: load_config(config_file, os.environ))
+        return follow(config, secrets, lambda: load_config(config_file, os.environ), stop)
 
 
 @command.command(short_help="Validate patterns, tables and a configuration.")

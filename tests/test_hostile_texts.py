@@ -13,6 +13,7 @@ import pytest
 from tests.support.process import Shipper, configuration, until
 
 LEAST = 128 << 20  # bytes of memory that must be enough
+Lines = Callable[[], Iterator[bytes]]
 LONG = b"x" * 1_000_000
 ID = b"01234567-89ab-cdef-0123-456789abcdef"
 APP = b'SUCCESS_PHONE_APP_AUTHENTICATED - "Phone App Authenticated"'
@@ -72,15 +73,14 @@ def many_users_who_refuse_twice() -> Iterator[bytes]:
     return (result(number, b"user%d" % (number // 2), refused) for number in range(100_000))
 
 
-GIVES_UP = {
+GIVES_UP: list[Lines] = [
     long_users, many_users_of_4000_characters, many_open_requests, many_open_requests_of_200_characters, many_users,
     many_users_who_refuse_twice,
-}  # fmt: skip
-Lines = Callable[[], Iterator[bytes]]
-HOSTILE = [*GIVES_UP, long_arguments, long_components, long_names_of_results, long_descriptions]
+]  # fmt: skip
+HOSTILE: list[Lines] = [*GIVES_UP, long_arguments, long_components, long_names_of_results, long_descriptions]
 
 
-@pytest.mark.parametrize("hostile", sorted(HOSTILE, key=lambda lines: lines.__name__))
+@pytest.mark.parametrize("hostile", HOSTILE)
 def test_parse(hostile: Lines, tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     with open(log, "wb") as file:

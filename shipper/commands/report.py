@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -25,7 +25,7 @@ from shipper.detect.across import AcrossLogs, Timed, merged
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from shipper.model import Counts, Label, Origin
 from shipper.parallel.each import Told, for_each
 from shipper.pipeline import OnCompleted, Pipeline, Settings, read_input, settings
@@ -103,7 +103,7 @@ def write_report(options: ReportOptions) -> None:
     Raises:
         UsageError: an option is wrong, a file is missing or not readable, or the output would replace it; there is no extra
             `report` for a page.
-        RunError: reading or writing failed on the way, or a worker was lost.
+        RunError: a file could not be read to its end, and the report holds what could; or writing failed, or a worker was lost.
         ClosedPipe: nobody reads the output any more.
     """
     if options.open_it:
@@ -114,15 +114,16 @@ def write_report(options: ReportOptions) -> None:
     hidden = None if options.pseudonyms is None else Pseudonymizer(Pseudonyms(read_key(options.pseudonyms)))
     stamp_of = Stamps(chosen.library)
     notes: list[str] = []
+    failures: list[str] = []
     with (
         open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout, left_out=notes) as (logs, stdin),
         open_for(options.output, logs, options.pseudonyms, options.status_codes) as out,
         progress(total_size(logs), show=options.show_progress) as bar,
     ):
-        reading = _Reading(options, chosen, logs, stdin)
+        reading = _Reading(options, chosen, logs, stdin, failures)
         figures, counts = reading.across(bar) if options.across else reading.apart(workers, bar)
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
-        notes += [log.apart for log in logs if log.apart]
+        notes += [*(log.apart for log in logs if log.apart), *failures]
         if hidden is not None:
             hide(figures, hidden.name, hidden.address)
             counts.shapes.clear()  # a message that nobody knows may hold a name
@@ -130,6 +131,8 @@ def write_report(options: ReportOptions) -> None:
         out.write(write(summary, os.isatty(out.descriptor)))
     if options.open_it and options.output is not None:
         open_page(options.output)
+    if failures:
+        raise RunError("\n".join(failures))
 
 
 def _writer(form: str) -> Callable[[Summary, bool], bytes]:
@@ -142,19 +145,19 @@ def _writer(form: str) -> Callable[[Summary, bool], bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The logs that a report is about."""
+    """The logs that a report is about; `failures` gets a sentence for each that cannot be read to its end."""
 
     options: ReportOptions
     settings: Settings
     logs: Sequence[ReadLog]
     stdin: Read | None
+    failures: list[str]
 
     def apart(self, workers: int, bar: Told) -> tuple[Figures, Counts]:
         """Each log by itself, several at once."""
         figures, counts = Figures(), Counts()
-        for of_a_log, counted in for_each(self._one_log, len(self.logs), workers, bar):
-            figures.add(of_a_log)
-            counts.add(counted)
+        for read in for_each(self._one_log, len(self.logs), workers, bar):
+            self._add(read, figures, counts)
         return figures, counts
 
     def across(self, bar: Told) -> tuple[Figures, Counts]:
@@ -164,10 +167,9 @@ class _Reading:
             spool = gathered.spool()
             for number in range(len(self.logs)):
                 begin = spool.end
-                of_a_log, counted = self._one_log(number, bar, spool.add)
+                read = self._one_log(number, bar, spool.add)
                 gathered.add(number, number, Part(spool, begin, spool.end))
-                figures.add(of_a_log)
-                counts.add(counted)
+                self._add(read, figures, counts)
             detectors = AcrossLogs(
                 ComponentDetectors(
                     partial(Detectors, settings.detectors, Envelope({}), counts), LogState(self.options.exchange_timeout)
@@ -184,22 +186,39 @@ class _Reading:
         figures.add(users.close())
         return figures, counts
 
-    def _one_log(self, number: int, told: Told, keep: OnCompleted | None = None) -> tuple[Figures, Counts]:
+    def _add(self, read: "_Read", figures: Figures, counts: Counts) -> None:
+        figures.add(read.figures)
+        counts.add(read.counts)
+        self.failures.extend(read.failures)
+
+    def _one_log(self, number: int, told: Told, keep: OnCompleted | None = None) -> "_Read":
         folded, counted = self._fold("rows" if keep else None), Counts()
+        failures: list[str] = []
         pipeline = Pipeline(self.settings, counted)
         pipeline.on_completed = keep
         for member in self.logs[number].inputs:
             pipeline.open(member.file)
-            for chunk in read_input(self.settings, member, self.stdin):
-                (texts, labels, completions), findings = pipeline.decode(chunk)
-                folded(texts, labels, completions, findings)
-                told.advance(len(chunk.data), counted)
+            try:
+                for chunk in read_input(self.settings, member, self.stdin):
+                    (texts, labels, completions), findings = pipeline.decode(chunk)
+                    folded(texts, labels, completions, findings)
+                    told.advance(len(chunk.data), counted)
+            except RunError as error:
+                failures.append(str(error))
         pipeline.close()
-        return folded.close(), counted
+        return _Read(folded.close(), counted, failures)
 
     def _fold(self, half: Literal["rows", "users"] | None) -> Fold:
         o = self.options
         return Fold(o.exchange_timeout, o.window, o.host, o.since, o.until, half)
+
+
+class _Read(NamedTuple):
+    """What was read of a log, and a sentence for each of its files that could not be read to its end."""
+
+    figures: Figures
+    counts: Counts
+    failures: list[str]
 
 
 def _label(timed: Timed) -> Label:

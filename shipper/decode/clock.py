@@ -142,6 +142,7 @@ class LogState:
         self.components: dict[str, ComponentState] = {}
         # Of two that are open one can be held back with its event.
         self._limit = memory // MEMORY_OF_ONE // (2 if merges else 1)
+        self._released = 0
         self.heavy = Heavy(self.components, memory // 4)
         self._timeout = exchange_timeout
         self.merges = merges
@@ -199,6 +200,7 @@ class LogState:
         while sum(len(merger.held) for merger in mergers) > self._limit:
             fullest = max(mergers, key=lambda merger: len(merger.held))
             events += fullest.release(next(iter(fullest.held)))
+        self._released += len(events)
         return events
 
     @property
@@ -220,8 +222,8 @@ class LogState:
         return sum(state.exchanges.expire_first(state.newest) for state in self.components.values())
 
     def take_crowded_out(self) -> int:
-        """How many exchanges were given up because there were too many, since the last call."""
-        crowded_out = 0
+        """How many exchanges were given up, and events held back no longer, because there were too many, since the last call."""
+        crowded_out, self._released = self._released, 0
         for state in self.components.values():
             crowded_out, state.exchanges.crowded_out = crowded_out + state.exchanges.crowded_out, 0
         return crowded_out

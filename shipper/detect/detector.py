@@ -5,7 +5,7 @@ with any other. Those wait, and `step` gets them, in their order, when one comes
 (see `Lull`). Most are forgotten before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from shipper.detect import DETECTORS
 from shipper.detect.finding import Found
 from shipper.detect.local import LocalDetector
 from shipper.detect.protocol import Rule
+from shipper.detect.waiting import Arrived
 from shipper.model import MEMORY, CompletionFields, Counts
 
 MEMORY_OF_ONE = 3072  # bytes of `pipeline.memory` for each authentication that a generation of a detector may remember
@@ -35,10 +36,12 @@ class Detectors:
         most = memory // MEMORY_OF_ONE
         self._hosts = {name: LocalDetector(DETECTORS[name], rule, envelope, counts, most) for name, rule in rules.items()}
 
-    def __call__(self, completions: Iterable[CompletionFields]) -> list[Found]:
+    def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
         """The findings of a chunk, in the order of the events that they stand behind."""
-        hosts = self._hosts.values()
-        findings = [finding for host in hosts for finding in host(completions)]
+        if not completions:
+            return []
+        hosts, arrived = self._hosts.values(), Arrived(completions)
+        findings = [finding for host in hosts for finding in host(arrived)]
         if len(hosts) > 1:
             findings.sort(key=itemgetter(0))
         self._counts.findings += len(findings)

@@ -1,13 +1,14 @@
 """One detector over the authentications of one component of a log, its users in memory: see `detector.py`. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from shipper.decode.ecs import Envelope
 from shipper.detect.finding import Found, found, shown
-from shipper.detect.protocol import AnyDetector, Rule
-from shipper.detect.remembered import LONGEST_KEY, Known, Memory, digest, is_small, remembered, short, size_of
+from shipper.detect.protocol import AnyDetector, Begins, Rule
+from shipper.detect.remembered import LONGEST_KEY, Known, Memory, alone, digest, is_small, remembered, short, size_of
+from shipper.detect.waiting import Arrived, Row
 from shipper.model import Code, CompletionFields, Counts, User, is_withdrawal
 from shipper.times import AFTER_ALL, BEFORE_ALL
 
@@ -48,16 +49,16 @@ class LocalDetector:
         self._before: tuple[str, Memory | None, Memory | None] | None = None
         self._ahead = ""  # that user, until the generations change
 
-    def __call__(self, completions: Iterable[CompletionFields]) -> list[Found]:
+    def __call__(self, arrived: Arrived) -> list[Found]:
         """The findings of a chunk."""
         findings: list[Found] = []
         young, old, turn, horizon = self._young, self._old, self._turn, self._horizon
-        may_wait, stored, most = self._lull is not None, self._stored, self.most
+        completions, waiting, may_wait = arrived.completions, arrived.waiting, self._lull is not None
+        stored, most, few = self._stored, self.most, self._begins is not None
         memory: Memory | None
-        for completion in completions if self._begins is None else self._concerning(completions, self._begins.classes):
-            _, user, event_id, component, start, start_text, end, end_text, code, success, newest = completion
+        for at, user, start, end, newest in arrived.rows() if self._begins is None else self._concerning(arrived, self._begins):
             if user is None:
-                if is_withdrawal(completion):
+                if is_withdrawal(completions[at]):
                     self._withdraw()
                 continue
             if newest > turn:
@@ -76,32 +77,32 @@ class LocalDetector:
                     memory, size = self._carried(key, memory, newest - horizon)
                     stored += size
                 if memory is None and may_wait:
-                    young[key] = end, event_id, component, start, start_text, end_text, code, success, None
+                    young[key] = alone(completions[at], None) if few else (waiting, at, None)
                     continue
             if memory is None or start <= self._after(memory):
-                findings += self._step(key, memory, completion)
-            elif self._duration(code) is not None:
-                young[key] = end, event_id, component, start, start_text, end_text, code, success, memory
+                findings += self._step(key, memory, completions[at])
+            elif self._duration(waiting.codes[at]) is not None:
+                young[key] = alone(completions[at], memory) if few else (waiting, at, memory)
         self._stored = stored
         return findings
 
-    def _concerning(self, completions: Iterable[CompletionFields], classes: frozenset[str]) -> Iterator[CompletionFields]:
-        """Those that matter (see `Begins`). The others are most, and this is all that they cost."""
-        under_way = self._under_way
-        for completion in completions:
-            user = completion[1]
-            if completion[8].status_class in classes:
-                yield completion
+    def _concerning(self, arrived: Arrived, begins: Begins[Any]) -> Iterator[Row]:
+        """The rows of those that matter (see `Begins`). The others are most, and this is all that they cost."""
+        classes, under_way, users, tidy = begins.classes, self._under_way, arrived.users, arrived.tidy
+        for at, code in enumerate(arrived.waiting.codes):
+            user = users[at]
+            if code.status_class in classes:
+                yield at, user, arrived.starts[at], arrived.ends[at], arrived.newests[at]
             elif under_way and user and short(user[3]) in under_way:
                 self._strays += 1  # whether it was under way may depend on when that was looked at
-                yield completion
-            elif user is None:
-                if is_withdrawal(completion):
-                    yield completion
-            elif completion[6] is not completion[10]:
-                if completion[6] > completion[10]:
+                yield at, user, arrived.starts[at], arrived.ends[at], arrived.newests[at]
+            elif not tidy:
+                if user is None:
+                    if is_withdrawal(arrived.completions[at]):
+                        self._withdraw()
+                elif arrived.ends[at] > arrived.newests[at]:
                     self._before = None  # a withdrawal would be of this one
-                elif completion[6] < completion[10] - self._horizon:
+                elif arrived.ends[at] < arrived.newests[at] - self._horizon:
                     self._late += 1
 
     def _is_late(self, key: str, end: int, newest: int) -> bool:
@@ -191,7 +192,7 @@ class LocalDetector:
             self._under_way.discard(key)
             known = young or old
             while isinstance(known, tuple):
-                known = known[8]
+                known = known[2]
             if known is not None:
                 self._known(key, known.state)  # whose state is under way again
             self._before = None
@@ -200,8 +201,9 @@ class LocalDetector:
         """The time after which an authentication that starts matters to nothing in memory."""
         if isinstance(memory, Known):
             return memory.after
-        duration = self._duration(memory[6])
-        return BEFORE_ALL if duration is None else memory[0] + duration
+        waiting, at, _ = memory
+        duration = self._duration(waiting.codes[at])
+        return BEFORE_ALL if duration is None else waiting.ends[at] + duration
 
     def _duration(self, code: Code) -> int | None:
         """`Lull.of_code`, asked once for each code."""
@@ -233,12 +235,12 @@ class LocalDetector:
 
     def _state(self, memory: Memory | None) -> Any:
         """The state of a user, with what waited taken in."""
-        waiting: list[CompletionFields] = []
+        newest_first: list[CompletionFields] = []
         while isinstance(memory, tuple):
-            end, event_id, component, start, start_text, end_text, code, success, memory = memory
-            waiting.append((0, None, event_id, component, start, start_text, end, end_text, code, success, end))
+            waiting, at, memory = memory
+            newest_first.append(waiting.completion(at))
         state = self._detector.empty() if memory is None else memory.state
-        for completion in reversed(waiting):
+        for completion in reversed(newest_first):
             self._detector.step(state, completion, self._rule)
         return state
 
@@ -309,7 +311,7 @@ class LocalDetector:
         for key in self._stepped:
             memory = self._young.get(key) or self._old.get(key)
             while isinstance(memory, tuple):
-                memory = memory[8]
+                memory = memory[2]
             if memory is not None and (value := lasting.of(memory.state)):
                 found[key] = value
         self._stepped.intersection_update(found)

@@ -3,16 +3,16 @@
 from hashlib import sha256
 from typing import Any
 
-from shipper.model import Code
+from shipper.detect.waiting import Waiting
+from shipper.model import CompletionFields
 
 LONGEST_KEY = 128  # characters; of a longer key of a user `short` is kept
 _CHAIN = 8  # authentications of a user that wait, and are surely few
 _FEW = 128  # values in a state that is surely small, even with those that wait on it
 _VALUES = 10  # of an authentication in a state
 
-# A completion that waits, as small as can be, because thousands wait: end, id, component, start, its text, the end's text,
-# code, success; then what else is in memory of the user, which is older.
-Waiting = tuple[int, str, str, int, str, str, Code, bool, Any]
+# A completion that waits: those of its chunk, and its place among them; then what else is in memory of the user, which is older.
+Waits = tuple[Waiting, int, Any]
 
 
 class Known:
@@ -25,7 +25,7 @@ class Known:
         self.state = state
 
 
-Memory = Waiting | Known  # of one user
+Memory = Waits | Known  # of one user
 
 
 def short(key: str) -> str:
@@ -42,23 +42,30 @@ def digest(key: str) -> str:
 
 def remembered(memory: Memory, oldest: int) -> Memory | None:
     """A memory without what ended before `oldest`: of those that wait, each ended before the next one started."""
-    kept: list[Waiting] = []
+    if isinstance(memory, tuple) and memory[2] is None:  # as nearly always
+        return memory if memory[0].ends[memory[1]] >= oldest else None
+    kept: list[Waits] = []
     left: Memory | None = memory
-    while isinstance(left, tuple) and left[0] >= oldest:
+    while isinstance(left, tuple) and left[0].ends[left[1]] >= oldest:
         kept.append(left)
-        left = left[8]
+        left = left[2]
     if isinstance(left, tuple) or (left is not None and left.after < oldest):
         left = None
-    for waiting in reversed(kept):
-        left = (*waiting[:8], left)
+    for waiting, at, _ in reversed(kept):
+        left = waiting, at, left
     return left
+
+
+def alone(completion: CompletionFields, older: Memory | None) -> Waits:
+    """One that waits without those of its chunk: for a detector that remembers few of each, and would keep them all."""
+    return Waiting((completion,)), 0, older
 
 
 def is_small(memory: Memory | None) -> bool:
     """True if a memory is surely small, also as a state."""
     waiting = 0
     while isinstance(memory, tuple):
-        memory, waiting = memory[8], waiting + 1
+        memory, waiting = memory[2], waiting + 1
     return waiting <= _CHAIN and (memory is None or _values(memory.state) <= _FEW)
 
 
