@@ -399,7 +399,9 @@ def restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     class Counting(Pipeline):
-        def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
+        def restore(
+            self, snapshot: bytes | Mapping[str, Any], lasting: Mapping[str, Any] | None = None, *, held: bool = True
+        ) -> None:
             os.write(descriptor, b"r")
             super().restore(snapshot, lasting, held=held)
 
