@@ -194,6 +194,7 @@ class Block(NamedTuple):
     labels: Sequence[Label]
 
 
+MEMORY = 64 << 20  # bytes that open exchanges and recent prompts of a log may take: `pipeline.memory`, unless it is set
 MOST_SHAPES = 512
 TALLIES = ("classes", "detected", "causes", "shapes")  # the counters that count by name
 
@@ -208,6 +209,7 @@ class Counts:
         behind: sign-ins, none of them late, that ended more than a minute before the newest line of their component.
         repeated: requests of an open exchange that stand twice, and findings of prompts that do.
         misdated: lines whose time is so far ahead of the others that it moved no clock (see `decode/clock.py`).
+        crowded_out: what was given up because memory was full: exchanges (`given_up` includes them), and users of a detector.
         masked: events without a user whose texts were masked, because pseudonyms are wanted.
         backwards: records of exports that are older than the record before them.
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
@@ -244,6 +246,7 @@ class Counts:
     unknown_messages: int = 0
     masked: int = 0
     misdated: int = 0
+    crowded_out: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     detected: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)

@@ -35,7 +35,8 @@ from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
-from shipper.model import Block, Chunk, CompletionFields, Counts, Label, LogFile
+from shipper.memo import Texts
+from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
 from shipper.read.logs import Input, Log
 
@@ -47,7 +48,7 @@ class Settings:
     `detectors` are those that run, with their parameters; with `across` they run over all logs at once (see `across.py`), and
     not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
     `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
-    exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `fast` may be switched off to compare; it
+    exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `memory`: bytes for open exchanges and recent prompts. `fast` may be switched off to compare; it
     changes no byte. With `completions_only` the texts of events are mostly empty: for those who call `decode`.
     """
 
@@ -69,6 +70,7 @@ class Settings:
     fast: bool = True
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
+    memory: int = MEMORY
 
     @property
     def warm_up(self) -> int:
@@ -99,11 +101,11 @@ class Pipeline:
         self.settings = settings
         self.counts = counts
         merges = settings.per_exchange and not settings.only_findings
-        self.state = LogState(settings.options.exchange_timeout, merges=merges)
+        self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory)
         self.on_completed: OnCompleted | None = None
-        new = partial(Detectors, settings.of_a_log, Envelope(settings.options.constants), counts)
+        new = partial(Detectors, settings.of_a_log, Envelope(settings.options.constants), counts, settings.memory)
         self._detectors = ComponentDetectors(new, self.state)
-        self._facts: dict[str, Facts] = {}
+        self._facts: Texts[Facts] = Texts(Parser.MEMO, Parser.MEMO_TEXT)
         self._keep = selection(settings.conditions, settings.since, settings.until)
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
         self._wrap = _format(settings)
@@ -187,35 +189,36 @@ class Pipeline:
         return texts, labels
 
     def snapshot(self) -> bytes:
-        """All that a later line can depend on, as JSON; `restore` goes on from it.
+        """All that a later line can depend on, as JSON; `restore` goes on from it."""
+        return json.dumps(self.values(), sort_keys=True).encode()  # orjson holds no year 9999 in nanoseconds
 
-        Not by orjson: a time stamp of the year 9999 in nanoseconds is more than 64 bits.
-        """
+    def values(self) -> dict[str, Any]:
+        """What `snapshot` writes: the values themselves, for a pipeline that goes on in place of this one."""
         components = self.state.components
         self.counts.given_up += self.state.expire()  # they can change nothing
         ahead = [name for name, component in components.items() if component.waiting and component.waiting.completed is not None]
-        state = {
+        return {
             "components": self.state.snapshot(),
             "last_time": self.last_time,
             "detectors": self._detectors.snapshot({name: component.newest for name, component in components.items()}),
             "undo": self._detectors.undo(ahead),
+            "generations": self._detectors.generations(),
         }
-        return json.dumps(state, sort_keys=True).encode()
 
     def lasting(self) -> dict[str, Any]:
         """What of the state does not follow from the recent past, however much of it is read (`warm_up`); JSON values."""
         return self._detectors.lasting()
 
-    def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
-        """Go on from a snapshot; call `open` first, for the file that comes next. A snapshot that reading the recent past
-        led to also takes what `lasting` said at that point. Without what is `held` back if another pipeline goes on from
-        there as well: each event comes out once.
-        """
-        state: Mapping[str, Any] = json.loads(snapshot)
+    def restore(
+        self, snapshot: bytes | Mapping[str, Any], lasting: Mapping[str, Any] | None = None, *, held: bool = True
+    ) -> None:
+        """Go on from a snapshot or its values; call `open` first, for the file that comes next. A snapshot that reading the recent past
+        led to also takes what `lasting` said at that point. Without what is `held` back if another one goes on as well."""
+        state: Mapping[str, Any] = json.loads(snapshot) if isinstance(snapshot, bytes) else snapshot
         self.state.restore(state["components"], held=held)
         self._general_parser.last_time = state["last_time"]
         newest = {name: component.newest for name, component in self.state.components.items()}
-        self._detectors.restore(state["detectors"], newest, lasting, state["undo"])
+        self._detectors.restore(state["detectors"], newest, lasting, state["undo"], state["generations"])
 
     @property
     def _general_parser(self) -> Parser:
@@ -237,7 +240,7 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
     pipeline holds must not hold the pipeline, because `parse` runs without a collector of cycles.
     """
     s = settings
-    return Parser(s.library, s.options, file, LogState(s.options.exchange_timeout), Counts(), {})
+    return Parser(s.library, s.options, file, LogState(s.options.exchange_timeout), Counts())
 
 
 def _format(settings: Settings) -> Format | None:

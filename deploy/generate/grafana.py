@@ -135,8 +135,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ((level("memo_entries"), f"memo {HERE}"), (level("detector_users"), f"users {HERE}")),
         ),
         Panel(
-            "Sign-ins that were not judged", "In an hour: requests given up, and authentications that came too late for the detectors.",
-            ((grown("exchanges_given_up", "1h"), f"given up {HERE}"), (grown("completions_late", "1h"), f"late {HERE}")),
+            "Sign-ins that were not judged",
+            "In an hour: requests given up, authentications that came too late for the detectors, and what was given up because memory was full.",
+            (
+                (grown("exchanges_given_up", "1h"), f"given up {HERE}"), (grown("completions_late", "1h"), f"late {HERE}"),
+                (grown("crowded_out", "1h"), f"memory full {HERE}"),
+            ),
         ),
         Panel("Sources without their past", "Since the start; double prompts across it may be missed.", ((level("sources_without_past"), HERE),)),
     ),

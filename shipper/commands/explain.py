@@ -188,7 +188,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     data, about = f"{text}\n".encode("utf-8", "surrogateescape"), _describe(text, library)
     record = about.export is not None
     state = LogState(Options().exchange_timeout)
-    parser = Parser(library, Options(), about.log_file(None, EPOCH), state, Counts(), {})
+    parser = Parser(library, Options(), about.log_file(None, EPOCH), state, Counts())
     parts = []
     for chunk in read_chunks(io.BytesIO(data[about.start :]).read, about.start, export=about.export, parts=about.parts):
         raws = [record for record, *_ in chunk.pieces()] or chunk.data.split(b"\n")

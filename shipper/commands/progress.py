@@ -31,6 +31,7 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
     notes = {
         "without the request line": c.orphans,
         "exchange{s} given up": c.given_up,
+        "exchange{s} or user{s} given up because memory was full": c.crowded_out,
         "exchange{s} open at the end": c.open_at_end,
         "unknown status code{s}": c.unknown_codes,
         "verdict{s} against the code": c.conflicts,

@@ -58,6 +58,7 @@ def _out_of_range(config: Config) -> list[Fault]:
         (("output", "batch", "max_events"), batch.max_events, 1, 100_000, f"1 to 100000: a batch {kept}"),
         (("output", "batch", "max_bytes"), batch.max_bytes, 1, 64 << 20, f"1 to 64MiB: a batch {kept}"),
         (("shutdown_timeout",), config.shutdown_timeout, 0, HOUR, "0s to 1h"),
+        (("pipeline", "memory"), config.pipeline.memory, 1 << 20, 1 << 30, "1MiB, which 512 open requests fill, to 1GiB"),
     ]
     if file is not None and file.rotate_size is not None:
         ranges.append((("output", "file", "rotate_size"), file.rotate_size, 1 << 10, 1 << 30, "1KiB to 1GiB"))

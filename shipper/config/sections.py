@@ -14,6 +14,7 @@ from msgspec import Meta
 from shipper.config import units
 from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
 from shipper.detect.protocol import AnyDetector, AtLeastOne, Nanoseconds
+from shipper.model import MEMORY
 from shipper.times import SECOND
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -156,12 +157,14 @@ class PseudonymsSection(_Section, frozen=True):
 
 
 class PipelineSection(_Section, frozen=True):
-    """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event."""
+    """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event. `memory`: bytes that
+    open exchanges and recent prompts of a log may take; past it the oldest are given up, and counted."""
 
     detectors: list[str] = []
     patterns: list[ExistingFolder] = []
     status_codes: ExistingFile | None = None
     keep_original: bool = True
+    memory: Size = _default(MEMORY)
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
     local_zone: Zone | None = None
     pseudonyms: PseudonymsSection | None = None

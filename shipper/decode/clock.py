@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from shipper.decode.ecs import dataset
-from shipper.decode.exchanges import Exchanges
+from shipper.decode.exchanges import MEMORY_OF_ONE, Exchanges
+from shipper.decode.heavy import LONGEST_NAME, Heavy
 from shipper.decode.merging import Event, Merger
-from shipper.model import ExchangeFields
+from shipper.model import MEMORY, ExchangeFields
 from shipper.times import BEFORE_ALL, SECOND
 
 DAY = 24 * 3600 * SECOND
-MOST_COMPONENTS = 64  # of a log that have a clock of their own; all others share one
+MOST_COMPONENTS = 64  # of a log that have a clock of their own; all others share one, and so do those with long names
 OTHERS = "|"  # the name of what they share; no component is called so
 KNOWN = 1024  # names of components that are looked up and remembered
 NPS = dataset("NPS Extension")
@@ -128,15 +129,21 @@ class LogState:
     Attributes:
         components: by the name that `slot` gives them. None of them is ever replaced, so that others may hold it.
         merges: events are held back to be merged (see `merging.py`).
+        heavy: exchanges with long texts.
     """
 
-    def __init__(self, exchange_timeout: int, *, merges: bool = False) -> None:
+    def __init__(self, exchange_timeout: int, *, merges: bool = False, memory: int = MEMORY) -> None:
         """
         Args:
             exchange_timeout: nanoseconds from a request to its status.
             merges: see above.
+            memory: `pipeline.memory`, in bytes. A quarter of it is for light exchanges and one for heavy ones.
         """
         self.components: dict[str, ComponentState] = {}
+        # Of two that are open one can be held back with its event.
+        self._limit = memory // MEMORY_OF_ONE // (2 if merges else 1)
+        self._released = 0
+        self.heavy = Heavy(self.components, memory // 4)
         self._timeout = exchange_timeout
         self.merges = merges
         self._opens: list[dict[str, ExchangeFields]] = []  # of all components: together they have a limit
@@ -145,7 +152,9 @@ class LogState:
     def of(self, component: str | None) -> ComponentState:
         """The state of a component that a line has just named; None for lines that name none."""
         state = self._known.get(component)
-        if state is None:
+        if state is None and component is not None and len(component) > LONGEST_NAME:
+            state = self._get(OTHERS)
+        elif state is None:
             if len(self._known) >= KNOWN:
                 self._known.clear()
             state = self._known[component] = self._get(self._slot(component))
@@ -166,7 +175,7 @@ class LogState:
         state = self.components.get(name)
         if state is None:
             merger = Merger(self._timeout) if self.merges else None
-            state = self.components[name] = ComponentState(name, Exchanges(self._timeout, self._opens), merger)
+            state = self.components[name] = ComponentState(name, Exchanges(self._timeout, self._opens, self._limit), merger)
         return state
 
     @property
@@ -178,6 +187,21 @@ class LogState:
     def open(self) -> int:
         """How many exchanges are open."""
         return sum(map(len, self._opens))
+
+    def crowded_by(self, lines: int) -> bool:
+        """True if with so many more lines there may be more exchanges than are kept open, or more events than are held back."""
+        held = sum(len(merger.held) for merger in self._mergers) if self.merges else 0
+        return max(self.open, held) + lines >= self._limit
+
+    def surplus(self) -> list[Event]:
+        """Events that are held back no longer, because there are too many: those that waited longest in the component with most.
+        Emit them before any other event."""
+        mergers, events = self._mergers, list[Event]()
+        while sum(len(merger.held) for merger in mergers) > self._limit:
+            fullest = max(mergers, key=lambda merger: len(merger.held))
+            events += fullest.release(next(iter(fullest.held)))
+        self._released += len(events)
+        return events
 
     @property
     def clocks(self) -> Clocks:
@@ -196,6 +220,13 @@ class LogState:
     def expire_first(self) -> int:
         """Like `expire`, see `Exchanges.expire_first`."""
         return sum(state.exchanges.expire_first(state.newest) for state in self.components.values())
+
+    def take_crowded_out(self) -> int:
+        """How many exchanges were given up, and events held back no longer, because there were too many, since the last call."""
+        crowded_out, self._released = self._released, 0
+        for state in self.components.values():
+            crowded_out, state.exchanges.crowded_out = crowded_out + state.exchanges.crowded_out, 0
+        return crowded_out
 
     def take_merged(self) -> int:
         """How many events became part of another since the last call."""
@@ -224,6 +255,7 @@ class LogState:
             state.exchanges.restore(saved["open"])
             if state.merger is not None:
                 state.merger.restore(saved["held"] if held else ())
+        self.heavy.restore()
 
 
 _NOTHING: Mapping[str, Any] = {"clock": (BEFORE_ALL, None), "open": (), "held": ()}

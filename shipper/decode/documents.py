@@ -18,6 +18,7 @@ from orjson import OPT_APPEND_NEWLINE, dumps
 from shipper.decode.ecs import Envelope, shared_json, text_json, user_parts
 from shipper.decode.kinds import Part
 from shipper.decode.line_patterns import Line
+from shipper.memo import LONGEST, length
 from shipper.model import Document, LogFile, UserFields
 
 # The gaps of a shape: time stamp, event id, exchange id, start and duration of the exchange, offset, line, message, request id,
@@ -143,6 +144,8 @@ class Documents:
             if key not in self._shapes:
                 self._shapes[key] = self._cut(line, part, request_id)
             return self._shapes[key]
+        if length(key) > LONGEST:
+            return None
         if len(self._once) >= self.LIMIT:
             self._once.clear()
             self._shapes.clear()

@@ -10,7 +10,9 @@ recent past of the component.
 from collections.abc import Iterable
 from typing import Any
 
-from shipper.model import ExchangeFields
+from shipper.model import MEMORY, ExchangeFields
+
+MEMORY_OF_ONE = 2048  # bytes of `pipeline.memory` for each exchange that may be open, and for what else it comes with
 
 Thread = str  # COMPONENT|PID|TID; a string, because Python computes the hash of a string only once
 
@@ -18,23 +20,28 @@ Thread = str  # COMPONENT|PID|TID; a string, because Python computes the hash of
 class Exchanges:
     """The open exchanges of one component of a log, by thread.
 
-    `open` is public for the fast path. All components together hold at most `LIMIT` exchanges: one more, and of the
-    component that has most of them the exchange that was opened first is given up.
+    `open` is public for the fast path. All components together hold at most `limit` exchanges: one more, and of the
+    component that has most of them the exchange that was opened first is given up. That bounds the memory of those whose texts
+    are as long as texts usually are; for others see `heavy.py`.
 
     Attributes:
         timeout: nanoseconds from a request to the last line that may belong to it.
         patience: nanoseconds from a request until, by the newest event time, its exchange is given up.
+        crowded_out: how many were given up because of the limit, since this was set to 0.
     """
 
-    LIMIT = 65_536
-
-    def __init__(self, timeout: int, opens: list[dict[Thread, ExchangeFields]] | None = None) -> None:
+    def __init__(
+        self, timeout: int, opens: list[dict[Thread, ExchangeFields]] | None = None, limit: int = MEMORY // MEMORY_OF_ONE
+    ) -> None:
         """
         Args:
             timeout: in nanoseconds.
             opens: those that are open in each component of the log; these are added.
+            limit: see above.
         """
         self.timeout = timeout
+        self.crowded_out = 0
+        self._limit = limit
         self.patience = 2 * timeout
         self.open: dict[Thread, ExchangeFields] = {}
         self._opens = [] if opens is None else opens
@@ -43,10 +50,11 @@ class Exchanges:
     def request(self, thread: Thread, exchange: ExchangeFields) -> int:
         """Open an exchange; returns how many older ones this gives up (0 or 1)."""
         given_up = self.open.pop(thread, None) is not None
-        if sum(map(len, self._opens)) >= self.LIMIT:
+        if sum(map(len, self._opens)) >= self._limit:
             fullest = max(self._opens, key=len)
             del fullest[next(iter(fullest))]
             given_up = True
+            self.crowded_out += 1
         self.open[thread] = exchange
         return int(given_up)
 

@@ -38,6 +38,9 @@ class Event:
         return self._text or orjson.dumps(self._document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
 
 
+MOST_VERDICTS = 16  # held back of one exchange; any other goes out as it is
+
+
 class Held:
     """The events of an exchange that wait for its status.
 
@@ -47,15 +50,17 @@ class Held:
         tail: the text that follows the user in a plain request. None if the fast path cannot merge this
             exchange: the request is not plain, or a verdict has been held since.
         original: with a `tail`, the line of the request, escaped as in a JSON string.
+        weight: bytes of the events if they are many (see `heavy.py`).
     """
 
-    __slots__ = ("events", "original", "start", "tail")
+    __slots__ = ("events", "original", "start", "tail", "weight")
 
-    def __init__(self, start: int, request: Event, tail: str | None = None, original: str = "") -> None:
+    def __init__(self, start: int, request: Event, tail: str | None = None, original: str = "", weight: int = 0) -> None:
         self.start = start
         self.events = [request]
         self.tail = tail
         self.original = original
+        self.weight = weight
 
 
 class Merger:
@@ -79,7 +84,7 @@ class Merger:
             yield from self.held.pop(oldest).events
 
     def release(self, exchange: str) -> Sequence[Event]:
-        """The held events of an exchange whose request was misdated. Emit them before any other event."""
+        """The held events of an exchange that is given up. Emit them before any other event."""
         held = self.held.pop(exchange, None)
         return () if held is None else held.events
 
@@ -95,6 +100,8 @@ class Merger:
             return None
         held = self.held.get(exchange)
         if held is None:
+            return event
+        if action == "mfa-verdict" and len(held.events) > MOST_VERDICTS:
             return event
         if action == "mfa-verdict":
             held.events.append(event)
@@ -122,14 +129,16 @@ class Merger:
 
     def snapshot(self) -> list[Any]:
         """The held events as a JSON value."""
-        return [[held_id, held.start, [_as_json(event) for event in held.events]] for held_id, held in self.held.items()]
+        return [
+            [held_id, held.start, held.weight, [_as_json(event) for event in held.events]] for held_id, held in self.held.items()
+        ]
 
     def restore(self, snapshot: Iterable[Any]) -> None:
         """Replace the held events by those of a snapshot."""
         self.held.clear()
-        for held_id, start, events in snapshot:
+        for held_id, start, weight, events in snapshot:
             request, *verdicts = [_from_json(*event) for event in events]
-            held = self.held[held_id] = Held(start, request)
+            held = self.held[held_id] = Held(start, request, weight=weight)
             held.events += verdicts
 
 

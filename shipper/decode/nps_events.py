@@ -20,7 +20,7 @@ from shipper.decode.clock import ComponentState
 from shipper.decode.halves import NO_EXCHANGE, add_all
 from shipper.decode.parser import Events, Parser
 from shipper.decode.templates import DURATION, END, GUID, MARKS, NAME, OFFSETS, START, STATE, TID, USER, Pieces, cut, cut_event
-from shipper.decode.threads import Threads
+from shipper.decode.threads import LONGEST_USER, Threads
 from shipper.decode.windows_event import LONGEST
 from shipper.decode.wrapped import lines_of
 from shipper.model import Chunk, Code, Counts, LogFile, Origin
@@ -131,7 +131,7 @@ class NpsParser:
         who, shared = self._user((asked or answered).replace("\\\\", "\\"), f"{p0}{thread}{p1}")
         event_id = f"{self._prefix}{offset}"
         values: tuple[Any, ...] = stamp, event_id
-        if not shared:
+        if not shared or len(asked or answered) > LONGEST_USER:
             return False
         if not word:
             exchange = time, stamp, event_id, who, shared, None

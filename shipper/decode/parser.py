@@ -17,12 +17,13 @@ from shipper.decode.documents import Documents
 from shipper.decode.ecs import MODULE, dataset, put
 from shipper.decode.facts import Facts, Library, interpret
 from shipper.decode.grok import Pattern
+from shipper.decode.heavy import ORDINARY, light
 from shipper.decode.kinds import KINDS, Part, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, Wrapped, inner_of, line_patterns_of
 from shipper.decode.merging import Event
 from shipper.decode.unparsed import Reason, doubt_at_end, why_unparsed
 from shipper.decode.windows_event import EventReader
-from shipper.memo import Memo
+from shipper.memo import Memo, Texts
 from shipper.model import Chunk, CompletionFields, Counts, Document, ExchangeFields, Label, LogFile, Origin, withdrawal
 from shipper.read.lines import BLANKS, DECODE_ERROR, TOO_LONG, decode, split, without_lead
 from shipper.times import SECOND, StampReader
@@ -62,11 +63,19 @@ class Parser:
 
     MEMO = 24_576  # messages remembered
     MEMO_LENGTH = 256  # characters; longer messages hardly ever repeat
+    MEMO_TEXT = 64 * MEMO  # characters of all of them
+    CONTEXTS = 4096  # processes and threads remembered
 
     def __init__(
-        self, library: Library, options: Options, file: LogFile, state: LogState, counts: Counts, facts: dict[str, Facts]
+        self,
+        library: Library,
+        options: Options,
+        file: LogFile,
+        state: LogState,
+        counts: Counts,
+        facts: Texts[Facts] | None = None,
     ) -> None:
-        """`facts` remembers the facts of messages; all parsers of a run share it."""
+        """`facts` remembers the facts of messages, for other parsers too."""
         self.library = library
         self.options = options
         self.file = file
@@ -77,7 +86,7 @@ class Parser:
         self.texts: list[str] = []
         self.labels: list[Label] = []
         self.completions: list[CompletionFields] = []
-        self._facts = facts
+        self._facts = Texts(self.MEMO, self.MEMO_TEXT) if facts is None else facts
         self._events = EventReader(library.envelopes, file.export)
         self._line_patterns = line_patterns_of(library.lines, self._events)
         messages = library.messages
@@ -91,7 +100,7 @@ class Parser:
         origins = self._origins
         self._unparsed_origin = Origin(path, dataset("unparsed"), "pipeline_error", host=host)
         self._contexts: Memo[tuple[str | None, str | None, str | None, str | None], Context] = Memo(
-            lambda key: Context(*key, lambda name: origins[name, host]), self.MEMO
+            lambda key: Context(*key, lambda name: origins[name, host]), self.CONTEXTS
         )
 
     def __call__(self, chunk: Chunk) -> Events:
@@ -133,6 +142,7 @@ class Parser:
     def end(self) -> Events:
         """Finish a chunk; returns the result of the lines since `begin`."""
         self.counts.given_up += self.state.expire_first()
+        self.counts.crowded_out += self.state.take_crowded_out()
         return Events(self.texts, self.labels, self.completions)
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
@@ -200,7 +210,18 @@ class Parser:
             self.labels.append((stamp, event_id, context.origin, user and user[3]))
         else:
             self._add_document(form, found, line, part, request_id, state)
+        if len(text) > ORDINARY or not text.isascii():
+            self._weigh(line, part[2], state)
         return True
+
+    def _weigh(self, line: Line, exchange: ExchangeFields | None, state: ComponentState) -> None:
+        """Give up exchanges if this line makes them take too much memory."""
+        kind = line[6].kind
+        if exchange is not None and (kind == "request" or (kind == "verdict" and state.merger is not None)):
+            given_up, events = self.state.heavy.weigh(state.name, thread_of(line), exchange, line[0])
+            self.counts.given_up += given_up
+            self.counts.crowded_out += given_up
+            self.emit(events)
 
     def _add_document(
         self, form: LineForm, found: Any, line: Line, part: Part, request_id: str | None, state: ComponentState
@@ -265,8 +286,7 @@ class Parser:
             self.labels.append(label)
             return
         event = merger.take(Event(document, "", label), time)
-        if event is not None:
-            self.emit((event,))
+        self.emit(self.state.surplus() if event is None else (event,))
 
     def emit(self, events: Iterable[Event]) -> None:
         """Give out events that were held back."""
@@ -277,9 +297,7 @@ class Parser:
     def _facts_of(self, message: str) -> Facts:
         facts = self.interpret(message)
         if len(message) <= self.MEMO_LENGTH and not facts.correlation:  # no message with a correlation id comes again
-            if len(self._facts) >= self.MEMO:
-                self._facts.clear()
-            self._facts[message] = facts
+            self._facts.remember(message, facts)
         return facts
 
     def interpret(self, message: str) -> Facts:
@@ -294,8 +312,8 @@ class Parser:
         """Record the authentication that the next event completes; `newest` is the newest event time of its component."""
         _, _, _, stamp, time, context, facts, _ = line
         start, start_text, event_id, user, _, _ = exchange
-        at, component, code = len(self.texts), context.component or "", facts.code
-        assert code is not None
+        assert facts.code is not None
+        at, (component, code) = len(self.texts), light(context.component or "", facts.code)
         self.completions.append(
             (at, user, event_id, component, start, start_text, time, stamp, code, outcome == "success", newest)
         )

@@ -26,18 +26,19 @@ from shipper.decode.nps_events import NpsParser
 from shipper.decode.parser import Events, Parser
 from shipper.decode.syslog_results import SyslogParser
 from shipper.decode.templates import Pair, Tally, count
-from shipper.decode.threads import Thread, Threads
+from shipper.decode.threads import LONGEST_USER, Thread, Threads
 from shipper.decode.wrapped import WrappedParser
 from shipper.model import Chunk, ExchangeFields, LogFile, UserFields
 
 _STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
 _HEAD = r"(\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+)"
 _PLAIN = r"[ !#-&(-\[\]-~]"  # printable ASCII except quotes and backslash
+_DOMAIN, _NAME = rf"{_PLAIN}{{1,64}}", rf"{_PLAIN}{{1,{LONGEST_USER}}}"
 
 # Groups: stamp, second, fraction, head; domain, name and tail of a request; a verdict and, if it is on the next line,
 # its status; a status alone. For any other line all groups are empty.
 EXCHANGES = re.compile(
-    rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)])(?:({_PLAIN}+)\\)?({_PLAIN}+)('[^\n]*)\n"
+    rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)])(?:({_DOMAIN})\\)?({_NAME})('[^\n]*)\n"
     rf"|authResult = (-?[0-9]{{1,9}})\n(?:\1\4\|rawCallStatus = (-?[0-9]{{1,9}})\n)?"
     rf"|rawCallStatus = (-?[0-9]{{1,9}})\n)"
     r"|[^\n]*\n"
@@ -46,7 +47,7 @@ EXCHANGES = re.compile(
 # Groups: stamp, second, fraction, head; GUID, word, user and tail of a result. For any other line all groups are empty.
 _RESULTS = re.compile(
     rf"{_STAMP}{_HEAD}\|([0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}})\|"
-    rf"Pfauth (succeeded|failed) for user '((?:{_PLAIN}|\\)+)'\. Call status: ([^\n]*)\n"
+    rf"Pfauth (succeeded|failed) for user '([ !#-&(-~]{{1,{LONGEST_USER}}})'\. Call status: ([^\n]*)\n"
     r"|[^\n]*\n"
 ).findall
 
@@ -110,7 +111,7 @@ class FastParser:
 
     def _crowded(self, data: bytes) -> bool:
         """True if so many exchanges are open that a request may make `Exchanges` give up another thread's."""
-        return self.general.state.open + data.count(b"\n") >= Exchanges.LIMIT
+        return self.general.state.crowded_by(data.count(b"\n"))
 
     def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
         """Take the lines of a chunk with RADIUS exchanges.

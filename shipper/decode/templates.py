@@ -31,7 +31,7 @@ STATE = "8a8a8a8a-8b8b-8c8c-8d8d-8e8e8e8e8e8e"  # the id of a challenge
 USER = shared_json(User(NAME, None, None, user_key(NAME, None)), None)
 MARKS = (START, END, DURATION, *map(str, OFFSETS), _PID, TID, NAME, GUID, STATE)
 
-_TAIL = re.compile(r"'(?:, (?:'[A-Za-z0-9._:-]*'|[A-Za-z0-9._:-]+)){0,8}\)")
+_TAIL = re.compile(r"'(?:, (?:'[A-Za-z0-9._:-]{0,64}'|[A-Za-z0-9._:-]{1,64})){0,8}\)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _RESULT_TAIL = re.compile(r'[A-Z][A-Z0-9_]{0,127} - "[A-Za-z0-9 #+.-]{1,99}"\.')
 

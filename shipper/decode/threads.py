@@ -11,6 +11,7 @@ from shipper.model import LogFile, UserFields
 
 _PLAIN = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
 LIMIT = 16_384  # threads remembered; then they are forgotten, and found again
+LONGEST_USER = 96  # characters; a longer user takes the general path, so that no exchange of the fast path is heavy
 CONTEXTS = 32  # pairs of level and component that get templates; lines of any other take the general path
 
 

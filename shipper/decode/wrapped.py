@@ -13,18 +13,20 @@ from itertools import accumulate
 from shipper.decode.halves import add_all, take_half
 from shipper.decode.parser import Events, Parser
 from shipper.decode.templates import Result, Tally, count, weave
-from shipper.decode.threads import Sender, Thread, Threads
+from shipper.decode.threads import LONGEST_USER, Sender, Thread, Threads
 from shipper.decode.wrappers import LONGEST_LINE_END, PLAIN_HEADS, Inner, rewrap
+from shipper.memo import length
 from shipper.model import Chunk, Counts, LogFile, UserFields
 from shipper.read.lines import BLANKS
 
 FRAMES = 8  # pairs of host names that get templates; lines of any other take the general path
+LONGEST_HOST = 512  # characters of such a pair
 CONTEXTS = 4  # of level and component, for each of them
 THREADS = 2048  # remembered for each of them
 
 _STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
 _HEAD = r"(\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+)"
-USER = r"((?:[ !#-&(-~])+)"  # printable ASCII except quotes
+USER = rf"([ !#-&(-~]{{1,{LONGEST_USER}}})"  # printable ASCII except quotes
 GUID = r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
 
 # Groups: stamp, second, fraction, head; user and tail of a request; a verdict; a status; GUID, word, user and tail of a result.
@@ -123,7 +125,7 @@ class WrappedParser:
     def _thread(self, frame: Frame, head: str) -> Thread | None:
         threads = self._threads.get(frame)
         if threads is None:
-            if len(self._threads) >= FRAMES:
+            if len(self._threads) >= FRAMES or length(frame) > LONGEST_HOST:
                 return None
             around = partial(rewrap, hostname=frame[0], host=frame[1])
             threads = self._threads[frame] = Threads(

@@ -27,6 +27,12 @@ class ComponentDetectors:
 
     def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
         """The findings of a chunk, in the order of the events that they stand behind."""
+        findings = self._found(completions)
+        if len(self._of) > 1:
+            self._bound()
+        return findings
+
+    def _found(self, completions: Sequence[CompletionFields]) -> list[Found]:
         names = set(map(_COMPONENT, completions))
         if len(names) == 1:
             return self._detectors(self._log.slot(names.pop()))(completions)
@@ -36,6 +42,12 @@ class ComponentDetectors:
             parts.setdefault(slots[completion[3]], []).append(completion)
         findings = [finding for name, part in parts.items() for finding in self._detectors(name)(part)]
         return sorted(findings, key=_POSITION)
+
+    def _bound(self) -> None:
+        """All components together may remember as much as one: of the one with most, the older half is given up."""
+        parts = self._of.values()
+        while sum(detectors.entries for detectors in parts) > max(detectors.capacity for detectors in parts):
+            max(parts, key=lambda detectors: detectors.entries).shrink()
 
     def _detectors(self, name: str) -> Detectors:
         detectors = self._of.get(name)
@@ -48,18 +60,28 @@ class ComponentDetectors:
         snapshots = {name: detectors.snapshot(newest[name]) for name, detectors in self._of.items()}
         return {name: snapshot for name, snapshot in snapshots.items() if any(snapshot.values())}
 
+    def generations(self) -> dict[str, Any]:
+        """See `Detectors.generations`; by component."""
+        return {name: generations for name, detectors in self._of.items() if (generations := detectors.generations())}
+
     def undo(self, ahead: Sequence[str]) -> dict[str, Any]:
         """See `Detectors.undo`; of the components that are `ahead` of their clock."""
         return {name: self._of[name].undo() for name in ahead if name in self._of}
 
     def restore(
-        self, snapshot: Mapping[str, Any], newest: Mapping[str, int], lasting: Mapping[str, Any] | None, undo: Mapping[str, Any]
+        self,
+        snapshot: Mapping[str, Any],
+        newest: Mapping[str, int],
+        lasting: Mapping[str, Any] | None,
+        undo: Mapping[str, Any],
+        generations: Mapping[str, Any],
     ) -> None:
         """See `Detectors.restore`; all by component."""
         self._of.clear()
-        for name in snapshot.keys() | undo.keys():
+        for name in snapshot.keys() | undo.keys() | generations.keys():
             given = None if lasting is None else lasting.get(name, {})
-            self._detectors(name).restore(snapshot.get(name, {}), newest[name], given, undo.get(name, {}))
+            parts = undo.get(name, {}), generations.get(name, {})
+            self._detectors(name).restore(snapshot.get(name, {}), newest[name], given, *parts)
 
     def lasting(self) -> dict[str, Any]:
         """See `Detectors.lasting`; by component."""

@@ -63,6 +63,7 @@ def settings_of(config: Config) -> Settings:
         {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
         exchange_timeout=timeout,
         keep_original=section.keep_original,
+        memory=section.memory,
         format=config.output.format,
         namespace=section.data_stream.namespace,
         pseudonyms=_pseudonyms(config),

@@ -136,6 +136,10 @@ METRICS = (
         lambda s: s.counts.given_up,
     ),
     Metric(
+        Counter, "crowded_out", "Exchanges, and users of a detector, given up because pipeline.memory was full.",
+        lambda s: s.counts.crowded_out,
+    ),
+    Metric(
         Counter, "completions_late", "Authentications so much older than the newest that no detector could judge them any more.",
         lambda s: s.counts.late,
     ),

@@ -144,7 +144,7 @@ class LivePipelines:
                     self._read(muted, reading)
             live.pasts, live.number = muted.pasts, muted.number
             live.youngest, live.unsettled = muted.youngest, muted.unsettled
-            live.pipeline.restore(muted.pipeline.snapshot(), begin.lasting)
+            live.pipeline.restore(muted.pipeline.values(), begin.lasting)  # a copy would double the memory
         return live
 
     def _former(self, source: str, key: str) -> _Live | None:

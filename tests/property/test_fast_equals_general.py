@@ -356,9 +356,9 @@ def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[
 
     def scratch(file: LogFile) -> Parser:
         templates.append(1)
-        return Parser(library(), options, file, LogState(options.exchange_timeout), Counts(), {})
+        return Parser(library(), options, file, LogState(options.exchange_timeout), Counts())
 
-    general = Watched(library(), options, file, started(options.exchange_timeout), Counts(), {})
+    general = Watched(library(), options, file, started(options.exchange_timeout), Counts())
     return FastParser(general, scratch), general, templates
 
 

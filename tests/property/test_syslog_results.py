@@ -101,7 +101,7 @@ def test_plain_results_take_the_fast_path(head: str) -> None:
     ]
     data = "".join(f"{line}\n" for line in lines).encode()
     how = Settings(library())
-    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
+    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts())
     taken: list[bytes] = []
     general.raw = lambda line, offset, **how: taken.append(line)  # type: ignore[method-assign]
 

@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipper.across import Gathered, Part, findings_across
-from shipper.decode.exchanges import Exchanges
+from shipper.decode.exchanges import MEMORY_OF_ONE
 from shipper.decode.facts import Library
 from shipper.decode.library import load
 from shipper.decode.parser import Options
@@ -338,17 +338,17 @@ def cut_at(source: Log, offsets: Sequence[int]) -> list[Shard]:
 
 
 @pytest.mark.usefixtures("tiny")
-def test_more_open_exchanges_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_open_exchanges_than_are_kept(tmp_path: Path) -> None:
     """The oldest are given up, whichever piece they are in."""
-    monkeypatch.setattr(Exchanges, "LIMIT", 40)
     threads = range(100, 160)
     asked = [f"{stamp(800 + n / 100)}|0|1|{n}|pfrad|Calling pfAuthUser('user{n}', '', 1)" for n in threads]
     answered = [f"{stamp(804 + n / 100)}|0|1|{n}|pfrad|rawCallStatus = 21" for n in threads]
     lines = [*quiet_lines(0, 700), *asked, *answered, *quiet_lines(900, 100)]
 
-    done = alike(tmp_path, plain(), [write(tmp_path / "a.log", lines)], by(3))
+    few = replace(plain(), memory=40 * MEMORY_OF_ONE)
+    done = alike(tmp_path, few, [write(tmp_path / "a.log", lines)], by(3))
 
-    assert done.counts.given_up == done.counts.orphans == len(threads) - 40
+    assert done.counts.given_up == done.counts.orphans == done.counts.crowded_out == len(threads) - 40
     assert done.counts.open_at_end == 0
 
 
@@ -399,7 +399,9 @@ def restores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restor
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     class Counting(Pipeline):
-        def restore(self, snapshot: bytes, lasting: Mapping[str, Any] | None = None, *, held: bool = True) -> None:
+        def restore(
+            self, snapshot: bytes | Mapping[str, Any], lasting: Mapping[str, Any] | None = None, *, held: bool = True
+        ) -> None:
             os.write(descriptor, b"r")
             super().restore(snapshot, lasting, held=held)
 

@@ -162,7 +162,7 @@ def test_plain_lines_inside_take_the_fast_path(wrap: Wrap) -> None:
     ]
     data = "".join(f"{wrap(line, number)}\n" for number, line in enumerate(lines)).encode()
     how = Settings(library())
-    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
+    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts())
     taken: list[bytes] = []
     general.raw = lambda line, offset, **how: taken.append(line)  # type: ignore[method-assign]
 

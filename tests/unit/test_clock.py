@@ -4,7 +4,7 @@ import pytest
 
 from shipper.decode import clock as clock_module
 from shipper.decode.clock import DAY, OTHERS, ComponentState, LogState
-from shipper.decode.exchanges import Exchanges
+from shipper.decode.exchanges import MEMORY_OF_ONE, Exchanges
 from shipper.model import Exchange
 from shipper.times import BEFORE_ALL, SECOND
 
@@ -108,9 +108,8 @@ def test_too_many_components_share_a_clock(monkeypatch: pytest.MonkeyPatch) -> N
         assert [log.slot(name) for name in ("a", "b", "c", "d", "a")] == ["a", "b", OTHERS, OTHERS, "a"]
 
 
-def test_of_all_components_together_the_one_with_most_gives_up_an_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Exchanges, "LIMIT", 3)
-    log = LogState(TIMEOUT)
+def test_of_all_components_together_the_one_with_most_gives_up_an_exchange() -> None:
+    log = LogState(TIMEOUT, memory=3 * MEMORY_OF_ONE)
     given_up = [
         log.of(name).exchanges.request(f"{name}|{number}", Exchange(NOON, "", "id", None, ""))
         for number, name in enumerate(("a", "b", "b", "a", "a"))

@@ -40,13 +40,11 @@ def test_a_request_gives_the_older_one_of_its_thread_up() -> None:
 
 
 def test_of_too_many_the_one_that_waited_longest_is_given_up() -> None:
-    class Two(Exchanges):
-        LIMIT = 2
-
-    exchanges = Two(TIMEOUT)
+    exchanges = Exchanges(TIMEOUT, limit=2)
     given_up = [exchanges.request(thread, exchange(0)) for thread in ("a", "b", "b", "c", "d")]
     assert given_up == [0, 0, 1, 1, 1]
     assert list(exchanges.open) == ["c", "d"]
+    assert exchanges.crowded_out == 2
 
 
 @pytest.mark.parametrize(("newest", "alive"), [(100 * SECOND + 2 * TIMEOUT, True), (100 * SECOND + 2 * TIMEOUT + 1, False)])

@@ -30,7 +30,7 @@ def left(lines: list[str]) -> tuple[list[str], Counts]:
     """The lines that the general path takes, and what is counted for the others."""
     data = "".join(f"{line}\n" for line in lines).encode()
     how = Settings(library())
-    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
+    general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts())
     taken: list[str] = []
     general.line = lambda text, offset, tags, *, half=False: taken.append(text)  # type: ignore[method-assign]
     texts = FastParser(general, partial(_scratch, how))(Chunk(data, 0)).texts

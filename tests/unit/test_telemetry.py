@@ -34,7 +34,7 @@ from tests.support.process import until
 # Alert rules and dashboards are made of these names: to rename one breaks those of others.
 NAMES = """
 mfa_shipper_batch_latency_seconds mfa_shipper_batches_delivered mfa_shipper_bytes_delivered mfa_shipper_bytes_read
-mfa_shipper_cache_hits mfa_shipper_checkpoint_age_seconds mfa_shipper_completions_late mfa_shipper_dead_letters mfa_shipper_detector_users
+mfa_shipper_cache_hits mfa_shipper_checkpoint_age_seconds mfa_shipper_completions_late mfa_shipper_crowded_out mfa_shipper_dead_letters mfa_shipper_detector_users
 mfa_shipper_double_prompts mfa_shipper_events mfa_shipper_events_delivered mfa_shipper_events_filtered
 mfa_shipper_events_masked mfa_shipper_events_waiting mfa_shipper_exchanges_given_up mfa_shipper_files_open mfa_shipper_lag_bytes
 mfa_shipper_lag_seconds mfa_shipper_lines_merged mfa_shipper_lines_misdated mfa_shipper_lines_read
@@ -147,7 +147,7 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         "events_filtered_total": counted.filtered + counted.findings_filtered, "lines_unparsed_total": counted.unparsed,
         "unknown_messages_total": counted.unknown_messages, "events_masked_total": counted.masked,
         "lines_misdated_total": counted.misdated, "exchanges_given_up_total": counted.given_up,
-        "completions_late_total": counted.late,
+        "completions_late_total": counted.late, "crowded_out_total": counted.crowded_out,
         "double_prompts_total": 500, "cache_hits_total": 501, "mfa_fatigue_total": 502, "mfa_fatigue_gave_in_total": 503,
         "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,

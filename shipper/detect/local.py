@@ -1,0 +1,327 @@
+"""One detector over the authentications of one component of a log, its users in memory: see `detector.py`. Pure."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from shipper.decode.ecs import Envelope
+from shipper.detect.finding import Found, found, shown
+from shipper.detect.protocol import AnyDetector, Begins, Rule
+from shipper.detect.remembered import LONGEST_KEY, Known, Memory, alone, digest, is_small, remembered, short, size_of
+from shipper.detect.waiting import Arrived, Row
+from shipper.model import Code, CompletionFields, Counts, User, is_withdrawal
+from shipper.times import AFTER_ALL, BEFORE_ALL, SECOND
+
+CODES = 4096  # looked at and remembered
+SLACK = 60 * SECOND  # an authentication may end that long before the newest line of a log that is in the order of time
+
+
+class LocalDetector:
+    """One detector of a component.
+
+    Users are kept in two generations, which change with every whole horizon of event time: then the older one is
+    dropped, which costs nothing for each user. A user who is in both is as the younger one says.
+
+    The generations also change when one has taken `most` authentications, so that memory is bounded: what the older one
+    still held is given up. So at least the last `most` are remembered, at most twice as many. When that is depends on the
+    authentications alone, not on how they were read.
+
+    `late` and `behind` are those of `Counts`, since somebody set them to zero.
+    """
+
+    def __init__(self, detector: AnyDetector, rule: Rule, envelope: Envelope, counts: Counts, most: int) -> None:
+        """As `Detectors`; `rule` is the detector's."""
+        self._detector = detector
+        self.most = most
+        self._stored = 0  # authentications that this generation took
+        self._strays = 0  # those of them that are not known to another reader of the log: they ended before it began, for example
+        self._rule = rule
+        self._envelope = envelope
+        self._counts = counts
+        self._horizon = rule.horizon
+        self._begins = detector.begins
+        self._lull = detector.lull if detector.lull and detector.lull.holds(rule) else None
+        self._young: dict[str, Memory] = {}
+        self._old: dict[str, Memory] = {}
+        self._under_way: set[str] = set()  # users whose states are (see `Begins`)
+        self._stepped: set[str] = set()  # users whose states may hold something lasting
+        self._turn = BEFORE_ALL  # the last time of this generation
+        self._durations: dict[int, tuple[Code, int | None]] = {}  # `Lull.of_code`, by identity of the code
+        self.late = self.behind = 0
+        # The user of the last authentication that was ahead of the clock, and what was in memory of that user before it.
+        self._before: tuple[str, Memory | None, Memory | None] | None = None
+        self._ahead = ""  # that user, until the generations change
+
+    def __call__(self, arrived: Arrived) -> list[Found]:
+        """The findings of a chunk."""
+        findings: list[Found] = []
+        young, old, turn, horizon = self._young, self._old, self._turn, self._horizon
+        completions, waiting, may_wait = arrived.completions, arrived.waiting, self._lull is not None
+        stored, most, few = self._stored, self.most, self._begins is not None
+        memory: Memory | None
+        for at, user, start, end, newest in arrived.rows() if self._begins is None else self._concerning(arrived, self._begins):
+            if user is None:
+                if is_withdrawal(completions[at]):
+                    self._withdraw()
+                continue
+            if newest > turn:
+                young, old, turn = self._next_generation(newest)
+                stored = 0
+            key = user[3] if len(user[3]) <= LONGEST_KEY else short(user[3])
+            if end is not newest and self._is_late(key, end, newest):
+                continue
+            stored += 1
+            if stored > most:
+                young, old, stored = self._crowd_out(newest, stored)
+            memory = young.get(key)
+            if memory is None:
+                memory = old.get(key)
+                if memory is not None:
+                    memory, size = self._carried(key, memory, newest - horizon)
+                    stored += size
+                if memory is None and may_wait:
+                    young[key] = alone(completions[at], None) if few else (waiting, at, None)
+                    continue
+            if memory is None or start <= self._after(memory):
+                findings += self._step(key, memory, completions[at])
+            elif self._duration(waiting.codes[at]) is not None:
+                young[key] = alone(completions[at], memory) if few else (waiting, at, memory)
+        self._stored = stored
+        return findings
+
+    def _concerning(self, arrived: Arrived, begins: Begins[Any]) -> Iterator[Row]:
+        """The rows of those that matter (see `Begins`). The others are most, and this is all that they cost."""
+        classes, under_way, users, tidy = begins.classes, self._under_way, arrived.users, arrived.tidy
+        for at, code in enumerate(arrived.waiting.codes):
+            user = users[at]
+            if code.status_class in classes:
+                yield at, user, arrived.starts[at], arrived.ends[at], arrived.newests[at]
+            elif under_way and user and short(user[3]) in under_way:
+                self._strays += 1  # whether it was under way may depend on when that was looked at
+                yield at, user, arrived.starts[at], arrived.ends[at], arrived.newests[at]
+            elif not tidy:
+                if user is None:
+                    if is_withdrawal(arrived.completions[at]):
+                        self._withdraw()
+                elif arrived.ends[at] > arrived.newests[at]:
+                    self._before = None  # a withdrawal would be of this one
+                elif arrived.ends[at] < arrived.newests[at] - self._horizon:
+                    self.late += 1
+
+    def _is_late(self, key: str, end: int, newest: int) -> bool:
+        """True if the authentication of a user that did not end at the newest event time takes no part."""
+        if end > newest:
+            self._before, self._ahead = (key, deepcopy(self._young.get(key)), deepcopy(self._old.get(key))), key
+        elif end < newest - self._horizon:
+            self.late += 1
+            return True
+        elif end <= self._turn - max(1, self._horizon):
+            self._strays += 1
+        self.behind += end < newest - SLACK
+        return False
+
+    def _next_generation(self, newest: int) -> tuple[dict[str, Memory], dict[str, Memory], int]:
+        young = self._young
+        # One that was ahead of the clock belongs to the time that is now.
+        self._young = {key: young.pop(key) for key in (self._ahead,) if key in young}
+        self._ahead = ""
+        self._old = young if newest <= self._turn + self._horizon else {}
+        self._forget_missing()
+        self._turn = self._end_of_generation(newest)
+        self._strays = 0
+        return self._young, self._old, self._turn
+
+    def _end_of_generation(self, newest: int) -> int:
+        """The last time of the generation in which this one is: the same whenever the log began to be read."""
+        span = max(1, self._horizon)
+        return newest // span * span + span - 1
+
+    def _crowd_out(self, newest: int, stored: int) -> tuple[dict[str, Memory], dict[str, Memory], int]:
+        """Change the generations if this one is full; what is lost is counted. `stored`: what it took, strays included."""
+        if max(self._strays, stored - self._strays) <= self.most:
+            return self._young, self._old, stored
+        self._shrink(newest - self._horizon)
+        return self._young, self._old, 1
+
+    def shrink(self) -> None:
+        """See `Detectors.shrink`."""
+        self._shrink(self._turn - 2 * self._horizon)
+        self._stored = 0
+
+    def _shrink(self, oldest: int) -> None:
+        gone = [remembered(memory, oldest) for key, memory in self._old.items() if key not in self._young]
+        lost = [left for left in gone if left is not None and self._detector.forget(self._state(left), oldest)]
+        self._counts.crowded_out += len(lost)
+        self._old, self._young, self._strays = self._young, {}, 0
+        self._forget_missing()
+
+    def _forget_missing(self) -> None:
+        for users in (self._under_way, self._stepped):
+            if users:
+                users.intersection_update(self._old | self._young)
+
+    def _carried(self, key: str, memory: Memory, oldest: int) -> tuple[Memory | None, int]:
+        """Take the memory of a user from the old generation into the young one; None if there is more than that may hold.
+
+        The second value is for how many authentications it counts, if they are many: the same for a state and for what it was
+        made from.
+        """
+        left, size = remembered(memory, oldest), 0
+        if left is None:
+            return None, 0
+        if not is_small(left):
+            state = self._state(left)
+            size = size_of(state) if self._detector.forget(state, oldest) else 0
+            if size > self.most:
+                self._counts.crowded_out += 1
+                del self._old[key]
+                return None, 0
+            left = self._known(key, state)
+        self._young[key] = left
+        return left, size
+
+    def _withdraw(self) -> None:
+        """Forget the last authentication that was ahead of the clock."""
+        if self._before is not None:
+            key, young, old = self._before
+            for generation, memory in ((self._young, young), (self._old, old)):
+                generation.pop(key, None)
+                if memory is not None:
+                    generation[key] = memory
+            self._under_way.discard(key)
+            known = young or old
+            while isinstance(known, tuple):
+                known = known[2]
+            if known is not None:
+                self._known(key, known.state)  # whose state is under way again
+            self._before = None
+
+    def _after(self, memory: Memory) -> int:
+        """The time after which an authentication that starts matters to nothing in memory."""
+        if isinstance(memory, Known):
+            return memory.after
+        waiting, at, _ = memory
+        duration = self._duration(waiting.codes[at])
+        return BEFORE_ALL if duration is None else waiting.ends[at] + duration
+
+    def _duration(self, code: Code) -> int | None:
+        """`Lull.of_code`, asked once for each code."""
+        known = self._durations.get(id(code))
+        if known is None:
+            if len(self._durations) >= CODES:
+                self._durations.clear()
+            assert self._lull is not None
+            known = self._durations[id(code)] = code, self._lull.of_code(code, self._rule)
+        return known[1]
+
+    def _step(self, key: str, memory: Memory | None, completion: CompletionFields) -> list[Found]:
+        """The findings of an authentication that may have to do with what is in memory."""
+        detector, rule = self._detector, self._rule
+        state = self._state(memory)
+        detector.forget(state, completion[10] - self._horizon)
+        findings, counted = detector.step(state, completion, rule)
+        self._young[key] = self._known(key, state)
+        self._counts.detected.update(counted)
+        if not findings:
+            return []
+        user = completion[1]
+        assert user is not None
+        self._counts.detected[detector.found.name] += len(findings)
+        self._counts.repeated += sum(map(detector.repeats, findings)) if detector.repeats else 0
+        who, envelope = User(*user), self._envelope
+        name = shown(who)
+        return [found(detector, detector.alert(finding, name, rule), who, completion, envelope) for finding in findings]
+
+    def _state(self, memory: Memory | None) -> Any:
+        """The state of a user, with what waited taken in."""
+        newest_first: list[CompletionFields] = []
+        while isinstance(memory, tuple):
+            waiting, at, memory = memory
+            newest_first.append(waiting.completion(at))
+        state = self._detector.empty() if memory is None else memory.state
+        for completion in reversed(newest_first):
+            self._detector.step(state, completion, self._rule)
+        return state
+
+    def _known(self, key: str, state: Any) -> Known:
+        """A state, when something has been done to it."""
+        if self._detector.lasting:
+            self._stepped.add(key)
+        if self._begins and self._begins.under_way(state):
+            self._under_way.add(key)
+            return Known(AFTER_ALL, state)
+        self._under_way.discard(key)
+        return Known(self._lull.after(state, self._rule) if self._lull else AFTER_ALL, state)
+
+    def snapshot(self, newest: int) -> dict[str, Any]:
+        """See `Detectors.snapshot`. The states are those in memory."""
+        oldest = newest - self._horizon
+        if newest > self._turn:
+            self._next_generation(newest)
+            self._stored = 0
+        stored, older = max(0, self._stored - self._strays), self._old.keys() - self._young.keys()
+        states = {key: self._state(memory) for key, memory in (self._old | self._young).items()}
+        states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
+        undo = None
+        if self._before is not None:
+            key, young, old = self._before
+            before = self._state(young or old)
+            undo = [key, before if self._detector.forget(before, oldest) else None]
+        self.restore(states, newest, undo=undo, generations=(stored, [key for key in states if key in older]))
+        return states
+
+    def generations(self) -> list[Any]:
+        """See `Detectors.generations`; empty if that is nothing."""
+        return [self._stored, sorted(self._old)] if self._stored or self._old else []
+
+    def undo(self) -> list[Any] | None:
+        """See `Detectors.undo`."""
+        if self._before is None:
+            return None
+        key, before, _ = self._before
+        return [key, None if before is None else self._state(before)]
+
+    def restore(
+        self,
+        users: Mapping[str, Any],
+        newest: int,
+        lasting: Mapping[str, Any] | None = None,
+        undo: Sequence[Any] | None = None,
+        generations: tuple[int, Collection[str]] = (0, ()),
+    ) -> None:
+        """See `Detectors.restore`."""
+        if self._detector.lasting and lasting is not None:
+            for key, state in users.items():
+                self._detector.lasting.give(state, lasting.get(digest(key), {}))
+        self._before = None if undo is None else (undo[0], None if undo[1] is None else self._known(undo[0], undo[1]), None)
+        self._ahead = "" if undo is None else undo[0]
+        self._under_way.clear()
+        self._stored, older = generations
+        self._strays = 0
+        self._young = {key: self._known(key, state) for key, state in users.items()}
+        self._old = {key: self._young.pop(key) for key in older if key in self._young}
+        self._turn = self._end_of_generation(newest)
+
+    def lasting(self) -> dict[str, Any]:
+        """See `Detectors.lasting`."""
+        lasting, found = self._detector.lasting, {}
+        if lasting is None:
+            return {}
+        for key in self._stepped:
+            memory = self._young.get(key) or self._old.get(key)
+            while isinstance(memory, tuple):
+                memory = memory[2]
+            if memory is not None and (value := lasting.of(memory.state)):
+                found[key] = value
+        self._stepped.intersection_update(found)
+        return {digest(key): value for key, value in found.items()}
+
+    @property
+    def entries(self) -> int:
+        """See `Detectors.entries`."""
+        return len(self._old) + len(self._young)
+
+    @property
+    def size(self) -> int:
+        """How many users are in memory."""
+        return len(self._old.keys() | self._young.keys())

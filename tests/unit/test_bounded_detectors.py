@@ -1,0 +1,81 @@
+"""What detectors remember is bounded, the latest is what they remember, and what is lost is counted."""
+
+from itertools import islice
+
+import pytest
+
+from shipper.decode.clock import LogState
+from shipper.decode.ecs import Envelope
+from shipper.detect.components import ComponentDetectors
+from shipper.detect.detector import MEMORY_OF_ONE, Detectors
+from shipper.detect.double_prompt import Rule
+from shipper.model import Code, CompletionFields, Counts
+from shipper.times import SECOND
+
+APP = Code(21, "Mobile App Authenticated", "authenticated", "success", True, "mobile_app", "low", None)
+RULE = Rule(60 * SECOND, 600 * SECOND)
+MOST = 4  # authentications of a generation
+
+
+def prompt(number: int, user: str, component: str = "pfrad", second: float | None = None) -> CompletionFields:
+    time = round((number if second is None else second) * SECOND)
+    return number, (user, None, None, user), f"id-{number}", component, time, "start", time, "end", APP, True, time
+
+
+def found(prompts: list[CompletionFields], size: int, restart: bool = False) -> tuple[list[str], int, int]:
+    """The ids of findings, what was crowded out, and how many users are in memory at the end."""
+    counts, ids = Counts(), []
+    host = Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE)
+    rest = iter(prompts)
+    while part := list(islice(rest, size)):
+        ids += [label[1] for _, _, label in host(part)]
+        if restart:
+            newest = part[-1][10]
+            state, generations = host.snapshot(newest), host.generations()
+            host = Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE)
+            host.restore(state, newest, generations=generations)
+    return ids, counts.crowded_out, host.size
+
+
+@pytest.mark.parametrize(("size", "restart"), [(100, False), (1, False), (1, True), (3, True)])
+def test_at_least_the_latest_are_remembered(size: int, restart: bool) -> None:
+    users = [prompt(number, f"user{number}") for number in range(20)]
+    again = [prompt(20, "user16"), prompt(21, "user10"), prompt(22, "user3")]
+    assert found(users + again, size, restart) == (["id-20-dp"], 16, 6)
+
+
+def test_the_generations_change_with_the_horizon_as_well() -> None:
+    """Then nothing is lost that matters."""
+    horizon = RULE.horizon // SECOND
+    prompts = [prompt(number, f"user{number}", second=number * horizon / 4) for number in range(40)]
+    for restart in (False, True):
+        assert found(prompts, 1, restart)[:2] == ([], 0)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_one_user_with_more_than_a_generation_may_hold_begins_anew(restart: bool) -> None:
+    prompts = [prompt(number, "anna", second=number / 10) for number in range(200)]
+    ids, crowded_out, users = found(prompts, 1, restart)
+    assert crowded_out > 0
+    assert users == 1
+    assert len(ids) == 199 - crowded_out
+
+
+def test_all_components_together_may_remember_as_much_as_one() -> None:
+    counts, log = Counts(), LogState(600 * SECOND)
+    rules = {"double_prompt": RULE}
+    host = ComponentDetectors(lambda: Detectors(rules, Envelope({}), counts, MOST * MEMORY_OF_ONE), log)
+    for number in range(40):
+        host([prompt(number, f"user{number}", f"c{number % 20}")])
+        assert host.size <= 2 * MOST
+    assert counts.crowded_out >= 40 - 2 * MOST
+
+
+def test_long_names_are_told_apart_and_not_kept() -> None:
+    long = "x" * 100_000
+    counts = Counts()
+    host = Detectors({"double_prompt": RULE}, Envelope({}), counts)
+    prompts = [prompt(0, f"{long}a"), prompt(1, f"{long}b"), prompt(2, f"{long}a")]
+    assert [label[1] for _, _, label in host(prompts)] == ["id-2-dp"]
+    assert counts.findings == 1
+    assert max(map(len, host.snapshot(2 * SECOND)["double_prompt"])) < 200
