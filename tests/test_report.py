@@ -148,6 +148,24 @@ def test_workers_change_nothing(week: Path) -> None:
     assert report("*.log", "--workers", "3", cwd=week) == report("*.log", cwd=week)
 
 
+def test_one_log_that_is_cut_for_several_workers_is_the_same(tmp_path: Path) -> None:
+    generate(Recipe(45_000, seed=11, users=2000), tmp_path / "mfa.log")
+    one, many = (run("report", "mfa.log", "--format", "json", "--workers", number, cwd=tmp_path) for number in ("1", "3"))
+
+    assert (many.returncode, many.stderr) == (0, b"")
+    assert many.stdout == one.stdout
+
+
+def test_a_worker_that_cannot_read_its_piece_is_one_sentence(tmp_path: Path) -> None:
+    generate(Recipe(45_000, seed=11, users=2000), tmp_path / "mfa.log")
+    (tmp_path / "mfa.log.1").write_bytes(gzip.compress(b"2017-02-14T01:00:00.000000Z|0|1|2|pfrad|who knows\n" * 99)[:-9])
+    done = run("report", "mfa.log", "mfa.log.1", "--workers", "3", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"mfa.log.1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 GENERATED = (
     Recipe(6000, seed=1, users=40),
     Recipe(6000, seed=2, users=400),
