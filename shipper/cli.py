@@ -141,6 +141,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     from shipper.commands.explain import explain as answer
     from shipper.commands.explain import standard_input
     from shipper.commands.library import library_of
+    from shipper.commands.screen import screen_in_front
 
     library = library_of(**read_with)
     if files:
@@ -148,7 +149,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
 
         _print(story(" ".join(words), files, library))
         return
-    _print(answer(standard_input() if words == ("-",) else " ".join(words), library))
+    _print(answer(standard_input() if words == ("-",) else " ".join(words), library, screen_in_front()))
 
 
 @command.command(short_help="Print the table of status codes.")
@@ -164,10 +165,11 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
     """Print the status code table: what each code means, and whether the phone rang."""
     from shipper.commands.codes import FORMS, render
     from shipper.commands.forms import form_of, refuse_input
+    from shipper.commands.screen import screen_in_front
     from shipper.decode.library import load_codes
 
     refuse_input(output, [], status_codes)
-    _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
+    _print(render(load_codes(status_codes), form_of(form, output, FORMS), screen_in_front(output)), output)
 
 
 @command.command(short_help="Say who is asked twice, why, and what to change.")

@@ -1,7 +1,6 @@
 """`report`: log files become one summary: who is asked twice, and what to change. I/O."""
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from shipper.commands.parse import open_for, read_key, total_size, worker_count
 from shipper.commands.progress import progress
 from shipper.commands.report_page import check_open, open_page, page_maker
 from shipper.commands.report_reading import FoldedWith, Reading
+from shipper.commands.screen import Screen, screen_of
 from shipper.decode.library import load_advice
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
@@ -152,8 +152,7 @@ def as_json(summary: Summary) -> bytes:
 
 
 def _text(summary: Summary, terminal: bool) -> bytes:
-    """A screen; without colours where it is no terminal, or the user wants none (https://no-color.org)."""
-    from shipper.commands.report_screen import screen
+    from shipper.commands.report_screen import report_screen
 
-    width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
-    return screen(summary, width, color=terminal and not os.environ.get("NO_COLOR")).encode("utf-8", "replace")
+    screen = screen_of(terminal=terminal, otherwise=Screen(WIDTH))
+    return report_screen(summary, screen).encode("utf-8", "replace")
