@@ -1,6 +1,21 @@
-"""`python -m shipper` is the command `mfa-shipper`."""
+"""The command `mfa-shipper`, also as `python -m shipper`."""
 
-from shipper.cli import main
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command.
+
+    A SIGHUP at the start of `run` must not end it, and importing takes longest: until its handlers are there, such a signal is
+    ignored, which costs nothing, since nothing was read yet that could be reloaded.
+    """
+    if sys.argv[1:2] == ["run"] and hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from shipper.cli import main as command
+
+    command()
+
 
 if __name__ == "__main__":
     main()

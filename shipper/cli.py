@@ -41,6 +41,7 @@ from shipper.commands.options import (
     goes_only_with,
     near_options,
 )
+from shipper.commands.screen import screen_in_front
 from shipper.config.units import detectors
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
@@ -141,31 +142,28 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     from shipper.commands.explain import explain as answer
     from shipper.commands.explain import standard_input
     from shipper.commands.library import library_of
-    from shipper.commands.screen import screen_in_front
 
     library = library_of(**read_with)
     if files:
         from shipper.commands.story import story
 
-        _print(story(" ".join(words), files, library))
+        for told in story(" ".join(words), files, library):
+            _print(told)
         return
     _print(answer(standard_input() if words == ("-",) else " ".join(words), library, screen_in_front()))
 
 
 @command.command(short_help="Print the table of status codes.")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "html"]),
+    "--format", "form", type=click.Choice(["table", "json", "csv", "html"]),
     help="By default that of FILE's ending, else table. The csv can be passed to --status-codes; html is a page for a help desk.",
-)
+)  # fmt: skip
 @OUTPUT
 @CODES
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
     """Print the status code table: what each code means, and whether the phone rang."""
     from shipper.commands.codes import FORMS, render
     from shipper.commands.forms import form_of, refuse_input
-    from shipper.commands.screen import screen_in_front
     from shipper.decode.library import load_codes
 
     refuse_input(output, [], status_codes)
@@ -210,6 +208,10 @@ def report(form: str | None, output: str | None, **options: Any) -> None:
 @CONFIG
 def run(config_file: str) -> int:
     """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
+    from shipper.commands.signals import Stop, catch
+
+    stop = Stop()
+    catch(stop)  # first of all: a signal that comes while the rest is imported is not lost
     from shipper.commands.run import run as follow
     from shipper.config.load import load_config
     from shipper.sidecar.log import set_up
@@ -218,7 +220,7 @@ def run(config_file: str) -> int:
     config, secrets = load_config(config_file, os.environ)
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return follow(config, secrets, lambda: load_config(config_file, os.environ))
+        return follow(config, secrets, lambda: load_config(config_file, os.environ), stop)
 
 
 @command.command(short_help="Validate patterns, tables and a configuration.")

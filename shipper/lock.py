@@ -42,6 +42,12 @@ class Lock:
         os.close(self._descriptor)
 
 
+def lock_beside(path: str) -> str:
+    """The path of the lock of a file, which stands in the same folder."""
+    folder, name = os.path.split(os.path.realpath(path))
+    return os.path.join(folder, f".{name}.lock")
+
+
 def holder(path: str) -> int | None:
     """The pid of the shipper that holds the lock of this file, 0 if it is not known; None if none does.
 

@@ -1,7 +1,7 @@
 """The values that the stages hand to each other; no behaviour beyond small properties. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -13,17 +13,26 @@ class Chunk(NamedTuple):
         data: ends with a line end, unless it is the end of a file whose last line has none, or of a record.
         offset: position of `data` in the decompressed file, in bytes.
         cut: True if `data` is the beginning of a single line or record that is too long.
-        records: where in `data` each record begins and ends; None for lines.
+        records: where in `data` each record begins and ends, and each further piece of it; None for lines.
+        half: the last record ends with the file, and not where it says.
     """
 
     data: bytes
     offset: int
     cut: bool = False
-    records: tuple[tuple[int, int], ...] | None = None
+    records: tuple[tuple[int, ...], ...] | None = None
+    half: bool = False
+
+    def pieces(self) -> Iterator[tuple[bytes, int, int]]:
+        """The bytes of each record, a line end between its pieces, and where in `data` it begins and ends."""
+        for begin, end, *more in self.records or ():
+            rest = [self.data[more[n] : more[n + 1]] for n in range(0, len(more), 2)]
+            record = b"\n".join([self.data[begin:end], *rest]) if rest else self.data[begin:end]
+            yield record, begin, (more or (end,))[-1]
 
     def up_to(self, size: int) -> "Chunk":
         """Its first `size` bytes, where a line or a record ends."""
-        records = None if self.records is None else tuple(span for span in self.records if span[1] <= size)
+        records = None if self.records is None else tuple(span for span in self.records if span[-1] <= size)
         return self._replace(data=self.data[:size], records=records)
 
 
@@ -54,6 +63,7 @@ class LogFile:
         encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
         host: the name of the server that writes it, if the configuration says.
         export: how its records are written; None if it holds lines.
+        parts: its lines are those of a container runtime, which writes long ones in parts.
     """
 
     path: str | None
@@ -62,6 +72,7 @@ class LogFile:
     encoding: str = "utf-8"
     host: str | None = None
     export: Export | None = None
+    parts: bool = False
 
 
 class User(NamedTuple):

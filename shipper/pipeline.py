@@ -301,7 +301,7 @@ def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[C
         export = one.file.export
         if export is not None:
             at += len(read_fully(read, export.start - at))
-        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit, export)
+        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit, export, parts=one.file.parts)
 
 
 def settings(

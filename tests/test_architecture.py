@@ -20,6 +20,7 @@ FLOORS = [
     "times",
     "model",
     "secrets",
+    "tls",
     "printable",
     "read",
     "decode",
@@ -44,6 +45,7 @@ EDGE = [
     "emit.output",
     "deliver.stdout",
     "deliver.file",
+    "deliver.rotated_files",
     "deliver.dead_letters",
     "deliver.kafka",
 ]  # of those, what does I/O
@@ -137,7 +139,7 @@ def test_nothing_waits_by_the_wall_clock() -> None:
     }
     assert found == {
         ("sidecar.metrics", "time.time"),
-        ("deliver.file", "time.gmtime"),
+        ("deliver.rotated_files", "time.gmtime"),
         ("deliver.dead_letters", "datetime.now"),
     }
 

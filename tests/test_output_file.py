@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shipper.deliver.file import rotated
+from shipper.deliver.rotated_files import rotated
 from tests.support.process import Shipper, configuration, numbered, until
 
 

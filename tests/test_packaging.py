@@ -99,7 +99,12 @@ def test_the_wheel_carries_the_package_with_its_data_and_nothing_else(built: Bui
 
     assert {name: built.in_wheel.get(name) for name in wanted} == wanted
     assert {name for name in built.in_wheel if not name.startswith(info)} - wanted.keys() <= {"shipper/py.typed"}
-    assert built.in_wheel[f"{info}entry_points.txt"].split() == [b"[console_scripts]", b"mfa-shipper", b"=", b"shipper.cli:main"]
+    assert built.in_wheel[f"{info}entry_points.txt"].split() == [
+        b"[console_scripts]",
+        b"mfa-shipper",
+        b"=",
+        b"shipper.__main__:main",
+    ]
     about = message_from_bytes(built.in_wheel[f"{info}METADATA"])
     assert (about["Name"], about["Version"], about["License-Expression"]) == ("mfa-shipper", __version__, "Apache-2.0")
     assert f"{info}licenses/LICENSE" in built.in_wheel

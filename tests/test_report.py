@@ -156,14 +156,16 @@ def test_one_log_that_is_cut_for_several_workers_is_the_same(tmp_path: Path) -> 
     assert many.stdout == one.stdout
 
 
-def test_a_worker_that_cannot_read_its_piece_is_one_sentence(tmp_path: Path) -> None:
+def test_workers_count_what_can_be_read_of_a_damaged_file(tmp_path: Path) -> None:
     generate(Recipe(45_000, seed=11, users=2000), tmp_path / "mfa.log")
-    (tmp_path / "mfa.log.1").write_bytes(gzip.compress(b"2017-02-14T01:00:00.000000Z|0|1|2|pfrad|who knows\n" * 99)[:-9])
-    done = run("report", "mfa.log", "mfa.log.1", "--workers", "3", cwd=tmp_path)
+    example = (ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()
+    (tmp_path / "old.log.gz").write_bytes(gzip.compress(example)[:-30])
+    arguments = ("report", "mfa.log", "old.log.gz", "--format", "json", "--workers")
+    one, many = (run(*arguments, number, cwd=tmp_path) for number in ("1", "3"))
 
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert b"mfa.log.1" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert (many.returncode, many.stderr, many.stdout) == (1, one.stderr, one.stdout)
+    assert b"old.log.gz: the gzip file ends too early" in many.stderr
+    assert json.loads(many.stdout)["quality"]["lines"] > 45_000
 
 
 GENERATED = (
@@ -288,10 +290,20 @@ def test_wrong_use_is_one_sentence(arguments: list[str], sentence: str, week: Pa
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_log_that_cannot_be_read_to_its_end_fails(tmp_path: Path) -> None:
-    cut = gzip.compress((ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes())[:-30]
-    (tmp_path / "old.log.gz").write_bytes(cut)
-    done = run("report", "old.log.gz", cwd=tmp_path)
+@pytest.mark.parametrize("options", [[], ["--across"], ["--workers", "2"]])
+def test_of_a_log_that_cannot_be_read_to_its_end_what_can_be_read_counts(options: list[str], tmp_path: Path) -> None:
+    example = (ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()
+    (tmp_path / "old.log.gz").write_bytes(gzip.compress(example)[:-30])
+    (tmp_path / "new.log").write_bytes(log_of(sign_in(0, 3)))
+    readable = run("parse", "-q", "old.log.gz", cwd=tmp_path)
+    done = run("report", "--format", "json", *options, "--output", "report.json", "old.log.gz", "new.log", cwd=tmp_path)
+    summary = json.loads((tmp_path / "report.json").read_bytes())
+    said = done.stderr.decode().removeprefix("mfa-shipper: ").rstrip("\n")
 
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert b"old.log.gz" in done.stderr
+    assert (done.returncode, readable.returncode) == (1, 1)
+    assert done.stderr == readable.stderr
+    assert said.startswith("old.log.gz: the gzip file ends too early")
+    assert said in summary["quality"]["notes"]
+    lines = sum(b'"kind":"alert"' not in line for line in readable.stdout.splitlines())
+    assert summary["quality"]["lines"] == lines + 3
+    assert lines > 10

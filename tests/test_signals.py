@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -95,6 +96,38 @@ def test_hup_takes_a_new_configuration(shipper: Shipper, tmp_path: Path) -> None
     assert len(messages(tmp_path / "out.ndjson")) == 10
 
 
+def test_hup_at_the_start_ends_nothing(tmp_path: Path) -> None:
+    """From the first moment on in which Python runs our code, through imports and configuration, to the first event."""
+    shipper = Shipper(tmp_path, configuration(tmp_path, to_file(tmp_path)))
+    write(tmp_path, 0, 10)
+    process = shipper.start()
+    until(lambda: signals_not_fatal(process.pid) & 1 << (signal.SIGHUP - 1), "SIGHUP no longer ends it", every=0.0005)
+    while not messages(tmp_path / "out.ndjson"):
+        os.kill(process.pid, signal.SIGHUP)
+        assert process.poll() is None, shipper.said()
+        time.sleep(0.005)
+    until(lambda: len(messages(tmp_path / "out.ndjson")) == 10, "ten events")
+    assert shipper.terminate() == 0
+    assert messages(tmp_path / "out.ndjson") == [f"line {number}" for number in range(10)]
+
+
+def test_hup_while_the_configuration_is_read_is_not_lost(tmp_path: Path) -> None:
+    """A secret in a FIFO holds the start up: what is read before the signal may be old."""
+    fifo = tmp_path / "key"
+    os.mkfifo(fifo)
+    pseudonyms = {"key": f"${{file:{fifo}}}", "fields": ["user"]}
+    shipper = Shipper(tmp_path, configuration(tmp_path, to_file(tmp_path), pipeline={"pseudonyms": pseudonyms}))
+    process = shipper.start()
+    with open(fifo, "wb") as secret:  # waits for the shipper to open it
+        os.kill(process.pid, signal.SIGHUP)
+        secret.write(b"0123456789abcdef" * 4)
+    until(lambda: "no checkpoint yet" in shipper.said(), "it has read the first secret")
+    with open(fifo, "wb") as secret:
+        secret.write(b"fedcba9876543210" * 4)
+    until(lambda: "the configuration is reloaded" in shipper.said(), "it is read again")
+    assert shipper.terminate() == 0
+
+
 def test_hup_reads_secrets_again(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("0123456789abcdef" * 4, encoding="utf-8")
@@ -170,9 +203,15 @@ def test_term_ends_in_time_without_a_broker(broker: str, client: str, exactly_on
     assert "Traceback" not in shipper.said()
 
 
-def signals_caught(pid: int) -> int:
+def signals_caught(pid: int, kinds: tuple[str, ...] = ("SigCgt:",)) -> int:
+    """The signals as bits, number 1 the lowest."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), 16)
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(kinds)]
+    return reduce(int.__or__, masks)
+
+
+def signals_not_fatal(pid: int) -> int:
+    return signals_caught(pid, ("SigCgt:", "SigIgn:"))
 
 
 def test_term_ends_in_time_with_a_reader_that_sleeps(tmp_path: Path) -> None:

@@ -64,6 +64,21 @@ def test_sigterm_while_the_reader_sleeps(to_a_pipe: Shipper, tmp_path: Path) -> 
     assert verdict.repeats <= 4 * 20 + 2 * 15  # four batches are under way at most, and a read ends between two
 
 
+def test_a_reload_while_the_reader_sleeps_tears_no_line(to_a_pipe: Shipper, tmp_path: Path) -> None:
+    """A pipe takes 4 KiB at a time, so it is full in the middle of an event."""
+    process, reading = full_pipe(to_a_pipe)
+    for number in range(1, 4):
+        process.send_signal(signal.SIGHUP)
+        until(lambda wanted=number: to_a_pipe.said().count("the next run does it") == wanted, "it gives up what waits")  # type: ignore[misc]
+    came = b""
+    while b'|line 1999"' not in came:
+        came += os.read(reading, 1 << 16)
+    assert to_a_pipe.terminate() == 0
+    came += read_all(reading)
+    verdict = Verdict(came.splitlines(), expected([bytearray(numbered(0, 2000))], tmp_path))
+    assert (verdict.lost, verdict.wrong) == (0, 0), verdict
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_second_signal_leaves_at_once(number: signal.Signals, to_a_pipe: Shipper) -> None:
     to_a_pipe.config.write_text(

@@ -8,12 +8,16 @@ from shipper.config.sections import Config
 from shipper.decode.library import load
 from shipper.decode.line_patterns import Stamps
 from shipper.deliver.sink import SinkDown
-from shipper.errors import RunError
+from shipper.errors import RunError, UsageError
+from shipper.lock import holder, lock_beside
 from shipper.pipeline import Settings
 from shipper.printable import printable
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
 from shipper.sidecar.assemble import accepted, build_sink, inputs_of
+from shipper.sidecar.checkpoint import refuse_newer
+from shipper.sidecar.lock import NAME as LOCK
+from shipper.sidecar.pages import PortTaken, try_out
 
 
 def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> str:
@@ -39,9 +43,10 @@ def plan(config: Config) -> str:
     """What `run` would do, on one screen.
 
     Raises:
-        UsageError: patterns, code table or sink cannot be used, or an input matches what the shipper writes.
+        UsageError: `run` would end with it.
     """
     settings = accepted(config)
+    refuse_newer(config.state_dir)
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:
@@ -57,7 +62,7 @@ def plan(config: Config) -> str:
             f"output     {_target(config)}, format {output.format}, one event per {output.events}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
-            *(f"warning    {warning}" for warning in [*warnings(config), *_missing(config)]),
+            *(f"warning    {warning}" for warning in [*warnings(config), *_taken(config), *_missing(config)]),
         ]
     )
 
@@ -67,12 +72,42 @@ def _missing(config: Config) -> list[str]:
     given = enumerate(followed.path for followed in config.inputs)
     missing = [f"inputs[{number}].path: nothing matches {path} now" for number, path in given if not matches(path)]
     file = config.output.file
-    folder = None if config.output.type != "file" or file is None else os.path.dirname(file.path) or "."
-    if (
-        folder is not None and not os.path.isdir(folder) and os.path.abspath(folder) != os.path.abspath(config.state_dir)
-    ):  # run makes that
-        missing.append(f"output.file.path: there is no folder {folder}; run waits until there is")
+    if config.output.type == "file" and file is not None:
+        reason = build_sink(config).verify()
+        folder = os.path.abspath(os.path.dirname(file.path))
+        if reason and (os.path.isdir(folder) or folder != os.path.abspath(config.state_dir)):  # which run makes
+            missing.append(f"output.file.path: {reason}; run waits until it can")
     return missing
+
+
+def _taken(config: Config) -> list[str]:
+    """What another program has that run needs; what the shipper has that runs with this configuration is only warned of.
+
+    Raises:
+        UsageError: the page of metrics cannot be there, or the output file is another shipper's.
+    """
+    running = _holder(os.path.join(config.state_dir, LOCK))
+    file = config.output.file
+    if config.output.type == "file" and file is not None:
+        other = _holder(lock_beside(file.path))
+        if other not in (None, running):
+            raise UsageError(f"output.file.path: the mfa-shipper with pid {other} writes to {file.path}; give another path")
+    if config.metrics.listen is None:
+        return []
+    try:
+        try_out(config.metrics.listen)
+    except PortTaken as error:
+        if running is None:
+            raise
+        return [f"{str(error).partition(';')[0]}, probably because of the shipper that runs with pid {running}"]
+    return []
+
+
+def _holder(lock: str) -> int | None:
+    try:
+        return holder(lock)
+    except OSError:
+        return None  # it belongs to somebody else; if that matters, it was told already
 
 
 def _logs(config: Config, settings: Settings) -> list[str]:

@@ -192,8 +192,8 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
     state = LogState(Options().exchange_timeout)
     parser = Parser(library, Options(), about.log_file(None, EPOCH), state, Counts(), {})
     parts = []
-    for chunk in read_chunks(io.BytesIO(data[about.start :]).read, about.start, export=about.export):
-        raws = [chunk.data[begin:end] for begin, end in chunk.records or ()] or chunk.data.split(b"\n")
+    for chunk in read_chunks(io.BytesIO(data[about.start :]).read, about.start, export=about.export, parts=about.parts):
+        raws = [record for record, *_ in chunk.pieces()] or chunk.data.split(b"\n")
         parts += list(zip(raws, parser(chunk).texts, strict=False))
     if not parts:
         raise UsageError("there is nothing to explain: no record stands behind the header")

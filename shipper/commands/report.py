@@ -17,7 +17,7 @@ from shipper.decode.library import load_advice
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from shipper.pipeline import Settings, settings
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import name_of
@@ -89,7 +89,7 @@ def write_report(options: ReportOptions) -> None:
     Raises:
         UsageError: an option is wrong, a file is missing or not readable, or the output would replace it; there is no extra
             `report` for a page.
-        RunError: reading or writing failed on the way, or a worker was lost.
+        RunError: a file could not be read to its end, and the report holds what could; or writing failed, or a worker was lost.
         ClosedPipe: nobody reads the output any more.
     """
     if options.open_it:
@@ -100,16 +100,17 @@ def write_report(options: ReportOptions) -> None:
     hidden = None if options.pseudonyms is None else Pseudonymizer(Pseudonyms(read_key(options.pseudonyms)))
     stamp_of = Stamps(chosen.library)
     notes: list[str] = []
+    failures: list[str] = []
     with (
         open_inputs(options.files, stamp_of=stamp_of, exchange_timeout=options.exchange_timeout, left_out=notes) as (logs, stdin),
         open_for(options.output, logs, options.pseudonyms, options.status_codes) as out,
         progress(total_size(logs), show=options.show_progress) as bar,
     ):
         fold = FoldedWith(options.exchange_timeout, options.window, options.host, options.since, options.until)
-        reading = Reading(chosen, logs, stdin, fold)
+        reading = Reading(chosen, logs, stdin, fold, failures)
         figures, counts = reading.across(bar) if options.across else reading.apart(workers, bar)
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
-        notes += [log.apart for log in logs if log.apart]
+        notes += [*(log.apart for log in logs if log.apart), *failures]
         if hidden is not None:
             hide(figures, hidden.name, hidden.address)
             counts.shapes.clear()  # a message that nobody knows may hold a name
@@ -117,6 +118,8 @@ def write_report(options: ReportOptions) -> None:
         out.write(write(summary, os.isatty(out.descriptor)))
     if options.open_it and options.output is not None:
         open_page(options.output)
+    if failures:
+        raise RunError("\n".join(failures))
 
 
 def _writer(form: str) -> Callable[[Summary, bool], bytes]:

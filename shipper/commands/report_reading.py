@@ -1,10 +1,11 @@
 """The logs of a report, in one process or in several. I/O."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from shipper.across import BATCH, Gathered, of_log
 from shipper.across import Part as Spooled
@@ -13,6 +14,7 @@ from shipper.decode.ecs import Envelope, dataset
 from shipper.detect.across import AcrossLogs, Timed, merged
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
+from shipper.errors import RunError
 from shipper.model import Chunk, Counts, Label, Origin
 from shipper.parallel.each import Told, for_each
 from shipper.parallel.shards import Shard, plan
@@ -73,22 +75,23 @@ class _Folding:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The logs that a report is about."""
+    """The logs that a report is about; `failures` gets a sentence for each file that cannot be read to its end."""
 
     settings: Settings
     logs: Sequence[Log]
     stdin: Read | None
     options: FoldedWith
+    failures: list[str]
 
     def apart(self, workers: int, told: Told) -> tuple[Figures, Counts]:
         """Each log by itself, in several processes where that helps."""
         shards = plan(self.logs, workers) if workers > 1 and AVAILABLE else []
         if len(shards) > 1 and all(shard.known for shard in shards):
-            return self._in_pieces(shards, workers, told)
+            with suppress(RunError):  # then they are read again, to have all that can be read
+                return self._in_pieces(shards, workers, told)
         figures, counts = Figures(), Counts()
-        for of_a_log, counted in for_each(self._one_log, len(self.logs), workers, told):
-            figures.add(of_a_log)
-            counts.add(counted)
+        for read in for_each(self._one_log, len(self.logs), workers, told):
+            self._add(read, figures, counts)
         return figures, counts
 
     def _in_pieces(self, shards: Sequence[Shard], workers: int, told: Told) -> tuple[Figures, Counts]:
@@ -121,10 +124,9 @@ class Reading:
             spool = gathered.spool()
             for number in range(len(self.logs)):
                 begin = spool.end
-                of_a_log, counted = self._one_log(number, told, spool.add)
+                read = self._one_log(number, told, spool.add)
                 gathered.add(number, number, Spooled(spool, begin, spool.end))
-                figures.add(of_a_log)
-                counts.add(counted)
+                self._add(read, figures, counts)
             detectors = AcrossLogs(
                 ComponentDetectors(
                     partial(Detectors, settings.detectors, Envelope({}), counts), LogState(self.options.exchange_timeout)
@@ -141,18 +143,35 @@ class Reading:
         figures.add(users.close())
         return figures, counts
 
-    def _one_log(self, number: int, told: Told, keep: OnCompleted | None = None) -> tuple[Figures, Counts]:
+    def _add(self, read: "_Log", figures: Figures, counts: Counts) -> None:
+        figures.add(read.figures)
+        counts.add(read.counts)
+        self.failures.extend(read.failures)
+
+    def _one_log(self, number: int, told: Told, keep: OnCompleted | None = None) -> "_Log":
         folded, counted = self.options.fold("rows" if keep else None), Counts()
+        failures: list[str] = []
         pipeline = Pipeline(self.settings, counted)
         pipeline.on_completed = keep
         for member in self.logs[number].inputs:
             pipeline.open(member.file)
-            for chunk in read_input(self.settings, member, self.stdin):
-                (texts, labels, completions), findings = pipeline.decode(chunk)
-                folded(texts, labels, completions, findings)
-                told.advance(len(chunk.data), counted)
+            try:
+                for chunk in read_input(self.settings, member, self.stdin):
+                    (texts, labels, completions), findings = pipeline.decode(chunk)
+                    folded(texts, labels, completions, findings)
+                    told.advance(len(chunk.data), counted)
+            except RunError as error:
+                failures.append(str(error))
         pipeline.close()
-        return folded.close(), counted
+        return _Log(folded.close(), counted, failures)
+
+
+class _Log(NamedTuple):
+    """What was read of a log, and a sentence for each of its files that could not be read to its end."""
+
+    figures: Figures
+    counts: Counts
+    failures: list[str]
 
 
 def _label(timed: Timed) -> Label:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from shipper import __version__
-from shipper.commands.signals import Stop, catch
+from shipper.commands.signals import Stop
 from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.deliver.delivery import Delivery
@@ -55,7 +55,7 @@ Load = Callable[[], tuple[Config, set[str]]]
 """Reads the configuration again: it and its secrets. Raises UsageError if it is wrong."""
 
 
-def run(config: Config, secrets: set[str], load: Load) -> int:
+def run(config: Config, secrets: set[str], load: Load, stop: Stop) -> int:
     """Follow and deliver until SIGTERM or SIGINT; returns the exit status.
 
     SIGHUP reloads: what was read is delivered, then all parts are built anew from the configuration as it is now.
@@ -64,14 +64,13 @@ def run(config: Config, secrets: set[str], load: Load) -> int:
         config: the configuration.
         secrets: are never shown; those of a later configuration are added.
         load: reads the configuration again.
+        stop: set by the signals.
 
     Raises:
         UsageError: the shipper cannot start.
         RunError: it cannot go on.
     """
     most_open = _raise_limits()
-    stop = Stop()
-    catch(stop)
     proven: Config | None = None  # the configuration before a reload
     while True:
         stop.timeout = config.shutdown_timeout / SECOND

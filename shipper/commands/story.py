@@ -11,8 +11,8 @@ from shipper.commands.codes import METHODS
 from shipper.decode.facts import Library
 from shipper.decode.line_patterns import Stamps
 from shipper.decode.principal import split_principal
-from shipper.errors import UsageError
-from shipper.model import Counts, Document, Label
+from shipper.errors import RunError, UsageError
+from shipper.model import Chunk, Counts, Document, Label
 from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.printable import printable
 from shipper.read.inputs import open_inputs
@@ -32,32 +32,43 @@ class Entry:
     lines: list[str] = field(default_factory=list)
 
 
-def story(text: str, files: Sequence[str], library: Library) -> str:
+def story(text: str, files: Sequence[str], library: Library) -> Iterator[str]:
     """What logs say of a user (`name`, `DOMAIN\\name` or `name@domain`), or of an exchange or event by its id.
 
     Raises:
         UsageError: the logs say nothing of it, or a file is missing or not readable.
-        RunError: reading failed on the way.
+        RunError: a file could not be read to its end; what could be read has been told.
     """
     if not text.strip():
         raise UsageError("there is nobody to tell of; give a user, such as 'CONTOSO\\pnigam', or the event.id of an event")
     wanted = _Wanted(text.strip())
     told = _Told(by_line=wanted.id is not None)
     counts = Counts()
+    failures: list[str] = []
     with open_inputs(files, stamp_of=Stamps(library)) as (logs, stdin):
         for log in logs:
             pipeline = Pipeline(Settings(library), counts)
             for member in log.inputs:
                 pipeline.open(member.file)
-                for chunk in read_input(pipeline.settings, member, stdin):
-                    (texts, labels, _), findings = pipeline.decode(chunk)
-                    for document in wanted.of(zip(texts, labels, strict=True)):
-                        told.add(document)
-                    for document in wanted.of((found, label) for _, found, label in findings):
-                        told.add(document)
+                try:
+                    _tell(pipeline, read_input(pipeline.settings, member, stdin), wanted, told)
+                except RunError as error:
+                    failures.append(str(error))
+        if told.entries:
+            yield told.text(text.strip())
+    if failures:
+        raise RunError("\n".join([*(() if told.entries else [wanted.not_found(counts.lines)]), *failures]))
     if not told.entries:
         raise UsageError(wanted.not_found(counts.lines))
-    return told.text(text.strip())
+
+
+def _tell(pipeline: Pipeline, chunks: Iterable[Chunk], wanted: "_Wanted", told: "_Told") -> None:
+    for chunk in chunks:
+        (texts, labels, _), findings = pipeline.decode(chunk)
+        for document in wanted.of(zip(texts, labels, strict=True)):
+            told.add(document)
+        for document in wanted.of((found, label) for _, found, label in findings):
+            told.add(document)
 
 
 class _Wanted:

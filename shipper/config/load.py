@@ -6,61 +6,16 @@ so its version is pinned in pyproject.toml.
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, get_args, get_origin
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
 from shipper.config.rules import Fault, contradictions
-from shipper.config.sections import (
-    Address,
-    Config,
-    Duration,
-    ExistingFile,
-    ExistingFolder,
-    FilePath,
-    Glob,
-    ListenAddress,
-    Namespace,
-    Secret,
-    Size,
-    Topic,
-    Zone,
-    config_type,
-)
-from shipper.config.units import (
-    ADDRESS,
-    DURATION,
-    NAMESPACE,
-    SIZE,
-    TOPIC,
-    address,
-    duration,
-    existing_file,
-    existing_folder,
-    file_path,
-    glob_path,
-    namespace,
-    size,
-    topic,
-    zone,
-)
+from shipper.config.sections import Config, Written, config_type
 from shipper.config.yaml_file import Path, SettingsFile, read_settings, scalar
 from shipper.errors import UsageError
-
-TEXTS: dict[type[str], tuple[Callable[[str], str], str]] = {
-    Namespace: (namespace, NAMESPACE),
-    Address: (address, ADDRESS),
-    ListenAddress: (partial(address, any_port=True), ADDRESS),
-    Topic: (topic, TOPIC),
-    FilePath: (file_path, "."),
-    ExistingFile: (existing_file, "."),
-    ExistingFolder: (existing_folder, "."),
-    Glob: (glob_path, "."),
-    Zone: (zone, "."),
-}
-"""By type of a text, what checks it (a ValueError says what was expected), and a regular expression for the schema."""
 
 
 def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]]:
@@ -70,17 +25,18 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
         UsageError: the configuration is wrong; one line for each mistake.
     """
     settings = read_settings(path, environ)
+    values = _typed(settings.values, (), settings)
     config = None
     try:
-        config = msgspec.convert(_typed(settings.values, (), settings), config_type(), dec_hook=_decode)
+        config = msgspec.convert(values, config_type())
     except msgspec.ValidationError as error:
-        for key, fault in _all_faults(settings, error):
+        for key, fault in _all_faults(values, error):
             settings.add(key, fault)
-    if config is not None:
+    if config is not None and not settings.faults:
         for key, fault in contradictions(config):
             settings.add(key, fault)
     if settings.faults or config is None:
-        raise UsageError("\n".join(settings.at(*fault) for fault in settings.faults.items()))
+        raise UsageError("\n".join(settings.told()))
     security = config.output.kafka and config.output.kafka.security
     written = [
         security and security.password,
@@ -91,38 +47,68 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
 
 
 def _typed(value: Any, path: Path, settings: SettingsFile) -> Any:
-    """The values with those from outside, which are all texts, as the types of their keys: `500` a number, `a, b` a list."""
+    """The values as the types of their keys have them; what they cannot be is noted."""
     if isinstance(value, dict):
         return {key: _typed(item, (*path, key), settings) for key, item in value.items()}
     if isinstance(value, list):
         return [_typed(item, (*path, number), settings) for number, item in enumerate(value)]
-    if path not in settings.outside:
-        return value
     kind = _type_at(path)
+    if path in settings.outside:
+        value = _from_outside(value, kind, settings)
+        if isinstance(value, list):
+            return _typed(value, path, settings)
+    try:
+        return _read(value, kind)
+    except ValueError as error:
+        settings.add(path, str(error))
+        return value
+
+
+def _from_outside(text: str, kind: Any, settings: SettingsFile) -> Any:
+    """A text from outside as what it would be in the file: `500` a number, `a, b` a list, if its key takes one."""
     if any(get_origin(member) is list for member in (kind, *get_args(kind))):
-        parts = [part.strip() for part in value.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
         settings.secrets.update(parts)
         return parts
-    if kind is None or _is(kind, value):
-        return value
-    plain = scalar(value)
+    if kind is None or _is(kind, text):
+        return text
+    plain = scalar(text)
     if not _is(kind, plain):
-        return value  # which is told as if it stood in the file
-    settings.secrets.discard(value)  # `no` and 500 are no secrets, and to hide them would spoil every message
+        return text  # which is told as if it stood in the file
+    settings.secrets.discard(text)  # `no` and 500 are no secrets, and to hide them would spoil every message
     return plain
 
 
 def _is(kind: Any, value: Any) -> bool:
     try:
-        msgspec.convert(value, kind, dec_hook=_decode)
-    except msgspec.ValidationError:
+        msgspec.convert(_read(value, kind), kind)
+    except ValueError:  # msgspec's are some
         return False
     return True
 
 
+def _read(value: Any, kind: Any) -> Any:
+    """A value of the file as its type has it.
+
+    Raises:
+        ValueError: it cannot be one; says what was expected.
+    """
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    written = next((note for member in members for note in get_args(member) if isinstance(note, Written)), None)
+    if written is None or value is None:
+        return value
+    if isinstance(value, str):
+        return written.read(value)
+    if written.example is None:
+        raise ValueError("expected a text; put it in quotes")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected {written.example}")
+    return written.read(str(value))
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the file."""
-    described = msgspec.json.schema(config_type(), schema_hook=_describe)
+    described = _as_written(msgspec.json.schema(config_type(), schema_hook=lambda kind: {"type": "string"}))
     for section in described["$defs"].values():
         if "description" in section:  # a docstring, whose indentation Python 3.13 takes away
             section["description"] = " ".join(section["description"].split())
@@ -134,46 +120,31 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _describe(kind: type) -> dict[str, Any]:
-    """The schema of a type that msgspec does not know."""
-    if kind is Duration:
-        return {
-            "anyOf": [{"type": "string", "pattern": DURATION}, {"type": "number", "minimum": 0}],
-            "description": Duration.__doc__,
-        }
-    if kind is Size:
-        return {"anyOf": [{"type": "string", "pattern": SIZE}, {"type": "integer", "minimum": 1}], "description": Size.__doc__}
-    if kind in TEXTS:
-        return {"type": "string", "pattern": TEXTS[kind][1], "description": kind.__doc__}
-    return {"type": "string", "description": "A secret; better as ${NAME} or ${file:PATH} than in the file."}
+def _as_written(part: Any) -> Any:
+    """A part of msgspec's schema with the types that values have in the file, such as a text for a duration."""
+    if isinstance(part, list):
+        return [_as_written(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    kinds = part.pop("written", None)
+    return {key: _as_written(item) for key, item in part.items()} | ({"type": kinds} if kinds else {})
 
 
-def _decode(kind: type[Any], value: Any) -> Any:
-    """A value of a type that msgspec does not know; a ValueError becomes the message of the key."""
-    if kind is Secret or kind in TEXTS:
-        if not isinstance(value, str):
-            raise ValueError("expected a text; put it in quotes")
-        return Secret(value) if kind is Secret else kind(TEXTS[kind][0](value))
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"expected {'60s or 500ms' if kind is Duration else '1MiB or 65536'}")
-    return Duration(duration(str(value))) if kind is Duration else Size(size(str(value)))
-
-
-def _all_faults(settings: SettingsFile, first: msgspec.ValidationError) -> list[Fault]:
+def _all_faults(values: Mapping[str, Any], first: msgspec.ValidationError) -> list[Fault]:
     """The first fault of each section: msgspec stops at the first one, so each section is converted by itself."""
     faults: list[Fault] = []
     sections = msgspec.structs.fields(config_type())
     for section in sections:
         path = (section.name,)
-        if section.name in settings.values:
+        if section.name in values:
             try:
-                msgspec.convert(_typed(settings.values[section.name], path, settings), section.type, dec_hook=_decode)
+                msgspec.convert(values[section.name], section.type)
             except msgspec.ValidationError as error:
                 faults.append(_explain(str(error), path))
         elif section.required:
             faults.append((path, "this key is missing"))
     known = [section.name for section in sections]
-    faults += [((key,), _unknown(key, known)) for key in settings.values if key not in known]
+    faults += [((key,), _unknown(key, known)) for key in values if key not in known]
     return faults or [_explain(str(first), ())]
 
 

@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping
 from itertools import count
 
+LONGEST = 64 << 10
+"""Characters of the first line of a file."""
+
 _REFERENCE = re.compile(r"""\$?\$\{(?:([^}\n]*)\}|[^}\s'"]*)""")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?")
 
@@ -81,10 +84,13 @@ class References:
 def _first_line(path: str) -> str:
     try:
         with open(os.path.expanduser(path), encoding="utf-8") as file:
-            return file.readline().rstrip("\r\n")
+            line = file.readline(LONGEST + 1)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"cannot read {path}: not UTF-8") from None
     except ValueError:
         raise ValueError(f"cannot read {path!r}: there is no such path") from None
+    if len(line) > LONGEST:
+        raise ValueError(f"the first line of {path} has more than {LONGEST} characters, so it is no value")
+    return line.rstrip("\r\n")

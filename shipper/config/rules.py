@@ -1,12 +1,26 @@
 """Which values do not go together, cannot work, or are odd. Pure."""
 
-from shipper.config.sections import Config, KafkaSection, OutputSection, Security
+from ipaddress import ip_address
+
+import msgspec
+
+from shipper.config.sections import (
+    Config,
+    Duration,
+    KafkaSection,
+    MetricsSection,
+    OutputSection,
+    Security,
+    options_of,
+)
 from shipper.config.units import HOUR
 from shipper.config.yaml_file import Path
 from shipper.emit.pseudonyms import SHORTEST_KEY
 from shipper.times import SECOND
 
 Fault = tuple[Path, str]  # a key path, and what is wrong there
+DAY = 24 * HOUR
+_Range = tuple[Path, int, int, int, str]  # a key path, its value, the least and the most, and these in words
 
 
 def contradictions(config: Config) -> list[Fault]:
@@ -17,46 +31,59 @@ def contradictions(config: Config) -> list[Fault]:
     pseudonyms = config.pipeline.pseudonyms
     if pseudonyms is not None and pseudonyms.key is not None and len(pseudonyms.key.value.encode()) < SHORTEST_KEY:
         faults.append((("pipeline", "pseudonyms", "key"), f"it must have {SHORTEST_KEY} bytes or more, such as 64 hex digits"))
-    if config.tail.read_size > config.tail.max_line:
-        faults.append((("tail", "read_size"), "it may not be larger than max_line"))
-    if (config.metrics.username is None) != (config.metrics.password is None):
+    return faults + _metrics_faults(config.metrics) + _out_of_range(config)
+
+
+def _metrics_faults(metrics: MetricsSection) -> list[Fault]:
+    faults: list[Fault] = []
+    if (metrics.username is None) != (metrics.password is None):
         faults.append((("metrics",), "username and password go together"))
-    if (config.metrics.cert_file is None) != (config.metrics.key_file is None):
+    if metrics.username is not None and ":" in metrics.username:
+        faults.append((("metrics", "username"), "it may not hold a colon, which ends the name in what a client sends"))
+    if (metrics.cert_file is None) != (metrics.key_file is None):
         faults.append((("metrics",), "cert_file and key_file go together"))
-    return faults + _out_of_range(config)
+    return faults
 
 
 def _out_of_range(config: Config) -> list[Fault]:
-    """Durations and numbers that would stop the flow, or fill the memory."""
-    batch, tail = config.output.batch, config.tail
-    faults: list[Fault] = []
-    if not SECOND // 100 <= tail.poll_interval <= HOUR:
-        faults.append((("tail", "poll_interval"), "it must be from 10ms, below which looking takes all of a core, to 1h"))
-    for path, value in (
-        (("tail", "rotate_wait"), tail.rotate_wait),
-        (("output", "batch", "max_age"), batch.max_age),
-        (("shutdown_timeout",), config.shutdown_timeout),
-    ):
-        if value > HOUR:
-            faults.append((path, "it may not be longer than 1h"))
-    if batch.max_events > 100_000:
-        faults.append((("output", "batch", "max_events"), "it may not be more than 100000: a batch is kept in memory"))
-    if batch.max_bytes > 64 << 20:
-        faults.append((("output", "batch", "max_bytes"), "it may not be more than 64MiB: a batch is kept in memory"))
-    return faults
+    """Durations and sizes that would stop the flow, fill the memory, or make no sense."""
+    batch, tail, file, options = config.output.batch, config.tail, config.output.file, options_of(config.pipeline)
+    kept = "is kept in memory"
+    ranges: list[_Range] = [
+        (("tail", "poll_interval"), tail.poll_interval, SECOND // 100, HOUR, "10ms, since less would take all of a core, to 1h"),
+        (("tail", "rotate_wait"), tail.rotate_wait, 0, HOUR, "0s to 1h"),
+        (("tail", "max_line"), tail.max_line, 1 << 10, 64 << 20, f"1KiB to 64MiB: a line {kept}"),
+        (("tail", "read_size"), tail.read_size, 1 << 10, tail.max_line, "1KiB to max_line"),
+        (("output", "batch", "max_age"), batch.max_age, 0, HOUR, "0s to 1h"),
+        (("output", "batch", "max_events"), batch.max_events, 1, 100_000, f"1 to 100000: a batch {kept}"),
+        (("output", "batch", "max_bytes"), batch.max_bytes, 1, 64 << 20, f"1 to 64MiB: a batch {kept}"),
+        (("shutdown_timeout",), config.shutdown_timeout, 0, HOUR, "0s to 1h"),
+    ]
+    if file is not None and file.rotate_size is not None:
+        ranges.append((("output", "file", "rotate_size"), file.rotate_size, 1 << 10, 1 << 30, "1KiB to 1GiB"))
+    if file is not None and file.rotate_every is not None:
+        ranges.append((("output", "file", "rotate_every"), file.rotate_every, SECOND, 3660 * DAY, "1s to 3660d"))
+    for name, values in options.items():
+        fields = msgspec.structs.fields(getattr(config.pipeline, name))
+        durations = [field.name for field in fields if field.type == Duration]
+        ranges += [(("pipeline", name, key), values[key], 0, DAY, "0s to 24h") for key in durations]
+    return [(path, f"it must be from {words}") for path, value, least, most, words in ranges if not least <= value <= most]
 
 
 def warnings(config: Config) -> list[str]:
     """What is allowed, but seldom meant; a sentence each."""
-    listen = config.metrics.listen
-    if (
-        listen is None
-        or config.metrics.password
-        or listen.rpartition(":")[0] in ("localhost", "[::1]")
-        or listen.startswith("127.")
-    ):
+    metrics, listen = config.metrics, config.metrics.listen
+    if listen is None or _is_loopback(listen.rpartition(":")[0]) or (metrics.password and metrics.cert_file):
         return []
-    return [f"metrics.listen: {listen} can be reached from other machines, and asks for no password"]
+    why = "the password goes there in plain text: set cert_file and key_file" if metrics.password else "asks for no password"
+    return [f"metrics.listen: {listen} can be reached from other machines, and {why}"]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _output_faults(output: OutputSection) -> list[Fault]:
@@ -73,7 +100,9 @@ def _output_faults(output: OutputSection) -> list[Fault]:
 def _kafka_faults(kafka: KafkaSection) -> list[Fault]:
     path: Path = ("output", "kafka")
     faults = [((*path, "security", *key), message) for key, message in _security_faults(kafka.security)]
-    if kafka.exactly_once and kafka.state_topic in (kafka.topic, kafka.alert_topic):
+    if kafka.dead_letter_topic in (kafka.topic, kafka.alert_topic) and kafka.dead_letter_topic is not None:
+        faults.append(((*path, "dead_letter_topic"), "what a topic refuses needs another one, or null for a file in state_dir"))
+    if kafka.exactly_once and kafka.state_topic in (kafka.topic, kafka.alert_topic, kafka.dead_letter_topic):
         faults.append(((*path, "state_topic"), "the positions need a topic of their own, with cleanup.policy=compact"))
     return faults
 

@@ -3,96 +3,98 @@
 These classes are the reference: `schemas/config.schema.json` is generated from them.
 """
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from shipper.config import units
 from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
 from shipper.detect.protocol import AnyDetector, AtLeastOne, Nanoseconds
 from shipper.times import SECOND
 
 Positive = Annotated[int, Meta(ge=1)]
-Name = Annotated[str, Meta(min_length=1)]
-
-
-class Duration(int):
-    """Nanoseconds; in the file `60s`, `500ms`, or a number of seconds."""
-
-
-class Size(int):
-    """Bytes; in the file `1MiB`, or a number of bytes."""
-
-
-class Namespace(str):
-    """The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:"""
-
-    __slots__ = ()
-
-
-class FilePath(str):
-    """A path; `~` is your home."""
-
-    __slots__ = ()
-
-
-class ExistingFile(str):
-    """A path of a file that is there at the start; `~` is your home."""
-
-    __slots__ = ()
-
-
-class ExistingFolder(str):
-    """A path of a folder that is there at the start; `~` is your home."""
-
-    __slots__ = ()
-
-
-class Glob(str):
-    """A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home."""
-
-    __slots__ = ()
-
-
-class Address(str):
-    """`HOST:PORT`"""
-
-    __slots__ = ()
-
-
-class ListenAddress(str):
-    """`HOST:PORT`; port 0 lets the system choose."""
-
-    __slots__ = ()
-
-
-class Topic(str):
-    """The name of a topic: letters of ASCII, digits, `.`, `_` and `-`."""
-
-    __slots__ = ()
-
-
-class Zone(str):
-    """A time zone: `Europe/Berlin`, or `+01:00`."""
-
-    __slots__ = ()
 
 
 class Secret:
     """A text that is never printed."""
 
     def __init__(self, value: str) -> None:
+        """
+        Raises:
+            ValueError: there is nothing in it.
+        """
+        if not value:
+            raise ValueError("it may not be empty")
         self.value = value
 
     def __repr__(self) -> str:
         return "'***'"
 
 
-def _default(kind: type[Any], value: Any) -> Any:
-    """A default that the schema leaves out, because msgspec cannot write a value of this type."""
-    return msgspec.field(default_factory=lambda: kind(value))
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a value stands in the file.
+
+    Attributes:
+        read: makes the value of its text; a ValueError says what was expected.
+        example: what is expected, where it may be a number as well; None: it is a text.
+    """
+
+    read: Callable[[str], object]
+    example: str | None = None
+
+
+def _about(text: str, **schema: object) -> Meta:
+    """What the schema says of a type; `written`: its types in the file, where those are others."""
+    return Meta(description=text, extra_json_schema=schema or None)
+
+
+Duration = Annotated[  # in nanoseconds
+    int,
+    Written(units.duration, "60s or 500ms"),
+    _about("`60s`, `500ms`, or a number of seconds.", written=["string", "number"], pattern=units.DURATION, minimum=0),
+]
+Size = Annotated[  # in bytes
+    int,
+    Written(units.size, "1MiB or 65536"),
+    _about("`1MiB`, or a number of bytes.", written=["string", "integer"], pattern=units.SIZE, minimum=1),
+]
+Name = Annotated[str, Written(units.name), Meta(min_length=1)]
+SecretText = Annotated[Secret, Written(Secret), _about("A secret; better as ${NAME} or ${file:PATH} than in the file.")]
+Namespace = Annotated[
+    str,
+    Written(units.namespace),
+    _about('The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:', pattern=units.NAMESPACE),
+]
+FilePath = Annotated[str, Written(units.file_path), _about("A path; `~` is your home.")]
+ExistingFile = Annotated[
+    str, Written(units.existing_file), _about("A path of a file that is there at the start; `~` is your home.")
+]
+ExistingFolder = Annotated[
+    str, Written(units.existing_folder), _about("A path of a folder that is there at the start; `~` is your home.")
+]
+Glob = Annotated[
+    str, Written(units.glob_path), _about("A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home.")
+]
+Address = Annotated[str, Written(units.address), _about("`HOST:PORT`", pattern=units.ADDRESS)]
+ListenAddress = Annotated[
+    str,
+    Written(partial(units.address, any_port=True)),
+    _about("`HOST:PORT`; port 0 lets the system choose.", pattern=units.ADDRESS),
+]
+Topic = Annotated[
+    str, Written(units.topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=units.TOPIC)
+]
+Zone = Annotated[str, Written(units.zone), _about("A time zone: `Europe/Berlin`, or `+01:00`.")]
+
+
+def _default(value: int) -> Any:
+    """A default that the schema leaves out, because it has another unit there."""
+    return msgspec.field(default_factory=lambda: value)
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -121,30 +123,30 @@ class TailSection(_Section, frozen=True):
     """How files are followed. A file that was rotated away is complete when nothing has come for `rotate_wait`;
     a line longer than `max_line` is cut there."""
 
-    poll_interval: Duration = _default(Duration, SECOND // 4)
-    rotate_wait: Duration = _default(Duration, 5 * SECOND)
-    max_line: Size = _default(Size, 1 << 20)
-    read_size: Size = _default(Size, 16 << 10)
+    poll_interval: Duration = _default(SECOND // 4)
+    rotate_wait: Duration = _default(5 * SECOND)
+    max_line: Size = _default(1 << 20)
+    read_size: Size = _default(16 << 10)
 
 
 class DataStream(_Section, frozen=True):
     """The namespace of Elastic's data streams, for `elastic-bulk`."""
 
-    namespace: Namespace = _default(Namespace, "default")
+    namespace: Namespace = "default"
 
 
 class SyslogSection(_Section, frozen=True):
     """What the time stamps of RFC 3164 leave out: the year (YYYY, or YYYY-MM for the twelve months from there) and the zone."""
 
     year: Annotated[str, Meta(pattern="^[0-9]{4}(-(0[1-9]|1[0-2]))?$")] | None = None
-    zone: Zone = _default(Zone, "UTC")
+    zone: Zone = "UTC"
 
 
 class PseudonymsSection(_Section, frozen=True):
     """Which of an event's names become pseudonyms, made with `key` (null: none do). `user`: all fields of users;
     `source.ip`: addresses. Both are replaced in the message and the original too."""
 
-    key: Secret | None
+    key: SecretText | None
     fields: Annotated[list[Literal["user", "source.ip"]], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: ["user", "source.ip"]
     )
@@ -172,8 +174,8 @@ class BatchSection(_Section, frozen=True):
     event. These limits are soft, because a batch ends with a whole read; small limits make reads smaller, down to 1 KiB."""
 
     max_events: Positive = 2000
-    max_bytes: Size = _default(Size, 1 << 20)
-    max_age: Duration = _default(Duration, SECOND)
+    max_bytes: Size = _default(1 << 20)
+    max_age: Duration = _default(SECOND)
 
 
 class Security(_Section, frozen=True):
@@ -182,7 +184,7 @@ class Security(_Section, frozen=True):
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     username: Name | None = None
-    password: Secret | None = None
+    password: SecretText | None = None
     ca_file: FilePath | None = None
     cert_file: FilePath | None = None
     key_file: FilePath | None = None
@@ -197,7 +199,7 @@ class KafkaSection(_Section, frozen=True):
     alert_topic: Topic | None = None
     dead_letter_topic: Topic | None = None
     exactly_once: bool = False
-    state_topic: Topic = _default(Topic, "mfa-shipper-state")
+    state_topic: Topic = "mfa-shipper-state"
     transactional_id: Name | None = None
     client: Literal["kafka-python", "confluent-kafka"] = "kafka-python"
     client_id: Name = "mfa-shipper"
@@ -232,9 +234,9 @@ class MetricsSection(_Section, frozen=True):
 
     listen: ListenAddress | None = None
     username: Name | None = None
-    password: Secret | None = None
-    cert_file: ExistingFile | None = None
-    key_file: ExistingFile | None = None
+    password: SecretText | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
 
 
 class LogSection(_Section, frozen=True):
@@ -252,7 +254,7 @@ class Config(_Section, frozen=True):
     output: OutputSection
     pipeline: PipelineSection = msgspec.field(default_factory=PipelineSection)
     tail: TailSection = msgspec.field(default_factory=TailSection)
-    shutdown_timeout: Duration = _default(Duration, 10 * SECOND)
+    shutdown_timeout: Duration = _default(10 * SECOND)
     metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
     log: LogSection = msgspec.field(default_factory=LogSection)
 
@@ -276,8 +278,7 @@ def options_of(pipeline: PipelineSection) -> dict[str, dict[str, Any]]:
     """The parameters of the detectors, by detector; durations in nanoseconds."""
     found: dict[str, dict[str, Any]] = {}
     for name in DETECTORS:
-        values = msgspec.structs.asdict(getattr(pipeline, name))
-        found[name] = {key: int(value) if isinstance(value, Duration) else value for key, value in values.items()}
+        found[name] = msgspec.structs.asdict(getattr(pipeline, name))
     return found
 
 
@@ -294,7 +295,7 @@ def _detector_section(detector: AnyDetector) -> type[_Section]:
             continue
         default = getattr(defaults, name)
         if types[name] == Nanoseconds:
-            keys.append((name, Duration, _default(Duration, default)))
+            keys.append((name, Duration, _default(default)))
         else:
             keys.append((name, Positive if types[name] == AtLeastOne else types[name], default))
     title = "".join(word.capitalize() for word in detector.name.split("_"))

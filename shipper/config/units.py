@@ -5,6 +5,7 @@ Each rule is checked here and nowhere else; the ValueError says what was expecte
 
 import os
 import re
+from ipaddress import ip_address
 
 from shipper.decode.library import zone_of
 from shipper.detect import DETECTORS
@@ -98,10 +99,12 @@ def name(text: str) -> str:
     """A text that names something.
 
     Raises:
-        ValueError: there is nothing in it.
+        ValueError: there is nothing in it, or what cannot be seen.
     """
     if not text.strip():
         raise ValueError("it may not be empty")
+    if any(sign < " " or sign == "\x7f" for sign in text):
+        raise ValueError(f"{text!r} holds control characters")
     return text
 
 
@@ -118,9 +121,22 @@ def address(text: str, *, any_port: bool = False) -> str:
         raise ValueError(f"{text!r} is more than one host; write each as an entry of its own")
     if not re.fullmatch(ADDRESS, text, re.ASCII):
         raise ValueError(f"{text!r} is not HOST:PORT; write kafka1:9092, 10.0.0.5:9092 or [2001:db8::5]:9092")
+    if not _is_host(host):
+        raise ValueError(f"{text!r}: {host} is no name of a host and no address")
     if not (0 if any_port else 1) <= int(port) <= 65535:
         raise ValueError(f"{text!r}: ports go from 1 to 65535")
     return f"{host}:{port}"
+
+
+def _is_host(host: str) -> bool:
+    """True for what may be resolved: an address, or a name whose parts have 1 to 63 characters."""
+    if host.startswith("[") or re.fullmatch("[0-9.]+", host):
+        try:
+            ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        return True
+    return all(1 <= len(part) <= 63 for part in host.removesuffix(".").split("."))
 
 
 def topic(text: str) -> str:

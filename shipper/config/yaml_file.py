@@ -50,12 +50,18 @@ class SettingsFile:
         """Note a mistake, unless the key path has one already."""
         self.faults.setdefault(path, fault)
 
-    def at(self, path: Path, message: str) -> str:
-        """`FILE:LINE: KEY.PATH: message` with the secrets hidden; the line is that of the nearest key above that has one."""
-        message = hide(message, self.secrets)
-        line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 0)
-        place = f"{self.name}:{line}" if line else self.name
-        return f"{place}: {dotted(path)}: {message}" if path else f"{place}: {message}"
+    def told(self) -> list[str]:
+        """Each mistake as `FILE:LINE: KEY.PATH: message` with the secrets hidden, in the order of the lines."""
+        told = []
+        for path, message in sorted(self.faults.items(), key=lambda fault: self._line(fault[0])):
+            line = self._line(path)
+            place = [f"{self.name}:{line}" if line else self.name, dotted(path), hide(message, self.secrets)]
+            told.append(": ".join(part for part in place if part))
+        return told
+
+    def _line(self, path: Path) -> int:
+        """The line of a key path, or of the nearest key above that has one; 0 if none has."""
+        return next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 0)
 
 
 def dotted(path: Path) -> str:

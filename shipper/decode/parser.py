@@ -20,7 +20,7 @@ from shipper.decode.grok import Pattern
 from shipper.decode.kinds import KINDS, Part, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, Wrapped, inner_of, line_patterns_of
 from shipper.decode.merging import Event
-from shipper.decode.unparsed import why_unparsed
+from shipper.decode.unparsed import Reason, doubt_at_end, why_unparsed
 from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo
 from shipper.model import Chunk, CompletionFields, Counts, Document, ExchangeFields, Label, LogFile, Origin, withdrawal
@@ -99,10 +99,12 @@ class Parser:
         self.begin()
         data = chunk.data
         if chunk.records is not None:
-            for begin, end in chunk.records:
+            for record, begin, end in chunk.pieces():
                 before = self.last_time
-                self.raw(data[begin:end], chunk.offset + begin, ended=False, cut=chunk.cut)
-                self.counts.backwards += self.last_time != before and self._is_older(self.last_time, before)
+                ended = not (chunk.cut or (chunk.half and end == len(data)))
+                self.raw(record, chunk.offset + begin, ended=ended, cut=chunk.cut)
+                if self.file.export is not None and self.last_time != before:
+                    self.counts.backwards += self._is_older(self.last_time, before)
         elif data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
             self._ascii(chunk)
         else:
@@ -112,13 +114,13 @@ class Parser:
 
     def _ascii(self, chunk: Chunk) -> None:
         """Take the lines of a chunk of ASCII text: one decoding for all of them."""
-        lines = chunk.data.decode("ascii").split("\n")
-        if not lines[-1]:
-            del lines[-1]
+        *lines, rest = chunk.data.decode("ascii").split("\n")
         offset = chunk.offset
         for text in lines:
             self.line(text, offset, [])
             offset += len(text) + 1
+        if rest:
+            self.line(rest, offset, [], half=True)
 
     def _is_older(self, stamp: str, other: str) -> bool:
         time, before = self.stamps.read(stamp), self.stamps.read(other)
@@ -134,19 +136,23 @@ class Parser:
         return Events(self.texts, self.labels, self.completions)
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
-        """Take a line as bytes without its LF. `ended`: it had one; `cut`: the line is too long and went on."""
+        """Take a line as bytes without its LF, or a record. `ended`: something marked its end; `cut`: it is too long and went on."""
         line, offset = without_lead(line, offset, self.file.encoding)
         text, tags = decode(line, self.file.encoding, ended=ended, cut=cut)
         if tags:
             self.counts.decode_errors += DECODE_ERROR in tags
             self.counts.too_long += TOO_LONG in tags
-        self.line(text, offset, tags)
+        self.line(text, offset, tags, half=not (ended or cut))
 
-    def line(self, text: str, offset: int, tags: list[str]) -> None:
-        """Take a decoded line."""
+    def line(self, text: str, offset: int, tags: list[str], *, half: bool = False) -> None:
+        """Take a decoded line; `half`: it ends with its file, perhaps too early."""
         self.counts.lines += 1
         event_id = f"{self.file.fingerprint}-{offset}"
         bare = text.rstrip(BLANKS)
+        doubt = doubt_at_end(bare) if half else None
+        if doubt is not None:
+            self._unparsed(text, offset, event_id, tags, None, doubt)
+            return
         for pattern in self._line_patterns:
             found = pattern.find(bare)
             if found is not None and self._well_formed(pattern, found, text, offset, event_id, tags):
@@ -222,9 +228,9 @@ class Parser:
         if misdated.completed is not None:
             self.completions.append(withdrawal(misdated.completed))
 
-    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any) -> None:
+    def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any, reason: Reason | None = None) -> None:
         """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
-        so that no line disappears."""
+        so that no line disappears. `reason`: if it is known."""
         self.counts.unparsed += 1
         inner = inner_of(text, found, self._events.envelopes.wrappers)
         line, place, partial = (text, "", False) if inner is None else (inner.text, inner.place, inner.partial)
@@ -232,7 +238,8 @@ class Parser:
         time = self.stamps.read(stamp)
         if time is not None:
             self.last_time = stamp
-        reason = why_unparsed(line, time, self._events, matched=found is not None, place=place, partial=partial)
+        if reason is None:
+            reason = why_unparsed(line, time, self._events, matched=found is not None, place=place, partial=partial)
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         document: Document = {

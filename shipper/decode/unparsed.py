@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from shipper.decode.windows_event import CAUSES, EventReader
-from shipper.decode.wrappers import wrong_count
+from shipper.decode.wrappers import doubtful_count, wrong_count
 from shipper.times import looks_like_syslog, looks_like_time
 
 LOOK_AT = 512  # characters that are searched for a time stamp
@@ -20,13 +20,13 @@ _MAIL = re.compile(r"[ \t]{0,8}>[> \t]{0,32}")
 HINTS = {
     "mail": "begin with >, as text copied from a mail does: remove that, or get the file itself",
     "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: was it converted to local time?",
-    "frames": "hold several messages of syslog whose octet counts do not fit: was the file converted, or does it begin in a message?",
+    "frames": "hold messages of syslog whose octet counts do not tell where they end: was the file converted, or does it begin or end in a message?",
     "carriage_returns": "hold several lines with CR between them, as old Macs end lines: make them LF (tr '\\r' '\\n')",
     "glued": "hold the beginning of one line and another one: was the file cut, joined without a line end, or written by two programs?",
     "no_break_space": "hold no-break spaces (U+00A0), as text copied from a web page or a mail does: get the file itself",
     "continued": "continue the text of the event before: export the events as JSON or XML, where each is one record",
     "another_form": "hold a message of the NPS extension in a form that is not known, or in another language: export the events as XML",
-    "partial": "belong to a longer line, which Docker or the container runtime writes in pieces: nothing joins them",
+    "partial": "are parts of a longer line, which a container runtime wrote in pieces, and the others are missing: was the file cut?",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
@@ -35,7 +35,7 @@ _CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # how an er
 _BEGUN = re.compile(r"[0-9]{4}-[0-9]{2}")
 _NPS = "NPS Extension for Azure MFA:"
 _NO_BREAK_SPACE = "\u00a0"
-_PART = "this is a part of a longer line, which the container runtime wrote in pieces"
+_PART = "this is a part of a longer line, which a container runtime wrote in pieces, and the others do not stand beside it"
 
 
 def why_unknown(message: str) -> str | None:
@@ -76,7 +76,7 @@ def _why(text: str, time: int | None, events: EventReader, *, matched: bool) -> 
         return Reason("the line is empty")
     count = wrong_count(text)
     if count is not None:
-        return Reason(f"the octet count {count} of syslog does not lead to the message behind it", "frames")
+        return _miscounted(count)
     if time is not None and why_unknown(text[len(stamp) :]) == "glued":
         return Reason("another line begins before this one has ended", "glued")
     if time is not None:
@@ -92,6 +92,16 @@ def _why(text: str, time: int | None, events: EventReader, *, matched: bool) -> 
     if matched:
         return Reason("the time stamp names no real instant")
     return _of_another_form(text, events)
+
+
+def doubt_at_end(text: str) -> Reason | None:
+    """Why the last record of a file, which ends with it, cannot be told from a part of it, or from more than it; None if it can."""
+    count = doubtful_count(text)
+    return None if count is None else _miscounted(count)
+
+
+def _miscounted(count: str) -> Reason:
+    return Reason(f"the octet count {count} of syslog does not tell where its message ends", "frames")
 
 
 def _of_another_form(text: str, events: EventReader) -> Reason:

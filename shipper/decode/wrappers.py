@@ -58,6 +58,7 @@ PLAIN_HEADS = rf"(?!{ISO_TIME} std(?:out|err) P)(?:([0-9]{{1,7}}) (?={_PRI}))?+(
 _HEAD = re.compile(f"{_COUNT}|" + _heads(r"[^\s|]", "\ufeff"))
 _COUNTED = re.compile(rf"([0-9]{{1,7}}) (?={_PRI})")
 _CRI_PART = re.compile(rf"{ISO_TIME} (?:stdout|stderr) P")
+_CRI_HEAD = re.compile(rf"{ISO_TIME} (?:stdout|stderr) [A-Z](?::\S{{0,64}})? ")
 _LINE = re.compile(_BEGINS)
 _OWN = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?Z\|")  # how MFA Server begins a line: nothing is around it
 
@@ -87,6 +88,35 @@ def _is_part(wrapped: str, text: str) -> bool:
     return _CRI_PART.match(wrapped) is not None
 
 
+def _in_one(lines: str) -> str:
+    """The line that a container runtime wrote in these parts; what it did not write in parts as it is."""
+    if lines.startswith('{"log":"'):
+        return _docker_in_one(lines)
+    texts, head = list[str](), ""
+    for part in lines.split("\n"):
+        found = _CRI_HEAD.match(part)
+        if found is None:
+            return lines
+        head = found[0]
+        texts.append(part[found.end() :])
+    return head + "".join(texts)
+
+
+def _docker_in_one(lines: str) -> str:
+    try:
+        records = [orjson.loads(part) for part in lines.split("\n")]
+    except orjson.JSONDecodeError:
+        return lines
+    texts: list[str] = []
+    for record in records:
+        text = record.get("log") if isinstance(record, dict) else None
+        if not isinstance(text, str):
+            return lines
+        texts.append(text)
+    end = "\n" if len(texts[-1]) < PIECE and not texts[-1].endswith("\n") else ""  # a program's last line may have none
+    return orjson.dumps(records[-1] | {"log": "".join(texts) + end}).decode()
+
+
 # One wrapper taken off: the text inside, the host that it names, whether it is syslog, and where the text stood.
 _Layer = tuple[str, str | None, bool, str]
 
@@ -111,6 +141,16 @@ def wrong_count(text: str) -> str | None:
     # A byte that does not decode has become a character, so how many bytes there were is not sure.
     least, most = len(text) - found.end(), len(text.encode("utf-8", "replace")) - found.end()
     return None if least <= int(found[1]) <= most + LONGEST_LINE_END else found[1]
+
+
+def doubtful_count(text: str) -> str | None:
+    """The octet count before a message of syslog that ends with its file and not where the count says, and among digits: some
+    of them may be missing, or may be the beginning of the next count. None for any other text."""
+    found = _COUNTED.match(text)
+    if found is None or not text[-1].isdigit():
+        return None
+    message = text[found.end() :]
+    return None if int(found[1]) in (len(message), len(message.encode("utf-8", "replace"))) else found[1]
 
 
 def _head(text: str) -> _Layer | None:
@@ -171,7 +211,7 @@ class Wrappers:
             line: a line of a file.
             strictly: a record of another shipper counts only if its text begins like a line of a log.
         """
-        text, hostname, host, partial = line, None, None, False
+        text, hostname, host, partial = _in_one(line) if "\n" in line else line, None, None, False
         places: list[str] = []
         while len(places) < DEPTH:
             layer = self._record(text, strictly=strictly) if text[:1] == "{" else _head(text)

@@ -1,15 +1,12 @@
 """A file as a sink: appended to, synced before anything counts as delivered, rotated by size and age. I/O.
 
-A rotated file is renamed to `PATH.20170214T025719Z`, the time of its rotation, with `-2`, `-3` ...
-appended where that name is taken.
-
 Other programs may rename, remove, replace or cut the file at any moment. So a batch counts only when it was synced and the
 path still leads to the file that it was written to; else the path is opened anew and the batch is written there.
 """
 
+import contextlib
 import errno
 import os
-import re
 import stat
 import time
 from bisect import bisect_right
@@ -18,15 +15,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
+from shipper.deliver.rotated_files import next_name, rotated
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.durable import open_made, sync_folder
 from shipper.errors import UsageError
-from shipper.lock import Lock
+from shipper.lock import Lock, lock_beside
 from shipper.times import SECOND
 
 TAIL = 1 << 20
 ATTEMPTS = 3  # to write a batch into the file of the path, while others replace it
-_STAMP = re.compile(r"(\d{8}T\d{6}Z)(?:-(\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class FileSink:
         """
         try:
             if self._lock is None:
-                self._lock = _lock_beside(self._path)
+                self._lock = _lock(self._path)
             self._open()
         except OSError as error:
             raise SinkDown(f"cannot open {self._path}: {error.strerror}") from None
@@ -247,21 +244,29 @@ class FileSink:
         return full or old
 
     def _rotate(self) -> None:
+        """Rename the file and begin a new one. What was written to it since the last receipts has to be written again if another
+        program was faster: if what we renamed is not the whole file that we wrote to."""
+        written_to, size, is_ours = self._id, self._size, False
         os.fsync(self._descriptor)
         os.close(self._descriptor)  # Windows renames no open file
         self._descriptor = -1
-        stamp, number = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), 1
-        earlier = _rotated(self._path)
-        if earlier and earlier[-1][0] >= stamp:  # also when the clock went back: names stay in the order of rotation
-            stamp, number = earlier[-1][0], earlier[-1][1] + 1
+        name = next_name(self._path)
         try:
-            os.rename(self._path, f"{self._path}.{stamp}" + (f"-{number}" if number > 1 else ""))
-            self._rotated = self._written
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self._path, name)
+                renamed = os.stat(name)
+                is_ours = _id(renamed) == written_to and renamed.st_size >= size
         finally:
             self._open()  # also where it cannot be renamed, for what is written already has to be synced
+            if is_ours:
+                self._rotated = self._written
+            elif self._id != written_to or self._size < size:  # a new file may have the inode of one that was removed
+                self.reopened += 1
+                self._written = self._rotated
         if self._options.keep is not None:
             for old in rotated(self._path)[: -self._options.keep]:
-                os.unlink(old)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(old)
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -281,22 +286,6 @@ class FileSink:
             self._lock = None
 
 
-def rotated(path: str) -> list[str]:
-    """The rotated files of a path, the oldest first."""
-    return [file for _, _, file in _rotated(path)]
-
-
-def _rotated(path: str) -> list[tuple[str, int, str]]:
-    """Time stamps, numbers and paths of the rotated files, the oldest first."""
-    folder, name = os.path.split(os.path.abspath(path))
-    found = []
-    for entry in os.listdir(folder):
-        mark = _STAMP.fullmatch(entry.removeprefix(f"{name}."))
-        if mark is not None and entry.startswith(f"{name}."):  # else it is no file of ours
-            found.append((mark[1], int(mark[2] or 1), os.path.join(folder, entry)))
-    return sorted(found)
-
-
 def _id(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
@@ -314,11 +303,10 @@ def _no_file(path: str) -> str | None:
     return f"{path} is {kind}, not a file"
 
 
-def _lock_beside(path: str) -> Lock | None:
+def _lock(path: str) -> Lock | None:
     """The lock of an output file. None in a folder in which we may not make files, and so cannot rotate either."""
-    folder, name = os.path.split(os.path.realpath(path))
     try:
-        return Lock(os.path.join(folder, f".{name}.lock"), f"the output file {path}", "stop that one, or give another path")
+        return Lock(lock_beside(path), f"the output file {path}", "stop that one, or give another path")
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return None

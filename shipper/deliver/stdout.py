@@ -10,10 +10,24 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Mapping
+from functools import cache
+from itertools import accumulate, pairwise
 
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.emit.output import ClosedPipe
 from shipper.errors import UsageError
+
+
+def stdout_sink() -> "StdoutSink":
+    """The sink of standard output, the same one after a reload: it knows of the event of which the pipe has only a part, so that
+    nothing else is written into it.
+
+    Raises:
+        UsageError: standard output is closed.
+    """
+    if sys.stdout is None:
+        raise UsageError("standard output is closed; redirect it or choose another output.type")
+    return _sink_of(sys.stdout.fileno())
 
 
 class StdoutSink:
@@ -22,19 +36,11 @@ class StdoutSink:
     name = "stdout"
     in_flight = 4
 
-    def __init__(self, descriptor: int | None = None) -> None:
-        """`descriptor`: standard output unless given.
-
-        Raises:
-            UsageError: standard output is closed.
-        """
-        if descriptor is None:
-            if sys.stdout is None:
-                raise UsageError("standard output is closed; redirect it or choose another output.type")
-            descriptor = sys.stdout.fileno()
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._unwritten: deque[Batch] = deque()  # the first of them in part
         self._rest = memoryview(b"")  # of the first
+        self._torn = memoryview(b"")  # the rest of an event that was begun by a batch that was abandoned
         self._receipts: list[Receipt] = []
 
     def open(self) -> Mapping[bytes, bytes]:
@@ -61,13 +67,13 @@ class StdoutSink:
         return receipts
 
     def _write(self, timeout: float) -> None:
-        while self._unwritten:
-            if self._rest:
+        while self._torn or self._unwritten:
+            if self._torn or self._rest:
                 if not self._ready(timeout):
                     return
                 timeout = 0.0
                 self._write_some()
-            if not self._rest:
+            if self._unwritten and not self._torn and not self._rest:
                 self._receipts.append(Receipt(self._unwritten.popleft().number))
                 self._rest = memoryview(self._unwritten[0].data if self._unwritten else b"")
 
@@ -78,28 +84,48 @@ class StdoutSink:
             return True  # a file on Windows; writing does not wait there
 
     def _write_some(self) -> None:
+        data = self._torn or self._rest
         try:
             # A pipe that is writable takes this much without blocking (POSIX: PIPE_BUF).
-            written = os.write(self._descriptor, self._rest[: select.PIPE_BUF] if _is_pipe(self._descriptor) else self._rest)
+            written = os.write(self._descriptor, data[: select.PIPE_BUF] if _is_pipe(self._descriptor) else data)
         except BlockingIOError:
             return
         except BrokenPipeError:
             raise ClosedPipe from None
         except OSError as error:
             raise SinkDown(f"cannot write to standard output: {error.strerror}") from None
-        self._rest = self._rest[written:]
+        if self._torn:
+            self._torn = self._torn[written:]
+        else:
+            self._rest = self._rest[written:]
 
     def flush(self) -> None:
         """Nothing is held back."""
 
     def abandon(self) -> None:
-        """Forget all batches. One that was written in part will be written again from its beginning."""
+        """Forget all batches. One that was written in part will be written again from its beginning, behind the end of the event
+        of which a part is in the pipe."""
+        if self._unwritten and not self._torn:
+            self._torn = self._rest[: _to_the_end_of_an_event(self._unwritten[0], len(self._rest))]
         self._unwritten.clear()
         self._receipts.clear()
         self._rest = memoryview(b"")
 
     def close(self, timeout: float) -> None:
-        """Standard output is not ours to close."""
+        """Standard output is not ours to close; what was taken and not written is forgotten."""
+        self.abandon()
+
+
+@cache
+def _sink_of(descriptor: int) -> StdoutSink:
+    return StdoutSink(descriptor)
+
+
+def _to_the_end_of_an_event(batch: Batch, left: int) -> int:
+    """How many bytes of an event are still to be written, of a batch of which `left` bytes are."""
+    sizes = (end - begin for block in batch.blocks for begin, end in pairwise((0, *block.ends)))
+    done = sum(len(block.data) for block in batch.blocks) - left
+    return next((end - done for end in accumulate(sizes, initial=0) if end >= done), 0)
 
 
 def _is_pipe(descriptor: int) -> bool:

@@ -5,7 +5,7 @@ with any other. Those wait, and `step` gets them, in their order, when one comes
 (see `Lull`). Most are forgotten before.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from hashlib import sha256
 from operator import itemgetter
@@ -15,15 +15,15 @@ from typing import Any
 from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.finding import Found, found, shown
-from shipper.detect.protocol import AnyDetector, Rule
+from shipper.detect.protocol import AnyDetector, Begins, Rule
+from shipper.detect.waiting import Arrived, Row, Waiting
 from shipper.model import Code, CompletionFields, Counts, User, UserFields, is_withdrawal
 from shipper.times import AFTER_ALL, BEFORE_ALL
 
 CODES = 4096  # looked at and remembered
 
-# A completion that waits, as small as can be, because thousands wait: end, id, component, start, its text, the end's text,
-# code, success; then what else is in memory of the user, which is older.
-_Waiting = tuple[int, str, str, int, str, str, Code, bool, Any]
+# A completion that waits: those of its chunk, and its place among them; then what else is in memory of the user, which is older.
+_Waits = tuple[Waiting, int, Any]
 
 
 class _Known:
@@ -36,7 +36,7 @@ class _Known:
         self.state = state
 
 
-_Memory = _Waiting | _Known  # of one user
+_Memory = _Waits | _Known  # of one user
 
 
 class Detectors:
@@ -52,10 +52,12 @@ class Detectors:
         self._counts = counts
         self._hosts = {name: LocalDetector(DETECTORS[name], rule, envelope, counts) for name, rule in rules.items()}
 
-    def __call__(self, completions: Iterable[CompletionFields]) -> list[Found]:
+    def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
         """The findings of a chunk, in the order of the events that they stand behind."""
-        hosts = self._hosts.values()
-        findings = [finding for host in hosts for finding in host(completions)]
+        if not completions:
+            return []
+        hosts, arrived = self._hosts.values(), Arrived(completions)
+        findings = [finding for host in hosts for finding in host(arrived)]
         if len(hosts) > 1:
             findings.sort(key=itemgetter(0))
         self._counts.findings += len(findings)
@@ -122,16 +124,15 @@ class LocalDetector:
         # The user of the last authentication that was ahead of the clock, and what was in memory of that user before it.
         self._before: tuple[str, _Memory | None, _Memory | None] | None = None
 
-    def __call__(self, completions: Iterable[CompletionFields]) -> list[Found]:
+    def __call__(self, arrived: Arrived) -> list[Found]:
         """The findings of a chunk."""
         findings: list[Found] = []
         young, old, turn, horizon = self._young, self._old, self._turn, self._horizon
-        may_wait = self._lull is not None
+        completions, waiting, may_wait = arrived.completions, arrived.waiting, self._lull is not None
         memory: _Memory | None
-        for completion in completions if self._begins is None else self._concerning(completions, self._begins.classes):
-            _, user, event_id, component, start, start_text, end, end_text, code, success, newest = completion
+        for at, user, start, end, newest in arrived.rows() if self._begins is None else self._concerning(arrived, self._begins):
             if user is None:
-                if is_withdrawal(completion):
+                if is_withdrawal(completions[at]):
                     self._withdraw()
                 continue
             if newest > turn:
@@ -148,28 +149,28 @@ class LocalDetector:
                 if memory is not None:
                     memory = _remembered(memory, newest - horizon)
                 if memory is None and may_wait:
-                    young[key] = end, event_id, component, start, start_text, end_text, code, success, None
+                    young[key] = waiting, at, None
                     continue
             if memory is None or start <= self._after(memory):
-                findings += self._step(user, memory, completion)
-            elif self._duration(code) is not None:
-                young[key] = end, event_id, component, start, start_text, end_text, code, success, memory
+                findings += self._step(user, memory, completions[at])
+            elif self._duration(waiting.codes[at]) is not None:
+                young[key] = waiting, at, memory
         return findings
 
-    def _concerning(self, completions: Iterable[CompletionFields], classes: frozenset[str]) -> Iterator[CompletionFields]:
-        """Those that matter (see `Begins`). The others are most, and this is all that they cost."""
-        under_way = self._under_way
-        for completion in completions:
-            user = completion[1]
-            if completion[8].status_class in classes or (under_way and user and user[3] in under_way):
-                yield completion
-            elif user is None:
-                if is_withdrawal(completion):
-                    yield completion
-            elif completion[6] is not completion[10]:
-                if completion[6] > completion[10]:
+    def _concerning(self, arrived: Arrived, begins: Begins[Any]) -> Iterator[Row]:
+        """The rows of those that matter (see `Begins`). The others are most, and this is all that they cost."""
+        classes, under_way, users, tidy = begins.classes, self._under_way, arrived.users, arrived.tidy
+        for at, code in enumerate(arrived.waiting.codes):
+            user = users[at]
+            if code.status_class in classes or (under_way and user and user[3] in under_way):
+                yield at, user, arrived.starts[at], arrived.ends[at], arrived.newests[at]
+            elif not tidy:
+                if user is None:
+                    if is_withdrawal(arrived.completions[at]):
+                        self._withdraw()
+                elif arrived.ends[at] > arrived.newests[at]:
                     self._before = None  # a withdrawal would be of this one
-                elif completion[6] < completion[10] - self._horizon:
+                elif arrived.ends[at] < arrived.newests[at] - self._horizon:
                     self._late += 1
 
     def take_late(self) -> int:
@@ -200,7 +201,7 @@ class LocalDetector:
             self._under_way.discard(key)
             known = young or old
             while isinstance(known, tuple):
-                known = known[8]
+                known = known[2]
             if known is not None:
                 self._known(key, known.state)  # whose state is under way again
             self._before = None
@@ -209,8 +210,9 @@ class LocalDetector:
         """The time after which an authentication that starts matters to nothing in memory."""
         if isinstance(memory, _Known):
             return memory.after
-        duration = self._duration(memory[6])
-        return BEFORE_ALL if duration is None else memory[0] + duration
+        waiting, at, _ = memory
+        duration = self._duration(waiting.codes[at])
+        return BEFORE_ALL if duration is None else waiting.ends[at] + duration
 
     def _duration(self, code: Code) -> int | None:
         """`Lull.of_code`, asked once for each code."""
@@ -240,12 +242,12 @@ class LocalDetector:
 
     def _state(self, memory: _Memory | None) -> Any:
         """The state of a user, with what waited taken in."""
-        waiting: list[CompletionFields] = []
+        newest_first: list[CompletionFields] = []
         while isinstance(memory, tuple):
-            end, event_id, component, start, start_text, end_text, code, success, memory = memory
-            waiting.append((0, None, event_id, component, start, start_text, end, end_text, code, success, end))
+            waiting, at, memory = memory
+            newest_first.append(waiting.completion(at))
         state = self._detector.empty() if memory is None else memory.state
-        for completion in reversed(waiting):
+        for completion in reversed(newest_first):
             self._detector.step(state, completion, self._rule)
         return state
 
@@ -304,7 +306,7 @@ class LocalDetector:
         for key in self._stepped:
             memory = self._young.get(key) or self._old.get(key)
             while isinstance(memory, tuple):
-                memory = memory[8]
+                memory = memory[2]
             if memory is not None and (value := lasting.of(memory.state)):
                 found[key] = value
         self._stepped.intersection_update(found)
@@ -322,13 +324,15 @@ def _digest(key: str) -> str:
 
 def _remembered(memory: _Memory, oldest: int) -> _Memory | None:
     """A memory without what ended before `oldest`: of those that wait, each ended before the next one started."""
-    kept: list[_Waiting] = []
+    if isinstance(memory, tuple) and memory[2] is None:  # as nearly always
+        return memory if memory[0].ends[memory[1]] >= oldest else None
+    kept: list[_Waits] = []
     left: _Memory | None = memory
-    while isinstance(left, tuple) and left[0] >= oldest:
+    while isinstance(left, tuple) and left[0].ends[left[1]] >= oldest:
         kept.append(left)
-        left = left[8]
+        left = left[2]
     if isinstance(left, tuple) or (left is not None and left.after < oldest):
         left = None
-    for waiting in reversed(kept):
-        left = (*waiting[:8], left)
+    for waiting, at, _ in reversed(kept):
+        left = waiting, at, left
     return left

@@ -4,16 +4,19 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import BinaryIO
 
 from shipper.read.files import Read
 from shipper.read.lines import last_newline
 from shipper.read.logs import Input, Log
+from shipper.read.parts import LOOK_BACK, PATIENCE, waits_at
 from shipper.times import StampReader
 
 MOST = 40 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
 LEAST = 1 << 20
 HEAD_START = 0.1  # the first piece has no past to read and keeps no output, so it is this much larger
 LOOK = 64 << 10  # bytes in which a dated line is looked for
+TRIES = 64  # places that are tried for an edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,25 @@ def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
     with open(one.path, "rb") as file:
         for n in range(1, number):
             file.seek(max(int(size * (n + HEAD_START) / (number + HEAD_START)), edges[-1]))
-            while (block := file.readline(LOOK)) and not block.endswith(b"\n"):
-                pass  # a line may be longer than the memory
-            if file.tell() >= size:
+            edge = _edge(one, file)
+            if edge is None or edge >= size:
                 break
-            edges.append(file.tell())
+            edges.append(edge)
     ranges = [Range(one, a, b) for a, b in pairwise(edges)]
     return [(r, (r.end or 0) - r.start) for r in ranges] + [(Range(one, edges[-1], None), size - edges[-1])]
+
+
+def _edge(one: Input, file: BinaryIO) -> int | None:
+    """The next offset of an open file at which a line begins that no line before it goes on with; None if none is near."""
+    for _ in range(TRIES):
+        while (block := file.readline(LOOK)) and not block.endswith(b"\n"):
+            pass  # a line may be longer than the memory
+        at = file.tell()
+        begin = max(0, at - LOOK_BACK)
+        if not one.file.parts or not waits_at(os.pread(file.fileno(), at - begin, begin)):
+            return at
+        file.seek(at + PATIENCE)
+    return None
 
 
 def read_range(read: Read, part: Range, at: int) -> Read:

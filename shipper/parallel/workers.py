@@ -155,7 +155,9 @@ class _Worker:
                 file.seek(part.start)
                 read, at = (file.read, part.start) if part.start else skip_mark(file.read)
                 inside = read_range(read, part, at)
-                yield from read_chunks(inside, at, one.file.encoding, settings.read_size, settings.line_limit)
+                yield from read_chunks(
+                    inside, at, one.file.encoding, settings.read_size, settings.line_limit, parts=one.file.parts
+                )
             return
         yield from read_input(settings, one, self._stdin)
 

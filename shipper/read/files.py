@@ -16,6 +16,7 @@ from shipper.read.compression import Read as Read
 from shipper.read.compression import Unpacked, form_of
 from shipper.read.event_log import EventLog
 from shipper.read.lines import LineBuffer, LineRules
+from shipper.read.parts import PartBuffer
 from shipper.read.records import RecordBuffer
 from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
 
@@ -208,6 +209,8 @@ def read_chunks(
     size: int = READ_SIZE,
     limit: int = LINE_LIMIT,
     export: Export | None = None,
+    *,
+    parts: bool = False,
 ) -> Iterator[Chunk]:
     """Chunks of whole lines, or of whole records; one longer than `limit` bytes comes alone, cut there.
 
@@ -220,13 +223,18 @@ def read_chunks(
         size: bytes a read.
         limit: bytes of a line, without its end, or of a record.
         export: how records are written; None for lines.
+        parts: put the parts of lines together that a container runtime wrote.
 
     Raises:
         RunError: from `read`.
     """
     rules = LineRules(encoding, limit)
     size = max(rules.unit, rules.whole_characters(min(size, rules.limit)))
-    buffer = LineBuffer(rules, offset) if export is None else RecordBuffer(export, encoding, limit, offset)
+    buffer: LineBuffer | PartBuffer | RecordBuffer
+    if export is not None:
+        buffer = RecordBuffer(export, encoding, limit, offset)
+    else:
+        buffer = PartBuffer(rules, offset) if parts else LineBuffer(rules, offset)
     failure: RunError | None = None
     while True:
         try:
@@ -236,9 +244,7 @@ def read_chunks(
         if not block:
             break
         yield from buffer.add(block)
-    last = buffer.finish()
-    if last is not None:
-        yield last
+    yield from buffer.finish()
     if failure is not None:
         raise failure
 

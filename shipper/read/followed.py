@@ -16,6 +16,7 @@ from shipper.read.identity import FINGERPRINT_SPAN, TAIL_SPAN, describe, fingerp
 from shipper.read.inputs import TailOptions, file_id
 from shipper.read.line_search import SCAN, LineSearch
 from shipper.read.lines import LineRules, last_newline
+from shipper.read.parts import first_joined, may_hold_parts
 from shipper.read.position import CHECK, Position, check_of
 from shipper.read.records import RecordBuffer, first_taken
 from shipper.read.signatures import LOOK, no_log
@@ -220,8 +221,13 @@ class Followed:
         self._idle = 0 if buffer.inside else self._known_size - self.offset
         return None
 
-    def _take(self, chunk: Chunk, behind: int) -> Chunk:
-        """Go on behind a chunk, and behind what was cut off."""
+    def _take(self, chunk: Chunk, behind: int) -> Chunk | None:
+        """Go on behind a chunk, and behind what was cut off; None if a line in it goes on in what is to come."""
+        if self.file is not None and self.file.parts and not chunk.cut and may_hold_parts(chunk.data):
+            if (taken := first_joined(self._rules, chunk.offset, self.content.at, SCAN, final=self.final)) is None:
+                self._dry = self.size, self.final
+                return None
+            chunk, behind = taken
         if chunk.offset + len(chunk.data) == behind and len(chunk.data) >= CHECK:
             self._before = chunk.data[-CHECK:]
         else:

@@ -2,28 +2,60 @@
 
     83 <134>1 2017-02-14T02:57:19Z mfa01 pfsvc - - - …83 <134>1 …
 
-A collector that writes down what it receives leaves them so, and the count alone tells where a message ends. It is
-believed where it leads to the next frame, to a line end or to the end of the file. Where it does not, the record goes
-on to the next line end or to the next frame whose own count is right, so that a wrong count costs one record.
+A collector that writes down what it receives leaves them so, and the count alone tells where a message ends. Counts can be
+wrong, and where a message ends with digits those run into the next count: `authResult = 1` and `83 <134>1` make `183 <134>1`.
+A count that is wrong by one would then turn the code 21 into 2. So a boundary among digits is believed only if the
+count behind it leads to a boundary too. A count that is wrong by a few bytes still tells that, because it differs from
+what the digits would be with one more or one less of them. Counts of characters instead of bytes are understood.
+
+A record whose end cannot be told goes on to the next one that can: a line end, or digits that are a count for certain.
 """
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from shipper.read.grammars import Between, Edge, Step
 
 LONGEST_FRAME = 64 * 1024  # bytes; no sender of syslog writes more, so a larger count is none
+NEAR = 4  # bytes by which a count may be wrong and still tell which digits are its own
+SHORTEST = 10  # bytes of a message, for digits to be its count
 
 _COUNT = re.compile(rb"([1-9][0-9]{0,6}) (?=<[0-9]{1,3}>)")
+_MOST_DIGITS = 7
 _LONGEST_COUNT = 13  # bytes of a count and a priority
-_FOLLOWS = re.compile(rb"\r?\n|[\0\xef]|[1-9][0-9]{0,6} <[0-9]{1,3}>")
-_FOLLOWS_PERHAPS = re.compile(rb"\r?|[1-9][0-9]{0,6}(?: (?:<[0-9]{0,3})?)?")  # if more bytes come
-_EDGE = re.compile(rb"\n|[1-9][0-9]{0,6} <[0-9]{1,3}>")
-_DIGITS_PERHAPS = re.compile(rb"[1-9][0-9]{0,6}(?: (?:<[0-9]{0,3})?)?$")
+_EDGE = re.compile(rb"\r?\n|[0-9] <[0-9]{1,3}>")
+_NEXT_COUNT = re.compile(rb"[0-9] <[0-9]{1,3}>")
+_LONGEST_EDGE = 7
+_DIGITS_PERHAPS = re.compile(rb"[0-9]{1,32}(?: (?:<[0-9]{0,3})?)?\Z")  # if more bytes come
+_CUT_COUNT = re.compile(rb"[1-9][0-9]{0,6} (?:<[0-9]{0,3})?")  # at the end of a file
+_MARK = b"\xef\xbb\xbf"
+_LONGEST_RUN = 32  # digits that are looked at
+_DIGITS = b"0123456789"
+_CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
+_ENDS_A_MESSAGE = re.compile(rb"[)\]}\"'*]|[A-Za-z)\"']\.")  # right before digits that are none of the message
+_BEFORE_DIGITS = b" =-"  # a message that ended with these would go on with a number
 
 
 def begins_frame(data: bytes | bytearray, at: int = 0) -> bool:
     """True if a count and a message of syslog stand at `at`."""
     return _COUNT.match(data, at) is not None
+
+
+class _Undecided(Exception):
+    """More bytes must tell."""
+
+
+class _Place(NamedTuple):
+    """A place at which a message may end: a line end or the end of the file, or one of some digits, from the `first` to the `last`."""
+
+    first: int
+    last: int
+    digits: bool = False
+
+    def distance(self, at: int) -> int:
+        """Bytes from `at` to the nearest place."""
+        return max(self.first - at, at - self.last, 0)
 
 
 class FrameRecords(Between):
@@ -35,54 +67,107 @@ class FrameRecords(Between):
 
     def _counted(self, data: bytearray, at: int, final: bool) -> Step:
         """The state at the beginning of a record, which stays there until the end of the frame is known."""
-        if not final and len(data) - at < _LONGEST_COUNT and b"\n" not in data[at:]:
+        count = _COUNT.match(data, at)
+        if count is None and not final and len(data) - at < _LONGEST_COUNT and b"\n" not in data[at:]:
             return Edge.MORE, at
-        found = _COUNT.match(data, at)
-        fits = found is not None and _fits(data, _end(found), final)
-        if fits is None:
+        try:
+            end = None if count is None else self._end(data, count, final)
+        except _Undecided:
             return Edge.MORE, at
-        if found is None or not fits:
+        if end is None:
             self._state = FrameRecords._uncounted
-            return self._uncounted(data, at + 1, final)
+            return self._uncounted(data, at + 1 if count is None else count.end(), final)
         self._state = Between.between
-        return Edge.END, _end(found)
+        return Edge.END, end
 
     def _uncounted(self, data: bytearray, at: int, final: bool) -> Step:
-        """The state in a record whose count is wrong, or that has none."""
-        while (found := _EDGE.search(data, at)) is not None:
-            if data[found.start()] == ord("\n"):
+        """The state in a record that has no count, or one that does not tell where it ends."""
+        for place in _places(data, at, len(data)):
+            try:
+                end = self._boundary(data, place, None, final) if place.digits else place.last - 1
+            except _Undecided:
+                return Edge.MORE, place.first
+            if end is not None:
                 self._state = Between.between
-                return Edge.END, found.start()
-            # Digits before a count run into it: `authResult = 1` and `83 <134>1` make `183 <134>1`. The smallest count
-            # that is right is taken, since it waits for the fewest bytes.
-            for begin in range(data.index(b" ", found.start()) - 1, found.start() - 1, -1):
-                count = _COUNT.match(data, begin)
-                fits = count is not None and _fits(data, _end(count), final)
-                if fits is None:
-                    return Edge.MORE, found.start()
-                if fits:
-                    self._state = Between.between
-                    return Edge.END, begin
-            at = found.end()
-        begun = _DIGITS_PERHAPS.search(data, max(at, len(data) - _LONGEST_COUNT))
+                return Edge.END, end
+        begun = _DIGITS_PERHAPS.search(data, max(at, len(data) - _LONGEST_RUN - _LONGEST_EDGE))
         return Edge.MORE, begun.start() if begun else len(data)
 
+    def _end(self, data: bytearray, count: "re.Match[bytes]", final: bool) -> int | None:
+        """Where a message ends by its count; None if that does not tell."""
+        for end in _ends(data, count):
+            place = self._place(data, count.end(), end, final)
+            if place is None or place.distance(end):
+                continue
+            if not place.digits:
+                return end
+            boundary = self._boundary(data, place, end, final)
+            if boundary is not None:
+                return boundary
+        return None
 
-def _end(count: "re.Match[bytes]") -> int:
-    """Where a frame ends, by its count; far away if the count is none."""
-    size = int(count[1])
-    return count.end() + (size if size <= LONGEST_FRAME else 1 << 62)
+    def _boundary(self, data: bytearray, place: _Place, counted: int | None, final: bool) -> int | None:
+        """Where among digits the next count begins; None if that cannot be told. `counted` is where it does by the count before."""
+        if any(_ENDS_A_MESSAGE.fullmatch(data, max(0, place.first - length), place.first) for length in (1, 2)):
+            return place.first
+        for begin in range(place.last, max(place.first, place.last - _MOST_DIGITS + 1) - 1, -1):
+            count = _COUNT.match(data, begin)
+            if count is not None and int(count[1]) >= SHORTEST and self._leads(data, count, final):
+                return begin
+        return counted if place.first == counted and data[counted - 1] not in _BEFORE_DIGITS else None
 
-
-def _fits(data: bytearray, end: int, final: bool) -> bool | None:
-    """True if a frame can end at `end`; None if more bytes must tell."""
-    if end >= 1 << 62:
+    def _leads(self, data: bytearray, count: "re.Match[bytes]", final: bool) -> bool:
+        """True if a count leads to the next place where a message can end, or near it."""
+        for end in _ends(data, count):
+            place = self._place(data, count.end(), end, final)
+            if place is not None and _NEXT_COUNT.search(data, count.end(), place.first) is None:
+                return True
         return False
-    if end >= len(data):
-        return end == len(data) if final else None
-    if data[end - 1] == ord("\n") or _FOLLOWS.match(data, end):
-        return True
-    behind = data[end : end + _LONGEST_COUNT]
-    if len(behind) == _LONGEST_COUNT or not _FOLLOWS_PERHAPS.fullmatch(behind):
-        return False
-    return True if final else None
+
+    def _place(self, data: bytearray, begin: int, end: int, final: bool) -> _Place | None:
+        """The place nearest to `end`, if one is near; the message begins at `begin`.
+
+        Raises:
+            _Undecided: more bytes must tell.
+        """
+        size, behind = len(data), end + NEAR + _LONGEST_COUNT
+        near = min(_places(data, max(begin, end - NEAR), behind), key=lambda place: place.distance(end), default=None)
+        if near is not None and not near.distance(end):
+            return near
+        at_end = (final or self.resting) and end == size
+        begun = final and _CUT_COUNT.fullmatch(data, end) and data[end - 1] not in _BEFORE_DIGITS + _DIGITS
+        if at_end or begun or data.startswith((b"\0", _MARK), end):
+            return _Place(end, end)
+        if not final and size < behind:
+            raise _Undecided
+        if final and abs(size - end) <= NEAR and (near is None or near.distance(end) > abs(size - end)):
+            near = _Place(size, size)
+        return near if near is not None and near.distance(end) <= NEAR else None
+
+
+def _places(data: bytearray, begin: int, end: int) -> Iterator[_Place]:
+    """The places between two offsets at which a message may end."""
+    for found in _EDGE.finditer(data, begin, end):
+        first = last = found.start()
+        if data[last] not in _DIGITS:
+            yield _Place(first, found.end())
+            continue
+        while first > max(0, last - _LONGEST_RUN) and data[first - 1] in _DIGITS:
+            first -= 1
+        yield _Place(first, last, digits=True)
+
+
+def _ends(data: bytearray, count: "re.Match[bytes]") -> Iterator[int]:
+    """Where a message ends if its count is one of bytes, and if it is one of characters."""
+    begin, number = count.end(), int(count[1])
+    if number > LONGEST_FRAME:
+        return
+    end = begin + number
+    yield end
+    if data[begin:end].isascii():
+        return
+    while end < len(data) and (missing := number - len(data[begin:end].translate(None, _CONTINUATION))):
+        end += missing
+    while data[end : end + 1] and data[end] in _CONTINUATION:
+        end += 1
+    yield end

@@ -32,7 +32,13 @@ Step = tuple[Edge, int]
 
 
 class Grammar(Protocol):
-    """Finds the records of one form in the bytes of a file, those of UTF-16 with one byte a character."""
+    """Finds the records of one form in the bytes of a file, those of UTF-16 with one byte a character.
+
+    Attributes:
+        resting: no byte follows for now: a record that says how long it is may end there.
+    """
+
+    resting: bool
 
     def step(self, data: bytearray, at: int, *, final: bool) -> Step:
         """What comes next in `data` at `at` or behind it. `final`: no byte follows `data`."""
@@ -43,6 +49,7 @@ class Between:
     """What all grammars share: the state between records, and records that are only the rest of a line."""
 
     _separators = re.compile(rb"(?:[\s\0]|\xef\xbb\xbf)*+")
+    resting = False
 
     def __init__(self) -> None:
         # A function, not a method of this object: that would be a reference cycle.

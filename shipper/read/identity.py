@@ -15,6 +15,7 @@ from shipper.model import Export, LogFile
 from shipper.read.exports import UNDECIDED, export_of
 from shipper.read.files import READ_SIZE, STDIN, UNMARKED_HEAD, Read, after, encoding_of, read_chunks, read_fully, read_head
 from shipper.read.lines import split, without_lead
+from shipper.read.parts import is_of_runtime
 from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
@@ -47,6 +48,7 @@ class Description(NamedTuple):
         end: where the line with that time stamp ends; None without one.
         ended: that line has its LF: nothing that is appended to the file can change what is said here.
         export: how records are written; None if the file holds lines.
+        parts: the lines are those of a container runtime, which writes long ones in parts.
     """
 
     head: bytes
@@ -56,12 +58,14 @@ class Description(NamedTuple):
     end: int | None
     ended: bool
     export: Export | None = None
+    parts: bool = False
 
     def log_file(self, path: str | None, fallback: str) -> LogFile:
         """The file as its events see it: under `path`, with the time `fallback` if it has no time stamp."""
         # A name need not be UTF-8, but an event is.
         name = None if path is None else os.fsencode(path).decode("utf-8", "replace")
-        return LogFile(name, fingerprint(self.head, self.end), self.time or fallback, self.encoding, export=self.export)
+        known = fingerprint(self.head, self.end)
+        return LogFile(name, known, self.time or fallback, self.encoding, export=self.export, parts=self.parts)
 
 
 def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None) -> Description:
@@ -93,7 +97,8 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
     content = after(beginning, unmarked)
     if export is None:
         time, end, ended = _first_stamp(content, encoding, start, stamp_of)
-        return Description(head, encoding, start, time, end, ended)
+        parts = encoding == "utf-8" and is_of_runtime(head[start:])
+        return Description(head, encoding, start, time, end, ended, parts=parts)
     export = export._replace(start=start + export.start)
     read_fully(content, export.start - start)
     time, end = _first_record(content, encoding, export, stamp_of)

@@ -177,10 +177,10 @@ class LineBuffer:
         self._searched = self._rules.whole_characters(len(self._data))
         return chunks
 
-    def finish(self) -> Chunk | None:
+    def finish(self) -> list[Chunk]:
         """The stream ends here: its last line, if that has no end of its own."""
         taken = None if self._skipping else self._whole(final=True)
-        return None if taken is None else self._chunk(taken)
+        return [] if taken is None else [self._chunk(taken)]
 
     def _whole(self, *, final: bool = False) -> Taken | None:
         """What can be taken now; what stands before the first line, however much, is dropped and does not count for its length."""

@@ -8,7 +8,7 @@ Memory: what was added last, and of a record that is not complete no more than t
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from shipper.model import Chunk, Export
 from shipper.read.frames import FrameRecords
@@ -55,6 +55,7 @@ class RecordBuffer:
         self._at = 0  # how far the grammar is, in units
         self._begin: int | None = None  # where the record begins that is not complete, in units
         self._head: tuple[int, bytes] | None = None  # of a record that is too long: its offset, what is left of it
+        self._half = False  # the last record ends with the stream
 
     @property
     def inside(self) -> bool:
@@ -65,14 +66,14 @@ class RecordBuffer:
         """The next bytes; the chunks that they complete. A record that is too long comes alone."""
         return [taken.chunk for taken in self.take(data)]
 
-    def finish(self) -> Chunk | None:
+    def finish(self) -> list[Chunk]:
         """The stream ends here: what is left is one record, whole or not."""
-        taken = self.take(b"", final=True)
-        return taken[0].chunk if taken else None
+        return [taken.chunk for taken in self.take(b"", final=True)]
 
-    def take(self, data: bytes, *, final: bool = False) -> list[TakenRecords]:
-        """Like `add`, with the offset behind each chunk; `final`: no byte follows."""
+    def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
+        """Like `add`, with the offset behind each chunk; `final`: no byte follows; `resting`: none for now."""
         self._data += data
+        self._grammar.resting = resting
         if self._unit == 2:
             self._units += _units(self._data[2 * len(self._units) :], self._low)
         taken: list[TakenRecords] = []
@@ -82,7 +83,7 @@ class RecordBuffer:
             if edge is Edge.MORE:
                 if not final or self._begin is None:
                     break
-                self._at = len(self._units)
+                self._at, self._half = len(self._units), True
             if edge is Edge.BEGIN:
                 self._begin = self._at
                 continue
@@ -119,7 +120,7 @@ class RecordBuffer:
             return
         first, last = spans[0][0] * self._unit, spans[-1][1] * self._unit
         records = tuple((begin * self._unit - first, end * self._unit - first) for begin, end in spans)
-        chunk = Chunk(bytes(self._data[first:last]), self._offset + first, records=records)
+        chunk = Chunk(bytes(self._data[first:last]), self._offset + first, records=records, half=self._half)
         taken.append(TakenRecords(chunk, self._offset + last))
         spans.clear()
 
@@ -140,7 +141,15 @@ class RecordBuffer:
             self._begin = max(0, self._begin - done)
 
 
-def first_taken(buffer: RecordBuffer, data: bytes, more: Callable[[int], bytes], *, final: bool) -> TakenRecords | None:
+class Takes(Protocol):
+    """What gives chunks of whole records out of bytes that arrive one after the other."""
+
+    def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
+        """The next bytes; what they complete. `final`: no byte follows; `resting`: none for now."""
+        ...
+
+
+def first_taken(buffer: Takes, data: bytes, more: Callable[[int], bytes], *, final: bool) -> TakenRecords | None:
     """The first chunk of whole records in a file that may still grow; None if there is none yet.
 
     Nothing is kept for the next time, because a writer may replace the end of an array by what comes next.
@@ -149,7 +158,7 @@ def first_taken(buffer: RecordBuffer, data: bytes, more: Callable[[int], bytes],
         buffer: a new one.
         data: its first bytes.
         more: gives the bytes behind the number of those that were read, none at the end.
-        final: nothing more is written to the file: half a record is a record.
+        final: nothing more is written to the file: half a record is a record. If not, one that is as long as it says is whole.
     """
     read = 0
     while data:
@@ -158,7 +167,7 @@ def first_taken(buffer: RecordBuffer, data: bytes, more: Callable[[int], bytes],
             return taken[0]
         read += len(data)
         data = more(read)
-    return next(iter(buffer.take(b"", final=True)), None) if final else None
+    return next(iter(buffer.take(b"", final=final, resting=True)), None)
 
 
 _MASK = bytes([0, *[0xFF] * 255])

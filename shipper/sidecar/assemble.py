@@ -6,11 +6,13 @@ settings, delivery (with its sink and dead letters), and when the positions are 
 
 import os
 import random
+import ssl
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 
@@ -38,6 +40,7 @@ from shipper.sidecar.pages import Listen
 from shipper.sidecar.transactional_id import keep, kept
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
+from shipper.tls import UnusableFile, tls_context
 
 
 def settings_of(config: Config) -> Settings:
@@ -77,9 +80,9 @@ def _pseudonyms(config: Config) -> Pseudonyms | None:
 
 
 def _stdout(config: Config, run: str) -> Sink:
-    from shipper.deliver.stdout import StdoutSink
+    from shipper.deliver.stdout import stdout_sink
 
-    return StdoutSink()
+    return stdout_sink()
 
 
 def _file(config: Config, run: str) -> Sink:
@@ -92,6 +95,10 @@ def _file(config: Config, run: str) -> Sink:
 
 def _kafka(config: Config, run: str) -> Sink:
     options = kafka_options(config)
+    if options.client == "kafka-python" and options.compression == "snappy" and find_spec("snappy") is None:
+        raise UsageError(
+            "output.kafka.compression: snappy needs python-snappy, which is not installed; install it, or choose zstd"
+        )
     return KafkaSink(options, client_class(options.client), run=run)
 
 
@@ -123,16 +130,13 @@ def kafka_options(config: Config) -> KafkaOptions:
     section = config.output.kafka
     assert section is not None
     security = section.security
-    # Texts as they are, since the clients take no subclass of them: neither librdkafka nor the encoders.
-    optional = (section.alert_topic, section.dead_letter_topic, security.ca_file, security.cert_file, security.key_file)
-    alerts, letters, ca_file, cert_file, key_file = (None if text is None else str(text) for text in optional)
     return KafkaOptions(
-        tuple(map(str, section.bootstrap_servers)),
-        str(section.topic),
-        alerts,
-        letters,
+        tuple(section.bootstrap_servers),
+        section.topic,
+        section.alert_topic,
+        section.dead_letter_topic,
         section.exactly_once,
-        str(section.state_topic),
+        section.state_topic,
         section.transactional_id or kept(config.state_dir) or f"mfa-shipper-{token_hex(8)}",
         section.client,
         section.client_id,
@@ -141,9 +145,9 @@ def kafka_options(config: Config) -> KafkaOptions:
         security.sasl_mechanism,
         security.username,
         None if security.password is None else security.password.value,
-        ca_file,
-        cert_file,
-        key_file,
+        security.ca_file,
+        security.cert_file,
+        security.key_file,
     )
 
 
@@ -182,15 +186,30 @@ def accepted(config: Config, *, stdout: bool = False) -> Settings:
         stdout: standard output is where events would go, and may be redirected into a log.
 
     Raises:
-        UsageError: patterns, code table, time zone, state directory or sink cannot be used, or an input matches what the
-            shipper writes.
+        UsageError: patterns, code table, time zone, state directory, sink, a certificate or its key cannot be used, or an
+            input matches what the shipper writes.
     """
     settings = settings_of(config)
     refuse_folder(config.state_dir)
     build_sink(config)
+    _refuse_certificates(config)
     redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
     refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)
     return settings
+
+
+def _refuse_certificates(config: Config) -> None:
+    listen, kafka = listen_of(config), config.output.kafka
+    try:
+        key = "metrics"
+        if listen is not None:
+            tls_context(ssl.Purpose.CLIENT_AUTH, None, listen.cert_file, listen.key_file)
+        key = "output.kafka.security"
+        if config.output.type == "kafka" and kafka is not None and kafka.security.protocol.endswith("SSL"):
+            security = kafka.security
+            tls_context(ssl.Purpose.SERVER_AUTH, security.ca_file, security.cert_file, security.key_file)
+    except UnusableFile as error:
+        raise UsageError(f"{key}.{error.key}: {error}") from None
 
 
 def build_delivery(config: Config, watcher: Watcher) -> Delivery:
@@ -233,7 +252,7 @@ def inputs_of(config: Config) -> list[TailInput]:
     """What is followed."""
     return [
         TailInput(
-            str(section.path),
+            section.path,
             section.start,
             section.encoding,
             tuple(section.exclude),

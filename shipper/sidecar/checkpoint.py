@@ -16,6 +16,7 @@ import msgspec
 from shipper.durable import rename_durably, write_synced
 from shipper.errors import UsageError
 from shipper.read.position import Position, escaped, position_from, unescaped
+from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.places import Advance, WarmStart, by_present_names, records, warm_from_json, warm_to_json
 
 VERSION = 1
@@ -81,10 +82,25 @@ def refuse_folder(state_dir: str) -> None:
     if not os.access(there, os.W_OK | os.X_OK):
         made = "written" if there == os.path.abspath(state_dir) else f"made: {there} cannot be written"
         raise UsageError(f"state_dir: {state_dir} cannot be {made}; give a directory of the user who runs the shipper")
+    lock = os.path.join(state_dir, LOCK)
+    if os.path.exists(lock) and not os.access(lock, os.R_OK | os.W_OK):
+        raise UsageError(
+            f"state_dir: {lock} cannot be written; it belongs to another user: give it to the one who runs the shipper"
+        )
 
 
-class _Newer(ValueError):
-    """A newer version of this program wrote the checkpoint."""
+def refuse_newer(state_dir: str) -> None:
+    """Refuse the checkpoint of a newer version; whatever else is wrong with one is no reason not to start.
+
+    Raises:
+        UsageError: a newer version of this program wrote it.
+    """
+    for name in (NAME, f"{NAME}.1"):
+        try:
+            read_checkpoint(os.path.join(state_dir, name))
+        except (OSError, ValueError):
+            continue
+        return
 
 
 class Checkpoint:
@@ -123,11 +139,6 @@ class Checkpoint:
                 places, warm = read_checkpoint(path)
             except FileNotFoundError:
                 continue
-            except _Newer as error:
-                raise UsageError(
-                    f"{path} is unusable: {error}; start a version of mfa-shipper that reads it, or move it away: then every "
-                    "file is read from inputs[].start"
-                ) from None
             except (OSError, ValueError) as error:
                 warnings.append(f"{path} is unreadable ({error}); {self._set_aside(path)}")
                 continue
@@ -184,7 +195,8 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is damaged, or of a newer version.
+        ValueError: it is damaged.
+        UsageError: a newer version of this program wrote it.
     """
     with open(path, "rb") as file:
         text = file.read()
@@ -193,7 +205,10 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
         raise ValueError("it is no checkpoint")
     version = value.get("version")
     if isinstance(version, int) and version > VERSION:
-        raise _Newer(f"it has version {version}, this program reads {VERSION}")
+        raise UsageError(
+            f"{path} is unusable: it has version {version}, this program reads {VERSION}; start a version of mfa-shipper that reads "
+            "it, or move it away: then every file is read from inputs[].start"
+        )
     if version != VERSION:
         raise ValueError(f"it has version {value.get('version')}, this program writes {VERSION}")
     if value.get("sum") != _sum(value):

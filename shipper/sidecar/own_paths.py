@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from shipper.config.sections import Config
 from shipper.deliver.dead_letters import NAME as DEAD_LETTERS
 from shipper.errors import UsageError
+from shipper.lock import lock_beside
 from shipper.read.inputs import FileId, TailInput, file_id, find
 from shipper.read.rotation import is_log
 from shipper.sidecar.checkpoint import NAME as CHECKPOINT
@@ -56,8 +57,7 @@ def _own(config: Config) -> Iterator[tuple[str, str]]:
     file = config.output.file
     if config.output.type == "file" and file is not None:
         path = _real(file.path)
-        folder, name = os.path.split(path)
-        yield from (("output.file.path", own) for own in (path, path + ROTATED, os.path.join(folder, f".{name}.lock")))
+        yield from (("output.file.path", own) for own in (path, path + ROTATED, lock_beside(path)))
     for name in STATE:
         yield "state_dir", _real(os.path.join(config.state_dir, name))
 

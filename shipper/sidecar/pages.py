@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import hmac
 import json
 import socket
@@ -21,6 +22,7 @@ from shipper.secrets import hide
 from shipper.sidecar.metrics import VitalsCollector
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
+from shipper.tls import UnusableFile, tls_context
 
 BEAT = 30.0  # seconds without a turn after which the loop no longer counts as alive
 MOST_CONNECTIONS = 16
@@ -53,16 +55,13 @@ class Server:
         Raises:
             UsageError: the port is taken, the address is not ours, or the certificate cannot be used.
         """
-        host, _, port = listen.address.rpartition(":")
-        host = host.strip("[]")
-        tls = _tls(listen)
-        try:
-            self._server = (_Server6 if ":" in host else _Server)((host, int(port)), _Handler)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UsageError(
-                f"metrics.listen: cannot listen on {listen.address}: {reason}; choose another port, or null"
-            ) from None
+        tls = None
+        if listen.cert_file is not None:
+            try:
+                tls = tls_context(ssl.Purpose.CLIENT_AUTH, cert_file=listen.cert_file, key_file=listen.key_file)
+            except UnusableFile as error:
+                raise UsageError(f"metrics.{error.key}: {error}") from None
+        self._server = _bound(listen.address)
         if tls:
             # The handshake is the client's matter, so it takes place on the client's thread and in its time.
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
@@ -76,15 +75,28 @@ class Server:
         self._server.server_close()
 
 
-def _tls(listen: Listen) -> ssl.SSLContext | None:
-    if listen.cert_file is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+class PortTaken(UsageError):
+    """Another program listens there."""
+
+
+def try_out(address: str) -> None:
+    """Listen for a moment.
+
+    Raises:
+        UsageError: that is not possible; PortTaken: now.
+    """
+    _bound(address).server_close()
+
+
+def _bound(address: str) -> "_Server":
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
     try:
-        context.load_cert_chain(listen.cert_file, listen.key_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise UsageError(f"metrics.cert_file: {listen.cert_file} and its key cannot be used: {error.strerror or error}") from None
-    return context
+        return (_Server6 if ":" in host else _Server)((host, int(port)), _Handler)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        kind = PortTaken if getattr(error, "errno", None) == errno.EADDRINUSE else UsageError
+        raise kind(f"metrics.listen: cannot listen on {address}: {reason}; choose another port, or null") from None
 
 
 class _Server(ThreadingMixIn, WSGIServer):

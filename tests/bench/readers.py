@@ -32,7 +32,7 @@ from tests.bench import table
 from tests.bench.cases import GROWTH_TARGET, MIB, PARSE
 from tests.bench.measure import FailedError, Sample, run
 from tests.bench.table import Row
-from tests.support import event_log, exports
+from tests.support import event_log, exports, wrapping
 from tests.support.generate import Recipe, generate
 
 TIMES = 4  # as many records in the longer file
@@ -116,6 +116,24 @@ def _event_log(log: Path, path: Path) -> None:
     path.write_bytes(event_log.event_log(events))
 
 
+def _frames(log: Path, path: Path) -> None:
+    with open(log, "rb") as lines, open(path, "wb") as out:
+        for line in lines:
+            message = line.removesuffix(b"\n")
+            out.write(b"%d %s" % (len(message), message))
+
+
+def _in_parts(log: Path, path: Path) -> None:
+    """Every 16th line goes on behind the first piece of it."""
+    with open(log, encoding="utf-8") as lines, open(path, "w", encoding="utf-8") as out:
+        for number, line in enumerate(lines):
+            if number % 16:
+                out.write(line)
+            else:
+                text = json.loads(line)["log"].removesuffix("\n") + " " * 16 * 1024
+                out.writelines(f"{part}\n" for part in wrapping.docker_in_parts(text, number, 16 * 1024))
+
+
 READERS = {
     "plain": Reader("", shutil.copyfile),
     "gzip": Reader("", _packed(partial(gzip.open, mode="wb"))),
@@ -127,6 +145,8 @@ READERS = {
     "Docker": Reader("docker", shutil.copyfile),
     "CRI": Reader("cri", shutil.copyfile),
     "syslog": Reader("rfc_5424", shutil.copyfile),
+    "Docker in parts": Reader("docker", _in_parts),
+    "octet counts": Reader("rfc_5424", _frames),
     "JSON lines": Reader(None, shutil.copyfile),
     "JSON array": Reader(None, _json(None)),
     "pretty JSON": Reader(None, _json(2)),

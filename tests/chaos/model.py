@@ -1,9 +1,11 @@
-"""A seeded life of the sidecar: a writer, a rotator, a sink that fails, crashes between any two steps.
+"""A seeded life of the sidecar: a writer, a rotator, a sink that fails, crashes between any two steps. In some lives also
+operators who stop, reload and freeze it, a disk that is full, hostile files among the logs, and an output file that others touch.
 
-Everything but the sink and the clock is real: files, tail, pipelines, checkpoint. The verdict is
+Everything but the clock is real: files, tail, pipelines, checkpoint, and the sink where it is a file. The verdict is
 against `parse` of all that was ever written:
 
-- nothing is lost, but what a truncation or deletion destroyed before anybody could read it;
+- nothing is lost, but what a truncation or deletion destroyed before anybody could read it, and what others destroyed in the
+  output file after it was delivered; the sink counts that the file was touched;
 - nothing is invented: every event that came is one of `parse`'s, findings included;
 - what came more than once has the same id and the same content (exactly once, which may be switched off and on: nothing does);
 - the numbers add up between any two turns, and at rest every line that was read is accounted for.
@@ -17,7 +19,8 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,8 @@ from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.deliver.batch import Limits
 from shipper.deliver.delivery import Delivery
-from shipper.deliver.sink import Batch, Receipt, Refusal
+from shipper.deliver.file import FileOptions
+from shipper.errors import UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import TailInput, TailOptions, open_inputs
@@ -36,85 +40,20 @@ from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals, conservation
-from shipper.testing import FakeClock, FlakySink, LogWriter
+from shipper.testing import FakeClock, LogWriter
 from shipper.times import SECOND
+from tests.chaos.frail import Crash, Frail, Letters, Silent, Steps
+from tests.chaos.hostile import HostileFiles
+from tests.chaos.neighbours import Neighbours, NeighboursSink
 from tests.support.generate import Recipe, generate
+from tests.support.process import room
 
 ROTATE_WAIT = 1.0
 HARMLESS = ("append", "append", "append", "append", "partial", "rename", "rename", "copytruncate", "compress", "turns", "turns")
 HARMFUL = ("truncate", "delete")
+OPERATORS = ("stop", "stop", "freeze", "freeze", "fill the disk")
+LONGEST_FREEZE = 7200  # seconds
 CRASH_AFTER = 60  # steps at most
-
-
-class Crash(BaseException):
-    """The process is gone, between two steps."""
-
-
-class Steps:
-    """Counts the steps of a commit; one of them may be the last of the process."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-
-    def __call__(self, name: str = "") -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Crash(name)
-
-
-class Frail(FlakySink):
-    """A flaky sink around whose every act the process can die."""
-
-    steps: Steps
-
-    def __init__(self, seed: int, in_flight: int, **choices: Any) -> None:
-        super().__init__(seed, in_flight, **choices)
-        self.once: list[bytes] = []  # what was delivered in transactions
-
-    def _deliver(self, batch: Batch, refused: Mapping[int, str]) -> Receipt:
-        before = len(self.lines)
-        receipt = super()._deliver(batch, refused)
-        if self.stores_places:
-            self.once += self.lines[before:]
-        return receipt
-
-    def open(self) -> Mapping[bytes, bytes]:
-        self.steps("open")
-        return super().open()
-
-    def send(self, batch: Batch) -> None:
-        self.steps("before send")
-        super().send(batch)
-        self.steps("after send")
-
-    def poll(self, timeout: float) -> list[Receipt]:
-        self.steps("before poll")
-        receipts = super().poll(timeout)
-        self.steps("after poll")
-        return receipts
-
-
-class Letters:
-    def __init__(self, steps: Steps) -> None:
-        self.kept: list[bytes] = []
-        self._steps = steps
-
-    def add(self, refusals: tuple[Refusal, ...]) -> None:
-        self._steps("before dead letters")
-        self.kept += [refusal.line for refusal in refusals]
-        self._steps("after dead letters")
-
-
-class Silent:
-    def down(self, reason: str) -> None: ...
-
-    def up(self) -> None: ...
-
-    def refused(self, refusals: tuple[Refusal, ...]) -> None: ...
-
-    def unkept(self, reason: str | None) -> None: ...
 
 
 @cache
@@ -145,11 +84,19 @@ class Life:
         self.exactly_once = self.random.random() < 0.4
         self.switches = self.exactly_once and self.random.random() < 0.5  # exactly once is switched off and on
         self.harmful = self.random.random() < 0.3
+        self.operators = self.random.random() < 0.5
+        self.hostile = HostileFiles(folder / "logs", self.random) if self.random.random() < 0.2 else None
+        self.to_file = not self.exactly_once and self.random.random() < 0.6
         self.steps = Steps()
         trouble, refuse = self.random.choice((0.0, 0.05, 0.3)), self.random.choice((0.0, 0.0, 0.02))
-        self.sink = Frail(seed, self.random.randint(1, 5), stores_places=self.exactly_once, trouble=trouble, refuse=refuse)
-        self.sink.steps = self.steps
+        self.broker = Frail(seed, self.random.randint(1, 5), stores_places=self.exactly_once, trouble=trouble, refuse=refuse)
+        self.broker.steps = self.steps
         self.letters = Letters(self.steps)
+        self.neighbours = Neighbours(folder / "out", self.random)
+        size, age = self.random.choice((None, 30_000)), self.random.choice((None, None, 20 * SECOND))
+        self.file_options = FileOptions(str(self.neighbours.path), size, age)
+        self.sink: Frail | NeighboursSink = self.broker
+        self.room: int | None = None  # bytes to which a file may grow
         self.clock = FakeClock()
         self.writer = LogWriter(str(folder / "logs" / "Mfa.log"))
         self.source: Iterator[bytes] = iter(text(self.random.randrange(12)))
@@ -158,15 +105,28 @@ class Life:
         self.tail: Tail | None = None
         self.number = 0
 
+    def disk(self) -> AbstractContextManager[None]:
+        """The disk of state directory and output, which may be full."""
+        return nullcontext() if self.room is None else room(self.room)
+
     def start(self) -> None:
         """A new process; it may die while it starts."""
         self.number += 1
+        if self.to_file:
+            self.sink = NeighboursSink(
+                self.file_options,
+                self.neighbours,
+                self.steps,
+                lambda: self.steps.is_last,
+                self.random,
+                lambda: self.clock() / SECOND,
+            )
         checkpoint = Checkpoint(str(self.folder / "state"), step=self.steps)
         stored = checkpoint.load()
         delivery = Delivery(self.sink, self.letters, Silent(), run=f"run{self.number}", now=self.clock, random=self.random.random)
         if self.switches:
-            self.sink.stores_places = self.random.random() < 0.5
-        if self.sink.stores_places:
+            self.broker.stores_places = self.random.random() < 0.5
+        if self.broker.stores_places:
             while not delivery.connected:
                 delivery.turn(0)
                 self.clock.wait(1)
@@ -192,26 +152,86 @@ class Life:
     def live(self, turns: int) -> None:
         """Some turns, with a process that is started where there is none."""
         try:
-            if self.sidecar is None:
-                self.start()
-            for _ in range(turns):
-                assert self.sidecar is not None
-                self.sidecar.turn()
-                told = conservation(self.sidecar.vitals)
-                assert told is None, told
-                self.clock.wait(0.1)
+            with self.disk():
+                if self.sidecar is None:
+                    self.start()
+                for _ in range(turns):
+                    assert self.sidecar is not None
+                    self.sidecar.turn()
+                    told = conservation(self.sidecar.vitals)
+                    assert told is None, told
+                    self.clock.wait(0.1)
         except Crash as crash:
             self.log(f"  crash {crash}")
+            self.die()
+        except UsageError:
+            assert self.neighbours.path.is_dir()  # it does not start then
+            self.log("  not started")
             self.die()
 
     def die(self) -> None:
         if self.tail is not None:
             self.tail.close()
         self.sink.abandon()
+        if self.to_file:
+            self.sink.close(0.0)  # as the system does: the lock is free
         self.sidecar = self.tail = None
 
-    def act(self) -> None:
-        """One thing that happens in the world."""
+    def stop(self) -> None:
+        """SIGTERM, or SIGHUP if it is started again."""
+        if self.sidecar is not None:
+            try:
+                with self.disk():
+                    self.sidecar.stop(self.random.choice((0, SECOND)))
+            except Crash as crash:
+                self.log(f"  crash {crash}")
+            self.tail = None  # is closed, unless it crashed
+            self.die()
+
+    def operate(self, action: str) -> None:
+        if action == "stop":
+            self.stop()
+        elif action == "freeze":
+            if self.random.random() < 0.5:
+                self.act(frozen=True)
+            self.clock.wait(self.random.random() * self.random.choice((1, 30, LONGEST_FREEZE)))
+        elif self.room is None:
+            path = self.neighbours.path
+            self.room = (path.stat().st_size if path.is_file() else 0) + self.random.choice((0, 200, 3000, 50_000))
+            self.letters.disk_is_full = True
+        else:
+            self.room, self.letters.disk_is_full = None, False
+
+    def act(self, *, frozen: bool = False) -> None:
+        """One thing that happens in the world, and mostly some turns of the sidecar; none while it is `frozen`."""
+        chance = self.random.random()
+        if self.operators and chance < 0.2:
+            action = self.random.choice(OPERATORS)
+            self.log(action)
+            self.operate(action)
+        elif self.to_file and chance < 0.5:
+            self.log(f"output: {self.neighbours.act()}")
+        elif self.hostile and chance < 0.7:
+            rotated = Path(f"{self.writer.path}.1")
+            if self.random.random() < 0.3 and rotated.exists():
+                self.log("copy")
+                self.hostile.copy(rotated)
+            else:
+                self.log(f"hostile: {self.hostile.act()}")
+        else:
+            self.change_the_log()
+        if frozen:
+            return
+        if self.random.random() < 0.25:
+            self.steps.left = self.random.randint(0, CRASH_AFTER)
+        if self.random.random() < 0.15:
+            self.log("  down")
+            self.die()
+        elif self.random.random() < 0.7:
+            self.live(self.random.randint(1, 6))
+
+    def change_the_log(self) -> None:
+        """The writer or the rotator of the log does something."""
         action = self.random.choice(HARMLESS + HARMFUL * self.harmful)
         self.log(action)
         writer = self.writer
@@ -237,13 +257,6 @@ class Life:
         elif action == "delete":
             self.finish_line()
             writer.delete()
-        if self.random.random() < 0.25:
-            self.steps.left = self.random.randint(0, CRASH_AFTER)
-        if self.random.random() < 0.15:
-            self.log("  down")
-            self.die()
-        elif self.random.random() < 0.7:
-            self.live(self.random.randint(1, 6))
 
     def finish_line(self) -> None:
         """A server whose log is rotated finishes its line first, as a rule; a rest that was never written is no line."""
@@ -262,8 +275,12 @@ class Life:
 
     def settle(self) -> None:
         """The world comes to rest, and the sidecar to the end of the log."""
-        self.steps.left = None
-        self.sink.calm()
+        self.steps.left = self.room = None
+        self.letters.disk_is_full = False
+        self.broker.calm()
+        self.neighbours.calm()
+        if self.hostile:
+            self.hostile.finish()
         self.writer.write(self.rest + b"".join(itertools.islice(self.source, 3)))
         self.writer.close()
         still = 0
@@ -288,10 +305,12 @@ class Life:
 
     def verdict(self) -> str:
         """Raises AssertionError where the promise is broken; a line of numbers otherwise."""
-        came = [json.loads(line) for line in self.sink.lines]
+        came = [json.loads(line) for line in (self.neighbours.lines() if self.to_file else self.broker.lines)]
         dead = [json.loads(line) for line in self.letters.kept]
         wanted = self.parsed()
-        unseen = {one["event"]["id"] for one in wanted} - {one["event"]["id"] for one in (*came, *dead)}
+        unseen = (
+            {one["event"]["id"] for one in wanted} - {one["event"]["id"] for one in (*came, *dead)} - self.neighbours.destroyed
+        )
         by_id = {one["event"]["id"]: one for one in wanted}
         destroyed = bool(self.writer.destroyed)
         for one in (*came, *dead):
@@ -312,7 +331,7 @@ class Life:
             allowed = {self.fingerprint(number) for number in self.writer.destroyed}
             assert prints <= allowed, f"lost from files that nobody destroyed: {prints - allowed}"
         ids = [one["event"]["id"] for one in came]
-        once = [json.loads(line)["event"]["id"] for line in self.sink.once]
+        once = [json.loads(line)["event"]["id"] for line in self.broker.once]
         if not destroyed:
             assert len(once) == len(set(once)), f"twice: {len(once) - len(set(once))}"
             assert self.switches or not self.exactly_once or len(ids) == len(once)
@@ -328,10 +347,11 @@ class Life:
             if content:
                 (folder / f"Mfa.log.{number}").write_bytes(content)
         out = []
-        with open_inputs([str(folder / "*")]) as (sources, stdin):
+        hostile = [str(path) for path in self.hostile.paths] if self.hostile else []
+        with open_inputs([str(folder / "*"), *hostile]) as (sources, stdin):
             for source in sources:
-                for block, _ in run_source(self.settings, source, stdin, Counts()):
-                    out += [json.loads(line) for line in block.data.split(b"\n")[:-1]]
+                for part, _ in run_source(self.settings, source, stdin, Counts()):
+                    out += [json.loads(line) for line in part.data.split(b"\n")[:-1]]
         return out
 
     def fingerprint(self, number: int) -> str:
@@ -346,7 +366,7 @@ def without_path(document: dict[str, Any]) -> dict[str, Any]:
     """The same event, wherever its file was when it was read."""
     log = {key: value for key, value in document.get("log", {}).items() if key != "file"}
     same = {**document, "log": log}
-    if not same["@timestamp"].startswith("2017-"):
+    if not same["@timestamp"].startswith("2017-") or "|pf" not in same["event"].get("original", "|pf"):
         same["@timestamp"] = "the file's modification time"  # of a file without any time stamp
     return same
 

@@ -25,6 +25,7 @@ _JSON = [
     _SMALL,
 ]
 _LINES = ["2017-02-14T02:57:19.234778Z|0|1|2|pfrad|authResult = 1", "x", ""]
+_FRAMES = [wrapping.counted(line, 1) for line in (*_LINES, "authResult = 1" * 9)]
 
 
 class Form(NamedTuple):
@@ -110,6 +111,11 @@ FORMS = {
         ),
         (*ANYWHERE, *_encoded("Log Name:", "\nLog Name:", "\nEvent[1]:", "Event[", "LogName=", "\n1/1/2019 1:00:00 AM\n", "Message=", "Event Xml:\n", ": ")),
     ),
+    "frames": Form(
+        _encoded(*_FRAMES[:2], "\ufeff" + _FRAMES[0]),
+        _encoded(*_FRAMES, *(frame + "\n" for frame in _FRAMES), *(wrapping.rfc_5424(line, 1) + "\r\n" for line in _LINES)),
+        (*ANYWHERE, *_encoded("9", "83 ", "83 <134>", "1 <1>", "9999999 <1>", "0 <1>", " ", "<", "<134>1 ", "authResult = 1", "12345678 <1>")),
+    ),
     "nps": Form(
         (b"",),
         _encoded(*(json.dumps(document, separators=(",", ":")) + "\n" for document in _JSON), *(exports.xml(event) + "\n" for event in _NPS[:2])),
@@ -126,6 +132,10 @@ WRAPPED = (
     *_encoded('"', "\\", "{", "}", "<", ">", "<134>", "1 ", "99 ", "- ", "stdout F ", "stdout P ", "stderr F ", "[a b=", "Feb 30 ", "|", ": ", '"log":'),
 )  # fmt: skip
 LINE_ENDS = (b"\n", b"\n", b"\n", b"\r\n", b"\r\n", b"\n\n", b"\0\n", b" \n")
+IN_PARTS: dict[wrapping.Wrap, Callable[[str, int, int, str], list[str]]] = {
+    wrapping.docker: wrapping.docker_in_parts,
+    wrapping.cri: wrapping.cri_in_parts,
+}
 READERS = ("plain", *WRAPPERS, *FORMS)
 
 
@@ -164,6 +174,20 @@ def _export(form: Form) -> Callable[[bytes, random.Random], bytes]:
     return make
 
 
+def _wrapped(wrap: wrapping.Wrap, line: str, number: int, draw: random.Random) -> str:
+    """A line that is wrapped, now and then in the parts that a container runtime makes of a long one."""
+    in_parts = IN_PARTS.get(wrap)
+    if in_parts is None or draw.random() < 0.8:
+        return wrap(line, number)
+    size = draw.choice((3, 30, 4096)) if wrap is wrapping.cri else 4096
+    parts = in_parts(line * draw.choice((1, 1, 100)), number, size, draw.choice(("stdout", "stderr")))[:40]
+    if draw.random() < 0.2:
+        del parts[draw.randrange(len(parts))]
+    if draw.random() < 0.2:
+        parts.insert(draw.randrange(len(parts) + 1), wrap(line, number).replace("stdout", "stderr"))
+    return "\n".join(parts)
+
+
 def _log(wrappers: Sequence[wrapping.Wrap] | None) -> Callable[[bytes, random.Random], bytes]:
     def make(steps: bytes, draw: random.Random) -> bytes:
         lines = grammar.lines(steps, draw.choice(grammar.MIXTURES), odd=draw.random() < 0.8)
@@ -174,7 +198,7 @@ def _log(wrappers: Sequence[wrapping.Wrap] | None) -> Callable[[bytes, random.Ra
         for number, line in enumerate(lines):
             if wrappers and draw.random() < 0.05:
                 wrap = draw.choice(wrappers)
-            text = line if wrap is None else wrap(line.decode("utf-8", "replace"), number).encode()
+            text = line if wrap is None else _wrapped(wrap, line.decode("utf-8", "replace"), number, draw).encode()
             if draw.random() < damage:
                 at = draw.randrange(len(text) + 1)
                 piece = draw.choice(WRAPPED) * draw.choice((1, 1, 1, 2, 300))

@@ -44,16 +44,19 @@ BETWEEN = {
     "xml": re.compile(rf"(?:[\s\0\ufeff]|<(?=\?).*?\?>|<!(?=--).*?-->|</?{_NAME}Events(?=[\s/>]).*?>)*", re.ASCII | re.DOTALL),
     "csv": re.compile(r"[\s\0\ufeff]*", re.ASCII),
     "text": re.compile(r"[\s\0\ufeff]*", re.ASCII),
+    "frames": re.compile(r"[\s\0\ufeff]*", re.ASCII),
+    "parts": re.compile(r"(?:\r?\n|[\0\ufeff])*"),
     None: re.compile(r"[\n\0\ufeff]*"),
 }
 
 
 class Record(NamedTuple):
-    """Where a record begins, its bytes, and whether it was cut because it is too long."""
+    """Where a record begins, its bytes, whether it was cut because it is too long, and its further pieces."""
 
     offset: int
     data: bytes
     cut: bool
+    more: tuple[tuple[int, bytes], ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -119,7 +122,7 @@ def _shipped(
     pipeline.open(file)
     read = _reader(data, sizes)
     read_fully(read, start)
-    for chunk in read_chunks(read, start, file.encoding, max(sizes), limit, file.export):
+    for chunk in read_chunks(read, start, file.encoding, max(sizes), limit, file.export, parts=file.parts):
         records += _records(chunk, file)
         out.append(pipeline(chunk).data)
     return b"".join([*out, pipeline.close().data]), counts, records
@@ -127,21 +130,25 @@ def _shipped(
 
 def _records(chunk: Chunk, file: LogFile) -> Iterator[Record]:
     if chunk.records is not None:
-        for begin, end in chunk.records:
-            yield Record(chunk.offset + begin, chunk.data[begin:end], chunk.cut)
+        for begin, end, *rest in chunk.records:
+            more = tuple((chunk.offset + a, chunk.data[a:b]) for a, b in zip(rest[::2], rest[1::2], strict=True))
+            yield Record(chunk.offset + begin, chunk.data[begin:end], chunk.cut, more)
         return
-    for line, offset, _ in split(chunk, file.encoding):
+    for line, offset, ended in split(chunk, file.encoding):
         bare, at = without_lead(line, offset, file.encoding)
+        bare = bare.removesuffix(b"\r") if ended and file.parts else bare
         yield Record(at, bare, chunk.cut)
 
 
 def _check_conservation(data: bytes, file: LogFile, start: int, records: Sequence[Record], limit: int) -> None:
-    between = BETWEEN[file.export.form if file.export else None]
+    between = BETWEEN[file.export.form if file.export else "parts" if file.parts else None]
+    pieces = [Record(*piece, record.cut) for record in records for piece in ((record.offset, record.data), *record.more)]
+    pieces.sort()
     unit = len("\n".encode(file.encoding))
-    for record in records:
+    for record in pieces:
         assert data[record.offset : record.offset + len(record.data)] == record.data, f"not what stands at {record.offset}"
         assert len(record.data) <= max(limit, unit) + 2 * unit, f"{len(record.data)} bytes of a record, {limit} allowed"
-    for before, behind in pairwise([Record(start, b"", False), *records, Record(len(data), b"", False)]):
+    for before, behind in pairwise([Record(start, b"", False), *pieces, Record(len(data), b"", False)]):
         end = before.offset + len(before.data)
         assert end <= behind.offset or before.cut, f"records overlap at {behind.offset}"
         if not before.cut:
@@ -242,5 +249,5 @@ def check_cut(data: bytes, step: int) -> None:
 def _read(data: bytes, about: Description) -> list[Record]:
     read, file = _reader(data, [len(data)]), about.log_file(None, EPOCH)
     read_fully(read, about.start)
-    chunks = read_chunks(read, about.start, about.encoding, len(data), export=about.export)
+    chunks = read_chunks(read, about.start, about.encoding, len(data), export=about.export, parts=about.parts)
     return [record for chunk in chunks for record in _records(chunk, file)]

@@ -1,15 +1,19 @@
 """Exactly once on a real Kafka: who a shipper is, where it goes on, and which state topic it refuses."""
 
+import gc
 import secrets
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
+from shipper.deliver.kafka.client import KafkaOptions, Pending
+from shipper.deliver.kafka.kafka_python import KafkaPythonClient
 from shipper.sidecar.transactional_id import former
 from shipper.testing import LogWriter
 from tests.chaos.kill import delivered
@@ -103,6 +107,31 @@ def test_the_id_of_an_earlier_version_is_kept(broker: Broker, tmp_path: Path) ->
     assert shipper.terminate() == 0
     assert (tmp_path / "state" / "transactional_id").read_text() == f"{former(str(tmp_path / 'state'))}\n"
     rig.assert_once()
+
+
+def test_a_producer_that_was_fenced_ends_in_silence(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kafka-python: its thread ends, and its destructor raises nothing."""
+    topic = f"once-{secrets.token_hex(4)}"
+    create_topic(broker.address, topic)
+    raised: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: raised.append(unraisable.exc_value))
+    before = set(threading.enumerate())
+    options = KafkaOptions((broker.address,), topic, exactly_once=True, transactional_id=topic)
+    older, newer = KafkaPythonClient(options), KafkaPythonClient(options)
+    older.connect()
+    older.take_over()
+    older.begin()
+    newer.connect()
+    newer.take_over()
+    pending = Pending(1)
+    older.send(pending, [(topic, b"key", b"value", [])])
+    until(lambda: older.collect(None, 0.0) or pending.failed, "the record fails")  # type: ignore[func-returns-value]
+    assert pending.fenced
+    for client in (older, newer):
+        client.close(0.0)
+    gc.collect()
+    until(lambda: not set(threading.enumerate()) - before, lambda: f"all threads end: {set(threading.enumerate()) - before}")
+    assert raised == []
 
 
 @both_clients

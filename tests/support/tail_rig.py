@@ -20,7 +20,7 @@ def line(second: int, text: str = "x") -> bytes:
 
 def records_of(chunk: Chunk) -> list[tuple[int, bytes]]:
     """The offset and the bytes of each record of a chunk."""
-    return [(chunk.offset + begin, chunk.data[begin:end]) for begin, end in chunk.records or ()]
+    return [(chunk.offset + begin, record) for record, begin, _ in chunk.pieces()]
 
 
 @dataclass

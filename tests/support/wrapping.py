@@ -77,3 +77,17 @@ SYSLOG: tuple[Wrap, ...] = (  # a text that is no line of a log is a message of 
     *(docker_around_syslog, filebeat_around_syslog),
 )
 WRAPPERS = RECORDS + SYSLOG
+
+
+def docker_in_parts(line: str, number: int, piece: int, stream: str = "stdout") -> list[str]:
+    """A line as Docker writes a long one; the pieces have 16 KiB there."""
+    text = f"{line}\n"
+    pieces = [text[at : at + piece] for at in range(0, len(text), piece)]
+    return [_json(log=part, stream=stream, time=_UTC.format(number)) for part in pieces]
+
+
+def cri_in_parts(line: str, number: int, piece: int, stream: str = "stdout") -> list[str]:
+    """A line as containerd and CRI-O write a long one."""
+    pieces = [line[at : at + piece] for at in range(0, max(1, len(line)), piece)]
+    tags = ["P"] * (len(pieces) - 1) + ["F"]
+    return [f"{_ZONED.format(number)} {stream} {tag} {part}" for tag, part in zip(tags, pieces, strict=True)]

@@ -71,7 +71,7 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         ),
         (GOOD + f"pipeline: {{data_stream: {{namespace: {'n' * 101}}}}}\n", "is not a data stream namespace"),
         (GOOD + "pipeline: {data_stream: {namespace: 7}}\n", "namespace: expected a text; put it in quotes"),
-        (GOOD + "tail: {read_size: 2MiB}\n", "4: tail.read_size: it may not be larger than max_line"),
+        (GOOD + "tail: {read_size: 2MiB}\n", "4: tail.read_size: it must be from 1KiB to max_line"),
         ("a: [", "this is not YAML"),
         ("a: !!python/none b\n", "1: this is not YAML: could not determine a constructor"),
         ("", "a mapping was expected"),
@@ -82,9 +82,9 @@ def test_mistakes(text: str, said: str, tmp_path: Path) -> None:
     assert any(said in error for error in errors(text, tmp_path)), errors(text, tmp_path)
 
 
-def test_mistakes_of_all_sections_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_of_all_sections_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
     said = errors(GOOD.replace("stdout", "x") + "log: {level: loud}\ntail: {rotate_wait: soon}\n", tmp_path)
-    assert [one.split(": ")[1] for one in said] == ["output.type", "tail.rotate_wait", "log.level"]
+    assert [one.split(": ")[1] for one in said] == ["output.type", "log.level", "tail.rotate_wait"]
 
 
 def test_a_secret_in_the_wrong_place_is_not_printed(tmp_path: Path) -> None:
@@ -138,6 +138,22 @@ def test_values_from_outside_have_the_types_of_their_keys(tmp_path: Path) -> Non
     assert "no" not in secrets
 
 
+def test_what_is_null_from_outside(tmp_path: Path) -> None:
+    output = "output: {type: file, file: {path: o, rotate_every: ${EVERY}, rotate_size: ${SIZE}, keep: '${KEEP:-null}'}}\n"
+    (tmp_path / "c.yaml").write_text(GOOD.replace("output: {type: stdout}\n", output))
+    file = load_config(str(tmp_path / "c.yaml"), {"EVERY": "null", "SIZE": "1MiB"})[0].output.file
+    assert file is not None
+    assert (file.rotate_every, file.rotate_size, file.keep) == (None, 1 << 20, None)
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [("''", "4: metrics.password: it may not be empty"), ("'${P:-}'", "4: metrics: username and password go together")],
+)
+def test_an_empty_password_opens_nothing(password: str, said: str, tmp_path: Path) -> None:
+    assert errors(GOOD + f"metrics: {{username: u, password: {password}}}\n", tmp_path) == [said]
+
+
 def test_a_number_from_outside_that_is_none(tmp_path: Path) -> None:
     said = errors(GOOD.replace("stdout", "stdout, batch: {max_events: ${N}}"), tmp_path, N="many")
     assert said == ["3: output.batch.max_events: expected a whole number, got a text"]
@@ -154,12 +170,23 @@ def test_home_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("listen", "warns"),
-    [("127.0.0.1:9108", False), ("localhost:9108", False), ("[::1]:0", False), ("0.0.0.0:9108", True), ("[::]:9108", True)],
+    ("metrics", "said"),
+    [
+        ("listen: '127.0.0.1:9108'", ""),
+        ("listen: 'localhost:9108'", ""),
+        ("listen: '[::1]:0'", ""),
+        ("listen: '0.0.0.0:9108'", "and asks for no password"),
+        ("listen: '[::]:9108'", "and asks for no password"),
+        ("listen: '127.example.com:9108'", "and asks for no password"),
+        ("listen: '0.0.0.0:9108', username: u, password: p", "and the password goes there in plain text"),
+        ("listen: '0.0.0.0:9108', cert_file: c, key_file: k", "and asks for no password"),
+        ("listen: '0.0.0.0:9108', username: u, password: p, cert_file: c, key_file: k", ""),
+    ],
 )
-def test_a_page_for_other_machines_is_warned_of(listen: str, warns: bool, tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text(GOOD + f"metrics: {{listen: '{listen}'}}\n")
-    assert bool(warnings(load_config(str(tmp_path / "c.yaml"), {})[0])) == warns
+def test_a_page_for_other_machines_is_warned_of(metrics: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(GOOD + f"metrics: {{{metrics}}}\n")
+    found = warnings(load_config(str(tmp_path / "c.yaml"), {})[0])
+    assert [said in warning for warning in found] == ([True] if said else [])
 
 
 def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from shipper.deliver.file import TAIL, FileOptions, FileSink, rotated
+from shipper.deliver.file import TAIL, FileOptions, FileSink
+from shipper.deliver.rotated_files import rotated
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.errors import UsageError
 from shipper.model import Block, Origin
 from shipper.testing import FakeClock, block
 from shipper.times import SECOND
-from tests.support.process import as_a_user, room
+from tests.support.process import as_a_user, room, until
 
 
 class Rig:
@@ -242,6 +243,32 @@ def test_a_taken_file_does_not_take_back_what_was_rotated(rig: Rig) -> None:
     rig.path.unlink()
     rig.send(b"3\n")
     assert rig.contents == [b"1\n", b"3\n"]
+
+
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+def test_a_file_that_another_program_takes_right_before_its_rotation(
+    neighbour: Callable[[Path], object], rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not count yet is written again, also where the new file gets the inode of the one that was removed."""
+    rig.open(rotate_size=4)
+    assert rig.sink is not None
+    real = os.fsync
+    calls: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if not calls:
+            calls.append(descriptor)
+            neighbour(rig.path)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for number in (1, 2, 3):
+        rig.sink.send(Batch(number, (block(b"%d" % number),)))
+    receipts: list[Receipt] = []
+    until(lambda: receipts.extend(rig.sink.poll(0)) or len(receipts) == 3, "all count")  # type: ignore[union-attr, func-returns-value]
+    assert calls
+    assert rig.sink.reopened == 1
+    assert b"".join(rig.contents).replace(b"other\n", b"") == b"1\n2\n3\n"
 
 
 def test_half_a_line_that_somebody_else_wrote_swallows_none_of_ours(rig: Rig) -> None:

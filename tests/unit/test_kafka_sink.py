@@ -171,6 +171,49 @@ def test_a_shipper_whose_id_was_taken_over_ends_and_leaves_the_other_in_peace() 
     assert second.open() == {b"batch": b"second:0"}
 
 
+def test_a_shipper_that_is_fenced_as_it_starts_does_not_take_the_id_again() -> None:
+    """Two start at the same instant, and the other one was later."""
+
+    class Topic(Topics):
+        def send(self, pending: Pending, records: list[Record]) -> None:
+            pending.fail(Fenced("me"))
+
+        def committed(self, timeout: float) -> bool:
+            return False
+
+    with pytest.raises(Fenced, match="the transactional id me has taken over"):
+        KafkaSink(OPTIONS_OF_ME, lambda _: Topic({}), run="first").open()
+
+
+def test_a_shipper_that_could_not_leave_its_mark_looks_for_those_of_others() -> None:
+    state: dict[bytes, bytes] = {}
+    taken: list[str] = []
+
+    class Topic(Topics):
+        def take_over(self) -> None:
+            taken.append("me")
+
+        def committed(self, timeout: float) -> bool:
+            if len(taken) == 1:
+                raise SinkDown("the broker is away")
+            return super().committed(timeout)
+
+        def commit(self) -> None:
+            if len(taken) > 1:
+                super().commit()
+
+    first = KafkaSink(OPTIONS_OF_ME, lambda _: Topic(state), run="first")
+    with pytest.raises(SinkDown, match="the broker is away"):
+        first.open()
+    first.abandon()
+    KafkaSink(OPTIONS_OF_ME, lambda _: Topic(state), run="second").open()
+
+    with pytest.raises(Fenced, match="the transactional id me has taken over"):
+        first.open()
+
+    assert len(taken) == 2
+
+
 @pytest.mark.parametrize("stale", [b"run:0", b"before:7"])
 def test_a_state_topic_that_does_not_show_what_was_committed_is_read_again(stale: bytes) -> None:
     state = {b"me/batch": b"before:7"}
@@ -362,6 +405,6 @@ def test_a_dead_letter_that_its_topic_rejects_goes_to_the_file(tmp_path: Path) -
 
 
 def test_a_commit_that_never_ends_does_not_keep_the_process() -> None:
-    program = "import threading; from shipper.deliver.kafka.kafka_python import _Commit; _Commit(threading.Event().wait).start()"
+    program = "import threading; from shipper.deliver.kafka.closing import Commit; Commit(threading.Event().wait).start()"
 
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], timeout=60, check=True)

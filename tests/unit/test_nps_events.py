@@ -31,7 +31,7 @@ def left(lines: list[str]) -> tuple[list[str], Counts]:
     how = Settings(library())
     general = Parser(how.library, how.options, log_file(data), started(how.options.exchange_timeout), Counts(), {})
     taken: list[str] = []
-    general.line = lambda text, offset, tags: taken.append(text)  # type: ignore[method-assign]
+    general.line = lambda text, offset, tags, *, half=False: taken.append(text)  # type: ignore[method-assign]
     texts = FastParser(general, partial(_scratch, how))(Chunk(data, 0)).texts
     assert len(texts) == general.counts.lines == len(lines) - len(taken)
     return taken, general.counts

@@ -1,11 +1,12 @@
 """`explain USER-or-ID --in FILE`: one user's or one exchange's story."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from shipper.commands import story
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from tests.deploy.tools import ROOT
 from tests.support.logs import library
 from tests.support.reports import log_of, result, sign_in
@@ -14,7 +15,7 @@ EXAMPLE = str(ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log")
 
 
 def told(text: str, *files: str) -> list[str]:
-    return story.story(text, files or (EXAMPLE,), library()).splitlines()
+    return "".join(story.story(text, files or (EXAMPLE,), library())).splitlines()
 
 
 @pytest.mark.parametrize("name", ["pnigam", "PNigam", r"CONTOSO\pnigam", r"contoso\PNIGAM"])
@@ -85,3 +86,15 @@ def test_a_long_story_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path.write_bytes(log_of(*(result(1000 * n, "bob") for n in range(5))))
 
     assert told("bob", str(path))[-1] == "and 3 more, which are not told"
+
+
+def test_of_a_damaged_file_what_can_be_read_is_told_before_the_error(tmp_path: Path) -> None:
+    damaged = tmp_path / "a.log.gz"
+    damaged.write_bytes(gzip.compress(Path(EXAMPLE).read_bytes())[:-9])
+    parts = story.story("maria", (str(damaged),), library())
+
+    assert "Auth Already In Progress (101)" in next(parts)
+    with pytest.raises(RunError, match="the gzip file ends too early"):
+        next(parts)
+    with pytest.raises(RunError, match=r"^no user fred in 23 lines\n.*a\.log\.gz: the gzip file ends too early"):
+        list(story.story("fred", (str(damaged),), library()))

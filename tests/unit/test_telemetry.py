@@ -302,7 +302,7 @@ def test_https(tmp_path: Path) -> None:
         ):
             assert json.loads(answer.read())["alive"]
         assert spoken(server, b"GET /healthz HTTP/1.0\r\n\r\n")[:4] != b"HTTP"
-    with pytest.raises(UsageError, match=r"metrics\.cert_file: .* cannot be used"):
+    with pytest.raises(UsageError, match=r"metrics\.cert_file: .* holds no certificate in PEM form"):
         Server(
             Listen("127.0.0.1:0", cert_file=str(tmp_path / "key.pem"), key_file=str(tmp_path / "key.pem")), Vitals(), lambda: 0
         )

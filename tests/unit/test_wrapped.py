@@ -65,7 +65,7 @@ def test_octet_counts_that_do_not_fit() -> None:
     lines[2] = "9" + lines[2]
     lines[3] += lines[4]
     lines[5] = "1" + lines[5].lstrip("0123456789") + lines[6]
-    assert both(lines).count(b"does not lead to the message behind it") == 2
+    assert both(lines).count(b"does not tell where its message ends") == 2
 
 
 def test_lines_of_many_hosts() -> None:

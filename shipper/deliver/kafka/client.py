@@ -60,15 +60,21 @@ class Pending:
         refused: reason by index, for records that the client itself refused to send.
         rejected: reason the broker gave when it refused a request; perhaps it means only some of the records in it.
         failed: why some could not be delivered; sending them again may help.
+        fenced: because the broker knows a later producer with our transactional id, or has given up our transaction.
     """
 
-    __slots__ = ("failed", "left", "refused", "rejected")
+    __slots__ = ("failed", "fenced", "left", "refused", "rejected")
 
     def __init__(self, left: int) -> None:
         self.left = left
         self.refused: dict[int, str] = {}
         self.rejected: str | None = None
         self.failed: str | None = None
+        self.fenced = False
+
+    def fail(self, error: Exception) -> None:
+        """Some could not be delivered: `Fenced`, or `SinkDown`."""
+        self.failed, self.fenced = str(error), self.fenced or isinstance(error, Fenced)
 
     @property
     def refusal(self) -> str | None:

@@ -1,6 +1,7 @@
 """Kafka through confluent-kafka (librdkafka), several times as fast: extra `fast`. I/O."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -34,6 +35,7 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "client.id": options.client_id,
         "security.protocol": options.protocol,
         "log_level": 0,
+        "logger": logging.getLogger("kafka"),  # else a fatal error has a line of its own on standard error, level or not
         "socket.timeout.ms": 10_000,
         "reconnect.backoff.max.ms": 2_000,
     }
@@ -185,7 +187,7 @@ class ConfluentClient:
                 pending.left -= 1
                 pending.rejected = _reason(error)
             else:
-                pending.failed = str(self._down(error))
+                pending.fail(self._down(error))
 
         return report
 
@@ -235,7 +237,7 @@ class ConfluentClient:
 
     def cleanup_policy(self, topic: str) -> str | None:
         admin = AdminClient(settings(self._options) | {"error_cb": self._on_error})
-        asked = [ConfigResource(ResourceType.TOPIC, str(topic))]  # it takes no subclass of str
+        asked = [ConfigResource(ResourceType.TOPIC, topic)]
         (answer,) = admin.describe_configs(asked, request_timeout=CONNECT_SECONDS).values()
         try:
             return str(answer.result()["cleanup.policy"].value)

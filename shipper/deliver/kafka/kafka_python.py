@@ -9,18 +9,20 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource
 
 from shipper.deliver.kafka.causes import cause
 from shipper.deliver.kafka.client import MAX_RECORD, TOO_LARGE, Fenced, KafkaOptions, Part, Pending
+from shipper.deliver.kafka.closing import Commit, QuietProducer
 from shipper.deliver.kafka.partitioner import RememberingPartitioner
 from shipper.deliver.kafka.records import Headers, Record
 from shipper.deliver.sink import SinkDown
+from shipper.tls import UnusableFile, tls_context
 
 REFUSED = (
     kafka_errors.MessageSizeTooLargeError,
@@ -90,26 +92,16 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "reconnect_backoff_max_ms": 2_000,
     }
     if options.protocol.endswith("SSL"):
-        config["ssl_context"] = _ssl_context(options)
+        try:
+            config["ssl_context"] = tls_context(ssl.Purpose.SERVER_AUTH, options.ca_file, options.cert_file, options.key_file)
+        except UnusableFile as error:
+            raise SinkDown(str(error)) from None
     optional = {
         "sasl_mechanism": options.sasl_mechanism,
         "sasl_plain_username": options.username,
         "sasl_plain_password": options.password,
     }
     return config | {name: value for name, value in optional.items() if value is not None}
-
-
-def _ssl_context(options: KafkaOptions) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise SinkDown(f"the CA file {options.ca_file} cannot be used: {error}") from None
-    if options.cert_file:
-        try:
-            context.load_cert_chain(options.cert_file, options.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise SinkDown(f"the client certificate {options.cert_file} cannot be used: {error}") from None
-    return context
 
 
 class KafkaPythonClient:
@@ -119,7 +111,7 @@ class KafkaPythonClient:
         self._options = options
         self._connected: _Producer | None = None
         self._futures: dict[Pending, list[_Future]] = {}
-        self._commit: _Commit | None = None
+        self._commit: Commit | None = None
 
     def _down(self, error: BaseException, complaints: Iterable[str] = ()) -> Exception:
         if isinstance(error, FENCED):
@@ -148,7 +140,7 @@ class KafkaPythonClient:
             if options.exactly_once:
                 config |= {"transactional_id": options.transactional_id, "transaction_timeout_ms": 60_000}
             with complaints:
-                self._connected = producer = KafkaProducer(**config)
+                self._connected = producer = QuietProducer(**config)
                 if options.make_topics:  # the producer asks for a topic in no other way; `rights` asks without
                     producer.partitions_for(options.topic)
         except (kafka_errors.KafkaError, OSError, RuntimeError, ValueError, AssertionError) as error:
@@ -220,7 +212,7 @@ class KafkaPythonClient:
             if isinstance(error, REFUSED):
                 pending.rejected = _reason(error)
             else:
-                pending.failed = str(self._down(error))
+                pending.fail(self._down(error))
                 break
         del futures[:settled]
         pending.left -= settled
@@ -234,7 +226,7 @@ class KafkaPythonClient:
             raise self._down(error) from None
 
     def commit(self) -> None:
-        self._commit = _Commit(self._producer.commit_transaction)
+        self._commit = Commit(self._producer.commit_transaction)
         self._commit.start()
 
     def committed(self, timeout: float) -> bool:
@@ -310,24 +302,6 @@ def _read_to_end(consumer: KafkaConsumer, partitions: list[TopicPartition], begi
 def _reason(error: BaseException) -> str:
     size = isinstance(error, (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError))
     return TOO_LARGE if size else str(error) or type(error).__name__
-
-
-class _Commit(threading.Thread):
-    """A commit on a thread of its own, because the client waits for it without a limit.
-
-    No thread pool: Python waits for the threads of a pool at its end, and an abandoned commit may never end.
-    """
-
-    def __init__(self, commit: Callable[[], object]) -> None:
-        super().__init__(name="kafka-commit", daemon=True)
-        self._work = commit
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            self._work()
-        except Exception as error:
-            self.error = error
 
 
 def _close(producer: _Producer, timeout: float) -> None:

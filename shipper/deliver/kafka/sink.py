@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from shipper.deliver.kafka.causes import lacking, topics
-from shipper.deliver.kafka.client import Client, KafkaOptions, Pending
+from shipper.deliver.kafka.client import Client, Fenced, KafkaOptions, Pending
 from shipper.deliver.kafka.records import Record, Records
 from shipper.deliver.kafka.state_topic import StateTopic
 from shipper.deliver.sink import BATCH_KEY, Batch, Receipt, SinkDown, TransactionRefused
@@ -89,7 +89,7 @@ class KafkaSink:
         if not self._options.exactly_once:
             return {}
         self._state.require_fitness(client)
-        if self._state.is_marked:
+        if self._state.was_ours:
             self._state.read(client, ours=False)
         client.take_over()
         stored = self._state.read(client, ours=True)
@@ -98,7 +98,15 @@ class KafkaSink:
         return stored
 
     def _leave_mark(self, client: Client) -> None:
-        """Commit a mark, so that whoever had the id before us sees that it is ours."""
+        """Commit a mark, so that whoever had the id before us sees that it is ours.
+
+        A transaction that has just begun is not given up for its age: who is fenced here has met another shipper that starts, and
+        must not take the id over once more.
+
+        Raises:
+            SinkDown: it cannot be written now.
+            Fenced: another shipper has taken over.
+        """
         key, value = self._state.mark
         pending = Pending(1)
         client.begin()
@@ -107,6 +115,8 @@ class KafkaSink:
         end = time.monotonic() + MARK_SECONDS
         while not client.committed(0.1):
             client.collect(None, 0.0)
+            if pending.fenced:
+                raise Fenced(self._options.transactional_id)
             if pending.refusal or pending.failed or time.monotonic() > end:
                 raise SinkDown(
                     f"{self._options.state_topic} does not take a record: {pending.refusal or pending.failed or 'no answer'}"

@@ -33,7 +33,7 @@ class StateTopic:
         self._prefix = f"{options.transactional_id}/".encode()  # of our keys: shippers may share a state topic
         self._committed: int | None = None  # the number of our last batch that is committed; None before our mark is
         self._is_fit = False
-        self._before = b""  # the mark of whoever had the id before us
+        self._before: bytes | None = None  # the mark of whoever had the id before us; None before it was ours
 
     def unfit(self, client: Client) -> str | None:
         """Why the topic cannot keep positions; None if it can.
@@ -72,6 +72,11 @@ class StateTopic:
     def keyed(self, key: bytes) -> bytes:
         """The key of a position in the topic."""
         return self._prefix + key
+
+    @property
+    def was_ours(self) -> bool:
+        """True once the id was ours, and so a mark of somebody else is of a shipper that has taken it over."""
+        return self._before is not None
 
     @property
     def is_marked(self) -> bool:
@@ -133,11 +138,11 @@ class StateTopic:
 
     def _check(self, mark: bytes, ours: bool) -> None:
         """Compare the last mark in the topic with what we know of it."""
-        if self._committed is None:
+        if self._before is None:
             self._before = mark
             return
         run, _, number = mark.decode("latin-1").rpartition(":")
         if run != self._run and mark != self._before:
             raise Fenced(self._options.transactional_id)
-        if ours and (run != self._run or int(number) < self._committed):
+        if self._committed is not None and ours and (run != self._run or int(number) < self._committed):
             raise SinkDown(f"{self._options.state_topic} does not show what was committed; it is read again")

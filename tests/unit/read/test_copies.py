@@ -3,12 +3,13 @@
 import gzip
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipper.cli import command
-from shipper.read.copies import BLOCK
+from shipper.read.copies import BLOCK, without_copies
 from shipper.read.inputs import TailInput, find_logs, open_inputs
 
 LINES = [f"2017-02-14T02:57:{n:02d}.000000Z|0|1|2|pfrad|authResult = {n}\n".encode() for n in range(40)]
@@ -65,11 +66,43 @@ def test_files_that_begin_alike_and_differ_are_read(tmp_path: Path) -> None:
     assert read(*files, again) == (["a.log", "b.log", "c.log"], [f"{again} is a copy of {files[1]}; it is read once"])
 
 
-def test_empty_files_and_damaged_ones_are_no_copies(tmp_path: Path) -> None:
-    empty = [put(tmp_path, name, b"") for name in ("a.log", "b.log")]
-    damaged = put(tmp_path, "d.gz", gzip.compress(LOG)[:-9])
-    names, notes = read(*empty, damaged, put(tmp_path, "c.log", LOG))
-    assert (sorted(names), notes) == (["a.log", "b.log", "c.log", "d.gz"], [])
+def test_empty_files_are_no_copies(tmp_path: Path) -> None:
+    names, notes = read(*[put(tmp_path, name, b"") for name in ("a.log", "b.log")])
+    assert (sorted(names), notes) == (["a.log", "b.log"], [])
+
+
+PACKED = gzip.compress(b"".join(LOG.replace(b"02:57", f"{n:02d}:57".encode()) for n in range(2, 20)))
+WHOLE = gzip.decompress(PACKED)
+
+
+@pytest.mark.parametrize("damage", [PACKED[:-9], PACKED[: len(PACKED) // 2], PACKED[:-8] + bytes(8)])
+def test_what_can_be_read_of_a_damaged_file_is_compared(tmp_path: Path, damage: bytes) -> None:
+    damaged, whole = put(tmp_path, "d.gz", damage), put(tmp_path, "Mfa.log", WHOLE)
+    [note] = read(damaged, whole)[1]
+    assert read(whole, damaged) == read(damaged, whole) == (["Mfa.log"], [note])
+    part = "" if len(damage) > len(PACKED) - 10 else " of the beginning"
+    assert note == f"{damaged} is damaged, and what can be read of it is a copy{part} of {whole}; it is read once, as {whole}"
+
+
+def test_a_damaged_file_that_holds_more_is_read(tmp_path: Path) -> None:
+    damaged, earlier = put(tmp_path, "d.gz", PACKED[:-9]), put(tmp_path, "Mfa.log", LINES[0])
+    said = f"{earlier} is a copy of the beginning of {damaged}; it is read once, as {damaged}"
+    assert read(damaged, earlier) == read(earlier, damaged) == (["d.gz"], [said])
+
+
+def test_a_damaged_file_that_differs_is_read(tmp_path: Path) -> None:
+    damaged = put(tmp_path, "d.gz", gzip.compress(LINES[0] + LINES[7] * 9)[:-9])
+    assert read(damaged, put(tmp_path, "Mfa.log", LOG)) == (["Mfa.log", "d.gz"], [])
+
+
+def test_a_copy_that_cannot_be_opened_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+    log = put(tmp_path, "Mfa.log", LOG)
+    with open_inputs([str(log)]) as ([given], _):
+        [member] = given.inputs
+        gone = replace(member, path=str(tmp_path / "gone.log"))
+        notes: list[str] = []
+        assert without_copies([member, gone], notes) == [member, gone]
+    assert notes == []
 
 
 def test_the_configuration_is_checked_with_the_same_files(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def lines_of(chunks: list[Chunk], encoding: str) -> list[Line]:
     newline, carriage_return = "\n".encode(encoding), "\r".encode(encoding)
     unit = len(newline)
     lines: list[Line] = []
-    for number, (data, offset, cut, _) in enumerate(chunks):
+    for number, (data, offset, cut, *_) in enumerate(chunks):
         if cut:
             lines.append((offset, data, True))
             continue
@@ -280,8 +280,7 @@ def test_what_is_whole_is_given_at_once(text: str, encoding: str, limit: int, si
         )
         if at >= len(data):
             break
-    last = lines.finish()
-    assert lines_of([*given, last] if last else given, encoding) == model(data, encoding, limit, 7)
+    assert lines_of([*given, *lines.finish()], encoding) == model(data, encoding, limit, 7)
 
 
 def test_bytes_that_were_searched_are_not_searched_again() -> None:

@@ -226,6 +226,22 @@ def test_replay_gives_the_past_up_to_where_read_goes_on(rig: Rig) -> None:
     assert rig.step() == line(4)
 
 
+def test_replay_of_a_file_whose_only_line_has_no_end(rig: Rig) -> None:
+    """It is under another name by then, and whether it is complete is not known yet."""
+    rig.append("a.log", line(1)[:-1])
+    rig.step()
+    rig.path("a.log").rename(rig.path("a.log.1"))
+    assert rig.settle() == line(1)[:-1]
+    key = next(iter(rig.positions))
+    rig.path("a.log.1").rename(rig.path("a.log.2"))
+    rig.append("a.log", line(2))
+    rig.restart()
+    rig.tail.look()
+    source = rig.positions[key].source
+    assert b"".join(reading.chunk.data for reading in rig.tail.replay(source, key, 0)) == line(1)[:-1]
+    assert source not in rig.tail.past_lost
+
+
 def test_replay_of_a_past_that_is_gone(rig: Rig) -> None:
     rig.append("a.log", line(1) + line(2))
     rig.step()
