@@ -64,7 +64,7 @@ kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kaf
 
 TWINS := 1-20
 
-chaos: $(READY) ## Kill the sidecar, and pairs with one identity, on a real Kafka, and count, about 15 minutes; TWINS=1-100 for more pairs
+chaos: $(READY) ## Kill, freeze and reload the sidecar, and pairs with one identity, on a real Kafka and a file that others touch, and count, about 20 minutes; TWINS=1-100 for more pairs
 	$(BIN)/python -m tests.chaos.kill
 	$(BIN)/python -m tests.chaos.twins $(TWINS)
 

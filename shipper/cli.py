@@ -210,8 +210,7 @@ def run(config_file: str) -> int:
     """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
     from shipper.commands.signals import Stop, catch
 
-    stop = Stop()
-    catch(stop)  # first of all: a signal that comes while the rest is imported is not lost
+    catch(stop := Stop())  # first of all: a signal that comes while the rest is imported is not lost
     from shipper.commands.run import run as follow
     from shipper.config.load import load_config
     from shipper.sidecar.log import set_up

@@ -252,10 +252,11 @@ class FileSink:
         self._descriptor = -1
         name = next_name(self._path)
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(self._path, name)
-                renamed = os.stat(name)
-                is_ours = _id(renamed) == written_to and renamed.st_size >= size
+            if self._is_there():  # syncing can take a while
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(self._path, name)
+                    renamed = os.stat(name)
+                    is_ours = _id(renamed) == written_to and renamed.st_size >= size
         finally:
             self._open()  # also where it cannot be renamed, for what is written already has to be synced
             if is_ours:

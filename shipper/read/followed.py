@@ -40,7 +40,7 @@ class Followed:
         id: device and inode.
         content: its decompressed bytes.
         size, modified: as `stat` said last, in bytes and nanoseconds.
-        quiet_since: when its size last changed, in seconds of the tail's clock.
+        found, quiet_since: when it was found, and when its size last changed, in seconds of the tail's clock.
         rotated: it was rotated away, or is packed as only rotated files are.
         gone: it is no longer at its path.
         final: nothing more is written to it: it was rotated away and has been quiet since.
@@ -66,7 +66,7 @@ class Followed:
         self.content = open_content(descriptor, path)
         self.size = status.st_size
         self.modified = status.st_mtime_ns
-        self.quiet_since = now
+        self.found = self.quiet_since = now
         self.rotated = self.content.packed
         self.gone = False
         self.final = False

@@ -60,6 +60,7 @@ class Tail:
         self._turns: list[str] = []
         self._next_search = now()
         self._first_look, self._crowded = True, False
+        self._held: set[str] = set()  # sources that wait until it is known who a rotated file of theirs is
         self.rotations = self.truncations = self.lost_bytes = 0
         self.problems: dict[str, str] = {}
         self.begun: dict[str, Position] = {}
@@ -79,8 +80,10 @@ class Tail:
             self._next_search = now + self._options.glob_interval
             self._search(now)
         self._recognize(now)
-        self._finish(now)
+        if self._finish(now):
+            self._recognize(now)
         self._first_look = False
+        self._held = {file.source for file in self._files if self._may_be_older(file, now)}
         self._by_source = {}
         for file in sorted(self._files, key=lambda file: file.order):
             if file.key:
@@ -105,7 +108,7 @@ class Tail:
         return self._resize(file, status.st_size, now, touched=touched) or moved
 
     def _resize(self, file: Followed, size: int, now: float, *, touched: bool) -> bool:
-        """Note the size of a file; True if it was truncated. One that was `touched` may be another of the same size."""
+        """Note the size of a file; True if it was truncated, or may have been. One that was `touched` may be another of the same size."""
         if size == file.size and (not touched or not file.key or file.unchanged):
             return False
         previous, file.size = file.size, size
@@ -113,8 +116,10 @@ class Tail:
         file.final = False
         file.content.retry()
         if not file.key:
+            unknown = file.file is None  # so nobody can tell whether it was copied, cut and written on
             file.start_over()
-        elif not file.content.packed and (size < previous or not file.unchanged):  # a log never shrinks
+            return unknown
+        if not file.content.packed and (size < previous or not file.unchanged):  # a log never shrinks
             self._truncated(file, previous)
             return True
         return False
@@ -185,27 +190,38 @@ class Tail:
                 self.problems[file.path] = cannot_read(file.path, error)
         self.lost_bytes -= self._known.take_recovered()
 
+    def _may_be_older(self, file: Followed, now: float) -> bool:
+        """True for a new rotated file that is not known yet, as one whose only line has no end, for `rotate_wait`: it comes before
+        others of its log. Not for a packed one, which is a copy while it is being made."""
+        if file.file is not None or not file.size or file.content.packed or now - file.found >= self._options.rotate_wait:
+            return False
+        is_new = all(position.inode != file.id[1] for position in self._known.positions.values())
+        return is_new and (file.rotated or self._was_renamed(file, followed=False))
+
     def _quiet(self, file: Followed, now: float) -> bool:
         return now - file.quiet_since >= self._options.rotate_wait
 
-    def _finish(self, now: float) -> None:
-        """Close what is complete: read, quiet for a while, and rotated away or followed by a newer file.
+    def _finish(self, now: float) -> bool:
+        """Close what is complete: read, quiet for a while, and rotated away or followed by a newer file. True if the last line of one
+        is complete from now on.
 
         Only what was rotated away has a last line without an end. A newer file of the log says nothing about the writer of
         this one: two logs may share a name but for their numbers, and a writer may be in the middle of a line.
         """
         newest = {file.source: file.order for file in sorted(self._files, key=lambda file: file.order) if file.key}
+        completed = False
         for file in list(self._files):
             if not self._quiet(file, now):
                 continue
             followed = file.source in newest and file.order < newest[file.source]
             file.rotated |= self._was_renamed(file, followed=followed)
             if file.rotated and not file.final:
-                file.final = True  # a last line without its end is a line now
+                file.final = completed = True  # a last line without its end is a line now
             elif file.rotated and (file.at_end or not file.key):
                 self._close(file)
             elif file.key and followed and file.at_end and not file.has_rest:
                 self._close(file)  # opened again if it grows
+        return completed
 
     def _was_renamed(self, file: Followed, *, followed: bool) -> bool:
         """True for a file that was rotated before it was seen first: its name says so, and a newer file or the log is there."""
@@ -239,6 +255,8 @@ class Tail:
                 return None
 
     def _read_source(self, source: str) -> Reading | None:
+        if source in self._held:
+            return None
         files = list(self._by_source[source])
         before = 0  # bytes that were read of the files before
         for number, file in enumerate(files):

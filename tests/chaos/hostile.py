@@ -12,19 +12,20 @@ LINE = b"2017-02-14T03:57:19.%06dZ|0|1412|1|pfrad|strange %d\n"
 class HostileFiles:
     """Makes such files in the folder of the logs; each belongs to a log of its own."""
 
-    def __init__(self, folder: Path, rnd: random.Random) -> None:
+    def __init__(self, folder: Path, rnd: random.Random, *, undated: bool = True) -> None:
+        """`undated`: lines that have the time of their file, which `parse` and `run` may see at another moment, are among them."""
         self._folder, self._random = folder, rnd
         self.paths: list[Path] = []
         self._copies = 0
         # Each once: files that begin with the same 64 KiB, without a time stamp, are one log by their ids.
-        self._kinds = [self._sparse, self._nuls, self._endless, self._undated]
+        self._kinds = [self._sparse, self._nuls, self._endless, *([self._undated] if undated else [])]
         rnd.shuffle(self._kinds)
 
     def act(self) -> str:
         """Make one, or write on in one; what it was."""
         if len(self.paths) == MOST or (self.paths and self._random.random() < 0.5):
             path = self._random.choice(self.paths)
-            self._append(path, self._lines() if path.stat().st_size else b"\n" + self._lines())
+            self._append(path, self._lines())
             return f"write to {path.name}"
         kind = self._kinds.pop()
         path = self._folder / f"Mfa-{'abc'[len(self.paths)]}.log"
@@ -42,7 +43,7 @@ class HostileFiles:
     def finish(self) -> None:
         """End the last line of each."""
         for path in self.paths:
-            self._append(path, b"\n" + self._lines())
+            self._append(path, self._lines())
 
     def _lines(self) -> bytes:
         numbers = (self._random.randrange(1_000_000) for _ in range(self._random.randint(1, 5)))
@@ -60,6 +61,7 @@ class HostileFiles:
         self._append(path, bytes(self._random.choice((1, 300, 50_000))) + self._random.choice((b"", b"\n", self._lines())))
 
     def _endless(self, path: Path) -> None:
+        """Without an end, that is: what follows becomes a part of its line."""
         self._append(path, LINE[:-1] % (0, 0) + b"x" * self._random.choice((5_000, 70_000, 1_200_000)))
 
     def _undated(self, path: Path) -> None:

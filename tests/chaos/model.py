@@ -53,6 +53,7 @@ HARMLESS = ("append", "append", "append", "append", "partial", "rename", "rename
 HARMFUL = ("truncate", "delete")
 OPERATORS = ("stop", "stop", "freeze", "freeze", "fill the disk")
 LONGEST_FREEZE = 7200  # seconds
+ROOM = 100  # bytes that are left on a full disk, for what neighbours write
 CRASH_AFTER = 60  # steps at most
 
 
@@ -197,7 +198,7 @@ class Life:
             self.clock.wait(self.random.random() * self.random.choice((1, 30, LONGEST_FREEZE)))
         elif self.room is None:
             path = self.neighbours.path
-            self.room = (path.stat().st_size if path.is_file() else 0) + self.random.choice((0, 200, 3000, 50_000))
+            self.room = max(ROOM, path.stat().st_size if path.is_file() else 0) + self.random.choice((0, 200, 3000, 50_000))
             self.letters.disk_is_full = True
         else:
             self.room, self.letters.disk_is_full = None, False

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.kill import Plan, run
+from tests.chaos.kill import Plan, run, run_to_a_file
 from tests.support.kafka import Broker
 
 
@@ -15,6 +15,12 @@ def test_kill(client: str, exactly_once: bool, broker: Broker, tmp_path: Path) -
 
     assert (verdict.lost, verdict.wrong) == (0, 0), verdict
     assert not (exactly_once and verdict.repeats), verdict
+
+
+def test_an_output_file_among_others(tmp_path: Path) -> None:
+    verdict = run_to_a_file(Plan(9, 6000, 3, None), tmp_path)
+
+    assert (verdict.lost, verdict.wrong) == (0, 0), verdict
 
 
 def test_the_broker_dies_too(broker: Broker, tmp_path: Path) -> None:

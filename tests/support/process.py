@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -128,6 +128,20 @@ class Shipper:
             self.running.remove(self)
         return self._process.wait(30)
 
+    def signal(self, number: int) -> None:
+        """Send a signal, if it is alive."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP, and SIGCONT at the end."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
     @property
     def pid(self) -> int:
         assert self._process is not None
@@ -161,14 +175,14 @@ def configuration(folder: Path, output: dict[str, Any], **more: Any) -> dict[str
     }
 
 
-def expected(generations: list[bytearray], folder: Path) -> dict[str, dict[str, Any]]:
-    """By id, the events that `parse` makes of all that was written."""
+def expected(generations: list[bytearray], folder: Path, others: Iterable[Path] = ()) -> dict[str, dict[str, Any]]:
+    """By id, the events that `parse` makes of all that was written to a log, and of other files."""
     everything = folder / "all"
     everything.mkdir(exist_ok=True)
     for number, content in enumerate(generations):
         if content:
             (everything / f"Mfa.log.{number}").write_bytes(content)
-    with open_inputs([str(everything / "*")]) as (sources, stdin):
+    with open_inputs([str(everything / "*"), *map(str, others)]) as (sources, stdin):
         blocks = (block.data for source in sources for block, _ in run_source(Settings(load()), source, stdin, Counts()))
         return {event["event"]["id"]: event for event in documents(b"".join(blocks).splitlines())}
 

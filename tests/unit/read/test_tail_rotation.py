@@ -47,6 +47,33 @@ def test_what_is_written_after_the_rename_is_read(rig: Rig) -> None:
     assert rig.step() == line(2)
 
 
+@pytest.mark.parametrize("pause", [2.0, 3600.0])
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_rotated_file_whose_only_line_has_no_end_comes_first(seen: bool, pause: float, rig: Rig) -> None:
+    """It is known only when it is complete; a shipper that is frozen meanwhile learns all at once."""
+    rig.append("a.log", line(1)[:-1])
+    if seen:
+        assert rig.step() == b""
+    rig.path("a.log").rename(rig.path("a.log.1"))
+    if seen:
+        rig.append("a.log", line(2)[:5])
+        assert rig.step() == b""
+        rig.append("a.log", line(2)[5:])
+    else:
+        rig.append("a.log", line(2))
+    assert rig.step(pause) + rig.settle() == line(1)[:-1] + line(2)
+
+
+def test_a_file_that_was_cut_before_it_was_known_is_read_behind_its_copy(rig: Rig) -> None:
+    """Between two searches for files, and with more in it afterwards than before."""
+    rig.append("a.log", line(1)[:4])
+    assert rig.step(0.1) == b""
+    rig.append("a.log", line(1)[4:])
+    rig.copytruncate("a.log", "a.log.1")
+    rig.append("a.log", line(2))
+    assert rig.step(0.1) + rig.settle() == line(1) + line(2)
+
+
 def test_a_file_renamed_out_of_the_glob_is_finished(rig: Rig) -> None:
     rig.append("a.log", line(1))
     rig.step()
