@@ -41,6 +41,7 @@ from shipper.commands.options import (
     goes_only_with,
     near_options,
 )
+from shipper.commands.screen import screen_in_front
 from shipper.config.units import detectors
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
@@ -149,16 +150,14 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
         for told in story(" ".join(words), files, library):
             _print(told)
         return
-    _print(answer(standard_input() if words == ("-",) else " ".join(words), library))
+    _print(answer(standard_input() if words == ("-",) else " ".join(words), library, screen_in_front()))
 
 
 @command.command(short_help="Print the table of status codes.")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "html"]),
+    "--format", "form", type=click.Choice(["table", "json", "csv", "html"]),
     help="By default that of FILE's ending, else table. The csv can be passed to --status-codes; html is a page for a help desk.",
-)
+)  # fmt: skip
 @OUTPUT
 @CODES
 def codes(form: str | None, output: str | None, status_codes: Path | None) -> None:
@@ -168,7 +167,7 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
     from shipper.decode.library import load_codes
 
     refuse_input(output, [], status_codes)
-    _print(render(load_codes(status_codes), form_of(form, output, FORMS)), output)
+    _print(render(load_codes(status_codes), form_of(form, output, FORMS), screen_in_front(output)), output)
 
 
 @command.command(short_help="Say who is asked twice, why, and what to change.")

@@ -148,6 +148,26 @@ def test_workers_change_nothing(week: Path) -> None:
     assert report("*.log", "--workers", "3", cwd=week) == report("*.log", cwd=week)
 
 
+def test_one_log_that_is_cut_for_several_workers_is_the_same(tmp_path: Path) -> None:
+    generate(Recipe(45_000, seed=11, users=2000), tmp_path / "mfa.log")
+    one, many = (run("report", "mfa.log", "--format", "json", "--workers", number, cwd=tmp_path) for number in ("1", "3"))
+
+    assert (many.returncode, many.stderr) == (0, b"")
+    assert many.stdout == one.stdout
+
+
+def test_workers_count_what_can_be_read_of_a_damaged_file(tmp_path: Path) -> None:
+    generate(Recipe(45_000, seed=11, users=2000), tmp_path / "mfa.log")
+    example = (ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()
+    (tmp_path / "old.log.gz").write_bytes(gzip.compress(example)[:-30])
+    arguments = ("report", "mfa.log", "old.log.gz", "--format", "json", "--workers")
+    one, many = (run(*arguments, number, cwd=tmp_path) for number in ("1", "3"))
+
+    assert (many.returncode, many.stderr, many.stdout) == (1, one.stderr, one.stdout)
+    assert b"old.log.gz: the gzip file ends too early" in many.stderr
+    assert json.loads(many.stdout)["quality"]["lines"] > 45_000
+
+
 GENERATED = (
     Recipe(6000, seed=1, users=40),
     Recipe(6000, seed=2, users=400),

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from shipper.commands.forms import without_extra
+from shipper.commands.screen import ENDLESS, Screen
 from shipper.decode.library import load_advice
 from shipper.decode.nps import FAULTS, Meaning, NpsError
 from shipper.decode.status_codes import CLASSES, COLUMNS, UNKNOWN, StatusCodes
@@ -29,10 +30,10 @@ METHODS = {
 CAVEAT = "A code describes the call, not whether the sign-in succeeded: that is what authResult says, or `Pfauth succeeded` and `failed`."
 
 
-def render(codes: StatusCodes, form: str) -> str:
+def render(codes: StatusCodes, form: str, screen: Screen = ENDLESS) -> str:
     """The whole table in one of `FORMS`, with its line end.
 
-    - `table`: aligned columns.
+    - `table`: aligned columns, in lines as long as the `screen` is wide.
     - `json`: an array of objects with the names that an event has below `azure_mfa.status`, and the outcome;
       a value that is not known is left out, as in an event.
     - `csv`: the form of `schemas/status_codes.csv`; `--status-codes` reads it again.
@@ -46,7 +47,7 @@ def render(codes: StatusCodes, form: str) -> str:
         return _page(rows, codes)
     if form == "json":
         return orjson.dumps([_object(code) for code in rows], option=orjson.OPT_INDENT_2).decode() + "\n"
-    return _csv(rows) if form == "csv" else table(rows)
+    return _csv(rows) if form == "csv" else table(rows, screen)
 
 
 def _page(rows: list[Code], codes: StatusCodes) -> str:
@@ -63,15 +64,21 @@ def _position(code: Code) -> tuple[bool, int]:
     return number < 0, abs(number)
 
 
-def table(rows: list[Code], headings: tuple[str, ...] = HEADINGS) -> str:
-    """Some columns of some rows, aligned under their headings, the first one to the right."""
-    texts = [headings, *(tuple(_cell(_object(code).get(name)) for name in headings) for code in rows)]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = []
-    for first, *others in texts:
-        padded = [f"{cell:<{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([f"{first:>{widths[0]}}", *padded]).rstrip() + "\n")
-    return "".join(lines)
+def table(rows: list[Code], screen: Screen, headings: tuple[str, ...] = HEADINGS) -> str:
+    """Some columns of some rows, aligned under their headings, the first one to the right. On a screen that is too narrow for
+    all of them the last ones are left out, and named below."""
+    from rich.text import Text
+
+    from shipper.commands.tables import drawn, new_table, width_of
+
+    for number in range(len(headings), 1, -1):
+        aligned = new_table(*headings[:number], left=range(1, number))
+        for code in rows:
+            aligned.add_row(*(Text(_cell(_object(code).get(name))) for name in headings[:number]))
+        if width_of(aligned) <= screen.width:
+            break
+    rest = ", ".join(headings[number:])
+    return drawn([aligned, *([Text(f"\n(no room for: {rest})", style="dim")] if rest else [])], screen)
 
 
 def _object(code: Code) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import orjson
 
 from shipper.commands.codes import describe, describe_error, describe_result, table, wrap
 from shipper.commands.near_misses import definition, how_far, short
+from shipper.commands.screen import ENDLESS, Screen
 from shipper.decode.clock import LogState
 from shipper.decode.ecs import is_known
 from shipper.decode.facts import Facts, Library, interpret
@@ -75,12 +76,13 @@ def text_of(data: bytes) -> str:
     return data[start:].decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
 
 
-def explain(text: str, library: Library) -> str:
+def explain(text: str, library: Library, screen: Screen = ENDLESS) -> str:
     """What a code, a constant, words of a description, or lines or records of a log mean.
 
     Args:
         text: as typed or pasted; spaces and quotes around it are ignored.
         library: the patterns and codes to go by.
+        screen: that tables are for.
 
     Raises:
         UsageError: the text is none of these.
@@ -97,9 +99,9 @@ def explain(text: str, library: Library) -> str:
     if len(lines) > 1:
         if any(_LIKE_A_LINE.match(line) or _first_match(library.lines, line) for line in lines):
             return _of_lines(lines, library, trimmed)
-        return "\n".join(explain(line, library) for line in lines)
+        return "\n".join(explain(line, library, screen) for line in lines)
     [line] = lines
-    answer = _of_codes(line, library.codes)
+    answer = _of_codes(line, library.codes, screen)
     if answer:
         return answer
     if not _first_match(library.lines, line):
@@ -122,7 +124,7 @@ def _unwrap(text: str) -> str:
     return text
 
 
-def _of_codes(text: str, codes: StatusCodes) -> str | None:
+def _of_codes(text: str, codes: StatusCodes, screen: Screen) -> str | None:
     """The answer if the text is a code, a constant or words of the code table, else None."""
     number = _CODE.fullmatch(text)
     if number:
@@ -140,7 +142,7 @@ def _of_codes(text: str, codes: StatusCodes) -> str | None:
         return next(
             (answer for name in _nps_names(codes) if name.casefold() == folded and (answer := _of_nps_name(name, codes))), None
         )
-    listed = table(rows, ("code", "description", "class", "outcome", "prompted", "method"))
+    listed = table(rows, screen, ("code", "description", "class", "outcome", "prompted", "method"))
     return f"{len(rows)} codes for {printable(text)}:\n\n{listed}\nAll about one of them: mfa-shipper explain {rows[-1].number}\n"
 
 

@@ -291,6 +291,7 @@ class _Work:
         """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
         from shipper.parallel.shards import plan
         from shipper.parallel.workers import AVAILABLE, run_workers
+        from shipper.parallel.writing import Writing
 
         shards = plan(self.logs, workers)
         if len(shards) < 2 or not AVAILABLE:
@@ -301,10 +302,13 @@ class _Work:
             self.counts.add(more)
             self.bar.advance(size, self.counts)
 
-        def keep(piece: int, part: Part) -> None:
-            if gathered:
-                gathered.add(log_of[piece], piece, part)
+        number = min(workers, len(shards))
+        spools = [gathered.spool() if gathered else None for _ in range(number)]
 
-        spools = [gathered.spool() for _ in range(min(workers, len(shards)))] if gathered else []
-        run_workers(self.settings, shards, workers, self.stdin, self.out, advance, spools, keep)
+        def keep(piece: int, span: tuple[int, int]) -> None:
+            spool = spools[piece % number]
+            if gathered and spool:
+                gathered.add(log_of[piece], piece, Part(spool, *span))
+
+        run_workers(self.settings, shards, self.stdin, advance, [Writing(self.out, spool) for spool in spools], keep)
         return True

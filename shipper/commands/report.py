@@ -1,40 +1,26 @@
 """`report`: log files become one summary: who is asked twice, and what to change. I/O."""
 
 import os
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import msgspec
 
-from shipper.across import BATCH, Gathered, Part, of_log
 from shipper.commands.library import library_of
 from shipper.commands.parse import open_for, read_key, total_size, worker_count
 from shipper.commands.progress import progress
 from shipper.commands.report_page import check_open, open_page, page_maker
-from shipper.decode.clock import LogState
-from shipper.decode.ecs import Envelope, dataset
+from shipper.commands.report_reading import FoldedWith, Reading
+from shipper.commands.screen import Screen, screen_of
 from shipper.decode.library import load_advice
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
-from shipper.detect.across import AcrossLogs, Timed, merged
-from shipper.detect.components import ComponentDetectors
-from shipper.detect.detector import Detectors
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.errors import RunError, UsageError
-from shipper.model import Counts, Label, Origin
-from shipper.parallel.each import Told, for_each
-from shipper.pipeline import OnCompleted, Pipeline, Settings, read_input, settings
-from shipper.read.files import Read
+from shipper.pipeline import Settings, settings
 from shipper.read.inputs import open_inputs
-from shipper.read.logs import Log as ReadLog
 from shipper.read.logs import name_of
-from shipper.report.figures import Figures
-from shipper.report.fold import Fold
 from shipper.report.hiding import hide
 from shipper.report.summarize import AdviceFor, summarize
 from shipper.report.summary import Log, Summary
@@ -120,7 +106,8 @@ def write_report(options: ReportOptions) -> None:
         open_for(options.output, logs, options.pseudonyms, options.status_codes) as out,
         progress(total_size(logs), show=options.show_progress) as bar,
     ):
-        reading = _Reading(options, chosen, logs, stdin, failures)
+        fold = FoldedWith(options.exchange_timeout, options.window, options.host, options.since, options.until)
+        reading = Reading(chosen, logs, stdin, fold, failures)
         figures, counts = reading.across(bar) if options.across else reading.apart(workers, bar)
         described = [Log(name=name_of(log), files=[member.path for member in log.inputs]) for log in logs]
         notes += [*(log.apart for log in logs if log.apart), *failures]
@@ -141,90 +128,6 @@ def _writer(form: str) -> Callable[[Summary, bool], bytes]:
         make = page_maker()
         return lambda summary, _: make(summary)
     return (lambda summary, _: as_json(summary)) if form == "json" else _text
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """The logs that a report is about; `failures` gets a sentence for each that cannot be read to its end."""
-
-    options: ReportOptions
-    settings: Settings
-    logs: Sequence[ReadLog]
-    stdin: Read | None
-    failures: list[str]
-
-    def apart(self, workers: int, bar: Told) -> tuple[Figures, Counts]:
-        """Each log by itself, several at once."""
-        figures, counts = Figures(), Counts()
-        for read in for_each(self._one_log, len(self.logs), workers, bar):
-            self._add(read, figures, counts)
-        return figures, counts
-
-    def across(self, bar: Told) -> tuple[Figures, Counts]:
-        """All logs as those of one server: what is told of users comes from their authentications merged by time."""
-        figures, counts, settings = Figures(), Counts(), self.settings
-        with Gathered(settings.library.codes.codes) as gathered:
-            spool = gathered.spool()
-            for number in range(len(self.logs)):
-                begin = spool.end
-                read = self._one_log(number, bar, spool.add)
-                gathered.add(number, number, Part(spool, begin, spool.end))
-                self._add(read, figures, counts)
-            detectors = AcrossLogs(
-                ComponentDetectors(
-                    partial(Detectors, settings.detectors, Envelope({}), counts), LogState(self.options.exchange_timeout)
-                ),
-                settings.detectors.values(),
-                self.options.host,
-            )
-            users = self._fold("users")
-            in_order = merged([stream for parts in gathered.logs for stream in of_log(parts)])
-            while batch := list(islice(in_order, BATCH)):
-                labels = [_label(timed) for timed in batch]
-                completions = [(at, *timed[2].fields[1:10], timed[0]) for at, timed in enumerate(batch)]
-                users([""] * len(batch), labels, completions, detectors(batch))
-        figures.add(users.close())
-        return figures, counts
-
-    def _add(self, read: "_Read", figures: Figures, counts: Counts) -> None:
-        figures.add(read.figures)
-        counts.add(read.counts)
-        self.failures.extend(read.failures)
-
-    def _one_log(self, number: int, told: Told, keep: OnCompleted | None = None) -> "_Read":
-        folded, counted = self._fold("rows" if keep else None), Counts()
-        failures: list[str] = []
-        pipeline = Pipeline(self.settings, counted)
-        pipeline.on_completed = keep
-        for member in self.logs[number].inputs:
-            pipeline.open(member.file)
-            try:
-                for chunk in read_input(self.settings, member, self.stdin):
-                    (texts, labels, completions), findings = pipeline.decode(chunk)
-                    folded(texts, labels, completions, findings)
-                    told.advance(len(chunk.data), counted)
-            except RunError as error:
-                failures.append(str(error))
-        pipeline.close()
-        return _Read(folded.close(), counted, failures)
-
-    def _fold(self, half: Literal["rows", "users"] | None) -> Fold:
-        o = self.options
-        return Fold(o.exchange_timeout, o.window, o.host, o.since, o.until, half)
-
-
-class _Read(NamedTuple):
-    """What was read of a log, and a sentence for each of its files that could not be read to its end."""
-
-    figures: Figures
-    counts: Counts
-    failures: list[str]
-
-
-def _label(timed: Timed) -> Label:
-    """The label of the event that completed an authentication, as far as the fold asks for it."""
-    _, event_id, (_, host, fields) = timed
-    return fields[7], event_id, Origin(None, dataset(fields[3]), "event", host=host), None
 
 
 def _read_with(options: ReportOptions) -> ReadWith:
@@ -252,8 +155,7 @@ def as_json(summary: Summary) -> bytes:
 
 
 def _text(summary: Summary, terminal: bool) -> bytes:
-    """A screen; without colours where it is no terminal, or the user wants none (https://no-color.org)."""
-    from shipper.commands.report_screen import screen
+    from shipper.commands.report_screen import report_screen
 
-    width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
-    return screen(summary, width, color=terminal and not os.environ.get("NO_COLOR")).encode("utf-8", "replace")
+    screen = screen_of(terminal=terminal, otherwise=Screen(WIDTH))
+    return report_screen(summary, screen).encode("utf-8", "replace")

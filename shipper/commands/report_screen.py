@@ -1,14 +1,14 @@
 """The report as a screen for a terminal: tables and bars. Pure: a summary in, text out."""
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from shipper.commands.screen import Screen
+from shipper.commands.tables import drawn, new_table
 from shipper.printable import printable
 from shipper.report.advice import counted, spoken
 from shipper.report.sections import Cache, CodeRow, Durations, Hour
@@ -21,16 +21,9 @@ FAILURES = 12
 EVENTS = 5
 
 
-def screen(summary: Summary, width: int, *, color: bool) -> str:
-    """The summary as text of so many columns; with `color`, as a terminal understands it."""
-    console = Console(
-        file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None, highlight=False,
-        markup=False, emoji=False, legacy_windows=False,
-    )  # fmt: skip
-    for part in _parts(summary):
-        console.print(part)
-    assert isinstance(console.file, io.StringIO)
-    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+def report_screen(summary: Summary, screen: Screen) -> str:
+    """The summary as text for a screen."""
+    return drawn(_parts(summary), screen)
 
 
 def _parts(summary: Summary) -> Iterable[RenderableType]:
@@ -54,14 +47,6 @@ def _section(title: str, *parts: RenderableType) -> Iterable[RenderableType]:
     yield Padding(Group(*parts), (0, 0, 1, 2))
 
 
-def _table(*columns: str, left: Sequence[int] = (0,)) -> Table:
-    """A table whose columns stand to the right but for those in `left`."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place in left else "right", overflow="fold")
-    return table
-
-
 def _bar(part: int, whole: int) -> Text:
     return Text("█" * round(BAR * part / whole) if whole else "", style="cyan")
 
@@ -74,7 +59,7 @@ def _asked_twice(summary: Summary) -> Iterable[RenderableType]:
     doubles = summary.double_prompts
     if not doubles.total.total:
         return
-    table = _table("user", "double prompts", "sequential", "concurrent", "of prompts", "spared by a cache of")
+    table = new_table("user", "double prompts", "sequential", "concurrent", "of prompts", "spared by a cache of")
     for row in doubles.top:
         spared = "" if row.spared_from_seconds is None else spoken(row.spared_from_seconds)
         table.add_row(Text(printable(row.user)), *_numbers(row.total, row.sequential, row.concurrent, row.prompts), spared)
@@ -84,7 +69,7 @@ def _asked_twice(summary: Summary) -> Iterable[RenderableType]:
     )
     named = [client for client in doubles.clients if client.address is not None]
     if named:
-        table = _table("client address", "double prompts", "sequential", "concurrent", "asks again after")
+        table = new_table("client address", "double prompts", "sequential", "concurrent", "asks again after")
         for client in named:
             numbers = _numbers(client.total, client.sequential, client.concurrent)
             table.add_row(Text(printable(str(client.address))), *numbers, _seconds(client.repeats.median))
@@ -98,7 +83,7 @@ def _numbers(*numbers: int) -> list[str]:
 def _cache(cache: Cache) -> Iterable[RenderableType]:
     by_user = cache.types[0]
     chosen = cache.recommendation.seconds
-    table = _table(
+    table = new_table(
         "cache", "", "double prompts spared", "users spared all", "sign-ins a day without a prompt", "at most after", left=(1,)
     )
     for step in by_user.not_renewed:
@@ -127,11 +112,11 @@ def _when(week: Sequence[Hour]) -> Iterable[RenderableType]:
         days[row.weekday] += row.prompts
         doubles["hour", row.hour] += row.double_prompts
         doubles["day", row.weekday] += row.double_prompts
-    table = _table("hour (UTC)", "", "prompts", "double prompts", left=(0, 1))
+    table = new_table("hour (UTC)", "", "prompts", "double prompts", left=(0, 1))
     for hour in range(24):
         if hours[hour]:
             table.add_row(f"{hour:02}", _bar(hours[hour], max(hours.values())), *_numbers(hours[hour], doubles["hour", hour]))
-    by_day = _table("weekday", "", "prompts", "double prompts", left=(0, 1))
+    by_day = new_table("weekday", "", "prompts", "double prompts", left=(0, 1))
     for day, name in enumerate(WEEKDAYS, 1):
         by_day.add_row(name, _bar(days[day], max(days.values())), *_numbers(days[day], doubles["day", day]))
     yield from _section("When", by_day, Text(), table)
@@ -139,7 +124,7 @@ def _when(week: Sequence[Hour]) -> Iterable[RenderableType]:
 
 def _methods(summary: Summary) -> Iterable[RenderableType]:
     times: dict[str | None, Durations] = {row.method: row for row in summary.answer_times}
-    table = _table("method", "authentications", "success", "failure", "median answer", "95 of 100 within", "double prompts")
+    table = new_table("method", "authentications", "success", "failure", "median answer", "95 of 100 within", "double prompts")
     for row in summary.authentications.methods:
         known = times.get(row.name)
         table.add_row(
@@ -156,7 +141,7 @@ def _failures(codes: Sequence[CodeRow]) -> Iterable[RenderableType]:
     failed = sorted((row for row in codes if row.failure), key=lambda row: -row.failure)
     if not failed:
         return
-    table = _table("failures", "code", "reason", left=(1, 2))
+    table = new_table("failures", "code", "reason", left=(1, 2))
     for row in failed[:FAILURES]:
         # A result name of the NPS extension is no code to look up.
         code = row.code if row.code != row.description else ""
@@ -196,7 +181,7 @@ def _quality(summary: Summary) -> Iterable[RenderableType]:
         "lines with undecodable bytes": quality.decode_errors,
         "lines too long": quality.too_long,
     }
-    table = _table("", "")
+    table = new_table("", "")
     table.show_header = False
     for what, number in numbers.items():
         if number:

@@ -1,1 +1,1 @@
-"""`parse --workers`: one input on several processes."""
+"""`--workers`: one input on several processes."""

@@ -1,4 +1,4 @@
-"""`parse --workers N`: the pieces of the input on several processes, the same bytes out. I/O.
+"""`--workers N`: the pieces of the input on several processes, with the results of one process. I/O.
 
 A piece depends on the lines before it: open exchanges, recent prompts, the newest event time. That
 state follows from the recent past (`Settings.warm_up`), so each worker reads the past that far back,
@@ -7,24 +7,22 @@ a guess. When its turn comes, the worker is told the digest of the state that th
 ended with. If its guess was another, it does the piece again from the real one. So a wrong guess costs
 time and nothing else.
 
-The turn goes round: piece 0 to worker 0, piece 1 to worker 1, and so on, back to worker 0. Whoever
-has the turn writes to the output itself; the others keep their output in a temporary file that is
-used again for every piece. So memory and disk are bounded, however large the input.
+The turn goes round: piece 0 to worker 0, piece 1 to worker 1, and so on, back to worker 0. What becomes of a
+piece is a `Work`: `writing.py` for `parse`, `commands/report_reading.py` for `report`.
 """
 
 import hashlib
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
 
-from shipper.across import Part, Spool, no_room
 from shipper.decode.line_patterns import Stamps
-from shipper.emit.output import ClosedPipe, Output
+from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, RunError
 from shipper.model import Chunk, Counts
 from shipper.parallel.shards import Range, Shard, read_range, warm_up
@@ -32,7 +30,6 @@ from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.read.files import Read, read_chunks, skip_mark
 
 AVAILABLE = hasattr(os, "fork")
-COPY = 1 << 20
 POLL = 4  # chunks between two looks whether the turn has come
 LOST = "a worker was lost; the output is incomplete"
 
@@ -44,19 +41,33 @@ class _WrongGuessError(Exception):
     """The piece does not begin in the state that was guessed; the worker has the real one."""
 
 
+class Work(Protocol):
+    """What a worker does with its pieces, one after the other."""
+
+    def begin(self, piece: Shard, pipeline: Pipeline) -> None:
+        """A piece begins, or begins again: what was taken of it is forgotten."""
+
+    def take(self, pipeline: Pipeline, chunk: Chunk) -> None:
+        """The next chunk of the piece."""
+
+    def turn(self) -> None:
+        """All pieces before this one are done, and it did begin as its pipeline did."""
+
+    def close(self, pipeline: Pipeline) -> None:
+        """The log ends with this piece."""
+
+    def done(self) -> Any:
+        """The piece is done: what the parent is told of it, to be pickled."""
+
+
 class _Worker:
     """One process. `before` and `behind` are the pipes to its neighbours in the ring."""
 
-    def __init__(
-        self, settings: Settings, pieces: Sequence[Shard], stdin: Read | None, out: Output, completed: Spool | None
-    ) -> None:
-        """`completed` takes the completed authentications, if anybody wants them."""
+    def __init__(self, settings: Settings, pieces: Sequence[Shard], stdin: Read | None, work: Work) -> None:
         self._settings = settings
         self._pieces = pieces
         self._stdin = stdin
-        self._out = out
-        self._completed = completed
-        self._kept = 0
+        self._work = work
         self._has_turn = False
         self._guessed = END_OF_LOG
         self._state = b""
@@ -66,10 +77,8 @@ class _Worker:
         self._before, self._behind, self._parent = before, behind, parent
         end: Exception | None = None
         try:
-            with tempfile.TemporaryFile() as spool:
-                self._spool = spool.fileno()
-                for index in range(number, len(self._pieces), workers):
-                    self._piece(index)
+            for index in range(number, len(self._pieces), workers):
+                self._piece(index)
         except (MfaShipperError, ClosedPipe) as error:
             end = error
         except EOFError:
@@ -82,8 +91,7 @@ class _Worker:
 
     def _piece(self, index: int) -> None:
         piece = self._pieces[index]
-        self._has_turn, self._kept = index == 0, 0
-        begin = self._completed.end if self._completed else 0
+        self._has_turn = index == 0
         pipeline = self._guess(piece) if piece.known or piece.first else None
         if pipeline is None:  # the past of the piece cannot be read
             self._before.recv_bytes()
@@ -92,13 +100,10 @@ class _Worker:
         try:
             failure = self._do(piece, pipeline)
         except _WrongGuessError:
-            self._kept = 0
-            if self._completed:
-                self._completed.end = begin
             pipeline = self._restore(piece)
             failure = self._do(piece, pipeline)
         state = END_OF_LOG if piece.last or failure else pipeline.snapshot()  # which counts what it gives up
-        self._parent.send((piece.size, pipeline.counts, index, begin, self._completed.end if self._completed else begin))
+        self._parent.send((piece.size, pipeline.counts, index, self._work.done()))
         if failure is not None:
             raise failure
         if index + 1 < len(self._pieces):
@@ -119,10 +124,12 @@ class _Worker:
         """From here on lines and counts are those of the piece."""
         pipeline.open(piece.range.input.file, pipeline.last_time if piece.range.start else None)
         pipeline.counts.clear()
-        pipeline.on_completed = self._completed.add if self._completed else None
+        self._work.begin(piece, pipeline)
+        if self._has_turn:
+            self._work.turn()
 
     def _do(self, piece: Shard, pipeline: Pipeline) -> RunError | None:
-        """All of a piece into the output. The turn may come at any time, and is waited for at the end.
+        """All the work on a piece. The turn may come at any time, and is waited for at the end.
 
         Returns:
             None, or why not all of it could be read.
@@ -130,7 +137,7 @@ class _Worker:
         failure: RunError | None = None
         try:
             for number, chunk in enumerate(self._read(piece.range)):
-                self._write(pipeline(chunk).data)
+                self._work.take(pipeline, chunk)
                 if not self._has_turn and number % POLL == 0 and self._before.poll():
                     self._take_turn()
         except RunError as error:
@@ -138,7 +145,7 @@ class _Worker:
         if not self._has_turn:
             self._take_turn()
         if piece.last and failure is None:
-            self._write(pipeline.close().data)
+            self._work.close(pipeline)
         return failure
 
     def _read(self, part: Range) -> Iterator[Chunk]:
@@ -154,31 +161,14 @@ class _Worker:
             return
         yield from read_input(settings, one, self._stdin)
 
-    def _write(self, block: bytes) -> None:
-        if self._has_turn:
-            self._out.write(block)
-            return
-        view = memoryview(block)
-        try:
-            while view:
-                done = os.pwrite(self._spool, view, self._kept)
-                self._kept += done
-                view = view[done:]
-        except OSError as error:
-            raise no_room(error) from None
-
     def _take_turn(self) -> None:
-        """Hear how the piece before ended; give out what was kept, or raise that the guess was wrong."""
+        """Hear how the piece before ended, or raise that the guess was wrong."""
         if self._before.recv_bytes() != self._guessed:
             self._hear_state()
             raise _WrongGuessError
         self._before.send(True)
         self._has_turn = True
-        at = 0
-        while at < self._kept:
-            block = os.pread(self._spool, min(COPY, self._kept - at), at)
-            self._out.write(block)
-            at += len(block)
+        self._work.turn()
 
     def _hear_state(self) -> None:
         """Ask for the state that the piece before ended with."""
@@ -207,40 +197,36 @@ def _digest(state: bytes) -> bytes:
 def run_workers(
     settings: Settings,
     pieces: Sequence[Shard],
-    workers: int,
     stdin: Read | None,
-    out: Output,
     advance: Advance,
-    completed: Sequence[Spool] = (),
-    keep: Callable[[int, Part], None] = lambda piece, part: None,
+    work: Sequence[Work],
+    keep: Callable[[int, Any], None] = lambda piece, result: None,
 ) -> None:
-    """Do all pieces into `out`, in order.
+    """Do the work on all pieces, a piece on the state that the one before it ended with.
 
     Args:
         settings: of the pipelines.
         pieces: of all logs.
-        workers: how many processes, at most.
         stdin: reads standard input.
-        out: the output.
         advance: called when a piece is done, with its size and counts.
-        completed: one for each worker, if anybody wants the completed authentications.
-        keep: called with the number of a piece and where its authentications are.
+        work: one for each process, at most one for each piece.
+        keep: called with the number of a piece and what its work has to tell, in no certain order.
 
     Raises:
         RunError: a file could not be read to its end (what was readable has been given out), or a
             worker was lost.
         ClosedPipe: nobody reads the output any more.
     """
-    workers = min(workers, len(pieces))
+    workers = len(work)
     context = get_context("fork")
     ring = [context.Pipe() for _ in range(workers)]
     parents = [context.Pipe() for _ in range(workers)]
     ends = [end for pair in (*ring, *parents) for end in pair]
 
-    def work(number: int) -> None:
+    def run(number: int) -> None:
         mine = ring[number][1], ring[(number + 1) % workers][0], parents[number][1]
         _close(end for end in ends if end not in mine)  # so that the end of a process is seen at the other end
-        _Worker(settings, pieces, stdin, out, completed[number] if completed else None).run(number, workers, *mine)
+        _Worker(settings, pieces, stdin, work[number]).run(number, workers, *mine)
 
     processes: list[BaseProcess] = []
     try:
@@ -248,7 +234,7 @@ def run_workers(
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for number in range(workers):
-                started = context.Process(target=work, args=(number,), daemon=True)
+                started = context.Process(target=run, args=(number,), daemon=True)
                 started.start()
                 processes.append(started)
         except OSError as error:
@@ -258,10 +244,9 @@ def run_workers(
         _close(end for pair in ring for end in pair)
         _close(mine for _, mine in parents)
 
-        def hear(size: int, counts: Counts, piece: int, begin: int, end: int) -> None:
+        def hear(size: int, counts: Counts, piece: int, result: Any) -> None:
             advance(size, counts)
-            if completed:
-                keep(piece, Part(completed[piece % workers], begin, end))
+            keep(piece, result)
 
         _attend(processes, [connection for connection, _ in parents], hear)
     finally:

@@ -3,8 +3,7 @@
 from collections import Counter
 from heapq import nsmallest
 
-import orjson
-
+from shipper.report import found
 from shipper.report.advice import recommended
 from shipper.report.cache import LADDER, READINGS, TYPES
 from shipper.report.durations import buckets, durations
@@ -104,21 +103,22 @@ def _user(person: Person) -> UserRow:
 
 
 def _pair(text: str, host: str | None, address: str | None) -> Pair:
-    document = orjson.loads(text.encode("latin-1"))
-    found = document["azure_mfa"]["double_prompt"]
+    about, told = found.event(text)
+    double = told.double_prompt
+    assert double is not None
     return Pair(
-        pattern=found["pattern"],
-        gap_seconds=found["gap_ms"] / 1000,
-        component=document["event"]["provider"],
-        first=_side(found["first"]),
-        second=_side(found["second"]),
+        pattern=double.pattern,
+        gap_seconds=double.gap_ms / 1000,
+        component=about.provider,
+        first=_side(double.first),
+        second=_side(double.second),
         host=host,
         address=address,
     )
 
 
-def _side(prompt: dict[str, str]) -> Side:
-    return Side(start=prompt["start"], end=prompt["end"], code=prompt["code"], method=prompt["method"], host=prompt.get("host"))
+def _side(prompt: found.Side) -> Side:
+    return Side(start=prompt.start, end=prompt.end, code=prompt.code, method=prompt.method, host=prompt.host)
 
 
 def _spared_from(person: Person) -> int | None:

@@ -10,7 +10,7 @@ answer, and the phone rings again. `renewed` says yes: N seconds from the last h
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from shipper.times import BEFORE_ALL, SECOND
@@ -117,11 +117,29 @@ class CacheSums:
         Returns:
             None if no cache would have left a second prompt.
         """
-        if memory is None and len(prompts) == 2 and not seconds:
-            (_, _, end, success, _), (start, _, _, _, _) = prompts
-            if success and start - end <= LONGEST:
-                self.both.count(bisect_left(_STEPS, start - end), _ALL, False, start - end)
+        if memory is not None:
+            return self._simulate(prompts, seconds, memory)
+        missed = None
+        for part in _near(prompts):
+            by_far_the_most = len(part) <= 2 and part[0][1] not in seconds
+            more = self._take_pair(part, seconds) if by_far_the_most else self._simulate(part, seconds, None)
+            if more is not None:
+                missed = more if missed is None else [a | b for a, b in zip(missed, more, strict=True)]
+        return missed
+
+    def _take_pair(self, prompts: Sequence[Prompt], seconds: Collection[str]) -> Missed | None:
+        """Count a prompt that is no second one, alone or with another one near behind it; see `take`."""
+        if len(prompts) < 2:
             return None
+        (_, _, end, success, _), (start, name, _, _, _) = prompts
+        double = name in seconds
+        step = bisect_left(_STEPS, start - end) if success else _ALL
+        if step < _ALL:
+            self.both.count(step, _ALL, double, start - end)
+        return [(1 << step) - 1] * len(READINGS) if double and step else None
+
+    def _simulate(self, prompts: Sequence[Prompt], seconds: Collection[str], memory: Memory | None) -> Missed | None:
+        """Ask the caches about each prompt; see `take`."""
         hits, held, missed, agree = _passed(prompts, seconds, memory[0] if memory else NOTHING_HELD, renewed=False)
         by_reading = [missed, missed]
         if memory is None and agree:
@@ -150,6 +168,19 @@ class CacheSums:
         self.both.add(other.both)
         for spans, others in zip(self.readings, other.readings, strict=True):
             spans.add(others)
+
+
+def _near(prompts: Sequence[Prompt]) -> Iterator[Sequence[Prompt]]:
+    """Prompts in the order of their starts, parted where no cache reaches from one to the next."""
+    first, latest = 0, BEFORE_ALL
+    for at, (start, _, end, _, _) in enumerate(prompts):
+        if start > latest + LONGEST:
+            if at > first:
+                yield prompts[first:at]
+            first = at
+        if end > latest:
+            latest = end
+    yield prompts[first:]
 
 
 def _passed(

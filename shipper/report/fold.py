@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Literal
-
-import orjson
+from typing import Literal, NamedTuple
 
 from shipper.decode.ecs import dataset
 from shipper.detect.finding import Found
 from shipper.detect.prompts import NO_METHOD, code_text
 from shipper.model import CompletionFields, Label, is_withdrawal
+from shipper.report import found
 from shipper.report.durations import TENTH, in_tenths
 from shipper.report.figures import LISTED, Figures
-from shipper.report.kinds import HOUR, NO_CACHE, Kind, Kinds, count_by_hour
+from shipper.report.kinds import HOUR, NO_CACHE, Kind, Kinds, Shape, count_by_hour
 from shipper.report.people import REFUSALS, Person
 from shipper.report.service import EVERYTHING_MISSED, PIECE, Service
 from shipper.report.tables import OTHERS
@@ -22,6 +21,37 @@ MOST_SERVICES = 64
 _COMPONENT, _START, _END = itemgetter(3), itemgetter(4), itemgetter(6)
 _CEILING = TENTH - 1
 _STAMPS = StampReader()
+
+
+Ahead = dict[str, tuple[str, Label, CompletionFields]]
+"""By component, the completion that is ahead of the clock, its label and the text of its event."""
+
+
+class Aside(NamedTuple):
+    """An authentication that may have to do with earlier ones of its user, which another process knows."""
+
+    shape: Shape
+    completion: CompletionFields
+    address: str | None
+    findings: tuple[Found, ...]
+
+
+class Part(NamedTuple):
+    """What was folded of a part of a log, on its way to another process.
+
+    Attributes:
+        figures: all that is counted.
+        services: what is not yet counted, by component.
+        aside: what can only be counted once the part before is known, in order.
+        withdraws: by component, if the first that the part says of it is that the completion ahead of its clock is withdrawn.
+        ahead: the completions whose time is ahead of the clock at the end of the part.
+    """
+
+    figures: Figures
+    services: dict[str, Service]
+    aside: Sequence[Aside]
+    withdraws: Mapping[str, bool]
+    ahead: Ahead
 
 
 class Fold:
@@ -49,7 +79,7 @@ class Fold:
         self._span = None if since is None and until is None else (since or "", until or ":")
         self._services: dict[str, Service] = {}
         self._kinds = Kinds(self.figures, host)
-        self._ahead: dict[str, tuple[str, Label, CompletionFields]] = {}  # by component
+        self._ahead: Ahead = {}
 
     def __call__(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
@@ -59,6 +89,11 @@ class Fold:
             since, until = self._span
             completions = [one for one in completions if since <= one[7][:-1] < until or is_withdrawal(one)]
             findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
+        self._chunk(texts, labels, completions, findings)
+
+    def _chunk(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
         if completions:
             first, last = min(completions, key=_START), max(completions, key=_END)
             if is_withdrawal(first) or self._ahead or last[6] > last[10] or _is_ahead(completions):
@@ -79,25 +114,29 @@ class Fold:
             if is_withdrawal(completion):
                 self._ahead.pop(component, None)
                 continue
-            self._confirm(component)
+            if component in self._ahead:
+                self._take_settled(texts, labels, settled, findings)
+                settled = []
+                self._confirm(component)
             if completion[6] > completion[10] and position not in found:
                 self._ahead[component] = texts[position], labels[position], (0, *completion[1:])
             else:
                 settled.append(completion)
-        if settled:
-            self._stretch(settled)
-            self._take(texts, labels, settled, findings)
+        self._take_settled(texts, labels, settled, findings)
+
+    def _take_settled(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        if completions:
+            first, last = min(completions, key=_START), max(completions, key=_END)
+            self.figures.stretch(first[4], first[5], last[6], last[7])
+            self._take(texts, labels, completions, findings)
 
     def _confirm(self, component: str) -> None:
         """What was ahead of the clock of a component counts."""
         if component in self._ahead:
             text, label, completion = self._ahead.pop(component)
-            self._stretch([completion])
-            self._take([text], [label], [completion], [])
-
-    def _stretch(self, completions: Sequence[CompletionFields]) -> None:
-        first, last = min(completions, key=_START), max(completions, key=_END)
-        self.figures.stretch(first[4], first[5], last[6], last[7])
+            self._take_settled([text], [label], [completion], [])
 
     def _take(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
@@ -128,16 +167,16 @@ class Fold:
                 continue
             if component is not name or service is None:
                 name, service = component, self._services.get(component) or self._begin(component)
-                people, apart, waiting, turn = service.people, service.apart, service.waiting, service.turn
+                people, apart, turn = service.people, service.apart, service.turn
             if newest > turn:
                 turn = service.sweep(newest)
             person = people.get(user[3]) or people.new(user)
             if addresses:
                 address = addresses.get(position)
-            if waiting or not kind.plain:
+            if person.waiting or not kind.plain:
                 self._other(completion, kind, service, person, address)
             else:
-                if start > person.latest + apart:
+                if newest > person.latest + apart:
                     service.begin(person)
                 if end > person.latest:
                     person.latest = end
@@ -153,7 +192,8 @@ class Fold:
         """Take an authentication that is not just a prompt, or may be the second step of one."""
         _, user, event_id, _, start, _, end, end_text, code, success, newest = completion
         assert user is not None
-        prompt = service.answered(user[3], person, completion, address, success=success) if service.waiting else None
+        is_over = newest > person.latest + service.apart
+        prompt = None if is_over else service.answered(person, completion, address)
         if prompt is not None:
             person.others += 1
             kind.second_steps += 1
@@ -162,7 +202,7 @@ class Fold:
             person.others += 1
         else:
             prompt = start, event_id, end, success, address
-            if start > person.latest + service.apart:
+            if is_over:
                 service.begin(person)
             person.latest = max(person.latest, end)
             person.run.append(prompt)
@@ -171,7 +211,7 @@ class Fold:
         if code.status_class == "pending":
             person.first_steps += 1
             if prompt is not None:
-                service.wait(user[3], code.method or NO_METHOD, prompt, newest)
+                person.waiting = {**(person.waiting or {}), code.method or NO_METHOD: prompt}
         elif prompt is not None and kind.answered:
             kind.answers[in_tenths(prompt[2] - prompt[0])] += 1
         if code.status_class in REFUSALS and code.prompted:
@@ -197,25 +237,25 @@ class Fold:
     def _find(self, finding: Found, completion: CompletionFields, service: Service, person: Person) -> None:
         """Count a finding about a person, to which a completion led."""
         _, text, (time, _, origin, _) = finding
-        document = orjson.loads(text.encode("latin-1"))
-        name, component, host = document["rule"]["name"], completion[3], origin.host or self._host
-        self.figures.findings[name] += 1
-        about = document["azure_mfa"][name]
-        if name == "double_prompt":
-            address = self._double(about, service, person, has_cache=origin.dataset != NO_CACHE)
+        about, told = found.event(text)
+        component, host, double, fatigue = completion[3], origin.host or self._host, told.double_prompt, told.mfa_fatigue
+        self.figures.findings[about.action] += 1
+        if double is not None:
+            address = self._double(double, service, person, has_cache=origin.dataset != NO_CACHE)
             service.people.pair(person, (time, text, host, address))
-            hour = (_STAMPS.read(time) or 0) // HOUR  # of the second prompt, which may have ended before the first one
-            self._kinds.doubles[about["second"]["method"], component, host, hour] += 1
-        elif name == "mfa_fatigue":
+            # The second prompt may have ended before the first one, which completed it.
+            end = completion[6] if time == completion[7] else _STAMPS.read(time) or 0
+            self._kinds.doubles[double.second.method, component, host, end // HOUR] += 1
+        if fatigue is not None:
             person.count("fatigue")
-            numbers = {field: value for field, value in about.items() if isinstance(value, bool | int)}
-            entry = {"time": time, "user": person.name, "start": document["event"]["start"], "end": document["event"]["end"]}
+            numbers = {field: value for field, value in fatigue.items() if isinstance(value, bool | int)}
+            entry = {"time": time, "user": person.name, "start": about.start, "end": about.end}
             self.figures.listed["fatigue"].add(time, {**entry, "component": component, "host": host, **numbers})
 
-    def _double(self, about: dict[str, Any], service: Service, person: Person, *, has_cache: bool) -> str | None:
+    def _double(self, about: found.DoublePrompt, service: Service, person: Person, *, has_cache: bool) -> str | None:
         """Count a double prompt; returns the client address of the second prompt, if it is known."""
-        pattern = about["pattern"]
-        prompt = service.second(person, about["second"]["id"])
+        pattern = about.pattern
+        prompt = service.second(person, about.second.id)
         address = prompt[4] if prompt else None
         person.count(pattern)
         if not has_cache:
@@ -225,20 +265,44 @@ class Fold:
             if prompt is None:  # it came too late to be compared
                 person.miss(0, EVERYTHING_MISSED)
                 person.miss(1, EVERYTHING_MISSED)
-        self.figures.gaps[pattern][-(-about["gap_ms"] // 100)] += 1
+        self.figures.gaps[pattern][-(-about.gap_ms // 100)] += 1
         client = self.figures.client(address)
         client.patterns[pattern] += 1
         if pattern == "concurrent":
-            began, again = (_STAMPS.read(about[side]["start"]) or 0 for side in ("first", "second"))
+            began, again = (_STAMPS.read(side.start) or 0 for side in (about.first, about.second))
             client.repeats[in_tenths(again - began)] += 1
         return address
+
+    def part(self) -> Part:
+        """What was folded, to be joined to what comes before it; the end of this fold."""
+        self._kinds.spread()
+        return Part(self.figures, self._services, (), {}, self._ahead)
+
+    def join(self, part: Part) -> None:
+        """Take the next part of the log. The figures are the same wherever a log is cut, as long as no table is full."""
+        for component, withdraws in part.withdraws.items():
+            if withdraws:
+                self._ahead.pop(component, None)
+            else:
+                self._confirm(component)
+        self.figures.add(part.figures)
+        if self._kinds.are_many:
+            self._kinds.spread()
+        kinds = [self._kinds.of_shape(aside.shape) for aside in part.aside]
+        addresses = {at: aside.address for at, aside in enumerate(part.aside) if aside.address is not None}
+        completions: list[CompletionFields] = [(at, *aside.completion[1:]) for at, aside in enumerate(part.aside)]
+        findings = [(at, *finding[1:]) for at, aside in enumerate(part.aside) for finding in aside.findings]
+        self._take_users(kinds, completions, addresses, findings)
+        for component, service in part.services.items():
+            (self._services.get(component) or self._begin(component)).join(service)
+        self._ahead.update(part.ahead)
 
     def close(self) -> Figures:
         """The end of the log: all that was counted."""
         for component in list(self._ahead):
             self._confirm(component)
         self._kinds.spread()
-        for service in self._services.values():
+        for _, service in sorted(self._services.items()):  # so that a user has the same spelling wherever a log is cut
             service.close()
             self.figures.people.add(service.people)
         self._services.clear()

@@ -23,6 +23,10 @@ _CLIENT = re.compile(r'"source":\{[^{}]*?"ip":"([^"]*)"')
 _OUTCOME = re.compile(r'"outcome":"(\w+)"')
 
 
+Shape = tuple[Code, str, str | None, str]
+"""Code, component, host, outcome."""
+
+
 class Kind:
     """What completions of one shape have in common: those of one origin, or of one code, component, host and outcome.
 
@@ -45,6 +49,11 @@ class Kind:
         self.number = self.second_steps = 0
         self.answered = code.status_class not in ("no_response", "pending")
         self.plain = bool(code.prompted) and code.status_class not in (*REFUSALS, *LISTED, "pending")
+
+    @property
+    def key(self) -> Shape:
+        """What tells it apart from others, in any process."""
+        return self.code, self.component, self.host, self.outcome
 
     @property
     def column(self) -> int:
@@ -103,6 +112,13 @@ class Kinds(dict[Any, Kind]):
         answers = self._figures.answers.setdefault(code.method or NO_METHOD, Counter())
         kind = Kind(code, component, host or self._host, outcome, Counter(), answers)
         kind.hours = self._hours.setdefault((kind.column, bool(code.prompted)), Counter())
+        return kind
+
+    def of_shape(self, shape: Shape) -> Kind:
+        """The kind of completions that were counted elsewhere."""
+        kind = self.get(shape)
+        if kind is None:
+            kind = self[shape] = self._new(*shape)
         return kind
 
     @property

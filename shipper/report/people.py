@@ -20,6 +20,9 @@ NUMBERS = (*PATTERNS, *REFUSALS, "fatigue", "cacheable")
 Told = tuple[str, str, str | None, str | None]
 """A double prompt: the end of its second prompt, the text of the finding, host and client address."""
 
+NO_PROMPT = 2 * BEFORE_ALL
+"""The end of the latest prompt where there is none: long before a clock that has not begun to move."""
+
 _WHEN = itemgetter(0, 1)
 PLACE = {name: place for place, name in enumerate(NUMBERS)}
 _NONE = [0] * len(NUMBERS)
@@ -38,7 +41,7 @@ class Person:
         pairs: the latest double prompts.
         run: while the log is read, the latest prompts, as far as a cache may tie them together; `latest` is the latest end,
             `seconds` are the ids of second prompts of double prompts, `memory` is by cache type and address what caches hold
-            before the run.
+            before the run, `waiting` the prompts of two steps that wait for their answer, by method.
     """
 
     __slots__ = (
@@ -53,6 +56,7 @@ class Person:
         "prompts",
         "run",
         "seconds",
+        "waiting",
     )
 
     def __init__(self, name: str) -> None:
@@ -62,9 +66,10 @@ class Person:
         self.missed: list[Missed] | None = None
         self.pairs: list[Told] | None = None
         self.run: list[Prompt] = []
-        self.latest = BEFORE_ALL
+        self.latest = NO_PROMPT
         self.seconds: set[str] | None = None
         self.memory: dict[tuple[int, str], Memory] | None = None
+        self.waiting: dict[str, Prompt] | None = None
 
     def count(self, name: str) -> None:
         """Count one of `NUMBERS` up."""
@@ -135,26 +140,28 @@ class People(dict[str, Person]):
 
     def new(self, user: UserFields) -> Person:
         """An entry for a user who has none."""
-        return self._new(user[3], shown(User(*user)))
+        person = Person(shown(User(*user)))
+        self._enter(user[3], person)
+        return person
 
-    def _new(self, key: str, name: str) -> Person:
+    def _enter(self, key: str, person: Person) -> None:
         if len(self) >= MOST_PEOPLE:
             kept = nlargest(MOST_PEOPLE // 2, self.items(), key=_interest)
             self.forgotten += len(self) - len(kept)
             self.clear()
             self.update(kept)
-        person = self[key] = Person(name)
-        return person
+        self[key] = person
 
     def pair(self, person: Person, told: Told) -> None:
         """A double prompt of a user, to show; if there are too many of all users, those with the fewest lose theirs."""
         person.pair(told)
         self._pairs += 1
-        if self._pairs > MOST_PAIRS:
-            self.fewer_pairs()
+        self.limit()
 
-    def fewer_pairs(self) -> None:
+    def limit(self) -> None:
         """Let the half of the users with the fewest double prompts lose their pairs, if there are too many of them."""
+        if self._pairs <= MOST_PAIRS:
+            return
         shown = [person for person in self.values() if person.pairs]
         self._pairs = sum(len(person.pairs or ()) for person in shown)
         if self._pairs > MOST_PAIRS // 2:
@@ -164,13 +171,22 @@ class People(dict[str, Person]):
                 person.pairs = None
 
     def add(self, other: "People") -> None:
-        """Add the users of another log to these."""
+        """Add the users of another log to these, which take over what is in their entries."""
         self.forgotten += other.forgotten
         for key, theirs in other.items():
-            (self.get(key) or self._new(key, theirs.name)).add(theirs)
-            self._pairs += len(theirs.pairs or ())
-        if self._pairs > MOST_PAIRS:
-            self.fewer_pairs()
+            self.add_user(key, theirs)
+        self.limit()
+
+    def add_user(self, key: str, theirs: Person) -> Person:
+        """Add what another table says of a user; returns the entry. Call `limit` after the last one."""
+        ours = self.get(key)
+        if ours is None:
+            ours = theirs
+            self._enter(key, theirs)
+        else:
+            ours.add(theirs)
+        self._pairs += len(theirs.pairs or ())
+        return ours
 
 
 def _interest(item: tuple[str, Person]) -> tuple[int, int]:

@@ -11,13 +11,18 @@ from operator import itemgetter
 from shipper.detect.prompts import NO_METHOD
 from shipper.model import CompletionFields
 from shipper.report.cache import ALL_MISSED, LONGEST, NOTHING_HELD, READINGS, TYPES, CacheSums, Prompt, ends
-from shipper.report.people import People, Person
+from shipper.report.people import NO_PROMPT, People, Person
 from shipper.times import BEFORE_ALL
 
 PIECE = 64  # prompts of a run that are in memory before some of them are counted
-MOST_WAITING = 4096  # two-step prompts that wait for their code
 _ADDRESS = itemgetter(4)
 EVERYTHING_MISSED = [ALL_MISSED] * len(READINGS)
+
+
+def reach(exchange_timeout: int, window: int) -> int:
+    """Once event time is so much later than the end of a user's latest prompt, nothing that comes has to do with it; all in
+    nanoseconds."""
+    return max(LONGEST, window) + 4 * exchange_timeout
 
 
 class Advice:
@@ -37,11 +42,7 @@ class Advice:
 
 
 class Service:
-    """One component.
-
-    `apart` is how long after the end of a user's latest prompt the next one has nothing to do with it. `waiting` holds the
-    prompts of two steps that wait for their answer, by user and method.
-    """
+    """One component; `apart` is its `reach`."""
 
     def __init__(self, exchange_timeout: int, window: int, advice: Advice | None) -> None:
         """
@@ -51,24 +52,39 @@ class Service:
             advice: takes the sums; None where there is no cache.
         """
         self.people = People()
-        self.waiting: dict[tuple[str, str], Prompt] = {}
         self.turn = BEFORE_ALL
         self._timeout = exchange_timeout
         self._slack = 4 * exchange_timeout  # after that much event time a prompt and its findings are known
-        self.apart = max(LONGEST, window) + self._slack
+        self.apart = reach(exchange_timeout, window)
         self._advice = advice
         self._active: list[Person] = []
 
     def begin(self, person: Person) -> None:
         """A run of prompts begins; count the one before it."""
-        if person.latest > BEFORE_ALL:
+        if person.latest > NO_PROMPT:
             self._end(person)
         else:
             self._active.append(person)
 
     def _end(self, person: Person) -> None:
         self._count(person)
-        person.memory, person.latest = None, BEFORE_ALL
+        person.memory, person.waiting, person.latest = None, None, NO_PROMPT
+
+    def join(self, later: "Service") -> None:
+        """Take the users of a later part of the log. Those that it knows were not asked for so long before that it counted them
+        as if nothing had been."""
+        self.people.forgotten += later.people.forgotten
+        for key, theirs in later.people.items():
+            before = self.people.get(key)
+            was_active = before is not None and before.latest > NO_PROMPT
+            if before is not None and was_active:
+                self._end(before)
+            person = self.people.add_user(key, theirs)
+            person.run, person.latest, person.seconds = theirs.run, theirs.latest, theirs.seconds
+            person.memory, person.waiting = theirs.memory, theirs.waiting
+            if person.latest > NO_PROMPT and not was_active:
+                self._active.append(person)
+        self.people.limit()
 
     def sweep(self, newest: int) -> int:
         """Count the runs of users who were not asked for so long that nothing can follow. To be called when the newest
@@ -88,33 +104,21 @@ class Service:
         for person in self._active:
             self._end(person)
         self._active = []
-        self.waiting.clear()
 
-    def answered(
-        self, key: str, person: Person, completion: CompletionFields, address: str | None, *, success: bool
-    ) -> Prompt | None:
+    def answered(self, person: Person, completion: CompletionFields, address: str | None) -> Prompt | None:
         """The prompt whose second step an authentication is, with the end and the outcome that it has now; None if it is none."""
-        _, _, _, _, start, _, end, _, code, _, _ = completion
+        _, _, _, _, start, _, end, _, code, success, _ = completion
         method = code.method or NO_METHOD
-        first = self.waiting.get((key, method))
-        if first is None or code.status_class == "pending" or not 0 <= start - first[2] <= self._timeout:
+        first = person.waiting and person.waiting.get(method)
+        if not first or code.status_class == "pending" or not 0 <= start - first[2] <= self._timeout:
             return None
-        del self.waiting[key, method]
+        assert person.waiting
+        del person.waiting[method]
         began, name, _, _, place = first
         prompt = began, name, end, success, place or address
-        if first in person.run:
-            person.run[person.run.index(first)] = prompt
-            person.latest = max(person.latest, end)
+        person.run = [prompt if asked == first else asked for asked in person.run]
+        person.latest = max(person.latest, end)
         return prompt
-
-    def wait(self, key: str, method: str, prompt: Prompt, newest: int) -> None:
-        """A prompt waits for its second step; only the latest of a user and method does."""
-        self.waiting[key, method] = prompt
-        if len(self.waiting) > MOST_WAITING:
-            oldest = newest - self._slack
-            recent = [(name, waits) for name, waits in self.waiting.items() if waits[2] >= oldest]
-            self.waiting.clear()
-            self.waiting.update(recent[-MOST_WAITING // 2 :])
 
     def second(self, person: Person, prompt_id: str) -> Prompt | None:
         """A finding says that a prompt is the second of two; returns that prompt, or None if it is not known any more."""

@@ -24,6 +24,23 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@contextmanager
+def watched(browser: Browser, file: Path, view: View = (WIDE, "light")) -> Iterator[Page]:
+    """A page in a fresh profile. At the end it must have had no error and asked for nothing but itself."""
+    (width, height), scheme = view
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(file.as_uri())
+    yield page
+    assert complaints == []
+    assert {url.partition("#")[0] for url in requests} <= {file.as_uri(), "data:,"}
+    page.close()
+
+
 def opened(browser: Browser, file: Path, view: View = (WIDE, "light")) -> Page:
     """A page in a fresh profile."""
     (width, height), scheme = view

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.deploy.tools import SAID, missing
 from tests.support.jars import Unavailable
 from tests.support.opensearch import OpenSearch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser  # which not all tests of this folder need
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +23,14 @@ def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]
         missing(str(error))
     yield node
     node.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    from tests.deploy.browser import chromium
+
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)

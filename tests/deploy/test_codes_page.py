@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.deploy.browser import PHONE, WIDE, View, chromium, opened
+from tests.deploy.browser import PHONE, WIDE, watched
 from tests.deploy.tools import ROOT
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -23,27 +23,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture
 def page(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The page in a fresh profile. At the end of each test it must have had no error and asked for nothing but itself."""
-    view: View = getattr(request, "param", (WIDE, "light"))
-    shown = opened(browser, file, view)
-    complaints: list[str] = []
-    requests: list[str] = []
-    shown.on("console", lambda message: complaints.append(message.text))
-    shown.on("pageerror", lambda error: complaints.append(str(error)))
-    shown.on("request", lambda request: requests.append(request.url))
-    shown.reload()
-    yield shown
-    assert complaints == []
-    assert {url.partition("#")[0] for url in requests} <= {file.as_uri(), "data:,"}
-    shown.close()
+    with watched(browser, file, getattr(request, "param", (WIDE, "light"))) as shown:
+        yield shown
 
 
 def names(page: Page) -> list[str]:

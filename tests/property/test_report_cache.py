@@ -46,7 +46,7 @@ def simulated(prompts: Sequence[Prompt], seconds: set[str]) -> tuple[Advice, Per
         newest = max(newest, prompt[2])
         if newest > service.turn:
             service.sweep(newest)
-        if prompt[0] > person.latest + service.apart:
+        if newest > person.latest + service.apart:
             service.begin(person)
         person.latest = max(person.latest, prompt[2])
         person.run.append(prompt)

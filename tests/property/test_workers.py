@@ -43,6 +43,7 @@ from shipper.parallel import shards as pieces
 from shipper.parallel import workers
 from shipper.parallel.shards import Range, Shard, plan
 from shipper.parallel.workers import run_workers
+from shipper.parallel.writing import Writing
 from shipper.pipeline import Pipeline, Settings, run_source
 from shipper.read.files import size_of
 from shipper.read.identity import FINGERPRINT_SPAN
@@ -161,11 +162,6 @@ def run(out: Path, how: Settings, names: Sequence[str], planned: Plan | None) ->
         counts.add(more)
         sizes.append(size)
 
-    log_of: list[int] = []
-
-    def keep(piece: int, part: Part) -> None:
-        gathered.add(log_of[piece], piece, part)
-
     descriptor = os.open(out, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
     try:
         with gathered, open_inputs(names, deterministic=True) as (sources, stdin):
@@ -182,9 +178,13 @@ def run(out: Path, how: Settings, names: Sequence[str], planned: Plan | None) ->
                 cut = planned(sources)
                 assert len(cut) > 1
                 number = 3 if len(cut) > 2 else 2
-                log_of += accumulate(shard.first for shard in cut)
-                spools = [gathered.spool() for _ in range(number)] if how.across else []
-                run_workers(how, cut, number, stdin, output, advance, spools, keep)
+                log_of = list(accumulate(shard.first for shard in cut))
+                spools = [gathered.spool() for _ in range(number)]
+
+                def keep(piece: int, span: tuple[int, int]) -> None:
+                    gathered.add(log_of[piece], piece, Part(spools[piece % number], *span))
+
+                run_workers(how, cut, stdin, advance, [Writing(output, spool if how.across else None) for spool in spools], keep)
             if how.across:
                 for block in findings_across(how, gathered.logs, counts):
                     output.write(block.data)
@@ -748,7 +748,8 @@ def test_a_file_that_goes_away_is_an_error(tmp_path: Path) -> None:
         Path(names[1]).unlink()
         descriptor = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
         try:
+            work = [Writing(Output(descriptor, "out"), None) for _ in range(2)]
             with pytest.raises(RunError, match=r"b\.log"):
-                run_workers(plain(), cut, 2, stdin, Output(descriptor, "out"), lambda size, counts: None)
+                run_workers(plain(), cut, stdin, lambda size, counts: None, work)
         finally:
             os.close(descriptor)

@@ -8,9 +8,12 @@ import pytest
 
 from shipper.cli import command
 from shipper.commands.codes import CAVEAT, METHODS, describe, render
+from shipper.commands.explain import explain
+from shipper.commands.screen import Screen
 from shipper.decode.library import data_dir, load_advice, load_codes
 from shipper.decode.status_codes import CLASSES, UNKNOWN, StatusCodes, read_table
 from shipper.model import Code
+from tests.support.logs import library
 
 ADVICE = load_advice()
 AMENDED = (
@@ -70,6 +73,25 @@ def test_table_is_aligned_under_its_headings(codes: StatusCodes) -> None:
         assert row[heading.index("class") :].startswith(f"{code.status_class} ")
         assert row[heading.index("prompted") :].startswith("yes " if code.prompted else "no ")
         assert row[heading.index("constant") :] == (code.constant or "")
+
+
+def test_table_is_as_wide_as_the_screen(amended: StatusCodes) -> None:
+    heading, *rows, empty, rest = render(amended, "table", Screen(80)).splitlines()
+
+    assert heading.split() == ["code", "description", "class", "severity"]
+    assert len(rows) == len(amended.codes)
+    assert max(map(len, rows)) <= 80
+    assert (empty, rest) == ("", "(no room for: outcome, prompted, method, constant)")
+    assert max(map(len, render(amended, "table", Screen(30)).splitlines())) <= 30
+    assert "\x1b[" in render(amended, "table", Screen(80, color=True))
+
+
+def test_a_few_codes_are_a_table_for_the_screen_too() -> None:
+    [title, *lines] = explain("phone", library(), Screen(60)).splitlines()
+
+    assert title == "32 codes for phone:"
+    assert lines[1].split() == ["code", "description", "class"]
+    assert max(map(len, lines[:-1])) <= 60
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])

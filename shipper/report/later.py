@@ -1,0 +1,76 @@
+"""Folds a part of a log that begins in its middle, while another process folds what comes before it. Pure.
+
+What is counted in rows does not depend on what comes before. What is counted of a user does, until so much time has passed
+since the last of the user's authentications that nothing before them matters (`Service.apart`): up to there they are put aside,
+and `Fold.join` counts them once it knows what comes before. So the same is counted as in one process, wherever the log is cut.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shipper.detect.finding import Found
+from shipper.model import CompletionFields, Label, is_withdrawal
+from shipper.report.fold import Aside, Fold, Part
+from shipper.report.kinds import Kind
+from shipper.report.service import reach
+
+_Ends = dict[str, int | None]  # by user, the latest end; None once nothing before the part matters
+
+
+class LaterFold(Fold):
+    """A `Fold` that does not know what comes before; its `part` is to be joined to that."""
+
+    def __init__(self, exchange_timeout: int, window: int, *others: Any) -> None:
+        """As for `Fold`."""
+        super().__init__(exchange_timeout, window, *others)
+        self._apart = reach(exchange_timeout, window)
+        self._aside: list[Aside] = []
+        self._withdraws: dict[str, bool] = {}
+        self._ends: dict[str, tuple[int, _Ends]] = {}  # by component, with its event time at the first authentication
+
+    def _chunk(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        for completion in completions:
+            self._withdraws.setdefault(completion[3], is_withdrawal(completion))
+        super()._chunk(texts, labels, completions, findings)
+
+    def _take_users(
+        self,
+        kinds: Sequence[Kind],
+        completions: Sequence[CompletionFields],
+        addresses: Mapping[int, str],
+        findings: Sequence[Found],
+    ) -> None:
+        known = [self._is_known(completion) for completion in completions]
+        here = {completion[0] for completion, is_known in zip(completions, known, strict=True) if is_known}
+        for kind, completion, is_known in zip(kinds, completions, known, strict=True):
+            position = completion[0]
+            if not is_known and completion[1] is not None:
+                found = tuple(finding for finding in findings if finding[0] == position) if findings else ()
+                self._aside.append(Aside(kind.key, completion, addresses.get(position), found))
+        super()._take_users(
+            [kind for kind, is_known in zip(kinds, known, strict=True) if is_known],
+            [completion for completion, is_known in zip(completions, known, strict=True) if is_known],
+            addresses,
+            [finding for finding in findings if finding[0] in here],
+        )
+
+    def _is_known(self, completion: CompletionFields) -> bool:
+        """True if all that an authentication has to do with stands in this part."""
+        _, user, _, component, _, _, end, _, _, _, newest = completion
+        if user is None:
+            return False
+        if component not in self._ends:
+            self._ends[component] = newest, {}
+        begin, ends = self._ends[component]
+        latest = ends.get(user[3], begin)  # no authentication before the part has ended later than it begins
+        if latest is None or newest > latest + self._apart:
+            ends[user[3]] = None
+            return True
+        ends[user[3]] = max(latest, end)
+        return False
+
+    def part(self) -> Part:
+        """See `Fold.part`."""
+        return super().part()._replace(aside=self._aside, withdraws=self._withdraws)
