@@ -59,14 +59,18 @@ bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minut
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
 	$(BIN)/python -m tests.support.kafka
 
-kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka
-	$(BIN)/python -m tests.support.kafka --consume mfa-events
+TOPIC := mfa-events
+
+kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kafka, or in TOPIC=mfa-alerts
+	$(BIN)/python -m tests.support.kafka --consume $(TOPIC)
 
 TWINS := 1-20
+JUDGED := 1-10
 
-chaos: $(READY) ## Kill, freeze and reload the sidecar, and pairs with one identity, on a real Kafka and a file that others touch, and count, about 20 minutes; TWINS=1-100 for more pairs
+chaos: $(READY) ## Kill, freeze and reload the sidecar, pairs with one identity, and detect, on a real Kafka and a file that others touch, and count, about 25 minutes; TWINS=1-100, JUDGED=1-50 for more
 	$(BIN)/python -m tests.chaos.kill
 	$(BIN)/python -m tests.chaos.twins $(TWINS)
+	$(BIN)/python -m tests.chaos.judge $(JUDGED)
 
 mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 10 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'

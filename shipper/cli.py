@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from shipper import __version__
+from shipper.commands.ending import exit_status
 from shipper.commands.options import (
     ACROSS,
     CODES,
@@ -39,7 +40,6 @@ from shipper.commands.options import (
     Converted,
     Named,
     goes_only_with,
-    near_options,
 )
 from shipper.commands.screen import screen_in_front
 from shipper.config.units import detectors
@@ -48,7 +48,6 @@ from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError, of_system
 from shipper.model import Counts
-from shipper.printable import printable
 from shipper.secrets import hide, hide_in
 
 
@@ -216,21 +215,36 @@ def run(config_file: str) -> int:
     from shipper.sidecar.log import set_up
 
     gc.enable()  # the Kafka clients make reference cycles, and this process lives for years
-    config, secrets = load_config(config_file, os.environ)
+    config, secrets = load_config(config_file, os.environ, "inputs")
     set_up(config.log.level, config.log.format, secrets)
     with _hiding(secrets):
-        return follow(config, secrets, lambda: load_config(config_file, os.environ), stop)
+        return follow(config, secrets, lambda: load_config(config_file, os.environ, "inputs"), stop)
+
+
+@command.command(short_help="Detect across servers what no log shows alone.")
+@CONFIG
+def detect(config_file: str) -> int:
+    """Run the detectors over a Kafka topic that the sidecars of many servers fill, until SIGTERM or SIGINT."""
+    from shipper.commands.detect import detect as follow
+    from shipper.config.load import load_config
+    from shipper.sidecar.log import set_up
+
+    gc.enable()
+    config, secrets = load_config(config_file, os.environ, "detect")
+    set_up(config.log.level, config.log.format, secrets)
+    with _hiding(secrets):
+        return follow(config, secrets, lambda: load_config(config_file, os.environ, "detect"))
 
 
 @command.command(short_help="Validate patterns, tables and a configuration.")
 @click.option(
-    "--config", "config_file", type=Named(), metavar="FILE", help="Check this configuration of run, with its patterns and codes."
+    "--config", "config_file", type=Named(), metavar="FILE", help="Check this configuration, with its patterns and codes."
 )
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
 @PATTERNS
 @CODES
 def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> None:
-    """Validate patterns and the code table, your own and the built-in ones; with --config show what run would do."""
+    """Validate patterns and the code table, your own and the built-in ones; with --config show what run or detect would do."""
     from shipper.commands.check import check_tables, connect, plan
     from shipper.config.load import load_config
 
@@ -260,7 +274,7 @@ def status(config_file: str, form: str) -> None:
     from shipper.commands.status import state, state_text
     from shipper.config.load import load_config
 
-    config, secrets = load_config(config_file, os.environ)
+    config, secrets = load_config(config_file, os.environ, "inputs")
     with _hiding(secrets):
         value = hide_in(state(config), secrets)
     _print((json.dumps(value, indent=2) if form == "json" else state_text(value)) + "\n")
@@ -305,33 +319,10 @@ def _print(text: str, output: str | None = None) -> None:
         out.write(text.encode("utf-8", "replace"))
 
 
-def _complain(sentence: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        print("mfa-shipper:", "\n".join(map(printable, sentence.split("\n"))), file=sys.stderr)
-
-
 def main() -> None:
     """Run the command; an error is shown as one sentence and sets the exit status."""
     # Parsing creates many short-lived objects but no cycles, so the garbage collector would only cost time.
     gc.disable()
     if sys.stderr is None:  # closed by the caller; print would fall back to standard output
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    try:
-        status = command.main(standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        status = 130
-    except click.ClickException as error:
-        if isinstance(error, click.NoSuchOption):
-            error = click.NoSuchOption(error.option_name, possibilities=near_options(error))
-        if isinstance(error, click.exceptions.NoArgsIsHelpError):
-            error.show()
-        else:
-            _complain(error.format_message())
-        status = 2
-    except MfaShipperError as error:
-        _complain(str(error))
-        status = error.exit_status
-    except OSError as error:
-        _complain(of_system(error))
-        status = 1
-    sys.exit(status if isinstance(status, int) else 0)
+    sys.exit(exit_status(lambda: command.main(standalone_mode=False)))

@@ -34,12 +34,13 @@ FLOORS = [
     "across",
     "parallel",
     "sidecar",
+    "stream",
     "testing",
     "commands",
     "cli",
     "__main__",
 ]
-PURE = ["decode", "detect", "emit", "report", "page", "deliver"]  # values in, values out
+PURE = ["decode", "detect", "emit", "report", "page", "deliver", "stream"]  # values in, values out
 EDGE = [
     "decode.library",
     "emit.output",
@@ -48,6 +49,13 @@ EDGE = [
     "deliver.rotated_files",
     "deliver.dead_letters",
     "deliver.kafka",
+    "stream.assemble",
+    "stream.fitness",
+    "stream.service",
+    "stream.ticks",
+    "stream.topics",
+    "stream.topology",
+    "stream.vitals",
 ]  # of those, what does I/O
 WORLD = "asyncio click glob logging multiprocessing os pathlib random select shutil signal socket subprocess sys tempfile threading time"
 LONGEST = 340

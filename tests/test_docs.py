@@ -1,6 +1,7 @@
 """README and the pages in deploy/docs keep their promises: every command is run, what they show is what comes out, and
 every link, option, setting, metric, message and test that they name is there."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -12,11 +13,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import msgspec
 import pytest
 from click import Group
+from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from shipper.cli import command as cli
@@ -24,7 +27,8 @@ from shipper.config.load import load_config, schema
 from shipper.config.yaml_file import dotted, read_settings
 from shipper.sidecar.metrics import VitalsCollector
 from shipper.sidecar.vitals import Vitals
-from tests.support.kafka import Broker, free_port, read_topic
+from shipper.stream.vitals import DETECT, METRICS
+from tests.support.kafka import Broker, create_topic, free_port, read_topic
 from tests.support.process import until
 
 ROOT = Path(__file__).parent.parent
@@ -201,6 +205,44 @@ def test_the_recipe_for_kafka_works(broker: Broker, place: Place) -> None:
     assert len(read_topic(broker.address, "docs-events")) == 24
 
 
+def test_the_walk_across_servers_works(broker: Broker, place: Place) -> None:
+    walk = TEXT[DOCS / "detect.md"].split("## Try it")[1].split("```console")[0]
+    started = re.findall(r"^(?:SERVER=(\w+) )?mfa-shipper (\w+) --config (\S+)", walk, re.M)
+    named = {"127.0.0.1:9092": broker.address, "mfa-": f"walk-{token_hex(3)}-", "127.0.0.1:9109": f"127.0.0.1:{free_port()}"}
+    alerts = named["mfa-"] + "alerts"
+    for config in {config for _, _, config in started}:
+        text = (place.folder / config).read_text(encoding="utf-8")
+        for there, here in named.items():
+            text = re.sub(rf"(?<=[ \[\"]){there}", here, text)
+        (place.folder / config).write_text(text, encoding="utf-8")
+    [made] = re.findall(r"^mkdir .*$", walk, re.M)
+    appended = re.findall(r"^cat .*$", walk, re.M)
+    create_topic(broker.address, named["mfa-"] + "events")
+
+    assert [command for _, command, _ in started] == ["run", "run", "detect"]
+    assert place.run(made).returncode == 0
+    with contextlib.ExitStack() as running:
+        for server, command, config in started:
+            environment = place.environment | ({"SERVER": server} if server else {})
+            arguments = ["mfa-shipper", command, "--config", config]
+            process = subprocess.Popen(arguments, cwd=place.folder, env=environment, stderr=subprocess.DEVNULL)
+            running.callback(process.wait, 30)
+            running.callback(process.kill)
+        for append in appended:
+            assert place.run(append).returncode == 0
+        topics = AdminClient({"bootstrap.servers": broker.address})
+        until(
+            lambda: alerts in topics.list_topics(timeout=10).topics and read_topic(broker.address, alerts),
+            "it is found",
+            every=0.5,
+        )
+
+    [finding] = [json.loads(record.value or b"") for record in read_topic(broker.address, alerts)]
+    assert json.dumps(finding["message"]) in TEXT[DOCS / "detect.md"]
+    told = finding["azure_mfa"]["double_prompt"]
+    assert [told["first"]["host"], told["second"]["host"]] == ["mfa01", "mfa02"]
+
+
 def test_the_readme_is_short() -> None:
     assert len(TEXT[PAGES[0]].splitlines()) < 200
 
@@ -284,7 +326,7 @@ def leaves(value: Any, known: set[str], path: tuple[str | int, ...] = ()) -> Ite
 
 def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -> None:
     (tmp_path / "least.yaml").write_text(
-        "state_dir: s\ninputs: [{path: p}]\n"
+        "state_dir: s\ninputs: [{path: p}]\ndetect: {}\n"
         "output: {type: stdout, file: {path: p}, kafka: {bootstrap_servers: [b:1], topic: mfa-events}}\n"
     )
     (tmp_path / "annotated.yaml").write_text(ANNOTATED.read_text(encoding="utf-8"), encoding="utf-8")
@@ -307,7 +349,7 @@ def test_settings_that_are_named_exist(page: Path) -> None:
     known = set(keys(schema()))
     sections = {name.rpartition(".")[0] for name in known}
     known |= {name.replace("[0]", "[]") for name in known | sections} | sections | {"pipeline.host.name"}
-    named = re.findall(r"`((?:inputs|pipeline|tail|output|metrics|log)[.\[][\w.\[\]]+)(?:: [^`]+)?`", TEXT[page])
+    named = re.findall(r"`((?:inputs|pipeline|tail|output|detect|metrics|log)[.\[][\w.\[\]]+)(?:: [^`]+)?`", TEXT[page])
     fields = {"log.offset", "log.file.path"}
 
     assert {name for name in named if name not in known} - fields == set()
@@ -322,9 +364,11 @@ def test_the_table_of_metrics_is_the_metrics_page() -> None:
     there = {family.name + ("_total" if family.type == "counter" else "") for family in registry.collect()}
     there |= {"mfa_shipper_lag_seconds", "mfa_shipper_checkpoint_age_seconds"}  # only once they are known
     table = re.findall(r"^\| `(\w+)(?:\{\w+\})?` \|", TEXT[DOCS / "operations.md"], re.M)
+    of_detect = {metric.full_name for metric in METRICS} | {f"{DETECT}state_bytes"}
 
     assert sorted(table) == sorted(there)
-    assert {name for text in TEXT.values() for name in re.findall(r"mfa_shipper_\w+", text)} <= there
+    assert set(re.findall(r"mfa_shipper_detect_\w+", TEXT[DOCS / "detect.md"])) == of_detect
+    assert {name for text in TEXT.values() for name in re.findall(r"mfa_shipper_\w+", text)} <= there | of_detect
 
 
 def test_messages_that_are_explained_are_printed_by_something() -> None:

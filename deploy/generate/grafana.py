@@ -59,6 +59,7 @@ def quantile(share: float) -> str:
 
 
 HERE = "{{instance}}"
+DETECTION = "Detection across servers"
 UNACCOUNTED = (
     f"{level('lines_read_total')} + {level('double_prompts_total')} + {level('mfa_fatigue_total')} - {level('events_delivered_total')}"
     f" - {level('events_waiting')} - {level('events_filtered_total')} - {level('lines_merged_total')}"
@@ -155,12 +156,51 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ((f"sum({grown('mfa_fatigue', '1h')})", "MFA fatigue"), (f"sum({grown('mfa_fatigue_gave_in', '1h')})", "gave in")), width=12,
         ),
     ),
+    DETECTION: (
+        Panel("Takes events", "1 while an instance of detect takes events.", ((level("detect_up"), HERE),), "stat", width=4, bad=1, least=True),
+        Panel(
+            "Behind", "Records of the topic that the group has not taken yet.",
+            ((f"sum(max by (partition) ({level('detect_lag')}))", "records"),), "stat", width=4, bad=100_000,
+        ),
+        Panel("Too late", "Sign-ins that came later than the lateness allows, in the time shown.", ((f"sum({grown('detect_late')})", "late"),), "stat", width=4, bad=1),
+        Panel("Dead letters of detect", "Records of the topic that are no events, in the time shown.", ((f"sum({grown('detect_dead_letters')})", "records"),), "stat", width=4, bad=1),
+        Panel("Began again", "After an error, in the time shown.", ((grown("detect_restarts"), HERE),), "stat", width=4, bad=3),
+        Panel("State on disk", "Bytes of each instance.", ((level("detect_state_bytes"), HERE),), "stat", "bytes", 4, bad=4 << 30),
+        Panel(
+            "Taken", "A second, by instance: events, and the sign-ins among them.",
+            ((rate("detect_events"), f"events {HERE}"), (rate("detect_completions"), f"sign-ins {HERE}")), unit="cps",
+        ),
+        Panel(
+            "Judged, and left out", "A second, of all instances: by the detectors, those that came again, those without a user, misdated events.",
+            tuple((f"sum({rate(f'detect_{name}')})", words) for name, words in (
+                ("judged", "judged"), ("repeated", "came again"), ("nobody", "no user"), ("events_misdated", "misdated"),
+            )), unit="cps",
+        ),
+        Panel("Waiting for their turn", "Sign-ins within the lateness, by instance.", ((level("detect_waiting"), HERE),)),
+        Panel("Lag by partition", "Records of the topic that the group has not taken yet.", ((f"max by (partition) ({level('detect_lag')})", "{{partition}}"),)),
+        Panel(
+            "Event time by partition", "Age of the newest event that was read, by its own time stamp.",
+            ((f"time() - max by (partition) ({level('detect_newest_timestamp_seconds')})", "{{partition}}"),), unit="s",
+        ),
+        Panel(
+            "Dropped", "In an hour: users whose state was dropped, and partitions that were found to be quiet.",
+            ((f"sum({grown('detect_users_forgotten', '1h')})", "users"), (f"sum({grown('detect_quiet_partitions', '1h')})", "quiet")),
+        ),
+        Panel(
+            "Found across servers", "In an hour, of all instances.",
+            tuple((f"sum({grown(f'detect_{name}', '1h')})", words) for name, words in (
+                ("double_prompts", "double prompts"), ("cache_hits", "spared by the cache"),
+                ("mfa_fatigue", "MFA fatigue"), ("mfa_fatigue_gave_in", "gave in"),
+            )), width=24,
+        ),
+    ),
 }  # fmt: skip
 
 
-def expressions() -> list[tuple[str, str]]:
-    """Title and expression of each query."""
-    return [(panel.title, query) for panels in ROWS.values() for panel in panels for query, _ in panel.queries]
+def expressions(*, detection: bool) -> list[tuple[str, str]]:
+    """Title and expression of each query, of the sidecar or of `detect`."""
+    rows = [panels for title, panels in ROWS.items() if (title == DETECTION) == detection]
+    return [(panel.title, query) for panels in rows for panel in panels for query, _ in panel.queries]
 
 
 def dashboard() -> dict[str, Any]:
@@ -183,7 +223,7 @@ def dashboard() -> dict[str, Any]:
     return {
         "title": "mfa-shipper",
         "uid": "mfa-shipper",
-        "description": "The sidecar: is it well, how far behind is it, what does it see. Needs its metrics page scraped by Prometheus.",
+        "description": "The sidecar and detect: are they well, how far behind are they, what do they see. Needs their metrics pages scraped by Prometheus.",
         "tags": ["mfa-shipper"],
         "schemaVersion": 39,
         "version": 1,
@@ -192,7 +232,7 @@ def dashboard() -> dict[str, Any]:
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "browser",
-        "templating": {"list": [_data_source(), _variable("job", "up", "mfa-shipper"), _variable("instance", f'{P}sink_up{{job=~"$job"}}', None)]},
+        "templating": {"list": [_data_source(), _variable("job", "up", "mfa-shipper"), _variable("instance", 'up{job=~"$job"}', None)]},
         "annotations": {"list": []},
         "links": [],
         "panels": panels,

@@ -1,6 +1,7 @@
 """`check`: patterns, code table and configuration are validated before anything runs with them. I/O."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from shipper.config.rules import warnings
@@ -18,6 +19,8 @@ from shipper.sidecar.assemble import accepted, build_sink, inputs_of
 from shipper.sidecar.checkpoint import refuse_newer
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.pages import PortTaken, try_out
+from shipper.stream.assemble import detect_settings
+from shipper.times import SECOND
 
 
 def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> str:
@@ -40,13 +43,16 @@ def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> s
 
 
 def plan(config: Config) -> str:
-    """What `run` would do, on one screen.
+    """What `run` would do, or `detect`, on one screen.
 
     Raises:
         UsageError: `run` would end with it.
     """
     settings = accepted(config)
     refuse_newer(config.state_dir)
+    detection = _detection(config)
+    if not config.inputs:
+        return detection
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
     for followed in config.inputs:
@@ -63,8 +69,28 @@ def plan(config: Config) -> str:
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
             *(f"warning    {warning}" for warning in [*warnings(config), *_taken(config), *_missing(config)]),
+            *([detection] if detection else []),
         ]
     )
+
+
+def _detection(config: Config) -> str:
+    """What `detect` would do; nothing if the configuration is not for it."""
+    if config.detect is None or config.output.type != "kafka":
+        return ""
+    detect = detect_settings(config)
+    kafka = detect.kafka
+    lines = [
+        f"detect     as {detect.group}, state {detect.state_dir}",
+        f"events     {kafka.topic} on {', '.join(kafka.bootstrap_servers)} ({kafka.protocol})",
+        f"order      by time within {detect.lateness / SECOND:g} s, quiet partitions after {detect.idle_timeout / SECOND:g} s",
+        f"between    {detect.held_topic}, {detect.partitions} partitions",
+        f"findings   {'; '.join(map(str, detect.rules.values())) or 'none'}, into {detect.alert_topic}",
+    ]
+    if not config.inputs:
+        lines.append(f"metrics    {config.metrics.listen or 'off'}")
+        lines += [f"warning    {warning}" for warning in [*warnings(config), *_taken(config)]]
+    return "\n".join(lines)
 
 
 def _missing(config: Config) -> list[str]:
@@ -133,12 +159,20 @@ def connect(config: Config) -> None:
     """Reach the output; nothing is created there, and a shipper that runs keeps its place.
 
     Raises:
-        RunError: it cannot be reached, or would not accept events; says why.
+        RunError: it cannot be reached, or would not accept events, or `detect` could not work with it; says why.
+        UsageError: what `detect` needs is not installed.
     """
-    sink = build_sink(config)
-    try:
-        reason = sink.verify()
-    except SinkDown as error:
-        reason = str(error)
-    if reason:
-        raise RunError(f"{config.output.type}: {reason}")
+    looks = [build_sink(config).verify] if config.inputs else []
+    if config.detect is not None and config.output.type == "kafka":
+        try:
+            from shipper.stream.fitness import unfit
+        except ImportError:
+            raise UsageError("detect: it needs Quix Streams; pip install '.[detect]'") from None
+        looks.append(partial(unfit, detect_settings(config)))
+    for look in looks:
+        try:
+            reason = look()
+        except SinkDown as error:
+            reason = str(error)
+        if reason:
+            raise RunError(f"{config.output.type}: {reason}")

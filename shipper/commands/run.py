@@ -18,7 +18,7 @@ from shipper.sidecar.checkpoint import Checkpoint, Stored, farther
 from shipper.sidecar.lock import lock_state
 from shipper.sidecar.log import log, set_up
 from shipper.sidecar.loop import Sidecar
-from shipper.sidecar.pages import Server
+from shipper.sidecar.pages import Server, pages_of
 from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
@@ -106,7 +106,7 @@ class _Shipper(contextlib.ExitStack):
             opened.callback(lock_state(config.state_dir).release)
             listen = listen_of(config)
             if listen:
-                opened.callback(Server(listen, self._vitals, time.monotonic_ns, secrets).close)
+                opened.callback(Server(listen, pages_of(self._vitals, time.monotonic_ns, secrets)).close)
             keep_transactional_id(config)
             self._delivery = build_delivery(config, self._watcher)
             self.enter_context(opened.pop_all())

@@ -72,13 +72,18 @@ def catch(stop: Stop) -> None:
     def caught(number: int, frame: object) -> None:
         if stop.is_set():
             os._exit(128 + number)
-        stop.set()
-        _thread.start_new_thread(_end_after, (stop.timeout + GRACE,))  # `Thread` takes locks, which a handler must not
+        begin_end(stop)
 
     signal.signal(signal.SIGTERM, caught)
     signal.signal(signal.SIGINT, caught)
     if hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, lambda number, frame: stop.ask_to_reload())
+
+
+def begin_end(stop: Stop) -> None:
+    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment."""
+    stop.set()
+    _thread.start_new_thread(_end_after, (stop.timeout + GRACE,))  # `Thread` takes locks, which a handler must not
 
 
 def _end_after(seconds: float) -> None:

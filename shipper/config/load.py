@@ -1,4 +1,4 @@
-"""Reads the configuration of `run`; each mistake becomes one sentence with its file, line and key path.
+"""Reads the configuration of `run` and `detect`; each mistake becomes one sentence with its file, line and key path.
 
 `sections.py` defines the keys and their types. msgspec checks them; its messages are taken apart here,
 so its version is pinned in pyproject.toml.
@@ -12,14 +12,19 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
-from shipper.config.rules import Fault, contradictions
+from shipper.config.rules import Fault, absent, contradictions
 from shipper.config.sections import Config, Written, config_type
 from shipper.config.yaml_file import Path, SettingsFile, read_settings, scalar
 from shipper.errors import UsageError
 
 
-def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]]:
+def load_config(path: str, environ: Mapping[str, str], needed: str = "") -> tuple[Config, set[str]]:
     """The configuration in a file, and the secrets that must not be printed.
+
+    Args:
+        path: of the file.
+        environ: for its references.
+        needed: the section that it must have, `inputs` or `detect`; empty: either.
 
     Raises:
         UsageError: the configuration is wrong; one line for each mistake.
@@ -33,7 +38,7 @@ def load_config(path: str, environ: Mapping[str, str]) -> tuple[Config, set[str]
         for key, fault in _all_faults(values, error):
             settings.add(key, fault)
     if config is not None and not settings.faults:
-        for key, fault in contradictions(config):
+        for key, fault in [*absent(config, needed), *contradictions(config, needed)]:
             settings.add(key, fault)
     if settings.faults or config is None:
         raise UsageError("\n".join(settings.told()))
@@ -117,6 +122,7 @@ def schema() -> dict[str, Any]:
         "title": "mfa-shipper configuration",
         "description": "Generated from shipper/config/sections.py by `make deploy-files`.",
         **described,
+        "anyOf": [{"required": ["inputs"]}, {"required": ["detect"]}],
     }
 
 
@@ -141,7 +147,7 @@ def _all_faults(values: Mapping[str, Any], first: msgspec.ValidationError) -> li
                 msgspec.convert(values[section.name], section.type)
             except msgspec.ValidationError as error:
                 faults.append(_explain(str(error), path))
-        elif section.required:
+        elif section.required or (section.name == "inputs" and "detect" not in values):
             faults.append((path, "this key is missing"))
     known = [section.name for section in sections]
     faults += [((key,), _unknown(key, known)) for key in values if key not in known]

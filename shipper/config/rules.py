@@ -6,6 +6,7 @@ import msgspec
 
 from shipper.config.sections import (
     Config,
+    DetectSection,
     Duration,
     KafkaSection,
     MetricsSection,
@@ -18,14 +19,33 @@ from shipper.config.yaml_file import Path
 from shipper.emit.pseudonyms import SHORTEST_KEY
 from shipper.times import SECOND
 
+LONGEST_GROUP = 100
+"""Letters. The longest name of a topic that Quix makes holds it twice, and Kafka takes 249."""
+
+MOST_PARTITIONS = 1000
+
 Fault = tuple[Path, str]  # a key path, and what is wrong there
 DAY = 24 * HOUR
 _Range = tuple[Path, int, int, int, str]  # a key path, its value, the least and the most, and these in words
 
 
-def contradictions(config: Config) -> list[Fault]:
-    """Key paths whose values do not go together, and why."""
+def absent(config: Config, needed: str) -> list[Fault]:
+    """The section that is needed and not there; `needed` is `inputs`, `detect`, or empty for either."""
+    if needed == "detect" and config.detect is None:
+        return [(("detect",), "this section is needed; {} takes its defaults")]
+    if not config.inputs and (needed == "inputs" or config.detect is None):
+        return [(("inputs",), "this key is missing")]
+    return []
+
+
+def contradictions(config: Config, needed: str = "") -> list[Fault]:
+    """Key paths whose values do not go together, and why; for `needed` see `absent`."""
     faults = _output_faults(config.output)
+    if config.detect is not None:
+        if len(config.detect.group) > LONGEST_GROUP:
+            faults.append((("detect", "group"), f"it may not be longer than {LONGEST_GROUP}: topics are named after it"))
+        if needed == "detect" or not config.inputs:
+            faults += _not_for_detect(config.output)
     if config.output.kafka is not None:
         faults += _kafka_faults(config.output.kafka)
     pseudonyms = config.pipeline.pseudonyms
@@ -60,6 +80,8 @@ def _out_of_range(config: Config) -> list[Fault]:
         (("shutdown_timeout",), config.shutdown_timeout, 0, HOUR, "0s to 1h"),
         (("pipeline", "memory"), config.pipeline.memory, 1 << 20, 1 << 30, "1MiB, which 512 open requests fill, to 1GiB"),
     ]
+    if config.detect is not None:
+        ranges += _of_detect(config.detect)
     if file is not None and file.rotate_size is not None:
         ranges.append((("output", "file", "rotate_size"), file.rotate_size, 1 << 10, 1 << 30, "1KiB to 1GiB"))
     if file is not None and file.rotate_every is not None:
@@ -69,6 +91,14 @@ def _out_of_range(config: Config) -> list[Fault]:
         durations = [field.name for field in fields if field.type == Duration]
         ranges += [(("pipeline", name, key), values[key], 0, DAY, "0s to 24h") for key in durations]
     return [(path, f"it must be from {words}") for path, value, least, most, words in ranges if not least <= value <= most]
+
+
+def _of_detect(detect: DetectSection) -> list[_Range]:
+    return [
+        (("detect", "lateness"), detect.lateness, 0, DAY, "0s to 24h: findings wait for so long"),
+        (("detect", "idle_timeout"), detect.idle_timeout, SECOND, HOUR, "1s to 1h"),
+        (("detect", "partitions"), detect.partitions, 1, MOST_PARTITIONS, f"1 to {MOST_PARTITIONS}"),
+    ]
 
 
 def warnings(config: Config) -> list[str]:
@@ -96,6 +126,20 @@ def _output_faults(output: OutputSection) -> list[Fault]:
     if output.type == "kafka" and output.format == "elastic-bulk":
         faults.append((("output", "format"), "elastic-bulk has two lines an event and cannot go to Kafka; use ecs"))
     return faults
+
+
+def _not_for_detect(output: OutputSection) -> list[Fault]:
+    """Values of the output with which `detect` has nothing to read."""
+    if output.type != "kafka":
+        return [(("output", "type"), f"detect reads the events of sidecars from Kafka; use kafka instead of {output.type}")]
+    if output.format != "ecs":
+        return [
+            (
+                ("output", "format"),
+                f"detect cannot read {output.format}; let the sidecars write ecs into this topic, and say so here",
+            )
+        ]
+    return []
 
 
 def _kafka_faults(kafka: KafkaSection) -> list[Fault]:

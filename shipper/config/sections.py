@@ -234,6 +234,18 @@ class OutputSection(_Section, frozen=True):
     file: FileSection | None = None
 
 
+class DetectSection(_Section, frozen=True):
+    """The detectors over what many sidecars send, by `mfa-shipper detect`: it reads `output.kafka.topic`. Instances with one
+    `group` share its partitions. Events count in the order of time if they arrive within `lateness` of each other, in event
+    time; a partition into which nothing comes for `idle_timeout` holds no finding back. `partitions`: of the topic that holds the
+    authentications, which `detect` makes; it must never get more."""
+
+    group: Topic = "mfa-detect"
+    lateness: Duration = _default(300 * SECOND)
+    idle_timeout: Duration = _default(30 * SECOND)
+    partitions: Positive = 12
+
+
 class MetricsSection(_Section, frozen=True):
     """`HOST:PORT` for /metrics, /healthz and /readyz (`listen`; null: none). With `username` and `password` they ask for these;
     with `cert_file` and `key_file` they are HTTPS."""
@@ -253,11 +265,13 @@ class LogSection(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """The whole configuration. One shipper per `state_dir`, which holds the checkpoint and the dead letters."""
+    """The whole configuration. One shipper per `state_dir`, which holds the checkpoint and the dead letters. `run` needs `inputs`,
+    `detect` its section."""
 
     state_dir: FilePath
-    inputs: Annotated[list[Input], Meta(min_length=1)]
     output: OutputSection
+    inputs: Annotated[list[Input], Meta(min_length=1)] = msgspec.field(default_factory=list)
+    detect: DetectSection | None = None
     pipeline: PipelineSection = msgspec.field(default_factory=PipelineSection)
     tail: TailSection = msgspec.field(default_factory=TailSection)
     shutdown_timeout: Duration = _default(10 * SECOND)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.registry import Collector
 
 from shipper.errors import UsageError
 from shipper.secrets import hide
@@ -46,12 +47,27 @@ class Listen:
     key_file: str | None = None
 
 
+Answer = tuple[bool, dict[str, object]]  # whether all is well, and what is answered in JSON
+
+
+class Pages(NamedTuple):
+    """What the pages say: the metrics, and at each request how the shipper is, below /healthz and /readyz."""
+
+    metrics: Collector
+    health: Callable[[], Answer]
+    readiness: Callable[[], Answer]
+
+
+def pages_of(vitals: Vitals, now: Callable[[], int], secrets: Collection[str] = ()) -> Pages:
+    """The pages of a sidecar. `now` is the loop's clock. `secrets` appear on no page."""
+    return Pages(VitalsCollector(vitals, now), lambda: _health(vitals, now()), lambda: _readiness(vitals, secrets))
+
+
 class Server:
     """The HTTP server, on threads of its own."""
 
-    def __init__(self, listen: Listen, vitals: Vitals, now: Callable[[], int], secrets: Collection[str] = ()) -> None:
-        """`now` is the loop's clock. `secrets` appear on no page.
-
+    def __init__(self, listen: Listen, pages: Pages) -> None:
+        """
         Raises:
             UsageError: the port is taken, the address is not ours, or the certificate cannot be used.
         """
@@ -65,7 +81,7 @@ class Server:
         if tls:
             # The handshake is the client's matter, so it takes place on the client's thread and in its time.
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._server.set_app(_application(listen, vitals, now, secrets))
+        self._server.set_app(_application(listen, pages))
         self.port = self._server.server_address[1]
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True, name="metrics").start()
 
@@ -149,17 +165,11 @@ class _Handler(WSGIRequestHandler):
         """Scrapes are not logged."""
 
 
-Page = tuple[str, dict[str, object]]  # the status, and what is answered in JSON
-
-
-def _application(listen: Listen, vitals: Vitals, now: Callable[[], int], secrets: Collection[str]) -> WSGIApplication:
+def _application(listen: Listen, shown: Pages) -> WSGIApplication:
     registry = CollectorRegistry()
-    registry.register(VitalsCollector(vitals, now))
+    registry.register(shown.metrics)
     metrics: WSGIApplication = make_wsgi_app(registry)
-    pages: dict[str, Callable[[], Page]] = {
-        "/healthz": lambda: _health(vitals, now()),
-        "/readyz": lambda: _readiness(vitals, secrets),
-    }
+    pages = {"/healthz": shown.health, "/readyz": shown.readiness}
     wanted = None
     if listen.username is not None:
         wanted = b"Basic " + base64.b64encode(f"{listen.username}:{listen.password}".encode())
@@ -175,8 +185,10 @@ def _application(listen: Listen, vitals: Vitals, now: Callable[[], int], secrets
         if path == "/metrics":
             return metrics(environ, start)
         if path in pages:
-            status, value = pages[path]()
-            return _text(start, status, json.dumps(value) + "\n", kind="application/json")
+            well, value = pages[path]()
+            return _text(
+                start, "200 OK" if well else "503 Service Unavailable", json.dumps(value) + "\n", kind="application/json"
+            )
         return _text(start, "404 Not Found", "/metrics, /healthz or /readyz\n")
 
     return answer
@@ -190,20 +202,16 @@ def _text(
     return [body]
 
 
-def _health(vitals: Vitals, now: int) -> Page:
+def _health(vitals: Vitals, now: int) -> Answer:
     age = (now - vitals.beat) / SECOND
-    return _status(age <= BEAT), {"alive": age <= BEAT, "seconds_since_last_turn": round(age, 3)}
+    return age <= BEAT, {"alive": age <= BEAT, "seconds_since_last_turn": round(age, 3)}
 
 
-def _readiness(vitals: Vitals, secrets: Collection[str]) -> Page:
+def _readiness(vitals: Vitals, secrets: Collection[str]) -> Answer:
     delivery = vitals.delivery
     if delivery is None:
-        return _status(False), {"ready": False, "sink": "", "reason": "not connected yet"}
+        return False, {"ready": False, "sink": "", "reason": "not connected yet"}
     answer: dict[str, object] = {"ready": delivery.is_up, "sink": delivery.sink.name}
     if not delivery.is_up:
         answer["reason"] = hide(delivery.reason, secrets)
-    return _status(delivery.is_up), answer
-
-
-def _status(well: bool) -> str:
-    return "200 OK" if well else "503 Service Unavailable"
+    return delivery.is_up, answer

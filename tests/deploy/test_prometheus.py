@@ -4,15 +4,19 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 
 from deploy.generate import grafana
 from deploy.generate.schema import event_schema
 from shipper.decode.status_codes import CLASSES
+from shipper.stream.clocks import PartitionClocks
+from shipper.stream.vitals import DetectCollector, DetectVitals
 from tests.deploy.named_fields import in_text, unknown_in_text
 from tests.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, running, write_until_rates_move
 from tests.deploy.tools import run, tool
@@ -119,11 +123,34 @@ def test_metrics_of_a_real_sidecar_follow_the_conventions(sidecar: Sidecar) -> N
 
 
 def test_every_expression_of_the_dashboard_is_sound(tmp_path: Path) -> None:
-    queries = grafana.expressions()
+    queries = [*grafana.expressions(detection=False), *grafana.expressions(detection=True)]
     records = [{"record": f"panel:{number}", "expr": filled(query)} for number, (_, query) in enumerate(queries)]
     path = tmp_path / "dashboard.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": records}]}), encoding="utf-8")
     assert f"SUCCESS: {len(queries)} rules found" in promtool("check", "rules", path)
+
+
+def test_metrics_of_detect_are_sound_and_each_is_on_the_dashboard(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    vitals = DetectVitals(ticks=Ticked({0: 1}, 1), clocks=PartitionClocks(0))
+    vitals.clocks.read(0, 1, 10**18)  # type: ignore[union-attr]
+    vitals.clocks.read(0, 2, 10**18)  # type: ignore[union-attr]
+    registry.register(DetectCollector(vitals, str(tmp_path)))
+    page = generate_latest(registry).decode()
+    assert promtool("check", "metrics", stdin=page) == ""
+    there = {sample.name for family in registry.collect() for sample in family.samples}
+    shown = metrics(" ".join(query for _, query in grafana.expressions(detection=True)))
+    alerted = metrics(" ".join(rule["expr"] for rule in ALERTS.values() if "mfa_shipper_detect_" in rule["expr"]))
+    assert shown == there
+    assert alerted <= there
+
+
+@dataclass
+class Ticked:
+    """What the thread of ticks knows."""
+
+    lag: dict[int, int]
+    told: int
 
 
 # --- against the page of a real sidecar
@@ -131,8 +158,8 @@ def test_every_expression_of_the_dashboard_is_sound(tmp_path: Path) -> None:
 
 def test_every_metric_named_exists_and_each_is_on_the_dashboard(server: Prometheus, sidecar: Sidecar) -> None:
     page = metrics(sidecar.scrape()) | {"up"}
-    shown = metrics(" ".join(query for _, query in grafana.expressions()))
-    alerted = metrics(" ".join(rule["expr"] for rule in ALERTS.values()))
+    shown = metrics(" ".join(query for _, query in grafana.expressions(detection=False)))
+    alerted = metrics(" ".join(rule["expr"] for rule in ALERTS.values() if "mfa_shipper_detect_" not in rule["expr"]))
     assert shown <= page
     assert alerted <= page
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in page}
@@ -140,7 +167,7 @@ def test_every_metric_named_exists_and_each_is_on_the_dashboard(server: Promethe
 
 
 def test_every_expression_of_the_dashboard_gives_numbers(server: Prometheus) -> None:
-    for title, query in grafana.expressions():
+    for title, query in grafana.expressions(detection=False):
         values = server.query(filled(query))
         assert values, f"{title}: nothing from {query}"
         assert all(math.isfinite(value) for value in values.values()), f"{title}: {query} gives {values}"

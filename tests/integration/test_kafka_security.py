@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from confluent_kafka import Producer
 
 from tests.support.kafka import free_port, read_topic, start_or_skip
 from tests.support.process import Shipper, configuration, until
@@ -111,6 +113,41 @@ def test_check_says_what_is_wrong(secured: SecureBroker, tmp_path: Path, client:
     assert re.search(sentence, said), said
 
 
+OF_DETECT = {
+    "does not give shipper WRITE on the topic detect-found": "WRITE TOPIC detect-found",
+    "does not give shipper READ on the group detect-group": "READ GROUP detect-group",
+    "missing topic: detect-group-held; create it, or give shipper CREATE": "CREATE BROKER kafka-cluster",
+}
+MADE_BY_DETECT = ("detect-group-held", "changelog__detect-group--detect-group-held--default", "detect-group-dead-letters")
+
+
+def test_check_says_what_detect_may_not_do(secured: SecureBroker, tmp_path: Path) -> None:
+    """Each right that is missing is named, and once all are there nothing is."""
+    secured.create_topic("detect-events")
+    secured.create_topic("detect-found")
+    file = tmp_path / "detect.yaml"
+    kafka = {
+        "bootstrap_servers": [secured.address], "topic": "detect-events", "alert_topic": "detect-found",
+        "security": {
+            "protocol": "SASL_SSL", "sasl_mechanism": MECHANISM, "username": "shipper", "password": USERS["shipper"],
+            "ca_file": str(secured.ca),
+        },
+    }  # fmt: skip
+    output = {"type": "kafka", "kafka": kafka}
+    file.write_text(yaml.safe_dump({"state_dir": str(tmp_path), "output": output, "detect": {"group": "detect-group"}}))
+    shipper = config(secured, tmp_path, "confluent-kafka", {})
+    shipper.config = file
+    secured.allow("shipper", "DESCRIBE TOPIC detect-found", "READ TOPIC detect-events")
+    secured.allow("shipper", *(f"{right} TOPIC {topic}" for topic in MADE_BY_DETECT for right in ("READ", "WRITE")))
+    for sentence, right in OF_DETECT.items():
+        status, said = check(shipper)
+        assert status == 1, said
+        assert sentence in said
+        secured.allow("shipper", right)
+    status, said = check(shipper)
+    assert status == 0, said
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_check_says_that_the_ca_is_unknown(secured: SecureBroker, tmp_path: Path, client: str) -> None:
     status, said = check(config(secured, tmp_path, client, {}, ca_file=str(secured.other_ca)))
@@ -190,3 +227,33 @@ def test_a_ca_file_that_is_not_there(secured: SecureBroker, tmp_path: Path) -> N
         status, said = check(shipper)
         assert status == 2
         assert f"ca_file: there is no file {tmp_path}/none.pem" in said
+
+
+def test_detect_over_sasl_ssl(secured: SecureBroker, tmp_path: Path) -> None:
+    """A right that comes later is enough; the id of its transactions is that of its state directory."""
+    held, changelog = "tls-group-held", "changelog__tls-group--tls-group-held--default"
+    topics = ("tls-events", "tls-found", "tls-dead", held, changelog)
+    secured.create_topic("tls-events")
+    rights = [f"{right} TOPIC {topic}" for topic in topics for right in ("READ", "WRITE", "DESCRIBE_CONFIGS")]
+    secured.allow("shipper", *rights[1:], "READ GROUP tls-group", "CREATE BROKER kafka-cluster")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "transactional_id").write_text("mfa-test\n")
+    shipper = config(secured, tmp_path, "kafka-python", {})
+    document = yaml.safe_load(shipper.config.read_text())
+    del document["inputs"], document["metrics"]
+    kafka = document["output"]["kafka"] | {"topic": "tls-events", "alert_topic": "tls-found", "dead_letter_topic": "tls-dead"}
+    document |= {"detect": {"group": "tls-group", "partitions": 2, "idle_timeout": "1s"}}
+    document["output"] = {"type": "kafka", "kafka": kafka}
+    shipper.config.write_text(yaml.safe_dump(document))
+    detect = Shipper(tmp_path, document, verb="detect")
+    detect.start()
+    until(lambda: "detect begins again; nothing is lost" in detect.said(), detect.said)
+    secured.allow("shipper", rights[0])
+    until(lambda: "joining the group" in detect.said(), detect.said)
+    producer = Producer(secured.options("admin"))
+    producer.produce("tls-events", b"poison")
+    assert producer.flush(20) == 0
+    until(lambda: len(read_topic(secured.address, "tls-dead", **secured.options("admin"))) == 1, detect.said, every=0.5)
+    assert detect.terminate() == 0, detect.said()
+    assert USERS["shipper"] not in detect.said()
+    assert "Traceback" not in detect.said()

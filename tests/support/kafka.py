@@ -154,7 +154,7 @@ class Broker:
 
 def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, /, **config: str) -> None:
     """Make a topic, and return when it is there."""
-    from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+    from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient({"bootstrap.servers": address})
     end = time.monotonic() + 60

@@ -30,8 +30,8 @@ def line_ids(files: Sequence[bytes]) -> list[str]:
     """The `event.id` of each line, over all files."""
     ids: list[str] = []
     for data in files:
-        offset = 0
+        offset, fingerprint = 0, fingerprint_of(data)
         for line in lines_of(data):
-            ids.append(f"{fingerprint_of(data)}-{offset}")
+            ids.append(f"{fingerprint}-{offset}")
             offset += len(line)
     return ids

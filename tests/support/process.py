@@ -89,9 +89,13 @@ class Shipper:
 
     running: ClassVar[list["Shipper"]] = []
 
-    def __init__(self, folder: Path, config: dict[str, Any], command: tuple[str, ...] = (), module: str = "shipper") -> None:
-        """`command`: what runs the Python interpreter, such as `setpriv` with its options. `module`: what it runs."""
+    def __init__(
+        self, folder: Path, config: dict[str, Any], command: tuple[str, ...] = (), module: str = "shipper", verb: str = "run"
+    ) -> None:
+        """`command`: what runs the Python interpreter, such as `setpriv` with its options. `module`: what it runs. `verb`: which
+        command of it."""
         self.folder = folder
+        self.verb = verb
         self.command = (*command, sys.executable, "-m", module)
         self.config = folder / "mfa-shipper.yaml"
         self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -105,7 +109,7 @@ class Shipper:
         if self not in self.running:
             self.running.append(self)
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen([*self.command, "run", "--config", str(self.config)], stdout=stdout, stderr=log)
+            self._process = subprocess.Popen([*self.command, self.verb, "--config", str(self.config)], stdout=stdout, stderr=log)
         return self._process
 
     @property

@@ -1,5 +1,6 @@
 """The configuration file: strict, every mistake in one sentence with its place, secrets printed nowhere."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,11 @@ from shipper.config.rules import warnings
 from shipper.config.sections import options_of
 from shipper.config.yaml_file import read_settings
 from shipper.detect import DETECTORS
+from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
 from shipper.sidecar.assemble import SINKS
+from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +83,65 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
 )
 def test_mistakes(text: str, said: str, tmp_path: Path) -> None:
     assert any(said in error for error in errors(text, tmp_path)), errors(text, tmp_path)
+
+
+KAFKA = "state_dir: /tmp/s\noutput: {type: kafka, kafka: {bootstrap_servers: [b:1], topic: ev}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (KAFKA, "1: inputs: this key is missing"),
+        (KAFKA + "detect: {lateness: soon}\n", "3: detect.lateness: 'soon' is not a duration"),
+        (KAFKA + "detect: {latenes: 5m}\n", "3: detect.latenes: there is no such key; did you mean lateness?"),
+        (KAFKA + "detect: {lateness: 2d}\n", "3: detect.lateness: it must be from 0s to 24h"),
+        (KAFKA + "detect: {idle_timeout: 10ms}\n", "3: detect.idle_timeout: it must be from 1s to 1h"),
+        (KAFKA + "detect: {partitions: 0}\n", "3: detect.partitions: expected a whole number >= 1"),
+        (KAFKA + "detect: {partitions: 5000}\n", "3: detect.partitions: it must be from 1 to 1000"),
+        (KAFKA + f"detect: {{group: {'g' * 101}}}\n", "3: detect.group: it may not be longer than 100"),
+        (KAFKA.replace("type: kafka", "type: stdout") + "detect: {}\n", "2: output.type: detect reads the events of sidecars"),
+        (KAFKA.replace("type: kafka", "type: kafka, format: splunk-hec") + "detect: {}\n", "output.format: detect cannot read"),
+    ],
+)
+def test_mistakes_of_detect(text: str, said: str, tmp_path: Path) -> None:
+    assert any(said in error for error in errors(text, tmp_path)), errors(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "needed", "said"),
+    [
+        (KAFKA + "detect: {}\n", "detect", None),
+        (KAFKA + "detect: {}\n", "", None),
+        (KAFKA + "detect: {}\n", "inputs", "inputs: this key is missing"),
+        (GOOD, "inputs", None),
+        (GOOD, "detect", "detect: this section is needed; {} takes its defaults"),
+        (GOOD + "detect: {}\n", "inputs", None),
+        (GOOD + "detect: {}\n", "detect", "3: output.type: detect reads"),
+    ],
+)
+def test_commands_need_their_sections(text: str, needed: str, said: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    if said is None:
+        load_config(str(path), {}, needed)
+    else:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            load_config(str(path), {}, needed)
+
+
+def test_settings_of_detect_are_those_of_the_file(tmp_path: Path) -> None:
+    text = KAFKA.replace("topic: ev", "topic: ev, alert_topic: found") + (
+        "detect: {group: g, lateness: 2m, idle_timeout: 5s, partitions: 3}\nshutdown_timeout: 3s\nmetrics: {listen: '127.0.0.1:0'}\n"
+        "pipeline: {detectors: [double_prompt], double_prompt: {window: 90s, include_retries: true}}\n"
+    )
+    (tmp_path / "c.yaml").write_text(text)
+    config, _ = load_config(str(tmp_path / "c.yaml"), {}, "detect")
+    settings = detect_settings(config)
+    assert (settings.group, settings.held_topic, settings.partitions) == ("g", "g-held", 3)
+    assert (settings.lateness, settings.idle_timeout, settings.shutdown_timeout) == (120 * SECOND, 5 * SECOND, 3 * SECOND)
+    assert (settings.kafka.topic, settings.alert_topic, settings.state_dir) == ("ev", "found", "/tmp/s")
+    assert settings.rules == {"double_prompt": Rule(90 * SECOND, 600 * SECOND, include_retries=True)}
+    assert settings.listen is not None
 
 
 def test_mistakes_of_all_sections_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from shipper.model import TALLIES, Counts
 from shipper.read.inputs import TailInput
 from shipper.read.tail import Tail
 from shipper.sidecar.metrics import METRICS, Scrape, VitalsCollector
-from shipper.sidecar.pages import BEAT, MOST_CONNECTIONS, Listen, Server
+from shipper.sidecar.pages import BEAT, MOST_CONNECTIONS, Listen, Server, pages_of
 from shipper.sidecar.vitals import Vitals
 from shipper.testing import FakeClock, MemorySink
 from shipper.times import SECOND
@@ -77,7 +77,7 @@ class Case:
         counts = Counts(lines=7, findings=1)
         counts.classes["success"] = 2
         self.vitals = Vitals(counts, self.delivery, self.tail, newest=100 * SECOND, saved_at=0)
-        self.server = Server(Listen("127.0.0.1:0"), self.vitals, self.clock, {"hunter2"})
+        self.server = Server(Listen("127.0.0.1:0"), pages_of(self.vitals, self.clock, {"hunter2"}))
 
     def close(self) -> None:
         self.server.close()
@@ -253,12 +253,12 @@ def test_another_page(case: Case) -> None:
 @pytest.mark.parametrize("listen", ["127.0.0.1:{port}", "127.0.0.1:99999", "203.0.113.1:0"])
 def test_where_it_cannot_listen_it_says_so(listen: str, case: Case) -> None:
     with pytest.raises(UsageError, match=r"metrics\.listen: cannot listen on .*; choose another port"):
-        Server(Listen(listen.format(port=case.server.port)), Vitals(), case.clock)
+        Server(Listen(listen.format(port=case.server.port)), pages_of(Vitals(), case.clock))
 
 
 @contextmanager
 def serving(listen: Listen) -> Iterator[Server]:
-    server = Server(listen, Vitals(beat=0), lambda: 0)
+    server = Server(listen, pages_of(Vitals(beat=0), lambda: 0))
     try:
         yield server
     finally:
@@ -304,7 +304,8 @@ def test_https(tmp_path: Path) -> None:
         assert spoken(server, b"GET /healthz HTTP/1.0\r\n\r\n")[:4] != b"HTTP"
     with pytest.raises(UsageError, match=r"metrics\.cert_file: .* holds no certificate in PEM form"):
         Server(
-            Listen("127.0.0.1:0", cert_file=str(tmp_path / "key.pem"), key_file=str(tmp_path / "key.pem")), Vitals(), lambda: 0
+            Listen("127.0.0.1:0", cert_file=str(tmp_path / "key.pem"), key_file=str(tmp_path / "key.pem")),
+            pages_of(Vitals(), lambda: 0),
         )
 
 

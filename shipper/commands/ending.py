@@ -1,0 +1,44 @@
+"""How a command ends: its errors become one sentence each, and an exit status. I/O.
+
+Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable
+
+import click
+
+from shipper.commands.options import near_options
+from shipper.errors import MfaShipperError, of_system
+from shipper.printable import printable
+
+
+def _complain(sentence: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print("mfa-shipper:", "\n".join(map(printable, sentence.split("\n"))), file=sys.stderr)
+
+
+def exit_status(command: Callable[[], object]) -> int:
+    """Run a command; an error is shown as one sentence."""
+    try:
+        status = command()
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            error = click.NoSuchOption(error.option_name, possibilities=near_options(error))
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+        else:
+            _complain(error.format_message())
+        status = 2
+    except MfaShipperError as error:
+        _complain(str(error))
+        status = error.exit_status
+    except OSError as error:
+        _complain(of_system(error))
+        status = 1
+    except KeyboardInterrupt:
+        status = 130
+    return status if isinstance(status, int) else 0

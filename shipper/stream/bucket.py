@@ -1,0 +1,156 @@
+"""The detectors over one bucket of users: a fold over the records of its key, with a state that outlives the process. Pure.
+
+No wall clock takes part: the same records in the same order lead to the same findings. A record is the JSON of one of
+
+    {"p": partition, "o": offset, "t": newest, "c": [authentication]}    `t` is missing while the partition's time is not known
+    {"p": partition, "o": offset, "t": newest}                           the partition has moved on
+    {"p": partition, "idle": offset}                                     all of it before this offset has been read, and nothing comes
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from shipper.decode.ecs import Envelope
+from shipper.detect import DETECTORS
+from shipper.detect.finding import found, on_host, shown
+from shipper.detect.protocol import Rule
+from shipper.model import Label
+from shipper.stream.completions import Completed
+from shipper.stream.lane import Lane, State
+from shipper.stream.users import Judged, Users
+
+
+class Record(msgspec.Struct, omit_defaults=True):
+    """A record of a bucket."""
+
+    partition: int = msgspec.field(name="p")
+    offset: int = msgspec.field(name="o", default=0)
+    time: int | None = msgspec.field(name="t", default=None)
+    completed: Completed | None = msgspec.field(name="c", default=None)
+    idle: int | None = None
+
+
+class Finding(NamedTuple):
+    """A finding on its way out: the JSON of its event, and its label."""
+
+    text: bytes
+    label: Label
+
+
+@dataclass(slots=True)
+class BucketCounts:
+    """What the buckets of a process have done.
+
+    Attributes:
+        judged: authentications that the detectors got.
+        late: those of them that came after their turn.
+        repeated: authentications that came again, and were left out.
+        forgotten: users whose state was dropped.
+        detected: what the detectors count, by the names of their totals.
+        waiting: authentications that wait, by bucket and partition of the events.
+    """
+
+    judged: int = 0
+    late: int = 0
+    repeated: int = 0
+    forgotten: int = 0
+    detected: Counter[str] = field(default_factory=Counter)
+    waiting: dict[tuple[str, int], int] = field(default_factory=dict)
+
+
+class Buckets:
+    """Takes the records of buckets."""
+
+    def __init__(self, rules: Mapping[str, Rule], constants: Mapping[str, Any], lateness: int, counts: BucketCounts) -> None:
+        """
+        Args:
+            rules: the parameters of the detectors that run, by name.
+            constants: fields of every finding.
+            lateness: nanoseconds of event time.
+            counts: kept up to date.
+        """
+        self._rules = rules
+        self._users = Users(rules)
+        self._envelope = Envelope(constants)
+        self._host = constants.get("host", {}).get("name")
+        self._lateness = lateness
+        self._counts = counts
+
+    def __call__(self, bucket: str, record: Record, state: State) -> list[Finding]:
+        """The findings that a record of a bucket leads to; `state` is that of the bucket."""
+        lane = Lane(record.partition, state, self._lateness)
+        findings: list[Finding] = []
+        if record.idle is None:
+            lane.turn(record.offset, record.time)
+        findings += self._released(lane, state, record.idle)
+        completed = record.completed
+        if completed is None:
+            pass
+        elif lane.is_late(completed):
+            self._counts.late += 1
+            findings += self._judge(completed, lane, state)
+        elif lane.hold(completed):
+            findings += self._released(lane, state)
+        else:
+            findings += self._judge(completed, lane, state)
+        self._counts.forgotten += self._users.forget(lane, state)
+        self._counts.waiting[bucket, record.partition] = lane.waiting
+        lane.save()
+        return findings
+
+    def _released(self, lane: Lane, state: State, end: int | None = None) -> list[Finding]:
+        return [finding for waited in lane.due(end) for finding in self._judge(waited, lane, state)]
+
+    def _judge(self, completed: Completed, lane: Lane, state: State) -> list[Finding]:
+        judged = self._users.judge(completed, lane, state)
+        if judged.repeated:
+            self._counts.repeated += 1
+            return []
+        self._counts.judged += 1
+        for total in judged.counted:
+            self._counts.detected[total] += 1
+        return [self._told(name, finding, completed, judged) for name, finding in judged.found]
+
+    def _told(self, name: str, finding: Any, completed: Completed, judged: Judged) -> Finding:
+        """The event of a finding, with the host of each authentication that it names; its own is that of the last."""
+        detector = DETECTORS[name]
+        self._counts.detected[detector.found.name] += 1
+        user = completed.user
+        alert = detector.alert(finding, shown(user), self._rules[name])
+        made = found(detector, alert, user, completed.fields, self._envelope)
+        document = orjson.loads(made[1].encode("latin-1"))
+        for side in detector.sides:
+            fields = document["azure_mfa"][name][side]
+            host = self._host_of(fields["id"], judged)
+            if host is not None:
+                fields["host"] = host
+        host = self._host_of(alert.id.rpartition("-")[0], judged)
+        _, text, label = on_host(made, document, None if host == self._host else host)
+        return Finding(text.removesuffix("\n").encode("latin-1"), label)
+
+    def _host_of(self, exchange_id: str, judged: Judged) -> str | None:
+        seen = judged.hosts.get(exchange_id)
+        return self._host if seen is None else seen[1] or self._host
+
+
+def with_completion(partition: int, offset: int, time: int | None, completed: Completed) -> bytes:
+    """The record of an authentication; `offset` and `time` are of the event that completed it and of its partition."""
+    record: dict[str, Any] = {"p": partition, "o": offset, "c": tuple(completed)}
+    if time is not None:
+        record["t"] = time
+    return orjson.dumps(record)
+
+
+def with_time(partition: int, offset: int, time: int) -> bytes:
+    """The record that tells a bucket how far a partition is."""
+    return orjson.dumps({"p": partition, "o": offset, "t": time})
+
+
+def with_end(partition: int, offset: int) -> bytes:
+    """The record that tells a bucket that nothing more comes in a partition now."""
+    return orjson.dumps({"p": partition, "idle": offset})

@@ -1,0 +1,219 @@
+"""Runs the detection until it is asked to end: prepares the topics, and begins again after an error. I/O.
+
+Quix Streams ends with an exception when another member has taken the place of an instance that was frozen, and when no broker
+has answered for minutes. Nothing is lost by that, so the application is made anew, after a pause that grows.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from confluent_kafka import KafkaException
+
+from shipper import __version__
+from shipper.deliver.sink import SinkDown
+from shipper.errors import UsageError
+from shipper.sidecar.lock import lock_state
+from shipper.sidecar.log import LOGGER, log
+from shipper.sidecar.pages import Server
+from shipper.sidecar.transactional_id import keep, kept
+from shipper.stream.settings import DetectSettings
+from shipper.stream.ticks import Ticks
+from shipper.stream.topics import Topics
+from shipper.stream.topology import Detection, QuixException, build
+from shipper.stream.vitals import DetectVitals, pages_of
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before beginning again
+RAN_WELL = 60.0  # seconds after which the next pause is the first one again
+
+
+class Ending(Protocol):
+    """How the process is asked to end; `commands.signals.Stop`."""
+
+    reload: bool
+
+    def is_set(self) -> bool:
+        """True once it has been asked."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is asked, or for so long; True if it is."""
+
+    def ask_to_reload(self) -> None:
+        """Ask for a reload."""
+
+
+Load = Callable[[], tuple[DetectSettings, Collection[str]]]
+"""Reads the configuration again: the settings and the secrets. Raises UsageError if it is wrong."""
+
+
+def run_detect(
+    settings: DetectSettings,
+    secrets: set[str],
+    ending: Ending,
+    *,
+    catch: Callable[[], None],
+    end: Callable[[], None],
+    load: Load,
+) -> int:
+    """Detect until SIGTERM or SIGINT; returns the exit status.
+
+    Args:
+        settings: what to do.
+        secrets: are never shown; those of a later configuration are added.
+        ending: set by the signals.
+        catch: handles the signals; called again whenever Quix Streams has set handlers of its own.
+        end: begins the end of the process, as those signals do.
+        load: see `Load`.
+
+    Raises:
+        UsageError: detect cannot start.
+        RunError: it cannot go on.
+    """
+    catch()
+    proven: DetectSettings | None = None
+    while True:
+        try:
+            with _Service(settings, secrets, ending, catch, end) as service:
+                service.run()
+        except UsageError as error:
+            if proven is None:
+                raise
+            log("error", "the new configuration cannot be used; the old one stays", reason=str(error))
+            settings, proven = proven, None
+            continue
+        if ending.is_set() or not ending.reload:
+            return 0
+        ending.reload = False
+        try:
+            fresh, more = load()
+            secrets |= set(more)
+            settings, proven = fresh, settings
+            log("info", "the configuration is reloaded")
+        except UsageError as error:
+            log("error", "the configuration was not reloaded; the old one stays", reason=str(error))
+
+
+class _Service(contextlib.ExitStack):
+    """All that runs with one configuration. Closes what it opened."""
+
+    def __init__(
+        self,
+        settings: DetectSettings,
+        secrets: set[str],
+        ending: Ending,
+        catch: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._settings, self._ending, self._catch, self._end = settings, ending, catch, end
+        self._app: Detection | None = None
+        self.vitals = DetectVitals(beat=time.monotonic_ns())
+        with contextlib.ExitStack() as opened:
+            os.makedirs(settings.state_dir, exist_ok=True)
+            opened.callback(lock_state(settings.state_dir).release)
+            if settings.listen:
+                opened.callback(Server(settings.listen, pages_of(self.vitals, settings, secrets)).close)
+            keep(settings.state_dir)
+            self.enter_context(opened.pop_all())
+
+    def run(self) -> None:
+        """Detect until asked to end or to reload.
+
+        Raises:
+            UsageError: that is impossible, and trying again would not help.
+        """
+        settings, vitals, ending = self._settings, self.vitals, self._ending
+        _route_logs()
+        log(
+            "info", f"mfa-shipper {__version__} detects", topic=str(settings.kafka.topic), alerts=str(settings.alert_topic),
+            group=settings.group, state_dir=settings.state_dir,
+            detectors=list(settings.rules), metrics=settings.listen.address if settings.listen else "off",
+        )  # fmt: skip
+        pause = FIRST_PAUSE
+        while not self._is_over():
+            began = time.monotonic()
+            try:
+                self._detect()
+            except SinkDown as error:
+                self._note(str(error))
+            except (KafkaException, QuixException, RuntimeError, OSError) as error:
+                vitals.restarts += 1
+                self._note(_told(error))
+            finally:
+                self._app = None
+                self._catch()
+            if self._is_over():
+                break
+            pause = FIRST_PAUSE if time.monotonic() - began > RAN_WELL else min(2 * pause, LONGEST_PAUSE)
+            ending.wait(pause)
+        buckets = vitals.counts.buckets
+        log("info", "stopped", events=vitals.counts.events, completions=vitals.counts.completions, **dict(buckets.detected))
+
+    def _is_over(self) -> bool:
+        return self._ending.is_set() or self._ending.reload
+
+    def _note(self, reason: str) -> None:
+        self.vitals.trouble = self._settings.kafka.without_secrets(reason)
+        if not self._is_over():
+            log("warning", "detect begins again; nothing is lost", reason=self.vitals.trouble)
+
+    def _detect(self) -> None:
+        """Run one application, until it is stopped or fails."""
+        settings, vitals = self._settings, self.vitals
+        vitals.trouble = "not connected yet"
+        number = Topics(settings).prepare()
+        transactional_id = kept(settings.state_dir)
+        assert transactional_id is not None
+        self._app, stage = build(settings, transactional_id, vitals.counts, self._beat, self._stopped)
+        vitals.clocks = stage.clocks
+        self._catch_reload()
+        ticks = Ticks(settings, lambda reason: log("warning", "quiet partitions wait", reason=reason))
+        vitals.ticks = ticks
+        try:
+            if not self._is_over():
+                log("info", "joining the group", partitions=number)
+                self._app.run()
+        finally:
+            ticks.close()
+
+    def _beat(self) -> None:
+        if self.vitals.trouble:
+            log("info", "detecting")
+            self.vitals.trouble = ""
+        self.vitals.beat = time.monotonic_ns()
+
+    def _stopped(self) -> None:
+        """The application has been asked to stop, by a signal or for a reload."""
+        if not self._ending.reload:
+            self._end()
+
+    def _catch_reload(self) -> None:
+        def reload(number: int, frame: object) -> None:
+            self._ending.ask_to_reload()
+            if self._app is not None:
+                self._app.stop()
+
+        if hasattr(signal, "SIGHUP"):  # not on Windows
+            signal.signal(signal.SIGHUP, reload)
+
+
+def _told(error: Exception) -> str:
+    """An error of Quix Streams or of its Kafka client as a sentence."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    if "FENCED" in text.upper():
+        text += "; if that comes again and again, two instances have copies of one state_dir: give each its own"
+    return text
+
+
+def _route_logs() -> None:
+    """What Quix Streams logs comes out as the shipper's log: the warnings, at level debug all of it."""
+    ours, theirs = logging.getLogger(LOGGER), logging.getLogger("quixstreams")
+    theirs.handlers, theirs.propagate = ours.handlers, False
+    theirs.setLevel(logging.DEBUG if ours.level == logging.DEBUG else logging.ERROR)

@@ -1,0 +1,143 @@
+"""The stages on Quix Streams: topics, transactions, state. I/O; the only module that imports Quix Streams.
+
+One transaction holds what both stages read and write: the offsets of the events, the records of the buckets, the changes of
+their state, the findings and the dead letters. So a finding is there exactly once, whatever dies.
+"""
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+with warnings.catch_warnings(record=True):  # one of its libraries warns of another, whatever the filters say
+    warnings.simplefilter("ignore")
+    from quixstreams import Application, message_context
+    from quixstreams.exceptions import QuixException
+    from quixstreams.kafka import ConnectionConfig
+    from quixstreams.models import Serializer
+
+from shipper.deliver.kafka.confluent import settings as connection
+from shipper.stream.settings import DetectSettings
+from shipper.stream.stages import ALERTS, DEAD_LETTERS, HELD, BucketStage, EventStage, Message, Place, StreamCounts
+from shipper.times import SECOND
+
+__all__ = ["Detection", "QuixException", "build"]
+
+SESSION_MS = 6_000  # after which a member that says nothing is dead
+TRANSACTION_MS = 10_000  # after which the broker ends the transaction of a dead one, and its readers go on
+QUEUE_KB = 1_024  # of each partition that are read ahead; most of the memory when there is much to catch up with
+BEAT_MS = 1_000
+METADATA_MS = 30_000  # how often is looked for new partitions
+
+
+class _Value(Serializer):
+    def __call__(self, value: Any, ctx: Any) -> bytes:
+        return value.value  # type: ignore[no-any-return]
+
+
+class Detection(Application):
+    """The application. `stopped` is called once it has been asked to stop; perhaps in a signal handler."""
+
+    def __init__(self, stopped: Callable[[], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._stopped = stopped
+
+    def stop(self, fail: bool = False) -> None:
+        """Stop after the record at hand; with `fail` because of an error, without a last commit."""
+        if not fail:
+            self._stopped()
+        super().stop(fail=fail)
+
+
+def build(
+    settings: DetectSettings,
+    transactional_id: str,
+    counts: StreamCounts,
+    beat: Callable[[], None],
+    stopped: Callable[[], None],
+) -> tuple[Detection, EventStage]:
+    """The application, ready to run. Its topics must be there.
+
+    Args:
+        settings: what it does.
+        transactional_id: of this instance alone, and the same after a restart: that ends what a dead one left open.
+        counts: kept up to date.
+        beat: is called every few seconds while the application turns.
+        stopped: see `Detection`.
+    """
+    common = {k: v for k, v in connection(settings.kafka).items() if k not in _CONNECTION}
+    app = Detection(
+        stopped,
+        broker_address=ConnectionConfig(**{k.replace(".", "_"): v for k, v in connection(settings.kafka).items() if k in _CONNECTION}),
+        consumer_group=settings.group,
+        state_dir=os.path.join(settings.state_dir, "detect"),
+        processing_guarantee="exactly-once",
+        commit_interval=settings.commit_interval / SECOND,
+        auto_offset_reset="earliest",
+        auto_create_topics=False,
+        consumer_poll_timeout=min(0.1, settings.commit_interval / SECOND),
+        loglevel=None,
+        producer_extra_config={
+            **common,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": TRANSACTION_MS,
+            "linger.ms": 5,
+            "compression.type": settings.kafka.compression,
+        },
+        consumer_extra_config={
+            **common,
+            "session.timeout.ms": SESSION_MS,
+            "heartbeat.interval.ms": SESSION_MS // 3,
+            "max.poll.interval.ms": 60_000,
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": QUEUE_KB,
+            "topic.metadata.refresh.interval.ms": METADATA_MS,
+            "statistics.interval.ms": BEAT_MS,
+            "stats_cb": lambda statistics: beat(),  # called while the consumer is polled
+        },
+    )  # fmt: skip
+    raw: dict[str, Any] = {"key_deserializer": "bytes", "value_deserializer": "bytes"}
+    written: dict[str, Any] = {"key_serializer": "bytes", "value_serializer": _Value()}
+    events = app.topic(str(settings.kafka.topic), **raw)
+    held = app.topic(settings.held_topic, **raw, **written)
+    topics = {
+        HELD: held,
+        ALERTS: app.topic(settings.alert_topic, **written),
+        DEAD_LETTERS: app.topic(settings.dead_letter_topic, **written),
+    }
+    event_stage, bucket_stage = EventStage(settings, counts, time.monotonic_ns), BucketStage(settings, counts)
+
+    def read(value: bytes | None) -> list[Message]:
+        return event_stage(value, _place())
+
+    def judge(value: bytes | None, key: bytes | None, timestamp: int, headers: Any, state: Any) -> list[Message]:
+        return bucket_stage(value, key, state, _place())
+
+    for frame in (
+        app.dataframe(events).apply(read, expand=True),
+        app.dataframe(held).apply(judge, stateful=True, expand=True, metadata=True),
+    ):
+        frame = frame.set_headers(lambda message, key, timestamp, headers: message.headers)
+        frame.to_topic(lambda message, key, timestamp, headers: topics[message.topic], key=lambda message: message.key)
+    return app, event_stage
+
+
+def _place() -> Place:
+    at = message_context()
+    return Place(at.topic, at.partition, at.offset)
+
+
+_CONNECTION = frozenset(
+    [
+        "bootstrap.servers",
+        "client.id",
+        "security.protocol",
+        "sasl.mechanism",
+        "sasl.username",
+        "sasl.password",
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.key.location",
+    ]
+)
