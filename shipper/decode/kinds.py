@@ -37,7 +37,8 @@ def _request(line: Line, state: ComponentState, counts: Counts) -> Part:
     exchange = (time, stamp, event_id, user, facts.user_json + context.process_json, None)
     if thread:
         older = state.exchanges.open.get(thread)
-        counts.repeated += older is not None and older[0] == time and older[3] == user
+        if older is not None and state.newest - time <= state.exchanges.patience:  # else it may have been given up
+            counts.repeated += older[0] == time and older[3] == user
         counts.given_up += state.exchanges.request(thread, exchange)
     return _request_fields, UNKNOWN, exchange, user, None
 

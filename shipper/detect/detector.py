@@ -78,7 +78,7 @@ class Detectors:
         also takes what `lasting` said when that was the state."""
         for name, host in self._hosts.items():
             given = None if lasting is None else lasting.get(name, {})
-            host.restore(snapshot.get(name, {}), newest, given, undo.get(name), generations.get(name, (0, ())))
+            host.restore(snapshot.get(name, {}), newest, given, undo.get(name), generations.get(name))
 
     def lasting(self) -> dict[str, Any]:
         """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`). It is

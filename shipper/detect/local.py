@@ -267,12 +267,18 @@ class LocalDetector:
             key, young, old = self._before
             before = self._state(young or old)
             undo = [key, before if self._detector.forget(before, oldest) else None]
-        self.restore(states, newest, undo=undo, generations=(stored, [key for key in states if key in older]))
+        self.restore(states, newest, undo=undo, generations=(stored, [key for key in states if key in older], self._ahead))
         return states
 
     def generations(self) -> list[Any]:
-        """See `Detectors.generations`; empty if that is nothing."""
-        return [self._stored, sorted(self._old)] if self._stored or self._old else []
+        """See `Detectors.generations`; empty if that is nothing.
+
+        It does not follow from the recent past where states that are under way take in what others pass over. Those that do
+        are few, so a reader that begins anew counts from nothing.
+        """
+        if self._begins is not None or not (self._stored or self._old or self._ahead or self._before):
+            return []
+        return [self._stored, sorted(self._old), self._ahead]
 
     def undo(self) -> list[Any] | None:
         """See `Detectors.undo`."""
@@ -287,16 +293,15 @@ class LocalDetector:
         newest: int,
         lasting: Mapping[str, Any] | None = None,
         undo: Sequence[Any] | None = None,
-        generations: tuple[int, Collection[str]] = (0, ()),
+        generations: tuple[int, Collection[str], str] | None = None,
     ) -> None:
         """See `Detectors.restore`."""
         if self._detector.lasting and lasting is not None:
             for key, state in users.items():
                 self._detector.lasting.give(state, lasting.get(digest(key), {}))
         self._before = None if undo is None else (undo[0], None if undo[1] is None else self._known(undo[0], undo[1]), None)
-        self._ahead = "" if undo is None else undo[0]
         self._under_way.clear()
-        self._stored, older = generations
+        self._stored, older, self._ahead = generations or (0, (), "" if undo is None else undo[0])
         self._strays = 0
         self._young = {key: self._known(key, state) for key, state in users.items()}
         self._old = {key: self._young.pop(key) for key in older if key in self._young}

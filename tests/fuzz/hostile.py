@@ -97,7 +97,7 @@ def _json() -> Iterator[tuple[str, Hostile]]:
     yield "json-never-closed", Hostile(b"[" + JSON + b",{" * 50 + JSON, 52, "begins like a JSON object and is not a whole one")
     yield (
         "json-open-string",
-        Hostile(b"[" + JSON + b',\n{"a":"never\n},\n' + JSON + b"]", 3, "begins like a JSON object and is not a whole one"),
+        Hostile(b"[" + JSON + b',\n{"a":"never\n},\n' + JSON + b"]", 3, "unexpected control character in string"),
     )
     yield "json-open-escape", Hostile(b"[" + JSON + b',{"a":"\\', 2, "begins like a JSON object and is not a whole one")
     yield (

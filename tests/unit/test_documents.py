@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from orjson import OPT_APPEND_NEWLINE, dumps
 
-from shipper.decode.documents import LONGEST, Documents
+from shipper.decode.documents import Documents
 from shipper.decode.parser import Options
+from shipper.memo import LONGEST
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
 from tests.support.logs import library, log_file
