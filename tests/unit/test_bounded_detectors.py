@@ -79,3 +79,12 @@ def test_long_names_are_told_apart_and_not_kept() -> None:
     assert [label[1] for _, _, label in host(prompts)] == ["id-2-dp"]
     assert counts.findings == 1
     assert max(map(len, host.snapshot(2 * SECOND)["double_prompt"])) < 200
+
+
+def test_those_that_belong_to_an_earlier_generation_crowd_out_nobody() -> None:
+    """Another reader, who begins later, does not see them."""
+    horizon = RULE.horizon // SECOND
+    first = [prompt(number, f"user{number}", second=horizon + 10) for number in range(2)]
+    strays = [(*prompt(number, f"user{number}", second=horizon - 5)[:10], first[0][10]) for number in range(2, 4)]
+    last = [prompt(number, f"user{number}", second=horizon + 11) for number in range(4, 6)]
+    assert found(first + strays + last, 1) == ([], 0, 6)

@@ -1,11 +1,12 @@
 """The text of an event that was cut from others of its shape is that of its document."""
 
+import json
 from typing import Any
 
 import pytest
 from orjson import OPT_APPEND_NEWLINE, dumps
 
-from shipper.decode.documents import Documents
+from shipper.decode.documents import LONGEST, Documents
 from shipper.decode.parser import Options
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
@@ -98,3 +99,9 @@ def test_shapes_that_do_not_come_again_are_forgotten(made: list[Any], monkeypatc
     twice = [line for n in range(20) for line in [at(n, f"authResult = {n}")] * 2]
     assert len(texts(twice, {})) == 40
     assert len(made) == 20 * 3
+
+
+def test_no_shape_with_a_long_text_is_kept(made: list[Any]) -> None:
+    event = {"TimeCreated": "2017-02-14T02:57:19Z", "ProviderName": "p" * (LONGEST + 1), "Message": "authResult = 1"}
+    assert len(texts([json.dumps(event)] * 20, {})) == 20
+    assert len(made) == 20

@@ -145,3 +145,11 @@ def test_detectors_get_no_long_names() -> None:
     assert light("c" * 999, code)[0] != component
     table = code._replace(status_class="denied")
     assert light("pfrad", table) == ("pfrad", table)
+
+
+def test_heavy_requests_whose_thread_is_used_again_are_given_up_first() -> None:
+    """They are not open any more, so only their events are held."""
+    lines = [line(number, 1, f"Calling pfAuthUser('{number}', '{'y' * 4000}')") for number in range(20)]
+    out, counts = alike(lines, per_exchange=True)
+    assert out.count(b"\n") == 20
+    assert counts.crowded_out == 0

@@ -218,3 +218,14 @@ def test_a_message_behind_syslog_that_looks_like_a_record_stays_one() -> None:
     event = event_of(f'{ISO} mfa01 pfsvc: {{"a": 1}}')
 
     assert (event["event"]["action"], event["message"]) == ("log", '{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '{"log":"a\\q","stream":"stdout"}\n{"log":"b","stream":"stdout"}',
+        '{"log":"a","stream":"stdout","log":1}\n{"log":"b","stream":"stdout"}',
+    ],
+)
+def test_parts_that_are_no_records_of_docker_stay_as_they_are(lines: str) -> None:
+    assert unwrap(lines) is None

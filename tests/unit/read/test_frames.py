@@ -69,6 +69,12 @@ def test_counts_of_characters_are_understood(messages: list[str]) -> None:
     assert bodies(framed(messages, [len(text) for text in messages])) == messages
 
 
+def test_a_count_of_characters_whose_last_is_of_several_bytes() -> None:
+    messages = [f"{SYSLOG[1]} ü", f"{SYSLOG[0]} 山", SYSLOG[1]]
+
+    assert bodies(framed(messages, [len(text) for text in messages])) == messages
+
+
 @given(LOGS, st.data())
 @settings(max_examples=200, deadline=None)
 def test_whatever_the_counts_are_no_message_loses_or_gets_a_digit(messages: list[str], data: st.DataObject) -> None:
