@@ -45,7 +45,7 @@ def contradictions(config: Config, needed: str = "") -> list[Fault]:
         if len(config.detect.group) > LONGEST_GROUP:
             faults.append((("detect", "group"), f"it may not be longer than {LONGEST_GROUP}: topics are named after it"))
         if needed == "detect" or not config.inputs:
-            faults += _not_for_detect(config.output)
+            faults += _not_for_detect(config.output) + _useless_for_detect(config, config.detect)
     if config.output.kafka is not None:
         faults += _kafka_faults(config.output.kafka)
     pseudonyms = config.pipeline.pseudonyms
@@ -140,6 +140,30 @@ def _not_for_detect(output: OutputSection) -> list[Fault]:
             )
         ]
     return []
+
+
+def _useless_for_detect(config: Config, detect: DetectSection) -> list[Fault]:
+    """Values with which `detect` would find nothing, or read what it writes."""
+    faults: list[Fault] = []
+    if not config.pipeline.detectors:
+        faults.append((("pipeline", "detectors"), "detect has nothing to look for; name detectors, or leave the key out for all"))
+    kafka = config.output.kafka
+    if kafka is None:
+        return faults
+    held = f"{detect.group}-held"
+    own = [held, f"changelog__{detect.group}--{held}--default"]
+    letters = f"{detect.group}-dead-letters"
+    for name, topic in (
+        ("topic", kafka.topic),
+        ("alert_topic", kafka.alert_topic),
+        ("dead_letter_topic", kafka.dead_letter_topic),
+    ):
+        taken = own if name == "dead_letter_topic" or kafka.dead_letter_topic else [*own, letters]
+        if topic in taken:
+            faults.append(
+                (("output", "kafka", name), f"detect keeps records of its own in {topic}; take another topic or detect.group")
+            )
+    return faults
 
 
 def _kafka_faults(kafka: KafkaSection) -> list[Fault]:

@@ -79,7 +79,9 @@ class Event(NamedTuple):
     nobody: bool = False
 
 
-Text = Annotated[str, Meta(min_length=1)]
+LONGEST = 4096  # characters of a text that is kept: what is made of it stays far below the largest message of Kafka
+Short = Annotated[str, Meta(max_length=LONGEST)]
+Text = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
 
 
 class _Kind(msgspec.Struct):
@@ -96,13 +98,13 @@ class _Any(msgspec.Struct):
 
 
 class _Status(msgspec.Struct):
-    description: str
-    status_class: str = msgspec.field(name="class")
-    severity: str = ""
+    description: Short
+    status_class: Short = msgspec.field(name="class")
+    severity: Short = ""
     code: int | None = None
-    method: str | None = None
+    method: Short | None = None
     prompted: bool | None = None
-    constant: str | None = None
+    constant: Short | None = None
 
 
 class _Id(msgspec.Struct):
@@ -118,7 +120,7 @@ class _Ended(msgspec.Struct):
     id: Text
     action: str
     outcome: str
-    provider: str = ""
+    provider: Short = ""
     start: str | None = None
 
 
@@ -129,7 +131,7 @@ class _User(msgspec.Struct):
 
 
 class _Host(msgspec.Struct):
-    name: str | None = None
+    name: Short | None = None
 
 
 class _Ending(msgspec.Struct):

@@ -26,6 +26,8 @@ from shipper.stream.settings import DetectSettings
 HELD, ALERTS, DEAD_LETTERS = "held", "alerts", "dead letters"
 UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What a mistake of ours would raise, and nothing that a disk or a broker does: it costs the record and not the service."""
+LONGEST_LINE = 128 << 10  # bytes of a record in its letter: even if JSON makes six of each, Kafka takes it
+LONGEST_REASON = 1_000  # characters
 DEAD_LETTER_KEY = b"dead-letter"  # one partition, in their order
 
 
@@ -156,10 +158,17 @@ def _unexpected(error: Exception) -> str:
 
 
 def dead_letter(value: bytes | None, place: Place, reason: str) -> Message:
-    """The letter for a record: why, where it stands, and what it says."""
-    letter: dict[str, Any] = {"reason": reason, "topic": place.topic, "partition": place.partition, "offset": place.offset}
+    """The letter for a record: why, where it stands, and what it says; of a long record how it begins, and how many bytes it has."""
+    letter: dict[str, Any] = {
+        "reason": reason[:LONGEST_REASON], "topic": place.topic, "partition": place.partition, "offset": place.offset,
+    }  # fmt: skip
+    value = value or b""
+    begin = value[:LONGEST_LINE]
+    if len(begin) < len(value):
+        letter["bytes"] = len(value)
     try:
-        letter["line"] = (value or b"").decode()
+        value.decode()
+        letter["line"] = begin.decode(errors="ignore")  # the cut may be within a character
     except UnicodeDecodeError:
-        letter["line_base64"] = base64.b64encode(value or b"").decode()
+        letter["line_base64"] = base64.b64encode(begin).decode()
     return Message(DEAD_LETTERS, DEAD_LETTER_KEY, orjson.dumps(letter), [])

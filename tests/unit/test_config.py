@@ -101,6 +101,14 @@ KAFKA = "state_dir: /tmp/s\noutput: {type: kafka, kafka: {bootstrap_servers: [b:
         (KAFKA + f"detect: {{group: {'g' * 101}}}\n", "3: detect.group: it may not be longer than 100"),
         (KAFKA.replace("type: kafka", "type: stdout") + "detect: {}\n", "2: output.type: detect reads the events of sidecars"),
         (KAFKA.replace("type: kafka", "type: kafka, format: splunk-hec") + "detect: {}\n", "output.format: detect cannot read"),
+        (KAFKA + "pipeline: {detectors: []}\ndetect: {}\n", "pipeline.detectors: detect has nothing to look for"),
+        (KAFKA.replace("ev}", "mfa-detect-held}") + "detect: {}\n", "output.kafka.topic: detect keeps records of its own in"),
+        (KAFKA.replace("ev}", "ev, alert_topic: g-held}") + "detect: {group: g}\n", "output.kafka.alert_topic: detect keeps"),
+        (KAFKA.replace("ev}", "ev, alert_topic: g-dead-letters}") + "detect: {group: g}\n", "output.kafka.alert_topic: detect"),
+        (
+            KAFKA.replace("ev}", "ev, dead_letter_topic: changelog__g--g-held--default}") + "detect: {group: g}\n",
+            "output.kafka.dead_letter_topic: detect keeps",
+        ),
     ],
 )
 def test_mistakes_of_detect(text: str, said: str, tmp_path: Path) -> None:
@@ -111,6 +119,12 @@ def test_mistakes_of_detect(text: str, said: str, tmp_path: Path) -> None:
     ("text", "needed", "said"),
     [
         (KAFKA + "detect: {}\n", "detect", None),
+        (
+            KAFKA.replace("ev}", "ev, alert_topic: mfa-detect-dead-letters, dead_letter_topic: d}") + "detect: {}\n",
+            "detect",
+            None,
+        ),
+        (GOOD + "pipeline: {detectors: []}\ndetect: {}\n", "inputs", None),
         (KAFKA + "detect: {}\n", "", None),
         (KAFKA + "detect: {}\n", "inputs", "inputs: this key is missing"),
         (GOOD, "inputs", None),

@@ -380,6 +380,26 @@ def test_what_is_none_of_ours_is_kept_with_its_reason() -> None:
     assert stream.counts.dead_letters == 2
 
 
+@pytest.mark.parametrize(
+    "long", [b"\x01" * 900_000, "\U0001f642".encode() * 250_000 + b"x", b"\xff" * 1_000_000, b"x" + "é".encode() * 500_000]
+)
+def test_the_letter_of_a_long_record_is_one_that_kafka_takes(long: bytes) -> None:
+    stream = Stream(settings())
+    stream.take(long, partition=0)
+    (message,) = stream.dead
+    assert len(message.value) < 900_000
+    assert json.loads(message.value)["bytes"] == len(long)
+
+
+def test_a_name_of_a_megabyte_is_no_authentication() -> None:
+    stream = Stream(settings())
+    stream.take(event(2, "n" * 1_000_000, 0, 5))
+    stream.take(event(4, "n" * 4096, 0, 5))
+    (letter,) = stream.dead
+    assert json.loads(letter.value)["reason"].endswith("length <= 4096 - at `$.user.name`")
+    assert stream.counts.completions == 1
+
+
 @pytest.mark.parametrize("value", [None, b"", b"{", b"\xff", b'{"p": "x"}', b'{"p": 1, "c": [1]}', b'{"p": 1, "c": 7}'])
 def test_what_does_not_belong_between_the_stages_stops_nothing(value: bytes | None) -> None:
     stream = Stream(settings())
