@@ -6,7 +6,7 @@ from dataclasses import replace
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from shipper.deliver.kafka.causes import READ, WRITE
+from shipper.deliver.kafka.causes import DESCRIBE_CONFIGS, READ, WRITE
 from shipper.deliver.kafka.confluent import CONNECT_SECONDS, ConfluentClient
 from shipper.deliver.kafka.confluent import settings as connection
 from shipper.stream.settings import DetectSettings
@@ -52,7 +52,8 @@ def _needed(settings: DetectSettings) -> dict[str, set[str]]:
     needed: dict[str, set[str]] = {settings.kafka.topic: {READ}}
     for topic in (settings.alert_topic, settings.dead_letter_topic):
         needed.setdefault(topic, set()).add(WRITE)
-    return needed | {settings.held_topic: {READ, WRITE}, settings.changelog_topic: {READ, WRITE}}
+    needed |= {settings.held_topic: {READ, WRITE}, settings.changelog_topic: {READ, WRITE}}
+    return {topic: operations | {DESCRIBE_CONFIGS} for topic, operations in needed.items()}  # Quix Streams looks at each
 
 
 def _lacking(settings: DetectSettings, needed: Mapping[str, set[str]], rights: Mapping[str, set[str] | None]) -> str | None:

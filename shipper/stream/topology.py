@@ -16,6 +16,7 @@ with warnings.catch_warnings(record=True):  # one of its libraries warns of anot
     from quixstreams.exceptions import QuixException
     from quixstreams.kafka import ConnectionConfig
     from quixstreams.models import Serializer
+    from quixstreams.state.rocksdb import RocksDBOptions
 
 from shipper.deliver.kafka.confluent import settings as connection
 from shipper.stream.settings import DetectSettings
@@ -26,7 +27,11 @@ __all__ = ["Detection", "QuixException", "build"]
 
 SESSION_MS = 6_000  # after which a member that says nothing is dead
 TRANSACTION_MS = 10_000  # after which the broker ends the transaction of a dead one, and its readers go on
-QUEUE_KB = 1_024  # of each partition that are read ahead; most of the memory when there is much to catch up with
+# What takes memory when there is much to catch up with: kilobytes of each partition that are read ahead, bytes of the state of each
+# partition that are not on disk yet (twice), and bytes of all states that were read from there.
+QUEUE_KB = 1_024
+WRITE_BUFFER = 4 << 20
+BLOCK_CACHE = 32 << 20
 BEAT_MS = 1_000
 METADATA_MS = 30_000  # how often is looked for new partitions
 
@@ -72,6 +77,9 @@ def build(
         broker_address=ConnectionConfig(**{k.replace(".", "_"): v for k, v in connection(settings.kafka).items() if k in _CONNECTION}),
         consumer_group=settings.group,
         state_dir=os.path.join(settings.state_dir, "detect"),
+        rocksdb_options=RocksDBOptions(
+            write_buffer_size=WRITE_BUFFER, max_write_buffer_number=2, max_total_wal_size=8 * WRITE_BUFFER, block_cache_size=BLOCK_CACHE
+        ),
         processing_guarantee="exactly-once",
         commit_interval=settings.commit_interval / SECOND,
         auto_offset_reset="earliest",

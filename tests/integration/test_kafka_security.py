@@ -114,6 +114,7 @@ def test_check_says_what_is_wrong(secured: SecureBroker, tmp_path: Path, client:
 
 
 OF_DETECT = {
+    "does not give shipper DESCRIBE_CONFIGS on the topic detect-events": "DESCRIBE_CONFIGS TOPIC detect-events",
     "does not give shipper WRITE on the topic detect-found": "WRITE TOPIC detect-found",
     "does not give shipper READ on the group detect-group": "READ GROUP detect-group",
     "missing topic: detect-group-held; create it, or give shipper CREATE": "CREATE BROKER kafka-cluster",
@@ -137,8 +138,10 @@ def test_check_says_what_detect_may_not_do(secured: SecureBroker, tmp_path: Path
     file.write_text(yaml.safe_dump({"state_dir": str(tmp_path), "output": output, "detect": {"group": "detect-group"}}))
     shipper = config(secured, tmp_path, "confluent-kafka", {})
     shipper.config = file
-    secured.allow("shipper", "DESCRIBE TOPIC detect-found", "READ TOPIC detect-events")
-    secured.allow("shipper", *(f"{right} TOPIC {topic}" for topic in MADE_BY_DETECT for right in ("READ", "WRITE")))
+    secured.allow("shipper", "DESCRIBE TOPIC detect-found", "DESCRIBE_CONFIGS TOPIC detect-found", "READ TOPIC detect-events")
+    secured.allow(
+        "shipper", *(f"{right} TOPIC {topic}" for topic in MADE_BY_DETECT for right in ("READ", "WRITE", "DESCRIBE_CONFIGS"))
+    )
     for sentence, right in OF_DETECT.items():
         status, said = check(shipper)
         assert status == 1, said
