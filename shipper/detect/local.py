@@ -276,7 +276,7 @@ class LocalDetector:
         It does not follow from the recent past where states that are under way take in what others pass over. Those that do
         are few, so a reader that begins anew counts from nothing.
         """
-        if self._begins is not None or not (self._stored or self._old or self._ahead or self._before):
+        if self._begins is not None or not (self._stored or self._old or self._ahead):
             return []
         return [self._stored, sorted(self._old), self._ahead]
 
@@ -301,7 +301,8 @@ class LocalDetector:
                 self._detector.lasting.give(state, lasting.get(digest(key), {}))
         self._before = None if undo is None else (undo[0], None if undo[1] is None else self._known(undo[0], undo[1]), None)
         self._under_way.clear()
-        self._stored, older, self._ahead = generations or (0, (), "" if undo is None else undo[0])
+        ahead = "" if undo is None or self._begins is None else undo[0]
+        self._stored, older, self._ahead = generations or (0, (), ahead)
         self._strays = 0
         self._young = {key: self._known(key, state) for key, state in users.items()}
         self._old = {key: self._young.pop(key) for key in older if key in self._young}

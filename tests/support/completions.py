@@ -141,10 +141,10 @@ def alike(name: str, rule: AnyRule, made: list[list[CompletionFields]], restart:
     lean = Detectors({name: rule}, Envelope({}), counts)
     for number, completions in enumerate(made):
         if restart(number):
-            snapshot = json.dumps([lean.snapshot(newest), lean.undo()])
+            snapshot = json.dumps([lean.snapshot(newest), lean.undo(), lean.generations()])
             lean = Detectors({name: rule}, Envelope({}), counts)
-            users, undo = json.loads(snapshot)
-            lean.restore(users, newest, undo=undo)
+            users, undo, generations = json.loads(snapshot)
+            lean.restore(users, newest, undo=undo, generations=generations)
         assert lean(completions) == plain(completions)
         newest = max([newest, *(completion[10] for completion in completions)])
     assert (counts.detected, counts.late) == (plain.detected, plain.late)

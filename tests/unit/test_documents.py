@@ -1,6 +1,5 @@
 """The text of an event that was cut from others of its shape is that of its document."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,7 +7,6 @@ from orjson import OPT_APPEND_NEWLINE, dumps
 
 from shipper.decode.documents import Documents
 from shipper.decode.parser import Options
-from shipper.memo import LONGEST
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
 from tests.support.logs import library, log_file
@@ -102,7 +100,6 @@ def test_shapes_that_do_not_come_again_are_forgotten(made: list[Any], monkeypatc
     assert len(made) == 20 * 3
 
 
-def test_no_shape_with_a_long_text_is_kept(made: list[Any]) -> None:
-    event = {"TimeCreated": "2017-02-14T02:57:19Z", "ProviderName": "p" * (LONGEST + 1), "Message": "authResult = 1"}
-    assert len(texts([json.dumps(event)] * 20, {})) == 20
-    assert len(made) == 20
+def test_no_shape_with_a_long_text_is_kept(monkeypatch: pytest.MonkeyPatch, made: list[Any]) -> None:
+    monkeypatch.setattr("shipper.decode.documents.LONGEST", 4)
+    assert len(texts([at(n, "authResult = 1") for n in range(20)], {})) == len(made) == 20
