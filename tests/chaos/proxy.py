@@ -1,7 +1,7 @@
 """A TCP proxy that misbehaves on command: cuts, delays, half-closes, refuses."""
 
 import contextlib
-import select
+import selectors
 import socket
 import threading
 
@@ -67,10 +67,13 @@ class Proxy:
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
         open_ways = {client: server, server: client}
-        with contextlib.suppress(OSError, ValueError):
-            while open_ways:
-                ready, _, _ = select.select(list(open_ways), [], [], 1.0)
-                for one in ready:
+        # Not select(2), which takes no number of a descriptor over 1023.
+        with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
+            for way in open_ways:
+                selector.register(way, selectors.EVENT_READ, way)
+            while open_ways and all(way.fileno() >= 0 for way in open_ways):
+                for key, _ in selector.select(1.0):
+                    one: socket.socket = key.data
                     data = one.recv(1 << 16)
                     if self.delay:
                         self._closing.wait(self.delay)
@@ -80,6 +83,7 @@ class Proxy:
                     else:
                         with contextlib.suppress(OSError):
                             open_ways[one].shutdown(socket.SHUT_WR)
+                        selector.unregister(one)
                         del open_ways[one]
         client.close()
         server.close()
