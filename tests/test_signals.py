@@ -102,10 +102,13 @@ def test_hup_at_the_start_ends_nothing(tmp_path: Path) -> None:
     write(tmp_path, 0, 10)
     process = shipper.start()
     until(lambda: signals_not_fatal(process.pid) & 1 << (signal.SIGHUP - 1), "SIGHUP no longer ends it", every=0.0005)
-    while not messages(tmp_path / "out.ndjson"):
+
+    def survives() -> bool:
         os.kill(process.pid, signal.SIGHUP)
         assert process.poll() is None, shipper.said()
-        time.sleep(0.005)
+        return bool(messages(tmp_path / "out.ndjson"))
+
+    until(survives, "the first event", every=0.005)
     until(lambda: len(messages(tmp_path / "out.ndjson")) == 10, "ten events")
     assert shipper.terminate() == 0
     assert messages(tmp_path / "out.ndjson") == [f"line {number}" for number in range(10)]
