@@ -16,6 +16,7 @@ from shipper.model import Chunk, Counts, Document, Label
 from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.printable import printable
 from shipper.read.inputs import open_inputs
+from shipper.report.advice import counted
 from shipper.times import SECOND
 
 MOST_TOLD = 2000  # authentications, findings and other lines
@@ -102,7 +103,9 @@ class _Wanted:
         what = "event or exchange" if self.id is not None else "user"
         names = list(self._users) + [key.rpartition("\\")[2] for key in self._users]
         near = get_close_matches(self.text.casefold(), names, 1)
-        return f"no {what} {printable(self.text)} in {lines:,} lines" + (f"; did you mean {printable(near[0])}?" if near else "")
+        return f"no {what} {printable(self.text)} in {counted(lines, 'line')}" + (
+            f"; did you mean {printable(near[0])}?" if near else ""
+        )
 
 
 def _ids(document: Document) -> Iterator[str]:

@@ -27,7 +27,7 @@ HINTS = {
     "continued": "continue the text of the event before: export the events as JSON or XML, where each is one record",
     "format_list": "come from PowerShell's Format-List, which breaks lines as the window is wide: pipe the events to ConvertTo-Json instead",
     "another_form": "hold a message of the NPS extension in a form that is not known, or in another language: export the events as XML",
-    "partial": "are parts of a longer line, which a container runtime wrote in pieces, and the others are missing: was the file cut?",
+    "partial": "hold a part of a longer line, which a container runtime wrote in pieces, and the others are missing: was the file cut?",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }

@@ -1,5 +1,7 @@
 """The hints that `parse` and `report` give."""
 
+import re
+
 import pytest
 
 from shipper.decode.unparsed import HINTS
@@ -48,6 +50,7 @@ def test_a_line_by_itself_has_the_singular(cause: str) -> None:
     [hint] = hints(counts)
 
     assert hint.startswith("1 line ")
+    assert not re.search(r"^1 line is \w+s\b|, but hold ", hint)
     assert hint.split()[2].endswith("s")
 
 
