@@ -1,5 +1,6 @@
 """`explain USER-or-ID --in FILE...`: what happened to one user, or in one exchange, in words with times. I/O."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,18 @@ class Entry:
     start: str
     text: str
     lines: list[str] = field(default_factory=list)
+
+
+def split_files(words: Sequence[str], files: Sequence[str]) -> tuple[str, list[str]]:
+    """Whose story is wanted, and the files it is told of.
+
+    `--in *.log` without quotes reaches us as one file behind --in and the others among the words.
+    """
+    there = [os.path.exists(word) for word in words]
+    if all(there):
+        there[:1] = [False]
+    found = [word for word, is_file in zip(words, there, strict=True) if is_file]
+    return " ".join(word for word, is_file in zip(words, there, strict=True) if not is_file), [*files, *found]
 
 
 def story(text: str, files: Sequence[str], library: Library) -> Iterator[str]:
