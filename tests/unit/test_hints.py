@@ -1,10 +1,11 @@
 """The hints that `parse` and `report` give."""
 
+import json
 import re
 
 import pytest
 
-from shipper.decode.unparsed import HINTS
+from shipper.decode.unparsed import HINTS, own_event
 from shipper.detect import rules_for
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
@@ -91,6 +92,16 @@ def test_a_log_that_begins_in_the_middle_or_stands_twice_is_not_newest_first() -
     assert hints(Counts(lines=8, requests=4, verdicts=2, statuses=2, orphans=4, open_at_end=4)) == []
     [hint] = hints(Counts(lines=80, requests=20, statuses=20, orphans=20, given_up=20, repeated=20))
     assert "stand twice" in hint
+
+
+def test_events_of_ours_are_no_log() -> None:
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(exchange(0).encode()))
+    (texts, _, _), _ = pipeline.decode(Chunk(exchange(0).encode(), 0))
+    [*_, hint] = hints(counts_of("\n".join(texts)))
+
+    assert hint == "3 lines hold events that mfa-shipper wrote: give the logs that they were made of"
+    assert all(own_event(json.dumps(json.loads(text), indent=2)) for text in texts)
 
 
 def test_parts_too_short_to_lose_anything_are_told_too() -> None:
