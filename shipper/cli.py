@@ -115,7 +115,7 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     "files",
     multiple=True,
     metavar="FILE",
-    help="Tell what happened to a user, or in the exchange of an id, in FILE. Repeatable.",
+    help="Tell what happened to a user, or in the exchange of an id, in FILEs.",
 )
 @SYSLOG_YEAR
 @SYSLOG_ZONE
@@ -144,9 +144,9 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
 
     library = library_of(**read_with)
     if files:
-        from shipper.commands.story import story
+        from shipper.commands.story import split_files, story
 
-        for told in story(" ".join(words), files, library):
+        for told in story(*split_files(words, files), library):
             _print(told)
         return
     _print(answer(standard_input() if words == ("-",) else " ".join(words), library, screen_in_front()))

@@ -1,7 +1,9 @@
 """The sidecar as a user meets it: run, check --config, status, replay."""
 
 import json
+import lzma
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +84,54 @@ def test_status_says_which_files_wait_and_why(shipper: Shipper, tmp_path: Path) 
     text = command("status", "--config", shipper.config).stdout
     assert "  waiting\n" in text
     assert f"    {logs}/MfaEmpty.log: it is empty\n" in text
+
+
+def files(shipper: Shipper) -> list[str]:
+    """What `status` says of each file."""
+    text = command("status", "--config", shipper.config).stdout
+    return [line.rpartition("/")[2] for line in text.splitlines() if " bytes delivered" in line]
+
+
+def test_status_finds_files_under_the_names_that_rotation_gave_them(shipper: Shipper, tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "Mfa.log"
+
+    def append(data: bytes) -> None:
+        with open(log, "ab") as file:
+            file.write(data)
+
+    older, cut, newest = LOG.replace(b"2017-02-14", b"2017-02-12"), LOG.replace(b"-14T", b"-13T"), LOG
+    log.write_bytes(older)
+    shipper.start()
+    until(lambda: lines(tmp_path) == 24, "the events of the first file")
+    log.rename(f"{log}.1")
+    log.write_bytes(cut)
+    until(lambda: lines(tmp_path) == 48, "the events of the second")
+    os.rename(f"{log}.1", f"{log}.2")
+    shutil.copy(log, f"{log}.1")
+    os.truncate(log, 0)
+    append(newest)
+    until(lambda: lines(tmp_path) == 72, "the events of the third")
+    assert shipper.terminate() == 0
+
+    size = f"{len(LOG):,} bytes delivered"
+    assert files(shipper) == [f"Mfa.log{mark}: {size}, 0 bytes behind" for mark in (".2", ".1", "")]
+    Path(f"{log}.2.xz").write_bytes(lzma.compress(older))
+    os.remove(f"{log}.2")
+    os.rename(f"{log}.1", f"{log}.2")
+    append(b"more")
+    assert files(shipper) == [f"Mfa.log{end}" for end in (
+        f".2.xz: {size}, lag unknown", f".2: {size}, 0 bytes behind", f": {size}, 4 bytes behind"
+    )]  # fmt: skip
+    os.remove(f"{log}.2.xz")
+    os.remove(f"{log}.2")
+    assert [line.rpartition(", ")[2] for line in files(shipper)] == ["gone", "gone", "4 bytes behind"]
+
+
+def test_a_hole_does_not_keep_status(shipper: Shipper, tmp_path: Path) -> None:
+    with open(tmp_path / "logs" / "MfaHole.log", "wb") as hole:
+        hole.truncate(200 << 30)
+    text = command("status", "--config", shipper.config).stdout
+    assert "MfaHole.log: it holds no whole line with a time stamp yet\n" in text
 
 
 def test_metrics_and_health(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from shipper.detect import DETECTORS
 from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
 from shipper.printable import printable
+from shipper.report.advice import counted
 from shipper.report.hints import hints
 
 SHAPES = 3  # of unknown messages, in the sums
@@ -19,9 +20,9 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
     c = counts
     shown = c.events + c.findings - c.findings_filtered
     lines = [
-        f"{c.lines:,} lines in {seconds:.1f} s, {shown:,} events out"
+        f"{counted(c.lines, 'line')} in {seconds:.1f} s, {counted(shown, 'event')} out"
         + (f", {c.filtered + c.findings_filtered:,} filtered out" if c.filtered or c.findings_filtered else "")
-        + (f", {c.merged:,} lines merged into their exchange" if c.merged else ""),
+        + (f", {counted(c.merged, 'line')} merged into their exchange" if c.merged else ""),
         f"  requests {c.requests:,} · verdicts {c.verdicts:,} · statuses {c.statuses:,} · results {c.results:,}"
         f" · other {c.logs:,} · unparsed {c.unparsed:,}",
     ]

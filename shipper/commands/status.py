@@ -1,7 +1,7 @@
 """`status`: how far a sidecar has come, read from its state directory. I/O."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -10,11 +10,13 @@ from shipper.config.sections import Config
 from shipper.decode.line_patterns import Stamps
 from shipper.errors import MfaShipperError, RunError
 from shipper.printable import printable
+from shipper.read.compression import form_of
 from shipper.read.files import open_bytes
-from shipper.read.identity import describe, fingerprint
-from shipper.read.inputs import Match, find
+from shipper.read.identity import Description, describe, fingerprint, look_ahead
+from shipper.read.inputs import Match, file_id, find
 from shipper.read.logs import readable
 from shipper.read.position import Position
+from shipper.read.signatures import LOOK
 from shipper.sidecar.assemble import dead_letter_file, inputs_of, settings_of
 from shipper.sidecar.checkpoint import NAME, read_checkpoint
 from shipper.sidecar.lock import lock_holder
@@ -33,52 +35,86 @@ def state(config: Config) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"the checkpoint in {config.state_dir} cannot be read: {error}") from None
     in_order = sorted(positions.items(), key=lambda item: (item[1].source, item[1].time, item[1].path))
+    places, waiting = _look(config, dict(in_order))
     return {
         "state_dir": config.state_dir,
         "running": lock_holder(config.state_dir),
-        "files": [_file(key, position) for key, position in in_order],
-        "waiting": [{"path": path, "reason": reason} for path, reason in _waiting(config, positions.values())],
+        "files": [_file(key, position, places) for key, position in in_order],
+        "waiting": [{"path": path, "reason": reason} for path, reason in waiting],
         "dead_letters": dead_letter_file(config).count(),
     }
 
 
-def _waiting(config: Config, positions: Collection[Position]) -> list[tuple[str, str]]:
-    """The files that the inputs match and of which nothing is delivered, with the reason."""
+def _look(config: Config, positions: Mapping[str, Position]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Where the files of positions are now, by key, and the files of which nothing is delivered, with the reason.
+
+    `positions` are those of a log in the order of their times. A checkpoint holds the name under which the shipper last saw
+    a file; the rotations since then have given it another one. Of several positions with one inode, which copytruncate or
+    a removed file leaves, it belongs to the newest.
+    """
     found = find(inputs_of(config))
+    newest = {(position.device, position.inode): key for key, position in positions.items()}
+    places = {newest[identity]: match.path for identity, match in found.files.items() if identity in newest}
     reasons = list(found.problems.items())
-    known = {(position.device, position.inode) for position in positions}
-    new = [match for identity, match in found.files.items() if identity not in known]
+    new = [match for identity, match in found.files.items() if identity not in newest]
     if new:
-        stamps, prints = Stamps(settings_of(config).library), {position.fingerprint for position in positions}
-        reasons += [(match.path, reason) for match in new if (reason := _reason(match, stamps, prints)) is not None]
-    return reasons
+        stamps, keys = Stamps(settings_of(config).library), {position.fingerprint: key for key, position in positions.items()}
+        for match in new:
+            about = _about(match, stamps)
+            key = None if isinstance(about, str) else keys.get(fingerprint(about.head, about.end))
+            reason = _reason(match, about, known=key is not None)
+            if reason is not None:
+                reasons.append((match.path, reason))
+            elif key is not None:
+                places.setdefault(key, match.path)
+    return places, reasons
 
 
-def _reason(match: Match, stamps: Stamps, known: Collection[str]) -> str | None:
-    """Why nothing of a file is delivered; None for the copy of one of which something is."""
+def _about(match: Match, stamps: Stamps) -> Description | str:
+    """A file by its beginning, or why it cannot be read."""
     try:
         with open_bytes(match.path, event_logs=False) as read:
-            about = describe(readable(read), match.given.encoding, stamps)
+            return describe(look_ahead(readable(read)), match.given.encoding, stamps)
     except MfaShipperError as error:
         return str(error)
+
+
+def _reason(match: Match, about: Description | str, *, known: bool) -> str | None:
+    """Why nothing of a file is delivered; None for the copy of one of which something is, whose beginning is `known`."""
+    if isinstance(about, str):
+        return about
     if about.time is None:
         return "it holds no whole line with a time stamp yet" if match.state[0] else "it is empty"
     if not about.ended:
         return "its first line with a time stamp is not complete yet"
-    if fingerprint(about.head, about.end) in known:
+    if known:
         return None
     return "it is followed from its end, and nothing has come" if match.given.start == "end" else "nothing of it is delivered yet"
 
 
-def _file(key: str, position: Position) -> dict[str, Any]:
+def _file(key: str, position: Position, places: Mapping[str, str]) -> dict[str, Any]:
     """How far a file is delivered, and how many bytes are left; None where that is not known."""
-    known = {"key": key, "log": position.source, "path": position.path, "offset": position.offset}
+    place = places.get(key)
+    path = place or position.path
+    known = {"key": key, "log": position.source, "path": path, "offset": position.offset}
+    gone = {**known, "lag_bytes": None, "there": False}
+    if place is None and path in places.values():  # the name is another file's now
+        return gone
     try:
-        status = os.stat(position.path)
+        status = os.stat(path)
     except OSError:
-        return {**known, "lag_bytes": None, "there": False}
-    same = (status.st_dev, status.st_ino) == (position.device, position.inode) and not position.path.endswith(".gz")
-    return {**known, "lag_bytes": max(0, status.st_size - position.offset) if same else None, "there": True}
+        return gone
+    plain = (place or file_id(status) == (position.device, position.inode)) and not _is_packed(path)
+    return {**known, "lag_bytes": max(0, status.st_size - position.offset) if plain else None, "there": True}
+
+
+def _is_packed(path: str) -> bool:
+    """True for a compressed file, whose size says nothing; by its name where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return form_of(file.read(LOOK)) is not None
+    except OSError:
+        return path.endswith((".gz", ".bz2", ".xz", ".zst"))
 
 
 def state_text(value: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`explain USER-or-ID --in FILE...`: what happened to one user, or in one exchange, in words with times. I/O."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from shipper.model import Chunk, Counts, Document, Label
 from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.printable import printable
 from shipper.read.inputs import open_inputs
+from shipper.report.advice import counted
 from shipper.times import SECOND
 
 MOST_TOLD = 2000  # authentications, findings and other lines
@@ -30,6 +32,18 @@ class Entry:
     start: str
     text: str
     lines: list[str] = field(default_factory=list)
+
+
+def split_files(words: Sequence[str], files: Sequence[str]) -> tuple[str, list[str]]:
+    """Whose story is wanted, and the files it is told of.
+
+    `--in *.log` without quotes reaches us as one file behind --in and the others among the words.
+    """
+    there = [os.path.exists(word) for word in words]
+    if all(there):
+        there[:1] = [False]
+    found = [word for word, is_file in zip(words, there, strict=True) if is_file]
+    return " ".join(word for word, is_file in zip(words, there, strict=True) if not is_file), [*files, *found]
 
 
 def story(text: str, files: Sequence[str], library: Library) -> Iterator[str]:
@@ -102,7 +116,9 @@ class _Wanted:
         what = "event or exchange" if self.id is not None else "user"
         names = list(self._users) + [key.rpartition("\\")[2] for key in self._users]
         near = get_close_matches(self.text.casefold(), names, 1)
-        return f"no {what} {printable(self.text)} in {lines:,} lines" + (f"; did you mean {printable(near[0])}?" if near else "")
+        return f"no {what} {printable(self.text)} in {counted(lines, 'line')}" + (
+            f"; did you mean {printable(near[0])}?" if near else ""
+        )
 
 
 def _ids(document: Document) -> Iterator[str]:

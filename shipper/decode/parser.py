@@ -21,7 +21,7 @@ from shipper.decode.heavy import ORDINARY, light
 from shipper.decode.kinds import KINDS, Part, thread_of
 from shipper.decode.line_patterns import Context, Line, LineForm, Wrapped, inner_of, line_patterns_of
 from shipper.decode.merging import Event
-from shipper.decode.unparsed import Reason, doubt_at_end, why_unparsed
+from shipper.decode.unparsed import Reason, doubt_at_end, own_event, why_unparsed
 from shipper.decode.windows_event import EventReader
 from shipper.memo import Memo, Texts
 from shipper.model import Chunk, CompletionFields, Counts, Document, ExchangeFields, Label, LogFile, Origin, withdrawal
@@ -260,7 +260,9 @@ class Parser:
         if time is not None:
             self.last_time = stamp
         if reason is None:
-            reason = why_unparsed(line, time, self._events, matched=found is not None, place=place, partial=partial)
+            reason = own_event(text) or why_unparsed(
+                line, time, self._events, matched=found is not None, place=place, partial=partial
+            )
         if reason.cause is not None:
             self.counts.causes[reason.cause] += 1
         document: Document = {

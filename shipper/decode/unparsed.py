@@ -18,6 +18,7 @@ _MAIL = re.compile(r"[ \t]{0,8}>[> \t]{0,32}")
 
 # What a summary says of lines by cause, as `Counts.causes` counts them: a fixed set, so that what is counted is bounded.
 HINTS = {
+    "own": "hold events that mfa-shipper wrote: give the logs that they were made of",
     "mail": "begin with >, as text copied from a mail does: remove that, or get the file itself",
     "local_time": "have a time that is not UTC with a Z, as MFA Server writes it: was it converted to local time?",
     "frames": "hold messages of syslog whose octet counts do not tell where they end: was the file converted, or does it begin or end in a message?",
@@ -27,11 +28,12 @@ HINTS = {
     "continued": "continue the text of the event before: export the events as JSON or XML, where each is one record",
     "format_list": "come from PowerShell's Format-List, which breaks lines as the window is wide: pipe the events to ConvertTo-Json instead",
     "another_form": "hold a message of the NPS extension in a form that is not known, or in another language: export the events as XML",
-    "partial": "are parts of a longer line, which a container runtime wrote in pieces, and the others are missing: was the file cut?",
+    "partial": "hold a part of a longer line, which a container runtime wrote in pieces, and the others are missing: was the file cut?",
     "prefix": "have something before the time stamp, such as a file name or a line number: remove it",
     **CAUSES,
 }
 
+_OWN = re.compile(r'\{\s{0,8}"@timestamp": ?"[^"]{1,40}",\s{0,8}"event": ?\{\s{0,8}"id": ?"[0-9a-f]{16}-[0-9]')
 _CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # how an error of the NPS extension goes on
 _BEGUN = re.compile(r"[0-9]{4}-[0-9]{2}")
 _FORMAT_LIST = re.compile(r"(?:TimeCreated|ProviderName|Message|Id) {1,24}: ")
@@ -95,6 +97,11 @@ def _why(text: str, time: int | None, events: EventReader, *, matched: bool) -> 
     if matched:
         return Reason("the time stamp names no real instant")
     return _of_another_form(text, events)
+
+
+def own_event(text: str) -> Reason | None:
+    """The reason where a line is an event of ours, as `parse` prints it; None if it is none."""
+    return Reason("this is an event that mfa-shipper wrote, not a line of a log", "own") if _OWN.match(text) else None
 
 
 def doubt_at_end(text: str) -> Reason | None:

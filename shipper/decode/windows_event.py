@@ -20,13 +20,13 @@ from shipper.read.grammars import LOG_NAME
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
 # Why a line or record that looks like an exported event is none: the keys of a summary's hints.
 CAUSES = {
-    "json": "look like JSON, but hold no object that can be read",
+    "json": "look like JSON without an object that can be read",
     "json_time": "come as JSON of an unknown exporter, whose time is missing or is none (schemas/envelopes.toml says which keys are known)",
     "json_text": "come as JSON of an unknown exporter, whose provider and text are not found (schemas/envelopes.toml says which keys are known)",
-    "xml": "look like XML, but hold no whole Windows event",
+    "xml": "look like XML without a whole Windows event",
     "long": f"have more than the {LONGEST:,} characters that a Windows event may have",
     "table": "belong to a table or a text of an unknown exporter (schemas/envelopes.toml says which keys are known)",
-    "otlp": "are batches of OTLP, of many records each: take the lines out of them, jq -r "
+    "otlp": "hold batches of OTLP, which have many records each: take the lines out of them, jq -r "
     "'.resourceLogs[].scopeLogs[].logRecords[].body.stringValue' (of Windows events with raw: true of the receiver)",
     "zone": "have a time that names no zone: give that of the machine that made the export, --local-zone Europe/Berlin",
 }

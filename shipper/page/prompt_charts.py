@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shipper.page.chart import HEIGHT, Chart, Spec, amount, bar, sized, span, stacked, ticks
 from shipper.page.words import UNKNOWN, WEEKDAYS
-from shipper.report.advice import counted, spoken
+from shipper.report.advice import counted, rounded, spoken
 from shipper.report.people import PATTERNS
 from shipper.report.sections import CacheType, Hour
 from shipper.report.summary import Summary
@@ -20,7 +20,7 @@ def caches(kind: CacheType, double_prompts: int) -> list[Chart]:
         {
             "seconds": step.seconds, "reading": reading, "spared": step.spared_double_prompts, "price": step.without_prompt_a_day,
             "says": f"{spoken(step.seconds)}, {reading}: {step.spared_double_prompts:,} of {double_prompts:,} double prompts spared, "
-            f"{step.without_prompt_a_day:,.1f} sign-ins a day without a prompt",
+            f"{rounded(step.without_prompt_a_day)} sign-ins a day without a prompt",
         }
         for reading, steps in readings
         for step in steps

@@ -2,7 +2,7 @@
 
 from shipper.page.chart import HEIGHT, LIMITED, Chart, amount, bar, sized, span, stacked
 from shipper.page.words import plain, shown
-from shipper.report.advice import counted
+from shipper.report.advice import counted, times
 from shipper.report.sections import AnswerTimes
 from shipper.report.summary import Summary
 
@@ -139,7 +139,7 @@ def refusers(summary: Summary) -> Chart:
         "axis": {"labelLimit": 190},
     }
     return Chart(
-        "refusers", "Who refused most", f"{shown(table[0].user)} refused {counted(sum(numbers[0]), 'time')}.", ["user", *REFUSALS, "prompts"],
+        "refusers", "Who refused most", f"{shown(table[0].user)} refused {times(sum(numbers[0]))}.", ["user", *REFUSALS, "prompts"],
         [(shown(row.user), *counts, row.prompts) for row, counts in zip(table, numbers, strict=True)],
         stacked(values, "y", y, "refusal", REFUSALS, REFUSAL_COLORS, "refusals"),
     )  # fmt: skip

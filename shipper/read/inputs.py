@@ -51,7 +51,9 @@ def _named_by(argument: str) -> list[str]:
     if os.path.isdir(argument):
         if not os.access(argument, os.R_OK | os.X_OK):
             raise UsageError(f"{argument} cannot be read: permission denied; run as a user who may read it")
-        raise UsageError(f"{argument} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; name its files")
+        below = os.path.join(argument, "*", "*.log*")
+        remedy = f"for those in its folders give '{below}'" if matches(below) else "name its files"
+        raise UsageError(f"{argument} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; {remedy}")
     fault = "no file matches" if glob.has_magic(argument) else "there is no file"
     raise UsageError(f"{fault} {argument}; give a log file, a glob or - for standard input")
 

@@ -45,10 +45,11 @@ def recommended(types: Sequence[CacheType], double_prompts: int, users: int) -> 
         same = next(other for other in kind.not_renewed if other.seconds == step.seconds)
         if same.spared_double_prompts == step.spared_double_prompts:
             chosen, step = kind, same
+    a_day = rounded(step.without_prompt_a_day)
     sentence = (
         f"Set a cache of {spoken(step.seconds)} {TYPE_NAMES[chosen.type]}: it would have spared {step.spared_double_prompts:,} of "
         f"{counted(double_prompts, 'double prompt')}, all of them for {step.users_spared_all:,} of {counted(users, 'user')}. The "
-        f"price: {step.without_prompt_a_day:,.1f} sign-ins a day would have passed without a prompt, none later than "
+        f"price: {a_day} {'sign-in' if a_day == '1' else 'sign-ins'} a day would have passed without a prompt, none later than "
         f"{spoken(step.longest_without_prompt)} after an answered one."
     )
     return Recommendation(seconds=step.seconds, type=chosen.type, sentence=sentence, where=WHERE)
@@ -93,7 +94,7 @@ def no_cache(prompts: int, double_prompts: int) -> NoCache | None:
         "without retries on the VPN and on each RADIUS proxy, one tunnel or gateway a sign-in, and number matching or a trusted "
         "network in place of a second question."
         if double_prompts
-        else f"The NPS extension asked {counted(prompts, 'time')}, never twice for one sign-in."
+        else f"The NPS extension asked {times(prompts)}, never twice for one sign-in."
     )
     return NoCache(prompts=prompts, double_prompts=double_prompts, sentence=sentence)
 
@@ -110,7 +111,7 @@ def answer(  # the report in a few sentences
         return [f"{days}: {counted(prompts, 'prompt')}, and nobody was asked twice."]
     said = [
         f"{days}: {counted(users, 'user')} {'was' if users == 1 else 'were'} asked twice, "
-        f"{counted(double_prompts, 'time')} in {counted(prompts, 'prompt')} ({100 * double_prompts / prompts:.1f} %)."
+        f"{times(double_prompts)} in {counted(prompts, 'prompt')} ({100 * double_prompts / prompts:.1f} %)."
     ]
     said += [cache.recommendation.sentence] if cache and cache.double_prompts else []
     said += [timeout.sentence] if timeout else []
@@ -120,6 +121,16 @@ def answer(  # the report in a few sentences
 def counted(number: int, noun: str) -> str:
     """`1 user`, `2 users`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def times(number: int) -> str:
+    """`once`, `2 times`."""
+    return "once" if number == 1 else f"{number:,} times"
+
+
+def rounded(number: float) -> str:
+    """`33.4`, `9,132`: at most one digit behind the point."""
+    return f"{number:,.1f}".removesuffix(".0")
 
 
 def spoken(seconds: float) -> str:

@@ -1,8 +1,11 @@
 """The hints that `parse` and `report` give."""
 
+import json
+import re
+
 import pytest
 
-from shipper.decode.unparsed import HINTS
+from shipper.decode.unparsed import HINTS, own_event
 from shipper.detect import rules_for
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
@@ -48,6 +51,7 @@ def test_a_line_by_itself_has_the_singular(cause: str) -> None:
     [hint] = hints(counts)
 
     assert hint.startswith("1 line ")
+    assert not re.search(r"^1 line is \w+s\b|, but hold ", hint)
     assert hint.split()[2].endswith("s")
 
 
@@ -61,6 +65,43 @@ def test_a_log_out_of_order_is_told_from_prompts_and_orphans() -> None:
 def test_an_export_that_is_newest_first_is_told() -> None:
     assert "newest first" in hints(Counts(lines=7, backwards=4))[0]
     assert hints(Counts(lines=8, backwards=4)) == []
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_a_log_that_is_newest_first_is_told(short: bool) -> None:
+    lines = "".join(exchange(minute) for minute in range(9 if short else 50)).splitlines(keepends=True)
+
+    [hint] = hints(counts_of("".join(reversed(lines))))
+
+    assert hint.startswith(f"{len(lines) // 3 * 2} of {len(lines) // 3 * 2} verdicts and statuses have no request before them")
+    assert "if the log is newest first, make it oldest first (tac FILE;" in hint
+    assert hints(counts_of("".join(lines))) == []
+
+
+def test_lines_that_name_no_thread_are_told() -> None:
+    heads = "<134>1 2017-02-14T02:{:02}:00Z mfa01 pfrad 1 - - {}\n"
+    messages = [line.rpartition("|")[2] for line in exchange(0).splitlines()]
+
+    [hint] = hints(counts_of("".join(heads.format(minute, message) for minute in range(9) for message in messages)))
+
+    assert hint.startswith("18 of 18 verdicts and statuses have no request before them")
+    assert "the lines name no thread" in hint
+
+
+def test_a_log_that_begins_in_the_middle_or_stands_twice_is_not_newest_first() -> None:
+    assert hints(Counts(lines=8, requests=4, verdicts=2, statuses=2, orphans=4, open_at_end=4)) == []
+    [hint] = hints(Counts(lines=80, requests=20, statuses=20, orphans=20, given_up=20, repeated=20))
+    assert "stand twice" in hint
+
+
+def test_events_of_ours_are_no_log() -> None:
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(exchange(0).encode()))
+    (texts, _, _), _ = pipeline.decode(Chunk(exchange(0).encode(), 0))
+    [*_, hint] = hints(counts_of("\n".join(texts)))
+
+    assert hint == "3 lines hold events that mfa-shipper wrote: give the logs that they were made of"
+    assert all(own_event(json.dumps(json.loads(text), indent=2)) for text in texts)
 
 
 def test_parts_too_short_to_lose_anything_are_told_too() -> None:

@@ -193,7 +193,7 @@ def test_the_nps_extension_has_no_cache() -> None:
     assert twice.no_cache.sentence in twice.answer
     assert twice.double_prompts.top[0].spared_from_seconds is None
     assert once.no_cache is not None
-    assert once.no_cache.sentence == "The NPS extension asked 1 time, never twice for one sign-in."
+    assert once.no_cache.sentence == "The NPS extension asked once, never twice for one sign-in."
 
 
 def test_a_double_prompt_of_two_logs_needs_the_longer_cache() -> None:
@@ -231,6 +231,19 @@ def test_the_timeout_is_as_long_as_people_take() -> None:
 )
 def test_durations_are_spoken(seconds: float, said: str) -> None:
     assert advice.spoken(seconds) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(33.4, "33.4"), (1.0, "1"), (9132.0, "9,132"), (0.96, "1")])
+def test_rates_have_a_digit_behind_the_point_where_it_says_something(number: float, said: str) -> None:
+    assert advice.rounded(number) == said
+
+
+def test_what_happened_a_single_time_is_said_so() -> None:
+    found = summary_of(log_of(*TWICE))
+
+    assert "1 user was asked twice, once in 2 prompts" in found.answer[0]
+    assert "The price: 1 sign-in a day would have passed" in found.answer[1]
+    assert advice.times(1200) == "1,200 times"
 
 
 # Bounded tables

@@ -31,6 +31,18 @@ def test_a_user_by_any_spelling(name: str) -> None:
     ]
 
 
+def test_files_that_a_shell_found_are_no_part_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.log", "b.log", "ann"):
+        Path(name).touch()
+
+    assert story.split_files(["ann", "lee", "b.log"], ["a.log"]) == ("lee", ["a.log", "ann", "b.log"])
+    assert story.split_files(["mary", "lee"], ["a.log"]) == ("mary lee", ["a.log"])
+    assert story.split_files(["b.log", "mary"], ["a.log"]) == ("mary", ["a.log", "b.log"])
+    assert story.split_files(["ann", "b.log"], ["a.log"]) == ("ann", ["a.log", "b.log"])
+    assert story.split_files([""], ["a.log"]) == ("", ["a.log"])
+
+
 def test_what_asked_nobody_says_so() -> None:
     lines = told("maria")
 

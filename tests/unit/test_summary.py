@@ -18,6 +18,7 @@ def test_the_three_commonest_shapes_of_unknown_messages() -> None:
 
 
 def test_nothing_is_said_of_what_is_not() -> None:
+    assert summary(Counts(lines=1, events=1), 1.0, ()).startswith("1 line in 1.0 s, 1 event out\n")
     assert "unknown messages" not in summary(Counts(lines=5), 1.0, ())
     assert "understood" not in summary(Counts(lines=5), 1.0, ())
     assert "understood" not in summary(Counts(), 1.0, ())

@@ -259,6 +259,9 @@ def test_a_folder_without_logs(tmp_path: Path) -> None:
 
     assert fault(tmp_path) == f"{tmp_path} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; name its files"
 
+    log(tmp_path / "mfa01", "X.log")
+    assert fault(tmp_path).endswith(f"; for those in its folders give '{tmp_path}/*/*.log*'")
+
 
 def test_an_input_of_run_that_is_a_file_as_it_stands_is_no_glob(tmp_path: Path) -> None:
     path = log(tmp_path / "logs [prod]", "a[1].log")
