@@ -58,6 +58,7 @@ class Settings:
     format: str = "ecs"
     host: str | None = None
     namespace: str = "default"
+    index: str | None = None
     pretty: bool = False
     only_findings: bool = False
     conditions: tuple[str, ...] = ()
@@ -245,10 +246,9 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
 
 def _format(settings: Settings) -> Format | None:
     """What is done to each event; None for nothing but a line end."""
-    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace)
-    if settings.pretty:
-        return pretty(wrap)
-    return None if settings.format == "ecs" else wrap
+    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace, index=settings.index)
+    plain = None if settings.format == "ecs" else wrap
+    return pretty(wrap) if settings.pretty else plain
 
 
 def _with_host(finding: Found, host: str | None) -> Found:

@@ -13,8 +13,9 @@ from shipper.decode.library import load
 from shipper.emit.formats import FORMATS, Format
 from shipper.model import Chunk, Counts, Label, LogFile
 from shipper.pipeline import Pipeline, Settings
-from shipper.sidecar.assemble import SINKS, build_delivery, build_loop, settings_of
+from shipper.sidecar.assemble import build_delivery, build_loop, settings_of
 from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.sinks import SINKS
 from shipper.sidecar.vitals import Vitals
 from shipper.testing import MemorySink
 

@@ -15,10 +15,11 @@ from shipper.pipeline import Settings
 from shipper.printable import printable
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
-from shipper.sidecar.assemble import accepted, build_sink, inputs_of
+from shipper.sidecar.assemble import accepted, inputs_of
 from shipper.sidecar.checkpoint import refuse_newer
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.pages import PortTaken, try_out
+from shipper.sidecar.sinks import build_sink
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
 
@@ -65,7 +66,7 @@ def plan(config: Config) -> str:
             *lines,
             f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, "
             + "; ".join([f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]),
-            f"output     {_target(config)}, format {output.format}, one event per {output.events}",
+            f"output     {_target(config)}, format {output.form}, one event per {output.unit}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
             *(f"warning    {warning}" for warning in [*warnings(config), *_taken(config), *_missing(config)]),
@@ -152,6 +153,11 @@ def _target(config: Config) -> str:
         how = "exactly once" if kafka.exactly_once else "at least once"
         servers = ", ".join(kafka.bootstrap_servers)
         return f"kafka {kafka.topic} on {servers} ({kafka.security.protocol}, {kafka.client}, {how})"
+    if output.type == "elasticsearch" and output.elasticsearch:
+        return f"elasticsearch {', '.join(output.elasticsearch.urls)}, namespace {output.elasticsearch.namespace}"
+    if output.type == "splunk_hec" and output.splunk_hec:
+        splunk = output.splunk_hec
+        return f"splunk_hec {splunk.url}, index {splunk.index or 'of the token'}"
     return output.type
 
 

@@ -15,7 +15,7 @@ from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
-from shipper.sidecar.assemble import SINKS
+from shipper.sidecar.sinks import SINKS
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
 
