@@ -1,5 +1,7 @@
 """Fixtures that more than one kind of test needs."""
 
+import gc
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,19 @@ import pytest
 
 from tests.support.kafka import Broker, start_or_skip
 from tests.support.process import Shipper
+
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def _a_command_in_this_process_leaves_it_as_it_was() -> Iterator[None]:
+    """It turns the garbage collector off, which would make the worker grow with every later test, and catches signals."""
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    gc.enable()
+    for number, handler in zip(SIGNALS, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
