@@ -10,7 +10,6 @@ import pytest
 from tests.support.kafka import Broker, start_or_skip
 from tests.support.process import Shipper
 
-
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
