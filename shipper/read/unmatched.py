@@ -3,12 +3,12 @@
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from shipper.read.inputs import TailInput, matches
+from shipper.read.neighbours import rotated
 from shipper.read.rotation import live_name
 
 _SET = re.compile(r"\[!?\]?[^]]*\]")
@@ -67,13 +67,3 @@ def _wider(path: str, name: str) -> str:
         stem, ending = os.path.splitext(pattern)
         pattern = f"{stem}*{ending}"
     return os.path.join(os.path.dirname(path), f"{pattern}*")
-
-
-def rotated(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The files beside a log that were rotated from it, as their names say."""
-    folder, name = os.path.split(path)
-    with suppress(OSError), os.scandir(folder or ".") as entries:
-        for entry in entries:
-            if live_name(entry.name) == name:
-                with suppress(OSError):
-                    yield os.path.join(folder, entry.name), entry.stat()

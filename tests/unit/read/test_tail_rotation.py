@@ -126,7 +126,7 @@ def test_copytruncate_goes_on_in_the_copy(rig: Rig) -> None:
     rig.copytruncate("a.log", "a.log.1")
     rig.append("a.log", line(3))
     assert rig.step() == line(2) + line(3)
-    assert (rig.tail.truncations, rig.tail.lost_bytes) == (1, 0)
+    assert (rig.tail.truncations, rig.tail.losses.bytes) == (1, 0)
 
 
 def test_copytruncate_of_a_file_that_is_longer_again(rig: Rig) -> None:
@@ -157,7 +157,7 @@ def test_truncation_counts_what_it_destroyed(rig: Rig) -> None:
     os.truncate(rig.path("a.log"), 0)
     rig.append("a.log", line(4))
     assert rig.step() == line(4)
-    assert (rig.tail.truncations, rig.tail.lost_bytes) == (1, 2 * len(line(2)))
+    assert (rig.tail.truncations, rig.tail.losses.bytes) == (1, 2 * len(line(2)))
 
 
 def test_rewritten_with_the_same_first_line(rig: Rig) -> None:
