@@ -200,8 +200,8 @@ class Tail:
 
     def _may_be_older(self, file: Followed, now: float) -> bool:
         """True for a new rotated file that is not known yet, as one whose only line has no end, for `rotate_wait`: it comes before
-        others of its log. Not for a packed one, which is a copy while it is being made."""
-        if file.file is not None or not file.size or file.content.packed or now - file.found >= self._options.rotate_wait:
+        others of its log."""
+        if file.file is not None or not file.size or now - file.found >= self._options.rotate_wait:
             return False
         is_new = all(position.inode != file.id[1] for position in self._known.positions.values())
         return is_new and (file.rotated or was_renamed(file.path, followed=False))

@@ -64,6 +64,14 @@ def test_a_rotated_file_whose_only_line_has_no_end_comes_first(seen: bool, pause
     assert rig.step(pause) + rig.settle() == line(1)[:-1] + line(2)
 
 
+def test_a_packed_file_whose_only_line_has_no_end_comes_first(rig: Rig) -> None:
+    """It was rotated and packed while nothing ran."""
+    rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1)[:-1]))
+    rig.append("a.log", line(2))
+    assert rig.step(0.1) == b""
+    assert rig.settle() == line(1)[:-1] + line(2)
+
+
 def test_a_file_that_was_cut_before_it_was_known_is_read_behind_its_copy(rig: Rig) -> None:
     """Between two searches for files, and with more in it afterwards than before."""
     rig.append("a.log", line(1)[:4])
