@@ -9,8 +9,8 @@ import orjson
 import pytest
 import trustme
 
-from shipper.deliver.http.connection import HttpOptions
 from shipper.deliver.http.elasticsearch import BulkCourier
+from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
 from shipper.deliver.http.splunk_hec import HecCourier
 from shipper.deliver.sink import Batch, Receipt, SinkDown

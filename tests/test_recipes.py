@@ -30,7 +30,7 @@ def parsed(how: Settings, line: bytes = LINE) -> bytes:
 
 
 def test_a_format_is_a_function_and_a_line_in_the_register(monkeypatch: pytest.MonkeyPatch) -> None:
-    def tab_separated(*, host: str | None, namespace: str) -> Format:
+    def tab_separated(*, host: str | None, namespace: str, index: str | None) -> Format:
         def wrap(text: str, label: Label) -> tuple[str, str, str]:
             time, event_id, origin, _ = label
             return f"{time}\t{event_id}\t{origin.dataset}\t", text, ""

@@ -1,22 +1,18 @@
-"""Which sink is meant by `output.type`, with its options. I/O only where a sink's own module does it."""
+"""The sink of `output.type`, with its options. I/O."""
 
 from base64 import b64encode
 from collections.abc import Callable
 from importlib.util import find_spec
 from secrets import token_hex
-from typing import TYPE_CHECKING
 
 from shipper.config.sections import Config, ElasticsearchSection, ElasticsearchSecurity, SplunkHecSection
+from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.kafka.client import Client, KafkaOptions
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Sink
 from shipper.errors import UsageError
 from shipper.sidecar.transactional_id import kept
 from shipper.times import SECOND
-
-if TYPE_CHECKING:
-    from shipper.deliver.http.connection import HttpOptions
-
 
 def _stdout(config: Config, run: str) -> Sink:
     from shipper.deliver.stdout import stdout_sink
@@ -62,9 +58,7 @@ def _splunk_hec(config: Config, run: str) -> Sink:
     return HttpSink("splunk_hec", HecCourier(options, acknowledgement=section.acknowledgement))
 
 
-def _http_options(section: ElasticsearchSection | SplunkHecSection, urls: list[str], authorization: str | None) -> "HttpOptions":
-    from shipper.deliver.http.connection import HttpOptions
-
+def _http_options(section: ElasticsearchSection | SplunkHecSection, urls: list[str], authorization: str | None) -> HttpOptions:
     return HttpOptions(
         tuple(urls),
         {"Authorization": authorization} if authorization else {},

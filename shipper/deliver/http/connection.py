@@ -6,7 +6,6 @@ The proxy is that of the environment (`HTTPS_PROXY`, `NO_PROXY`), as curl takes 
 import ssl
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,6 +14,7 @@ import orjson
 import urllib3
 from urllib3 import exceptions as causes
 
+from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import SinkDown
 from shipper.printable import printable
 from shipper.tls import UnusableFile, tls_context
@@ -22,27 +22,6 @@ from shipper.tls import UnusableFile, tls_context
 FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
 GZIP = zlib.MAX_WBITS | 16
 MOST_ANSWERED = 64 << 20  # bytes of an answer; more is no answer of such a server
-
-
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
-    """How to reach the servers.
-
-    Attributes:
-        urls: of servers that are as good as each other; each may have a path.
-        headers: of each request; the one that proves who we are is among them.
-        compression: bodies go as gzip.
-        timeout: seconds until a connection stands, and seconds without a byte of the answer.
-        ca_file, cert_file, key_file: as `tls_context`.
-    """
-
-    urls: tuple[str, ...]
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    compression: bool = True
-    timeout: float = 60.0
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
 
 
 class Answer(NamedTuple):

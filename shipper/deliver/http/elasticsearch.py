@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shipper.deliver.http.connection import Answer, Connection, HttpOptions, excerpt
+from shipper.deliver.http.connection import Answer, Connection, excerpt
+from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.emit.formats import data_stream
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from shipper.deliver.http.connection import Answer, Connection, HttpOptions, excerpt
+from shipper.deliver.http.connection import Answer, Connection, excerpt
+from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 
 EVENT, ACK, HEALTH = "/services/collector/event", "/services/collector/ack", "/services/collector/health"
