@@ -14,6 +14,7 @@ from shipper.errors import UsageError
 from shipper.sidecar.transactional_id import kept
 from shipper.times import SECOND
 
+
 def _stdout(config: Config, run: str) -> Sink:
     from shipper.deliver.stdout import stdout_sink
 

@@ -6,6 +6,7 @@ sending again harms nothing.
 Sources: Elastic, "Bulk API", "Simulate index", "Has privileges"; OpenSearch, "Bulk", "Simulate index templates".
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.emit.formats import data_stream
 
-THERE_ALREADY = 409
+CREATED, THERE_ALREADY = 201, 409
 TOO_MANY = 429
 LOOK_TIMEOUT = 5.0  # seconds
 DATASET = "azure_mfa.radius"  # whose data stream is looked at
@@ -32,6 +33,7 @@ class BulkCourier:
         self._connection = Connection(options)
         self._look = replace(options, timeout=min(LOOK_TIMEOUT, options.timeout))
         self._stream = data_stream(DATASET, namespace)
+        self.statuses: Counter[int] = Counter()  # of documents that are there now
 
     def reach(self) -> None:
         look = Connection(self._look)
@@ -41,10 +43,14 @@ class BulkCourier:
             look.close()
 
     def deliver(self, batch: Batch) -> Receipt:
-        return Receipt(batch.number, batch.refusals(self._refused(batch.lines(), 0)))
+        statuses: Counter[int] = Counter()
+        receipt = Receipt(batch.number, batch.refusals(self._refused(batch.lines(), 0, statuses)))
+        self.statuses += statuses
+        return receipt
 
-    def _refused(self, lines: Sequence[bytes], first: int) -> dict[int, str]:
-        """Send documents, of which the first has that index; why each of those is refused that will never be taken.
+    def _refused(self, lines: Sequence[bytes], first: int, statuses: Counter[int]) -> dict[int, str]:
+        """Send documents, of which the first has that index; why each of those is refused that will never be taken. `statuses`
+        counts the others.
 
         Raises:
             SinkDown: all are to be sent again, which harms none.
@@ -56,14 +62,18 @@ class BulkCourier:
             if len(lines) == 1:
                 return {first: f"too large for the server (413): {len(lines[0])} bytes"}
             half = len(lines) // 2
-            return self._refused(lines[:half], first) | self._refused(lines[half:], first + half)
+            return self._refused(lines[:half], first, statuses) | self._refused(lines[half:], first + half, statuses)
         _refuse_failure(answer)
         items = answer.json().get("items")
         if answer.json().get("errors") is False:
+            statuses[CREATED] += len(lines)
             return {}
         if not isinstance(items, list) or len(items) != len(lines):
             raise SinkDown(f"no answer of _bulk: {excerpt(answer)}")
-        return _refusals([next(iter(item.values()), {}) for item in items], first, answer)
+        documents: list[dict[str, Any]] = [next(iter(item.values()), {}) for item in items]
+        refused = _refusals(documents, first, answer)
+        statuses.update(item["status"] for index, item in enumerate(documents, first) if index not in refused)
+        return refused
 
     def confirmed(self) -> list[Receipt]:
         return []

@@ -8,6 +8,7 @@ Sources: Splunk, "Troubleshoot HTTP Event Collector" (the codes), "About HTTP Ev
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 
 EVENT, ACK, HEALTH = "/services/collector/event", "/services/collector/ack", "/services/collector/health"
+TAKEN = 200
 NO_DATA, WRONG_INDEX, NO_CHANNEL, ACK_OFF = 5, 7, 10, 14
 OF_AN_EVENT = (6, 12, 13, 15)  # codes: wrong format, no event, an empty one, wrong fields
 WORDS = {  # what to do, by code; of all others the server's own words must do
@@ -25,7 +27,7 @@ WORDS = {  # what to do, by code; of all others the server's own words must do
     2: "the server got no token",
     3: "the server got no token that it can read",
     4: "the server does not know the token",
-    WRONG_INDEX: "the token may not write into this index, or it does not exist: see output.splunk_hec.index and the token's indexes",
+    WRONG_INDEX: "the token may not write into this index, or it does not exist: look at the index asked for, and at the token's indexes",
     NO_CHANNEL: "the token asks for acknowledgement: set output.splunk_hec.acknowledgement: true",
     ACK_OFF: "the token has no acknowledgement",
 }
@@ -35,9 +37,10 @@ LOOK_TIMEOUT = 5.0  # seconds
 
 @dataclass(slots=True)
 class _Unconfirmed:
-    """A batch that the collector took: since when, and which acknowledgements it still waits for."""
+    """A batch of which the collector took so many events: since when, and which acknowledgements it still waits for."""
 
     receipt: Receipt
+    taken: int
     since: float
     ids: set[int]
 
@@ -61,6 +64,7 @@ class HecCourier:
         self._ack_timeout = ack_timeout
         self._channel = str(uuid.uuid4())  # acknowledgements are numbered within it
         self._waiting: list[_Unconfirmed] = []
+        self.statuses: Counter[int] = Counter()  # of events that were taken
 
     def reach(self) -> None:
         look = Connection(self._look)
@@ -86,9 +90,11 @@ class HecCourier:
         ids: set[int] = set()
         reasons = self._send(list(enumerate(batch.lines())), ids)
         receipt = Receipt(batch.number, batch.refusals(reasons))
+        taken = batch.events - len(receipt.refused)
         if not ids:
+            self.statuses[TAKEN] += taken
             return receipt
-        self._waiting.append(_Unconfirmed(receipt, time.monotonic(), ids))
+        self._waiting.append(_Unconfirmed(receipt, taken, time.monotonic(), ids))
         return None
 
     def _send(self, lines: Sequence[tuple[int, bytes]], ids: set[int]) -> dict[int, str]:
@@ -130,6 +136,7 @@ class HecCourier:
         for batch in self._waiting:
             batch.ids = {number for number in batch.ids if acks.get(str(number)) is not True}
         done = [batch.receipt for batch in self._waiting if not batch.ids]
+        self.statuses[TAKEN] += sum(batch.taken for batch in self._waiting if not batch.ids)
         self._waiting = [batch for batch in self._waiting if batch.ids]
         if not done and self._waiting and time.monotonic() - self._waiting[0].since > self._ack_timeout:
             raise SinkDown(f"the indexers have acknowledged nothing for {self._ack_timeout:g} s")
