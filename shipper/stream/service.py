@@ -22,6 +22,7 @@ from shipper.sidecar.log import LOGGER, log
 from shipper.sidecar.pages import Server
 from shipper.sidecar.transactional_id import keep, kept
 from shipper.stream.settings import DetectSettings
+from shipper.stream.sparing import SparingLog
 from shipper.stream.ticks import Ticks
 from shipper.stream.topics import Topics
 from shipper.stream.topology import Detection, QuixException, build
@@ -29,6 +30,7 @@ from shipper.stream.vitals import DetectVitals, pages_of
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before beginning again
 RAN_WELL = 60.0  # seconds after which the next pause is the first one again
+CROWDED = "a user signs in so often that the oldest sign-ins are forgotten; a health probe, perhaps"
 
 
 class Ending(Protocol):
@@ -111,6 +113,8 @@ class _Service(contextlib.ExitStack):
         super().__init__()
         self._settings, self._ending, self._catch, self._end = settings, ending, catch, end
         self._app: Detection | None = None
+        self._say = SparingLog(time.monotonic_ns)
+        self._crowded_out = 0
         self.vitals = DetectVitals(beat=time.monotonic_ns())
         with contextlib.ExitStack() as opened:
             os.makedirs(settings.state_dir, exist_ok=True)
@@ -185,6 +189,13 @@ class _Service(contextlib.ExitStack):
             log("info", "detecting")
             self.vitals.trouble = ""
         self.vitals.beat = time.monotonic_ns()
+        self._tell_of_crowds()
+
+    def _tell_of_crowds(self) -> None:
+        buckets = self.vitals.counts.buckets
+        number = buckets.crowded_out - self._crowded_out
+        if number and self._say("warning", CROWDED, user=buckets.crowded, forgotten=number):
+            self._crowded_out = buckets.crowded_out
 
     def _stopped(self) -> None:
         """The application has been asked to stop, by a signal or for a reload."""

@@ -110,6 +110,10 @@ METRICS = (
         lambda v: v.counts.buckets.late,
     ),
     Metric(Counter, "repeated", "Authentications that came again and were left out.", lambda v: v.counts.buckets.repeated),
+    Metric(
+        Counter, "crowded_out", "Authentications forgotten early, of users with more of them than one state holds.",
+        lambda v: v.counts.buckets.crowded_out,
+    ),
     Metric(Counter, "users_forgotten", "Users whose state was dropped.", lambda v: v.counts.buckets.forgotten),
     *FINDINGS,
     Metric(Counter, "restarts", "Times that detect began again after an error.", lambda v: v.restarts),
