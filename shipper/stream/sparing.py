@@ -1,5 +1,6 @@
 """A log of what lasts: said when it begins, and then at most once a minute. I/O: it logs."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,11 @@ from shipper.sidecar.log import log
 from shipper.times import SECOND
 
 AGAIN = 60 * SECOND
+_NUMBER = re.compile("[0-9]+")
 
 
 class SparingLog:
-    """Says the same sentence at most once a minute. Any thread may use it."""
+    """Says a sentence at most once a minute, whatever numbers are in it. Any thread may use it."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         """`now`: nanoseconds of a clock that never goes back."""
@@ -18,14 +20,15 @@ class SparingLog:
         self._said: dict[str, int] = {}
 
     def __call__(self, level: str, sentence: str, **fields: Any) -> bool:
-        """Log a sentence and named values, see `log`; False if it was said within the last minute and is not logged."""
-        now, before = self._now(), self._said.get(sentence)
-        if before is not None and now - before < AGAIN:
+        """Log a sentence and named values, see `log`; False if the sentence was said within the last minute, and is not logged."""
+        now, said = self._now(), _NUMBER.sub("", sentence)
+        self._said = {text: time for text, time in self._said.items() if now - time < AGAIN}
+        if said in self._said:
             return False
-        self._said[sentence] = now
+        self._said[said] = now
         log(level, sentence, **fields)
         return True
 
     def over(self, sentence: str) -> None:
         """What a sentence says is over: it is said at once when it begins again."""
-        self._said.pop(sentence, None)
+        self._said.pop(_NUMBER.sub("", sentence), None)
