@@ -8,7 +8,7 @@ No wall clock takes part: the same records in the same order lead to the same fi
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ class BucketCounts:
         crowded_out: authentications forgotten early, of users with too many of them.
         crowded: the latest of those users.
         detected: what the detectors count, by the names of their totals.
-        waiting: authentications that wait, by bucket and partition of the events.
+        waiting: authentications that wait, by bucket (its partition between the stages) and partition of the events.
     """
 
     judged: int = 0
@@ -64,7 +64,13 @@ class BucketCounts:
     crowded_out: int = 0
     crowded: str = ""
     detected: Counter[str] = field(default_factory=Counter)
-    waiting: dict[tuple[str, int], int] = field(default_factory=dict)
+    waiting: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def have(self, buckets: Collection[int]) -> None:
+        """This instance has these buckets now; what waits in others is no matter of its own any more."""
+        for bucket, origin in list(self.waiting):
+            if bucket not in buckets:
+                del self.waiting[bucket, origin]
 
 
 class Buckets:
@@ -85,7 +91,7 @@ class Buckets:
         self._lateness = lateness
         self._counts = counts
 
-    def __call__(self, bucket: str, record: Record, state: State) -> list[Finding]:
+    def __call__(self, bucket: int, record: Record, state: State) -> list[Finding]:
         """The findings that a record of a bucket leads to; `state` is that of the bucket."""
         lane = Lane(record.partition, state, self._lateness)
         users = Users(self._of_users, lane, state)

@@ -210,8 +210,10 @@ class _Service(contextlib.ExitStack):
             self._say.over(AWAY)
 
     def _beat(self) -> None:
-        if self._ticks is not None and self._ticks.failure is not None and self._app is not None:
+        assert self._app is not None
+        if self._ticks is not None and self._ticks.failure is not None:
             self._app.stop(fail=True)
+        self.vitals.counts.buckets.have(self._app.assigned(self._settings.held_topic))
         if self.vitals.trouble:
             log("info", "detecting")
             self.vitals.trouble = ""

@@ -300,6 +300,32 @@ def test_two_instances_share_the_work(broker: Broker, tmp_path: Path) -> None:
     assert instances[1].terminate() == 0, instances[1].said()
 
 
+def test_what_waits_is_counted_by_the_instance_that_has_it(broker: Broker, tmp_path: Path) -> None:
+    rig = Rig(broker, tmp_path, lateness="10m", idle_timeout="1h")
+    ports = {name: free_port() for name in ("one", "two")}
+    instances = {name: rig.instance(name, metrics={"listen": f"127.0.0.1:{port}"}) for name, port in ports.items()}
+
+    def waiting(name: str) -> float:
+        with urlopen(f"http://127.0.0.1:{ports[name]}/metrics", timeout=10) as answer:
+            rows = answer.read().decode().splitlines()
+        return float(next(row.split()[1] for row in rows if row.startswith("mfa_shipper_detect_waiting ")))
+
+    instances["one"].start()
+    until(lambda: detects(instances["one"]), instances["one"].said)
+    for number in range(60):
+        rig.put([status(f"user{number}", number, T0 + number)], f"user{number}".encode())
+    until(lambda: waiting("one") == 60, instances["one"].said, every=0.2)
+    instances["two"].start()
+    until(lambda: detects(instances["two"]), instances["two"].said)
+    until(lambda: 0 < waiting("one") < 60, instances["one"].said, every=0.2)
+    for number in range(60, 120):  # the time goes on, so each bucket of the second one gets a record as well
+        rig.put([status(f"user{number}", number, T0 + number)], f"user{number}".encode())
+    both = lambda: "".join(instance.said() for instance in instances.values())  # noqa: E731
+    until(lambda: waiting("two") > 0 and waiting("one") + waiting("two") == 120, both, every=0.2)
+    for instance in instances.values():
+        assert instance.terminate() == 0, instance.said()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")
 def test_sighup_reads_the_configuration_again(broker: Broker, tmp_path: Path) -> None:
     rig = Rig(broker, tmp_path)

@@ -223,6 +223,21 @@ def test_a_finding_waits_for_the_time_and_for_no_event_of_its_user() -> None:
     assert ids(stream) == ["aa-3-dp"]
 
 
+def test_what_waits_in_buckets_that_went_to_another_instance_is_not_counted() -> None:
+    stream = Stream(settings(partitions=2), partitions=1)
+    for number in range(40):
+        stream.take(event(2 * number + 2, f"user{number}", 0, 5))
+    waiting = stream.counts.buckets.waiting
+    first, second = waiting[0, 0], waiting[1, 0]
+    assert (min(first, second) > 0, first + second) == (True, 40)
+    stream.counts.buckets.have({0, 1})
+    assert sum(waiting.values()) == 40
+    stream.counts.buckets.have({1})
+    assert waiting == {(1, 0): second}
+    stream.counts.buckets.have(set())
+    assert waiting == {}
+
+
 def test_those_of_one_instant_come_in_the_order_of_their_ids() -> None:
     stream = Stream(settings(lateness=MINUTE))
     for number in (8, 4, 6, 2):
@@ -450,7 +465,7 @@ def test_a_name_of_a_megabyte_is_no_authentication() -> None:
 @pytest.mark.parametrize("value", [None, b"", b"{", b"\xff", b'{"p": "x"}', b'{"p": 1, "c": [1]}', b'{"p": 1, "c": 7}'])
 def test_what_does_not_belong_between_the_stages_stops_nothing(value: bytes | None) -> None:
     stream = Stream(settings())
-    (letter,) = stream.buckets(value, None, stream.states[b""], Place("held", 0, 0))
+    (letter,) = stream.buckets(value, stream.states[b""], Place("held", 0, 0))
     assert json.loads(letter.value)["reason"].startswith("no record of detect: ")
 
 
