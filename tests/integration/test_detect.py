@@ -256,6 +256,10 @@ def test_its_pages(broker: Broker, tmp_path: Path) -> None:
     assert "mfa_shipper_detect_judged_total 2.0" in metrics
     assert json.loads(page("/readyz"))["ready"] is True
     assert json.loads(page("/healthz"))["alive"] is True
+    check = [sys.executable, "-m", "shipper", "check", "--connect", "--config", str(detect.config)]
+    looked = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (looked.returncode, looked.stderr) == (0, ""), looked.stderr
+    assert f"Address already in use, probably because of the shipper that runs with pid {detect.pid}\n" in looked.stdout
     assert detect.terminate() == 0, detect.said()
 
 
