@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "shipper"
 FLOORS = [
     "errors",
     "memo",
+    "shared_files",
     "durable",
     "lock",
     "times",

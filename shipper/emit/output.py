@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 from shipper.durable import rename_durably
 from shipper.errors import RunError, UsageError
+from shipper.shared_files import open_shared, patiently
 
 
 class ClosedPipe(Exception):
@@ -62,7 +63,7 @@ def open_output(path: str | None) -> Iterator[Output]:
         raise UsageError("--output names no file; leave it out for standard output")
     try:
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-            descriptor, temporary = os.open(path, os.O_WRONLY), None
+            descriptor, temporary = open_shared(path, os.O_WRONLY), None
         else:
             folder = os.path.dirname(os.path.realpath(path))
             prefix = f".{os.path.basename(path)[:32]}."  # cut, because the name may already have the greatest length allowed
@@ -73,21 +74,34 @@ def open_output(path: str | None) -> Iterator[Output]:
     except OSError as error:
         raise UsageError(f"cannot create {path}: {error.strerror}") from None
     try:
-        yield Output(descriptor, path)
+        try:
+            yield Output(descriptor, path)
+            if temporary is not None:
+                _sync(descriptor, path)
+        finally:
+            os.close(descriptor)  # Windows renames no open file
         if temporary is not None:
-            _settle(descriptor, temporary, path)
+            _settle(temporary, path)
     except BaseException:
         if temporary is not None:
             with suppress(FileNotFoundError):  # it was renamed already if only syncing the folder failed
-                os.unlink(temporary)
+                patiently(os.unlink, temporary)
         raise
-    finally:
-        os.close(descriptor)
 
 
-def _settle(descriptor: int, temporary: str, path: str) -> None:
+def _sync(descriptor: int, path: str) -> None:
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise _unfinished(path, error) from None
+
+
+def _settle(temporary: str, path: str) -> None:
+    try:
         rename_durably(temporary, os.path.realpath(path))
     except OSError as error:
-        raise RunError(f"cannot finish {path}: {error.strerror}") from None
+        raise _unfinished(path, error) from None
+
+
+def _unfinished(path: str, error: OSError) -> RunError:
+    return RunError(f"cannot finish {path}: {error.strerror}")

@@ -19,6 +19,7 @@ from shipper.read.lines import LineBuffer, LineRules
 from shipper.read.parts import PartBuffer
 from shipper.read.records import RecordBuffer
 from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
+from shipper.shared_files import open_shared
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
 LINE_LIMIT = 1024 * 1024  # bytes
@@ -91,7 +92,7 @@ def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
         yield text_of(_blocking(sys.stdin.fileno()), name, event_logs=event_logs)
         return
     try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115  closed below, after the caller's block
+        file = open(path, "rb", buffering=0, opener=open_shared)  # noqa: SIM115  closed below, after the caller's block
     except OSError as error:
         raise RunError(f"cannot open {path}: {error.strerror}") from None
     with file:
@@ -253,6 +254,6 @@ def size_of(path: str) -> int | None:
     """Bytes of a plain file; None for standard input, pipes, and files whose bytes are not those of their text."""
     if path == STDIN or not os.path.isfile(path):
         return None
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_shared) as file:
         head = file.read(LOOK)
         return None if form_of(head) or no_log(head) else os.path.getsize(path)
