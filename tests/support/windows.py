@@ -69,6 +69,19 @@ class Windows:
         command, pipe = ["wine", str(self.python), *map(str, arguments)], subprocess.PIPE
         return subprocess.Popen(command, cwd=cwd, env={**self.env, **environment}, stdin=pipe, stdout=pipe, stderr=pipe)
 
+    def show(self, arguments: Sequence[str | Path], **environment: str) -> int:
+        """Run its Python, and print what it prints as it comes; the exit status."""
+        pipe = subprocess.PIPE
+        command, env = ["wine", str(self.python), *map(str, arguments)], {**self.env, **environment}
+        with subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT
+        ) as shown:
+            assert shown.stdout is not None
+            while piece := os.read(shown.stdout.fileno(), 65_536):
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+        return shown.returncode
+
     def end(self) -> None:
         """End all that runs there."""
         subprocess.run([wineserver(), "-k"], env=self.env, capture_output=True, check=False)
@@ -212,15 +225,7 @@ def main() -> int:
         print(folder / "python.exe")
         return 0
     with a_windows() as windows:
-        done = subprocess.Popen(
-            ["wine", windows.python, *sys.argv[1:]], env=windows.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        assert done.stdout is not None
-        for piece in iter(functools.partial(done.stdout.read1, 65_536), b""):  # type: ignore[attr-defined]
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
-        return done.wait()
+        return windows.show(sys.argv[1:])
 
 
 if __name__ == "__main__":
