@@ -20,6 +20,8 @@ class Stop:
     Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
     into `wait` never returns.
 
+    It holds two sockets until it is closed.
+
     Attributes:
         reload: a signal asked to read the configuration again; for who does it to take back.
         timeout: seconds from the signal to the end, at the latest.
@@ -33,10 +35,6 @@ class Stop:
         self._reader, self._writer = socket.socketpair()  # Windows can wait for nothing else
         self._writer.setblocking(False)
 
-    def __del__(self) -> None:
-        self._reader.close()
-        self._writer.close()
-
     def set(self) -> None:
         """Stop. May be called by a signal handler at any moment, and by another thread."""
         self._set, self._since = True, self._since or time.monotonic()
@@ -48,8 +46,13 @@ class Stop:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # it is full, or closed
             self._writer.send(b"x")
+
+    def close(self) -> None:
+        """Give the sockets back. A later signal is noted, and wakes nobody."""
+        self._reader.close()
+        self._writer.close()
 
     def is_set(self) -> bool:
         """True from the first `set` on."""
