@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.read.opener import default_opener
+from shipper.shared_files import open_log
 from tests.support.tail_rig import Rig, line
 
 
@@ -18,7 +18,7 @@ def test_permission_that_comes_back(make: Callable[..., Rig]) -> None:
     def opener(path: str) -> int:
         if locked:
             raise PermissionError(errno.EACCES, "Permission denied", path)
-        return default_opener()(path)
+        return open_log(path)
 
     rig = make(options={"opener": opener})
     rig.append("a.log", line(1))
@@ -34,7 +34,7 @@ def test_a_file_that_opens_and_cannot_be_read(make: Callable[..., Rig]) -> None:
     broken = True
 
     def opener(path: str) -> int:
-        return os.open(path, os.O_WRONLY) if broken else default_opener()(path)
+        return os.open(path, os.O_WRONLY) if broken else open_log(path)
 
     rig = make(options={"opener": opener})
     rig.append("a.log", line(1))
@@ -53,7 +53,7 @@ def test_a_device_that_fails_for_a_while(known: bool, make: Callable[..., Rig]) 
     opened: list[int] = []
 
     def opener(path: str) -> int:
-        opened.append(default_opener()(path))
+        opened.append(open_log(path))
         return opened[-1]
 
     rig = make(options={"opener": opener})
