@@ -26,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shipper.testing import LogWriter
 from tests.chaos.kill import delivered
 from tests.chaos.server import Arrivals, Server
 from tests.support.generate import Recipe, generate
@@ -100,7 +101,7 @@ class Model:
         create_topic(broker.address, f"{self.topic}-state", 1, **{"cleanup.policy": "compact"})
         generate(Recipe(lines=LINES, seed=seed, users=60), folder / "text")
         (folder / "logs").mkdir()
-        self.server = Server(str(folder / "logs" / "Mfa.log"), (folder / "text").read_bytes(), self.random)
+        self.server = Server(LogWriter(str(folder / "logs" / "Mfa.log")), (folder / "text").read_bytes(), self.random)
         self.written = 0.0
         self.starts = 0
         self.twins = [Twin(name, folder / name) for name in ("a", "b")]
