@@ -53,14 +53,14 @@ def test_who_waits_goes_on_at_once() -> None:
     assert stop.wait(30.0)
 
 
-def test_a_signal_after_the_end_writes_into_no_file_that_has_the_number_of_the_pipe(tmp_path: Path) -> None:
+def test_a_signal_after_the_end_writes_into_no_file_that_has_the_number_of_its_socket(tmp_path: Path) -> None:
     stop = Stop()
-    pipe = {stop._reader, stop._writer}
+    pair = {stop._reader.fileno(), stop._writer.fileno()}
     stop.close()
     with contextlib.ExitStack() as files:
         taken = {files.enter_context(open(tmp_path / name, "wb")).fileno() for name in ("a", "b")}
         stop.set()
         stop.ask_to_reload()
-        assert taken == pipe
+        assert taken == pair or sys.platform == "win32"  # where the numbers of sockets are no numbers of files
     assert stop.is_set()
     assert all(os.path.getsize(tmp_path / name) == 0 for name in ("a", "b"))
