@@ -1,6 +1,6 @@
 """A server that writes a log, in a process of its own: it renames, deletes and compresses its log while others have it open.
 
-`Foreign` tells such a process what to do. The process is this module as a program; it imports nothing of `shipper`. On Windows it
+`Foreign` tells such a process what to do. The process is this module as a program; it uses nothing of `shipper`. On Windows it
 opens the log as a server must that renames it while it writes: others may read, write, rename and delete it. Half of the logs it
 opens as most programs do there, so that nobody can rename or delete them; those it closes first.
 """
@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.removal import remove
+
 KEPT = 30  # rotated logs; more than a test makes
 PATIENCE = 60.0  # seconds until a deleted name is free on Windows: until the last who had the file open has closed it
 
@@ -23,7 +25,7 @@ class Foreign:
 
     def __init__(self, path: str, seed: int) -> None:
         self.generations: list[bytearray] = [bytearray()]
-        command, pipe = [sys.executable, __file__, path, str(seed)], subprocess.PIPE
+        command, pipe = [sys.executable, "-m", "tests.chaos.foreign", path, str(seed)], subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
 
     def write(self, data: bytes) -> None:
@@ -94,7 +96,7 @@ class Log:
 
     def delete(self) -> None:
         self._close_unless_shared()
-        self._path.unlink()
+        remove(self._path)
         self._close()
 
     def compress(self) -> None:
@@ -102,7 +104,7 @@ class Log:
         if plain.exists():
             with open(plain, "rb") as source, gzip.open(packed, "wb") as target:
                 shutil.copyfileobj(source, target)
-            plain.unlink()
+            remove(plain)
 
     def _rotated(self, number: int, ending: str = "") -> Path:
         return self._path.with_name(f"{self._path.name}.{number}{ending}")
