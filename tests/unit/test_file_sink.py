@@ -306,6 +306,7 @@ def test_two_shippers_do_not_share_a_file(rig: Rig) -> None:
     second.close(0)
 
 
+@pytest.mark.posix("permissions that a user can be stopped by")
 def test_a_folder_in_which_nothing_can_be_made_has_no_lock(tmp_path: Path) -> None:
     (tmp_path / "out").touch(0o666)
     tmp_path.chmod(0o555)

@@ -50,6 +50,7 @@ def test_who_only_looks_keeps_nobody_from_it(tmp_path: Path) -> None:
     looks.join()
 
 
+@pytest.mark.posix("permissions that a user can be stopped by")
 def test_a_reader_sees_who_holds_it(tmp_path: Path) -> None:
     mine = lock_state(str(tmp_path))
     (tmp_path / "lock").chmod(0o440)
