@@ -110,6 +110,10 @@ KAFKA = "state_dir: /tmp/s\noutput: {type: kafka, kafka: {bootstrap_servers: [b:
             KAFKA.replace("ev}", "ev, dead_letter_topic: changelog__g--g-held--default}") + "detect: {group: g}\n",
             "output.kafka.dead_letter_topic: detect keeps",
         ),
+        (
+            KAFKA.replace("ev}", "ev, alert_topic: al, dead_letter_topic: al}") + "detect: {group: g}\n",
+            "output.kafka.dead_letter_topic: records that are no events need another topic, or null for g-dead-letters",
+        ),
     ],
 )
 def test_mistakes_of_detect(text: str, said: str, tmp_path: Path) -> None:
