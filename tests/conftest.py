@@ -56,4 +56,5 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     one = Lent(folder, lent) if lent else Broker(folder)
     start_or_skip(one.start)
     yield one
-    one.kill()  # nobody wants its data
+    if not lent:
+        one.kill()  # nobody wants its data

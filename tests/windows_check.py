@@ -14,7 +14,7 @@ from tests.support.windows import a_windows
 
 FAST = ["tests/unit", "tests/test_golden.py", "tests/contract"]
 ALL = [*FAST]
-PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
+PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
 
 
 def main() -> int:

@@ -212,6 +212,8 @@ class _Service(contextlib.ExitStack):
 
     def _beat(self) -> None:
         assert self._app is not None
+        if self._ending.is_set() and not self._is_asked:
+            self._app.stop()  # the end was asked for on another thread, as Windows does it
         if self._ticks is not None and self._ticks.failure is not None:
             self._app.stop(fail=True)
         elif self._ending.is_set() and not self._is_asked:
