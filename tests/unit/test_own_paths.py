@@ -9,7 +9,7 @@ import pytest
 
 from shipper.config.load import load_config
 from shipper.errors import UsageError
-from shipper.sidecar.assemble import inputs_of
+from shipper.sidecar.following import inputs_of
 from shipper.sidecar.own_paths import refuse_own
 
 
