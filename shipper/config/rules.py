@@ -70,9 +70,10 @@ def _input_faults(inputs: Sequence[Input]) -> list[Fault]:
         others = {"path": given.path is not None, "encoding": given.encoding != "auto", "exclude": bool(given.exclude)}
         faults += [((*path, key), "an event log has none; leave it out") for key, is_set in others.items() if is_set]
         for channel in given.channels:
-            before = first.setdefault(channel.casefold(), number)
-            if before != number or given.channels.count(channel) > 1:
-                faults.append(((*path, "channel"), f"inputs[{before}] follows {channel} already"))
+            name = channel.casefold()
+            if name in first:
+                faults.append(((*path, "channel"), f"inputs[{first[name]}] follows {channel} already"))
+            first.setdefault(name, number)
     return faults
 
 
