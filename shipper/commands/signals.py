@@ -18,6 +18,8 @@ class Stop:
     Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
     into `wait` never returns.
 
+    It holds a pipe until it is closed.
+
     Attributes:
         reload: a signal asked to read the configuration again; for who does it to take back.
         timeout: seconds from the signal to the end, at the latest.
@@ -42,8 +44,15 @@ class Stop:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._writer, b"x")
+        if self._writer >= 0:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._writer, b"x")
+
+    def close(self) -> None:
+        """Give the pipe back. A later signal is noted, but writes nothing: another file may have the pipe's number."""
+        pipe, self._reader, self._writer = (self._reader, self._writer), -1, -1
+        for end in pipe:
+            os.close(end)
 
     def is_set(self) -> bool:
         """True from the first `set` on."""

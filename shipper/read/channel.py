@@ -24,6 +24,7 @@ from shipper.times import EPOCH
 LIMIT = 128  # records a fetch
 ALL = "*"  # the query that finds every record
 XML = Export("xml")
+REMEDY = "make the log larger"
 
 
 class Record(NamedTuple):
@@ -103,6 +104,7 @@ class FollowedChannel:
         offset: the number behind that of the last record that was read; 0 before the first.
         from_end: reading begins behind what is there now, unless a position is known.
         cleared: how often its records were counted anew.
+        losses: sentences about records that are gone; for the caller to take.
     """
 
     def __init__(self, given: ChannelInput, logs: EventLogs, options: TailOptions) -> None:
@@ -113,6 +115,7 @@ class FollowedChannel:
         self.offset = 0
         self.from_end = given.start == "end"
         self.cleared = 0
+        self.losses: list[str] = []
         self._logs = logs
         self._options = options
         self._check = ""  # of the last record that was read; empty if it could not be read
@@ -162,9 +165,8 @@ class FollowedChannel:
             records = self._records(0)
         self._full = len(records) == LIMIT
         self._ahead.extend(record for record in records if record.number >= self.offset)
-        if self.offset and self._ahead and self.given.query == ALL and self._ahead[0].number > self.offset:
-            lost = self._ahead[0].number - self.offset
-            self._met.append(f"{self.path}: {lost} records were overwritten or cleared before they could be read")
+        if self.offset and self._ahead and records[0].number >= self.offset:
+            self._look_for_losses(records[0])
 
     def _records(self, number: int) -> Sequence[Record]:
         return self._logs.records(self.given.channel, self.given.query, number, LIMIT)
@@ -179,6 +181,17 @@ class FollowedChannel:
             return False
         newest = self._logs.newest(self.given.channel, ALL)  # the query may find nothing but older ones
         return newest is not None and newest.number < last
+
+    def _look_for_losses(self, first: Record) -> None:
+        """See whether records are gone between the last one that was read, which is no longer found, and `first`."""
+        if self.given.query != ALL:
+            first = next(iter(self._logs.records(self.given.channel, ALL, self.offset, 1)), first)
+        gone = first.number - self.offset
+        if gone > 0:
+            some = "" if self.given.query == ALL else ", of which the query may have found some"
+            self.losses.append(
+                f"{self.path}: {gone} records were overwritten or cleared before they could be read{some}; {REMEDY}"
+            )
 
     def next(self) -> Reading | None:
         """The next record; None if there is none for now.

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shipper.read.channel import ChannelInput, ChannelTrouble, EventLogs, FollowedChannel
 from shipper.read.inputs import FileId, TailOptions
+from shipper.read.losses import Losses
 from shipper.read.position import Position, Reading
+from shipper.read.reunite import KnownPositions
 from shipper.read.rotation import is_channel
 from shipper.read.sources import Sources
 from shipper.read.tail import Tail
@@ -22,6 +24,7 @@ class Channels:
     Attributes:
         begun: positions at which channels with `start: end` begin, by key; for the caller to take.
         past_lost: sources whose recent past could not be read again at the start.
+        losses: what is gone unread.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Channels:
                 channel.resume(*self._at_start[channel.source][-1])
         self.begun: dict[str, Position] = {}
         self.past_lost: set[str] = set()
+        self.losses = Losses(KnownPositions({}))
 
     def look(self) -> None:
         """Fetch what came, channel by channel. Never waits."""
@@ -71,6 +75,12 @@ class Channels:
             except ChannelTrouble as trouble:
                 channel.from_end &= not trouble.absent  # what a channel holds that comes later is new
                 self._note(channel, trouble, now)
+            self._take_losses(channel)
+
+    def _take_losses(self, channel: FollowedChannel) -> None:
+        self.losses.told += channel.losses
+        self.losses.possible += len(channel.losses)
+        channel.losses.clear()
 
     def _note(self, channel: FollowedChannel, trouble: ChannelTrouble, now: float) -> None:
         self._troubles[channel.path] = str(trouble)
@@ -84,6 +94,7 @@ class Channels:
             except ChannelTrouble as trouble:
                 self._note(channel, trouble, self._now())
                 continue
+            self._take_losses(channel)
             if reading is not None:
                 self._turns = self._turns[number + 1 :] + self._turns[: number + 1]
                 return reading
@@ -129,8 +140,8 @@ class FilesAndChannels:
     def __init__(self, tail: Tail, channels: Channels) -> None:
         self._tail = tail
         self._channels = channels
-        channels.begun, channels.past_lost = tail.begun, tail.past_lost
-        self.begun, self.past_lost = tail.begun, tail.past_lost
+        channels.begun, channels.past_lost, channels.losses = tail.begun, tail.past_lost, tail.losses
+        self.begun, self.past_lost, self.losses = tail.begun, tail.past_lost, tail.losses
         self._channels_first = False
 
     def look(self) -> None:
@@ -167,11 +178,6 @@ class FilesAndChannels:
     def truncations(self) -> int:
         """Files that were cut, and channels that were cleared."""
         return self._tail.truncations + self._channels.cleared
-
-    @property
-    def lost_bytes(self) -> int:
-        """Of files."""
-        return self._tail.lost_bytes
 
     @property
     def there(self) -> set[FileId]:

@@ -28,6 +28,11 @@ def inputs_of(config: Config) -> list[TailInput]:
     ]
 
 
+def number_of(config: Config, number: int) -> int:
+    """The number in `config.inputs` of one that has this number in `inputs_of`."""
+    return [at for at, section in enumerate(config.inputs) if section.path is not None][number]
+
+
 def channels_of(config: Config) -> list[ChannelInput]:
     """Which channels of the event log are followed."""
     return [

@@ -14,6 +14,7 @@ from shipper.lock import lock_beside
 from shipper.read.inputs import FileId, TailInput, file_id, find
 from shipper.read.rotation import is_log
 from shipper.sidecar.checkpoint import NAME as CHECKPOINT
+from shipper.sidecar.following import number_of
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.transactional_id import NAME as TRANSACTIONAL_ID
 
@@ -45,7 +46,7 @@ def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None =
     first: dict[tuple[str, int], str] = {}  # one sentence for all paths of a key that an input matches
     for key, path in _own(config):
         for number, given in _reading(path, inputs):
-            first.setdefault((key, number), _sentence(key, path, _number(config, number), given))
+            first.setdefault((key, number), _sentence(key, path, number_of(config, number), given))
     faults = list(first.values())
     output = None if config.output.file is None else _real(config.output.file.path)
     if config.output.type == "file" and output in [_real(os.path.join(config.state_dir, name)) for name in STATE]:
@@ -79,7 +80,7 @@ def _same_files(config: Config, inputs: Sequence[TailInput], stdout: int | None)
     for key, identity, path in [*_identities(config), *_redirected(stdout)]:
         match = found.get(identity)
         if match is not None:
-            faults.append(_sentence(key, path, _number(config, inputs.index(match.given)), match.given))
+            faults.append(_sentence(key, path, number_of(config, inputs.index(match.given)), match.given))
     return faults
 
 
@@ -96,11 +97,6 @@ def _redirected(stdout: int | None) -> Iterator[tuple[str, FileId, str]]:
         status = os.fstat(stdout)
         if stat.S_ISREG(status.st_mode):
             yield "output.type", file_id(status), "standard output"
-
-
-def _number(config: Config, number: int) -> int:
-    """Among all inputs, the number of one of those that are files."""
-    return [at for at, section in enumerate(config.inputs) if section.path is not None][number]
 
 
 def _sentence(key: str, path: str, number: int, given: TailInput) -> str:

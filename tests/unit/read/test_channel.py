@@ -130,7 +130,29 @@ def test_a_channel_that_was_cleared_and_goes_on_with_its_numbers(rig: Rig) -> No
     rig.channel.write(4)
     (reading,) = rig.read()
     assert (reading.key, reading.chunk.offset) == (key, 5)
-    assert [*rig.channels.problems] == [f"eventlog:{CHANNEL}: 2 records were overwritten or cleared before they could be read"]
+    assert rig.channels.losses.told == [
+        f"eventlog:{CHANNEL}: 2 records were overwritten or cleared before they could be read; make the log larger"
+    ]
+    assert rig.channels.losses.possible == 1
+
+
+def test_records_that_are_gone_beside_a_query(rig: Rig) -> None:
+    errors = ChannelInput(CHANNEL, query="*[System[Level=2]]")
+    rig.following(None, errors)
+    rig.channel.write(6, 0, 0, 6, 0)
+    position = rig.read()[-1].position
+    rig.channel.write(0, 6, 6)
+    rig.channel.overwrite(4)  # up to the last one that was read
+    rig.following({position.fingerprint: position}, errors)
+    assert rig.numbers() == [7, 8]
+    assert rig.channels.losses.told == []
+    rig.channel.write(6, 0, 6)
+    rig.channel.overwrite(6)
+    assert rig.numbers() == [11]
+    assert rig.channels.losses.told == [
+        f"eventlog:{CHANNEL}: 2 records were overwritten or cleared before they could be read, of which the query may have found "
+        "some; make the log larger"
+    ]
 
 
 def test_the_end_of_a_channel_is_remembered_also_of_an_empty_one(rig: Rig) -> None:
@@ -263,7 +285,8 @@ def test_files_and_channels_as_one(rig: Rig, tmp_path: Path) -> None:
     assert kinds[:4] in ([True, False, True, False], [False, True, False, True])
     assert both.there == tail.there | rig.channels.there
     assert both.levels[0] == 1
-    assert (both.rotations, both.truncations, both.lost_bytes, both.past_lost, both.problems) == (0, 0, 0, set(), {})
+    assert (both.rotations, both.truncations, both.losses.possible, both.past_lost, both.problems) == (0, 0, 0, set(), {})
+    assert both.losses is tail.losses is rig.channels.losses
     assert both.sources is tail.sources
     rig.channel.clear(anew=True)
     rig.channel.write(0)
