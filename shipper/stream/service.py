@@ -216,8 +216,6 @@ class _Service(contextlib.ExitStack):
             self._app.stop()  # the end was asked for on another thread, as Windows does it
         if self._ticks is not None and self._ticks.failure is not None:
             self._app.stop(fail=True)
-        elif self._ending.is_set() and not self._is_asked:
-            self._app.stop()  # the end was asked for on another thread, as Windows does it
         self.vitals.counts.buckets.have(self._app.assigned(self._settings.held_topic))
         if self.vitals.trouble:
             log("info", "detecting")

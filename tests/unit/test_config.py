@@ -15,7 +15,9 @@ from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
+from shipper.read.channel import ChannelInput
 from shipper.sidecar.assemble import SINKS
+from shipper.sidecar.following import channels_of
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
 from tests.support.said import ABSENT, FOLDER
@@ -84,6 +86,65 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
 )
 def test_mistakes(text: str, said: str, tmp_path: Path) -> None:
     assert any(said in error for error in errors(text, tmp_path)), errors(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{}", ["inputs[0]: the key path is missing"]),
+        ("{path: a, channel: C}", ["inputs[0].channel: it goes with type: windows_event_log"]),
+        ("{path: a, query: '*'}", ["inputs[0].query: it goes with type: windows_event_log"]),
+        ("{type: windows_event_log}", ["inputs[0]: the key channel is missing"]),
+        ("{type: windows_event_log, channel: []}", ["inputs[0]: the key channel is missing"]),
+        (
+            "{type: windows_event_log, channel: C, path: a, encoding: utf-8, exclude: [b]}",
+            [f"inputs[0].{key}: an event log has none; leave it out" for key in ("path", "encoding", "exclude")],
+        ),
+        ("{type: windows_event_log, channel: [A/b, a/B]}", ["inputs[0].channel: inputs[0] follows a/B already"]),
+        (
+            "{type: windows_event_log, channel: C}, {type: windows_event_log, channel: [D, c]}",
+            ["inputs[1].channel: inputs[0] follows c already"],
+        ),
+        (
+            "{type: windows_event_log, channel: ['C:x']}",
+            [
+                "inputs[0].channel[0]: 'C:x' is no name of an event log channel; write it as in Microsoft-AzureMfa-AuthZ/AuthZOptCh"
+            ],
+        ),
+        (
+            "{type: windows_event_log, channel: C, query: EventID=1}",
+            ["inputs[0].query: 'EventID=1' is no query for records; write it as in *[System[EventID=1]]"],
+        ),
+        (
+            "{type: windows_event_log, channel: C, query: <QueryList/>}",
+            [
+                "inputs[0].query: an XPath expression was expected, such as *[System[EventID=1]]: what stands between <Select> and "
+                "</Select>"
+            ],
+        ),
+        ("{type: eventlog, channel: C}", ["inputs[0].type: 'eventlog' is none of file, windows_event_log"]),
+    ],
+)
+def test_mistakes_in_inputs(given: str, said: list[str], tmp_path: Path) -> None:
+    text = f"state_dir: /tmp/s\noutput: {{type: stdout}}\ninputs: [{given}]\n"
+    assert errors(text, tmp_path) == [f"3: {sentence}" for sentence in said]
+
+
+def test_channels_of_an_event_log(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "state_dir: /tmp/s\noutput: {type: stdout}\ninputs:\n"
+        "  - {type: windows_event_log, channel: ' A/b ', query: ' *[System[EventID=1]] ', host: {name: nps01}}\n"
+        "  - {path: /tmp/x.log}\n  - {type: windows_event_log, channel: '${CHANNELS}', start: end}\n",
+        encoding="utf-8",
+    )
+    config, _ = load_config(str(file), {"CHANNELS": "C, D"})
+    assert [section.names for section in config.inputs] == [["A/b"], ["/tmp/x.log"], ["C", "D"]]
+    assert channels_of(config) == [
+        ChannelInput("A/b", "*[System[EventID=1]]", "beginning", "nps01"),
+        ChannelInput("C", "*", "end"),
+        ChannelInput("D", "*", "end"),
+    ]
 
 
 KAFKA = "state_dir: /tmp/s\noutput: {type: kafka, kafka: {bootstrap_servers: [b:1], topic: ev}}\n"

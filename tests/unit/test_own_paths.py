@@ -9,7 +9,7 @@ import pytest
 
 from shipper.config.load import load_config
 from shipper.errors import UsageError
-from shipper.sidecar.assemble import inputs_of
+from shipper.sidecar.following import inputs_of
 from shipper.sidecar.own_paths import refuse_own
 
 
@@ -113,3 +113,14 @@ def test_standard_output_that_is_redirected_into_a_log(tmp_path: Path) -> None:
         refuse_own(config, inputs_of(config), file.fileno())
     with open(os.devnull, "wb") as file:
         refuse_own(config, inputs_of(config), file.fileno())
+
+
+def test_the_input_is_named_by_its_place_among_all(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        f"state_dir: {tmp_path}/s\ninputs: [{{type: windows_event_log, channel: C}}, {{path: '{tmp_path}/*.log'}}]\n"
+        f"output: {{type: file, file: {{path: '{tmp_path}/events.log'}}}}\n",
+        encoding="utf-8",
+    )
+    config, _ = load_config(str(tmp_path / "c.yaml"), {})
+    with pytest.raises(UsageError, match=r"and inputs\[1\]\.path .* name it in inputs\[1\]\.exclude"):
+        refuse_own(config, inputs_of(config))
