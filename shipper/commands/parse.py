@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from shipper.commands.forms import refuse_input
 from shipper.commands.importing import Import, Into
 from shipper.commands.library import library_of
 from shipper.commands.progress import progress, summary
+from shipper.commands.screen import tell
 from shipper.decode.facts import Library
 from shipper.decode.library import event_fields
 from shipper.decode.line_patterns import Stamps
@@ -209,8 +210,7 @@ def read_into(
     if not options.quiet:
         notes += [log.apart for log in logs if log.apart]
         sums = summary(counts, time.monotonic() - began, settings.detectors)
-        with suppress(BrokenPipeError):  # of `2>&1 | head`
-            print("\n".join([sums, *told, *(f"  note: {printable(note)}" for note in notes)]), file=sys.stderr)
+        tell("\n".join([sums, *told, *(f"  note: {printable(note)}" for note in notes)]))
     return counts
 
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from shipper.config.values import (
     Address,
+    ChannelName,
     Duration,
     ExistingFile,
     ExistingFolder,
@@ -21,6 +22,7 @@ from shipper.config.values import (
     Name,
     Namespace,
     Positive,
+    Query,
     RotatedPath,
     SecretText,
     Size,
@@ -53,15 +55,29 @@ class InputHost(_Section, frozen=True):
 
 
 class Input(_Section, frozen=True):
-    """One glob to follow. `start` applies to files without a stored position that exist at the first look;
+    """One glob to follow, or with `type: windows_event_log` one or more channels of the event log, and of their records those
+    that `query` finds. `start` applies to files and channels without a stored position that exist at the first look;
     `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone; `host` becomes
     `host.name` of the events, whatever `pipeline.host` or their lines say."""
 
-    path: Glob
+    type: Literal["file", "windows_event_log"] = "file"
+    path: Glob | None = None
+    channel: ChannelName | list[ChannelName] | None = None
+    query: Query | None = None
     start: Literal["beginning", "end"] = "beginning"
     encoding: Literal["auto", "utf-8", "utf-16-le", "utf-16-be"] = "auto"
     exclude: list[Glob] = []
     host: InputHost | None = None
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels of an event log; none of files."""
+        return [self.channel] if isinstance(self.channel, str) else self.channel or []
+
+    @property
+    def names(self) -> list[str]:
+        """What is followed: the glob, or the channels."""
+        return self.channels if self.path is None else [self.path]
 
 
 class TailSection(_Section, frozen=True):

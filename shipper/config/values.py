@@ -1,4 +1,4 @@
-"""The values of the configuration: how each stands in the file, and what the schema says of it. Pure."""
+"""The kinds of values in the configuration file: how each is written, and what it is read as. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,3 +91,7 @@ Topic = Annotated[
     str, Written(units.topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=units.TOPIC)
 ]
 Zone = Annotated[str, Written(units.zone), _about("A time zone: `Europe/Berlin`, or `+01:00`.")]
+ChannelName = Annotated[
+    str, Written(units.channel), _about("An event log channel of Windows, such as `Microsoft-AzureMfa-AuthZ/AuthZOptCh`.")
+]
+Query = Annotated[str, Written(units.xpath), _about("An XPath expression, such as `*[System[EventID=1]]`.")]
