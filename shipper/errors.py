@@ -8,7 +8,9 @@ MfaShipperError            anything below; its text is one sentence for a person
     └── InputError         a file could not be read to its end
 """
 
+import errno
 import os
+import sys
 
 
 class MfaShipperError(Exception):
@@ -61,6 +63,11 @@ class InputError(RunError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def reader_is_gone(error: OSError) -> bool:
+    """True for what writing to a pipe raises that nobody reads any more. Windows calls that an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
 def of_system(error: OSError) -> str:

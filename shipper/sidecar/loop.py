@@ -13,6 +13,7 @@ from shipper.deliver.acks import Acks
 from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.delivery import Delivery
 from shipper.pipeline import Settings
+from shipper.read.channels import FilesAndChannels
 from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
@@ -30,7 +31,7 @@ class Sidecar:
 
     def __init__(
         self,
-        tail: Tail,
+        tail: Tail | FilesAndChannels,
         delivery: Delivery,
         checkpoint: Checkpoint,
         settings: Settings,
@@ -215,6 +216,11 @@ class Sidecar:
     def apart(self) -> Mapping[str, str]:
         """Why a file is read as a log of its own whatever its name says, by path."""
         return self._tail.sources.apart
+
+    def take_losses(self) -> list[str]:
+        """What was found since the last call to be gone unread, as sentences."""
+        told, self._tail.losses.told = self._tail.losses.told, []
+        return told
 
     @property
     def at_rest(self) -> bool:

@@ -19,6 +19,7 @@ from shipper.deliver.file import FileSink
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import Total
 from shipper.model import Counts
+from shipper.read.channels import FilesAndChannels
 from shipper.read.tail import Tail
 from shipper.sidecar.vitals import LATENCY_BOUNDS, Vitals
 from shipper.times import SECOND
@@ -76,7 +77,7 @@ def _delivery(read: Callable[[Delivery], float]) -> Callable[[Scrape], float]:
     return lambda scrape: read(scrape.vitals.delivery) if scrape.vitals.delivery else 0
 
 
-def _tail(read: Callable[[Tail], float]) -> Callable[[Scrape], float]:
+def _tail(read: Callable[[Tail | FilesAndChannels], float]) -> Callable[[Scrape], float]:
     return lambda scrape: read(scrape.vitals.tail) if scrape.vitals.tail else 0
 
 
@@ -159,7 +160,14 @@ METRICS = (
     Metric(Counter, "output_reopened", "Times that another program had taken the output file and it was opened anew.", _reopened),
     Metric(Counter, "rotations", "Log files that were rotated away.", _tail(lambda t: t.rotations)),
     Metric(Counter, "truncations", "Log files that were cut while they were followed.", _tail(lambda t: t.truncations)),
-    Metric(Counter, "lost_bytes", "Bytes that were cut away before they could be read.", _tail(lambda t: t.lost_bytes)),
+    Metric(
+        Counter, "lost_bytes", "Bytes that were cut away, or rotated away to where no input matches, before they could be read.",
+        _tail(lambda t: t.losses.bytes),
+    ),
+    Metric(
+        Counter, "possible_losses", "Times that lines may have come and gone unread, and nothing tells how many.",
+        _tail(lambda t: t.losses.possible),
+    ),
     Metric(Gauge, "events_waiting", "Events read and not acknowledged yet.", lambda s: s.vitals.events_waiting),
     Metric(Gauge, "sink_up", "1 if the sink accepts events.", _delivery(lambda d: d.is_up)),
     Metric(Gauge, "files_open", "Log files that are open.", lambda s: s.vitals.files_open),
