@@ -55,6 +55,7 @@ def test_who_waits_goes_on_at_once() -> None:
         signal.signal(signal.SIGALRM, previous)
     assert stop.is_set()
     assert stop.wait(30.0)
+    stop.close()
 
 
 def test_a_signal_after_the_end_writes_into_no_file_that_has_the_number_of_its_socket(tmp_path: Path) -> None:
