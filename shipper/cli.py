@@ -43,6 +43,7 @@ from shipper.commands.options import (
 )
 from shipper.commands.screen import screen_in_front
 from shipper.config.units import detectors
+from shipper.consoles import set_up
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
@@ -209,16 +210,17 @@ def run(config_file: str) -> int:
     """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
     from shipper.commands.signals import Stop, catch
 
-    catch(stop := Stop())  # first of all: a signal that comes while the rest is imported is not lost
-    from shipper.commands.run import run as follow
-    from shipper.config.load import load_config
-    from shipper.sidecar.log import set_up
+    with contextlib.closing(Stop()) as stop:
+        catch(stop)  # first of all: a signal that comes while the rest is imported is not lost
+        from shipper.commands.run import run as follow
+        from shipper.config.load import load_config
+        from shipper.sidecar.log import set_up
 
-    gc.enable()  # the Kafka clients make reference cycles, and this process lives for years
-    config, secrets = load_config(config_file, os.environ, "inputs")
-    set_up(config.log.level, config.log.format, secrets)
-    with _hiding(secrets):
-        return follow(config, secrets, lambda: load_config(config_file, os.environ, "inputs"), stop)
+        gc.enable()  # the Kafka clients make reference cycles, and this process lives for years
+        config, secrets = load_config(config_file, os.environ, "inputs")
+        set_up(config.log.level, config.log.format, secrets)
+        with _hiding(secrets):
+            return follow(config, secrets, lambda: load_config(config_file, os.environ, "inputs"), stop)
 
 
 @command.command(short_help="Detect across servers what no log shows alone.")
@@ -325,4 +327,6 @@ def main() -> None:
     gc.disable()
     if sys.stderr is None:  # closed by the caller; print would fall back to standard output
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    sys.exit(exit_status(lambda: command.main(standalone_mode=False)))
+    set_up()
+    # Windows' shells leave `*.log` to the program, and so does click: `expand` knows what a path can be.
+    sys.exit(exit_status(lambda: command.main(standalone_mode=False, windows_expand_args=False)))

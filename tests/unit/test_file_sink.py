@@ -1,6 +1,7 @@
 """The file sink: rotation by size and age, and lines that a crash or a full disk tore."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -197,6 +198,21 @@ def test_a_file_that_another_program_takes_between_batches(neighbour: Callable[[
         assert rig.path.with_name("taken").read_bytes() == b"1\n"
 
 
+def after_the_next_sync(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let something happen right behind the next sync; holds the descriptor that was synced as soon as it has."""
+    real = os.fsync
+    synced: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if not synced:
+            synced.append(descriptor)
+            act()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return synced
+
+
 @pytest.mark.parametrize("neighbour", NEIGHBOURS)
 def test_a_file_that_another_program_takes_before_a_batch_counts(
     neighbour: Callable[[Path], object], rig: Rig, monkeypatch: pytest.MonkeyPatch
@@ -204,16 +220,7 @@ def test_a_file_that_another_program_takes_before_a_batch_counts(
     """The neighbour comes between write and sync: what is not known to be in the file of the path is written there."""
     rig.open()
     rig.send(b"1\n")
-    real = os.fsync
-    calls: list[int] = []
-
-    def fsync(descriptor: int) -> None:
-        real(descriptor)
-        if not calls:
-            calls.append(descriptor)
-            neighbour(rig.path)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    calls = after_the_next_sync(lambda: neighbour(rig.path), monkeypatch)
     rig.send(b"2\n")
     assert calls
     assert rig.path.read_bytes().removeprefix(b"other\n") == b"2\n"
@@ -252,16 +259,7 @@ def test_a_file_that_another_program_takes_right_before_its_rotation(
     """What does not count yet is written again, also where the new file gets the inode of the one that was removed."""
     rig.open(rotate_size=4)
     assert rig.sink is not None
-    real = os.fsync
-    calls: list[int] = []
-
-    def fsync(descriptor: int) -> None:
-        real(descriptor)
-        if not calls:
-            calls.append(descriptor)
-            neighbour(rig.path)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    calls = after_the_next_sync(lambda: neighbour(rig.path), monkeypatch)
     for number in (1, 2, 3):
         rig.sink.send(Batch(number, (block(b"%d" % number),)))
     receipts: list[Receipt] = []
@@ -297,9 +295,9 @@ def test_two_shippers_do_not_share_a_file(rig: Rig) -> None:
     rig.open()
     link = rig.path.with_name("link")
     link.symlink_to(rig.path)
-    for path in (rig.path, link):
+    for path in (rig.path, link)[: 1 + link.is_symlink()]:  # Wine makes none
         with pytest.raises(
-            UsageError, match=f"output file {path} is in use by the mfa-shipper with pid {os.getpid()}; stop that"
+            UsageError, match=f"output file {re.escape(str(path))} is in use by the mfa-shipper with pid {os.getpid()}; stop that"
         ):
             FileSink(FileOptions(str(path))).open()
     rig.close()
@@ -308,6 +306,7 @@ def test_two_shippers_do_not_share_a_file(rig: Rig) -> None:
     second.close(0)
 
 
+@pytest.mark.posix("permissions that a user can be stopped by")
 def test_a_folder_in_which_nothing_can_be_made_has_no_lock(tmp_path: Path) -> None:
     (tmp_path / "out").touch(0o666)
     tmp_path.chmod(0o555)
@@ -319,18 +318,29 @@ def test_a_folder_in_which_nothing_can_be_made_has_no_lock(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["out"]
 
 
-@pytest.mark.parametrize(("make", "kind"), [(os.mkdir, "a folder"), (os.mkfifo, "a FIFO")])
-def test_what_is_no_file_is_refused(make: Callable[[Path], None], kind: str, rig: Rig) -> None:
-    make(rig.path)
-    with pytest.raises(UsageError, match=f"^output.file.path: {rig.path} is {kind}, not a file; give the path of a file$"):
-        FileSink(FileOptions(str(rig.path)))
+def test_a_folder_is_refused(rig: Rig) -> None:
+    rig.path.mkdir()
+    refuses(rig.path, "a folder")
+
+
+@pytest.mark.posix("Windows has no pipe with a name among its files")
+def test_a_fifo_is_refused(rig: Rig) -> None:
+    os.mkfifo(rig.path)
+    refuses(rig.path, "a FIFO")
+
+
+def refuses(path: Path, kind: str) -> None:
+    sentence = re.escape(f"output.file.path: {path} is {kind}, not a file; give the path of a file")
+    with pytest.raises(UsageError, match=f"^{sentence}$"):
+        FileSink(FileOptions(str(path)))
 
 
 def test_a_device_is_refused() -> None:
-    with pytest.raises(UsageError, match="/dev/null is a device, not a file"):
-        FileSink(FileOptions("/dev/null"))
+    with pytest.raises(UsageError, match=f"{os.devnull} is a device, not a file"):
+        FileSink(FileOptions(os.devnull))
 
 
+@pytest.mark.posix("Windows has no pipe with a name among its files")
 def test_a_fifo_that_takes_the_place_of_the_file_is_waited_for(rig: Rig) -> None:
     rig.open()
     rig.path.unlink()
