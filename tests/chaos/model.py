@@ -360,7 +360,8 @@ class Life:
         )
 
     def verdict_after_cuts(self) -> str:
-        """As `verdict`, of a log whose bytes changed. Findings may be of lines that are gone, and lines that stayed come again."""
+        """As `verdict`, of a log whose bytes changed. Lines that stayed come again, and findings may be of lines that are gone, or be
+        found again with those that came again."""
         lines = self.broker.lines + self.letters.kept
         came = [one for one in map(json.loads, lines) if one["event"]["kind"] != "alert"]
         by_id: dict[str, str] = {}
@@ -371,7 +372,8 @@ class Life:
         texts = set(by_id.values())
         assert texts <= wanted | cut, f"invented: {min(texts - wanted - cut)}"
         assert wanted <= texts, f"lost: {len(wanted - texts)} of {len(wanted)}, first {min(wanted - texts)}"
-        once = [json.loads(line)["event"]["id"] for line in self.broker.once]
+        documents = map(json.loads, self.broker.once)
+        once = [one["event"]["id"] for one in documents if one["event"]["kind"] != "alert"]
         assert len(once) == len(set(once)), f"twice: {len(once) - len(set(once))}"
         return f"{len(wanted)} wanted, {len(came)} came, {len(by_id)} ids, {len(self.writer.cut)} cuts, {self.number} starts"
 
