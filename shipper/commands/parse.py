@@ -21,12 +21,13 @@ from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import checked
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
-from shipper.errors import RunError, UsageError
+from shipper.errors import InputError, RunError, UsageError
 from shipper.model import Block, Counts
 from shipper.pipeline import Settings, settings
 from shipper.printable import printable
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
+from shipper.report.advice import counted
 
 PLANNED = (  # the options of --plan: they decide what a file is, and when it begins
     "exchange_timeout", "deterministic", "syslog_year", "syslog_zone", "local_zone", "max_line", "pattern_dirs", "quiet",
@@ -200,11 +201,14 @@ def read_into(
             progress(total_size(logs), show=options.show_progress) as bar,
         ):
             work = Import(settings, logs, stdin, into, bar, counts)
-            if settings.across:
-                work.with_findings_across(workers)
-            else:
-                work.read(workers)
-            told = into.finish()
+            try:
+                if settings.across:
+                    work.with_findings_across(workers)
+                else:
+                    work.read(workers)
+                told = into.finish()
+            except InputError as error:
+                raise RunError(f"{error}{_unread(logs, error.path)}") from None
     except ClosedPipe:
         return counts
     if not options.quiet:
@@ -231,6 +235,13 @@ class _File:
 def _file(options: ParseOptions, logs: Sequence[Log]) -> Iterator[_File]:
     with open_for(options.output, logs, options.pseudonyms, options.status_codes) as output:
         yield _File(output)
+
+
+def _unread(logs: Sequence[Log], path: str) -> str:
+    """What to add to a sentence about a file that could not be read to its end: parsing ends there."""
+    files = [file.path for log in logs for file in log.inputs]
+    more = len(files) - files.index(path) - 1
+    return f"; {counted(more, 'more file')} {'was' if more == 1 else 'were'} not read" if more else ""
 
 
 def plan(options: ParseOptions) -> str:
