@@ -29,11 +29,12 @@ from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
-from shipper.detect.finding import Found, on_host
+from shipper.detect.finding import Found, on_host, woven
 from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
+from shipper.errors import InputError, RunError
 from shipper.memo import Texts
 from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
@@ -57,6 +58,7 @@ class Settings:
     format: str = "ecs"
     host: str | None = None
     namespace: str = "default"
+    index: str | None = None
     pretty: bool = False
     only_findings: bool = False
     conditions: tuple[str, ...] = ()
@@ -160,7 +162,7 @@ class Pipeline:
         else:
             self.counts.events += len(texts)
             if findings:
-                texts, labels = _weave(texts, labels, findings)
+                texts, labels = woven(texts, labels, findings)
         if self._keep is not None:
             texts, labels = self._filter(texts, labels)
         if self._hide is not None:
@@ -245,29 +247,14 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
 
 def _format(settings: Settings) -> Format | None:
     """What is done to each event; None for nothing but a line end."""
-    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace)
-    if settings.pretty:
-        return pretty(wrap)
-    return None if settings.format == "ecs" else wrap
+    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace, index=settings.index)
+    plain = None if settings.format == "ecs" else wrap
+    return pretty(wrap) if settings.pretty else plain
 
 
 def _with_host(finding: Found, host: str | None) -> Found:
     """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
     return finding if host is None else on_host(finding, orjson.loads(finding[1].encode("latin-1")), host)
-
-
-def _weave(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
-    """The events with each finding behind the event that completed it."""
-    woven_texts: list[str] = []
-    woven_labels: list[Label] = []
-    at = 0
-    for position, text, label in findings:
-        woven_texts += texts[at : position + 1]
-        woven_labels += labels[at : position + 1]
-        woven_texts.append(text)
-        woven_labels.append(label)
-        at = position + 1
-    return woven_texts + texts[at:], woven_labels + labels[at:]
 
 
 def _block(texts: list[str], labels: list[Label], wrap: Format | None) -> Block:
@@ -286,7 +273,7 @@ def run_source(
     that it took; `counts` is kept up to date.
 
     Raises:
-        RunError: a file could not be read to its end; what was readable has been given out.
+        InputError: a file could not be read to its end; what was readable has been given out.
     """
     pipeline = Pipeline(settings, counts)
     pipeline.on_completed = on_completed
@@ -298,13 +285,20 @@ def run_source(
 
 
 def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:
-    """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
-    with one.open() as opened:
-        read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
-        export = one.file.export
-        if export is not None:
-            at += len(read_fully(read, export.start - at))
-        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit, export, parts=one.file.parts)
+    """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning.
+
+    Raises:
+        InputError: it could not be read to its end.
+    """
+    file, export = one.file, one.file.export
+    try:
+        with one.open() as opened:
+            read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
+            if export is not None:
+                at += len(read_fully(read, export.start - at))
+            yield from read_chunks(read, at, file.encoding, settings.read_size, settings.line_limit, export, parts=file.parts)
+    except RunError as error:
+        raise InputError(str(error), one.path) from None
 
 
 def settings(

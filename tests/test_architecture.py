@@ -15,6 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "shipper"
 FLOORS = [
     "errors",
     "memo",
+    "shared_files",
+    "consoles",
     "durable",
     "lock",
     "times",
@@ -49,6 +51,7 @@ EDGE = [
     "deliver.rotated_files",
     "deliver.dead_letters",
     "deliver.kafka",
+    "deliver.http",
     "stream.assemble",
     "stream.fitness",
     "stream.service",

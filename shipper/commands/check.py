@@ -13,13 +13,16 @@ from shipper.errors import RunError, UsageError
 from shipper.lock import holder, lock_beside
 from shipper.pipeline import Settings
 from shipper.printable import printable
+from shipper.read.channel import ChannelTrouble
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
 from shipper.read.unmatched import advice
-from shipper.sidecar.assemble import accepted, build_sink, inputs_of
+from shipper.sidecar.assemble import accepted
 from shipper.sidecar.checkpoint import refuse_newer
+from shipper.sidecar.following import channels_of, event_logs, inputs_of, number_of
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.pages import PortTaken, try_out
+from shipper.sidecar.sinks import build_sink
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
 
@@ -56,22 +59,23 @@ def plan(config: Config) -> str:
         return detection
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
-    for followed in config.inputs:
+    for followed in inputs_of(config):
         found = len(matches(followed.path))
         files = f"{found or 'no'} file{'' if found == 1 else 's'} now"
         lines.append(f"input      {followed.path} ({files}), from the {followed.start}")
-    lines += _logs(config, settings)
+    channels, troubles = _channels(config)
+    lines += channels + _logs(config, settings)
     return "\n".join(
         [
             *lines,
             f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, "
             + "; ".join([f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]),
-            f"output     {_target(config)}, format {output.format}, one event per {output.events}",
+            f"output     {_target(config)}, format {output.form}, one event per {output.unit}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
             *(
                 f"warning    {warning}"
-                for warning in [*warnings(config), *_taken(config), *_missing(config), *_unmatched(config)]
+                for warning in [*warnings(config), *_taken(config), *_missing(config), *_unmatched(config), *troubles]
             ),
             *([detection] if detection else []),
         ]
@@ -97,9 +101,25 @@ def _detection(config: Config) -> str:
     return "\n".join(lines)
 
 
+def _channels(config: Config) -> tuple[list[str], list[str]]:
+    """A line about each channel that is followed, and why one cannot be read."""
+    lines: list[str] = []
+    troubles: list[str] = []
+    logs = event_logs() if channels_of(config) else None
+    for given in channels_of(config):
+        found = "cannot be read now"
+        try:
+            newest = logs and logs.newest(given.channel, given.query)
+            found = f"its newest record is {newest.number}" if newest else "no record now"
+        except ChannelTrouble as trouble:
+            troubles.append(str(trouble))
+        lines.append(f"input      event log {given.channel} ({found}), from the {given.start}")
+    return lines, troubles
+
+
 def _missing(config: Config) -> list[str]:
     """What is not there yet, and may never come because its path is wrong; a sentence each."""
-    given = enumerate(followed.path for followed in config.inputs)
+    given = [(number, followed.path) for number, followed in enumerate(config.inputs) if followed.path is not None]
     missing = [f"inputs[{number}].path: nothing matches {path} now" for number, path in given if not matches(path)]
     file = config.output.file
     if config.output.type == "file" and file is not None:
@@ -120,7 +140,7 @@ def _unmatched(config: Config) -> list[str]:
             else f"rotated logs, such as {rotated}, do not match"
         )
         sentences.append(
-            f"inputs[{number}].path: {printable(which)}; what is rotated away while nothing runs is lost: use {printable(remedy)}"
+            f"inputs[{number_of(config, number)}].path: {printable(which)}; what is rotated away while nothing runs is lost: use {printable(remedy)}"
         )
     return sentences
 
@@ -171,6 +191,11 @@ def _target(config: Config) -> str:
         how = "exactly once" if kafka.exactly_once else "at least once"
         servers = ", ".join(kafka.bootstrap_servers)
         return f"kafka {kafka.topic} on {servers} ({kafka.security.protocol}, {kafka.client}, {how})"
+    if output.type == "elasticsearch" and output.elasticsearch:
+        return f"elasticsearch {', '.join(output.elasticsearch.urls)}, namespace {output.elasticsearch.namespace}"
+    if output.type == "splunk_hec" and output.splunk_hec:
+        splunk = output.splunk_hec
+        return f"splunk_hec {splunk.url}, index {splunk.index or 'of the token'}"
     return output.type
 
 

@@ -27,6 +27,9 @@ NAMESPACE = '^[^A-Z\\\\/*?"<>| ,#:\\-]{1,100}$'
 ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 """A regular expression of host and port, for schemas."""
 
+URL = "^https?://(?P<host>\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~%/-]*)?$"
+"""A regular expression of the URLs of servers, for schemas."""
+
 TOPIC = "^[A-Za-z0-9._-]{1,249}$"
 """A regular expression of the names of topics, for schemas."""
 
@@ -111,6 +114,32 @@ def name(text: str) -> str:
     return text
 
 
+def channel(text: str) -> str:
+    """The name of an event log channel of Windows.
+
+    Raises:
+        ValueError: none can have it.
+    """
+    if not text.strip() or len(text) > 255 or any(sign < " " or sign in '<>&"|\\:`?*' for sign in text):
+        raise ValueError(f"{text!r} is no name of an event log channel; write it as in Microsoft-AzureMfa-AuthZ/AuthZOptCh")
+    return text.strip()
+
+
+def xpath(text: str) -> str:
+    """An XPath expression for records of an event log, as far as it can be told by its looks; Windows says the rest.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text.lstrip().startswith("<"):
+        raise ValueError(
+            "an XPath expression was expected, such as *[System[EventID=1]]: what stands between <Select> and </Select>"
+        )
+    if not text.lstrip().startswith("*"):
+        raise ValueError(f"{text!r} is no query for records; write it as in *[System[EventID=1]]")
+    return text.strip()
+
+
 def address(text: str, *, any_port: bool = False) -> str:
     """A host with its port; with `any_port` also 0, for a port that the system chooses.
 
@@ -129,6 +158,25 @@ def address(text: str, *, any_port: bool = False) -> str:
     if not (0 if any_port else 1) <= int(port) <= 65535:
         raise ValueError(f"{text!r}: ports go from 1 to 65535")
     return f"{host}:{port}"
+
+
+def url(text: str) -> str:
+    """The address of a server: `https://es1:9200`, perhaps with a path.
+
+    Raises:
+        ValueError: not such a URL.
+    """
+    found = re.fullmatch(URL, text, re.ASCII)
+    if "@" in text.partition("://")[2].partition("/")[0]:
+        raise ValueError("a name or password may not stand in the URL; give it under security")
+    if not found:
+        raise ValueError(f"{text!r} is not the URL of a server; write https://es1:9200")
+    host, port = found.group("host"), found.group("port")
+    if not _is_host(host):
+        raise ValueError(f"{text!r}: {host} is no name of a host and no address")
+    if port and not 1 <= int(port) <= 65535:
+        raise ValueError(f"{text!r}: ports go from 1 to 65535")
+    return text.rstrip("/")
 
 
 def _is_host(host: str) -> bool:

@@ -120,6 +120,7 @@ class _Service(contextlib.ExitStack):
         super().__init__()
         self._settings, self._ending, self._catch, self._end = settings, ending, catch, end
         self._app: Detection | None = None
+        self._is_asked = False  # the application has been asked to stop
         self._say = SparingLog(time.monotonic_ns)
         self._ticks: Ticks | None = None
         self._crowded_out = 0
@@ -211,6 +212,8 @@ class _Service(contextlib.ExitStack):
 
     def _beat(self) -> None:
         assert self._app is not None
+        if self._ending.is_set() and not self._is_asked:
+            self._app.stop()  # the end was asked for on another thread, as Windows does it
         if self._ticks is not None and self._ticks.failure is not None:
             self._app.stop(fail=True)
         self.vitals.counts.buckets.have(self._app.assigned(self._settings.held_topic))
@@ -228,6 +231,7 @@ class _Service(contextlib.ExitStack):
 
     def _stopped(self) -> None:
         """The application has been asked to stop, by a signal or for a reload."""
+        self._is_asked = True
         if not self._ending.reload:
             self._end()
 
