@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.jars import ROOT
 from tests.support.kafka import LENT, Broker, Unavailable
 from tests.support.windows import a_windows
 
@@ -25,7 +26,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="mfa-windows-") as folder, a_windows() as windows:
             broker = Broker(Path(folder) / "kafka").start()
             try:
-                return windows.show([*PYTEST, *selection], **{LENT: str(broker.port)})
+                return windows.show([*PYTEST, *selection], PYTHONPATH=f"Z:{ROOT}", **{LENT: str(broker.port)})
             finally:
                 broker.stop()
     except Unavailable as error:

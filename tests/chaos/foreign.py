@@ -120,14 +120,20 @@ class Log:
 
 
 if sys.platform == "win32":
-    import _winapi
+    import ctypes
     import msvcrt
+    from ctypes import wintypes
+
+    create_file = ctypes.WinDLL("kernel32", use_last_error=True).CreateFileW
+    create_file.restype = wintypes.HANDLE
+    GENERIC_WRITE, SHARE_ALL, OPEN_ALWAYS, NORMAL = 0x40000000, 1 | 2 | 4, 4, 0x80
 
     def open_to_append(path: str, *, shared: bool) -> int:
         if not shared:
             return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_BINARY)
-        access, share, always = _winapi.GENERIC_WRITE, 1 | 2 | 4, 4  # FILE_SHARE_READ, _WRITE and _DELETE; OPEN_ALWAYS
-        handle = _winapi.CreateFile(path, access, share, _winapi.NULL, always, 0x80, _winapi.NULL)
+        handle = create_file(path, GENERIC_WRITE, SHARE_ALL, None, OPEN_ALWAYS, NORMAL, None)
+        if handle == ctypes.c_void_p(-1).value:
+            raise ctypes.WinError(ctypes.get_last_error())
         return msvcrt.open_osfhandle(handle, os.O_WRONLY | os.O_APPEND | os.O_BINARY)
 else:
 

@@ -62,7 +62,9 @@ def test_it_is_not_ready_while_the_broker_is_away_and_says_so_once(frail: Broker
     rig.waits_for(1, detect)
 
     said = detect.said()
-    assert said.count("the broker does not answer; findings wait") == said.count("the broker answers again") == 1
+    assert said.count("the broker does not answer; findings wait") == 1
+    # The application may have begun again, if it was just asking for something; then that is how it is back.
+    assert said.count("the broker answers again") + said.count("info    detecting") == 2
     assert "Kafka consumer error" not in said
     assert "Kafka producer error" not in said
     assert detect.terminate() == 0, detect.said()

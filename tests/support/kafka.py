@@ -88,7 +88,7 @@ class Broker:
         """More arguments for the storage tool."""
         return []
 
-    def start(self, deadline: float = 60.0) -> "Broker":
+    def start(self, deadline: float = 180.0) -> "Broker":
         """Start it, and return when it answers."""
         self.launch()
         return self.wait(deadline)
