@@ -24,6 +24,7 @@ from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import RunError, UsageError
 from shipper.model import Counts
+from shipper.parallel.starting import MOST, can_share
 from shipper.pipeline import Settings, run_source, settings
 from shipper.printable import printable
 from shipper.read.files import Read
@@ -154,10 +155,11 @@ def worker_count(text: str) -> int:
         UsageError: neither a number from 1 to 256 nor `auto`.
     """
     if text == "auto":
-        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(cores, MOST)
     if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= 256:
         raise UsageError(f"--workers {text}: expected a number from 1 to 256, or auto")
-    return int(text)
+    return min(int(text), MOST)
 
 
 def import_logs(options: ParseOptions) -> Counts:
@@ -288,13 +290,13 @@ class _Work:
                     gathered.add(number, number, Part(spool, begin, spool.end))
 
     def _on_all_cores(self, workers: int, gathered: Gathered | None) -> bool:
-        """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
+        """Do the work in several processes; False if there is only one shard of it, or no way to share it."""
         from shipper.parallel.shards import plan
-        from shipper.parallel.workers import AVAILABLE, run_workers
+        from shipper.parallel.workers import run_workers
         from shipper.parallel.writing import Writing
 
         shards = plan(self.logs, workers)
-        if len(shards) < 2 or not AVAILABLE:
+        if len(shards) < 2 or not can_share(self.stdin):
             return False
         log_of = list(accumulate(shard.first for shard in shards))
 
