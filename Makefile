@@ -42,6 +42,7 @@ lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 shipper
 
 check: lint coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
 
