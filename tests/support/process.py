@@ -147,7 +147,10 @@ class Shipper:
             way(self._process)
         if self in self.running:
             self.running.remove(self)
-        return self._process.wait(30)
+        status = self._process.wait(30)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return status
 
     def signal(self, number: int) -> None:
         """Send a signal, if it is alive."""
