@@ -5,10 +5,10 @@ Names say what belongs together, and times where a name misleads: see `rotation`
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from shipper.errors import RunError
+from shipper.errors import InputError, RunError
 from shipper.model import LogFile
 from shipper.printable import printable
 from shipper.read.archive_members import Member
@@ -56,9 +56,18 @@ class Input:
             return STDIN
         return source_name(self.path) if self.member is None else source_of_member(self.member.archive, self.member.name)
 
-    def open(self) -> AbstractContextManager[Read]:
-        """Open it to read the bytes of its text; see `open_bytes`."""
-        return open_bytes(self.path) if self.member is None else self.member.open()
+    @contextmanager
+    def open(self) -> Iterator[Read]:
+        """Open it to read the bytes of its text; see `open_bytes`.
+
+        Raises:
+            InputError: it cannot be opened, or could not be read to its end.
+        """
+        try:
+            with open_bytes(self.path) if self.member is None else self.member.open() as read:
+                yield read
+        except RunError as error:
+            raise InputError(str(error), self.path) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ LOST = tuple(
 )
 """How Quix Streams ends what it says of a lost connection."""
 BEGINS = "detect begins again; nothing is lost"
-AWAY = "the broker does not answer; findings wait"
+AWAY = "events cannot be read now; findings wait"
 CROWDED = "a user signs in so often that the oldest sign-ins are forgotten; a health probe, perhaps"
 
 
@@ -197,7 +197,7 @@ class _Service(contextlib.ExitStack):
             ticks.close()
             vitals.away = ""
         if ticks.failure is not None:
-            if isinstance(ticks.failure, KafkaException):
+            if isinstance(ticks.failure, KafkaException | SinkDown):
                 raise ticks.failure
             raise RunError(f"detect: the thread that looks for quiet partitions has ended: {_told(ticks.failure)}")
 
@@ -207,7 +207,7 @@ class _Service(contextlib.ExitStack):
         if reason:
             self._say("warning", AWAY, reason=reason)
         elif before:
-            log("info", "the broker answers again")
+            log("info", "events can be read again")
             self._say.over(AWAY)
 
     def _beat(self) -> None:

@@ -11,18 +11,30 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from shipper.deliver.kafka.causes import cause
 from shipper.deliver.kafka.client import reader_group
 from shipper.deliver.kafka.confluent import settings as connection
+from shipper.deliver.sink import SinkDown
 from shipper.stream.settings import DetectSettings
 from shipper.stream.stages import bucket_keys, idle_ticks
+from shipper.stream.topics import missing
 from shipper.times import SECOND
 
 INTERVAL = 0.5  # seconds
 ANSWER = 5.0  # seconds
+
+
+@dataclass(slots=True)
+class _Known:
+    """A partition as it was at the last looks: what is committed and where it ends, since when, and whether its buckets were told."""
+
+    state: tuple[int, int]
+    since: float
+    told: bool = False
 
 
 class Ticks:
@@ -49,8 +61,7 @@ class Ticks:
         self._group = Consumer({**common, **reading, "group.id": settings.group})
         self._reader = Consumer({**common, **reading, "group.id": reader_group(), "enable.partition.eof": True})
         self._producer = Producer({**common, "enable.idempotence": True, "linger.ms": 5, "partitioner": "murmur2"})
-        self._known: dict[int, tuple[tuple[int, int], float]] = {}  # committed and end, and since when
-        self._quiet: dict[int, tuple[int, int]] = {}  # committed and end of those that were told
+        self._known: dict[int, _Known] = {}  # by partition
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="ticks")
         self._thread.start()
@@ -75,23 +86,30 @@ class Ticks:
                 consumer.close()
 
     def _turn(self) -> None:
-        """Look once. An error is told and looked into the next time; one that a client does not survive is raised."""
+        """Look once. An error is told and looked into the next time; one that a client does not survive is raised.
+
+        Raises:
+            SinkDown: the topic is gone. One that is made in its place begins anew, and a consumer that runs may not notice that.
+        """
         try:
             self._look()
+            reason = self._complaint = ""
         except KafkaException as error:
             if error.args[0].fatal():
                 raise
             self._group.poll(0)  # takes the complaint
             kafka, text = self._settings.kafka, error.args[0].str()
-            self._trouble(kafka.without_secrets(cause([text, self._complaint], kafka) or text))
-        else:
-            self._complaint = ""
-            self._trouble("")
+            reason = kafka.without_secrets(cause([text, self._complaint], kafka) or text)
+        self._trouble(reason)
 
     def _look(self) -> None:
         """Tell the buckets of each partition that has become quiet."""
-        partitions = self._group.list_topics(self._topic, timeout=ANSWER).topics[self._topic].partitions
-        asked = [TopicPartition(self._topic, partition) for partition in partitions]
+        topic = self._group.list_topics(self._topic, timeout=ANSWER).topics[self._topic]
+        if topic.error is not None:
+            if topic.error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):  # noqa: SLF001
+                raise SinkDown(missing(self._settings))
+            raise KafkaException(topic.error)
+        asked = [TopicPartition(self._topic, partition) for partition in topic.partitions]
         lag: dict[int, int] = {}
         for committed in self._group.committed(asked, timeout=ANSWER):
             if committed.error:
@@ -99,23 +117,23 @@ class Ticks:
             low, end = self._group.get_watermark_offsets(TopicPartition(self._topic, committed.partition), timeout=ANSWER)
             begin = max(committed.offset, low)
             lag[committed.partition] = end - begin
-            if committed.offset >= 0 and self._has_become_quiet(committed.partition, (begin, end)):
+            if committed.offset < 0:  # nothing is committed: a new topic, perhaps in the place of another one
+                self._known.pop(committed.partition, None)
+            elif self._has_become_quiet(committed.partition, (begin, end)):
                 self._tell(committed.partition, end)
         self.lag = lag
 
     def _has_become_quiet(self, partition: int, state: tuple[int, int]) -> bool:
+        """True if a partition is quiet whose buckets have not been told that."""
         now = time.monotonic()
         known = self._known.get(partition)
-        if known is None or known[0] != state:
-            self._known[partition] = state, now
+        if known is None or known.state != state:
+            self._known[partition] = _Known(state, now)
             return False
-        if now - known[1] < self._settings.idle_timeout / SECOND or self._quiet.get(partition) == state:
+        if known.told or now - known.since < self._settings.idle_timeout / SECOND:
             return False
         begin, end = state
-        if begin < end and not self._only_marks(partition, begin):
-            return False
-        self._quiet[partition] = state
-        return True
+        return begin == end or self._only_marks(partition, begin)
 
     def _tell(self, partition: int, end: int) -> None:
         refused: list[KafkaError] = []
@@ -132,8 +150,8 @@ class Ticks:
         if left and not refused:
             refused.append(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001
         if refused:
-            del self._quiet[partition]  # the next look tells it again
-            raise KafkaException(refused[0])
+            raise KafkaException(refused[0])  # the next look tells it again
+        self._known[partition].told = True
         self.told += 1
 
     def _only_marks(self, partition: int, begin: int) -> bool:

@@ -93,7 +93,7 @@ class Topics:
         if fault is not None:
             raise UsageError(fault)
         if not found.get(settings.kafka.topic):
-            raise SinkDown(f"there is no topic {settings.kafka.topic} yet; the sidecars write to it (output.kafka.topic)")
+            raise SinkDown(missing(settings))
         self._make([plan for plan in own_topics(settings) if plan.name not in found])
         return found[settings.kafka.topic]
 
@@ -114,6 +114,11 @@ class Topics:
                         f"the access list of the broker does not let {user} create the topic {name}: give it CREATE, or create it"
                     ) from None
                 raise SinkDown(f"the topic {name} cannot be created: {error.args[0].str()}") from None
+
+
+def missing(settings: DetectSettings) -> str:
+    """The sentence for a topic of events that is not there."""
+    return f"there is no topic {settings.kafka.topic} now; the sidecars write to it (output.kafka.topic)"
 
 
 def mismatch(found: Mapping[str, int], settings: DetectSettings) -> str | None:

@@ -47,6 +47,7 @@ class Detection(Application):
     def __init__(self, stopped: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
         self._stopped = stopped
+        self._fails = False
 
     def assigned(self, topic: str) -> set[int]:
         """The partitions of a topic that this instance has now."""
@@ -54,7 +55,8 @@ class Detection(Application):
 
     def stop(self, fail: bool = False) -> None:
         """Stop after the record at hand; with `fail` because of an error, without a last commit."""
-        if not fail:
+        self._fails = self._fails or fail  # then Quix Streams calls this again at the end of `run`, without saying so
+        if not self._fails:
             self._stopped()
         super().stop(fail=fail)
 

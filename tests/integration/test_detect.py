@@ -361,7 +361,7 @@ def test_it_waits_for_the_topic_and_the_broker(broker: Broker, tmp_path: Path) -
         verb="detect",
     )
     detect.start()
-    until(lambda: f"there is no topic {rig.name}-later yet" in detect.said(), detect.said)
+    until(lambda: f"there is no topic {rig.name}-later now" in detect.said(), detect.said)
     create_topic(broker.address, f"{rig.name}-later")
     until(lambda: "detecting" in detect.said(), detect.said)
     assert detect.terminate() == 0, detect.said()

@@ -18,7 +18,7 @@ from shipper.deliver.kafka.client import KafkaOptions
 from shipper.stream.settings import DetectSettings
 from shipper.stream.ticks import Ticks
 from shipper.times import SECOND
-from tests.integration.test_detect import Rig, twice
+from tests.integration.test_detect import T0, Rig, status, twice
 from tests.support.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
 from tests.support.process import until
 
@@ -62,9 +62,9 @@ def test_it_is_not_ready_while_the_broker_is_away_and_says_so_once(frail: Broker
     rig.waits_for(1, detect)
 
     said = detect.said()
-    assert said.count("the broker does not answer; findings wait") == 1
+    assert said.count("events cannot be read now; findings wait") == 1
     # The application may have begun again, if it was just asking for something; then that is how it is back.
-    assert said.count("the broker answers again") + said.count("info    detecting") == 2
+    assert said.count("events can be read again") + said.count("info    detecting") == 2
     assert "Kafka consumer error" not in said
     assert "Kafka producer error" not in said
     assert detect.terminate() == 0, detect.said()
@@ -112,3 +112,24 @@ def test_a_tick_that_the_broker_refuses_is_sent_again(broker: Broker, tmp_path: 
     ticks.close()
     assert ticks.failure is None
     assert sorted(record.value or b"" for record in read_topic(broker.address, settings.held_topic)) == [b'{"p":0,"idle":1}'] * 2
+
+
+def test_a_topic_that_is_removed_and_made_again(broker: Broker, tmp_path: Path) -> None:
+    """The new one may have as many records as the old one had."""
+    rig = Rig(broker, tmp_path)
+    port = free_port()
+    detect = rig.instance(metrics={"listen": f"127.0.0.1:{port}"})
+    rig.put([status("anna", number, T0 + 10 * number) for number in (1, 2)], b"anna")
+    detect.start()
+    rig.waits_for(1, detect)
+
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    admin.delete_topics([rig.name])[rig.name].result(20)
+    until(lambda: readiness(port).get("reason", "").startswith(f"there is no topic {rig.name} now; the sidecars"), detect.said)
+    create_topic(broker.address, rig.name)
+    until(lambda: readiness(port)["ready"], detect.said)
+    rig.put([status("anna", number, T0 + 10 * number) for number in (11, 12)], b"anna")
+    found = rig.waits_for(2, detect)
+    assert len({finding["event"]["id"] for finding in found}) == len(found) == 2
+    assert "detect begins again; nothing is lost reason=there is no topic" in detect.said()
+    assert detect.terminate() == 0, detect.said()
