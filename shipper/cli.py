@@ -49,6 +49,7 @@ from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError, of_system
 from shipper.model import Counts
 from shipper.secrets import hide, hide_in
+from shipper.service.commands import service
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -299,6 +300,9 @@ def replay(config_file: str, letters: str | None) -> int:
         return 0  # the reader has gone; letters that it did not take are kept
     _print(f"{delivered} delivered, {kept} refused again and kept\n")
     return 1 if kept else 0
+
+
+command.add_command(service)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ FLOORS = [
     "stream",
     "testing",
     "commands",
+    "service",
     "cli",
     "__main__",
 ]
