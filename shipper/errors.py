@@ -7,7 +7,9 @@ MfaShipperError            anything below; its text is one sentence for a person
 └── RunError               failed while running: exit status 1
 """
 
+import errno
 import os
+import sys
 
 
 class MfaShipperError(Exception):
@@ -44,6 +46,11 @@ class TableError(UsageError):
 
 class RunError(MfaShipperError):
     """The command started but could not finish: disk full, damaged input, lost worker."""
+
+
+def reader_is_gone(error: OSError) -> bool:
+    """True for what writing to a pipe raises that nobody reads any more. Windows calls that an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
 def of_system(error: OSError) -> str:

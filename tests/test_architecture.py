@@ -16,6 +16,7 @@ FLOORS = [
     "errors",
     "memo",
     "shared_files",
+    "consoles",
     "durable",
     "lock",
     "times",

@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +14,7 @@ from shipper.across import Gathered, Part, findings_across
 from shipper.commands.forms import refuse_input
 from shipper.commands.library import library_of
 from shipper.commands.progress import Progress, progress, summary
+from shipper.commands.screen import tell
 from shipper.decode.facts import Library
 from shipper.decode.library import event_fields
 from shipper.decode.line_patterns import Stamps
@@ -195,8 +196,7 @@ def import_logs(options: ParseOptions) -> Counts:
     if not options.quiet:
         notes += [log.apart for log in logs if log.apart]
         said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {printable(note)}" for note in notes)]
-        with suppress(BrokenPipeError):  # of `2>&1 | head`
-            print("\n".join(said), file=sys.stderr)
+        tell("\n".join(said))
     return counts
 
 

@@ -5,9 +5,11 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable
 
+from shipper.consoles import on_end
 from shipper.sidecar.log import log
 
 GRACE = 0.4  # seconds between `shutdown_timeout` and the end of a shipper whose sink does not give way
@@ -29,11 +31,15 @@ class Stop:
         self.timeout = timeout
         self._set = False
         self._since = 0.0
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
+        self._reader, self._writer = socket.socketpair()  # Windows can wait for nothing else
+        self._writer.setblocking(False)
+
+    def __del__(self) -> None:
+        self._reader.close()
+        self._writer.close()
 
     def set(self) -> None:
-        """Stop. May be called by a signal handler at any moment."""
+        """Stop. May be called by a signal handler at any moment, and by another thread."""
         self._set, self._since = True, self._since or time.monotonic()
         self._wake()
 
@@ -44,7 +50,7 @@ class Stop:
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.write(self._writer, b"x")
+            self._writer.send(b"x")
 
     def is_set(self) -> bool:
         """True from the first `set` on."""
@@ -63,18 +69,22 @@ class Stop:
         if self._set:
             time.sleep(min(seconds, 0.01))
         elif select.select([self._reader], [], [], seconds)[0] and not self._set:
-            os.read(self._reader, 4096)
+            self._reader.recv(4096)
         return self._set
 
 
 def catch(stop: Stop) -> None:
-    """The first signal to end ends the shipper in order within `stop.timeout`, the second one at once; SIGHUP reloads."""
+    """The first signal to end ends the shipper in order within `stop.timeout`, the second one at once; SIGHUP reloads.
 
-    def caught(number: int, frame: object) -> None:
+    On Windows the signals are Ctrl-C, Ctrl-Break, and that the console is closed or Windows shuts down.
+    """
+
+    def caught(number: int, frame: object = None) -> None:
         if stop.is_set():
             os._exit(128 + number)
         begin_end(stop)
 
+    on_end(caught)
     signal.signal(signal.SIGTERM, caught)
     signal.signal(signal.SIGINT, caught)
     if hasattr(signal, "SIGHUP"):  # not on Windows
@@ -82,12 +92,14 @@ def catch(stop: Stop) -> None:
 
 
 def begin_end(stop: Stop, at_the_latest: Callable[[], None] = lambda: None) -> None:
-    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment.
+    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment, and more than once.
 
     Args:
         stop: is set.
         at_the_latest: called before the process is ended because it did not end in that time.
     """
+    if stop.is_set():
+        return
     stop.set()
     _thread.start_new_thread(_end_after, (stop.timeout + GRACE, at_the_latest))  # `Thread` takes locks, which a handler must not
 

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from shipper.consoles import writer_of
 from shipper.durable import rename_durably
-from shipper.errors import RunError, UsageError
+from shipper.errors import RunError, UsageError, reader_is_gone
 from shipper.shared_files import open_shared, patiently
 
 
@@ -22,6 +23,7 @@ class Output:
     def __init__(self, descriptor: int, name: str) -> None:
         self.descriptor = descriptor
         self._name = name
+        self._write = writer_of(descriptor)
         self.written = 0
 
     def write(self, block: bytes) -> None:
@@ -34,12 +36,12 @@ class Output:
         rest = memoryview(block)
         try:
             while rest:
-                size = os.write(self.descriptor, rest)
+                size = self._write(rest)
                 self.written += size
                 rest = rest[size:]
-        except BrokenPipeError:
-            raise ClosedPipe from None
         except OSError as error:
+            if reader_is_gone(error):
+                raise ClosedPipe from None
             raise RunError(f"cannot write {self._name}: {error.strerror}, after {self.written} bytes") from None
 
 

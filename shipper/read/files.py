@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from shipper.consoles import reader_of
 from shipper.errors import RunError
 from shipper.model import Chunk, Export
 from shipper.read.compression import Read as Read
@@ -89,7 +90,7 @@ def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
         name = "standard input"
         if sys.stdin is None:
             raise RunError(f"cannot read {name}: it is closed")
-        yield text_of(_blocking(sys.stdin.fileno()), name, event_logs=event_logs)
+        yield text_of(_waiting(sys.stdin.fileno()), name, event_logs=event_logs)
         return
     try:
         file = open(path, "rb", buffering=0, opener=open_shared)  # noqa: SIM115  closed below, after the caller's block
@@ -99,13 +100,14 @@ def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
         yield text_of(file.read, path, event_logs=event_logs)
 
 
-def _blocking(descriptor: int) -> Read:
+def _waiting(descriptor: int) -> Read:
     """Reads a descriptor, waiting for data even if it is set not to block: the program at the other end may have done that."""
+    some = reader_of(descriptor)
 
     def read(size: int) -> bytes:
         while True:
             try:
-                return os.read(descriptor, size)
+                return some(size)
             except BlockingIOError:
                 select.select([descriptor], [], [])
 

@@ -111,6 +111,7 @@ class _Service(contextlib.ExitStack):
         super().__init__()
         self._settings, self._ending, self._catch, self._end = settings, ending, catch, end
         self._app: Detection | None = None
+        self._is_asked = False  # the application has been asked to stop
         self.vitals = DetectVitals(beat=time.monotonic_ns())
         with contextlib.ExitStack() as opened:
             os.makedirs(settings.state_dir, exist_ok=True)
@@ -181,6 +182,8 @@ class _Service(contextlib.ExitStack):
             ticks.close()
 
     def _beat(self) -> None:
+        if self._ending.is_set() and not self._is_asked and self._app is not None:
+            self._app.stop()  # the end was asked for on another thread, as Windows does it
         if self.vitals.trouble:
             log("info", "detecting")
             self.vitals.trouble = ""
@@ -188,6 +191,7 @@ class _Service(contextlib.ExitStack):
 
     def _stopped(self) -> None:
         """The application has been asked to stop, by a signal or for a reload."""
+        self._is_asked = True
         if not self._ending.reload:
             self._end()
 
