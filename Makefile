@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures windows clean
 
@@ -19,7 +21,7 @@ $(READY): pyproject.toml
 demo: $(READY) ## Set up .venv, parse an example log, show the double prompt in it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deploy/examples/demo.sh
 
-PYTEST := -m pytest -n 3 --dist worksteal -q
+PYTEST := -m pytest -n 4 --dist worksteal -q
 
 test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run all tests, or with PYTHONS="3.11 3.12 3.13" on each of these
 	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) $(TESTS))

@@ -211,16 +211,17 @@ def run(config_file: str) -> int:
     """Run as a sidecar: follow the logs and deliver their events until SIGTERM or SIGINT."""
     from shipper.commands.signals import Stop, catch
 
-    catch(stop := Stop())  # first of all: a signal that comes while the rest is imported is not lost
-    from shipper.commands.run import run as follow
-    from shipper.config.load import load_config
-    from shipper.sidecar.log import set_up
+    with contextlib.closing(Stop()) as stop:
+        catch(stop)  # first of all: a signal that comes while the rest is imported is not lost
+        from shipper.commands.run import run as follow
+        from shipper.config.load import load_config
+        from shipper.sidecar.log import set_up
 
-    gc.enable()  # the Kafka clients make reference cycles, and this process lives for years
-    config, secrets = load_config(config_file, os.environ, "inputs")
-    set_up(config.log.level, config.log.format, secrets)
-    with _hiding(secrets):
-        return follow(config, secrets, lambda: load_config(config_file, os.environ, "inputs"), stop)
+        gc.enable()  # the Kafka clients make reference cycles, and this process lives for years
+        config, secrets = load_config(config_file, os.environ, "inputs")
+        set_up(config.log.level, config.log.format, secrets)
+        with _hiding(secrets):
+            return follow(config, secrets, lambda: load_config(config_file, os.environ, "inputs"), stop)
 
 
 @command.command(short_help="Detect across servers what no log shows alone.")

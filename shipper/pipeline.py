@@ -21,7 +21,6 @@ import orjson
 
 from shipper import __version__
 from shipper.decode.clock import LogState
-from shipper.decode.completed import CompletionParser
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library
@@ -115,9 +114,10 @@ class Pipeline:
         """The chunks to come are of this file; `last_time` where they do not begin with its first line."""
         general = self._general(file)
         general.last_time = last_time or file.time
-        fast = self.settings.fast and self.settings.library.builtin
-        path = CompletionParser if self.settings.completions_only else FastParser
-        self.parser = path(general, partial(_scratch, self.settings)) if fast else general
+        self.parser = general
+        if self.settings.fast and self.settings.library.builtin:
+            scratch = partial(_scratch, self.settings)
+            self.parser = FastParser(general, scratch, completions_only=self.settings.completions_only)
 
     def _general(self, file: LogFile) -> Parser:
         s = self.settings

@@ -1,6 +1,8 @@
 """Fixtures that more than one kind of test needs."""
 
+import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -8,6 +10,24 @@ import pytest
 
 from tests.support.kafka import LENT, Broker, Lent, start_or_skip
 from tests.support.process import Shipper
+
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests stay until the end: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _a_command_in_this_process_leaves_it_as_it_was() -> Iterator[None]:
+    """It turns the garbage collector off, which would make the worker grow with every later test, and catches signals."""
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    gc.enable()
+    for number, handler in zip(SIGNALS, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,4 +56,5 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     one = Lent(folder, lent) if lent else Broker(folder)
     start_or_skip(one.start)
     yield one
-    one.stop()
+    if not lent:
+        one.kill()  # nobody wants its data

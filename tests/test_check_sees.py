@@ -17,12 +17,19 @@ from tests.support.process import Shipper, as_a_user, configuration, numbered, u
 ROOT = Path(__file__).parent.parent
 
 
-def said(command: str, config: Path, runner: tuple[str, ...] = ()) -> tuple[int, str]:
+def said_all(command: str, config: Path, runner: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    """Status, standard output and standard error."""
     done = subprocess.run(
         [*runner, sys.executable, "-m", "shipper", command, "--config", config],
         capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    return done.returncode, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def said(command: str, config: Path, runner: tuple[str, ...] = ()) -> tuple[int, str]:
+    """Status and standard error."""
+    status, _, complaint = said_all(command, config, runner)
+    return status, complaint
 
 
 class Case:
@@ -193,3 +200,20 @@ def test_the_output_of_another_shipper(case: Case, running: Callable[[], Shipper
         assert status == 2, complaint
         assert f"pid {shipper.pid}" in complaint
         assert case.path("out.ndjson") in complaint
+
+
+def test_rotated_files_that_no_input_matches(case: Case) -> None:
+    logs = case.folder / "logs"
+    case.config["inputs"] = [{"path": str(logs / "*.log")}]
+    config = Shipper(case.folder, case.config).config
+    status, shown, _ = said_all("check", config)
+    lost = f"what is rotated away while nothing runs is lost: use {logs}/*.log*"
+    assert status == 0
+    assert f"warning    inputs[0].path: rotated logs, such as X.log.1, do not match; {lost}\n" in shown
+    (logs / "a.log").touch()
+    (logs / "a.log.1").touch()
+    _, shown, _ = said_all("check", config)
+    assert f"warning    inputs[0].path: {logs}/a.log.1 is a rotated log, and no input matches it; {lost}\n" in shown
+    case.config["inputs"] = [{"path": f"{logs}/*.log*"}]
+    _, shown, _ = said_all("check", Shipper(case.folder, case.config).config)
+    assert "no input matches" not in shown

@@ -307,3 +307,16 @@ def test_of_a_log_that_cannot_be_read_to_its_end_what_can_be_read_counts(options
     lines = sum(b'"kind":"alert"' not in line for line in readable.stdout.splitlines())
     assert summary["quality"]["lines"] == lines + 3
     assert lines > 10
+
+
+def test_what_a_full_memory_gave_up_is_counted(tmp_path: Path) -> None:
+    long = "y" * 900_000
+    requests = (f"2017-02-14T02:00:{n:02}.000000Z|0|1|{n}|pfrad|Calling pfAuthUser('u{n}{long}', '', 1)\n" for n in range(9))
+    statuses = (f"2017-02-14T02:01:{n:02}.000000Z|0|1|{n}|pfrad|rawCallStatus = 21\n" for n in range(9))
+    (tmp_path / "x.log").write_text("".join([*requests, *statuses]))
+    quality = report("x.log", cwd=tmp_path)["quality"]
+    orphans = counted("x.log", cwd=tmp_path).orphans
+    screen = run("report", "x.log", cwd=tmp_path).stdout.decode()
+
+    assert quality["crowded_out"] == quality["given_up"] == quality["orphans"] == orphans > 0
+    assert f"requests and users given up because memory was full  {orphans}\n" in screen

@@ -3,7 +3,6 @@ and by `run`, and nothing is made on disk. And whatever is written into one, nob
 
 import contextlib
 import copy
-import gc
 import os
 import re
 from collections.abc import Iterator
@@ -207,11 +206,8 @@ def refusal(
     (folder / "c.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(folder)
     monkeypatch.setattr("sys.argv", ["mfa-shipper", command, "--config", "c.yaml"])
-    try:
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    finally:
-        gc.enable()
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
     out, error = capsys.readouterr()
     assert (ended.value.code, out) == (2, ""), error
     assert "Traceback" not in error
@@ -246,6 +242,15 @@ def test_a_text_that_cannot_work(
     text, wanted = TEXTS[name]
     for command in ("check", "run"):
         assert any(wanted in line for line in refusal(command, text, tmp_path, monkeypatch, capsys))
+
+
+@pytest.mark.parametrize("command", ["check", "run", "detect"])
+def test_a_command_that_ends_holds_no_file_open(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = os.listdir("/dev/fd")
+    refusal(command, "state_dir: 7\n", tmp_path, monkeypatch, capsys)
+    assert os.listdir("/dev/fd") == before
 
 
 scalars = (

@@ -72,7 +72,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Waiting", "Events read and not acknowledged yet.", ((level("events_waiting"), HERE),), "stat", width=4, bad=100_000),
         Panel("Unread", "Bytes in the logs that are not read yet.", ((level("lag_bytes"), HERE),), "stat", "bytes", 4, bad=64 << 20),
         Panel("Dead letters", "Records refused for good, in the time shown.", ((grown("dead_letters"), HERE),), "stat", width=4, bad=1),
-        Panel("Lost", "Bytes cut away before they were read, in the time shown.", ((grown("lost_bytes"), HERE),), "stat", "bytes", 4, bad=1),
+        Panel("Lost", "Bytes cut or rotated away before they were read, in the time shown.", ((grown("lost_bytes"), HERE),), "stat", "bytes", 4, bad=1),
     ),
     "Flow": (
         Panel("Lines read", "Lines a second.", ((rate("lines_read"), HERE),), unit="cps"),
@@ -115,10 +115,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Files", "Open, and those that cannot be read.", ((level("files_open"), f"open {HERE}"), (level("problems"), f"trouble {HERE}")),
         ),
         Panel(
-            "Rotated and truncated", "Logs, and output files that another program took, in an hour.",
+            "Rotated and truncated", "Logs, possible losses between, and output files that another program took, in an hour.",
             (
                 (grown("rotations", "1h"), f"rotated {HERE}"), (grown("truncations", "1h"), f"truncated {HERE}"),
-                (grown("output_reopened", "1h"), f"output reopened {HERE}"),
+                (grown("possible_losses", "1h"), f"possible loss {HERE}"), (grown("output_reopened", "1h"), f"output reopened {HERE}"),
             ),
         ),
         Panel(

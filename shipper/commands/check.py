@@ -15,6 +15,7 @@ from shipper.pipeline import Settings
 from shipper.printable import printable
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
+from shipper.read.unmatched import advice
 from shipper.sidecar.assemble import accepted, build_sink, inputs_of
 from shipper.sidecar.checkpoint import refuse_newer
 from shipper.sidecar.lock import NAME as LOCK
@@ -68,7 +69,10 @@ def plan(config: Config) -> str:
             f"output     {_target(config)}, format {output.format}, one event per {output.events}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
-            *(f"warning    {warning}" for warning in [*warnings(config), *_taken(config), *_missing(config)]),
+            *(
+                f"warning    {warning}"
+                for warning in [*warnings(config), *_taken(config), *_missing(config), *_unmatched(config)]
+            ),
             *([detection] if detection else []),
         ]
     )
@@ -104,6 +108,21 @@ def _missing(config: Config) -> list[str]:
         if reason and (os.path.isdir(folder) or folder != os.path.abspath(config.state_dir)):  # which run makes
             missing.append(f"output.file.path: {reason}; run waits until it can")
     return missing
+
+
+def _unmatched(config: Config) -> list[str]:
+    """Which inputs follow logs, but not their rotated files; a sentence each."""
+    sentences = []
+    for number, rotated, is_there, remedy in advice(inputs_of(config)):
+        which = (
+            f"{rotated} is a rotated log, and no input matches it"
+            if is_there
+            else f"rotated logs, such as {rotated}, do not match"
+        )
+        sentences.append(
+            f"inputs[{number}].path: {printable(which)}; what is rotated away while nothing runs is lost: use {printable(remedy)}"
+        )
+    return sentences
 
 
 def _taken(config: Config) -> list[str]:

@@ -1,6 +1,7 @@
 """`detect`: the detectors over the topic that many sidecars fill. I/O."""
 
 from collections.abc import Callable, Collection
+from contextlib import closing
 from functools import partial
 
 from shipper.commands.signals import Stop, begin_end, catch
@@ -32,7 +33,6 @@ def detect(config: Config, secrets: set[str], load: Callable[[], tuple[Config, s
         if (error.name or "").startswith("shipper"):
             raise
         raise UsageError(MISSING) from None
-    stop = Stop(config.shutdown_timeout / SECOND)
 
     def load_again() -> tuple[DetectSettings, Collection[str]]:
         fresh, more = load()
@@ -40,5 +40,6 @@ def detect(config: Config, secrets: set[str], load: Callable[[], tuple[Config, s
         stop.timeout = fresh.shutdown_timeout / SECOND
         return detect_settings(fresh), more
 
-    catching, ending = partial(catch, stop), partial(begin_end, stop)
-    return run_detect(detect_settings(config), secrets, stop, catch=catching, end=ending, load=load_again)
+    with closing(Stop(config.shutdown_timeout / SECOND)) as stop:
+        catching, ending = partial(catch, stop), partial(begin_end, stop)
+        return run_detect(detect_settings(config), secrets, stop, catch=catching, end=ending, load=load_again)

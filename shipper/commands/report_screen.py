@@ -174,6 +174,7 @@ def _quality(summary: Summary) -> Iterable[RenderableType]:
         "unknown messages": quality.unknown_messages,
         "verdicts and statuses without their request": quality.orphans,
         "requests without a status": quality.given_up + quality.open_at_end,
+        "requests and users given up because memory was full": quality.crowded_out,
         "unknown status codes": quality.unknown_codes,
         "verdicts that disagree with the code": quality.conflicts,
         "prompts too old for the newest event time": quality.late,

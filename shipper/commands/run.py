@@ -159,6 +159,8 @@ class _Shipper(contextlib.ExitStack):
             for problem in problems - logged:
                 log("warning", problem)
             logged = problems
+            for loss in sidecar.take_losses():
+                log("warning", loss)
             if sidecar.vitals.counts.misdated > 2 * misdated:
                 misdated = sidecar.vitals.counts.misdated
                 log(

@@ -21,6 +21,8 @@ class Stop:
     Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
     into `wait` never returns.
 
+    It holds two sockets until it is closed.
+
     Attributes:
         reload: a signal asked to read the configuration again; for who does it to take back.
         timeout: seconds from the signal to the end, at the latest.
@@ -49,8 +51,13 @@ class Stop:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # it is full, or closed
             self._writer.send(b"x")
+
+    def close(self) -> None:
+        """Give the sockets back. A later signal is noted, but writes nothing."""
+        self._reader.close()
+        self._writer.close()
 
     def is_set(self) -> bool:
         """True from the first `set` on."""

@@ -25,7 +25,7 @@ from shipper.decode.merging import Event, Held, Merger
 from shipper.decode.nps_events import NpsParser
 from shipper.decode.parser import Events, Parser
 from shipper.decode.syslog_results import SyslogParser
-from shipper.decode.templates import Pair, Tally, count
+from shipper.decode.templates import CALL, STATUS, VERDICT, Pair, Tally, count
 from shipper.decode.threads import LONGEST_USER, Thread, Threads
 from shipper.decode.wrapped import WrappedParser
 from shipper.model import Chunk, ExchangeFields, LogFile, UserFields
@@ -51,6 +51,8 @@ _RESULTS = re.compile(
     r"|[^\n]*\n"
 ).findall
 
+_CALL, _VERDICT, _STATUS = len(CALL), len(VERDICT), len(STATUS)
+
 _KNOWN = (
     b"|Calling pfAuthUser('",
     b"|rawCallStatus = ",
@@ -69,12 +71,15 @@ Scratch = Callable[[LogFile], Parser]
 class FastParser:
     """A `Parser` for one file and the built-in patterns: same interface, same results, faster."""
 
-    def __init__(self, general: Parser, scratch: Scratch) -> None:
+    def __init__(self, general: Parser, scratch: Scratch, *, completions_only: bool = False) -> None:
         """
         Args:
             general: takes every line that is not plain, and holds the state.
             scratch: makes a parser like `general` with a new state, for templates.
+            completions_only: of a plain exchange comes one event, the last, with an empty text: for a report, which needs its
+                label and the completion.
         """
+        self._tells = not completions_only
         self.general = general
         self.threads = Threads(scratch, general.file, general.state)
         self._wrapped = WrappedParser(general, scratch)
@@ -124,7 +129,7 @@ class FastParser:
         timeout, patience = general.options.exchange_timeout, 2 * general.options.exchange_timeout
         opens, newest, limit = state.exchanges.open, state.newest, state.limit
         threads, known, seconds, merges = self.threads, self.threads.known, general.stamps.seconds, general.state.merges
-        keep = None if general.options.keep_original else 0
+        keep, tells = None if general.options.keep_original else 0, self._tells
         u0, u1, u2, u3 = threads.domain_user
         texts, labels, tallies = general.texts, general.labels, list[Tally]()
         add, tag, complete, tell = texts.append, labels.append, general.completions.append, tallies.append
@@ -140,11 +145,10 @@ class FastParser:
             if name and thread is not None and whole is not None:
                 if domain:
                     user = f"{domain}\\{name}"
-                    escaped = f"{domain}\\\\{name}{tail}"
                     who = (name, domain, None, user.casefold())
-                    shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{thread.process}"
+                    shared = f"{u0}{name}{u1}{domain}{u2}{name}{u3}{thread.process}" if tells else thread.process
                 else:
-                    escaped = f"{name}{tail}"
+                    user = name
                     who, shared = threads.user(name, thread.process)
                 template = thread.templates.requests.get(tail) or thread.templates.request(tail)
                 time = whole + int(fraction) * 1000
@@ -153,17 +157,20 @@ class FastParser:
                 if template and shared and time <= limit and opens.setdefault(thread.key, exchange) is exchange:
                     newest = time if time > newest else newest
                     general.last_time = stamp
-                    (p0, p1, p2, p3, p4, p5, p6, p7), origin = template
-                    original = f"{stamp}{head}|Calling pfAuthUser('{escaped}"
-                    event = f"{p0}{stamp}{p1}{event_id}{p2}{original[:keep]}{p3}Calling pfAuthUser('{escaped}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}"
-                    label = (stamp, event_id, origin, who and who[3])
-                    if not merges:
-                        add(event)
-                        tag(label)
-                    else:
-                        self._merger(state, time).held[event_id] = Held(time, Event(None, event, label), tail, original[:keep])
+                    if tells:
+                        escaped = f"{domain}\\\\{name}{tail}" if domain else f"{name}{tail}"
+                        original = f"{stamp}{head}|Calling pfAuthUser('{escaped}"
+                        (p0, p1, p2, p3, p4, p5, p6, p7), origin = template
+                        event = f"{p0}{stamp}{p1}{event_id}{p2}{original[:keep]}{p3}Calling pfAuthUser('{escaped}{p4}{shared}{p5}{offset}{p6}{event_id}{p7}"
+                        label = (stamp, event_id, origin, who and who[3])
+                        if not merges:
+                            add(event)
+                            tag(label)
+                        else:
+                            held = Held(time, Event(None, event, label), tail, original[:keep])
+                            self._merger(state, time).held[event_id] = held
                     requests += 1
-                    offset += len(original) + gap - (1 if domain else 0)  # JSON doubles the backslash
+                    offset += len(stamp) + len(head) + _CALL + len(user) + len(tail) + gap
                     continue
             elif status and thread is not None and whole is not None:
                 start, start_text, event_id, who, shared, _ = exchange = opens.get(thread.key, NO_EXCHANGE)
@@ -171,27 +178,31 @@ class FastParser:
                 duration = time - start
                 if 0 <= duration <= timeout and time <= limit and (newest if newest > time else time) - start <= patience:
                     newest = time if time > newest else newest
-                    original, original_2 = f"{stamp}{head}|authResult = {verdict}", f"{stamp}{head}|rawCallStatus = {status}"
-                    offset_2 = offset + len(original) + gap
-                    if not merges:
-                        pair = thread.templates.pairs.get((verdict, status)) or thread.templates.pair(verdict, status)
-                        if pair:
-                            (v0, v1, v2, v3, v4, v5, v6), v_origin, pieces, s_origin, _, _, _ = pair
-                            s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 = pieces
-                            key, id_1, id_2 = who and who[3], f"{prefix}{offset}", f"{prefix}{offset_2}"
-                            event_1 = f"{v0}{stamp}{v1}{id_1}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}"
-                            event_2 = f"{s0}{stamp}{s1}{id_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original_2[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
-                            texts += event_1, event_2
-                            labels += (stamp, id_1, v_origin, key), (stamp, id_2, s_origin, key)
-                    else:
-                        pair = self._merged(thread, exchange, verdict, status, stamp, time, (original, original_2), offset_2)
+                    offset_2 = offset + len(stamp) + len(head) + _VERDICT + len(verdict) + gap
+                    pair, event_2 = (
+                        self._merged(thread, exchange, verdict, status, stamp, head, time, offset_2)
+                        if merges
+                        else (thread.templates.pairs.get((verdict, status)) or thread.templates.pair(verdict, status), "")
+                    )
                     if pair:
                         general.last_time = stamp
-                        at, component, code, success = len(texts) - 1, thread.component, pair[4], pair[5]
+                        pieces_1, origin_1, pieces_2, origin_2, code, success, tally = pair
+                        key, id_2 = who and who[3], f"{prefix}{offset_2}"
+                        if tells and not merges:
+                            v0, v1, v2, v3, v4, v5, v6 = pieces_1
+                            s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 = pieces_2
+                            id_1, original = f"{prefix}{offset}", f"{stamp}{head}|authResult = {verdict}"
+                            add(f"{v0}{stamp}{v1}{id_1}{v2}{original[:keep]}{v3}{shared}{v4}{offset}{v5}{event_id}{v6}")
+                            tag((stamp, id_1, origin_1, key))
+                            original = f"{stamp}{head}|rawCallStatus = {status}"
+                            event_2 = f"{s0}{stamp}{s1}{id_2}{s2}{start_text}{s3}{stamp}{s4}{duration}{s5}{original[:keep]}{s6}{shared}{s7}{offset_2}{s8}{event_id}{s9}"
+                        at, component = len(texts), thread.component
                         complete((at, who, event_id, component, start, start_text, time, stamp, code, success, newest))
+                        add(event_2)
+                        tag((stamp, id_2, origin_2, key))
                         del opens[thread.key]
-                        tell(pair[6])
-                        offset = offset_2 + len(original_2) + gap
+                        tell(tally)
+                        offset = offset_2 + len(stamp) + len(head) + _STATUS + len(status) + gap
                         continue
             state.newest = newest
             halved = (verdict or alone) and not status
@@ -223,37 +234,27 @@ class FastParser:
         return state.merger
 
     def _merged(
-        self,
-        thread: Thread,
-        exchange: ExchangeFields,
-        verdict: str,
-        status: str,
-        stamp: str,
-        time: int,
-        originals: tuple[str, str],
-        offset: int,
-    ) -> Pair | None:
-        """Emit the merged event of an exchange, whose status is at `offset`; None if the general path must do it."""
-        general = self.general
-        merger, keep = self._merger(thread.state, time), None if general.options.keep_original else 0
-        start, start_text, request_id, who, shared, _ = exchange
+        self, thread: Thread, exchange: ExchangeFields, verdict: str, status: str, stamp: str, head: str, time: int, offset: int
+    ) -> tuple[Pair | None, str]:
+        """The merged event of an exchange, whose status is at `offset`, and its templates; None if the general path must do it."""
+        merger, keep = self._merger(thread.state, time), None if self.general.options.keep_original else 0
+        start, start_text, request_id, _, shared, _ = exchange
         held = merger.held.get(request_id)
         if held is None or held.tail is None:
-            return None
+            return None, ""
         templates = thread.templates
         pair = templates.merged.get((held.tail, verdict, status)) or templates.merge(held.tail, verdict, status)
         if pair is None:
-            return None
+            return None, ""
         del merger.held[request_id]
         merger.merged += 2
-        (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11), origin = pair[:2]
-        event_id = f"{general.file.fingerprint}-{offset}"
-        first, second, third = held.original, originals[0][:keep], originals[1][:keep]
-        general.texts.append(
+        s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11 = pair[2]
+        event_id = f"{self.general.file.fingerprint}-{offset}"
+        first = held.original
+        second, third = f"{stamp}{head}|authResult = {verdict}"[:keep], f"{stamp}{head}|rawCallStatus = {status}"[:keep]
+        return pair, (
             f"{s0}{stamp}{s1}{event_id}{s2}{start_text}{s3}{stamp}{s4}{time - start}{s5}{first}{s6}{second}{s7}{third}{s8}{shared}{s9}{offset}{s10}{request_id}{s11}"
         )
-        general.labels.append((stamp, event_id, origin, who and who[3]))
-        return pair
 
     def _results(self, chunk: Chunk, text: str, gap: int) -> bool:
         """Like `_exchanges`, for the one-line results of pfsvc."""

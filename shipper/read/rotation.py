@@ -47,6 +47,11 @@ def live_name(name: str) -> str | None:
     return None if found is None else found["name"] + (found["ending"] or found["dated"])
 
 
+def is_packed(name: str) -> bool:
+    """True for a name with the ending of a compressor."""
+    return _PACKED.search(name) is not None
+
+
 def is_log(name: str) -> bool:
     """True for a name that ends in `.log`, or did before rotation; those that begin with a dot are hidden."""
     return _ENDING.search(log_name(name)) is not None and not name.startswith(".")

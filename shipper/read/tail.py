@@ -13,9 +13,10 @@ from functools import partial
 from shipper.read.closed import ClosedFiles
 from shipper.read.followed import Changed, Followed, follow
 from shipper.read.inputs import FileId, Match, TailInput, TailOptions, cannot_read, file_id, find
+from shipper.read.losses import Losses
+from shipper.read.neighbours import was_renamed
 from shipper.read.position import Position, Reading
 from shipper.read.reunite import KnownPositions
-from shipper.read.rotation import live_name
 from shipper.read.sources import Sources
 
 CROWDED = "too many logs to keep open at once: some wait until others have been read; raise the limit of open files"
@@ -27,7 +28,8 @@ class Tail:
     Nothing here raises OSError: trouble with a path is in `problems`.
 
     Attributes:
-        rotations, truncations, lost_bytes: counted since the start.
+        rotations, truncations: counted since the start.
+        losses: what is gone unread.
         problems: why something cannot be read, by path, as sentences; empty once all is well.
         begun: positions at which files with `start: end` begin, by key; for the caller to take.
         past_lost: sources whose recent past could not be read again at the start.
@@ -61,7 +63,8 @@ class Tail:
         self._next_search = now()
         self._first_look, self._crowded = True, False
         self._held: set[str] = set()  # sources that wait until it is known who a rotated file of theirs is
-        self.rotations = self.truncations = self.lost_bytes = 0
+        self.rotations = self.truncations = 0
+        self.losses = Losses(self._known)
         self.problems: dict[str, str] = {}
         self.begun: dict[str, Position] = {}
         self.past_lost: set[str] = set()
@@ -104,6 +107,7 @@ class Tail:
         if moved:
             self.rotations += not file.rotated
             file.rotated = file.gone = True
+            self.losses.left(file.path, status)
         touched, file.modified = status.st_mtime_ns != file.modified, status.st_mtime_ns
         return self._resize(file, status.st_size, now, touched=touched) or moved
 
@@ -128,7 +132,7 @@ class Tail:
         """A file of `previous` bytes was truncated: what it holds now is another log. A copy may have what was not read."""
         lost = max(0, previous - file.offset)
         self.truncations += 1
-        self.lost_bytes += lost
+        self.losses.bytes += lost
         self._known.release(file, lost)
         file.start_over()
         file.from_end, file.rotated = False, file.gone
@@ -137,6 +141,7 @@ class Tail:
         """Find new files, and the new names of known ones."""
         found = find(self._inputs)
         self.problems |= found.problems
+        self.losses.searched(found)
         self._crowded = False
         for file in self._files:
             match = found.files.pop(file.id, None)
@@ -171,6 +176,7 @@ class Tail:
         file.host = match.given.host
         file.from_end = match.given.start == "end" and self._first_look
         self._files.append(file)
+        self.losses.came(file)
 
     def _recognize(self, now: float) -> None:
         """Find out who the new files are: known ones go on, copies wait."""
@@ -188,15 +194,17 @@ class Tail:
                     self.problems[file.path] = file.no_log
             except OSError as error:
                 self.problems[file.path] = cannot_read(file.path, error)
-        self.lost_bytes -= self._known.take_recovered()
+        self.losses.bytes -= self._known.take_recovered()
+        if any(file.key for file in new):
+            self.losses.since_last_run(self._files)
 
     def _may_be_older(self, file: Followed, now: float) -> bool:
         """True for a new rotated file that is not known yet, as one whose only line has no end, for `rotate_wait`: it comes before
-        others of its log. Not for a packed one, which is a copy while it is being made."""
-        if file.file is not None or not file.size or file.content.packed or now - file.found >= self._options.rotate_wait:
+        others of its log."""
+        if file.file is not None or not file.size or now - file.found >= self._options.rotate_wait:
             return False
         is_new = all(position.inode != file.id[1] for position in self._known.positions.values())
-        return is_new and (file.rotated or self._was_renamed(file, followed=False))
+        return is_new and (file.rotated or was_renamed(file.path, followed=False))
 
     def _quiet(self, file: Followed, now: float) -> bool:
         return now - file.quiet_since >= self._options.rotate_wait
@@ -214,7 +222,7 @@ class Tail:
             if not self._quiet(file, now):
                 continue
             followed = file.source in newest and file.order < newest[file.source]
-            file.rotated |= self._was_renamed(file, followed=followed)
+            file.rotated |= was_renamed(file.path, followed=followed)
             if file.rotated and not file.final:
                 file.final = completed = True  # a last line without its end is a line now
             elif file.rotated and (file.at_end or not file.key):
@@ -222,12 +230,6 @@ class Tail:
             elif file.key and followed and file.at_end and not file.has_rest:
                 self._close(file)  # opened again if it grows
         return completed
-
-    def _was_renamed(self, file: Followed, *, followed: bool) -> bool:
-        """True for a file that was rotated before it was seen first: its name says so, and a newer file or the log is there."""
-        folder, name = os.path.split(file.path)
-        live = live_name(name)
-        return live is not None and (followed or os.path.lexists(os.path.join(folder, live)))
 
     def _close(self, file: Followed) -> None:
         trouble = file.content.trouble
@@ -257,8 +259,7 @@ class Tail:
     def _read_source(self, source: str) -> Reading | None:
         if source in self._held:
             return None
-        files = list(self._by_source[source])
-        before = 0  # bytes that were read of the files before
+        files, before = list(self._by_source[source]), 0  # bytes that were read of the files before
         for number, file in enumerate(files):
             if not file.key:
                 continue

@@ -27,6 +27,22 @@ Ahead = dict[str, tuple[str, Label, CompletionFields]]
 """By component, the completion that is ahead of the clock, its label and the text of its event."""
 
 
+class Authentications(NamedTuple):
+    """Completed authentications, on their way to the tables of their users.
+
+    Attributes:
+        kinds: of each the kind.
+        completions: of each what completed it, in order.
+        addresses: of the clients, by the position of the completion, where they are known.
+        findings: to which they led.
+    """
+
+    kinds: Sequence[Kind]
+    completions: Sequence[CompletionFields]
+    addresses: Mapping[int, str]
+    findings: Sequence[Found]
+
+
 class Aside(NamedTuple):
     """An authentication that may have to do with earlier ones of its user, which another process knows."""
 
@@ -147,16 +163,11 @@ class Fold:
         if self._in_rows:
             count_by_hour(kinds, [completion[6] for completion in completions])
         if self._has_users:
-            self._take_users(kinds, completions, addresses, findings)
+            self._take_users(Authentications(kinds, completions, addresses, findings))
 
-    def _take_users(
-        self,
-        kinds: Sequence[Kind],
-        completions: Sequence[CompletionFields],
-        addresses: Mapping[int, str],
-        findings: Sequence[Found],
-    ) -> None:
-        """What completions of these kinds tell of their users; client addresses by the position of the completion."""
+    def _take_users(self, new: Authentications) -> None:
+        """What authentications tell of their users."""
+        kinds, completions, addresses, findings = new
         name, service, turn, address = None, None, AFTER_ALL, None
         behind: dict[int, list[Found]] = {}
         for finding in findings:
@@ -292,7 +303,7 @@ class Fold:
         addresses = {at: aside.address for at, aside in enumerate(part.aside) if aside.address is not None}
         completions: list[CompletionFields] = [(at, *aside.completion[1:]) for at, aside in enumerate(part.aside)]
         findings = [(at, *finding[1:]) for at, aside in enumerate(part.aside) for finding in aside.findings]
-        self._take_users(kinds, completions, addresses, findings)
+        self._take_users(Authentications(kinds, completions, addresses, findings))
         for component, service in part.services.items():
             (self._services.get(component) or self._begin(component)).join(service)
         self._ahead.update(part.ahead)

@@ -5,13 +5,13 @@ since the last of the user's authentications that nothing before them matters (`
 and `Fold.join` counts them once it knows what comes before. So the same is counted as in one process, wherever the log is cut.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 from shipper.detect.finding import Found
 from shipper.model import CompletionFields, Label, is_withdrawal
-from shipper.report.fold import Aside, Fold, Part
-from shipper.report.kinds import Kind
+from shipper.report.fold import Aside, Authentications, Fold, Part
 from shipper.report.service import reach
 
 _Ends = dict[str, int | None]  # by user, the latest end; None once nothing before the part matters
@@ -35,25 +35,22 @@ class LaterFold(Fold):
             self._withdraws.setdefault(completion[3], is_withdrawal(completion))
         super()._chunk(texts, labels, completions, findings)
 
-    def _take_users(
-        self,
-        kinds: Sequence[Kind],
-        completions: Sequence[CompletionFields],
-        addresses: Mapping[int, str],
-        findings: Sequence[Found],
-    ) -> None:
+    def _take_users(self, new: Authentications) -> None:
+        kinds, completions, addresses, findings = new
         known = [self._is_known(completion) for completion in completions]
-        here = {completion[0] for completion, is_known in zip(completions, known, strict=True) if is_known}
+        here = {completion[0] for completion in compress(completions, known)}
         for kind, completion, is_known in zip(kinds, completions, known, strict=True):
             position = completion[0]
             if not is_known and completion[1] is not None:
                 found = tuple(finding for finding in findings if finding[0] == position) if findings else ()
                 self._aside.append(Aside(kind.key, completion, addresses.get(position), found))
         super()._take_users(
-            [kind for kind, is_known in zip(kinds, known, strict=True) if is_known],
-            [completion for completion, is_known in zip(completions, known, strict=True) if is_known],
-            addresses,
-            [finding for finding in findings if finding[0] in here],
+            Authentications(
+                list(compress(kinds, known)),
+                list(compress(completions, known)),
+                addresses,
+                [finding for finding in findings if finding[0] in here],
+            )
         )
 
     def _is_known(self, completion: CompletionFields) -> bool:

@@ -47,8 +47,8 @@ SHAPES = 20  # unknown messages that are listed
 _EPOCH = date(1970, 1, 1)
 
 COUNTED = (  # the numbers that `Quality` has under the names of `Counts`
-    "lines", "requests", "verdicts", "statuses", "results", "unparsed", "unknown_messages", "orphans", "given_up", "open_at_end",
-    "unknown_codes", "conflicts", "decode_errors", "too_long", "late", "misdated",
+    "lines", "requests", "verdicts", "statuses", "results", "unparsed", "unknown_messages", "orphans", "given_up",
+    "crowded_out", "open_at_end", "unknown_codes", "conflicts", "decode_errors", "too_long", "late", "misdated",
 )  # fmt: skip
 
 AdviceFor = Callable[[str, int | None], str | None]

@@ -139,6 +139,12 @@ class Quality(Data, frozen=True):
     shapes: Annotated[list[Shape], Meta(description="of unknown messages, the commonest")]
     orphans: Annotated[int, Meta(ge=0, description="verdicts and statuses whose request was not seen")]
     given_up: Annotated[int, Meta(ge=0, description="requests whose status did not come")]
+    crowded_out: Annotated[
+        int,
+        Meta(
+            ge=0, description="exchanges, and users of a detector, given up because memory was full; `given_up` has the exchanges"
+        ),
+    ]
     open_at_end: Number
     unknown_codes: Number
     conflicts: Annotated[int, Meta(ge=0, description="verdicts that disagree with the code")]

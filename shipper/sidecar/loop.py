@@ -216,6 +216,11 @@ class Sidecar:
         """Why a file is read as a log of its own whatever its name says, by path."""
         return self._tail.sources.apart
 
+    def take_losses(self) -> list[str]:
+        """What was found since the last call to be gone unread, as sentences."""
+        told, self._tail.losses.told = self._tail.losses.told, []
+        return told
+
     @property
     def at_rest(self) -> bool:
         """True if all that could be read is delivered, and the checkpoint says so."""

@@ -159,7 +159,14 @@ METRICS = (
     Metric(Counter, "output_reopened", "Times that another program had taken the output file and it was opened anew.", _reopened),
     Metric(Counter, "rotations", "Log files that were rotated away.", _tail(lambda t: t.rotations)),
     Metric(Counter, "truncations", "Log files that were cut while they were followed.", _tail(lambda t: t.truncations)),
-    Metric(Counter, "lost_bytes", "Bytes that were cut away before they could be read.", _tail(lambda t: t.lost_bytes)),
+    Metric(
+        Counter, "lost_bytes", "Bytes that were cut away, or rotated away to where no input matches, before they could be read.",
+        _tail(lambda t: t.losses.bytes),
+    ),
+    Metric(
+        Counter, "possible_losses", "Times that lines may have come and gone unread, and nothing tells how many.",
+        _tail(lambda t: t.losses.possible),
+    ),
     Metric(Gauge, "events_waiting", "Events read and not acknowledged yet.", lambda s: s.vitals.events_waiting),
     Metric(Gauge, "sink_up", "1 if the sink accepts events.", _delivery(lambda d: d.is_up)),
     Metric(Gauge, "files_open", "Log files that are open.", lambda s: s.vitals.files_open),

@@ -57,7 +57,7 @@ class World:
         self.shipper = Shipper(folder, configuration(folder, {**output, "batch": batch}), command)
         text = folder / "text"
         generate(Recipe(lines=plan.lines, seed=plan.seed, users=300), text)
-        self.server = Server(str(folder / "logs" / "Mfa.log"), text.read_bytes(), self.random)
+        self.server = Server(LogWriter(str(folder / "logs" / "Mfa.log")), text.read_bytes(), self.random)
         self.hostile = HostileFiles(folder / "logs", self.random, undated=False)
 
     def act(self, share: float) -> None:

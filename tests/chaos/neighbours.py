@@ -123,7 +123,8 @@ class Neighbours:
 
     def _cut_at(self, size: int) -> None:
         if size < self.path.stat().st_size:
-            self._disturbed()
+            if self.sink is None or self.sink.has_more_than(size):  # else only what others appended is gone, unseen
+                self._disturbed()
             self._destroy(size)
             os.truncate(self.path, size)
 
@@ -235,6 +236,10 @@ class NeighboursSink(FileSink):
         """Somebody touched the file: nothing more counts as delivered before the path is opened anew, and that is counted."""
         if self._descriptor >= 0 and self.reopens is None:
             self.reopens = self.reopened
+
+    def has_more_than(self, size: int) -> bool:
+        """True if the file was longer than that when the sink saw it last."""
+        return self._size > size
 
     def _between(self, name: str) -> None:
         self._step(name)

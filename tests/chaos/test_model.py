@@ -4,7 +4,7 @@ import pytest
 
 from tests.chaos.model import run
 
-LIVES, A_TEST = 600, 15
+LIVES, A_TEST = 300, 15
 
 
 @pytest.mark.parametrize("first", range(1, LIVES + 1, A_TEST))

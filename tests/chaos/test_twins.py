@@ -18,32 +18,53 @@ from tests.support.kafka import Broker, create_topic, read_topic
 from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
 
 
-@pytest.mark.parametrize("client", twins.CLIENTS)
-def test_a_frozen_twin_that_wakes_up_ends(client: str, broker: Broker, tmp_path: Path) -> None:
-    topic = f"twins-{secrets.token_hex(4)}"
-    create_topic(broker.address, topic)
-    create_topic(broker.address, f"{topic}-state", 1, **{"cleanup.policy": "compact"})
-    kafka = {
-        "bootstrap_servers": [broker.address], "topic": topic, "state_topic": f"{topic}-state",
-        "client": client, "exactly_once": True, "transactional_id": topic,
-    }  # fmt: skip
-    output = {"type": "kafka", "kafka": kafka, "batch": {"max_age": "50ms", "max_events": 100}}
-    config = configuration(tmp_path, output)
-    pair = []
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        pair.append(Shipper(tmp_path / name, {**config, "state_dir": str(tmp_path / name / "state")}))
-    first, second = pair
-    log = LogWriter(str(tmp_path / "logs" / "Mfa.log"))
+class Pair:
+    """Two shippers that read one log into one topic, with one transactional id."""
+
+    def __init__(self, client: str, broker: Broker, folder: Path) -> None:
+        self._address, self._folder = broker.address, folder
+        self._topic = topic = f"twins-{secrets.token_hex(4)}"
+        create_topic(broker.address, topic)
+        create_topic(broker.address, f"{topic}-state", 1, **{"cleanup.policy": "compact"})
+        kafka = {
+            "bootstrap_servers": [broker.address], "topic": topic, "state_topic": f"{topic}-state",
+            "client": client, "exactly_once": True, "transactional_id": topic,
+        }  # fmt: skip
+        config = configuration(folder, {"type": "kafka", "kafka": kafka, "batch": {"max_age": "50ms", "max_events": 100}})
+        self.shippers = []
+        for name in ("first", "second"):
+            (folder / name).mkdir()
+            self.shippers.append(Shipper(folder / name, {**config, "state_dir": str(folder / name / "state")}))
+        self.log = LogWriter(str(folder / "logs" / "Mfa.log"))
+
+    def wait_for(self, shipper: Shipper) -> None:
+        """Return when it has delivered all that is written."""
+        until(lambda: delivered(shipper.folder, self.log), lambda: f"all is delivered by\n{shipper.said()}")
+
+    def nothing_is_lost_and_nothing_twice(self) -> None:
+        self.log.close()
+        came = [record.value for record in read_topic(self._address, self._topic) if record.value is not None]
+        verdict = Verdict(came, expected(self.log.generations, self._folder))
+        assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+
+
+@pytest.fixture(params=twins.CLIENTS)
+def pair(request: pytest.FixtureRequest, broker: Broker, tmp_path: Path) -> Pair:
+    return Pair(request.param, broker, tmp_path)
+
+
+def test_a_frozen_twin_that_wakes_up_ends(pair: Pair) -> None:
+    first, second = pair.shippers
+    log = pair.log
 
     sleeper = first.start()
     log.write(numbered(0, 1000))
-    until(lambda: delivered(first.folder, log), "the first delivers")
+    pair.wait_for(first)
     log.write(numbered(1000, 2000))  # in the middle of which it freezes, perhaps
     os.kill(sleeper.pid, signal.SIGSTOP)
     second.start()
     log.write(numbered(2000, 3000))
-    until(lambda: delivered(second.folder, log), "the second delivers")
+    pair.wait_for(second)
     os.kill(sleeper.pid, signal.SIGCONT)
     log.write(numbered(3000, 4000))
 
@@ -54,47 +75,27 @@ def test_a_frozen_twin_that_wakes_up_ends(client: str, broker: Broker, tmp_path:
     assert status == 1
     assert "has taken over" in first.said()
     log.write(numbered(4000, 5000))
-    until(lambda: delivered(second.folder, log), lambda: f"the second delivers the rest\n{second.said()}")
+    pair.wait_for(second)
     assert second.terminate() == 0
-    log.close()
-    came = [record.value for record in read_topic(broker.address, topic) if record.value is not None]
-    verdict = Verdict(came, expected(log.generations, tmp_path))
-    assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+    pair.nothing_is_lost_and_nothing_twice()
 
 
-@pytest.mark.parametrize("client", twins.CLIENTS)
-def test_of_two_that_start_at_the_same_instant_one_ends(client: str, broker: Broker, tmp_path: Path) -> None:
-    topic = f"twins-{secrets.token_hex(4)}"
-    create_topic(broker.address, topic)
-    create_topic(broker.address, f"{topic}-state", 1, **{"cleanup.policy": "compact"})
-    kafka = {
-        "bootstrap_servers": [broker.address], "topic": topic, "state_topic": f"{topic}-state",
-        "client": client, "exactly_once": True, "transactional_id": topic,
-    }  # fmt: skip
-    config = configuration(tmp_path, {"type": "kafka", "kafka": kafka, "batch": {"max_age": "50ms", "max_events": 100}})
-    log = LogWriter(str(tmp_path / "logs" / "Mfa.log"))
-    log.write(numbered(0, 1000))
-    pair = []
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        pair.append(Shipper(tmp_path / name, {**config, "state_dir": str(tmp_path / name / "state")}))
-    for shipper in pair:
+def test_of_two_that_start_at_the_same_instant_one_ends(pair: Pair) -> None:
+    pair.log.write(numbered(0, 1000))
+    for shipper in pair.shippers:
         shipper.start()
 
-    until(lambda: not all(shipper.alive for shipper in pair), "one of them ends")
-    left, ended = sorted(pair, key=lambda shipper: not shipper.alive)
+    until(lambda: not all(shipper.alive for shipper in pair.shippers), "one of them ends")
+    left, ended = sorted(pair.shippers, key=lambda shipper: not shipper.alive)
     assert ended.terminate() == 1
     assert "has taken over" in ended.said()
-    log.write(numbered(1000, 2000))
-    until(lambda: delivered(left.folder, log), lambda: f"the other delivers all\n{left.said()}")
+    pair.log.write(numbered(1000, 2000))
+    pair.wait_for(left)
     assert left.terminate() == 0
-    for shipper in pair:
+    for shipper in pair.shippers:
         assert "Traceback" not in shipper.said()
         assert "Exception ignored" not in shipper.said()
-    log.close()
-    came = [record.value for record in read_topic(broker.address, topic) if record.value is not None]
-    verdict = Verdict(came, expected(log.generations, tmp_path))
-    assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict
+    pair.nothing_is_lost_and_nothing_twice()
 
 
 @pytest.mark.parametrize("client", twins.CLIENTS)

@@ -10,26 +10,25 @@ or on, at random. The verdict is against `parse` of all that was written:
 `python -m tests.chaos.twins 1-200` runs so many seeds on a broker of its own, `--client` with one client only.
 """
 
-import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from shipper.testing import LogWriter
 from tests.chaos.kill import delivered
+from tests.chaos.seeds import Log, arguments, run_all, silent
 from tests.chaos.server import Arrivals, Server
 from tests.support.generate import Recipe, generate
-from tests.support.kafka import Broker, Unavailable, create_topic, read_topic
+from tests.support.kafka import Broker, create_topic, read_topic
 from tests.support.process import Shipper, Verdict, configuration, expected, may_rename_host, under_host_name, until
 
 CLIENTS = ("kafka-python", "confluent-kafka")
@@ -92,7 +91,7 @@ class Twin:
 class Model:
     """One run."""
 
-    def __init__(self, seed: int, client: str, broker: Broker, folder: Path, log: Callable[[str], object]) -> None:
+    def __init__(self, seed: int, client: str, broker: Broker, folder: Path, log: Log) -> None:
         self.random = random.Random(f"{seed} {client}")
         self.broker, self.client, self.folder, self.log = broker, client, folder, log
         self.topic = f"twins-{seed}-{client}-{time.time_ns()}"
@@ -100,7 +99,7 @@ class Model:
         create_topic(broker.address, f"{self.topic}-state", 1, **{"cleanup.policy": "compact"})
         generate(Recipe(lines=LINES, seed=seed, users=60), folder / "text")
         (folder / "logs").mkdir()
-        self.server = Server(str(folder / "logs" / "Mfa.log"), (folder / "text").read_bytes(), self.random)
+        self.server = Server(LogWriter(str(folder / "logs" / "Mfa.log")), (folder / "text").read_bytes(), self.random)
         self.written = 0.0
         self.starts = 0
         self.twins = [Twin(name, folder / name) for name in ("a", "b")]
@@ -243,7 +242,7 @@ class Model:
         return said
 
 
-def run(seed: int, client: str, broker: Broker, folder: Path, log: Callable[[str], object] = lambda _: None) -> str:
+def run(seed: int, client: str, broker: Broker, folder: Path, log: Log = silent) -> str:
     """One seed with one client, in an empty folder; the numbers."""
     try:
         return Model(seed, client, broker, folder, log).run()
@@ -254,33 +253,12 @@ def run(seed: int, client: str, broker: Broker, folder: Path, log: Callable[[str
 
 def main() -> None:
     """Run seeds, and say what came of each."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("seeds", help="one, or FIRST-LAST")
-    arguments.add_argument("--client", choices=CLIENTS, action="append", help="only this one")
-    given: Any = arguments.parse_args()
-    first, _, last = given.seeds.partition("-")
-    root = Path(tempfile.mkdtemp(prefix="mfa-twins-"))
-    try:
-        broker = Broker(root / "kafka").start()
-    except Unavailable as error:
-        raise SystemExit(str(error)) from None
-    failed = 0
-    for seed in range(int(first), int(last or first) + 1):
-        for client in given.client or CLIENTS:
-            folder = root / f"{seed}-{client}"
-            folder.mkdir()
-            began = time.monotonic()
-            try:
-                said = run(seed, client, broker, folder, (lambda _: None) if last else print)
-            except AssertionError as error:
-                failed += 1
-                said = f"FAILED: {error}\n{chr(10).join(error.__notes__)}"
-            print(f"seed {seed} {client:15} {time.monotonic() - began:4.1f} s: {said}", flush=True)
-            shutil.rmtree(folder)
-    broker.stop()
-    shutil.rmtree(root)
-    print(f"twins: {failed} failed")
-    sys.exit(bool(failed))
+    parser = arguments(__doc__)
+    parser.add_argument("--client", choices=CLIENTS, action="append", help="only this one")
+    given = parser.parse_args()
+    pairs = itertools.product(given.seeds, given.client or CLIENTS)
+    runs = {f"seed-{seed}-{client}": partial(run, seed, client) for seed, client in pairs}
+    run_all("twins", runs, print if len(given.seeds) == 1 else silent)
 
 
 if __name__ == "__main__":

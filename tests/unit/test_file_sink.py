@@ -197,6 +197,21 @@ def test_a_file_that_another_program_takes_between_batches(neighbour: Callable[[
         assert rig.path.with_name("taken").read_bytes() == b"1\n"
 
 
+def after_the_next_sync(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let something happen right behind the next sync; holds the descriptor that was synced as soon as it has."""
+    real = os.fsync
+    synced: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if not synced:
+            synced.append(descriptor)
+            act()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return synced
+
+
 @pytest.mark.parametrize("neighbour", NEIGHBOURS)
 def test_a_file_that_another_program_takes_before_a_batch_counts(
     neighbour: Callable[[Path], object], rig: Rig, monkeypatch: pytest.MonkeyPatch
@@ -204,16 +219,7 @@ def test_a_file_that_another_program_takes_before_a_batch_counts(
     """The neighbour comes between write and sync: what is not known to be in the file of the path is written there."""
     rig.open()
     rig.send(b"1\n")
-    real = os.fsync
-    calls: list[int] = []
-
-    def fsync(descriptor: int) -> None:
-        real(descriptor)
-        if not calls:
-            calls.append(descriptor)
-            neighbour(rig.path)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    calls = after_the_next_sync(lambda: neighbour(rig.path), monkeypatch)
     rig.send(b"2\n")
     assert calls
     assert rig.path.read_bytes().removeprefix(b"other\n") == b"2\n"
@@ -252,16 +258,7 @@ def test_a_file_that_another_program_takes_right_before_its_rotation(
     """What does not count yet is written again, also where the new file gets the inode of the one that was removed."""
     rig.open(rotate_size=4)
     assert rig.sink is not None
-    real = os.fsync
-    calls: list[int] = []
-
-    def fsync(descriptor: int) -> None:
-        real(descriptor)
-        if not calls:
-            calls.append(descriptor)
-            neighbour(rig.path)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    calls = after_the_next_sync(lambda: neighbour(rig.path), monkeypatch)
     for number in (1, 2, 3):
         rig.sink.send(Batch(number, (block(b"%d" % number),)))
     receipts: list[Receipt] = []

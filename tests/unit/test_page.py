@@ -13,6 +13,7 @@ from shipper.page.draw import drawn
 from shipper.page.render import MOST_EVENTS, MOST_USERS, page
 from shipper.page.words import Timeline, clock, moment, plain, shown, to_do, told
 from shipper.report.sections import Pair, Side, UserRow
+from shipper.report.summarize import COUNTED
 from shipper.report.summary import Summary
 from tests.deploy.tools import ROOT
 from tests.support.html import Parsed, assert_shut_off
@@ -135,6 +136,13 @@ def test_the_tables_behind_the_charts_hold_the_numbers_of_the_summary() -> None:
     assert WEEK.cache is not None
     for kind in WEEK.cache.types:
         assert [row[1] for row in found[f"spared_{kind.type}"].rows] == [step.spared_double_prompts for step in kind.not_renewed]
+
+
+def test_all_numbers_of_the_quality_are_on_the_page() -> None:
+    numbers = {name: 7001 + place for place, name in enumerate(COUNTED)}
+    text = Parsed(page(replace(WEEK, quality=replace(WEEK.quality, **numbers))).decode()).text
+
+    assert [name for name, number in numbers.items() if f"{number:,}" not in text] == []
 
 
 def test_each_mark_says_its_number() -> None:

@@ -1,9 +1,12 @@
 """A signal may come at any moment, also while the loop is on its way into waiting."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from shipper.commands.signals import Stop
 
@@ -48,3 +51,16 @@ def test_who_waits_goes_on_at_once() -> None:
         signal.signal(signal.SIGALRM, previous)
     assert stop.is_set()
     assert stop.wait(30.0)
+
+
+def test_a_signal_after_the_end_writes_into_no_file_that_has_the_number_of_its_socket(tmp_path: Path) -> None:
+    stop = Stop()
+    pair = {stop._reader.fileno(), stop._writer.fileno()}
+    stop.close()
+    with contextlib.ExitStack() as files:
+        taken = {files.enter_context(open(tmp_path / name, "wb")).fileno() for name in ("a", "b")}
+        stop.set()
+        stop.ask_to_reload()
+        assert taken == pair or sys.platform == "win32"  # where the numbers of sockets are no numbers of files
+    assert stop.is_set()
+    assert all(os.path.getsize(tmp_path / name) == 0 for name in ("a", "b"))

@@ -39,7 +39,7 @@ mfa_shipper_double_prompts mfa_shipper_events mfa_shipper_events_delivered mfa_s
 mfa_shipper_events_masked mfa_shipper_events_waiting mfa_shipper_exchanges_given_up mfa_shipper_files_open mfa_shipper_lag_bytes
 mfa_shipper_lag_seconds mfa_shipper_lines_merged mfa_shipper_lines_misdated mfa_shipper_lines_read
 mfa_shipper_lines_unparsed mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_shipper_mfa_fatigue
-mfa_shipper_mfa_fatigue_gave_in mfa_shipper_output_reopened mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
+mfa_shipper_mfa_fatigue_gave_in mfa_shipper_output_reopened mfa_shipper_possible_losses mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
 mfa_shipper_sources_without_past mfa_shipper_statuses mfa_shipper_truncations mfa_shipper_unknown_messages
 """
 
@@ -135,7 +135,8 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
     case.delivery.refused, case.delivery.retries = 300, 301
     case.delivery.sink = sink = FileSink(FileOptions("out.ndjson"))
     sink.reopened = 302
-    case.tail.rotations, case.tail.truncations, case.tail.lost_bytes = 400, 401, 402
+    case.tail.rotations, case.tail.truncations = 400, 401
+    case.tail.losses.bytes, case.tail.losses.possible = 402, 403
     case.tail.past_lost = {"a", "b"}
     case.tail.problems = {"a": "x", "b": "y", "c": "z"}
 
@@ -153,7 +154,7 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
         "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "output_reopened_total": 302,
         "rotations_total": 400,
-        "truncations_total": 401, "lost_bytes_total": 402, "sources_without_past": 2, "problems": 3,
+        "truncations_total": 401, "lost_bytes_total": 402, "possible_losses_total": 403, "sources_without_past": 2, "problems": 3,
         'events_total{kind="unparsed"}': counted.unparsed, 'events_total{kind="double_prompt"}': 500,
         'events_total{kind="mfa_fatigue"}': 502,
         'statuses_total{class="success"}': 2, "sink_up": 0, "checkpoint_age_seconds": 0,

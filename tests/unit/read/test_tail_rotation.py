@@ -64,6 +64,14 @@ def test_a_rotated_file_whose_only_line_has_no_end_comes_first(seen: bool, pause
     assert rig.step(pause) + rig.settle() == line(1)[:-1] + line(2)
 
 
+def test_a_packed_file_whose_only_line_has_no_end_comes_first(rig: Rig) -> None:
+    """It was rotated and packed while nothing ran."""
+    rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1)[:-1]))
+    rig.append("a.log", line(2))
+    assert rig.step(0.1) == b""
+    assert rig.settle() == line(1)[:-1] + line(2)
+
+
 def test_a_file_that_was_cut_before_it_was_known_is_read_behind_its_copy(rig: Rig) -> None:
     """Between two searches for files, and with more in it afterwards than before."""
     rig.append("a.log", line(1)[:4])
@@ -126,7 +134,7 @@ def test_copytruncate_goes_on_in_the_copy(rig: Rig) -> None:
     rig.copytruncate("a.log", "a.log.1")
     rig.append("a.log", line(3))
     assert rig.step() == line(2) + line(3)
-    assert (rig.tail.truncations, rig.tail.lost_bytes) == (1, 0)
+    assert (rig.tail.truncations, rig.tail.losses.bytes) == (1, 0)
 
 
 def test_copytruncate_of_a_file_that_is_longer_again(rig: Rig) -> None:
@@ -157,7 +165,7 @@ def test_truncation_counts_what_it_destroyed(rig: Rig) -> None:
     os.truncate(rig.path("a.log"), 0)
     rig.append("a.log", line(4))
     assert rig.step() == line(4)
-    assert (rig.tail.truncations, rig.tail.lost_bytes) == (1, 2 * len(line(2)))
+    assert (rig.tail.truncations, rig.tail.losses.bytes) == (1, 2 * len(line(2)))
 
 
 def test_rewritten_with_the_same_first_line(rig: Rig) -> None:

@@ -1,0 +1,69 @@
+"""Rotated files that no input matches, and the globs that match them as well. I/O."""
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from shipper.read.inputs import TailInput, matches
+from shipper.read.neighbours import rotated
+from shipper.read.rotation import live_name
+
+_SET = re.compile(r"\[!?\]?[^]]*\]")
+
+
+class Advice(NamedTuple):
+    """About an input that follows logs, but not all that is rotated of them.
+
+    Attributes:
+        number: of the input, from 0.
+        rotated: the name of a rotated file that no input matches.
+        is_there: it is there now.
+        remedy: the glob that matches such files as well.
+    """
+
+    number: int
+    rotated: str
+    is_there: bool
+    remedy: str
+
+
+def advice(inputs: Sequence[TailInput]) -> list[Advice]:
+    """Which inputs would miss the end of a log that is rotated while nothing runs. What is excluded is meant to be missed."""
+    globs = [pattern for given in inputs for pattern in (given.path, *given.exclude)]
+    known = {os.path.abspath(path) for pattern in globs for path in matches(pattern)}
+    found = []
+    for number, given in enumerate(inputs):
+        if os.path.isdir(given.path):
+            continue  # stands for its rotated files as well
+        folder, pattern = os.path.split(given.path)
+        logs = matches(given.path)
+        names = [os.path.basename(log) for log in logs] or [_SET.sub("?", pattern).replace("*", "X").replace("?", "1")]
+        beside = sorted(path for log in logs for path, _ in rotated(log) if os.path.abspath(path) not in known)
+        if beside:
+            found.append(Advice(number, beside[0], True, _wider(given.path, os.path.basename(beside[0]))))
+        elif not any(live_name(name) for name in names):
+            name = f"{names[0]}.1"
+            besides = [_name_of(other, exact=bool(logs)) for other in globs if os.path.dirname(other) == folder]
+            if live_name(name) and not any(fnmatchcase(name, other) for other in besides):
+                found.append(Advice(number, name, False, f"{os.path.join(folder, _name_of(given.path, exact=True))}*"))
+    return found
+
+
+def _name_of(path: str, *, exact: bool) -> str:
+    """The last part of a path as a glob; if not exact, one in which a set of characters stands for any character."""
+    name = os.path.basename(path)
+    if os.path.lexists(path):
+        return glob.escape(name)
+    return name if exact else _SET.sub("?", name)
+
+
+def _wider(path: str, name: str) -> str:
+    """A glob for what the path stands for, and for the name of a rotated file."""
+    pattern = _name_of(path, exact=True)
+    if not fnmatchcase(name, f"{pattern}*"):
+        stem, ending = os.path.splitext(pattern)
+        pattern = f"{stem}*{ending}"
+    return os.path.join(os.path.dirname(path), f"{pattern}*")
