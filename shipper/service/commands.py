@@ -42,16 +42,6 @@ def remove(config_file: str) -> None:
     _control("remove", config_file)
 
 
-@service.command(hidden=True)
-@CONFIG
-def host(config_file: str) -> None:
-    """Run as the service; Windows itself types this."""
-    _only_on_windows()
-    from shipper.service.host import host as run_as_service
-
-    run_as_service(config_file)
-
-
 def _control(action: Literal["install", "start", "stop", "remove"], config_file: str) -> None:
     _only_on_windows()
     from shipper.service import control

@@ -1,9 +1,13 @@
-"""What the service manager of Windows starts: `run`, told to begin and to end by it. I/O, on Windows alone."""
+"""What the service manager of Windows starts: `run`, told to begin and to end by it. I/O, on Windows alone.
+
+Windows waits for `StartServiceCtrlDispatcher` for 30 seconds, also when it has just started itself and is busy (Wine: for 10). So
+nothing is imported before it that can come later.
+"""
 
 import functools
-import gc
 import logging
 import os
+import sys
 from collections.abc import Iterable
 
 import pywintypes
@@ -13,7 +17,6 @@ import winerror
 from win32serviceutil import ServiceFramework
 
 from shipper.commands.signals import GRACE, Stop, begin_end
-from shipper.config.sections import Config
 from shipper.errors import MfaShipperError, RunError, UsageError, of_system
 from shipper.secrets import hide
 from shipper.service.log import EVENT_TEXTS, to_event_log, to_file
@@ -24,11 +27,21 @@ SECOND = 1000  # in the milliseconds of the service manager
 BEGIN = 30 * SECOND  # until the next report, while it starts
 
 
+def main() -> None:
+    """The command `mfa-shipper service host --config FILE`, which Windows types."""
+    try:
+        host(sys.argv[-1])
+    except MfaShipperError as error:
+        print(f"mfa-shipper: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+
+
 def host(config_file: str) -> None:
     """Run as the service, until Windows stops it.
 
     Raises:
         UsageError: Windows has not started this process as a service.
+        RunError: its service manager does not answer.
     """
     servicemanager.Initialize(NAME, EVENT_TEXTS)
     servicemanager.PrepareToHostSingle(functools.partial(_Service, os.path.abspath(config_file)))
@@ -85,25 +98,21 @@ class _Service(ServiceFramework):
     def _run(self) -> int:
         """Run the sidecar; the exit status. Whatever goes wrong is logged."""
         try:
-            from shipper.commands.run import run  # takes longest; Windows waits only so long for `StartServiceCtrlDispatcher`
+            from shipper.commands.run import run
+            from shipper.config.load import load_config
 
-            gc.enable()
             os.chdir(os.path.dirname(self._config_file))
-            config, self._secrets = self._load()
+            load = functools.partial(load_config, self._config_file, os.environ, "inputs")
+            config, self._secrets = load()
             log_to([to_event_log(), to_file(config.state_dir)])
             set_up(config.log.level, config.log.format, self._secrets)
-            return run(config, self._secrets, self._load, self._stop, self._started)
+            return run(config, self._secrets, load, self._stop, self._started)
         except MfaShipperError as error:
             return self._failed(str(error), error.exit_status)
         except OSError as error:
             return self._failed(of_system(error), 1)
         except Exception as error:
             return self._failed(f"a fault of mfa-shipper itself: {error!r}", 1)
-
-    def _load(self) -> tuple[Config, set[str]]:
-        from shipper.config.load import load_config
-
-        return load_config(self._config_file, os.environ, "inputs")
 
     def _failed(self, sentence: str, status: int) -> int:
         log("error", hide(sentence, self._secrets))

@@ -66,7 +66,7 @@ def test_a_full_log_that_somebody_reads_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix("it says what Windows does not say")
-@pytest.mark.parametrize("action", ["install", "start", "stop", "remove", "host"])
+@pytest.mark.parametrize("action", ["install", "start", "stop", "remove"])
 def test_elsewhere_the_command_says_what_runs_the_sidecar(action: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "shipper", "service", action, "--config", tmp_path / "c.yaml"],
