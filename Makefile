@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures windows clean
+.PHONY: help demo test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures windows windows-check clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ deploy-tools: ## Install what the tests and deploy-check run: Debian packages an
 
 windows: $(READY) ## Make a Windows to test on in .cache/windows: Wine's prefix, CPython, wheels (needs Wine and Maven)
 	$(BIN)/python -m tests.support.windows
+
+windows-check: $(READY) ## Run tests with Python for Windows under Wine: a selection, about 4 minutes; ALL=1 for all that can run there
+	$(BIN)/python -m tests.windows_check $(if $(ALL),--all)
 
 deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy

@@ -15,6 +15,7 @@ class Chunk(NamedTuple):
         cut: True if `data` is the beginning of a single line or record that is too long.
         records: where in `data` each record begins and ends, and each further piece of it; None for lines.
         half: the last record ends with the file, and not where it says.
+        numbered: it is one record of an event log channel, and `offset` is its number.
     """
 
     data: bytes
@@ -22,6 +23,12 @@ class Chunk(NamedTuple):
     cut: bool = False
     records: tuple[tuple[int, ...], ...] | None = None
     half: bool = False
+    numbered: bool = False
+
+    @property
+    def span(self) -> int:
+        """How much higher the offset behind it is."""
+        return 1 if self.numbered else len(self.data)
 
     def pieces(self) -> Iterator[tuple[bytes, int, int]]:
         """The bytes of each record, a line end between its pieces, and where in `data` it begins and ends."""
@@ -31,7 +38,9 @@ class Chunk(NamedTuple):
             yield record, begin, (more or (end,))[-1]
 
     def up_to(self, size: int) -> "Chunk":
-        """Its first `size` bytes, where a line or a record ends."""
+        """What of it is before its offset plus `size`, where a line or a record ends."""
+        if size >= self.span:
+            return self
         records = None if self.records is None else tuple(span for span in self.records if span[-1] <= size)
         return self._replace(data=self.data[:size], records=records)
 

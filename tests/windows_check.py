@@ -9,12 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.jars import ROOT
 from tests.support.kafka import LENT, Broker, Unavailable
 from tests.support.windows import a_windows
 
 FAST = ["tests/unit", "tests/test_golden.py", "tests/contract"]
 ALL = [*FAST]
-PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
+PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="mfa-windows-") as folder, a_windows() as windows:
             broker = Broker(Path(folder) / "kafka").start()
             try:
-                return windows.show([*PYTEST, *selection], **{LENT: str(broker.port)})
+                return windows.show([*PYTEST, *selection], PYTHONPATH=f"Z:{ROOT}", **{LENT: str(broker.port)})
             finally:
                 broker.stop()
     except Unavailable as error:

@@ -13,11 +13,13 @@ from shipper.errors import RunError, UsageError
 from shipper.lock import holder, lock_beside
 from shipper.pipeline import Settings
 from shipper.printable import printable
+from shipper.read.channel import ChannelTrouble
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
 from shipper.read.unmatched import advice
-from shipper.sidecar.assemble import accepted, build_sink, inputs_of
+from shipper.sidecar.assemble import accepted, build_sink
 from shipper.sidecar.checkpoint import refuse_newer
+from shipper.sidecar.following import channels_of, event_logs, inputs_of, number_of
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.pages import PortTaken, try_out
 from shipper.stream.assemble import detect_settings
@@ -56,11 +58,12 @@ def plan(config: Config) -> str:
         return detection
     library, output, batch = settings.library, config.output, config.output.batch
     lines = [f"state      {config.state_dir}"]
-    for followed in config.inputs:
+    for followed in inputs_of(config):
         found = len(matches(followed.path))
         files = f"{found or 'no'} file{'' if found == 1 else 's'} now"
         lines.append(f"input      {followed.path} ({files}), from the {followed.start}")
-    lines += _logs(config, settings)
+    channels, troubles = _channels(config)
+    lines += channels + _logs(config, settings)
     return "\n".join(
         [
             *lines,
@@ -71,7 +74,7 @@ def plan(config: Config) -> str:
             f"metrics    {config.metrics.listen or 'off'}",
             *(
                 f"warning    {warning}"
-                for warning in [*warnings(config), *_taken(config), *_missing(config), *_unmatched(config)]
+                for warning in [*warnings(config), *_taken(config), *_missing(config), *_unmatched(config), *troubles]
             ),
             *([detection] if detection else []),
         ]
@@ -97,9 +100,25 @@ def _detection(config: Config) -> str:
     return "\n".join(lines)
 
 
+def _channels(config: Config) -> tuple[list[str], list[str]]:
+    """A line about each channel that is followed, and why one cannot be read."""
+    lines: list[str] = []
+    troubles: list[str] = []
+    logs = event_logs() if channels_of(config) else None
+    for given in channels_of(config):
+        found = "cannot be read now"
+        try:
+            newest = logs and logs.newest(given.channel, given.query)
+            found = f"its newest record is {newest.number}" if newest else "no record now"
+        except ChannelTrouble as trouble:
+            troubles.append(str(trouble))
+        lines.append(f"input      event log {given.channel} ({found}), from the {given.start}")
+    return lines, troubles
+
+
 def _missing(config: Config) -> list[str]:
     """What is not there yet, and may never come because its path is wrong; a sentence each."""
-    given = enumerate(followed.path for followed in config.inputs)
+    given = [(number, followed.path) for number, followed in enumerate(config.inputs) if followed.path is not None]
     missing = [f"inputs[{number}].path: nothing matches {path} now" for number, path in given if not matches(path)]
     file = config.output.file
     if config.output.type == "file" and file is not None:
@@ -120,7 +139,7 @@ def _unmatched(config: Config) -> list[str]:
             else f"rotated logs, such as {rotated}, do not match"
         )
         sentences.append(
-            f"inputs[{number}].path: {printable(which)}; what is rotated away while nothing runs is lost: use {printable(remedy)}"
+            f"inputs[{number_of(config, number)}].path: {printable(which)}; what is rotated away while nothing runs is lost: use {printable(remedy)}"
         )
     return sentences
 

@@ -230,7 +230,7 @@ def _log_start(config: Config, sink: str, stored: Stored) -> None:
     log(
         "info",
         f"mfa-shipper {__version__} starts",
-        inputs=[section.path for section in config.inputs],
+        inputs=[name for section in config.inputs for name in section.names],
         output=sink,
         format=config.output.format,
         state_dir=config.state_dir,

@@ -36,10 +36,6 @@ class Stop:
         self._reader, self._writer = socket.socketpair()  # Windows can wait for nothing else
         self._writer.setblocking(False)
 
-    def __del__(self) -> None:
-        self._reader.close()
-        self._writer.close()
-
     def set(self) -> None:
         """Stop. May be called by a signal handler at any moment, and by another thread."""
         self._set, self._since = True, self._since or time.monotonic()
@@ -55,7 +51,7 @@ class Stop:
             self._writer.send(b"x")
 
     def close(self) -> None:
-        """Give the sockets back. A later signal is noted, but writes nothing."""
+        """Give the sockets back. A later signal is noted, and wakes nobody."""
         self._reader.close()
         self._writer.close()
 

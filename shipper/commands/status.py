@@ -8,18 +8,21 @@ from typing import Any
 
 from shipper.config.sections import Config
 from shipper.decode.line_patterns import Stamps
-from shipper.errors import MfaShipperError, RunError
+from shipper.errors import MfaShipperError, RunError, UsageError
 from shipper.printable import printable
+from shipper.read.channel import ALL, ChannelTrouble
 from shipper.read.compression import form_of
 from shipper.read.files import open_bytes
 from shipper.read.identity import Description, describe, fingerprint, look_ahead
 from shipper.read.inputs import Match, file_id, find
 from shipper.read.logs import readable
 from shipper.read.position import Position
+from shipper.read.rotation import CHANNEL, is_channel, source_name
 from shipper.read.signatures import LOOK
 from shipper.shared_files import open_shared
-from shipper.sidecar.assemble import dead_letter_file, inputs_of, settings_of
+from shipper.sidecar.assemble import dead_letter_file, settings_of
 from shipper.sidecar.checkpoint import NAME, read_checkpoint
+from shipper.sidecar.following import channels_of, event_logs, inputs_of
 from shipper.sidecar.lock import lock_holder
 
 
@@ -36,14 +39,44 @@ def state(config: Config) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"the checkpoint in {config.state_dir} cannot be read: {error}") from None
     in_order = sorted(positions.items(), key=lambda item: (item[1].source, item[1].time, item[1].path))
+    read = {position.source: position for _, position in in_order if is_channel(position.path)}  # the youngest of each
+    in_order = [item for item in in_order if not is_channel(item[1].path)]
     places, waiting = _look(config, dict(in_order))
+    channels, unread = _channels(config, read)
     return {
         "state_dir": config.state_dir,
         "running": lock_holder(config.state_dir),
         "files": [_file(key, position, places) for key, position in in_order],
-        "waiting": [{"path": path, "reason": reason} for path, reason in waiting],
+        **({"channels": channels} if channels else {}),
+        "waiting": [{"path": path, "reason": reason} for path, reason in waiting + unread],
         "dead_letters": dead_letter_file(config).count(),
     }
+
+
+def _channels(config: Config, read: Mapping[str, Position]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """How far each channel is delivered, and how many records are left, None where that is not known; and why one cannot be read.
+
+    A query may leave out some of the records that are left.
+    """
+    followed = {source_name(CHANNEL + given.channel): given.channel for given in channels_of(config)}
+    names = {source: position.path.removeprefix(CHANNEL) for source, position in read.items()} | followed
+    channels: list[dict[str, Any]] = []
+    unread: list[tuple[str, str]] = []
+    try:
+        logs = event_logs() if followed else None
+    except UsageError:  # the state directory of another machine
+        logs = None
+    for source, name in names.items():
+        record = max(0, read[source].offset - 1) if source in read else 0
+        behind = None
+        try:
+            if logs is not None and source in followed:
+                newest = logs.newest(name, ALL)
+                behind = 0 if newest is None else newest.number - record if newest.number >= record else None
+        except ChannelTrouble as trouble:
+            unread.append((CHANNEL + name, str(trouble)))
+        channels.append({"channel": name, "record": record, "behind": behind})
+    return channels, unread
 
 
 def _look(config: Config, positions: Mapping[str, Position]) -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -127,7 +160,10 @@ def state_text(value: Mapping[str, Any]) -> str:
         for file in files:
             lag = "gone" if not file["there"] else _lag(file["lag_bytes"])
             lines.append(f"    {printable(file['path'])}: {file['offset']:,} bytes delivered, {lag}")
-    if not value["files"]:
+    for channel in value.get("channels", []):
+        behind = "lag unknown" if channel["behind"] is None else f"{channel['behind']:,} records behind"
+        lines.append(f"  event log {printable(channel['channel'])}: delivered up to record {channel['record']}, {behind}")
+    if not value["files"] and not value.get("channels"):
         lines.append("  nothing has been delivered yet")
     lines += ["  waiting"] if value["waiting"] else []
     lines += [f"    {printable(file['path'])}: {printable(file['reason'])}" for file in value["waiting"]]

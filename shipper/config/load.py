@@ -13,7 +13,8 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from shipper.config.rules import Fault, absent, contradictions
-from shipper.config.sections import Config, Written, config_type
+from shipper.config.sections import Config, config_type
+from shipper.config.values import Written
 from shipper.config.yaml_file import Path, SettingsFile, read_settings, scalar
 from shipper.errors import UsageError
 

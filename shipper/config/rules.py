@@ -1,5 +1,6 @@
 """Which values do not go together, cannot work, or are odd. Pure."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from shipper.config.sections import (
     Config,
     DetectSection,
-    Duration,
+    Input,
     KafkaSection,
     MetricsSection,
     OutputSection,
@@ -15,6 +16,7 @@ from shipper.config.sections import (
     options_of,
 )
 from shipper.config.units import HOUR
+from shipper.config.values import Duration
 from shipper.config.yaml_file import Path
 from shipper.emit.pseudonyms import SHORTEST_KEY
 from shipper.times import SECOND
@@ -40,18 +42,39 @@ def absent(config: Config, needed: str) -> list[Fault]:
 
 def contradictions(config: Config, needed: str = "") -> list[Fault]:
     """Key paths whose values do not go together, and why; for `needed` see `absent`."""
-    faults = _output_faults(config.output)
+    faults = _input_faults(config.inputs) + _output_faults(config.output)
     if config.detect is not None:
         if len(config.detect.group) > LONGEST_GROUP:
             faults.append((("detect", "group"), f"it may not be longer than {LONGEST_GROUP}: topics are named after it"))
         if needed == "detect" or not config.inputs:
             faults += _not_for_detect(config.output) + _useless_for_detect(config, config.detect)
     if config.output.kafka is not None:
-        faults += _kafka_faults(config.output.kafka)
+        faults += _kafka_faults(config.output.kafka, None if config.inputs else config.detect)
     pseudonyms = config.pipeline.pseudonyms
     if pseudonyms is not None and pseudonyms.key is not None and len(pseudonyms.key.value.encode()) < SHORTEST_KEY:
         faults.append((("pipeline", "pseudonyms", "key"), f"it must have {SHORTEST_KEY} bytes or more, such as 64 hex digits"))
     return faults + _metrics_faults(config.metrics) + _out_of_range(config)
+
+
+def _input_faults(inputs: Sequence[Input]) -> list[Fault]:
+    faults: list[Fault] = []
+    first: dict[str, int] = {}  # by channel, in which input it stands
+    for number, given in enumerate(inputs):
+        path: Path = ("inputs", number)
+        if given.type == "file":
+            faults += [] if given.path is not None else [(path, "the key path is missing")]
+            others = {"channel": given.channel is not None, "query": given.query is not None}
+            faults += [((*path, key), "it goes with type: windows_event_log") for key, is_set in others.items() if is_set]
+            continue
+        faults += [] if given.channels else [(path, "the key channel is missing")]
+        others = {"path": given.path is not None, "encoding": given.encoding != "auto", "exclude": bool(given.exclude)}
+        faults += [((*path, key), "an event log has none; leave it out") for key, is_set in others.items() if is_set]
+        for channel in given.channels:
+            name = channel.casefold()
+            if name in first:
+                faults.append(((*path, "channel"), f"inputs[{first[name]}] follows {channel} already"))
+            first.setdefault(name, number)
+    return faults
 
 
 def _metrics_faults(metrics: MetricsSection) -> list[Fault]:
@@ -166,11 +189,17 @@ def _useless_for_detect(config: Config, detect: DetectSection) -> list[Fault]:
     return faults
 
 
-def _kafka_faults(kafka: KafkaSection) -> list[Fault]:
+def _kafka_faults(kafka: KafkaSection, detect: DetectSection | None) -> list[Fault]:
+    """`detect`: None if the sidecar writes to the topics."""
     path: Path = ("output", "kafka")
     faults = [((*path, "security", *key), message) for key, message in _security_faults(kafka.security)]
     if kafka.dead_letter_topic in (kafka.topic, kafka.alert_topic) and kafka.dead_letter_topic is not None:
-        faults.append(((*path, "dead_letter_topic"), "what a topic refuses needs another one, or null for a file in state_dir"))
+        hint = (
+            "what a topic refuses needs another one, or null for a file in state_dir"
+            if detect is None
+            else f"records that are no events need another topic, or null for {detect.group}-dead-letters"
+        )
+        faults.append(((*path, "dead_letter_topic"), hint))
     if kafka.exactly_once and kafka.state_topic in (kafka.topic, kafka.alert_topic, kafka.dead_letter_topic):
         faults.append(((*path, "state_topic"), "the positions need a topic of their own, with cleanup.policy=compact"))
     return faults

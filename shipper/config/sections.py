@@ -3,97 +3,36 @@
 These classes are the reference: `schemas/config.schema.json` is generated from them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
-from shipper.config import units
+from shipper.config.values import (
+    Address,
+    ChannelName,
+    Duration,
+    ExistingFile,
+    ExistingFolder,
+    FilePath,
+    Glob,
+    ListenAddress,
+    Name,
+    Namespace,
+    Positive,
+    Query,
+    RotatedPath,
+    SecretText,
+    Size,
+    Topic,
+    Zone,
+)
 from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
 from shipper.detect.protocol import AnyDetector, AtLeastOne, Nanoseconds
 from shipper.model import MEMORY
 from shipper.times import SECOND
-
-Positive = Annotated[int, Meta(ge=1)]
-
-
-class Secret:
-    """A text that is never printed."""
-
-    def __init__(self, value: str) -> None:
-        """
-        Raises:
-            ValueError: there is nothing in it.
-        """
-        if not value:
-            raise ValueError("it may not be empty")
-        self.value = value
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """How a value stands in the file.
-
-    Attributes:
-        read: makes the value of its text; a ValueError says what was expected.
-        example: what is expected, where it may be a number as well; None: it is a text.
-    """
-
-    read: Callable[[str], object]
-    example: str | None = None
-
-
-def _about(text: str, **schema: object) -> Meta:
-    """What the schema says of a type; `written`: its types in the file, where those are others."""
-    return Meta(description=text, extra_json_schema=schema or None)
-
-
-Duration = Annotated[  # in nanoseconds
-    int,
-    Written(units.duration, "60s or 500ms"),
-    _about("`60s`, `500ms`, or a number of seconds.", written=["string", "number"], pattern=units.DURATION, minimum=0),
-]
-Size = Annotated[  # in bytes
-    int,
-    Written(units.size, "1MiB or 65536"),
-    _about("`1MiB`, or a number of bytes.", written=["string", "integer"], pattern=units.SIZE, minimum=1),
-]
-Name = Annotated[str, Written(units.name), Meta(min_length=1)]
-SecretText = Annotated[Secret, Written(Secret), _about("A secret; better as ${NAME} or ${file:PATH} than in the file.")]
-Namespace = Annotated[
-    str,
-    Written(units.namespace),
-    _about('The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:', pattern=units.NAMESPACE),
-]
-FilePath = Annotated[str, Written(units.file_path), _about("A path; `~` is your home.")]
-RotatedPath = Annotated[  # the names of rotated files and of the lock are longer by up to 25 bytes
-    str, Written(partial(units.file_path, longest=230)), _about("A path; `~` is your home.")
-]
-ExistingFile = Annotated[
-    str, Written(units.existing_file), _about("A path of a file that is there at the start; `~` is your home.")
-]
-ExistingFolder = Annotated[
-    str, Written(units.existing_folder), _about("A path of a folder that is there at the start; `~` is your home.")
-]
-Glob = Annotated[
-    str, Written(units.glob_path), _about("A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home.")
-]
-Address = Annotated[str, Written(units.address), _about("`HOST:PORT`", pattern=units.ADDRESS)]
-ListenAddress = Annotated[
-    str,
-    Written(partial(units.address, any_port=True)),
-    _about("`HOST:PORT`; port 0 lets the system choose.", pattern=units.ADDRESS),
-]
-Topic = Annotated[
-    str, Written(units.topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=units.TOPIC)
-]
-Zone = Annotated[str, Written(units.zone), _about("A time zone: `Europe/Berlin`, or `+01:00`.")]
 
 
 def _default(value: int) -> Any:
@@ -112,15 +51,29 @@ class InputHost(_Section, frozen=True):
 
 
 class Input(_Section, frozen=True):
-    """One glob to follow. `start` applies to files without a stored position that exist at the first look;
+    """One glob to follow, or with `type: windows_event_log` one or more channels of the event log, and of their records those
+    that `query` finds. `start` applies to files and channels without a stored position that exist at the first look;
     `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone; `host` becomes
     `host.name` of the events, whatever `pipeline.host` or their lines say."""
 
-    path: Glob
+    type: Literal["file", "windows_event_log"] = "file"
+    path: Glob | None = None
+    channel: ChannelName | list[ChannelName] | None = None
+    query: Query | None = None
     start: Literal["beginning", "end"] = "beginning"
     encoding: Literal["auto", "utf-8", "utf-16-le", "utf-16-be"] = "auto"
     exclude: list[Glob] = []
     host: InputHost | None = None
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels of an event log; none of files."""
+        return [self.channel] if isinstance(self.channel, str) else self.channel or []
+
+    @property
+    def names(self) -> list[str]:
+        """What is followed: the glob, or the channels."""
+        return self.channels if self.path is None else [self.path]
 
 
 class TailSection(_Section, frozen=True):

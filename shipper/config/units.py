@@ -111,6 +111,32 @@ def name(text: str) -> str:
     return text
 
 
+def channel(text: str) -> str:
+    """The name of an event log channel of Windows.
+
+    Raises:
+        ValueError: none can have it.
+    """
+    if not text.strip() or len(text) > 255 or any(sign < " " or sign in '<>&"|\\:`?*' for sign in text):
+        raise ValueError(f"{text!r} is no name of an event log channel; write it as in Microsoft-AzureMfa-AuthZ/AuthZOptCh")
+    return text.strip()
+
+
+def xpath(text: str) -> str:
+    """An XPath expression for records of an event log, as far as it can be told by its looks; Windows says the rest.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text.lstrip().startswith("<"):
+        raise ValueError(
+            "an XPath expression was expected, such as *[System[EventID=1]]: what stands between <Select> and </Select>"
+        )
+    if not text.lstrip().startswith("*"):
+        raise ValueError(f"{text!r} is no query for records; write it as in *[System[EventID=1]]")
+    return text.strip()
+
+
 def address(text: str, *, any_port: bool = False) -> str:
     """A host with its port; with `any_port` also 0, for a port that the system chooses.
 
@@ -165,6 +191,10 @@ def file_path(text: str, longest: int = 255) -> str:
     """
     if not text.strip() or "\0" in text:
         raise ValueError("a path was expected")
+    if any(sign < " " or sign in "\x7f\x85\u2028\u2029" for sign in text):
+        raise ValueError(
+            f"{text!r} holds control characters; in double quotes a backslash and a letter stand for one: put a path in single quotes"
+        )
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         raise ValueError(

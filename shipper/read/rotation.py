@@ -8,6 +8,8 @@ are two logs. A name can mislead, because servers are numbered as well; then the
 import os
 import re
 
+CHANNEL = "eventlog:"  # before the name of a channel; no path on Windows begins like this
+
 _PACKED = re.compile(r"\.(?:gz|bz2|xz|zst|zip)$", re.IGNORECASE)
 _ENDING = re.compile(r"\.log$", re.IGNORECASE)
 _DAY = r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
@@ -57,8 +59,15 @@ def is_log(name: str) -> bool:
     return _ENDING.search(log_name(name)) is not None and not name.startswith(".")
 
 
+def is_channel(path: str) -> bool:
+    """True for what stands for an event log channel of Windows in place of the path of a file."""
+    return path.startswith(CHANNEL)
+
+
 def source_name(path: str) -> str:
     """What the files of one log have in common: the folder, however it was written, and the name of the log."""
+    if is_channel(path):
+        return path.casefold()  # Windows takes its name in any case
     folder, name = os.path.split(os.path.abspath(path))
     return os.path.join(folder, log_name(name))
 

@@ -10,7 +10,6 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,9 +30,9 @@ from shipper.detect import rules_for
 from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import UsageError
 from shipper.pipeline import Settings
-from shipper.read.inputs import TailInput, TailOptions
-from shipper.read.tail import Tail
+from shipper.read.inputs import TailOptions
 from shipper.sidecar.checkpoint import Checkpoint, Stored, refuse_folder
+from shipper.sidecar.following import follow, inputs_of, refuse_channels
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
@@ -194,6 +193,7 @@ def accepted(config: Config, *, stdout: bool = False) -> Settings:
     refuse_folder(config.state_dir)
     build_sink(config)
     _refuse_certificates(config)
+    refuse_channels(config)
     redirected = stdout and config.output.type == "stdout" and sys.stdout is not None
     refuse_own(config, inputs_of(config), sys.stdout.fileno() if redirected else None)
     return settings
@@ -249,20 +249,6 @@ def listen_of(config: Config) -> Listen | None:
     return Listen(section.listen, section.username, password, section.cert_file, section.key_file)
 
 
-def inputs_of(config: Config) -> list[TailInput]:
-    """What is followed."""
-    return [
-        TailInput(
-            section.path,
-            section.start,
-            section.encoding,
-            tuple(section.exclude),
-            None if section.host is None else section.host.name,
-        )
-        for section in config.inputs
-    ]
-
-
 def build_loop(
     config: Config,
     settings: Settings,
@@ -277,22 +263,16 @@ def build_loop(
     """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
     batch = config.output.batch
     limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
-    inputs = [replace(given, start="beginning") if stored.damaged else given for given in inputs_of(config)]
-    tail = Tail(
-        inputs,
-        stored.places,
-        TailOptions(
-            line_limit=settings.line_limit,
-            read_size=read_size(limits, settings.read_size),
-            rotate_wait=config.tail.rotate_wait / SECOND,
-            exchange_timeout=settings.options.exchange_timeout,
-            stamp_of=Stamps(settings.library),
-            most_open=most_open,
-        ),
-        now=time.monotonic,
+    options = TailOptions(
+        line_limit=settings.line_limit,
+        read_size=read_size(limits, settings.read_size),
+        rotate_wait=config.tail.rotate_wait / SECOND,
+        exchange_timeout=settings.options.exchange_timeout,
+        stamp_of=Stamps(settings.library),
+        most_open=most_open,
     )
     return Sidecar(
-        tail,
+        follow(config, stored, options),
         delivery,
         checkpoint,
         settings,

@@ -13,6 +13,7 @@ from shipper.deliver.acks import Acks
 from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.delivery import Delivery
 from shipper.pipeline import Settings
+from shipper.read.channels import FilesAndChannels
 from shipper.read.position import MOST_GONE, prune
 from shipper.read.tail import Tail
 from shipper.sidecar.checkpoint import Checkpoint, Stored
@@ -30,7 +31,7 @@ class Sidecar:
 
     def __init__(
         self,
-        tail: Tail,
+        tail: Tail | FilesAndChannels,
         delivery: Delivery,
         checkpoint: Checkpoint,
         settings: Settings,

@@ -19,6 +19,7 @@ from shipper.deliver.file import FileSink
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import Total
 from shipper.model import Counts
+from shipper.read.channels import FilesAndChannels
 from shipper.read.tail import Tail
 from shipper.sidecar.vitals import LATENCY_BOUNDS, Vitals
 from shipper.times import SECOND
@@ -76,7 +77,7 @@ def _delivery(read: Callable[[Delivery], float]) -> Callable[[Scrape], float]:
     return lambda scrape: read(scrape.vitals.delivery) if scrape.vitals.delivery else 0
 
 
-def _tail(read: Callable[[Tail], float]) -> Callable[[Scrape], float]:
+def _tail(read: Callable[[Tail | FilesAndChannels], float]) -> Callable[[Scrape], float]:
     return lambda scrape: read(scrape.vitals.tail) if scrape.vitals.tail else 0
 
 

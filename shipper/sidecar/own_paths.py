@@ -14,6 +14,7 @@ from shipper.lock import lock_beside
 from shipper.read.inputs import FileId, TailInput, file_id, find
 from shipper.read.rotation import is_log
 from shipper.sidecar.checkpoint import NAME as CHECKPOINT
+from shipper.sidecar.following import number_of
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.log import SERVICE_LOG
 from shipper.sidecar.transactional_id import NAME as TRANSACTIONAL_ID
@@ -46,7 +47,7 @@ def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None =
     first: dict[tuple[str, int], str] = {}  # one sentence for all paths of a key that an input matches
     for key, path in _own(config):
         for number, given in _reading(path, inputs):
-            first.setdefault((key, number), _sentence(key, path, number, given))
+            first.setdefault((key, number), _sentence(key, path, number_of(config, number), given))
     faults = list(first.values())
     output = None if config.output.file is None else _real(config.output.file.path)
     if config.output.type == "file" and output in [_real(os.path.join(config.state_dir, name)) for name in STATE]:
@@ -80,7 +81,7 @@ def _same_files(config: Config, inputs: Sequence[TailInput], stdout: int | None)
     for key, identity, path in [*_identities(config), *_redirected(stdout)]:
         match = found.get(identity)
         if match is not None:
-            faults.append(_sentence(key, path, inputs.index(match.given), match.given))
+            faults.append(_sentence(key, path, number_of(config, inputs.index(match.given)), match.given))
     return faults
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from shipper.deliver.delivery import Delivery
 from shipper.model import Counts
+from shipper.read.channels import FilesAndChannels
 from shipper.read.tail import Tail
 from shipper.times import SECOND
 
@@ -49,7 +50,7 @@ class Vitals:
 
     counts: Counts = field(default_factory=Counts)
     delivery: Delivery | None = None
-    tail: Tail | None = None
+    tail: Tail | FilesAndChannels | None = None
     bytes_read: int = 0
     batches: int = 0
     bytes_sent: int = 0

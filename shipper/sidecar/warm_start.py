@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from shipper.decode.clock import Clocks
-from shipper.model import Block, Counts
+from shipper.model import Block, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.position import Position, Reading
 from shipper.sidecar.places import Advance, Span, WarmStart
@@ -62,6 +62,7 @@ class _Live:
     """One log: its pipeline, and the past of each of its components.
 
     Attributes:
+        file: what the events of the present read share.
         number: of the present read.
         now: where it began.
         youngest: the time of the first line of the youngest file that was read.
@@ -72,6 +73,7 @@ class _Live:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.key = ""
+        self.file: LogFile | None = None
         self.last_times: dict[str, str] = {}
         self.pasts: dict[str, _Past] = {}
         self.number = 0
@@ -181,6 +183,9 @@ class LivePipelines:
                 live.last_times[live.key] = live.pipeline.last_time
             live.key = reading.key
             live.pipeline.open(reading.file, live.last_times.get(reading.key))
+        elif live.file is not reading.file:  # each record of an event log has an identity of its own
+            live.pipeline.open(reading.file, live.pipeline.last_time)
+        live.file = reading.file
 
     def _begin(self, live: _Live, reading: Reading) -> None:
         """Set marks before a reading."""
@@ -203,7 +208,7 @@ class LivePipelines:
     def _end(self, live: _Live, reading: Reading) -> None:
         """Note behind a reading which components it has lines of."""
         time, chunk = reading.position.time, reading.chunk
-        end = _End(live.number, reading.key, chunk.offset + len(chunk.data))
+        end = _End(live.number, reading.key, chunk.offset + chunk.span)
         is_late = time < live.youngest
         for name, component in live.pipeline.state.components.items():
             past = live.pasts.get(name)
@@ -261,8 +266,8 @@ def _until(readings: Iterable[Reading], stops: Sequence[tuple[str, int]]) -> Ite
     """Readings up to the first of some positions, each the key of a file and an offset in it."""
     for reading in readings:
         chunk = reading.chunk
-        left = min((offset - chunk.offset for key, offset in stops if key == reading.key), default=len(chunk.data) + 1)
+        left = min((offset - chunk.offset for key, offset in stops if key == reading.key), default=chunk.span + 1)
         if left > 0:
             yield reading._replace(chunk=chunk.up_to(left))
-        if left <= len(chunk.data):
+        if left <= chunk.span:
             return

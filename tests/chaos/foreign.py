@@ -1,6 +1,6 @@
 """A server that writes a log, in a process of its own: it renames, deletes and compresses its log while others have it open.
 
-`Foreign` tells such a process what to do. The process is this module as a program; it imports nothing of `shipper`. On Windows it
+`Foreign` tells such a process what to do. The process is this module as a program; it uses nothing of `shipper`. On Windows it
 opens the log as a server must that renames it while it writes: others may read, write, rename and delete it. Half of the logs it
 opens as most programs do there, so that nobody can rename or delete them; those it closes first.
 """
@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.removal import remove
+
 KEPT = 30  # rotated logs; more than a test makes
 PATIENCE = 60.0  # seconds until a deleted name is free on Windows: until the last who had the file open has closed it
 
@@ -23,7 +25,7 @@ class Foreign:
 
     def __init__(self, path: str, seed: int) -> None:
         self.generations: list[bytearray] = [bytearray()]
-        command, pipe = [sys.executable, __file__, path, str(seed)], subprocess.PIPE
+        command, pipe = [sys.executable, "-m", "tests.chaos.foreign", path, str(seed)], subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
 
     def write(self, data: bytes) -> None:
@@ -94,7 +96,7 @@ class Log:
 
     def delete(self) -> None:
         self._close_unless_shared()
-        self._path.unlink()
+        remove(self._path)
         self._close()
 
     def compress(self) -> None:
@@ -102,7 +104,7 @@ class Log:
         if plain.exists():
             with open(plain, "rb") as source, gzip.open(packed, "wb") as target:
                 shutil.copyfileobj(source, target)
-            plain.unlink()
+            remove(plain)
 
     def _rotated(self, number: int, ending: str = "") -> Path:
         return self._path.with_name(f"{self._path.name}.{number}{ending}")
@@ -118,14 +120,20 @@ class Log:
 
 
 if sys.platform == "win32":
-    import _winapi
+    import ctypes
     import msvcrt
+    from ctypes import wintypes
+
+    create_file = ctypes.WinDLL("kernel32", use_last_error=True).CreateFileW
+    create_file.restype = wintypes.HANDLE
+    GENERIC_WRITE, SHARE_ALL, OPEN_ALWAYS, NORMAL = 0x40000000, 1 | 2 | 4, 4, 0x80
 
     def open_to_append(path: str, *, shared: bool) -> int:
         if not shared:
             return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_BINARY)
-        access, share, always = _winapi.GENERIC_WRITE, 1 | 2 | 4, 4  # FILE_SHARE_READ, _WRITE and _DELETE; OPEN_ALWAYS
-        handle = _winapi.CreateFile(path, access, share, _winapi.NULL, always, 0x80, _winapi.NULL)
+        handle = create_file(path, GENERIC_WRITE, SHARE_ALL, None, OPEN_ALWAYS, NORMAL, None)
+        if handle == ctypes.c_void_p(-1).value:
+            raise ctypes.WinError(ctypes.get_last_error())
         return msvcrt.open_osfhandle(handle, os.O_WRONLY | os.O_APPEND | os.O_BINARY)
 else:
 

@@ -292,7 +292,9 @@ def test_the_sidecar_accepts_its_configuration() -> None:
     assert config.output.type == "stdout"
 
 
-@pytest.mark.parametrize("name", ["vector.yaml", "fluent-bit.yaml", "filebeat.yml"])
+@pytest.mark.parametrize(
+    "name", ["vector.yaml", "fluent-bit.yaml", "filebeat.yml", "fluent-bit-winevtlog.yaml", "winlogbeat.yml"]
+)
 def test_yaml_is_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load((PIPES / name).read_text(encoding="utf-8")), dict)
 

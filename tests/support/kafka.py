@@ -88,7 +88,7 @@ class Broker:
         """More arguments for the storage tool."""
         return []
 
-    def start(self, deadline: float = 60.0) -> "Broker":
+    def start(self, deadline: float = 180.0) -> "Broker":
         """Start it, and return when it answers."""
         self.launch()
         return self.wait(deadline)
@@ -212,7 +212,9 @@ def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
     consumer = Consumer(
         {
             "bootstrap.servers": address, "group.id": secrets.token_hex(8), "isolation.level": "read_committed",
-            "enable.partition.eof": True, "auto.offset.reset": "earliest", "enable.auto.commit": False, **options,
+            "enable.partition.eof": True, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,  # a broker answers as late as that where a partition has ended
+            **options,
         }
     )  # fmt: skip
     try:
@@ -223,7 +225,7 @@ def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
         while waiting:
             if time.monotonic() > end:
                 raise AssertionError(f"{topic} could not be read to its end")
-            for message in consumer.consume(10_000, 0.5):
+            for message in consumer.consume(10_000, 0.05):  # waits so long even when all is there
                 error = message.error()
                 if error is None:
                     headers = dict(message.headers() or [])

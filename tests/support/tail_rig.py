@@ -10,6 +10,7 @@ from shipper.model import Chunk
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.position import Position
 from shipper.read.tail import Tail
+from tests.support.removal import remove
 
 DAY = "2017-02-14T02:57:{:02d}.000000Z|0|1|2|pfrad|{}\n"
 
@@ -73,6 +74,10 @@ class Rig:
     def append(self, name: str, data: bytes) -> None:
         with open(self.folder / name, "ab") as file:
             file.write(data)
+
+    def remove(self, name: str) -> None:
+        """Delete a file, which the tail may have open."""
+        remove(self.path(name))
 
     def copytruncate(self, name: str, to: str) -> None:
         self.path(to).write_bytes(self.path(name).read_bytes())

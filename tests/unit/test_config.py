@@ -15,9 +15,12 @@ from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
+from shipper.read.channel import ChannelInput
 from shipper.sidecar.assemble import SINKS
+from shipper.sidecar.following import channels_of
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
+from tests.support.said import ABSENT, FOLDER
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "deploy" / "examples").glob("*.yaml"))
@@ -85,6 +88,65 @@ def test_mistakes(text: str, said: str, tmp_path: Path) -> None:
     assert any(said in error for error in errors(text, tmp_path)), errors(text, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{}", ["inputs[0]: the key path is missing"]),
+        ("{path: a, channel: C}", ["inputs[0].channel: it goes with type: windows_event_log"]),
+        ("{path: a, query: '*'}", ["inputs[0].query: it goes with type: windows_event_log"]),
+        ("{type: windows_event_log}", ["inputs[0]: the key channel is missing"]),
+        ("{type: windows_event_log, channel: []}", ["inputs[0]: the key channel is missing"]),
+        (
+            "{type: windows_event_log, channel: C, path: a, encoding: utf-8, exclude: [b]}",
+            [f"inputs[0].{key}: an event log has none; leave it out" for key in ("path", "encoding", "exclude")],
+        ),
+        ("{type: windows_event_log, channel: [A/b, a/B]}", ["inputs[0].channel: inputs[0] follows a/B already"]),
+        (
+            "{type: windows_event_log, channel: C}, {type: windows_event_log, channel: [D, c]}",
+            ["inputs[1].channel: inputs[0] follows c already"],
+        ),
+        (
+            "{type: windows_event_log, channel: ['C:x']}",
+            [
+                "inputs[0].channel[0]: 'C:x' is no name of an event log channel; write it as in Microsoft-AzureMfa-AuthZ/AuthZOptCh"
+            ],
+        ),
+        (
+            "{type: windows_event_log, channel: C, query: EventID=1}",
+            ["inputs[0].query: 'EventID=1' is no query for records; write it as in *[System[EventID=1]]"],
+        ),
+        (
+            "{type: windows_event_log, channel: C, query: <QueryList/>}",
+            [
+                "inputs[0].query: an XPath expression was expected, such as *[System[EventID=1]]: what stands between <Select> and "
+                "</Select>"
+            ],
+        ),
+        ("{type: eventlog, channel: C}", ["inputs[0].type: 'eventlog' is none of file, windows_event_log"]),
+    ],
+)
+def test_mistakes_in_inputs(given: str, said: list[str], tmp_path: Path) -> None:
+    text = f"state_dir: /tmp/s\noutput: {{type: stdout}}\ninputs: [{given}]\n"
+    assert errors(text, tmp_path) == [f"3: {sentence}" for sentence in said]
+
+
+def test_channels_of_an_event_log(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "state_dir: /tmp/s\noutput: {type: stdout}\ninputs:\n"
+        "  - {type: windows_event_log, channel: ' A/b ', query: ' *[System[EventID=1]] ', host: {name: nps01}}\n"
+        "  - {path: /tmp/x.log}\n  - {type: windows_event_log, channel: '${CHANNELS}', start: end}\n",
+        encoding="utf-8",
+    )
+    config, _ = load_config(str(file), {"CHANNELS": "C, D"})
+    assert [section.names for section in config.inputs] == [["A/b"], ["/tmp/x.log"], ["C", "D"]]
+    assert channels_of(config) == [
+        ChannelInput("A/b", "*[System[EventID=1]]", "beginning", "nps01"),
+        ChannelInput("C", "*", "end"),
+        ChannelInput("D", "*", "end"),
+    ]
+
+
 KAFKA = "state_dir: /tmp/s\noutput: {type: kafka, kafka: {bootstrap_servers: [b:1], topic: ev}}\n"
 
 
@@ -108,6 +170,10 @@ KAFKA = "state_dir: /tmp/s\noutput: {type: kafka, kafka: {bootstrap_servers: [b:
         (
             KAFKA.replace("ev}", "ev, dead_letter_topic: changelog__g--g-held--default}") + "detect: {group: g}\n",
             "output.kafka.dead_letter_topic: detect keeps",
+        ),
+        (
+            KAFKA.replace("ev}", "ev, alert_topic: al, dead_letter_topic: al}") + "detect: {group: g}\n",
+            "output.kafka.dead_letter_topic: records that are no events need another topic, or null for g-dead-letters",
         ),
     ],
 )
@@ -236,7 +302,8 @@ def test_a_number_from_outside_that_is_none(tmp_path: Path) -> None:
 
 
 def test_home_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
     text = "state_dir: ~/s\ninputs: [{path: ~/logs/*.log, exclude: [~/logs/x*]}]\noutput: {type: file, file: {path: ~/o}}\n"
     (tmp_path / "c.yaml").write_text(text)
     config, _ = load_config(str(tmp_path / "c.yaml"), {})
@@ -266,10 +333,11 @@ def test_a_page_for_other_machines_is_warned_of(metrics: str, said: str, tmp_pat
 
 
 def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"#" * 200_000)
     for path, said in (
-        (tmp_path, "Is a directory"),
-        (tmp_path / "no", "No such file"),
-        (Path("/dev/zero"), "larger than 128 KiB"),
+        (tmp_path, "|".join(FOLDER)),
+        (tmp_path / "no", "|".join(ABSENT)),
+        (tmp_path / "large", "larger than 128 KiB"),
     ):
         with pytest.raises(UsageError, match=said):
             load_config(str(path), {})

@@ -9,7 +9,7 @@ import pytest
 
 from shipper.config.load import load_config
 from shipper.errors import UsageError
-from shipper.sidecar.assemble import inputs_of
+from shipper.sidecar.following import inputs_of
 from shipper.sidecar.own_paths import refuse_own
 
 
@@ -17,7 +17,6 @@ from shipper.sidecar.own_paths import refuse_own
 def refused(tmp_path: Path) -> Callable[..., list[str]]:
     """The keys that are refused, of a configuration whose paths are below the folder of the test."""
     (tmp_path / "logs" / "deep").mkdir(parents=True)
-    (tmp_path / "elsewhere").symlink_to("logs")
 
     def keys(reads: str | dict[str, Any], writes: str = "out/events.ndjson", state: str = "state") -> list[str]:
         given = {"path": reads} if isinstance(reads, str) else reads
@@ -59,8 +58,6 @@ FILE, STATE = ["output.file.path"], ["state_dir"]
         ("logs", "logs/events.log", FILE),
         ("logs", "logs/events.ndjson", []),
         ("logs", "logs/deep/events.log", []),
-        ("elsewhere/*.log", "logs/events.log", FILE),
-        ("logs/*.log", "elsewhere/events.log", FILE),
         ("*/events.log", "logs/events.log", FILE),
         ("l*/../logs/./e*.log", "logs/events.log", FILE),
         ("logs/events.log", "logs/events.log", FILE),
@@ -90,6 +87,13 @@ def test_an_output_in_place_of_state(name: str, refused: Callable[..., list[str]
     assert refused("logs/*.log", f"state/{name}.mine") == []
 
 
+@pytest.mark.posix("Wine makes no symbolic links")
+def test_an_output_behind_a_link(refused: Callable[..., list[str]], tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").symlink_to("logs")
+    assert refused("elsewhere/*.log", "logs/events.log") == FILE
+    assert refused("logs/*.log", "elsewhere/events.log") == FILE
+
+
 def test_an_output_that_is_there_under_another_name(refused: Callable[..., list[str]], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "events.ndjson").touch()
@@ -109,3 +113,14 @@ def test_standard_output_that_is_redirected_into_a_log(tmp_path: Path) -> None:
         refuse_own(config, inputs_of(config), file.fileno())
     with open(os.devnull, "wb") as file:
         refuse_own(config, inputs_of(config), file.fileno())
+
+
+def test_the_input_is_named_by_its_place_among_all(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        f"state_dir: {tmp_path}/s\ninputs: [{{type: windows_event_log, channel: C}}, {{path: '{tmp_path}/*.log'}}]\n"
+        f"output: {{type: file, file: {{path: '{tmp_path}/events.log'}}}}\n",
+        encoding="utf-8",
+    )
+    config, _ = load_config(str(tmp_path / "c.yaml"), {})
+    with pytest.raises(UsageError, match=r"and inputs\[1\]\.path .* name it in inputs\[1\]\.exclude"):
+        refuse_own(config, inputs_of(config))

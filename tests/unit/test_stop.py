@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from shipper.commands.signals import Stop
 
 # A signal again and again, while the program does nothing but wait again and again.
@@ -32,11 +34,13 @@ os._exit(0)  # a last signal may come while Python takes its handlers away
 """
 
 
+@pytest.mark.posix("a timer's signal")
 def test_a_signal_in_the_middle_of_waiting_is_no_deadlock() -> None:
     done = subprocess.run([sys.executable, "-c", STORM], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "ended\n"
 
 
+@pytest.mark.posix("a timer's signal")
 def test_who_waits_goes_on_at_once() -> None:
     stop = Stop()
     previous = signal.signal(signal.SIGALRM, lambda number, frame: stop.set())

@@ -1,0 +1,92 @@
+"""The kinds of values in the configuration file: how each is written, and what it is read as. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from msgspec import Meta
+
+from shipper.config import units
+
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Secret:
+    """A text that is never printed."""
+
+    def __init__(self, value: str) -> None:
+        """
+        Raises:
+            ValueError: there is nothing in it.
+        """
+        if not value:
+            raise ValueError("it may not be empty")
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a value stands in the file.
+
+    Attributes:
+        read: makes the value of its text; a ValueError says what was expected.
+        example: what is expected, where it may be a number as well; None: it is a text.
+    """
+
+    read: Callable[[str], object]
+    example: str | None = None
+
+
+def _about(text: str, **schema: object) -> Meta:
+    """What the schema says of a type; `written`: its types in the file, where those are others."""
+    return Meta(description=text, extra_json_schema=schema or None)
+
+
+Duration = Annotated[  # in nanoseconds
+    int,
+    Written(units.duration, "60s or 500ms"),
+    _about("`60s`, `500ms`, or a number of seconds.", written=["string", "number"], pattern=units.DURATION, minimum=0),
+]
+Size = Annotated[  # in bytes
+    int,
+    Written(units.size, "1MiB or 65536"),
+    _about("`1MiB`, or a number of bytes.", written=["string", "integer"], pattern=units.SIZE, minimum=1),
+]
+Name = Annotated[str, Written(units.name), Meta(min_length=1)]
+SecretText = Annotated[Secret, Written(Secret), _about("A secret; better as ${NAME} or ${file:PATH} than in the file.")]
+Namespace = Annotated[
+    str,
+    Written(units.namespace),
+    _about('The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:', pattern=units.NAMESPACE),
+]
+FilePath = Annotated[str, Written(units.file_path), _about("A path; `~` is your home.")]
+RotatedPath = Annotated[  # the names of rotated files and of the lock are longer by up to 25 bytes
+    str, Written(partial(units.file_path, longest=230)), _about("A path; `~` is your home.")
+]
+ExistingFile = Annotated[
+    str, Written(units.existing_file), _about("A path of a file that is there at the start; `~` is your home.")
+]
+ExistingFolder = Annotated[
+    str, Written(units.existing_folder), _about("A path of a folder that is there at the start; `~` is your home.")
+]
+Glob = Annotated[
+    str, Written(units.glob_path), _about("A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home.")
+]
+Address = Annotated[str, Written(units.address), _about("`HOST:PORT`", pattern=units.ADDRESS)]
+ListenAddress = Annotated[
+    str,
+    Written(partial(units.address, any_port=True)),
+    _about("`HOST:PORT`; port 0 lets the system choose.", pattern=units.ADDRESS),
+]
+Topic = Annotated[
+    str, Written(units.topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=units.TOPIC)
+]
+Zone = Annotated[str, Written(units.zone), _about("A time zone: `Europe/Berlin`, or `+01:00`.")]
+ChannelName = Annotated[
+    str, Written(units.channel), _about("An event log channel of Windows, such as `Microsoft-AzureMfa-AuthZ/AuthZOptCh`.")
+]
+Query = Annotated[str, Written(units.xpath), _about("An XPath expression, such as `*[System[EventID=1]]`.")]
