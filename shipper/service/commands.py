@@ -61,5 +61,5 @@ def _only_on_windows() -> None:
         import win32service  # noqa: F401
     except ImportError:
         raise UsageError(
-            "service needs the extra windows (pywin32 is missing): in a checkout, pip install '.[windows]'"
+            "`service` needs the extra windows (pywin32 is missing): in a checkout, pip install '.[windows]'"
         ) from None
