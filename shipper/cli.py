@@ -55,7 +55,7 @@ from shipper.secrets import hide, hide_in
 from shipper.service.commands import service
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(commands=[service], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mfa-shipper")
 def command() -> None:
     """Azure MFA Server logs as decoded, correlated ECS events, with the double prompts found."""
@@ -308,9 +308,6 @@ def replay(config_file: str, letters: str | None) -> int:
         return 0  # the reader has gone; letters that it did not take are kept
     _print(f"{delivered} delivered, {kept} refused again and kept\n")
     return 1 if kept else 0
-
-
-command.add_command(service)
 
 
 @contextlib.contextmanager

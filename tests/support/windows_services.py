@@ -7,7 +7,7 @@ is the user's own, and rights to files bind nobody.
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,12 @@ class ServiceManager:
         while self._pipes:
             os.close(self._pipes.pop())
 
-    def run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str | Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of Windows."""
         return subprocess.run(
-            ["wine", *map(str, command)], env={**self.windows.env, **environment}, input="", capture_output=True,
+            ["wine", *map(str, command)], cwd=cwd, env={**self.windows.env, **(environment or {})}, input="", capture_output=True,
             encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False,
         )  # fmt: skip
 
@@ -82,7 +84,7 @@ class Service:
     def __call__(self, action: str, status: int = 0) -> str:
         """What an action prints on both streams; `status` is the exit status that it must have."""
         config = "Z:" + str(self._config).replace("/", "\\")
-        done = self._manager.run(*self._program, "service", action, "--config", config, **self._environment)
+        done = self._manager.run(*self._program, "service", action, "--config", config, environment=self._environment)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 
