@@ -43,6 +43,7 @@ from shipper.commands.options import (
 )
 from shipper.commands.screen import screen_in_front
 from shipper.config.units import detectors
+from shipper.consoles import set_up
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
@@ -326,4 +327,6 @@ def main() -> None:
     gc.disable()
     if sys.stderr is None:  # closed by the caller; print would fall back to standard output
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    sys.exit(exit_status(lambda: command.main(standalone_mode=False)))
+    set_up()
+    # Windows' shells leave `*.log` to the program, and so does click: `expand` knows what a path can be.
+    sys.exit(exit_status(lambda: command.main(standalone_mode=False, windows_expand_args=False)))

@@ -8,6 +8,8 @@ import errno
 import os
 import sys
 
+from shipper.shared_files import open_shared, patiently
+
 # The errors of file systems that cannot sync a folder (network shares, FUSE) or do not let us open it.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # for files that no link may stand in for; not on Windows
@@ -49,9 +51,9 @@ def open_made(path: str, flags: int, mode: int = 0o640) -> int:
         OSError: not possible.
     """
     try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = open_shared(path, flags | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        return os.open(path, flags | os.O_CREAT, mode)
+        return open_shared(path, flags | os.O_CREAT, mode)
     if sys.platform != "win32" and os.geteuid() == 0:
         folder = os.stat(os.path.dirname(os.path.abspath(path)))
         with contextlib.suppress(OSError):  # a file system without owners
@@ -89,7 +91,7 @@ def rename_durably(source: str, target: str) -> None:
     Raises:
         OSError: not renamed; or renamed, but a loss of power may undo it.
     """
-    os.replace(source, target)
+    patiently(os.replace, source, target)
     sync_folder(target)
 
 

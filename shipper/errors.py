@@ -5,9 +5,12 @@ MfaShipperError            anything below; its text is one sentence for a person
 │   ├── PatternError       a grok file; names FILE:LINE
 │   └── TableError         a status code table; names FILE:LINE
 └── RunError               failed while running: exit status 1
+    └── InputError         a file could not be read to its end
 """
 
+import errno
 import os
+import sys
 
 
 class MfaShipperError(Exception):
@@ -44,6 +47,27 @@ class TableError(UsageError):
 
 class RunError(MfaShipperError):
     """The command started but could not finish: disk full, damaged input, lost worker."""
+
+
+class InputError(RunError):
+    """A file could not be read to its end.
+
+    Args:
+        sentence: which file, and why.
+        path: of the file, as an input names it.
+    """
+
+    def __init__(self, sentence: str, path: str) -> None:
+        super().__init__(sentence, path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def reader_is_gone(error: OSError) -> bool:
+    """True for what writing to a pipe raises that nobody reads any more. Windows calls that an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
 def of_system(error: OSError) -> str:

@@ -7,6 +7,7 @@ import time
 
 from shipper.durable import NOFOLLOW, open_made
 from shipper.errors import UsageError
+from shipper.shared_files import open_shared
 
 PATIENCE = 1.0  # seconds; who only looks whether a lock is held holds it for a moment
 
@@ -55,7 +56,7 @@ def holder(path: str) -> int | None:
         OSError: the file is there and cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_shared(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
@@ -73,8 +74,10 @@ def _take(descriptor: int, *, shared: bool) -> bool:
             import msvcrt
 
             os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # far behind the pid, so that others can still read that
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            os.lseek(descriptor, 0, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(descriptor, 0, os.SEEK_SET)
         else:
             import fcntl
 

@@ -34,6 +34,7 @@ from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
+from shipper.errors import InputError, RunError
 from shipper.memo import Texts
 from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
@@ -286,7 +287,7 @@ def run_source(
     that it took; `counts` is kept up to date.
 
     Raises:
-        RunError: a file could not be read to its end; what was readable has been given out.
+        InputError: a file could not be read to its end; what was readable has been given out.
     """
     pipeline = Pipeline(settings, counts)
     pipeline.on_completed = on_completed
@@ -298,13 +299,20 @@ def run_source(
 
 
 def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:
-    """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
-    with one.open() as opened:
-        read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
-        export = one.file.export
-        if export is not None:
-            at += len(read_fully(read, export.start - at))
-        yield from read_chunks(read, at, one.file.encoding, settings.read_size, settings.line_limit, export, parts=one.file.parts)
+    """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning.
+
+    Raises:
+        InputError: it could not be read to its end.
+    """
+    file, export = one.file, one.file.export
+    try:
+        with one.open() as opened:
+            read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
+            if export is not None:
+                at += len(read_fully(read, export.start - at))
+            yield from read_chunks(read, at, file.encoding, settings.read_size, settings.line_limit, export, parts=file.parts)
+    except RunError as error:
+        raise InputError(str(error), one.path) from None
 
 
 def settings(

@@ -179,6 +179,7 @@ class LogWriter:
     def __init__(self, path: str) -> None:
         self.path = path
         self.generations: list[bytearray] = [bytearray()]
+        self.cut: list[tuple[int, bytes]] = []  # generations that were cut back, with their bytes before
         self.destroyed: set[int] = set()  # generations whose end may have gone before anybody could read it
         self._descriptor = -1
 
@@ -208,6 +209,13 @@ class LogWriter:
             self.destroyed.add(len(self.generations) - 1)
         os.truncate(self.path, 0)
         self._next(close=False)
+
+    def cut_back(self, size: int) -> None:
+        """Cut the log back to its first `size` bytes; the next write goes on behind them."""
+        if self._descriptor >= 0:
+            self.cut.append((len(self.generations) - 1, bytes(self.generations[-1])))
+            os.truncate(self.path, size)
+            del self.generations[-1][size:]
 
     def delete(self) -> None:
         """Delete the log; the next write creates a new one."""

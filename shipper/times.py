@@ -4,14 +4,15 @@ MFA Server writes UTC in ISO 8601 with `Z` and six digits of a second's fraction
 """
 
 import re
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import partial
 
 from shipper.memo import Memo
 
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
 _SCALE: list[int] = [10 ** (9 - digits) for digits in range(10)]  # nanoseconds of the last digit, by number of digits
-_DAY_0 = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_0 = _BEGIN.toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
 SECOND = 1_000_000_000
@@ -154,7 +155,7 @@ def looks_like_time(text: str) -> bool:
 def from_seconds(seconds: float) -> str:
     """Seconds since 1970 as a time stamp with microseconds; `EPOCH` for a time outside of the years 1 to 9999."""
     try:
-        instant = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
+        instant = _BEGIN + timedelta(seconds=seconds)  # `fromtimestamp` of Windows knows no time before 1970
+    except (ValueError, OverflowError):
         return EPOCH
     return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -1,13 +1,14 @@
 """Fixtures that more than one kind of test needs."""
 
 import gc
+import os
 import signal
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.kafka import Broker, start_or_skip
+from tests.support.kafka import LENT, Broker, Lent, start_or_skip
 from tests.support.process import Shipper
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
@@ -29,6 +30,16 @@ def _a_command_in_this_process_leaves_it_as_it_was() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On Windows leave out what is marked as POSIX's, and say why."""
+    if sys.platform != "win32":
+        return
+    for item in items:
+        mark = item.get_closest_marker("posix")
+        if mark is not None:
+            item.add_marker(pytest.mark.skip(reason=f"POSIX: {mark.args[0]}"))
+
+
 @pytest.fixture(autouse=True)
 def _no_shipper_is_left() -> Iterator[None]:
     """A test that fails must not leave its sidecar behind. Those of wider fixtures are theirs to end."""
@@ -41,7 +52,9 @@ def _no_shipper_is_left() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A real broker for all tests of a worker. In CI one that cannot be started is a failure."""
-    one = Broker(Path(tmp_path_factory.mktemp("kafka")))
+    folder, lent = tmp_path_factory.mktemp("kafka"), os.environ.get(LENT)
+    one = Lent(folder, lent) if lent else Broker(folder)
     start_or_skip(one.start)
     yield one
-    one.kill()  # nobody wants its data
+    if not lent:
+        one.kill()  # nobody wants its data

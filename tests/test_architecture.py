@@ -15,6 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "shipper"
 FLOORS = [
     "errors",
     "memo",
+    "shared_files",
+    "consoles",
     "durable",
     "lock",
     "times",

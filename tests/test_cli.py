@@ -346,6 +346,23 @@ def test_what_is_readable_of_a_small_damaged_file_is_shipped(tmp_path: Path, log
     assert len(done.events) > (TOTAL + 10 if given == "file" else 10)
 
 
+@pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--across",)])
+def test_of_an_archive_with_flipped_bits_the_place_and_what_to_do_are_told(tmp_path: Path, options: tuple[str, ...]) -> None:
+    data = bytearray(gzip.compress(bulk()))
+    data[len(data) // 2] ^= 0x55
+    (tmp_path / "a.log.gz").write_bytes(data)
+    for name in ("b.log", "c.log"):
+        (tmp_path / name).write_text(LINES.replace("pfrad", "pfsvc").replace("2017", "2018") + f"{name}\n")
+
+    done = call("parse", *options, tmp_path)
+
+    assert done.status == 1
+    assert len(done.events) > TOTAL
+    where = r"a\.log\.gz: damaged gzip data before compressed byte [0-9]+: (?:incorrect data check|invalid [a-z /]+)"
+    what = "what came out of it was read and may be wrong: get the file once more; 2 more files were not read"
+    assert re.search(f"{where}; {what}$", done.sentence), done.sentence
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk(log: Path) -> None:
     done = call("parse", log, "--output", "/dev/full")

@@ -145,6 +145,11 @@ WRONG: dict[str, list[Any]] = {
 }
 
 TEXTS = {
+    "a path of Windows in double quotes": (r'state_dir: "C:\Program Files\temp"' + "\n", "put a path in single quotes"),
+    "a glob of Windows in double quotes": (
+        r'inputs: [{path: "D:\new\Logs"}]' + "\n",
+        "'D:\\new\\u2028ogs' holds control characters",
+    ),
     "an unknown form": ("state_dir: ${a-b}\n", "${a-b} is none of ${NAME}, ${NAME:-default} and ${file:PATH}"),
     "a form of another shipper": ("state_dir: ${env:HOME}\n", "${env:HOME} is none of"),
     "blanks in a reference": ("state_dir: ${ HOME }\n", "${ HOME } is none of"),

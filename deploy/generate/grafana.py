@@ -174,6 +174,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Judged, and left out", "A second, of all instances: by the detectors, those that came again, those without a user, misdated events.",
             tuple((f"sum({rate(f'detect_{name}')})", words) for name, words in (
                 ("judged", "judged"), ("repeated", "came again"), ("nobody", "no user"), ("events_misdated", "misdated"),
+                ("crowded_out", "forgotten early"),
             )), unit="cps",
         ),
         Panel("Waiting for their turn", "Sign-ins within the lateness, by instance.", ((level("detect_waiting"), HERE),)),

@@ -3,20 +3,18 @@
 Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT.
 """
 
-import contextlib
-import sys
 from collections.abc import Callable
 
 import click
 
 from shipper.commands.options import near_options
+from shipper.commands.screen import tell
 from shipper.errors import MfaShipperError, of_system
 from shipper.printable import printable
 
 
 def _complain(sentence: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        print("mfa-shipper:", "\n".join(map(printable, sentence.split("\n"))), file=sys.stderr)
+    tell("mfa-shipper:", "\n".join(map(printable, sentence.split("\n"))))
 
 
 def exit_status(command: Callable[[], object]) -> int:

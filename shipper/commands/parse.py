@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +14,7 @@ from shipper.across import Gathered, Part, findings_across
 from shipper.commands.forms import refuse_input
 from shipper.commands.library import library_of
 from shipper.commands.progress import Progress, progress, summary
+from shipper.commands.screen import tell
 from shipper.decode.facts import Library
 from shipper.decode.library import event_fields
 from shipper.decode.line_patterns import Stamps
@@ -21,13 +22,14 @@ from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import checked
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
-from shipper.errors import RunError, UsageError
+from shipper.errors import InputError, RunError, UsageError
 from shipper.model import Counts
 from shipper.pipeline import Settings, run_source, settings
 from shipper.printable import printable
 from shipper.read.files import Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
+from shipper.report.advice import counted
 
 PLANNED = (  # the options of --plan: they decide what a file is, and when it begins
     "exchange_timeout", "deterministic", "syslog_year", "syslog_zone", "local_zone", "max_line", "pattern_dirs", "quiet",
@@ -186,18 +188,27 @@ def import_logs(options: ParseOptions) -> Counts:
             progress(total_size(logs), show=options.show_progress) as bar,
         ):
             work = _Work(settings, logs, stdin, out, bar, counts)
-            if settings.across:
-                work.with_findings_across(workers)
-            else:
-                work.read(workers)
+            try:
+                if settings.across:
+                    work.with_findings_across(workers)
+                else:
+                    work.read(workers)
+            except InputError as error:
+                raise RunError(f"{error}{_unread(logs, error.path)}") from None
     except ClosedPipe:
         return counts
     if not options.quiet:
         notes += [log.apart for log in logs if log.apart]
         said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {printable(note)}" for note in notes)]
-        with suppress(BrokenPipeError):  # of `2>&1 | head`
-            print("\n".join(said), file=sys.stderr)
+        tell("\n".join(said))
     return counts
+
+
+def _unread(logs: Sequence[Log], path: str) -> str:
+    """What to add to a sentence about a file that could not be read to its end: parsing ends there."""
+    files = [file.path for log in logs for file in log.inputs]
+    more = len(files) - files.index(path) - 1
+    return f"; {counted(more, 'more file')} {'was' if more == 1 else 'were'} not read" if more else ""
 
 
 def plan(options: ParseOptions) -> str:

@@ -1,6 +1,7 @@
 """`run`: starts the sidecar, follows it, and ends it on a signal. I/O."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable
 
@@ -245,10 +246,10 @@ def _raise_limits() -> int | None:
     Returns:
         How many logs may be open at once; None: no limit.
     """
-    try:
-        import resource
-    except ImportError:
-        return None  # not on Windows, which has no such limit
+    if sys.platform == "win32":
+        return 8192 - OTHER_FILES  # descriptors of Microsoft's C library (`_setmaxstdio`)
+    import resource
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -5,6 +5,8 @@ import shutil
 import sys
 from typing import NamedTuple
 
+from shipper.errors import reader_is_gone
+
 
 class Screen(NamedTuple):
     """Where text is shown: columns, and whether it may have colours."""
@@ -25,3 +27,12 @@ def screen_of(*, terminal: bool, otherwise: Screen = ENDLESS) -> Screen:
 def screen_in_front(output: str | None = None) -> Screen:
     """The screen that standard output shows; `ENDLESS` if it is none, or if text goes to the file `output` instead."""
     return screen_of(terminal=output is None and sys.stdout is not None and sys.stdout.isatty())
+
+
+def tell(*words: str) -> None:
+    """Say something on standard error; it is no matter if nobody reads that any more, as in `2>&1 | head`."""
+    try:
+        print(*words, file=sys.stderr)
+    except OSError as error:
+        if not reader_is_gone(error):
+            raise

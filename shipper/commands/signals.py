@@ -5,8 +5,10 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import time
 
+from shipper.consoles import on_end
 from shipper.sidecar.log import log
 
 GRACE = 0.4  # seconds between `shutdown_timeout` and the end of a shipper whose sink does not give way
@@ -18,7 +20,7 @@ class Stop:
     Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
     into `wait` never returns.
 
-    It holds a pipe until it is closed.
+    It holds two sockets until it is closed.
 
     Attributes:
         reload: a signal asked to read the configuration again; for who does it to take back.
@@ -30,11 +32,11 @@ class Stop:
         self.timeout = timeout
         self._set = False
         self._since = 0.0
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
+        self._reader, self._writer = socket.socketpair()  # Windows can wait for nothing else
+        self._writer.setblocking(False)
 
     def set(self) -> None:
-        """Stop. May be called by a signal handler at any moment."""
+        """Stop. May be called by a signal handler at any moment, and by another thread."""
         self._set, self._since = True, self._since or time.monotonic()
         self._wake()
 
@@ -44,15 +46,13 @@ class Stop:
         self._wake()
 
     def _wake(self) -> None:
-        if self._writer >= 0:
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._writer, b"x")
+        with contextlib.suppress(OSError):  # it is full, or closed
+            self._writer.send(b"x")
 
     def close(self) -> None:
-        """Give the pipe back. A later signal is noted, but writes nothing: another file may have the pipe's number."""
-        pipe, self._reader, self._writer = (self._reader, self._writer), -1, -1
-        for end in pipe:
-            os.close(end)
+        """Give the sockets back. A later signal is noted, and wakes nobody."""
+        self._reader.close()
+        self._writer.close()
 
     def is_set(self) -> bool:
         """True from the first `set` on."""
@@ -71,18 +71,22 @@ class Stop:
         if self._set:
             time.sleep(min(seconds, 0.01))
         elif select.select([self._reader], [], [], seconds)[0] and not self._set:
-            os.read(self._reader, 4096)
+            self._reader.recv(4096)
         return self._set
 
 
 def catch(stop: Stop) -> None:
-    """The first signal to end ends the shipper in order within `stop.timeout`, the second one at once; SIGHUP reloads."""
+    """The first signal to end ends the shipper in order within `stop.timeout`, the second one at once; SIGHUP reloads.
 
-    def caught(number: int, frame: object) -> None:
+    On Windows the signals are Ctrl-C, Ctrl-Break, and that the console is closed or Windows shuts down.
+    """
+
+    def caught(number: int, frame: object = None) -> None:
         if stop.is_set():
             os._exit(128 + number)
         begin_end(stop)
 
+    on_end(caught)
     signal.signal(signal.SIGTERM, caught)
     signal.signal(signal.SIGINT, caught)
     if hasattr(signal, "SIGHUP"):  # not on Windows
@@ -90,7 +94,9 @@ def catch(stop: Stop) -> None:
 
 
 def begin_end(stop: Stop) -> None:
-    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment."""
+    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment, and more than once."""
+    if stop.is_set():
+        return
     stop.set()
     _thread.start_new_thread(_end_after, (stop.timeout + GRACE,))  # `Thread` takes locks, which a handler must not
 

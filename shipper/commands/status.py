@@ -19,6 +19,7 @@ from shipper.read.logs import readable
 from shipper.read.position import Position
 from shipper.read.rotation import CHANNEL, is_channel, source_name
 from shipper.read.signatures import LOOK
+from shipper.shared_files import open_shared
 from shipper.sidecar.assemble import dead_letter_file, settings_of
 from shipper.sidecar.checkpoint import NAME, read_checkpoint
 from shipper.sidecar.following import channels_of, event_logs, inputs_of
@@ -144,7 +145,7 @@ def _file(key: str, position: Position, places: Mapping[str, str]) -> dict[str, 
 def _is_packed(path: str) -> bool:
     """True for a compressed file, whose size says nothing; by its name where it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_shared) as file:
             return form_of(file.read(LOOK)) is not None
     except OSError:
         return path.endswith((".gz", ".bz2", ".xz", ".zst"))

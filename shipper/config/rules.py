@@ -49,7 +49,7 @@ def contradictions(config: Config, needed: str = "") -> list[Fault]:
         if needed == "detect" or not config.inputs:
             faults += _not_for_detect(config.output) + _useless_for_detect(config, config.detect)
     if config.output.kafka is not None:
-        faults += _kafka_faults(config.output.kafka)
+        faults += _kafka_faults(config.output.kafka, None if config.inputs else config.detect)
     pseudonyms = config.pipeline.pseudonyms
     if pseudonyms is not None and pseudonyms.key is not None and len(pseudonyms.key.value.encode()) < SHORTEST_KEY:
         faults.append((("pipeline", "pseudonyms", "key"), f"it must have {SHORTEST_KEY} bytes or more, such as 64 hex digits"))
@@ -189,11 +189,17 @@ def _useless_for_detect(config: Config, detect: DetectSection) -> list[Fault]:
     return faults
 
 
-def _kafka_faults(kafka: KafkaSection) -> list[Fault]:
+def _kafka_faults(kafka: KafkaSection, detect: DetectSection | None) -> list[Fault]:
+    """`detect`: None if the sidecar writes to the topics."""
     path: Path = ("output", "kafka")
     faults = [((*path, "security", *key), message) for key, message in _security_faults(kafka.security)]
     if kafka.dead_letter_topic in (kafka.topic, kafka.alert_topic) and kafka.dead_letter_topic is not None:
-        faults.append(((*path, "dead_letter_topic"), "what a topic refuses needs another one, or null for a file in state_dir"))
+        hint = (
+            "what a topic refuses needs another one, or null for a file in state_dir"
+            if detect is None
+            else f"records that are no events need another topic, or null for {detect.group}-dead-letters"
+        )
+        faults.append(((*path, "dead_letter_topic"), hint))
     if kafka.exactly_once and kafka.state_topic in (kafka.topic, kafka.alert_topic, kafka.dead_letter_topic):
         faults.append(((*path, "state_topic"), "the positions need a topic of their own, with cleanup.policy=compact"))
     return faults

@@ -191,6 +191,10 @@ def file_path(text: str, longest: int = 255) -> str:
     """
     if not text.strip() or "\0" in text:
         raise ValueError("a path was expected")
+    if any(sign < " " or sign in "\x7f\x85\u2028\u2029" for sign in text):
+        raise ValueError(
+            f"{text!r} holds control characters; in double quotes a backslash and a letter stand for one: put a path in single quotes"
+        )
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         raise ValueError(

@@ -1,11 +1,12 @@
 """Times as exporters of Windows events write them, in the form of the log. Pure."""
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from shipper.times import to_utc
 
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{4})?\)/")  # Windows PowerShell 5: milliseconds of UTC
 _ZONED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9:]{8}(?:\.[0-9]{1,9})?) ?([+-][0-9]{2}):?([0-9]{2})")
 _LOCAL = (
@@ -73,6 +74,6 @@ def _local(time: str, *, day_first: bool) -> tuple[datetime, str] | None:
 def _of_milliseconds(time: int) -> str | None:
     seconds, milliseconds = divmod(time, 1000)
     try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03}Z"
-    except (ValueError, OverflowError, OSError):
+        return (_BEGIN + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03}Z"
+    except OverflowError:
         return None

@@ -6,7 +6,7 @@ they are beside it. Only `data_dir` knows this.
 
 import csv
 import io
-from datetime import date, datetime, timezone, tzinfo
+from datetime import UTC, date, datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -209,7 +209,7 @@ def zone_of(zone: str, option: str) -> tzinfo:
             raise UsageError(f"{option}: the zone {zone!r} must be a name such as Europe/Berlin, or +HH:MM")
         return timezone(offset)
     try:
-        return ZoneInfo(zone)
+        return UTC if zone == "UTC" else ZoneInfo(zone)  # Windows has no zones of its own
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(f"{option}: the zone {zone!r} is not known; give a name such as Europe/Berlin, or +HH:MM") from None
 

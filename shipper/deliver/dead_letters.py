@@ -15,7 +15,7 @@ from shipper.decode.principal import user_key
 from shipper.deliver.sink import Refusal
 from shipper.durable import NOFOLLOW, open_made, sync_folder, write_all, write_durably
 from shipper.model import Label, Origin
-from shipper.read.opener import read_at
+from shipper.shared_files import open_shared, read_at
 
 NAME = "dead_letters.ndjson"
 
@@ -61,7 +61,7 @@ class DeadLetterFile:
             OSError: the file cannot be read; a missing file is no error.
         """
         try:
-            file = open(self.path, "rb")  # noqa: SIM115
+            file = open(self.path, "rb", opener=open_shared)  # noqa: SIM115
         except FileNotFoundError:
             return
         with file:

@@ -20,6 +20,7 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.durable import open_made, sync_folder
 from shipper.errors import UsageError
 from shipper.lock import Lock, lock_beside
+from shipper.shared_files import patiently
 from shipper.times import SECOND
 
 TAIL = 1 << 20
@@ -254,7 +255,7 @@ class FileSink:
         try:
             if self._is_there():  # syncing can take a while
                 with contextlib.suppress(FileNotFoundError):
-                    os.rename(self._path, name)
+                    patiently(os.rename, self._path, name)
                     renamed = os.stat(name)
                     is_ours = _id(renamed) == written_to and renamed.st_size >= size
         finally:
@@ -267,7 +268,7 @@ class FileSink:
         if self._options.keep is not None:
             for old in rotated(self._path)[: -self._options.keep]:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(old)
+                    patiently(os.unlink, old)
 
     def flush(self) -> None:
         """Nothing is held back."""

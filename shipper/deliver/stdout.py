@@ -13,9 +13,13 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import accumulate, pairwise
 
+from shipper.consoles import writer_of
 from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.emit.output import ClosedPipe
-from shipper.errors import UsageError
+from shipper.errors import UsageError, reader_is_gone
+
+# Bytes that a writable pipe takes without blocking. A pipe of Windows, which nobody can ask whether it is writable, may block.
+AT_ONCE = 4096 if sys.platform == "win32" else select.PIPE_BUF
 
 
 def stdout_sink() -> "StdoutSink":
@@ -38,6 +42,7 @@ class StdoutSink:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._write_to = writer_of(descriptor)
         self._unwritten: deque[Batch] = deque()  # the first of them in part
         self._rest = memoryview(b"")  # of the first
         self._torn = memoryview(b"")  # the rest of an event that was begun by a batch that was abandoned
@@ -81,18 +86,17 @@ class StdoutSink:
         try:
             return bool(select.select([], [self._descriptor], [], timeout)[1])
         except (OSError, ValueError):
-            return True  # a file on Windows; writing does not wait there
+            return True  # on Windows, where only sockets can be waited for
 
     def _write_some(self) -> None:
         data = self._torn or self._rest
         try:
-            # A pipe that is writable takes this much without blocking (POSIX: PIPE_BUF).
-            written = os.write(self._descriptor, data[: select.PIPE_BUF] if _is_pipe(self._descriptor) else data)
+            written = self._write_to(data[:AT_ONCE] if _is_pipe(self._descriptor) else data)
         except BlockingIOError:
             return
-        except BrokenPipeError:
-            raise ClosedPipe from None
         except OSError as error:
+            if reader_is_gone(error):
+                raise ClosedPipe from None
             raise SinkDown(f"cannot write to standard output: {error.strerror}") from None
         if self._torn:
             self._torn = self._torn[written:]

@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from shipper.consoles import writer_of
 from shipper.durable import rename_durably
-from shipper.errors import RunError, UsageError
+from shipper.errors import RunError, UsageError, reader_is_gone
+from shipper.shared_files import open_shared, patiently
 
 
 class ClosedPipe(Exception):
@@ -21,6 +23,7 @@ class Output:
     def __init__(self, descriptor: int, name: str) -> None:
         self.descriptor = descriptor
         self._name = name
+        self._write = writer_of(descriptor)
         self.written = 0
 
     def write(self, block: bytes) -> None:
@@ -33,12 +36,12 @@ class Output:
         rest = memoryview(block)
         try:
             while rest:
-                size = os.write(self.descriptor, rest)
+                size = self._write(rest)
                 self.written += size
                 rest = rest[size:]
-        except BrokenPipeError:
-            raise ClosedPipe from None
         except OSError as error:
+            if reader_is_gone(error):
+                raise ClosedPipe from None
             raise RunError(f"cannot write {self._name}: {error.strerror}, after {self.written} bytes") from None
 
 
@@ -62,7 +65,7 @@ def open_output(path: str | None) -> Iterator[Output]:
         raise UsageError("--output names no file; leave it out for standard output")
     try:
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-            descriptor, temporary = os.open(path, os.O_WRONLY), None
+            descriptor, temporary = open_shared(path, os.O_WRONLY), None
         else:
             folder = os.path.dirname(os.path.realpath(path))
             prefix = f".{os.path.basename(path)[:32]}."  # cut, because the name may already have the greatest length allowed
@@ -73,21 +76,34 @@ def open_output(path: str | None) -> Iterator[Output]:
     except OSError as error:
         raise UsageError(f"cannot create {path}: {error.strerror}") from None
     try:
-        yield Output(descriptor, path)
+        try:
+            yield Output(descriptor, path)
+            if temporary is not None:
+                _sync(descriptor, path)
+        finally:
+            os.close(descriptor)  # Windows renames no open file
         if temporary is not None:
-            _settle(descriptor, temporary, path)
+            _settle(temporary, path)
     except BaseException:
         if temporary is not None:
             with suppress(FileNotFoundError):  # it was renamed already if only syncing the folder failed
-                os.unlink(temporary)
+                patiently(os.unlink, temporary)
         raise
-    finally:
-        os.close(descriptor)
 
 
-def _settle(descriptor: int, temporary: str, path: str) -> None:
+def _sync(descriptor: int, path: str) -> None:
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise _unfinished(path, error) from None
+
+
+def _settle(temporary: str, path: str) -> None:
+    try:
         rename_durably(temporary, os.path.realpath(path))
     except OSError as error:
-        raise RunError(f"cannot finish {path}: {error.strerror}") from None
+        raise _unfinished(path, error) from None
+
+
+def _unfinished(path: str, error: OSError) -> RunError:
+    return RunError(f"cannot finish {path}: {error.strerror}")

@@ -1,6 +1,5 @@
 """Cutting the input into pieces for several workers, and finding how far back a piece depends on. I/O."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +9,7 @@ from shipper.read.files import Read
 from shipper.read.lines import last_newline
 from shipper.read.logs import Input, Log
 from shipper.read.parts import LOOK_BACK, PATIENCE, waits_at
+from shipper.shared_files import open_shared, read_at
 from shipper.times import StampReader
 
 MOST = 40 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
@@ -77,7 +77,7 @@ def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
     rounds = -(-size // (MOST * workers))
     number = max(1, min(rounds * workers, size // LEAST))
     edges = [0]
-    with open(one.path, "rb") as file:
+    with open(one.path, "rb", opener=open_shared) as file:
         for n in range(1, number):
             file.seek(max(int(size * (n + HEAD_START) / (number + HEAD_START)), edges[-1]))
             edge = _edge(one, file)
@@ -95,7 +95,7 @@ def _edge(one: Input, file: BinaryIO) -> int | None:
             pass  # a line may be longer than the memory
         at = file.tell()
         begin = max(0, at - LOOK_BACK)
-        if not one.file.parts or not waits_at(os.pread(file.fileno(), at - begin, begin)):
+        if not one.file.parts or not waits_at(read_at(file.fileno(), at - begin, begin)):
             return at
         file.seek(at + PATIENCE)
     return None
@@ -125,7 +125,7 @@ def warm_up(piece: Shard, span: int, stamp_of: Callable[[str], str | None]) -> l
     until: int | None = None
     for part in piece.past:
         end = part.end or 0
-        with open(part.input.path, "rb") as file:
+        with open(part.input.path, "rb", opener=open_shared) as file:
             if until is None:
                 newest = _last_time(file.fileno(), end, stamp_of)
                 until = None if newest is None else newest - span
@@ -153,7 +153,7 @@ def _start(descriptor: int, end: int, until: int | None, stamp_of: Callable[[str
             early = middle
         else:
             late = middle
-    return early + len(os.pread(descriptor, LOOK, early).partition(b"\n")[0]) + 1 if early else 0
+    return early + len(read_at(descriptor, LOOK, early).partition(b"\n")[0]) + 1 if early else 0
 
 
 def _times(lines: Iterator[bytes], stamp_of: Callable[[str], str | None]) -> Iterator[int]:
@@ -168,14 +168,14 @@ def _times(lines: Iterator[bytes], stamp_of: Callable[[str], str | None]) -> Ite
 
 def _first_time(descriptor: int, start: int, end: int, stamp_of: Callable[[str], str | None]) -> int | None:
     """The first time stamp behind an offset, if it is near."""
-    block = os.pread(descriptor, min(LOOK, end - start), start)
+    block = read_at(descriptor, min(LOOK, end - start), start)
     return next(_times(iter(block.split(b"\n")[1:]), stamp_of), None)
 
 
 def _last_time(descriptor: int, end: int, stamp_of: Callable[[str], str | None]) -> int | None:
     """The last time stamp before an offset, if it is near."""
     start = max(0, end - LOOK)
-    block = os.pread(descriptor, end - start, start)
+    block = read_at(descriptor, end - start, start)
     block = block[: last_newline(block, b"\n") + 1]
     lines = block.split(b"\n")
     return next(_times(reversed(lines if start == 0 else lines[1:]), stamp_of), None)

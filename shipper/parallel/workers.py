@@ -28,6 +28,7 @@ from shipper.model import Chunk, Counts
 from shipper.parallel.shards import Range, Shard, read_range, warm_up
 from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.read.files import Read, read_chunks, skip_mark
+from shipper.shared_files import open_shared
 
 AVAILABLE = hasattr(os, "fork")
 POLL = 4  # chunks between two looks whether the turn has come
@@ -151,7 +152,7 @@ class _Worker:
     def _read(self, part: Range) -> Iterator[Chunk]:
         one, settings = part.input, self._settings
         if part.start or part.end is not None:
-            with open(one.path, "rb", buffering=0) as file:
+            with open(one.path, "rb", buffering=0, opener=open_shared) as file:
                 file.seek(part.start)
                 read, at = (file.read, part.start) if part.start else skip_mark(file.read)
                 inside = read_range(read, part, at)

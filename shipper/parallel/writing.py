@@ -4,7 +4,6 @@ Whoever has the turn writes to the output itself; the others keep their output i
 used again for every piece. So memory and disk are bounded, however large the input.
 """
 
-import os
 import tempfile
 from typing import IO
 
@@ -13,6 +12,7 @@ from shipper.emit.output import Output
 from shipper.model import Chunk
 from shipper.parallel.shards import Shard
 from shipper.pipeline import Pipeline
+from shipper.shared_files import read_at, write_at
 
 COPY = 1 << 20
 
@@ -49,7 +49,7 @@ class Writing:
         self._has_turn = True
         at = 0
         while at < self._kept:
-            block = os.pread(self._spool(), min(COPY, self._kept - at), at)
+            block = read_at(self._spool(), min(COPY, self._kept - at), at)
             self._out.write(block)
             at += len(block)
 
@@ -76,7 +76,7 @@ class Writing:
         view = memoryview(block)
         try:
             while view:
-                done = os.pwrite(self._spool(), view, self._kept)
+                done = write_at(self._spool(), view, self._kept)
                 self._kept += done
                 view = view[done:]
         except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shipper.errors import RunError, UsageError
 from shipper.read.compression import BOMB_RATIO, BOMB_SIZE, Read
 from shipper.read.files import sequential, text_of
-from shipper.read.opener import default_opener, read_at
+from shipper.shared_files import open_log, read_at
 
 MOST = 10_000  # files in an archive
 TOO_MUCH = f"more than {BOMB_SIZE >> 20} MiB and more than {BOMB_RATIO} times the size of the archive"
@@ -52,7 +52,7 @@ class Member:
             NotALog: from the function returned.
         """
         try:
-            descriptor = default_opener()(self.archive) if self.unpacked is None else self.unpacked
+            descriptor = open_log(self.archive) if self.unpacked is None else self.unpacked
         except OSError as error:
             raise RunError(f"cannot open {self.archive}: {error.strerror}") from None
         try:

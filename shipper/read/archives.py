@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 from shipper.errors import RunError, UsageError
 from shipper.read.archive_members import Member, part_of
 from shipper.read.compression import Read, Unpacked, form_of
-from shipper.read.opener import default_opener, read_at
 from shipper.read.signatures import LOOK, TAR, ZIP, no_log
 from shipper.read.tar_archive import members_of_tar, unpacked_tar
 from shipper.read.zip_archive import members_of_zip
+from shipper.shared_files import open_log, read_at
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def open_archive(path: str) -> Iterator[list[Member] | None]:
     """
     with ExitStack() as closing:
         try:
-            descriptor = default_opener()(path)
+            descriptor = open_log(path)
             try:
                 members, failure = _members(path, descriptor, closing)
             finally:

@@ -99,7 +99,7 @@ def _gzip(source: Source, form: int = 31) -> Iterator[bytes]:
             block = member.decompress(data, BLOCK)
         except zlib.error as error:
             yield _salvage(before, data)
-            raise Damaged(str(error)) from None
+            raise _reason(error) from None
         if not data and not block and not member.eof:
             raise Cut
         data = member.unconsumed_tail
@@ -188,8 +188,11 @@ def _zstd(source: Source) -> Iterator[bytes]:
         raise _reason(error) from None
 
 
+_WHOSE = re.compile(r"(?:Error -?[0-9]+ while decompressing data|zstd decompressor error): ")  # what the libraries say first
+
+
 def _reason(error: Exception) -> Exception:
-    text = str(error)
+    text = _WHOSE.sub("", str(error))
     return Greedy() if "memory" in text.lower() else Damaged(text)
 
 
@@ -274,10 +277,13 @@ class Unpacked:
     def _why(self, error: Exception) -> str:
         form, position = self._form.name, self._source.position
         if isinstance(error, Cut):
-            return f"the {form} file ends too early, after {position} compressed bytes"
+            return f"the {form} file ends too early, after {position} compressed bytes; up to there it was read: get it once more"
         if isinstance(error, Greedy):
             return f"unpacking this {form} file takes more than {MEMORY >> 20} MiB of memory; unpack it yourself"
-        return f"damaged {form} data before compressed byte {position}: {error}"
+        return (
+            f"damaged {form} data before compressed byte {position}: {error}; what came out of it was read and may"
+            " be wrong: get the file once more"
+        )
 
     def _fail(self, why: str) -> bytes:
         self._failure = RunError(f"{self._name}: {why}")

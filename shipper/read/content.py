@@ -9,7 +9,7 @@ import os
 from shipper.errors import RunError
 from shipper.read.compression import LONGEST_BEGINNING, Form, Unpacked, form_of
 from shipper.read.files import sequential
-from shipper.read.opener import read_at
+from shipper.shared_files import read_at
 
 BLOCK = 64 * 1024  # bytes to decompress at a time
 BEHIND = 4 * 1024 * 1024  # decompressed bytes kept before the offset that was read last

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from shipper.consoles import reader_of
 from shipper.errors import RunError
 from shipper.model import Chunk, Export
 from shipper.read.compression import Read as Read
@@ -19,6 +20,7 @@ from shipper.read.lines import LineBuffer, LineRules
 from shipper.read.parts import PartBuffer
 from shipper.read.records import RecordBuffer
 from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
+from shipper.shared_files import open_shared
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
 LINE_LIMIT = 1024 * 1024  # bytes
@@ -88,23 +90,24 @@ def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
         name = "standard input"
         if sys.stdin is None:
             raise RunError(f"cannot read {name}: it is closed")
-        yield text_of(_blocking(sys.stdin.fileno()), name, event_logs=event_logs)
+        yield text_of(_waiting(sys.stdin.fileno()), name, event_logs=event_logs)
         return
     try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115  closed below, after the caller's block
+        file = open(path, "rb", buffering=0, opener=open_shared)  # noqa: SIM115  closed below, after the caller's block
     except OSError as error:
         raise RunError(f"cannot open {path}: {error.strerror}") from None
     with file:
         yield text_of(file.read, path, event_logs=event_logs)
 
 
-def _blocking(descriptor: int) -> Read:
+def _waiting(descriptor: int) -> Read:
     """Reads a descriptor, waiting for data even if it is set not to block: the program at the other end may have done that."""
+    some = reader_of(descriptor)
 
     def read(size: int) -> bytes:
         while True:
             try:
-                return os.read(descriptor, size)
+                return some(size)
             except BlockingIOError:
                 select.select([descriptor], [], [])
 
@@ -253,6 +256,6 @@ def size_of(path: str) -> int | None:
     """Bytes of a plain file; None for standard input, pipes, and files whose bytes are not those of their text."""
     if path == STDIN or not os.path.isfile(path):
         return None
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_shared) as file:
         head = file.read(LOOK)
         return None if form_of(head) or no_log(head) else os.path.getsize(path)

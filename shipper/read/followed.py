@@ -48,6 +48,7 @@ class Followed:
         from_end: reading begins behind the last line that is there now, unless a position is known.
         key: its name among the positions; empty until it is identified, and while it is only a copy of another file.
         file: what its events share; None until it is identified.
+        fingerprint: of its content; the ids of its events may have another beginning (`Position.identity`).
         no_log: a sentence that says what it is if it is known to be no log; None otherwise.
         resumed: reading goes on from a known position.
         offset: where its next line begins.
@@ -68,9 +69,7 @@ class Followed:
         self.modified = status.st_mtime_ns
         self.found = self.quiet_since = now
         self.rotated = self.content.packed
-        self.gone = False
-        self.final = False
-        self.from_end = False
+        self.gone = self.final = self.from_end = False
         self.host: str | None = None
         self._descriptor = descriptor
         self._encoding = encoding
@@ -115,6 +114,7 @@ class Followed:
         if not about.head or not (about.ended or len(about.head) == FINGERPRINT_SPAN or self.final):
             return False
         self.file = replace(about.log_file(self.path, time_of_change(self.status())), host=self.host)
+        self.fingerprint = self.file.fingerprint
         self._first_dated_end = about.end
         self._rules = LineRules(about.encoding, self._options.line_limit)
         # Of two files that begin at the same time, the one written to earlier comes first.
@@ -251,8 +251,7 @@ class Followed:
         """False if so little was read that only the first line can tell, and that is another one now."""
         if self.offset >= CHECK:
             return True
-        assert self.file is not None
-        return fingerprint(self.content.at(0, FINGERPRINT_SPAN), self._first_dated_end) == self.file.fingerprint
+        return fingerprint(self.content.at(0, FINGERPRINT_SPAN), self._first_dated_end) == self.fingerprint
 
     @property
     def dated(self) -> bool:
@@ -297,7 +296,8 @@ class Followed:
         assert self.file is not None
         file, check = self.file, check_of(self._before)
         place = (self.source, self.path, *self.id, self.offset, check)
-        return Position(file.fingerprint, *place, file.encoding, file.time, size=self._known_size)
+        identity = "" if file.fingerprint == self.fingerprint else file.fingerprint
+        return Position(self.fingerprint, *place, file.encoding, file.time, size=self._known_size, identity=identity)
 
     def between(self, begin: int, end: int) -> Iterator[Chunk]:
         """The whole lines from one offset to another, once more."""

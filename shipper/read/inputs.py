@@ -6,7 +6,7 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from shipper.errors import MfaShipperError, UsageError
@@ -16,9 +16,9 @@ from shipper.read.copies import without_copies
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
 from shipper.read.identity import StampOf, describe, look_ahead, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
-from shipper.read.opener import Open, default_opener
 from shipper.read.rotation import is_log
 from shipper.read.signatures import NotALog
+from shipper.shared_files import Open, open_log
 from shipper.times import EPOCH, from_seconds
 
 SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, not on the disk
@@ -230,7 +230,7 @@ class TailOptions:
     rotate_wait: float = 5.0
     glob_interval: float = 1.0
     most_open: int | None = None
-    opener: Open = field(default_factory=default_opener)
+    opener: Open = open_log
     exchange_timeout: int = EXCHANGE_TIMEOUT
     stamp_of: StampOf | None = None
 

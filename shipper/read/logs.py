@@ -15,6 +15,7 @@ from shipper.read.archive_members import Member
 from shipper.read.files import STDIN, Read, open_bytes, size_of
 from shipper.read.identity import TAIL_SPAN, StampOf, last_of_records, last_stamp
 from shipper.read.rotation import is_another_log, name_apart, source_name, source_of_member, why_apart
+from shipper.shared_files import open_shared
 from shipper.times import BEFORE_ALL, SECOND, StampReader
 
 EXCHANGE_TIMEOUT = 600 * SECOND  # nanoseconds, the default
@@ -121,7 +122,7 @@ def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
         with member.open() as opened:
             tail, size = _end_of(readable(opened))
     else:
-        with open(member.path, "rb") as file:
+        with open(member.path, "rb", opener=open_shared) as file:
             file.seek(_tail_begin(size))
             tail = file.read(size - file.tell())
     return last_stamp(tail, member.file.encoding, stamp_of, whole=size == len(tail))

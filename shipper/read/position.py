@@ -28,6 +28,7 @@ class Position(NamedTuple):
         encoding, time: of its `LogFile`.
         last_time: the time stamp that an undated line at `offset` takes.
         size: bytes of the decompressed file when it was last seen; 0 if not known.
+        identity: what `event.id`s begin with since the file was cut back and written on; empty: the fingerprint.
     """
 
     fingerprint: str
@@ -41,6 +42,7 @@ class Position(NamedTuple):
     time: str
     last_time: str = ""
     size: int = 0
+    identity: str = ""
 
     def to_json(self) -> bytes:
         """A JSON object. Names that are not UTF-8 survive."""
@@ -79,6 +81,7 @@ class _SavedPosition(msgspec.Struct):
     time: str
     last_time: str = ""
     size: int = 0
+    identity: str = ""
 
 
 def check_of(before: bytes) -> str:

@@ -4,10 +4,13 @@ Two files begin with the same line when one is a copy of the other (copytruncate
 backup), or by chance. The bytes before the position where reading goes on tell them apart.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from shipper.read.followed import Followed
+from shipper.read.inputs import FileId
 from shipper.read.position import CHECK, Position
 
 
@@ -16,11 +19,15 @@ class KnownPositions:
 
     Attributes:
         positions: by key. That of a file that is open is the one at which it was claimed.
+        begun: where files begin anew that were cut back to their beginning and written on, by key, for the caller to take: the position
+            has to be saved before anything is delivered under its `identity`.
     """
 
     def __init__(self, positions: Mapping[str, Position]) -> None:
         """`positions` are those of the last run."""
         self.positions = dict(positions)
+        self.begun: dict[str, Position] = {}
+        self._cut: dict[FileId, Position] = {}  # how far those were read that were truncated
         self._at_start = dict(positions)
         self._cut_off: dict[str, int] = {}  # by key of a file that was truncated: bytes that were not read by then
         self._recovered = 0
@@ -39,9 +46,9 @@ class KnownPositions:
         Raises:
             OSError: it cannot be read.
         """
-        assert file.file is not None
         holders = {other.key: other for other in files if other.key}
         unclear = False
+        former: set[Position] = set()  # of this log, before it was cut
         for key in self._candidates(file):
             holder, position = holders.get(key), self.positions[key]
             if holder is None:
@@ -55,19 +62,25 @@ class KnownPositions:
                     holder.start_over()
                     self._resume(file, key, position)
                 return
+            before = position, holder.position() if holder else None, self._cut.get(file.id)
+            former |= {read for read in before if read is not None and _is_of_log(file, read)}
         if not unclear:
-            file.key = self._new_key(file.file.fingerprint)
+            file.key = self._new_key(file.fingerprint)
+            self._cut.pop(file.id, None)
+            if former:
+                _identify_as(file, _identity_after(former))
+                self.begun[file.key] = file.position()
             self.positions[file.key] = file.position()
 
     def _candidates(self, file: Followed) -> list[str]:
         """Keys of the file's fingerprint, first those last seen under its inode."""
-        assert file.file is not None
-        keys = [key for key, position in self.positions.items() if position.fingerprint == file.file.fingerprint]
+        keys = [key for key, position in self.positions.items() if position.fingerprint == file.fingerprint]
         return sorted(keys, key=lambda key: (self.positions[key].inode != file.id[1], key))
 
     def _resume(self, file: Followed, key: str, position: Position) -> None:
         file.key = key
         file.source = position.source
+        _identify_as(file, position.identity)
         file.resumed = file.placed = True
         file.rotated |= position.path != file.path and os.path.dirname(position.path) == os.path.dirname(file.path)
         file.go_to(position.offset)
@@ -80,15 +93,17 @@ class KnownPositions:
             key = f"{fingerprint}.{number}"
         return key
 
-    def release(self, file: Followed, lost: int) -> None:
+    def release(self, file: Followed, lost: int | None) -> None:
         """Free the position of a file that is closed or truncated, for whichever file has its bytes.
 
         Args:
             file: as it is before it starts over.
-            lost: bytes of it that were not read and are gone, as far as anybody knows.
+            lost: bytes of it that were not read and are gone, as far as anybody knows; None if it is closed.
         """
         if file.key:
             self.positions[file.key] = file.position()
+            if lost is not None:
+                self._cut[file.id] = file.position()
             if lost:
                 self._cut_off[file.key] = lost
 
@@ -115,6 +130,7 @@ class KnownPositions:
             try:
                 if file.identify() and _continues(file, position):
                     file.key = key
+                    _identify_as(file, position.identity)
                     return file
             except OSError:
                 pass
@@ -129,7 +145,29 @@ class KnownPositions:
 
 def _continues(file: Followed, position: Position) -> bool:
     """True if an identified file holds what stands before a position."""
-    return file.file is not None and file.file.fingerprint == position.fingerprint and file.matches(position)
+    return file.fingerprint == position.fingerprint and file.matches(position)
+
+
+def _is_of_log(file: Followed, read: Position) -> bool:
+    """True if what was read is of the same log as a file that begins like it: then that was cut, and perhaps rotated, since. What
+    cannot be unpacked to its end may be a part of it."""
+    if not read.offset or read.fingerprint != file.fingerprint or file.content.trouble:
+        return False
+    return read.source == file.source or (read.device, read.inode) == file.id
+
+
+def _identify_as(file: Followed, identity: str) -> None:
+    """Let the ids of a file's events begin with this; empty: as they do anyway."""
+    if identity:
+        assert file.file is not None
+        file.file = replace(file.file, fingerprint=identity)
+
+
+def _identity_after(former: Iterable[Position]) -> str:
+    """What ids begin with once a file was cut back to its beginning and written on: at offsets that were read before stands
+    something else now. It follows from all that was read."""
+    read = sorted((position.identity or position.fingerprint, position.offset, position.check) for position in former)
+    return hashlib.sha256(repr(read).encode()).hexdigest()[:16]
 
 
 def _copies(file: Followed, holder: Followed) -> bool:

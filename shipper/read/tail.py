@@ -31,7 +31,7 @@ class Tail:
         rotations, truncations: counted since the start.
         losses: what is gone unread.
         problems: why something cannot be read, by path, as sentences; empty once all is well.
-        begun: positions at which files with `start: end` begin, by key; for the caller to take.
+        begun: see `KnownPositions`; also where files with `start: end` begin.
         past_lost: sources whose recent past could not be read again at the start.
         sources: which log a file belongs to, and why one was set apart.
     """
@@ -66,7 +66,7 @@ class Tail:
         self.rotations = self.truncations = 0
         self.losses = Losses(self._known)
         self.problems: dict[str, str] = {}
-        self.begun: dict[str, Position] = {}
+        self.begun = self._known.begun
         self.past_lost: set[str] = set()
 
     def look(self) -> None:
@@ -237,7 +237,7 @@ class Tail:
             self.problems[file.path] = trouble
         if not file.gone:
             self._closed.add(file)
-        self._known.release(file, 0)
+        self._known.release(file, None)
         self.sources.closed(file)
         self._files.remove(file)
         file.close()

@@ -10,7 +10,7 @@ from shipper.errors import RunError, UsageError
 from shipper.read.archive_members import ArchiveFile, Member, as_path, check_size, part_of
 from shipper.read.compression import Read, Unpacked, zip_form
 from shipper.read.files import guarded
-from shipper.read.opener import read_at
+from shipper.shared_files import read_at
 
 ENCRYPTED = 1  # flag of a file
 LOCAL_HEADER = 30  # bytes, without name and extra field

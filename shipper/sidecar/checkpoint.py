@@ -16,6 +16,7 @@ import msgspec
 from shipper.durable import rename_durably, write_synced
 from shipper.errors import UsageError
 from shipper.read.position import Position, escaped, position_from, unescaped
+from shipper.shared_files import open_shared, patiently
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.places import Advance, WarmStart, by_present_names, records, warm_from_json, warm_to_json
 
@@ -157,7 +158,7 @@ class Checkpoint:
         while os.path.exists(f"{path}.damaged-{number}"):
             number += 1
         try:
-            os.rename(path, f"{path}.damaged-{number}")
+            patiently(os.rename, path, f"{path}.damaged-{number}")
         except OSError as error:
             return f"it cannot be set aside: {error.strerror}"
         return f"set aside as {path}.damaged-{number}"
@@ -186,7 +187,7 @@ class Checkpoint:
             return
         previous = f"{self._path}.1"
         if os.path.exists(previous):
-            os.unlink(previous)
+            patiently(os.unlink, previous)
         os.link(self._path, previous)
 
 
@@ -198,7 +199,7 @@ def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart
         ValueError: it is damaged.
         UsageError: a newer version of this program wrote it.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_shared) as file:
         text = file.read()
     value = msgspec.json.decode(text) if text.strip(b"\0") else None
     if not isinstance(value, dict):

@@ -74,7 +74,7 @@ class Sidecar:
         self._eager_interval = min(poll_interval, max(SECOND // 100, limits.max_age // 4))
         self._last_read = now() - SECOND
         self._next_look = self._next_save = now()
-        self._unsaved = False
+        self._unsaved = self._has_to_save = False
         self._idle = False  # the last read found nothing
         self.stopping = False
 
@@ -122,15 +122,25 @@ class Sidecar:
         return delivered
 
     def _keep_begun(self) -> None:
-        """Keep where files with `start: end` begin, or what comes while the shipper is stopped would not be read either."""
-        if self._tail.begun:
-            self._places = {**self._tail.begun, **self._places}
-            self._tail.begun.clear()
+        """Keep where files with `start: end` begin, or what comes while the shipper is stopped would not be read either; and what ids
+        begin with in a file that was cut and written on, before any is sent, so that the next run gives the same."""
+        begun = self._tail.begun
+        if begun:
+            self._places = {**begun, **self._places}
             self._unsaved = True
+            self._has_to_save |= any(place.identity for place in begun.values())
+            begun.clear()
+        if self._has_to_save:
+            self._next_save = self._now()
+            self._save()
+            self._has_to_save = self._unsaved
 
     def _read(self) -> None:
         """Read as long as the delivery takes what comes of it."""
         self._send_full()
+        if self._has_to_save:
+            self._idle = True
+            return
         for _ in range(READS_A_TURN):
             if self._full:
                 return

@@ -7,6 +7,7 @@ import hmac
 import json
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from socketserver import TCPServer, ThreadingMixIn
@@ -119,6 +120,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     """Threads for a few clients. Of more, the oldest is cut off: a new one is more likely to be the real Prometheus."""
 
     daemon_threads = True
+    allow_reuse_address = sys.platform != "win32"  # where it would let two programs listen on one port
     block_on_close = False
     request_queue_size = 4 * MOST_CONNECTIONS
 

@@ -8,6 +8,7 @@ from secrets import token_hex
 
 from shipper.durable import write_durably
 from shipper.errors import RunError, UsageError
+from shipper.shared_files import open_shared
 from shipper.sidecar import checkpoint
 
 NAME = "transactional_id"
@@ -22,7 +23,7 @@ def kept(state_dir: str) -> str | None:
     """
     path = os.path.join(state_dir, NAME)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_shared) as file:
             text = file.read().decode("latin-1").strip()
     except FileNotFoundError:
         return None

@@ -8,7 +8,7 @@ No wall clock takes part: the same records in the same order lead to the same fi
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from shipper.detect.protocol import Rule
 from shipper.model import Label
 from shipper.stream.completions import Completed
 from shipper.stream.lane import Lane, State
-from shipper.stream.users import Judged, Users
+from shipper.stream.users import Judged, UserRules, Users
 
 
 class Record(msgspec.Struct, omit_defaults=True):
@@ -51,16 +51,26 @@ class BucketCounts:
         late: those of them that came after their turn.
         repeated: authentications that came again, and were left out.
         forgotten: users whose state was dropped.
+        crowded_out: authentications forgotten early, of users with too many of them.
+        crowded: the latest of those users.
         detected: what the detectors count, by the names of their totals.
-        waiting: authentications that wait, by bucket and partition of the events.
+        waiting: authentications that wait, by bucket (its partition between the stages) and partition of the events.
     """
 
     judged: int = 0
     late: int = 0
     repeated: int = 0
     forgotten: int = 0
+    crowded_out: int = 0
+    crowded: str = ""
     detected: Counter[str] = field(default_factory=Counter)
-    waiting: dict[tuple[str, int], int] = field(default_factory=dict)
+    waiting: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def have(self, buckets: Collection[int]) -> None:
+        """This instance has these buckets now; what waits in others is no matter of its own any more."""
+        for bucket, origin in list(self.waiting):
+            if bucket not in buckets:
+                del self.waiting[bucket, origin]
 
 
 class Buckets:
@@ -75,39 +85,43 @@ class Buckets:
             counts: kept up to date.
         """
         self._rules = rules
-        self._users = Users(rules)
+        self._of_users = UserRules(rules)
         self._envelope = Envelope(constants)
         self._host = constants.get("host", {}).get("name")
         self._lateness = lateness
         self._counts = counts
 
-    def __call__(self, bucket: str, record: Record, state: State) -> list[Finding]:
+    def __call__(self, bucket: int, record: Record, state: State) -> list[Finding]:
         """The findings that a record of a bucket leads to; `state` is that of the bucket."""
         lane = Lane(record.partition, state, self._lateness)
-        findings: list[Finding] = []
+        users = Users(self._of_users, lane, state)
         if record.idle is None:
             lane.turn(record.offset, record.time)
-        findings += self._released(lane, state, record.idle)
+        findings = self._released(lane, users, record.idle)
         completed = record.completed
         if completed is None:
             pass
         elif lane.is_late(completed):
             self._counts.late += 1
-            findings += self._judge(completed, lane, state)
+            findings += self._judge(completed, users)
         elif lane.hold(completed):
-            findings += self._released(lane, state)
+            findings += self._released(lane, users)
         else:
-            findings += self._judge(completed, lane, state)
-        self._counts.forgotten += self._users.forget(lane, state)
+            findings += self._judge(completed, users)
+        self._counts.forgotten += users.forget()
         self._counts.waiting[bucket, record.partition] = lane.waiting
+        users.save()
+        for user, number in users.crowded_out.items():
+            self._counts.crowded_out += number
+            self._counts.crowded = user
         lane.save()
         return findings
 
-    def _released(self, lane: Lane, state: State, end: int | None = None) -> list[Finding]:
-        return [finding for waited in lane.due(end) for finding in self._judge(waited, lane, state)]
+    def _released(self, lane: Lane, users: Users, end: int | None = None) -> list[Finding]:
+        return [finding for waited in lane.due(end) for finding in self._judge(waited, users)]
 
-    def _judge(self, completed: Completed, lane: Lane, state: State) -> list[Finding]:
-        judged = self._users.judge(completed, lane, state)
+    def _judge(self, completed: Completed, users: Users) -> list[Finding]:
+        judged = users.judge(completed)
         if judged.repeated:
             self._counts.repeated += 1
             return []

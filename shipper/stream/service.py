@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from shipper import __version__
 from shipper.deliver.sink import SinkDown
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from shipper.sidecar.lock import lock_state
 from shipper.sidecar.log import LOGGER, log
 from shipper.sidecar.pages import Server
 from shipper.sidecar.transactional_id import keep, kept
 from shipper.stream.settings import DetectSettings
+from shipper.stream.sparing import SparingLog
 from shipper.stream.ticks import Ticks
 from shipper.stream.topics import Topics
 from shipper.stream.topology import Detection, QuixException, build
@@ -29,6 +30,14 @@ from shipper.stream.vitals import DetectVitals, pages_of
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before beginning again
 RAN_WELL = 60.0  # seconds after which the next pause is the first one again
+LOST = tuple(
+    f'code="{code}"'
+    for code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT)  # noqa: SLF001
+)
+"""How Quix Streams ends what it says of a lost connection."""
+BEGINS = "detect begins again; nothing is lost"
+AWAY = "the broker does not answer; findings wait"
+CROWDED = "a user signs in so often that the oldest sign-ins are forgotten; a health probe, perhaps"
 
 
 class Ending(Protocol):
@@ -111,6 +120,11 @@ class _Service(contextlib.ExitStack):
         super().__init__()
         self._settings, self._ending, self._catch, self._end = settings, ending, catch, end
         self._app: Detection | None = None
+        self._is_asked = False  # the application has been asked to stop
+        self._say = SparingLog(time.monotonic_ns)
+        self._ticks: Ticks | None = None
+        self._crowded_out = 0
+        self._reason = ""  # why the application last began again
         self.vitals = DetectVitals(beat=time.monotonic_ns())
         with contextlib.ExitStack() as opened:
             os.makedirs(settings.state_dir, exist_ok=True)
@@ -127,7 +141,7 @@ class _Service(contextlib.ExitStack):
             UsageError: that is impossible, and trying again would not help.
         """
         settings, vitals, ending = self._settings, self.vitals, self._ending
-        _route_logs()
+        _route_logs(self._say)
         log(
             "info", f"mfa-shipper {__version__} detects", topic=str(settings.kafka.topic), alerts=str(settings.alert_topic),
             group=settings.group, state_dir=settings.state_dir,
@@ -157,9 +171,12 @@ class _Service(contextlib.ExitStack):
         return self._ending.is_set() or self._ending.reload
 
     def _note(self, reason: str) -> None:
-        self.vitals.trouble = self._settings.kafka.without_secrets(reason)
+        reason = self._settings.kafka.without_secrets(reason)
+        if reason != self._reason:
+            self._say.over(BEGINS)
+        self.vitals.trouble = self._reason = reason
         if not self._is_over():
-            log("warning", "detect begins again; nothing is lost", reason=self.vitals.trouble)
+            self._say("warning", BEGINS, reason=reason)
 
     def _detect(self) -> None:
         """Run one application, until it is stopped or fails."""
@@ -171,23 +188,50 @@ class _Service(contextlib.ExitStack):
         self._app, stage = build(settings, transactional_id, vitals.counts, self._beat, self._stopped)
         vitals.clocks = stage.clocks
         self._catch_reload()
-        ticks = Ticks(settings, lambda reason: log("warning", "quiet partitions wait", reason=reason))
-        vitals.ticks = ticks
+        ticks = self._ticks = vitals.ticks = Ticks(settings, self._turned)
         try:
             if not self._is_over():
                 log("info", "joining the group", partitions=number)
                 self._app.run()
         finally:
             ticks.close()
+            vitals.away = ""
+        if ticks.failure is not None:
+            if isinstance(ticks.failure, KafkaException):
+                raise ticks.failure
+            raise RunError(f"detect: the thread that looks for quiet partitions has ended: {_told(ticks.failure)}")
+
+    def _turned(self, reason: str) -> None:
+        """The ticks have asked the broker; called by their thread."""
+        before, self.vitals.away = self.vitals.away, reason
+        if reason:
+            self._say("warning", AWAY, reason=reason)
+        elif before:
+            log("info", "the broker answers again")
+            self._say.over(AWAY)
 
     def _beat(self) -> None:
+        assert self._app is not None
+        if self._ending.is_set() and not self._is_asked:
+            self._app.stop()  # the end was asked for on another thread, as Windows does it
+        if self._ticks is not None and self._ticks.failure is not None:
+            self._app.stop(fail=True)
+        self.vitals.counts.buckets.have(self._app.assigned(self._settings.held_topic))
         if self.vitals.trouble:
             log("info", "detecting")
             self.vitals.trouble = ""
         self.vitals.beat = time.monotonic_ns()
+        self._tell_of_crowds()
+
+    def _tell_of_crowds(self) -> None:
+        buckets = self.vitals.counts.buckets
+        number = buckets.crowded_out - self._crowded_out
+        if number and self._say("warning", CROWDED, user=buckets.crowded, forgotten=number):
+            self._crowded_out = buckets.crowded_out
 
     def _stopped(self) -> None:
         """The application has been asked to stop, by a signal or for a reload."""
+        self._is_asked = True
         if not self._ending.reload:
             self._end()
 
@@ -212,8 +256,24 @@ def _told(error: Exception) -> str:
     return text
 
 
-def _route_logs() -> None:
-    """What Quix Streams logs comes out as the shipper's log: the warnings, at level debug all of it."""
+class _Relay(logging.Handler):
+    """What Quix Streams logs, in the shipper's log, and sparingly: without the connections that each of its clients tries again and
+    again while a broker is away. `Ticks` tells of that."""
+
+    def __init__(self, say: SparingLog) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it, if it was not said just now."""
+        text = record.getMessage()
+        if not text.endswith(LOST):
+            self._say("error" if record.levelno >= logging.ERROR else "warning", text)
+
+
+def _route_logs(say: SparingLog) -> None:
+    """What Quix Streams logs comes out as the shipper's log: the errors, at level debug all of it."""
     ours, theirs = logging.getLogger(LOGGER), logging.getLogger("quixstreams")
-    theirs.handlers, theirs.propagate = ours.handlers, False
-    theirs.setLevel(logging.DEBUG if ours.level == logging.DEBUG else logging.ERROR)
+    debug = ours.level == logging.DEBUG
+    theirs.handlers, theirs.propagate = ours.handlers if debug else [_Relay(say)], False
+    theirs.setLevel(logging.DEBUG if debug else logging.ERROR)

@@ -133,10 +133,10 @@ class BucketStage:
         self._buckets = Buckets(settings.rules, settings.constants, settings.lateness, counts.buckets)
         self._decode = msgspec.json.Decoder(Record).decode
 
-    def __call__(self, value: bytes | None, key: bytes | None, state: State, place: Place) -> list[Message]:
+    def __call__(self, value: bytes | None, state: State, place: Place) -> list[Message]:
         """The findings that a record of a bucket leads to."""
         try:
-            findings = self._buckets((key or b"").decode("latin-1"), self._decode(value or b""), state)
+            findings = self._buckets(place.partition, self._decode(value or b""), state)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             reason = f"no record of detect: {error}"
         except UNEXPECTED as error:

@@ -3,14 +3,18 @@
 A partition of the events is quiet when the group has committed all of it and nothing has come for the `idle_timeout`. Then
 its buckets are told, in records behind the authentications that the transactions with those offsets brought there. Every
 instance tells them, and again after a start: it changes nothing to be told twice.
+
+The thread asks the broker all the time, so it is also the one that notices when none answers.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from shipper.deliver.kafka.causes import cause
 from shipper.deliver.kafka.client import reader_group
 from shipper.deliver.kafka.confluent import settings as connection
 from shipper.stream.settings import DetectSettings
@@ -27,17 +31,20 @@ class Ticks:
     Attributes:
         lag: by partition of the events how many records the group has not committed yet, as of the last look.
         told: how often a partition was told to be quiet.
+        failure: what ended the thread; None as long as it turns.
     """
 
-    def __init__(self, settings: DetectSettings, log: Callable[[str], None]) -> None:
-        """`log` is told what goes wrong; the thread goes on."""
+    def __init__(self, settings: DetectSettings, trouble: Callable[[str], None]) -> None:
+        """`trouble` is told at each look why the broker cannot be asked or told now; an empty text if it can."""
         self.lag: dict[int, int] = {}
         self.told = 0
+        self.failure: Exception | None = None
         self._settings = settings
-        self._log = log
+        self._trouble = trouble
+        self._complaint = ""  # the last one of a client
         self._keys = bucket_keys(settings.partitions)
         self._topic = str(settings.kafka.topic)
-        common = connection(settings.kafka)
+        common = connection(settings.kafka) | {"error_cb": self._note}
         reading = {"enable.auto.commit": False, "isolation.level": "read_committed"}
         self._group = Consumer({**common, **reading, "group.id": settings.group})
         self._reader = Consumer({**common, **reading, "group.id": reader_group(), "enable.partition.eof": True})
@@ -53,14 +60,33 @@ class Ticks:
         self._ended.set()
         self._thread.join(2 * ANSWER)
 
+    def _note(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  it follows the error that says why
+            self._complaint = error.str()
+
     def _run(self) -> None:
-        while not self._ended.wait(INTERVAL):
-            try:
-                self._look()
-            except KafkaException as error:
-                self._log(self._settings.kafka.without_secrets(error.args[0].str()))
-        for consumer in (self._group, self._reader):
-            consumer.close()
+        try:
+            while not self._ended.wait(INTERVAL):
+                self._turn()
+        except Exception as error:  # whatever ends this thread ends the application: see `Service`
+            self.failure = error
+        finally:
+            for consumer in (self._group, self._reader):
+                consumer.close()
+
+    def _turn(self) -> None:
+        """Look once. An error is told and looked into the next time; one that a client does not survive is raised."""
+        try:
+            self._look()
+        except KafkaException as error:
+            if error.args[0].fatal():
+                raise
+            self._group.poll(0)  # takes the complaint
+            kafka, text = self._settings.kafka, error.args[0].str()
+            self._trouble(kafka.without_secrets(cause([text, self._complaint], kafka) or text))
+        else:
+            self._complaint = ""
+            self._trouble("")
 
     def _look(self) -> None:
         """Tell the buckets of each partition that has become quiet."""
@@ -92,12 +118,23 @@ class Ticks:
         return True
 
     def _tell(self, partition: int, end: int) -> None:
-        for key, value in idle_ticks(self._keys, partition, end):
-            self._producer.produce(self._settings.held_topic, value, key)
-        if self._producer.flush(ANSWER):
-            del self._quiet[partition]  # perhaps the next time
-        else:
-            self.told += 1
+        refused: list[KafkaError] = []
+
+        def report(error: KafkaError | None, message: object) -> None:
+            if error is not None:
+                refused.append(error)
+
+        left = 1
+        with contextlib.suppress(BufferError):
+            for key, value in idle_ticks(self._keys, partition, end):
+                self._producer.produce(self._settings.held_topic, value, key, on_delivery=report)
+            left = self._producer.flush(ANSWER)
+        if left and not refused:
+            refused.append(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001
+        if refused:
+            del self._quiet[partition]  # the next look tells it again
+            raise KafkaException(refused[0])
+        self.told += 1
 
     def _only_marks(self, partition: int, begin: int) -> bool:
         """True if nothing stands behind an offset but marks of transactions, which count among the offsets."""

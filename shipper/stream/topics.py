@@ -73,6 +73,7 @@ class Topics:
         try:
             found = self._admin.list_topics(timeout=SECONDS).topics
         except KafkaException as error:
+            self._admin.poll(0)  # takes what is in `_trouble`
             raise self._down(error) from None
         return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
 

@@ -48,6 +48,10 @@ class Detection(Application):
         super().__init__(**options)
         self._stopped = stopped
 
+    def assigned(self, topic: str) -> set[int]:
+        """The partitions of a topic that this instance has now."""
+        return {one.partition for one in self._consumer.assignment() if one.topic == topic}
+
     def stop(self, fail: bool = False) -> None:
         """Stop after the record at hand; with `fail` because of an error, without a last commit."""
         if not fail:
@@ -120,7 +124,7 @@ def build(
         return event_stage(value, _place())
 
     def judge(value: bytes | None, key: bytes | None, timestamp: int, headers: Any, state: Any) -> list[Message]:
-        return bucket_stage(value, key, state, _place())
+        return bucket_stage(value, state, _place())
 
     for frame in (
         app.dataframe(events).apply(read, expand=True),

@@ -44,6 +44,7 @@ class DetectVitals:
         counts: what the stages did.
         restarts: times that the application was made anew after an error.
         trouble: why nothing is read now; empty if all is well.
+        away: why the broker cannot be asked now, although the application runs; empty if it can.
         beat: when the application last turned, in nanoseconds of a clock that never goes back.
         clocks: of the partitions that are read, as soon as there are any.
         ticks: likewise, what the thread of that name knows.
@@ -52,9 +53,15 @@ class DetectVitals:
     counts: StreamCounts = field(default_factory=StreamCounts)
     restarts: int = 0
     trouble: str = "not connected yet"
+    away: str = ""
     beat: int = 0
     clocks: PartitionClocks | None = None
     ticks: Lags | None = None
+
+    @property
+    def unready(self) -> str:
+        """Why no events are taken now; empty if they are."""
+        return self.trouble or self.away
 
 
 class Metric(NamedTuple):
@@ -110,6 +117,10 @@ METRICS = (
         lambda v: v.counts.buckets.late,
     ),
     Metric(Counter, "repeated", "Authentications that came again and were left out.", lambda v: v.counts.buckets.repeated),
+    Metric(
+        Counter, "crowded_out", "Authentications forgotten early, of users with more of them than one state holds.",
+        lambda v: v.counts.buckets.crowded_out,
+    ),
     Metric(Counter, "users_forgotten", "Users whose state was dropped.", lambda v: v.counts.buckets.forgotten),
     *FINDINGS,
     Metric(Counter, "restarts", "Times that detect began again after an error.", lambda v: v.restarts),
@@ -122,7 +133,7 @@ METRICS = (
         lambda v: _by_partition(v.ticks.lag if v.ticks else {}), "partition",
     ),
     Metric(Gauge, "newest_timestamp_seconds", "The newest event time that was read here.", _newest, "partition"),
-    Metric(Gauge, "up", "1 while events are taken.", lambda v: not v.trouble),
+    Metric(Gauge, "up", "1 while events are taken.", lambda v: not v.unready),
 )  # fmt: skip
 
 
@@ -144,14 +155,15 @@ def pages_of(vitals: DetectVitals, settings: DetectSettings, secrets: Collection
 
     def health() -> Answer:
         age = (time.monotonic_ns() - vitals.beat) / SECOND
-        alive = bool(vitals.trouble) or age <= BEAT  # in trouble it tries again, and says so below /readyz
+        alive = bool(vitals.unready) or age <= BEAT  # in trouble it tries again, and says so below /readyz
         return alive, {"alive": alive, "seconds_since_last_turn": round(age, 3)}
 
     def readiness() -> Answer:
-        answer: dict[str, object] = {"ready": not vitals.trouble, "group": settings.group}
-        if vitals.trouble:
-            answer["reason"] = hide(vitals.trouble, secrets)
-        return not vitals.trouble, answer
+        reason = vitals.unready
+        answer: dict[str, object] = {"ready": not reason, "group": settings.group}
+        if reason:
+            answer["reason"] = hide(reason, secrets)
+        return not reason, answer
 
     return Pages(DetectCollector(vitals, os.path.join(settings.state_dir, "detect")), health, readiness)
 

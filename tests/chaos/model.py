@@ -8,6 +8,7 @@ against `parse` of all that was ever written:
   output file after it was delivered; the sink counts that the file was touched;
 - nothing is invented: every event that came is one of `parse`'s, findings included;
 - what came more than once has the same id and the same content (exactly once, which may be switched off and on: nothing does);
+- of a log that was cut back to its beginning and written on, no id has two lines, and what is in it in the end has come;
 - the numbers add up between any two turns, and at rest every line that was read is accounted for.
 
 `python -m tests.chaos.model SEED` shows one life.
@@ -88,6 +89,8 @@ class Life:
         self.operators = self.random.random() < 0.5
         self.hostile = HostileFiles(folder / "logs", self.random) if self.random.random() < 0.2 else None
         self.to_file = not self.exactly_once and self.random.random() < 0.6
+        self.cutter = random.Random(f"cut {seed}")
+        self.cuts = self.cutter.random() < 0.3 and not (self.harmful or self.hostile or self.to_file or self.switches)
         self.steps = Steps()
         trouble, refuse = self.random.choice((0.0, 0.05, 0.3)), self.random.choice((0.0, 0.0, 0.02))
         self.broker = Frail(seed, self.random.randint(1, 5), stores_places=self.exactly_once, trouble=trouble, refuse=refuse)
@@ -234,6 +237,8 @@ class Life:
     def change_the_log(self) -> None:
         """The writer or the rotator of the log does something."""
         action = self.random.choice(HARMLESS + HARMFUL * self.harmful)
+        if self.cuts and self.cutter.random() < 0.3:
+            self.cut_back()
         self.log(action)
         writer = self.writer
         if action == "append":
@@ -258,6 +263,18 @@ class Life:
         elif action == "delete":
             self.finish_line()
             writer.delete()
+
+    def cut_back(self) -> None:
+        """The log is cut back to some of its lines. At least once, what a crash makes come again must not have been cut away: its ids
+        would be those of other lines, as nobody knows what came of it. So that only happens while nothing is on its way."""
+        if not self.exactly_once and not (self.sidecar and self.sidecar.at_rest):
+            return
+        self.finish_line()
+        lines = bytes(self.writer.generations[-1]).splitlines(keepends=True)
+        keep = self.cutter.randint(1, max(1, len(lines) - 1))
+        if keep < len(lines):
+            self.log(f"cut back to {keep} of {len(lines)} lines")
+            self.writer.cut_back(sum(map(len, lines[:keep])))
 
     def finish_line(self) -> None:
         """A server whose log is rotated finishes its line first, as a rule; a rest that was never written is no line."""
@@ -306,6 +323,8 @@ class Life:
 
     def verdict(self) -> str:
         """Raises AssertionError where the promise is broken; a line of numbers otherwise."""
+        if self.writer.cut:
+            return self.verdict_after_cuts()
         came = [json.loads(line) for line in (self.neighbours.lines() if self.to_file else self.broker.lines)]
         dead = [json.loads(line) for line in self.letters.kept]
         wanted = self.parsed()
@@ -340,8 +359,26 @@ class Life:
             f"{len(wanted)} wanted, {len(ids)} came, {len(ids) - len(set(ids))} repeats, {len(dead)} dead, {self.number} starts"
         )
 
+    def verdict_after_cuts(self) -> str:
+        """As `verdict`, of a log whose bytes changed. Lines that stayed come again, and findings may be of lines that are gone, or be
+        found again with those that came again."""
+        lines = self.broker.lines + self.letters.kept
+        came = [one for one in map(json.loads, lines) if one["event"]["kind"] != "alert"]
+        by_id: dict[str, str] = {}
+        for one in came:
+            assert by_id.setdefault(one["event"]["id"], original(one)) == original(one), f"an id of two lines: {one}"
+        wanted = {original(one) for one in self.parsed() if one["event"]["kind"] != "alert"}
+        cut = {text for _, content in self.writer.cut for text in content.decode().splitlines()}
+        texts = set(by_id.values())
+        assert texts <= wanted | cut, f"invented: {min(texts - wanted - cut)}"
+        assert wanted <= texts, f"lost: {len(wanted - texts)} of {len(wanted)}, first {min(wanted - texts)}"
+        documents = map(json.loads, self.broker.once)
+        once = [one["event"]["id"] for one in documents if one["event"]["kind"] != "alert"]
+        assert len(once) == len(set(once)), f"twice: {len(once) - len(set(once))}"
+        return f"{len(wanted)} wanted, {len(came)} came, {len(by_id)} ids, {len(self.writer.cut)} cuts, {self.number} starts"
+
     def parsed(self) -> list[dict[str, Any]]:
-        """What `parse` makes of all that was ever written."""
+        """What `parse` makes of all that was ever written, and not cut back since."""
         folder = self.folder / "all"
         folder.mkdir()
         for number, content in enumerate(self.writer.generations):
@@ -361,6 +398,10 @@ class Life:
             return ""
         with open_inputs([str(path)]) as (sources, _):
             return sources[0].inputs[0].file.fingerprint
+
+
+def original(document: dict[str, Any]) -> str:
+    return str(document["event"]["original"])
 
 
 def without_path(document: dict[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,31 @@
 
 import contextlib
 import random
+from typing import Generic, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from shipper.testing import LogWriter
 from tests.support.process import until
 
 INSTANT = 27  # characters of a time stamp
 
 
-class Server:
+class Writer(Protocol):
+    """Who writes a log: `shipper.testing.LogWriter`, or a foreign process."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def rename(self) -> None: ...
+
+
+W = TypeVar("W", bound=Writer)
+
+
+class Server(Generic[W]):
     """Writes `data` to a log, as much at a time as it is told to."""
 
-    def __init__(self, path: str, data: bytes, rnd: random.Random) -> None:
-        self.writer = LogWriter(path)
+    def __init__(self, writer: W, data: bytes, rnd: random.Random) -> None:
+        self.writer = writer
         self._data = data
         self._at = 0
         self._rnd = rnd

@@ -17,12 +17,14 @@ def test_kill(client: str, exactly_once: bool, broker: Broker, tmp_path: Path) -
     assert not (exactly_once and verdict.repeats), verdict
 
 
+@pytest.mark.posix("the shipper is frozen while others act")
 def test_an_output_file_among_others(tmp_path: Path) -> None:
     verdict = run_to_a_file(Plan(9, 6000, 3, None), tmp_path)
 
     assert (verdict.lost, verdict.wrong) == (0, 0), verdict
 
 
+@pytest.mark.posix("the broker is a process of Linux")
 def test_the_broker_dies_too(broker: Broker, tmp_path: Path) -> None:
     verdict = run(Plan(8, 6000, 3, "kafka-python", True, broker_dies=True), broker, tmp_path)
 

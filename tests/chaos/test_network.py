@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.testing import LogWriter
 from tests.chaos.kill import delivered
 from tests.chaos.proxy import Proxy
 from tests.chaos.server import Arrivals, Server
@@ -30,13 +31,13 @@ def prepared(folder: Path, servers: list[str], copies: int, client: str, exactly
     return Shipper(folder, configuration(folder, output))
 
 
-def server_of(folder: Path, lines: int) -> Server:
+def server_of(folder: Path, lines: int) -> Server[LogWriter]:
     """Writes a log of so many lines."""
     generate(Recipe(lines=lines, seed=lines, users=40), folder / "text")
-    return Server(str(folder / "logs" / "Mfa.log"), (folder / "text").read_bytes(), random.Random(lines))
+    return Server(LogWriter(str(folder / "logs" / "Mfa.log")), (folder / "text").read_bytes(), random.Random(lines))
 
 
-def wait_for_all(folder: Path, server: Server, shipper: Shipper, when: str = "") -> None:
+def wait_for_all(folder: Path, server: Server[LogWriter], shipper: Shipper, when: str = "") -> None:
     """Return when all that was written is delivered."""
     until(lambda: delivered(folder, server.writer), lambda: f"everything is delivered{when}\n{shipper.said()[-2000:]}")
 

@@ -23,6 +23,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from shipper.testing import LogWriter
 from tests.chaos.kill import delivered
 from tests.chaos.seeds import Log, arguments, run_all, silent
 from tests.chaos.server import Arrivals, Server
@@ -98,7 +99,7 @@ class Model:
         create_topic(broker.address, f"{self.topic}-state", 1, **{"cleanup.policy": "compact"})
         generate(Recipe(lines=LINES, seed=seed, users=60), folder / "text")
         (folder / "logs").mkdir()
-        self.server = Server(str(folder / "logs" / "Mfa.log"), (folder / "text").read_bytes(), self.random)
+        self.server = Server(LogWriter(str(folder / "logs" / "Mfa.log")), (folder / "text").read_bytes(), self.random)
         self.written = 0.0
         self.starts = 0
         self.twins = [Twin(name, folder / name) for name in ("a", "b")]

@@ -14,6 +14,7 @@ from shipper.deliver.kafka.client import KafkaOptions
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Batch, Receipt, Sink, joined
 from shipper.deliver.stdout import StdoutSink
+from shipper.shared_files import open_shared
 from shipper.sidecar.assemble import client_class
 from shipper.testing import MemorySink
 from tests.support.kafka import Broker, create_topic, read_topic
@@ -68,7 +69,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         one = Case(FileSink(FileOptions(str(path))), lambda: path.read_bytes().splitlines())
     elif kind == "stdout":
         path = tmp_path / "stdout"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+        descriptor = open_shared(str(path), os.O_WRONLY | os.O_CREAT)
         one = Case(StdoutSink(descriptor), lambda: path.read_bytes().splitlines())
     else:
         broker: Broker = request.getfixturevalue("broker")

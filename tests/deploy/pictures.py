@@ -1,6 +1,6 @@
 """The pictures for README and deploy/docs, from the made-up week.
 
-python -m tests.deploy.pictures [report] [codes] [dashboard]
+python -m tests.deploy.pictures [report] [codes] [dashboard] [grafana]
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from tests.deploy import corpus, dashboard_picture
+from tests.deploy import corpus, dashboard_picture, grafana_picture
 from tests.deploy.browser import PHONE, WIDE, chromium, opened
 from tests.deploy.tools import ROOT
 
@@ -43,7 +43,16 @@ def dashboard(browser: Browser, week: Path) -> None:
     opened(browser, page_file).screenshot(path=FOLDER / "dashboard.png", full_page=True)
 
 
-PICTURES = {"report": report, "codes": codes, "dashboard": dashboard}
+def grafana(browser: Browser, week: Path) -> None:
+    """The picture of the dashboard for Grafana."""
+    folder = week / "grafana"
+    folder.mkdir()
+    page_file = folder / "grafana.html"
+    page_file.write_text(grafana_picture.page(folder, week), encoding="utf-8")
+    opened(browser, page_file).screenshot(path=FOLDER / "grafana.png", full_page=True)
+
+
+PICTURES = {"report": report, "codes": codes, "dashboard": dashboard, "grafana": grafana}
 
 
 def _written(week: Path, name: str, *command: str) -> Path:

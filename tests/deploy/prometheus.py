@@ -92,6 +92,13 @@ class Prometheus:
         series = self._api("query", query=expression)["result"]
         return {json.dumps(sample["metric"], sort_keys=True): float(sample["value"][1]) for sample in series}
 
+    def query_range(self, expression: str, begin: float, end: float, step: float) -> list[dict[str, Any]]:
+        """The series of an expression, with their `metric` and `values`; times are in seconds."""
+        found: list[dict[str, Any]] = self._api("query_range", query=expression, start=str(begin), end=str(end), step=str(step))[
+            "result"
+        ]
+        return found
+
     def value(self, expression: str) -> float | None:
         """The only value."""
         values = list(self.query(expression).values())

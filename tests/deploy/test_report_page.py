@@ -322,7 +322,8 @@ def test_the_policy_stops_what_a_name_could_smuggle_in(browser: Browser, week: P
 
 
 @pytest.mark.parametrize(
-    "name", ["report-light.png", "report-dark.png", "report-phone.png", "report-cache.png", "codes.png", "dashboard.png"]
+    "name",
+    ["report-light.png", "report-dark.png", "report-phone.png", "report-cache.png", "codes.png", "dashboard.png", "grafana.png"],
 )
 def test_the_pictures_are_there_and_small(name: str) -> None:
     """`make pictures` makes them; fonts differ from machine to machine, so their bytes are not compared."""

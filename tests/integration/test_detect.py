@@ -39,6 +39,18 @@ def sign_in(user: str, begin: float, end: float, status: int = APPROVED, thread:
     )
 
 
+def status(user: str, number: int, end: float) -> bytes:
+    """The event with which a prompt of three seconds ends, as a sidecar ships it."""
+    event = {
+        "id": f"2017021440000000000-{number:08}-3", "module": "azure_mfa", "kind": "event", "provider": "pfrad",
+        "action": "mfa-status", "outcome": "success", "start": stamp(end - 3), "end": stamp(end),
+    }  # fmt: skip
+    code = {"code": 21, "description": "Approved", "class": "authenticated", "prompted": True, "method": "mobile_app"}
+    azure = {"status": code, "exchange": {"id": f"2017021440000000000-{number:08}"}}
+    document = {"@timestamp": stamp(end), "event": event, "azure_mfa": azure, "user": {"name": user}, "host": {"name": "mfa01"}}
+    return json.dumps(document).encode()
+
+
 def detects(instance: Shipper) -> bool:
     return "detecting" in instance.said()
 
@@ -84,10 +96,10 @@ class Rig:
         }  # fmt: skip
         return Shipper(folder, config, verb="detect")
 
-    def put(self, values: Sequence[bytes | None]) -> None:
+    def put(self, values: Sequence[bytes | None], key: bytes | None = None) -> None:
         producer = Producer({"bootstrap.servers": self.broker.address})
         for value in values:
-            producer.produce(self.name, value)
+            producer.produce(self.name, value, key)
         assert producer.flush(20) == 0
 
     def found(self) -> list[dict[str, Any]]:
@@ -179,6 +191,32 @@ def test_what_is_none_of_ours_stops_nothing(broker: Broker, tmp_path: Path) -> N
     assert "Traceback" not in again.said()
 
 
+def test_a_health_probe_that_signs_in_all_the_time_holds_up_nobody(broker: Broker, tmp_path: Path) -> None:
+    """Its sign-ins would fill more than a record of Kafka: the changelog takes no state of a megabyte."""
+    rig = Rig(broker, tmp_path, partitions=1, lateness="5s", idle_timeout="3s")
+    rig.put([status("probe", number, T0 + number / 4) for number in range(6000)], b"probe")
+    first, second = twice("anna")
+    rig.ship("mfa01", first)
+    rig.ship("mfa02", second)
+    port = free_port()
+    detect = rig.instance(metrics={"listen": f"127.0.0.1:{port}"})
+    detect.start()
+
+    until(lambda: any(finding["user"]["name"] == "anna" for finding in rig.found()), detect.said, every=1)
+    until(lambda: len(rig.found()) >= 6000, detect.said, every=1)
+    assert len({finding["event"]["id"] for finding in rig.found()}) == 6000
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        (row,) = [row for row in answer.read().decode().splitlines() if row.startswith("mfa_shipper_detect_crowded_out_total")]
+    assert float(row.split()[1]) > 4000
+    until(
+        lambda: "so often that the oldest sign-ins are forgotten; a health probe, perhaps user=probe" in detect.said(),
+        detect.said,
+    )
+    assert detect.said().count("so often that") <= 3
+    assert detect.terminate() == 0, detect.said()
+    assert "begins again" not in detect.said()
+
+
 def test_a_kill_and_a_restart_double_and_lose_nothing(broker: Broker, tmp_path: Path) -> None:
     rig = Rig(broker, tmp_path, lateness="1m")
     pairs = [twice(f"user{number}") for number in range(60)]
@@ -218,6 +256,10 @@ def test_its_pages(broker: Broker, tmp_path: Path) -> None:
     assert "mfa_shipper_detect_judged_total 2.0" in metrics
     assert json.loads(page("/readyz"))["ready"] is True
     assert json.loads(page("/healthz"))["alive"] is True
+    check = [sys.executable, "-m", "shipper", "check", "--connect", "--config", str(detect.config)]
+    looked = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (looked.returncode, looked.stderr) == (0, ""), looked.stderr
+    assert f"Address already in use, probably because of the shipper that runs with pid {detect.pid}\n" in looked.stdout
     assert detect.terminate() == 0, detect.said()
 
 
@@ -260,6 +302,32 @@ def test_two_instances_share_the_work(broker: Broker, tmp_path: Path) -> None:
     found = rig.waits_for(40, instances[1])
     assert Counter(Counter(finding["event"]["id"] for finding in found).values()) == {1: 40}
     assert instances[1].terminate() == 0, instances[1].said()
+
+
+def test_what_waits_is_counted_by_the_instance_that_has_it(broker: Broker, tmp_path: Path) -> None:
+    rig = Rig(broker, tmp_path, lateness="10m", idle_timeout="1h")
+    ports = {name: free_port() for name in ("one", "two")}
+    instances = {name: rig.instance(name, metrics={"listen": f"127.0.0.1:{port}"}) for name, port in ports.items()}
+
+    def waiting(name: str) -> float:
+        with urlopen(f"http://127.0.0.1:{ports[name]}/metrics", timeout=10) as answer:
+            rows = answer.read().decode().splitlines()
+        return float(next(row.split()[1] for row in rows if row.startswith("mfa_shipper_detect_waiting ")))
+
+    instances["one"].start()
+    until(lambda: detects(instances["one"]), instances["one"].said)
+    for number in range(60):
+        rig.put([status(f"user{number}", number, T0 + number)], f"user{number}".encode())
+    until(lambda: waiting("one") == 60, instances["one"].said, every=0.2)
+    instances["two"].start()
+    until(lambda: detects(instances["two"]), instances["two"].said)
+    until(lambda: 0 < waiting("one") < 60, instances["one"].said, every=0.2)
+    for number in range(60, 120):  # the time goes on, so each bucket of the second one gets a record as well
+        rig.put([status(f"user{number}", number, T0 + number)], f"user{number}".encode())
+    both = lambda: "".join(instance.said() for instance in instances.values())  # noqa: E731
+    until(lambda: waiting("two") > 0 and waiting("one") + waiting("two") == 120, both, every=0.2)
+    for instance in instances.values():
+        assert instance.terminate() == 0, instance.said()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")

@@ -1,6 +1,5 @@
 """Jars that Maven fetches once, and a free port: what every real component of the tests needs."""
 
-import fcntl
 import hashlib
 import shutil
 import socket
@@ -47,7 +46,9 @@ def class_path(name: str, pom: Path) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes."""
+    """Hold a lock between processes. (Not on Windows, where no jars are fetched.)"""
+    import fcntl
+
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -18,8 +18,9 @@ from typing import Any
 
 from tests.support.jars import Unavailable, class_path, free_port
 
-__all__ = ["Broker", "Seen", "Unavailable", "create_topic", "free_port", "read_topic"]
+__all__ = ["Broker", "Lent", "Seen", "Unavailable", "create_topic", "free_port", "read_topic"]
 
+LENT = "MFA_SHIPPER_TEST_BROKER"  # the variable with the port of a broker that somebody else started, and ends
 QUICK_START = ("java", "-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
 LONG_RUN = ("java", "-Xmx512m")  # with the compiler that a Kafka has in real life: to measure with
 
@@ -87,7 +88,7 @@ class Broker:
         """More arguments for the storage tool."""
         return []
 
-    def start(self, deadline: float = 60.0) -> "Broker":
+    def start(self, deadline: float = 180.0) -> "Broker":
         """Start it, and return when it answers."""
         self.launch()
         return self.wait(deadline)
@@ -136,20 +137,35 @@ class Broker:
 
     def kill(self) -> None:
         """SIGKILL: as when the machine goes."""
-        self._end(signal.SIGKILL)
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(20)
 
     def stop(self) -> None:
         """The orderly end."""
-        self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
-            os.kill(self._process.pid, number)
+            self._process.terminate()
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(20)
+                self.kill()
+
+
+class Lent(Broker):
+    """One that was started outside: for Python on Windows, beside which no Java runs. Nobody here may end it."""
+
+    def __init__(self, folder: Path, port: str) -> None:
+        super().__init__(folder, port=int(port))
+
+    def launch(self) -> None:
+        """It runs."""
+
+    def wait(self, deadline: float) -> "Broker":
+        assert self._answers(), f"nobody listens on port {self.port}"
+        return self
+
+    def kill(self) -> None:
+        raise AssertionError("a broker that is lent cannot be killed: the test wants @pytest.mark.posix")
 
 
 def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, /, **config: str) -> None:
@@ -196,7 +212,9 @@ def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
     consumer = Consumer(
         {
             "bootstrap.servers": address, "group.id": secrets.token_hex(8), "isolation.level": "read_committed",
-            "enable.partition.eof": True, "auto.offset.reset": "earliest", "enable.auto.commit": False, **options,
+            "enable.partition.eof": True, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,  # a broker answers as late as that where a partition has ended
+            **options,
         }
     )  # fmt: skip
     try:
@@ -207,7 +225,7 @@ def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
         while waiting:
             if time.monotonic() > end:
                 raise AssertionError(f"{topic} could not be read to its end")
-            for message in consumer.consume(10_000, 0.5):
+            for message in consumer.consume(10_000, 0.05):  # waits so long even when all is there
                 error = message.error()
                 if error is None:
                     headers = dict(message.headers() or [])
@@ -254,7 +272,8 @@ def main() -> None:
         print(f"Kafka listens on 127.0.0.1:{port}, with the topics mfa-events and mfa-shipper-state. Ctrl-C ends it.", flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            signal.pause()
+            while True:
+                time.sleep(3600)
         except KeyboardInterrupt:
             broker.stop()
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,13 @@ from shipper.model import Counts
 from shipper.pipeline import Settings, run_source
 from shipper.read.inputs import open_inputs
 
+WINDOWS = sys.platform == "win32"
 DEADLINE = 180.0  # seconds for anything to happen, on a busy machine too
+
+if sys.platform == "win32":  # a Ctrl-Break goes to a group of its own only
+    GROUP, IN_ORDER = subprocess.CREATE_NEW_PROCESS_GROUP, signal.CTRL_BREAK_EVENT
+else:
+    GROUP, IN_ORDER = 0, signal.SIGTERM
 
 
 def until(
@@ -43,6 +48,8 @@ def numbered(begin: int, end: int) -> bytes:
 
 def as_a_user() -> tuple[str, ...]:
     """What runs a command so that permissions count for it, also for root."""
+    if sys.platform == "win32":
+        pytest.skip("POSIX: permissions")
     if os.geteuid():
         return ()
     setpriv = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
@@ -54,6 +61,8 @@ def as_a_user() -> tuple[str, ...]:
 @contextmanager
 def room(size: int) -> Iterator[None]:
     """No file may grow beyond this size."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -109,7 +118,8 @@ class Shipper:
         if self not in self.running:
             self.running.append(self)
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen([*self.command, self.verb, "--config", str(self.config)], stdout=stdout, stderr=log)
+            command = [*self.command, self.verb, "--config", str(self.config)]
+            self._process = subprocess.Popen(command, stdout=stdout, stderr=log, creationflags=GROUP)
         return self._process
 
     @property
@@ -117,17 +127,20 @@ class Shipper:
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        self._end(signal.SIGKILL)
+        """SIGKILL (on Windows TerminateProcess), and wait until it is gone."""
+        self._end(None)
 
     def terminate(self) -> int:
-        """SIGTERM; the exit status."""
-        return self._end(signal.SIGTERM)
+        """SIGTERM (on Windows Ctrl-Break); the exit status."""
+        return self._end(IN_ORDER)
 
-    def _end(self, number: int) -> int:
+    def _end(self, number: int | None) -> int:
         assert self._process is not None
         if self._process.poll() is None:
-            os.kill(self._process.pid, number)
+            if number is None:
+                self._process.kill()
+            else:
+                self._process.send_signal(number)
         if self in self.running:
             self.running.remove(self)
         return self._process.wait(30)

@@ -99,8 +99,8 @@ class Stream:
             self.dead.append(message)
         else:
             self.held.append(message)
-            place = Place(HELD, 0, len(self.held))
-            for further in self.buckets(message.value, message.key, self.states[message.key], place):
+            place = Place(HELD, bucket_keys(self.settings.partitions).index(message.key), len(self.held))
+            for further in self.buckets(message.value, self.states[message.key], place):
                 self._go(further)
 
     @property

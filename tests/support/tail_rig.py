@@ -10,6 +10,7 @@ from shipper.model import Chunk
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.position import Position
 from shipper.read.tail import Tail
+from tests.support.removal import remove
 
 DAY = "2017-02-14T02:57:{:02d}.000000Z|0|1|2|pfrad|{}\n"
 
@@ -35,6 +36,7 @@ class Rig:
     time: float = 100.0
     positions: dict[str, Position] = field(default_factory=dict)
     out: list[tuple[str, int, bytes]] = field(default_factory=list)
+    ids: list[tuple[str, bytes]] = field(default_factory=list)  # `event.id` and bytes of each line
     records: list[tuple[int, bytes]] = field(default_factory=list)  # offset and bytes of each record of an export
 
     def __post_init__(self) -> None:
@@ -56,7 +58,13 @@ class Rig:
         got = []
         while (reading := self.tail.read()) is not None:
             assert reading.position.offset > reading.chunk.offset
-            assert reading.position.fingerprint == reading.file.fingerprint == reading.key[:16]
+            position = reading.position
+            assert position.fingerprint == reading.key[:16]
+            assert (position.identity or position.fingerprint) == reading.file.fingerprint
+            at = reading.chunk.offset
+            for text in reading.chunk.data.splitlines(keepends=True):
+                self.ids.append((f"{reading.file.fingerprint}-{at}", text))
+                at += len(text)
             self.out.append((reading.key, reading.chunk.offset, reading.chunk.data))
             self.records += records_of(reading.chunk)
             self.positions[reading.key] = reading.position
@@ -73,6 +81,10 @@ class Rig:
     def append(self, name: str, data: bytes) -> None:
         with open(self.folder / name, "ab") as file:
             file.write(data)
+
+    def remove(self, name: str) -> None:
+        """Delete a file, which the tail may have open."""
+        remove(self.path(name))
 
     def copytruncate(self, name: str, to: str) -> None:
         self.path(to).write_bytes(self.path(name).read_bytes())

@@ -294,6 +294,7 @@ def test_no_room_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         Spool(CODES)
 
 
+@pytest.mark.posix("a device without space")
 def test_a_full_or_damaged_file_is_one_sentence() -> None:
     with Gathered(CODES) as gathered:
         spool = gathered.spool()

@@ -14,11 +14,12 @@ from shipper.read.position import Position, check_of
 from shipper.sidecar.checkpoint import Checkpoint, Stored, farther, refuse_folder
 from shipper.sidecar.places import WarmStart, read_records
 
-PLACE = Position("0" * 16, "/log/a\udcff.log", "/log/a\udcff.log", 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
-OLD = {"k": PLACE}, {"/log/a": WarmStart("k", 0)}
+LOG, OTHER = os.path.abspath("/log/a\udcff.log"), os.path.abspath("/log/\udcff")
+PLACE = Position("0" * 16, LOG, LOG, 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
+OLD = {"k": PLACE}, {os.path.abspath("/log/a"): WarmStart("k", 0)}
 NEW = (
     {"k": PLACE._replace(offset=9), "l.2": PLACE},
-    {"/log/\udcff": WarmStart("k", 5, {}, {"pfrad": (253_402_300_799_999_999_999, None)})},
+    {OTHER: WarmStart("k", 5, {}, {"pfrad": (253_402_300_799_999_999_999, None)})},
 )  # a name that is not UTF-8
 CALLS = ["open", "write", "fsync", "link", "replace"]  # of a save that has a predecessor, in their order
 
@@ -230,7 +231,7 @@ def test_the_farther_of_logs_that_have_nothing_in_common() -> None:
 def test_a_folder_that_cannot_hold_the_state(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in ("file", "file/state", "file/a/b"):
-        with pytest.raises(UsageError, match=r"state_dir: .*/file is not a folder"):
+        with pytest.raises(UsageError, match=r"state_dir: .*[/\\\\]file is not a folder"):
             refuse_folder(str(tmp_path / path))
     refuse_folder(str(tmp_path / "a" / "b"))
     refuse_folder(str(tmp_path))
@@ -241,5 +242,5 @@ def test_a_folder_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
     with pytest.raises(UsageError, match=r"state_dir: .* cannot be written; give a directory of the user"):
         refuse_folder(str(tmp_path))
-    with pytest.raises(UsageError, match=r"state_dir: .*/new cannot be made: .* cannot be written"):
+    with pytest.raises(UsageError, match=r"state_dir: .*[/\\\\]new cannot be made: .* cannot be written"):
         refuse_folder(str(tmp_path / "new"))

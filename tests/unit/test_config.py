@@ -20,6 +20,7 @@ from shipper.sidecar.assemble import SINKS
 from shipper.sidecar.following import channels_of
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
+from tests.support.said import ABSENT, FOLDER
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "deploy" / "examples").glob("*.yaml"))
@@ -170,6 +171,10 @@ KAFKA = "state_dir: /tmp/s\noutput: {type: kafka, kafka: {bootstrap_servers: [b:
             KAFKA.replace("ev}", "ev, dead_letter_topic: changelog__g--g-held--default}") + "detect: {group: g}\n",
             "output.kafka.dead_letter_topic: detect keeps",
         ),
+        (
+            KAFKA.replace("ev}", "ev, alert_topic: al, dead_letter_topic: al}") + "detect: {group: g}\n",
+            "output.kafka.dead_letter_topic: records that are no events need another topic, or null for g-dead-letters",
+        ),
     ],
 )
 def test_mistakes_of_detect(text: str, said: str, tmp_path: Path) -> None:
@@ -297,7 +302,8 @@ def test_a_number_from_outside_that_is_none(tmp_path: Path) -> None:
 
 
 def test_home_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
     text = "state_dir: ~/s\ninputs: [{path: ~/logs/*.log, exclude: [~/logs/x*]}]\noutput: {type: file, file: {path: ~/o}}\n"
     (tmp_path / "c.yaml").write_text(text)
     config, _ = load_config(str(tmp_path / "c.yaml"), {})
@@ -327,10 +333,11 @@ def test_a_page_for_other_machines_is_warned_of(metrics: str, said: str, tmp_pat
 
 
 def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"#" * 200_000)
     for path, said in (
-        (tmp_path, "Is a directory"),
-        (tmp_path / "no", "No such file"),
-        (Path("/dev/zero"), "larger than 128 KiB"),
+        (tmp_path, "|".join(FOLDER)),
+        (tmp_path / "no", "|".join(ABSENT)),
+        (tmp_path / "large", "larger than 128 KiB"),
     ):
         with pytest.raises(UsageError, match=said):
             load_config(str(path), {})

@@ -82,6 +82,7 @@ def test_only_some_are_kept(letters: DeadLetterFile) -> None:
     assert letters.count() == 0
 
 
+@pytest.mark.posix("a limit on the size of files stands for a full disk")
 def test_a_full_disk_is_an_error_and_leaves_whole_letters(letters: DeadLetterFile) -> None:
     letters.add((refusal(b"first"),))
     before = Path(letters.path).read_bytes()
@@ -92,6 +93,7 @@ def test_a_full_disk_is_an_error_and_leaves_whole_letters(letters: DeadLetterFil
     assert lines(letters) == [b"first", b"second"]
 
 
+@pytest.mark.posix("Wine makes no symbolic links")
 def test_a_link_is_not_followed(letters: DeadLetterFile, tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"precious")
     Path(letters.path).symlink_to("precious")

@@ -1,6 +1,7 @@
 """The file sink: rotation by size and age, and lines that a crash or a full disk tore."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -294,9 +295,9 @@ def test_two_shippers_do_not_share_a_file(rig: Rig) -> None:
     rig.open()
     link = rig.path.with_name("link")
     link.symlink_to(rig.path)
-    for path in (rig.path, link):
+    for path in (rig.path, link)[: 1 + link.is_symlink()]:  # Wine makes none
         with pytest.raises(
-            UsageError, match=f"output file {path} is in use by the mfa-shipper with pid {os.getpid()}; stop that"
+            UsageError, match=f"output file {re.escape(str(path))} is in use by the mfa-shipper with pid {os.getpid()}; stop that"
         ):
             FileSink(FileOptions(str(path))).open()
     rig.close()
@@ -305,6 +306,7 @@ def test_two_shippers_do_not_share_a_file(rig: Rig) -> None:
     second.close(0)
 
 
+@pytest.mark.posix("permissions that a user can be stopped by")
 def test_a_folder_in_which_nothing_can_be_made_has_no_lock(tmp_path: Path) -> None:
     (tmp_path / "out").touch(0o666)
     tmp_path.chmod(0o555)
@@ -316,18 +318,29 @@ def test_a_folder_in_which_nothing_can_be_made_has_no_lock(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["out"]
 
 
-@pytest.mark.parametrize(("make", "kind"), [(os.mkdir, "a folder"), (os.mkfifo, "a FIFO")])
-def test_what_is_no_file_is_refused(make: Callable[[Path], None], kind: str, rig: Rig) -> None:
-    make(rig.path)
-    with pytest.raises(UsageError, match=f"^output.file.path: {rig.path} is {kind}, not a file; give the path of a file$"):
-        FileSink(FileOptions(str(rig.path)))
+def test_a_folder_is_refused(rig: Rig) -> None:
+    rig.path.mkdir()
+    refuses(rig.path, "a folder")
+
+
+@pytest.mark.posix("Windows has no pipe with a name among its files")
+def test_a_fifo_is_refused(rig: Rig) -> None:
+    os.mkfifo(rig.path)
+    refuses(rig.path, "a FIFO")
+
+
+def refuses(path: Path, kind: str) -> None:
+    sentence = re.escape(f"output.file.path: {path} is {kind}, not a file; give the path of a file")
+    with pytest.raises(UsageError, match=f"^{sentence}$"):
+        FileSink(FileOptions(str(path)))
 
 
 def test_a_device_is_refused() -> None:
-    with pytest.raises(UsageError, match="/dev/null is a device, not a file"):
-        FileSink(FileOptions("/dev/null"))
+    with pytest.raises(UsageError, match=f"{os.devnull} is a device, not a file"):
+        FileSink(FileOptions(os.devnull))
 
 
+@pytest.mark.posix("Windows has no pipe with a name among its files")
 def test_a_fifo_that_takes_the_place_of_the_file_is_waited_for(rig: Rig) -> None:
     rig.open()
     rig.path.unlink()

@@ -353,7 +353,7 @@ def test_a_transaction_names_the_record_that_is_refused() -> None:
 
 
 def test_a_commit_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shipper.deliver.kafka.sink.COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr("shipper.deliver.kafka.sink.COMMIT_SECONDS", -1.0)
     answers = True
 
     class Silent(Topics):

@@ -1,6 +1,5 @@
 """The lock of a state directory."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -38,8 +37,11 @@ def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.posix("there a look at a lock is no lock")
 def test_who_only_looks_keeps_nobody_from_it(tmp_path: Path) -> None:
     """A look takes the lock for a moment; a start that falls into it waits for that moment to pass."""
+    import fcntl
+
     descriptor = os.open(tmp_path / "lock", os.O_RDONLY | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     looks = threading.Timer(PATIENCE / 4, os.close, [descriptor])
@@ -48,6 +50,7 @@ def test_who_only_looks_keeps_nobody_from_it(tmp_path: Path) -> None:
     looks.join()
 
 
+@pytest.mark.posix("permissions that a user can be stopped by")
 def test_a_reader_sees_who_holds_it(tmp_path: Path) -> None:
     mine = lock_state(str(tmp_path))
     (tmp_path / "lock").chmod(0o440)
@@ -57,6 +60,7 @@ def test_a_reader_sees_who_holds_it(tmp_path: Path) -> None:
     mine.release()
 
 
+@pytest.mark.posix("Wine makes no symbolic links")
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / "lock").symlink_to("precious")

@@ -1,5 +1,6 @@
 """Sign-ins through the NPS extension as JSON: which lines the fast path takes, and that it changes no byte of any."""
 
+import sys
 from functools import partial
 
 import pytest
@@ -26,6 +27,12 @@ ENDED = f'{HEAD}{SAID}{CID} : {ANSWERED} with Azure MFA response: Success and me
 ALONE = ENDED.replace(CID, STATE)
 
 
+takes_possessive = pytest.mark.skipif(
+    sys.version_info < (3, 11, 5),
+    reason="possessive quantifiers match less there (CPython issue 106052): the general path takes all",
+)
+
+
 def left(lines: list[str]) -> tuple[list[str], Counts]:
     """The lines that the general path takes, and what is counted for the others."""
     data = "".join(f"{line}\n" for line in lines).encode()
@@ -43,6 +50,7 @@ def both(lines: list[str], options: Options | None = None, *, per_exchange: bool
     assert fast == general
 
 
+@takes_possessive
 @pytest.mark.parametrize("user", ["DOM\\\\anna", "anna@example.com", "anna", "Pat O'Brien", "a b  c", "%s {}", "@"])
 @pytest.mark.parametrize("zone", ["Z", "+00:00"])
 @pytest.mark.parametrize("spaced", [False, True])
@@ -57,6 +65,7 @@ def test_plain_events_take_the_fast_path(user: str, zone: str, spaced: bool) -> 
     both(lines)
 
 
+@takes_possessive
 @pytest.mark.parametrize(
     "line",
     [
@@ -85,6 +94,7 @@ def test_other_events_take_the_general_path(line: str) -> None:
     both(lines)
 
 
+@takes_possessive
 def test_a_challenge_whose_id_is_open_takes_the_general_path() -> None:
     lines = [CHALLENGE, CHALLENGE.replace("anna", "bob"), ENDED, ENDED]
 
@@ -114,6 +124,7 @@ def test_both_paths_agree(limit: int, keep_original: bool, per_exchange: bool, m
     )
 
 
+@takes_possessive
 def test_there_are_so_many_templates_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nps_events, "LIMIT", 3)
     numbered = [CHALLENGE.replace("{", f'{{"RecordId":{number},').replace("82a3", f"{number:04x}") for number in range(10)]
@@ -121,6 +132,7 @@ def test_there_are_so_many_templates_at_most(monkeypatch: pytest.MonkeyPatch) ->
     assert left(numbered)[0] == numbered[3:]
 
 
+@takes_possessive
 def test_an_event_may_be_so_long() -> None:
     size = LONGEST - len(ENDED) + len("session 1")
     fits, longer = (ENDED.replace("session 1", "x" * length) for length in (size, size + 1))

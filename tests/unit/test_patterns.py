@@ -240,7 +240,7 @@ def hostile(beginnings: list[str], length: int = LENGTH) -> list[tuple[str, str,
 
 def finishes(program: str, work: object) -> bool:
     """True if a child process gets through the work in time; the last thing it printed was too slow otherwise."""
-    child = [sys.executable, "-c", program]
+    child = [sys.executable, "-X", "utf8", "-c", program]
     done = subprocess.run(child, input=json.dumps(work), capture_output=True, text=True, encoding="utf-8", timeout=DEADLINE)
     assert done.returncode == 0, done.stderr
     return done.stdout.endswith("done\n")

@@ -16,6 +16,7 @@ from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from shipper.stream.completions import EventReader, NotOurs
 from shipper.stream.stages import DEAD_LETTER_KEY, Place, bucket_keys
+from shipper.stream.users import LONGEST_STATE
 from shipper.times import SECOND
 from tests.support.across import ship_across
 from tests.support.fleet import Fleet
@@ -222,6 +223,21 @@ def test_a_finding_waits_for_the_time_and_for_no_event_of_its_user() -> None:
     assert ids(stream) == ["aa-3-dp"]
 
 
+def test_what_waits_in_buckets_that_went_to_another_instance_is_not_counted() -> None:
+    stream = Stream(settings(partitions=2), partitions=1)
+    for number in range(40):
+        stream.take(event(2 * number + 2, f"user{number}", 0, 5))
+    waiting = stream.counts.buckets.waiting
+    first, second = waiting[0, 0], waiting[1, 0]
+    assert (min(first, second) > 0, first + second) == (True, 40)
+    stream.counts.buckets.have({0, 1})
+    assert sum(waiting.values()) == 40
+    stream.counts.buckets.have({1})
+    assert waiting == {(1, 0): second}
+    stream.counts.buckets.have(set())
+    assert waiting == {}
+
+
 def test_those_of_one_instant_come_in_the_order_of_their_ids() -> None:
     stream = Stream(settings(lateness=MINUTE))
     for number in (8, 4, 6, 2):
@@ -335,6 +351,52 @@ def test_a_user_who_comes_again_is_not_forgotten() -> None:
     assert max(map(len, state.values.values())) < 30_000  # two horizons of it
 
 
+def largest(stream: Stream) -> int:
+    """Bytes of the longest state of a user."""
+    return max(len(text) for state in stream.states.values() for key, text in state.values.items() if key.startswith("u"))
+
+
+def test_a_user_who_never_stops_signing_in_is_remembered_in_part() -> None:
+    stream = Stream(settings(lateness=0, partitions=1), partitions=1)
+    stream.take(clock(0))
+    for second in range(1500):
+        stream.take(event(2 * second + 2, "C\\probe", second, second + 0.5))
+    assert largest(stream) < 1.3 * LONGEST_STATE  # the tests' JSON has blanks in it
+    assert [finding["azure_mfa"]["double_prompt"]["count"] for finding in stream.found[-2:]] == [601, 601]
+    assert len(stream.found) == 1499
+    assert 300 < stream.counts.buckets.crowded_out < 1500
+    assert stream.counts.buckets.crowded == "c\\probe"
+    stream.take(event(2, "C\\probe", 0, 0.5))  # it comes again, and nobody knows it any more
+    assert (stream.counts.buckets.repeated, len(stream.found)) == (1, 1499)
+    stream.take(event(4002, "anna", 1500, 1501))
+    stream.take(event(4004, "anna", 1505, 1510))
+    assert ids(stream)[1499:] == ["aa-4003-dp"]
+
+
+def test_a_thousand_sign_ins_at_once_are_within_the_limit_too() -> None:
+    stream = Stream(settings(lateness=MINUTE, partitions=1), partitions=1)
+    for number in range(1500):
+        stream.take(event(2 * number + 2, "probe", 5, 5))
+    stream.quiet()
+    assert len(stream.found) == 1499
+    assert largest(stream) < LONGEST_STATE // 2
+    assert stream.counts.buckets.crowded_out > 1000
+    stream.take(event(5000, "probe", 20, 25))
+    stream.take(event(5002, "probe", 30, 35))
+    stream.quiet()
+    assert ids(stream)[1499:] == ["aa-5001-dp"]
+
+
+def test_long_names_make_no_longer_a_state() -> None:
+    stream = Stream(settings(lateness=0, partitions=1), partitions=1)
+    stream.take(clock(0))
+    for number in range(200):
+        text = event(2 * number + 2, "probe", 10 * number, 10 * number + 5, host="h" * 4096)
+        stream.take(text.replace(b'"aa-', b'"' + b"a" * 4000 + b"-"))
+    assert largest(stream) <= 1.1 * LONGEST_STATE
+    assert len(stream.found) == 199
+
+
 def test_a_record_costs_the_same_however_many_wait() -> None:
     def cost(users: int) -> int:
         stream = Stream(settings(lateness=MINUTE, partitions=1), partitions=1)
@@ -403,7 +465,7 @@ def test_a_name_of_a_megabyte_is_no_authentication() -> None:
 @pytest.mark.parametrize("value", [None, b"", b"{", b"\xff", b'{"p": "x"}', b'{"p": 1, "c": [1]}', b'{"p": 1, "c": 7}'])
 def test_what_does_not_belong_between_the_stages_stops_nothing(value: bytes | None) -> None:
     stream = Stream(settings())
-    (letter,) = stream.buckets(value, None, stream.states[b""], Place("held", 0, 0))
+    (letter,) = stream.buckets(value, stream.states[b""], Place("held", 0, 0))
     assert json.loads(letter.value)["reason"].startswith("no record of detect: ")
 
 

@@ -1,6 +1,7 @@
 """The transactional id of a state directory: made once, and the same under any name."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,6 @@ def test_one_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_an_id_that_cannot_be_kept_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "transactional_id.new").mkdir()  # in the way of the new file
-    with pytest.raises(RunError, match=f"the transactional id cannot be written to {tmp_path}: Is a directory"):
+    with pytest.raises(RunError, match=re.escape(f"the transactional id cannot be written to {tmp_path}: ")):
         keep(str(tmp_path))
     assert kept(str(tmp_path)) is None

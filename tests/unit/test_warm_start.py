@@ -1,5 +1,6 @@
 """Where a warm start begins: nothing that can still matter lies before it, in the order in which files are read again."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def test_a_warm_start_knows_the_time_and_begins_beside_no_line_that_waits_for_th
     assert warm.newest == live.newest
 
 
+def at(path: str) -> str:
+    """The path as the system writes it."""
+    return os.path.abspath(path)
+
+
 def test_what_is_stored_of_a_warm_start() -> None:
     starts = (
         WarmStart("k.2", 3),
@@ -70,14 +76,14 @@ def test_what_is_stored_of_a_warm_start() -> None:
         WarmStart("k", 7, {}, {}, (Span("j", 1, {"pfsvc": (3, None)}, "k", 4), Span("k", 5, {}, "k", 6))),
     )
     for start in starts:
-        stored = records([Advance("a", place("/l/X.log", "/l/X.log", "1"), start)])
-        assert read_records({key: value for key, value in stored.items() if value is not None})[1] == {"/l/X.log": start}
+        stored = records([Advance("a", place(at("/l/X.log"), at("/l/X.log"), "1"), start)])
+        assert read_records({key: value for key, value in stored.items() if value is not None})[1] == {at("/l/X.log"): start}
 
 
 def test_what_earlier_versions_stored() -> None:
-    placed = place("/l/X.log", "/l/X.log", "1").to_json()
+    placed = place(at("/l/X.log"), at("/l/X.log"), "1").to_json()
     for text in (b"k 7", b"k 7 1487041200000000000", b'k 7 1487041200000000000 {"mfa_fatigue": {"u": {}}}'):
-        assert read_records({b"place:a": placed, b"warm:/l/X.log": text})[1] == {"/l/X.log": WarmStart("k", 7)}
+        assert read_records({b"place:a": placed, b"warm:/l/X.log": text})[1] == {at("/l/X.log"): WarmStart("k", 7)}
 
 
 def refusal(number: int, minute: int) -> bytes:
@@ -195,37 +201,37 @@ def place(path: str, source: str, time: str) -> Position:
 
 
 def test_names_of_today_stay() -> None:
-    places = {"a": place("/l/X.log.1", "/l/X.log", "1"), "b": place("/l/X (1).log", "/l/X.log b", "2")}
-    warm = {"/l/X.log": WarmStart("a", 7), "/l/X.log b": WarmStart("b", 8), "/gone.log": WarmStart("c", 9)}
+    places = {"a": place(at("/l/X.log.1"), at("/l/X.log"), "1"), "b": place(at("/l/X (1).log"), at("/l/X.log b"), "2")}
+    warm = {at("/l/X.log"): WarmStart("a", 7), at("/l/X.log b"): WarmStart("b", 8), at("/gone.log"): WarmStart("c", 9)}
     assert by_present_names(places, warm) == (places, warm)
 
 
 def test_a_former_name_is_replaced() -> None:
-    places = {"a": place("/l/X1.log.1", "/l/X", "1"), "b": place("/l/X1.log", "/l/X", "2")}
-    renamed, warm = by_present_names(places, {"/l/X": WarmStart("a", 7)})
-    assert {one.source for one in renamed.values()} == {"/l/X1.log"}
-    assert warm == {"/l/X1.log": WarmStart("a", 7)}
+    places = {"a": place(at("/l/X1.log.1"), at("/l/X"), "1"), "b": place(at("/l/X1.log"), at("/l/X"), "2")}
+    renamed, warm = by_present_names(places, {at("/l/X"): WarmStart("a", 7)})
+    assert {one.source for one in renamed.values()} == {at("/l/X1.log")}
+    assert warm == {at("/l/X1.log"): WarmStart("a", 7)}
 
 
 def test_a_log_that_was_a_part_of_another_begins_with_the_file_that_was_written_then() -> None:
     places = {
-        "a1": place("/l/a1.log.1", "/l/a", "1"), "a2": place("/l/a1.log", "/l/a", "3"),
-        "b1": place("/l/a2.log.2", "/l/a", "0"), "b2": place("/l/a2.log.1", "/l/a", "2"), "b3": place("/l/a2.log", "/l/a", "4"),
-        "c1": place("/l/a3.log.1", "/l/a", "5"), "c2": place("/l/a3.log", "/l/a", "6"),
+        "a1": place(at("/l/a1.log.1"), at("/l/a"), "1"), "a2": place(at("/l/a1.log"), at("/l/a"), "3"),
+        "b1": place(at("/l/a2.log.2"), at("/l/a"), "0"), "b2": place(at("/l/a2.log.1"), at("/l/a"), "2"), "b3": place(at("/l/a2.log"), at("/l/a"), "4"),
+        "c1": place(at("/l/a3.log.1"), at("/l/a"), "5"), "c2": place(at("/l/a3.log"), at("/l/a"), "6"),
     }  # fmt: skip
-    _, warm = by_present_names(places, {"/l/a": WarmStart("a2", 7)})
-    assert warm == {"/l/a1.log": WarmStart("a2", 7), "/l/a2.log": WarmStart("b2", 0), "/l/a3.log": WarmStart("c1", 0)}
+    _, warm = by_present_names(places, {at("/l/a"): WarmStart("a2", 7)})
+    assert warm == {at("/l/a1.log"): WarmStart("a2", 7), at("/l/a2.log"): WarmStart("b2", 0), at("/l/a3.log"): WarmStart("c1", 0)}
 
 
 def test_a_present_name_has_its_own_start_already() -> None:
     """A state topic keeps records under former names for ever."""
-    places = {"a": place("/l/X.log.1", "/l/X", "1"), "b": place("/l/X.log", "/l/X.log", "2")}
+    places = {"a": place(at("/l/X.log.1"), at("/l/X"), "1"), "b": place(at("/l/X.log"), at("/l/X.log"), "2")}
     stored = records([Advance(key, one, WarmStart(key, 3)) for key, one in places.items()])
     renamed, warm = read_records({key: value for key, value in stored.items() if value is not None})
-    assert {one.source for one in renamed.values()} == {"/l/X.log"}
-    assert warm == {"/l/X.log": WarmStart("b", 3)}
+    assert {one.source for one in renamed.values()} == {at("/l/X.log")}
+    assert warm == {at("/l/X.log"): WarmStart("b", 3)}
 
 
 def test_a_start_in_a_file_whose_position_is_gone_stays() -> None:
-    _, warm = by_present_names({"a": place("/l/X.log", "/l/X", "1")}, {"/l/X": WarmStart("gone", 7)})
-    assert warm == {"/l/X.log": WarmStart("gone", 7)}
+    _, warm = by_present_names({"a": place(at("/l/X.log"), at("/l/X"), "1")}, {at("/l/X"): WarmStart("gone", 7)})
+    assert warm == {at("/l/X.log"): WarmStart("gone", 7)}

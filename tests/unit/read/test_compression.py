@@ -93,7 +93,10 @@ def test_cut_data_gives_what_is_readable_and_then_a_sentence(name: str) -> None:
     before = 0
     for length in range(10, len(packed), 29):
         data, error = unpack(BY_NAME[name], packed[:length])
-        assert error == f"a.log: the {name} file ends too early, after {length} compressed bytes"
+        assert (
+            error
+            == f"a.log: the {name} file ends too early, after {length} compressed bytes; up to there it was read: get it once more"
+        )
         assert LOG.startswith(data)
         assert len(data) >= before
         before = len(data)

@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from shipper.read.content import BEHIND, BLOCK, Content, open_content
+from shipper.shared_files import open_log
 
 Opened = Callable[[bytes], Content]
 TEXT = random.Random(1).randbytes(50_000).hex().encode() * 2
@@ -27,7 +28,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
     def opening(data: bytes) -> Content:
         path = tmp_path / "a.log"
         path.write_bytes(data)
-        descriptors.append(os.open(path, os.O_RDONLY))
+        descriptors.append(open_log(str(path)))
         return open_content(descriptors[-1], str(path))
 
     yield opening

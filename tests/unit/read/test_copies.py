@@ -122,5 +122,5 @@ def test_parse_plan_and_report_say_so(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert note in capfd.readouterr().out
     command.main(["report", "--format", "json", "--output", str(tmp_path / "report.json"), *given], standalone_mode=False)
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert note.removeprefix("note: ") in json.dumps(report, ensure_ascii=False)
+    assert json.dumps(note.removeprefix("note: "))[1:-1] in json.dumps(report)
     assert report["quality"]["lines"] == len(LINES)

@@ -144,6 +144,7 @@ def test_file_without_any_time_stamp_is_all_of_it_and_takes_the_fallback(tmp_pat
     assert file.time == FALLBACK
 
 
+@pytest.mark.posix("names are bytes")
 def test_name_that_is_not_utf_8_is_shown_with_replacement_characters(tmp_path: Path) -> None:
     path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.log")
     with open(path, "wb") as file:

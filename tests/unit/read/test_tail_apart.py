@@ -61,8 +61,8 @@ def test_what_was_read_before_the_file_came_counts(apart: Rig) -> None:
     apart.step()
     assert sources(apart)["a.log.2"] == "own"
     apart.positions = {key: place._replace(last_time="2017-02-14T02:57:30Z") for key, place in apart.positions.items()}
-    apart.path("a.log").unlink()
-    apart.path("a.log.1").unlink()
+    apart.remove("a.log")
+    apart.remove("a.log.1")
     apart.restart()
     apart.append("a.log.3", line(2))
     apart.step()

@@ -141,7 +141,7 @@ def test_gzip_is_known_when_its_first_bytes_come_late(rig: Rig, known_as: str) -
     rig.path("a.log.1.gz").write_bytes(b"" if known_as == "empty" else b"\x1f")
     assert rig.step() == line(2)
     rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1) + line(2) + line(3)))
-    rig.path("a.log.1").unlink()
+    rig.remove("a.log.1")
     assert rig.settle() == line(3)
     assert rig.tail.problems == {}
 
@@ -246,7 +246,7 @@ def test_replay_of_a_past_that_is_gone(rig: Rig) -> None:
     rig.append("a.log", line(1) + line(2))
     rig.step()
     key = next(iter(rig.positions))
-    rig.path("a.log").unlink()
+    rig.remove("a.log")
     rig.append("a.log", line(3))
     rig.step()
     rig.restart()

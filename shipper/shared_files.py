@@ -1,0 +1,147 @@
+"""Files that other programs may rename, replace, delete and cut while they are open here. I/O.
+
+POSIX always allows that. On Windows a file that Python has opened can be neither renamed nor deleted, which would harm the very
+server that is being watched, so it is opened with `CreateFileW` and all sharing allowed (Microsoft, "CreateFileW function",
+dwShareMode). Nor does Windows rename or delete what a virus scanner looks at, so that is tried for a while.
+"""
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+
+Open = Callable[[str], int]
+"""Opens a path for reading and returns the descriptor; raises OSError."""
+
+PATIENCE = 2.0  # seconds; a scanner looks at a new file for a fraction of one
+PAUSE = 0.02  # seconds
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+
+    GENERIC_READ, GENERIC_WRITE = 0x80000000, 0x40000000
+    SHARE_ALL = 1 | 2 | 4  # FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE
+    CREATE_NEW, CREATE_ALWAYS, OPEN_EXISTING, OPEN_ALWAYS, TRUNCATE_EXISTING = 1, 2, 3, 4, 5
+    FILE_ATTRIBUTE_NORMAL = 0x80
+    INVALID_HANDLE_VALUE = ctypes.c_void_p(-1).value
+    ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION = 5, 32, 33
+
+    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    _kernel32.CreateFileW.restype = ctypes.c_void_p
+    _kernel32.CreateFileW.argtypes = (
+        ctypes.c_wchar_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p,
+    )  # fmt: skip
+    _kernel32.CloseHandle.argtypes = (ctypes.c_void_p,)
+
+    def _open(path: str, flags: int, mode: int) -> int:
+        access = {os.O_RDONLY: GENERIC_READ, os.O_WRONLY: GENERIC_WRITE}.get(flags & 3, GENERIC_READ | GENERIC_WRITE)
+        handle = _kernel32.CreateFileW(path, access, SHARE_ALL, None, _disposition(flags), FILE_ATTRIBUTE_NORMAL, None)
+        if handle in (None, INVALID_HANDLE_VALUE):
+            error = ctypes.WinError(ctypes.get_last_error())
+            if error.winerror == ACCESS_DENIED and os.path.isdir(path):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            error.filename = path
+            raise error
+        try:
+            return msvcrt.open_osfhandle(handle, flags & (os.O_APPEND | 3) | os.O_BINARY | os.O_NOINHERIT)
+        except OSError:
+            _kernel32.CloseHandle(handle)
+            raise
+
+    def _disposition(flags: int) -> int:
+        if flags & os.O_CREAT and flags & os.O_EXCL:
+            return CREATE_NEW
+        if flags & os.O_CREAT:
+            return CREATE_ALWAYS if flags & os.O_TRUNC else OPEN_ALWAYS
+        return TRUNCATE_EXISTING if flags & os.O_TRUNC else OPEN_EXISTING
+
+    def _is_held(error: OSError) -> bool:
+        return error.winerror in (ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION)
+
+    def _pread(descriptor: int, size: int, offset: int) -> bytes:
+        before = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        try:
+            return os.read(descriptor, size)
+        finally:
+            os.lseek(descriptor, before, os.SEEK_SET)
+
+    def _pwrite(descriptor: int, data: bytes | memoryview, offset: int) -> int:
+        before = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        try:
+            return os.write(descriptor, data)
+        finally:
+            os.lseek(descriptor, before, os.SEEK_SET)
+
+    NONBLOCK = 0
+else:
+    _pread, _pwrite = os.pread, os.pwrite
+    NONBLOCK = os.O_NONBLOCK
+
+    def _open(path: str, flags: int, mode: int) -> int:
+        return os.open(path, flags, mode)
+
+    def _is_held(error: OSError) -> bool:
+        return False
+
+
+def open_shared(path: str, flags: int, mode: int = 0o640) -> int:
+    """Open a file; the descriptor, which no other program inherits. Line ends are never changed.
+
+    Args:
+        path: the file.
+        flags: as those of `os.open`.
+        mode: of a file that is made, where files have one.
+
+    Raises:
+        OSError: not possible.
+    """
+    return _open(path, flags, mode)
+
+
+def open_log(path: str) -> int:
+    """Open a file for reading; the descriptor. Never blocks, not even on a pipe that nobody writes to.
+
+    Raises:
+        OSError: not possible.
+    """
+    return _open(path, os.O_RDONLY | NONBLOCK, 0)
+
+
+def patiently(change: Callable[..., None], *paths: str) -> None:
+    """Rename, replace or delete files; tried again for `PATIENCE` seconds while another program keeps Windows from it.
+
+    Raises:
+        OSError: of the last attempt.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            change(*paths)
+        except PermissionError as error:
+            if not _is_held(error) or time.monotonic() > end:
+                raise
+        else:
+            return
+        time.sleep(PAUSE)
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Up to `size` bytes from `offset`, fewer only at the end of the file; the place of the descriptor stays as it was."""
+    parts: list[bytes] = []
+    while size > 0:
+        part = _pread(descriptor, size, offset)
+        if not part:
+            break
+        parts.append(part)
+        size -= len(part)
+        offset += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> int:
+    """Write at `offset`; how many bytes of `data` went there. The place of the descriptor stays as it was."""
+    return _pwrite(descriptor, data, offset)

@@ -1,0 +1,114 @@
+"""`detect` when the broker is away, or a part of itself fails: it says so, not too often, and goes on or ends."""
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from shipper.deliver.kafka.client import KafkaOptions
+from shipper.stream.settings import DetectSettings
+from shipper.stream.ticks import Ticks
+from shipper.times import SECOND
+from tests.integration.test_detect import Rig, twice
+from tests.support.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
+from tests.support.process import until
+
+
+@pytest.fixture
+def frail(tmp_path: Path) -> Iterator[Broker]:
+    """A broker that a test may stop."""
+    broker = Broker(tmp_path / "broker")
+    start_or_skip(broker.start)
+    yield broker
+    broker.stop()
+
+
+def readiness(port: int) -> dict[str, Any]:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            page = answer.read()
+    except HTTPError as error:
+        page = error.read()
+    answered: dict[str, Any] = json.loads(page)
+    return answered
+
+
+def test_it_is_not_ready_while_the_broker_is_away_and_says_so_once(frail: Broker, tmp_path: Path) -> None:
+    rig = Rig(frail, tmp_path)
+    first, second = twice("anna")
+    rig.ship("mfa01", first)
+    port = free_port()
+    detect = rig.instance(metrics={"listen": f"127.0.0.1:{port}"})
+    detect.start()
+    until(lambda: "detecting" in detect.said() and readiness(port)["ready"], detect.said)
+
+    frail.kill()
+    until(lambda: not readiness(port)["ready"], detect.said)
+    until(lambda: readiness(port).get("reason", "").startswith("nobody listens there: is the broker up"), detect.said)
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        assert "mfa_shipper_detect_up 0.0" in answer.read().decode()
+    frail.start()
+    until(lambda: readiness(port) == {"ready": True, "group": rig.name}, detect.said)
+    rig.ship("mfa02", second)
+    rig.waits_for(1, detect)
+
+    said = detect.said()
+    assert said.count("the broker does not answer; findings wait") == 1
+    # The application may have begun again, if it was just asking for something; then that is how it is back.
+    assert said.count("the broker answers again") + said.count("info    detecting") == 2
+    assert "Kafka consumer error" not in said
+    assert "Kafka producer error" not in said
+    assert detect.terminate() == 0, detect.said()
+    assert len(detect.said().splitlines()) < 12, detect.said()
+
+
+def test_what_ends_the_thread_of_the_ticks_ends_the_service(broker: Broker, tmp_path: Path) -> None:
+    rig = Rig(broker, tmp_path)
+    detect = rig.instance()
+    code = (
+        "import sys; from shipper.stream import ticks; ticks.Ticks._look = lambda self: {}['a mistake'];"
+        "from shipper.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "detect", "--config", str(detect.config)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.endswith("mfa-shipper: detect: the thread that looks for quiet partitions has ended: 'a mistake'\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_tick_that_the_broker_refuses_is_sent_again(broker: Broker, tmp_path: Path) -> None:
+    name = f"ticks-{secrets.token_hex(4)}"
+    kafka = KafkaOptions((broker.address,), name)
+    settings = DetectSettings(kafka, name, str(tmp_path), idle_timeout=SECOND, partitions=2)
+    create_topic(broker.address, name, 1)
+    create_topic(broker.address, settings.held_topic, 2, **{"max.message.bytes": "1"})
+    producer = Producer({"bootstrap.servers": broker.address})
+    producer.produce(name, b"{}")
+    assert producer.flush(20) == 0
+    group = Consumer({"bootstrap.servers": broker.address, "group.id": name})
+    group.commit(offsets=[TopicPartition(name, 0, 1)], asynchronous=False)
+    group.close()
+
+    reasons: list[str] = []
+    ticks = Ticks(settings, reasons.append)
+    until(lambda: any("too large" in reason for reason in reasons), lambda: str(reasons))
+    assert ticks.told == 0
+    entry = ConfigEntry("max.message.bytes", "100000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, settings.held_topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    admin.incremental_alter_configs([resource])[resource].result(20)
+    until(lambda: ticks.told == 1 and reasons[-1] == "", lambda: str(reasons))
+    ticks.close()
+    assert ticks.failure is None
+    assert sorted(record.value or b"" for record in read_topic(broker.address, settings.held_topic)) == [b'{"p":0,"idle":1}'] * 2

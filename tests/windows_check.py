@@ -1,0 +1,38 @@
+"""Run the tests with Python for Windows, under Wine; a real Kafka is started outside, on the loopback interface.
+
+python -m tests.windows_check                   the fast selection
+python -m tests.windows_check --all             all that can run there
+python -m tests.windows_check tests/test_x.py   these; options of pytest may follow
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.jars import ROOT
+from tests.support.kafka import LENT, Broker, Unavailable
+from tests.support.windows import a_windows
+
+FAST = ["tests/unit", "tests/test_golden.py", "tests/contract"]
+ALL = [*FAST]
+PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
+
+
+def main() -> int:
+    """The exit status of pytest."""
+    given = sys.argv[1:]
+    selection = ALL if given == ["--all"] else given or FAST
+    try:
+        with tempfile.TemporaryDirectory(prefix="mfa-windows-") as folder, a_windows() as windows:
+            broker = Broker(Path(folder) / "kafka").start()
+            try:
+                return windows.show([*PYTEST, *selection], PYTHONPATH=f"Z:{ROOT}", **{LENT: str(broker.port)})
+            finally:
+                broker.stop()
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
