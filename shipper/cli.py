@@ -32,6 +32,7 @@ from shipper.commands.options import (
     SINCE,
     SYSLOG_YEAR,
     SYSLOG_ZONE,
+    TO_A_SERVER,
     TOP,
     UNTIL,
     WHERE,
@@ -40,6 +41,7 @@ from shipper.commands.options import (
     Converted,
     Named,
     goes_only_with,
+    refuse_without_to,
 )
 from shipper.commands.screen import screen_in_front
 from shipper.config.units import detectors
@@ -60,8 +62,9 @@ def command() -> None:
 
 @command.command(short_help="Turn logs into events.")
 @click.argument("files", nargs=-1, required=True, metavar="[FILE...] [-]")
-@click.option("--format", type=click.Choice(list(FORMATS)), default="ecs", show_default=True, help="Form of the output.")
+@click.option("--format", type=click.Choice(list(FORMATS)), help="Form of the output. By default ecs.")
 @OUTPUT
+@TO_A_SERVER
 @click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
 @WINDOW
 @EXCHANGE_TIMEOUT
@@ -82,9 +85,7 @@ def command() -> None:
 @click.option(
     "--events",
     type=click.Choice(["line", "exchange"]),
-    default="line",
-    show_default=True,
-    help="One event per line, or one per complete exchange.",
+    help="One event per line, or one per complete exchange. By default line, with --to exchange.",
 )
 @SYSLOG_YEAR
 @SYSLOG_ZONE
@@ -104,6 +105,11 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
         goes_only_with("--plan", *PLANNED)
         _print(plan(ParseOptions(**options)) + "\n")
         return None
+    if options["to"] is not None:
+        from shipper.commands.upload import send_logs
+
+        return send_logs(ParseOptions(**options))
+    refuse_without_to(options)
     return import_logs(ParseOptions(**options))
 
 

@@ -29,7 +29,7 @@ from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
-from shipper.detect.finding import Found, on_host
+from shipper.detect.finding import Found, on_host, woven
 from shipper.detect.protocol import Rule
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
@@ -58,6 +58,7 @@ class Settings:
     format: str = "ecs"
     host: str | None = None
     namespace: str = "default"
+    index: str | None = None
     pretty: bool = False
     only_findings: bool = False
     conditions: tuple[str, ...] = ()
@@ -161,7 +162,7 @@ class Pipeline:
         else:
             self.counts.events += len(texts)
             if findings:
-                texts, labels = _weave(texts, labels, findings)
+                texts, labels = woven(texts, labels, findings)
         if self._keep is not None:
             texts, labels = self._filter(texts, labels)
         if self._hide is not None:
@@ -246,29 +247,14 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
 
 def _format(settings: Settings) -> Format | None:
     """What is done to each event; None for nothing but a line end."""
-    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace)
-    if settings.pretty:
-        return pretty(wrap)
-    return None if settings.format == "ecs" else wrap
+    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace, index=settings.index)
+    plain = None if settings.format == "ecs" else wrap
+    return pretty(wrap) if settings.pretty else plain
 
 
 def _with_host(finding: Found, host: str | None) -> Found:
     """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
     return finding if host is None else on_host(finding, orjson.loads(finding[1].encode("latin-1")), host)
-
-
-def _weave(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
-    """The events with each finding behind the event that completed it."""
-    woven_texts: list[str] = []
-    woven_labels: list[Label] = []
-    at = 0
-    for position, text, label in findings:
-        woven_texts += texts[at : position + 1]
-        woven_labels += labels[at : position + 1]
-        woven_texts.append(text)
-        woven_labels.append(label)
-        at = position + 1
-    return woven_texts + texts[at:], woven_labels + labels[at:]
 
 
 def _block(texts: list[str], labels: list[Label], wrap: Format | None) -> Block:

@@ -51,6 +51,7 @@ EDGE = [
     "deliver.rotated_files",
     "deliver.dead_letters",
     "deliver.kafka",
+    "deliver.http",
     "stream.assemble",
     "stream.fitness",
     "stream.service",

@@ -327,7 +327,8 @@ def leaves(value: Any, known: set[str], path: tuple[str | int, ...] = ()) -> Ite
 def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -> None:
     (tmp_path / "least.yaml").write_text(
         "state_dir: s\ninputs: [{path: p}]\ndetect: {}\n"
-        "output: {type: stdout, file: {path: p}, kafka: {bootstrap_servers: [b:1], topic: mfa-events}}\n"
+        "output: {type: stdout, file: {path: p}, kafka: {bootstrap_servers: [b:1], topic: mfa-events},\n"
+        "  elasticsearch: {urls: ['https://e']}, splunk_hec: {url: 'https://s', token: t}}\n"
     )
     (tmp_path / "annotated.yaml").write_text(ANNOTATED.read_text(encoding="utf-8"), encoding="utf-8")
     known = set(keys(schema()))
@@ -337,6 +338,7 @@ def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -
     lines = ANNOTATED.read_text(encoding="utf-8").splitlines()
     where = read_settings(str(ANNOTATED), {})
     needed = {"state_dir", "inputs[0].path", "output.type", "output.file.path", "output.kafka.bootstrap_servers"}
+    needed |= {"output.elasticsearch.urls", "output.splunk_hec.url"}
 
     assert {dotted(path) for path, _ in leaves(where.values, known)} == known
     by_default = dict(leaves(default, known))

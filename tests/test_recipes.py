@@ -13,8 +13,9 @@ from shipper.decode.library import load
 from shipper.emit.formats import FORMATS, Format
 from shipper.model import Chunk, Counts, Label, LogFile
 from shipper.pipeline import Pipeline, Settings
-from shipper.sidecar.assemble import SINKS, build_delivery, build_loop, settings_of
+from shipper.sidecar.assemble import build_delivery, build_loop, settings_of
 from shipper.sidecar.checkpoint import Checkpoint, Stored
+from shipper.sidecar.sinks import SINKS
 from shipper.sidecar.vitals import Vitals
 from shipper.testing import MemorySink
 
@@ -29,7 +30,7 @@ def parsed(how: Settings, line: bytes = LINE) -> bytes:
 
 
 def test_a_format_is_a_function_and_a_line_in_the_register(monkeypatch: pytest.MonkeyPatch) -> None:
-    def tab_separated(*, host: str | None, namespace: str) -> Format:
+    def tab_separated(*, host: str | None, namespace: str, index: str | None) -> Format:
         def wrap(text: str, label: Label) -> tuple[str, str, str]:
             time, event_id, origin, _ = label
             return f"{time}\t{event_id}\t{origin.dataset}\t", text, ""

@@ -17,11 +17,12 @@ from shipper.read.channel import ChannelTrouble
 from shipper.read.inputs import find_logs, matches
 from shipper.read.logs import listing
 from shipper.read.unmatched import advice
-from shipper.sidecar.assemble import accepted, build_sink
+from shipper.sidecar.assemble import accepted
 from shipper.sidecar.checkpoint import refuse_newer
 from shipper.sidecar.following import channels_of, event_logs, inputs_of, number_of
 from shipper.sidecar.lock import NAME as LOCK
 from shipper.sidecar.pages import PortTaken, try_out
+from shipper.sidecar.sinks import build_sink
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
 
@@ -69,7 +70,7 @@ def plan(config: Config) -> str:
             *lines,
             f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, "
             + "; ".join([f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]),
-            f"output     {_target(config)}, format {output.format}, one event per {output.events}",
+            f"output     {_target(config)}, format {output.form}, one event per {output.unit}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",
             *(
@@ -190,6 +191,11 @@ def _target(config: Config) -> str:
         how = "exactly once" if kafka.exactly_once else "at least once"
         servers = ", ".join(kafka.bootstrap_servers)
         return f"kafka {kafka.topic} on {servers} ({kafka.security.protocol}, {kafka.client}, {how})"
+    if output.type == "elasticsearch" and output.elasticsearch:
+        return f"elasticsearch {', '.join(output.elasticsearch.urls)}, namespace {output.elasticsearch.namespace}"
+    if output.type == "splunk_hec" and output.splunk_hec:
+        splunk = output.splunk_hec
+        return f"splunk_hec {splunk.url}, index {splunk.index or 'of the token'}"
     return output.type
 
 

@@ -1,6 +1,6 @@
 """Options that several commands have. I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -129,3 +129,32 @@ WHERE = click.option(
     metavar="FIELD=VALUE",
     help="Only events with this field; * and ? stand for any characters and for one. Repeatable: all must hold.",
 )
+
+_KEPT = Named(dir_okay=False, path_type=Path)
+_OF_A_SERVER = (
+    click.option("--to", metavar="URL", help="Send the events to Elasticsearch, OpenSearch or Splunk's HTTP Event Collector."),
+    click.option("--to-key", type=_KEPT, metavar="FILE", help="Its first line is an API key, NAME:PASSWORD, or a token."),
+    click.option(
+        "--to-ca", type=Named(), metavar="FILE", help="The authority that signed the server's certificate, in PEM form."
+    ),
+    click.option("--to-index", type=NAME, help="The index in Splunk. By default the token's own."),
+    click.option("--refused", type=_KEPT, metavar="FILE", help="Keep what the server refuses, with its reasons."),
+)
+
+
+def TO_A_SERVER(function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802
+    """`--to`, and the options that go with it."""
+    for option in reversed(_OF_A_SERVER):
+        function = option(function)
+    return function
+
+
+def refuse_without_to(options: Mapping[str, Any]) -> None:
+    """Refuse the options that go with `--to` where that is missing.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for key in ("to_key", "to_ca", "to_index", "refused"):
+        if options[key] is not None:
+            raise UsageError(f"--{key.replace('_', '-')} goes with --to URL")

@@ -4,16 +4,15 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
-from shipper.across import Gathered, Part, findings_across
 from shipper.commands.forms import refuse_input
+from shipper.commands.importing import Import, Into
 from shipper.commands.library import library_of
-from shipper.commands.progress import Progress, progress, summary
+from shipper.commands.progress import progress, summary
 from shipper.commands.screen import tell
 from shipper.decode.facts import Library
 from shipper.decode.library import event_fields
@@ -23,10 +22,9 @@ from shipper.emit.filters import checked
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import InputError, RunError, UsageError
-from shipper.model import Counts
-from shipper.pipeline import Settings, run_source, settings
+from shipper.model import Block, Counts
+from shipper.pipeline import Settings, settings
 from shipper.printable import printable
-from shipper.read.files import Read
 from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
 from shipper.report.advice import counted
@@ -41,8 +39,13 @@ class ParseOptions:
     """The options of the command, under the names that they have there; durations in nanoseconds, sizes in bytes."""
 
     files: tuple[str, ...]
-    format: str
+    format: str | None
     output: str | None
+    to: str | None
+    to_key: Path | None
+    to_ca: str | None
+    to_index: str | None
+    refused: Path | None
     no_original: bool
     window: int
     exchange_timeout: int
@@ -58,7 +61,7 @@ class ParseOptions:
     until: str | None
     pseudonyms: Path | None
     pretty: bool
-    events: str
+    events: str | None
     syslog_year: str | None
     syslog_zone: str
     local_zone: str | None
@@ -77,7 +80,7 @@ def settings_of(options: ParseOptions) -> Settings:
         UsageError: patterns, code table, time zone or filters are wrong.
     """
     if options.namespace is not None and options.format != "elastic-bulk":
-        raise UsageError("--namespace is for --format elastic-bulk")
+        raise UsageError("--namespace is for --format elastic-bulk, and for --to Elasticsearch or OpenSearch")
     o = options
     library = library_of(o.pattern_dirs, o.status_codes, o.syslog_year, o.syslog_zone, o.local_zone)
     return settings(
@@ -92,15 +95,16 @@ def settings_of(options: ParseOptions) -> Settings:
         exchange_timeout=options.exchange_timeout,
         agent=not options.deterministic,
         keep_original=not options.no_original,
-        format=options.format,
+        format=options.format or "ecs",
         namespace=options.namespace or "default",
+        index=options.to_index,
         pretty=options.pretty,
         only_findings=options.only is not None,
         conditions=_conditions(options, library),
         since=options.since,
         until=options.until,
         pseudonyms=None if options.pseudonyms is None else Pseudonyms(read_key(options.pseudonyms)),
-        per_exchange=options.events == "exchange",
+        per_exchange=(options.events or ("exchange" if options.to else "line")) == "exchange",
         across=options.across,
         line_limit=options.max_line,
     )
@@ -169,9 +173,18 @@ def import_logs(options: ParseOptions) -> Counts:
             nothing has been written then.
         RunError: reading or writing failed on the way, or a worker was lost.
     """
-    settings = settings_of(options)
+    return read_into(options, settings_of(options), lambda logs: _file(options, logs))
+
+
+def read_into(
+    options: ParseOptions, settings: Settings, open_for_logs: Callable[[Sequence[Log]], AbstractContextManager[Into]]
+) -> Counts:
+    """Parse the files; `open_for_logs` opens what takes the events, once it is known what is read.
+
+    Raises:
+        UsageError, RunError: see `import_logs`.
+    """
     workers = worker_count(options.workers)
-    stamp_of = Stamps(settings.library)
     counts = Counts()
     notes: list[str] = []
     began = time.monotonic()
@@ -180,28 +193,48 @@ def import_logs(options: ParseOptions) -> Counts:
             open_inputs(
                 options.files,
                 deterministic=options.deterministic,
-                stamp_of=stamp_of,
+                stamp_of=Stamps(settings.library),
                 exchange_timeout=options.exchange_timeout,
                 left_out=notes,
             ) as (logs, stdin),
-            open_for(options.output, logs, options.pseudonyms, options.status_codes) as out,
+            open_for_logs(logs) as into,
             progress(total_size(logs), show=options.show_progress) as bar,
         ):
-            work = _Work(settings, logs, stdin, out, bar, counts)
+            work = Import(settings, logs, stdin, into, bar, counts)
             try:
                 if settings.across:
                     work.with_findings_across(workers)
                 else:
                     work.read(workers)
+                told = into.finish()
             except InputError as error:
                 raise RunError(f"{error}{_unread(logs, error.path)}") from None
     except ClosedPipe:
         return counts
     if not options.quiet:
         notes += [log.apart for log in logs if log.apart]
-        said = [summary(counts, time.monotonic() - began, settings.detectors), *(f"  note: {printable(note)}" for note in notes)]
-        tell("\n".join(said))
+        sums = summary(counts, time.monotonic() - began, settings.detectors)
+        tell("\n".join([sums, *told, *(f"  note: {printable(note)}" for note in notes)]))
     return counts
+
+
+class _File:
+    """A file, or standard output."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+
+    def take(self, block: Block) -> None:
+        self.output.write(block.data)
+
+    def finish(self) -> list[str]:
+        return []
+
+
+@contextmanager
+def _file(options: ParseOptions, logs: Sequence[Log]) -> Iterator[_File]:
+    with open_for(options.output, logs, options.pseudonyms, options.status_codes) as output:
+        yield _File(output)
 
 
 def _unread(logs: Sequence[Log], path: str) -> str:
@@ -255,71 +288,3 @@ def open_for(output: str | None, logs: Sequence[Log], *others: Path | None) -> A
     """
     refuse_input(output, [file.on_disk for log in logs for file in log.inputs], *others)
     return open_output(output)
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """All logs that are to be read, and where their events go."""
-
-    settings: Settings
-    logs: Sequence[Log]
-    stdin: Read | None
-    out: Output
-    bar: Progress
-    counts: Counts
-
-    def with_findings_across(self, workers: int) -> None:
-        """Read all logs, then look for what their authentications make together; of a log that cannot be read to its end,
-        what could be read counts."""
-        failure: RunError | None = None
-        with Gathered(self.settings.library.codes.codes) as gathered:
-            try:
-                self.read(workers, gathered)
-            except RunError as error:
-                failure = error
-            for block in findings_across(self.settings, gathered.logs, self.counts):
-                self.out.write(block.data)
-        if failure is not None:
-            raise failure
-
-    def read(self, workers: int, gathered: Gathered | None = None) -> None:
-        """Read all logs, in several processes where that helps; `gathered` takes their authentications."""
-        if workers > 1 and self._on_all_cores(workers, gathered):
-            return
-        spool = gathered.spool() if gathered else None
-        keep = spool.add if spool else None
-        for number, log in enumerate(self.logs):
-            begin = spool.end if spool else 0
-            try:
-                for block, size in run_source(self.settings, log, self.stdin, self.counts, keep):
-                    self.out.write(block.data)
-                    self.bar.advance(size, self.counts)
-            finally:
-                if gathered and spool:
-                    gathered.add(number, number, Part(spool, begin, spool.end))
-
-    def _on_all_cores(self, workers: int, gathered: Gathered | None) -> bool:
-        """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
-        from shipper.parallel.shards import plan
-        from shipper.parallel.workers import AVAILABLE, run_workers
-        from shipper.parallel.writing import Writing
-
-        shards = plan(self.logs, workers)
-        if len(shards) < 2 or not AVAILABLE:
-            return False
-        log_of = list(accumulate(shard.first for shard in shards))
-
-        def advance(size: int, more: Counts) -> None:
-            self.counts.add(more)
-            self.bar.advance(size, self.counts)
-
-        number = min(workers, len(shards))
-        spools = [gathered.spool() if gathered else None for _ in range(number)]
-
-        def keep(piece: int, span: tuple[int, int]) -> None:
-            spool = spools[piece % number]
-            if gathered and spool:
-                gathered.add(log_of[piece], piece, Part(spool, *span))
-
-        run_workers(self.settings, shards, self.stdin, advance, [Writing(self.out, spool) for spool in spools], keep)
-        return True

@@ -9,9 +9,10 @@ from shipper.config.sections import Config
 from shipper.deliver.dead_letters import DeadLetterFile, label_of
 from shipper.deliver.sink import Batch, Receipt, Sink, SinkDown, TransactionRefused, joined
 from shipper.errors import RunError, UsageError
-from shipper.sidecar.assemble import build_sink, dead_letter_file, keep_transactional_id
+from shipper.sidecar.assemble import dead_letter_file, keep_transactional_id
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.lock import lock_state
+from shipper.sidecar.sinks import build_sink
 
 DEADLINE = 60.0  # seconds for one letter
 

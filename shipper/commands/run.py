@@ -230,7 +230,7 @@ def _log_start(config: Config, sink: str, stored: Stored) -> None:
         f"mfa-shipper {__version__} starts",
         inputs=[name for section in config.inputs for name in section.names],
         output=sink,
-        format=config.output.format,
+        format=config.output.form,
         state_dir=config.state_dir,
         metrics=config.metrics.listen or "off",
     )

@@ -6,7 +6,7 @@ so its version is pinned in pyproject.toml.
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -14,7 +14,7 @@ import msgspec
 
 from shipper.config.rules import Fault, absent, contradictions
 from shipper.config.sections import Config, config_type
-from shipper.config.values import Written
+from shipper.config.values import Secret, Written
 from shipper.config.yaml_file import Path, SettingsFile, read_settings, scalar
 from shipper.errors import UsageError
 
@@ -43,13 +43,19 @@ def load_config(path: str, environ: Mapping[str, str], needed: str = "") -> tupl
             settings.add(key, fault)
     if settings.faults or config is None:
         raise UsageError("\n".join(settings.told()))
-    security = config.output.kafka and config.output.kafka.security
-    written = [
-        security and security.password,
-        config.metrics.password,
-        config.pipeline.pseudonyms and config.pipeline.pseudonyms.key,
-    ]
-    return config, settings.secrets | {secret.value for secret in written if secret}  # also if the file itself holds them
+    return config, settings.secrets | set(_secrets(config))  # also if the file itself holds them
+
+
+def _secrets(value: object) -> Iterator[str]:
+    """The secrets in a section, at any depth."""
+    if isinstance(value, Secret):
+        yield value.value
+    elif isinstance(value, msgspec.Struct):
+        for item in msgspec.structs.astuple(value):
+            yield from _secrets(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item)
 
 
 def _typed(value: Any, path: Path, settings: SettingsFile) -> Any:

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import msgspec
 
 from shipper.config.sections import (
+    FORMAT_OF,
     Config,
     DetectSection,
+    ElasticsearchSection,
+    HttpSecurity,
     Input,
     KafkaSection,
     MetricsSection,
@@ -126,7 +130,23 @@ def _of_detect(detect: DetectSection) -> list[_Range]:
 
 def warnings(config: Config) -> list[str]:
     """What is allowed, but seldom meant; a sentence each."""
-    metrics, listen = config.metrics, config.metrics.listen
+    return _open_metrics(config.metrics) + _plain_secrets(config.output)
+
+
+def _plain_secrets(output: OutputSection) -> list[str]:
+    """Secrets that go over the network as they are."""
+    elastic, splunk = output.elasticsearch, output.splunk_hec
+    urls: list[str] = []
+    if output.type == "elasticsearch" and elastic is not None and (elastic.security.api_key or elastic.security.password):
+        urls = elastic.urls
+    elif output.type == "splunk_hec" and splunk is not None:
+        urls = [splunk.url]
+    plain = [url for url in urls if url.startswith("http://") and not _is_loopback(urlsplit(url).hostname or "")]
+    return [f"output.{output.type}: the key or password goes to {url} in plain text: use https" for url in plain]
+
+
+def _open_metrics(metrics: MetricsSection) -> list[str]:
+    listen = metrics.listen
     if listen is None or _is_loopback(listen.rpartition(":")[0]) or (metrics.password and metrics.cert_file):
         return []
     why = "the password goes there in plain text: set cert_file and key_file" if metrics.password else "asks for no password"
@@ -146,8 +166,44 @@ def _output_faults(output: OutputSection) -> list[Fault]:
         faults.append((("output", "kafka"), "output.type is kafka, so this section is needed, with bootstrap_servers and topic"))
     if output.type == "file" and output.file is None:
         faults.append((("output", "file"), "output.type is file, so this section is needed, with a path"))
+    if output.type == "elasticsearch" and output.elasticsearch is None:
+        faults.append((("output", "elasticsearch"), "output.type is elasticsearch, so this section is needed, with urls"))
+    if output.type == "splunk_hec" and output.splunk_hec is None:
+        faults.append((("output", "splunk_hec"), "output.type is splunk_hec, so this section is needed, with url and token"))
+    fixed = FORMAT_OF.get(output.type)
+    if fixed and output.format not in (None, fixed):
+        faults.append((("output", "format"), f"{output.type} takes {fixed} and nothing else; leave the key out"))
+    if output.elasticsearch is not None:
+        faults += _elasticsearch_faults(output.elasticsearch)
+    if output.splunk_hec is not None:
+        path = ("output", "splunk_hec")
+        faults += [
+            ((*path, *key), fault) for key, fault in _certificate_faults(output.splunk_hec.security, [output.splunk_hec.url])
+        ]
     if output.type == "kafka" and output.format == "elastic-bulk":
         faults.append((("output", "format"), "elastic-bulk has two lines an event and cannot go to Kafka; use ecs"))
+    return faults
+
+
+def _elasticsearch_faults(section: ElasticsearchSection) -> list[Fault]:
+    path, security = ("output", "elasticsearch"), section.security
+    faults: list[Fault] = []
+    if (security.username is None) != (security.password is None):
+        faults.append(((*path, "security"), "username and password go together"))
+    if security.api_key is not None and security.username is not None:
+        faults.append(((*path, "security"), "give api_key, or username and password, but not both"))
+    if security.username is not None and ":" in security.username:
+        faults.append(((*path, "security", "username"), "it may not hold a colon, which ends the name in what a client sends"))
+    return faults + [((*path, *key), fault) for key, fault in _certificate_faults(security, section.urls)]
+
+
+def _certificate_faults(security: HttpSecurity, urls: list[str]) -> list[Fault]:
+    """Faults with key paths below the section of an output."""
+    faults: list[Fault] = []
+    if (security.cert_file is None) != (security.key_file is None):
+        faults.append((("security",), "cert_file and key_file go together"))
+    if (security.ca_file or security.cert_file) and all(url.startswith("http://") for url in urls):
+        faults.append((("security",), "http has no certificates; use https, or leave ca_file and cert_file out"))
     return faults
 
 
@@ -155,11 +211,11 @@ def _not_for_detect(output: OutputSection) -> list[Fault]:
     """Values of the output with which `detect` has nothing to read."""
     if output.type != "kafka":
         return [(("output", "type"), f"detect reads the events of sidecars from Kafka; use kafka instead of {output.type}")]
-    if output.format != "ecs":
+    if output.form != "ecs":
         return [
             (
                 ("output", "format"),
-                f"detect cannot read {output.format}; let the sidecars write ecs into this topic, and say so here",
+                f"detect cannot read {output.form}; let the sidecars write ecs into this topic, and say so here",
             )
         ]
     return []

@@ -27,12 +27,16 @@ from shipper.config.values import (
     SecretText,
     Size,
     Topic,
+    Url,
     Zone,
 )
 from shipper.detect import DETECTORS, EXCHANGE_TIMEOUT, option_names
 from shipper.detect.protocol import AnyDetector, AtLeastOne, Nanoseconds
 from shipper.model import MEMORY
 from shipper.times import SECOND
+
+FORMAT_OF = {"elasticsearch": "elastic-bulk", "splunk_hec": "splunk-hec"}
+"""The format of those types of output that take no other."""
 
 
 def _default(value: int) -> Any:
@@ -176,15 +180,68 @@ class FileSection(_Section, frozen=True):
     keep: Positive | None = None
 
 
-class OutputSection(_Section, frozen=True):
-    """Where events go, and in which form. `events: exchange`: one event for the three lines of an exchange."""
+class HttpSecurity(_Section, frozen=True):
+    """Which authorities to trust, and the client's own certificate (mTLS)."""
 
-    type: Literal["stdout", "file", "kafka"]
-    format: Literal["ecs", "splunk-hec", "elastic-bulk"] = "ecs"
-    events: Literal["line", "exchange"] = "line"
+    ca_file: FilePath | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
+
+
+class ElasticsearchSecurity(HttpSecurity, frozen=True):
+    """How to connect to the cluster: with `api_key`, as Kibana shows it encoded, or with `username` and `password`."""
+
+    api_key: SecretText | None = None
+    username: Name | None = None
+    password: SecretText | None = None
+
+
+class ElasticsearchSection(_Section, frozen=True):
+    """Elasticsearch or OpenSearch. `urls`: nodes of one cluster, of which any that answers is used. `namespace`: of the data
+    streams. `timeout`: how long to wait for an answer."""
+
+    urls: Annotated[list[Url], Meta(min_length=1)]
+    namespace: Namespace = "default"
+    compression: Literal["none", "gzip"] = "gzip"
+    timeout: Duration = _default(60 * SECOND)
+    security: ElasticsearchSecurity = msgspec.field(default_factory=ElasticsearchSecurity)
+
+
+class SplunkHecSection(_Section, frozen=True):
+    """Splunk's HTTP Event Collector. `index` null: the token's own. `acknowledgement`: wait until the indexers have the events,
+    where the token has it."""
+
+    url: Url
+    token: SecretText
+    index: Annotated[str, Meta(pattern="^[a-z0-9_][a-z0-9_-]{0,79}$")] | None = None
+    acknowledgement: bool = True
+    compression: Literal["none", "gzip"] = "gzip"
+    timeout: Duration = _default(60 * SECOND)
+    security: HttpSecurity = msgspec.field(default_factory=HttpSecurity)
+
+
+class OutputSection(_Section, frozen=True):
+    """Where events go, and in which form. `format` null: `ecs`, or what the type takes: elasticsearch `elastic-bulk`, splunk_hec
+    `splunk-hec`. `events: exchange`: one event for the three lines of an exchange; null: that for these two, else `line`."""
+
+    type: Literal["stdout", "file", "kafka", "elasticsearch", "splunk_hec"]
+    format: Literal["ecs", "splunk-hec", "elastic-bulk"] | None = None
+    events: Literal["line", "exchange"] | None = None
     batch: BatchSection = msgspec.field(default_factory=BatchSection)
     kafka: KafkaSection | None = None
     file: FileSection | None = None
+    elasticsearch: ElasticsearchSection | None = None
+    splunk_hec: SplunkHecSection | None = None
+
+    @property
+    def form(self) -> str:
+        """`format`, or its default."""
+        return self.format or FORMAT_OF.get(self.type, "ecs")
+
+    @property
+    def unit(self) -> Literal["line", "exchange"]:
+        """`events`, or its default."""
+        return self.events or ("exchange" if self.type in FORMAT_OF else "line")
 
 
 class DetectSection(_Section, frozen=True):

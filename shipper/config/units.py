@@ -27,6 +27,9 @@ NAMESPACE = '^[^A-Z\\\\/*?"<>| ,#:\\-]{1,100}$'
 ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 """A regular expression of host and port, for schemas."""
 
+URL = "^https?://(?P<host>\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~%/-]*)?$"
+"""A regular expression of the URLs of servers, for schemas."""
+
 TOPIC = "^[A-Za-z0-9._-]{1,249}$"
 """A regular expression of the names of topics, for schemas."""
 
@@ -155,6 +158,25 @@ def address(text: str, *, any_port: bool = False) -> str:
     if not (0 if any_port else 1) <= int(port) <= 65535:
         raise ValueError(f"{text!r}: ports go from 1 to 65535")
     return f"{host}:{port}"
+
+
+def url(text: str) -> str:
+    """The address of a server: `https://es1:9200`, perhaps with a path.
+
+    Raises:
+        ValueError: not such a URL.
+    """
+    found = re.fullmatch(URL, text, re.ASCII)
+    if "@" in text.partition("://")[2].partition("/")[0]:
+        raise ValueError("a name or password may not stand in the URL; give it under security")
+    if not found:
+        raise ValueError(f"{text!r} is not the URL of a server; write https://es1:9200")
+    host, port = found.group("host"), found.group("port")
+    if not _is_host(host):
+        raise ValueError(f"{text!r}: {host} is no name of a host and no address")
+    if port and not 1 <= int(port) <= 65535:
+        raise ValueError(f"{text!r}: ports go from 1 to 65535")
+    return text.rstrip("/")
 
 
 def _is_host(host: str) -> bool:

@@ -82,6 +82,11 @@ ListenAddress = Annotated[
     Written(partial(units.address, any_port=True)),
     _about("`HOST:PORT`; port 0 lets the system choose.", pattern=units.ADDRESS),
 ]
+Url = Annotated[
+    str,
+    Written(units.url),
+    _about("`https://HOST:PORT`, perhaps with a path.", pattern=units.URL.replace("?P<host>", "").replace("?P<port>", "")),
+]
 Topic = Annotated[
     str, Written(units.topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=units.TOPIC)
 ]

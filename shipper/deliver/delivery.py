@@ -17,6 +17,7 @@ from shipper.times import SECOND
 
 FIRST_PAUSE = SECOND // 4
 LONGEST_PAUSE = 30 * SECOND
+LONGEST_ASKED = 600 * SECOND  # that a server may ask for
 MOST_UNKEPT = 64  # batches whose dead letters wait in memory
 MOST_BEHIND = 10_000  # batches that may follow the first of these, since their positions wait as well
 
@@ -152,15 +153,15 @@ class Delivery:
         except TransactionRefused as error:
             self._leave_out(error.refused)
         except SinkDown as error:
-            self._fail(str(error))
+            self._fail(str(error), error.pause)
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, pause: float = 0.0) -> None:
         self.sink.abandon()
         self._sent = 0
         if self.is_up or reason != self.reason:
             self._watcher.down(reason)
         self._connected, self.is_up, self.reason = False, False, reason
-        self._attempts.failed()
+        self._attempts.failed(round(min(pause * SECOND, LONGEST_ASKED)))
         self.retries += 1
 
     def _leave_out(self, refused: Mapping[int, tuple[Refusal, ...]]) -> None:
@@ -260,10 +261,10 @@ class Backoff:
         """True if it is time to try."""
         return self._now() >= self.next
 
-    def failed(self) -> None:
-        """Wait for longer than the last time."""
+    def failed(self, least: int = 0) -> None:
+        """Wait for longer than the last time, and for that many nanoseconds at least."""
         self.failures += 1
-        self.next = self._now() + round(self._pause * (0.5 + self._random() / 2))
+        self.next = self._now() + max(least, round(self._pause * (0.5 + self._random() / 2)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def at_once(self) -> None:

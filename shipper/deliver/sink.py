@@ -112,6 +112,11 @@ class Receipt(NamedTuple):
 class SinkDown(Exception):
     """The other side cannot be reached or accepts nothing at the moment. One sentence, without secrets."""
 
+    def __init__(self, reason: str, pause: float = 0.0) -> None:
+        """`pause`: for how many seconds, at least, it wants to be left alone."""
+        super().__init__(reason)
+        self.pause = pause
+
 
 class TransactionRefused(SinkDown):
     """A transaction was given up because the other side will never take some of its events.
@@ -131,7 +136,7 @@ class Sink(Protocol):
     """The other side, as one thread sees it. No method blocks longer than it says."""
 
     name: str
-    """As logs and metrics call it: `stdout`, `file`, `kafka`."""
+    """As logs and metrics call it, which is its `output.type`."""
 
     in_flight: int
     """How many batches may be sent and not yet reported."""

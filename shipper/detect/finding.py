@@ -1,5 +1,6 @@
 """A finding on its way out: its ECS event, whichever detector found it. Pure."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import orjson
@@ -52,6 +53,20 @@ def on_host(finding: Found, document: Document, host: str | None) -> Found:
         origin = Origin(None, origin.dataset, origin.kind, host=host)
     text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
     return position, text, (time, event_id, origin, key)
+
+
+def woven(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
+    """The events with each finding behind the event that completed it."""
+    woven_texts: list[str] = []
+    woven_labels: list[Label] = []
+    at = 0
+    for position, text, label in findings:
+        woven_texts += texts[at : position + 1]
+        woven_labels += labels[at : position + 1]
+        woven_texts.append(text)
+        woven_labels.append(label)
+        at = position + 1
+    return woven_texts + texts[at:], woven_labels + labels[at:]
 
 
 @lru_cache(256)

@@ -23,14 +23,16 @@ Format = Callable[[str, Label], Parts]
 SOURCETYPE = "azure:mfa:ecs"
 
 
-def ecs(*, host: str | None, namespace: str) -> Format:
+def ecs(*, host: str | None, namespace: str, index: str | None) -> Format:
     """One ECS document per line."""
     return lambda text, label: ("", text, "")
 
 
-def splunk_hec(*, host: str | None, namespace: str) -> Format:
-    """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds."""
+def splunk_hec(*, host: str | None, namespace: str, index: str | None) -> Format:
+    """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds. Without `index` the token's own one gets
+    the event."""
     seconds = StampReader().seconds
+    into = "" if index is None else f'"index":{json_text(index)},'
     hosts: Memo[str | None, str] = Memo(lambda name: f'"host":{json_text(name)},' if name else "", 1024)
     sources: Memo[str | None, str] = Memo(lambda path: f'"source":{json_text(path)},' if path is not None else "", 1024)
     last: tuple[str, str | None, str | None] = "", None, None
@@ -41,7 +43,7 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
         current = label[0], label[2].path, label[2].host
         if current != last:  # neighbouring events often share all three
             stamp, path, own_host = last = current
-            before = f'{{"time":{epoch(stamp)},{hosts[own_host or host]}{sources[path]}"sourcetype":"{SOURCETYPE}","event":'
+            before = f'{{"time":{epoch(stamp)},{hosts[own_host or host]}{sources[path]}{into}"sourcetype":"{SOURCETYPE}","event":'
         return before, text[:-1], "}\n"
 
     def epoch(stamp: str) -> str:
@@ -56,7 +58,7 @@ def splunk_hec(*, host: str | None, namespace: str) -> Format:
     return wrap
 
 
-def elastic_bulk(*, host: str | None, namespace: str) -> Format:
+def elastic_bulk(*, host: str | None, namespace: str, index: str | None) -> Format:
     """The body of a `_bulk` request: two lines per document.
 
     `create` with the event's id makes a repeat harmless: Elasticsearch answers 409 and changes nothing.
@@ -71,7 +73,12 @@ def elastic_bulk(*, host: str | None, namespace: str) -> Format:
 
 def _action(namespace: str, dataset: str) -> str:
     """The action line of a data set, up to the event's id."""
-    return f'{{"create":{{"_index":{json_text(f"logs-{dataset}-{namespace}")},"_id":"'
+    return f'{{"create":{{"_index":{json_text(data_stream(dataset, namespace))},"_id":"'
+
+
+def data_stream(dataset: str, namespace: str) -> str:
+    """The data stream of a data set, as Elastic's naming scheme has it."""
+    return f"logs-{dataset}-{namespace}"
 
 
 FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}

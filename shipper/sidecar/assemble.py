@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 
@@ -22,10 +21,7 @@ from shipper.decode.line_patterns import Stamps
 from shipper.deliver.batch import Limits, read_size
 from shipper.deliver.dead_letters import NAME, DeadLetterFile
 from shipper.deliver.delivery import Delivery, Watcher
-from shipper.deliver.kafka.client import Client, KafkaOptions
 from shipper.deliver.kafka.dead_letter_topic import DeadLetterTopic, options_for
-from shipper.deliver.kafka.sink import KafkaSink
-from shipper.deliver.sink import Sink
 from shipper.detect import rules_for
 from shipper.emit.pseudonyms import Pseudonyms
 from shipper.errors import UsageError
@@ -36,7 +32,8 @@ from shipper.sidecar.following import follow, inputs_of, refuse_channels
 from shipper.sidecar.loop import Sidecar
 from shipper.sidecar.own_paths import refuse_own
 from shipper.sidecar.pages import Listen
-from shipper.sidecar.transactional_id import keep, kept
+from shipper.sidecar.sinks import build_sink, client_class, kafka_options
+from shipper.sidecar.transactional_id import keep
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
 from shipper.tls import UnusableFile, tls_context
@@ -63,13 +60,19 @@ def settings_of(config: Config) -> Settings:
         exchange_timeout=timeout,
         keep_original=section.keep_original,
         memory=section.memory,
-        format=config.output.format,
-        namespace=section.data_stream.namespace,
+        format=config.output.form,
+        namespace=_namespace(config),
+        index=None if config.output.splunk_hec is None else config.output.splunk_hec.index,
         pseudonyms=_pseudonyms(config),
-        per_exchange=config.output.events == "exchange",
+        per_exchange=config.output.unit == "exchange",
         read_size=config.tail.read_size,
         line_limit=config.tail.max_line,
     )
+
+
+def _namespace(config: Config) -> str:
+    section = config.output.elasticsearch
+    return section.namespace if config.output.type == "elasticsearch" and section else config.pipeline.data_stream.namespace
 
 
 def _pseudonyms(config: Config) -> Pseudonyms | None:
@@ -77,90 +80,6 @@ def _pseudonyms(config: Config) -> Pseudonyms | None:
     if section is None or section.key is None:
         return None
     return Pseudonyms(section.key.value.encode(), tuple(section.fields))
-
-
-def _stdout(config: Config, run: str) -> Sink:
-    from shipper.deliver.stdout import stdout_sink
-
-    return stdout_sink()
-
-
-def _file(config: Config, run: str) -> Sink:
-    from shipper.deliver.file import FileOptions, FileSink
-
-    section = config.output.file
-    assert section is not None
-    return FileSink(FileOptions(section.path, section.rotate_size, section.rotate_every, section.keep))
-
-
-def _kafka(config: Config, run: str) -> Sink:
-    options = kafka_options(config)
-    if options.client == "kafka-python" and options.compression == "snappy" and find_spec("snappy") is None:
-        raise UsageError(
-            "output.kafka.compression: snappy needs python-snappy, which is not installed; install it, or choose zstd"
-        )
-    return KafkaSink(options, client_class(options.client), run=run)
-
-
-def client_class(name: str) -> Callable[[KafkaOptions], Client]:
-    """The Kafka client of a name, imported only now because importing takes up to half a second.
-
-    Raises:
-        UsageError: the client is not installed.
-    """
-    if name == "confluent-kafka":
-        try:
-            from shipper.deliver.kafka.confluent import ConfluentClient
-        except ImportError:
-            raise UsageError(
-                "output.kafka.client: confluent-kafka is not installed; pip install 'confluent-kafka>=2.5', or choose kafka-python"
-            ) from None
-        return ConfluentClient
-    from shipper.deliver.kafka.kafka_python import KafkaPythonClient
-
-    return KafkaPythonClient
-
-
-def kafka_options(config: Config) -> KafkaOptions:
-    """The options of a Kafka client.
-
-    Raises:
-        UsageError: the transactional id of the state directory cannot be read.
-    """
-    section = config.output.kafka
-    assert section is not None
-    security = section.security
-    return KafkaOptions(
-        tuple(section.bootstrap_servers),
-        section.topic,
-        section.alert_topic,
-        section.dead_letter_topic,
-        section.exactly_once,
-        section.state_topic,
-        section.transactional_id or kept(config.state_dir) or f"mfa-shipper-{token_hex(8)}",
-        section.client,
-        section.client_id,
-        section.compression,
-        security.protocol,
-        security.sasl_mechanism,
-        security.username,
-        None if security.password is None else security.password.value,
-        security.ca_file,
-        security.cert_file,
-        security.key_file,
-    )
-
-
-SINKS: dict[str, Callable[[Config, str], Sink]] = {"stdout": _stdout, "file": _file, "kafka": _kafka}
-
-
-def build_sink(config: Config, run: str = "") -> Sink:
-    """The sink of `output.type`; nothing is connected yet. `run` identifies this process among all that write to it.
-
-    Raises:
-        UsageError: the sink cannot be used here.
-    """
-    return SINKS[config.output.type](config, run or token_hex(8))
 
 
 def dead_letters(config: Config) -> DeadLetterFile | DeadLetterTopic:
@@ -209,6 +128,11 @@ def _refuse_certificates(config: Config) -> None:
         if config.output.type == "kafka" and kafka is not None and kafka.security.protocol.endswith("SSL"):
             security = kafka.security
             tls_context(ssl.Purpose.SERVER_AUTH, security.ca_file, security.cert_file, security.key_file)
+        output = config.output
+        section = {"elasticsearch": output.elasticsearch, "splunk_hec": output.splunk_hec}.get(output.type)
+        if section is not None:
+            key = f"output.{output.type}.security"
+            tls_context(ssl.Purpose.SERVER_AUTH, section.security.ca_file, section.security.cert_file, section.security.key_file)
     except UnusableFile as error:
         raise UsageError(f"{key}.{error.key}: {error}") from None
 

@@ -1,7 +1,8 @@
 """What `detect` is told by its configuration. I/O: the tables of patterns and codes are read."""
 
 from shipper.config.sections import Config
-from shipper.sidecar.assemble import kafka_options, listen_of, settings_of
+from shipper.sidecar.assemble import listen_of, settings_of
+from shipper.sidecar.sinks import kafka_options
 from shipper.stream.settings import DetectSettings
 
 

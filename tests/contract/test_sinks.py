@@ -15,7 +15,7 @@ from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Batch, Receipt, Sink, joined
 from shipper.deliver.stdout import StdoutSink
 from shipper.shared_files import open_shared
-from shipper.sidecar.assemble import client_class
+from shipper.sidecar.sinks import client_class
 from shipper.testing import MemorySink
 from tests.support.kafka import Broker, create_topic, read_topic
 

@@ -9,7 +9,7 @@ from shipper.deliver.kafka.client import KafkaOptions
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Batch, joined
 from shipper.model import Origin
-from shipper.sidecar.assemble import client_class
+from shipper.sidecar.sinks import client_class
 from tests.support.kafka import Broker, create_topic
 
 USERS = [f"user{number}" for number in range(40)]

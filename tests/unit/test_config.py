@@ -16,8 +16,8 @@ from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
 from shipper.read.channel import ChannelInput
-from shipper.sidecar.assemble import SINKS
 from shipper.sidecar.following import channels_of
+from shipper.sidecar.sinks import SINKS
 from shipper.stream.assemble import detect_settings
 from shipper.times import SECOND
 from tests.support.said import ABSENT, FOLDER
@@ -345,7 +345,8 @@ def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_every_format_and_sink_can_be_chosen() -> None:
     output = schema()["$defs"]["OutputSection"]["properties"]
-    assert set(output["format"]["enum"]) == set(FORMATS)
+    (formats,) = (kind["enum"] for kind in output["format"]["anyOf"] if "enum" in kind)
+    assert set(formats) == set(FORMATS)
     assert set(output["type"]["enum"]) == set(SINKS)
 
 

@@ -1,0 +1,235 @@
+"""`parse --to URL`: events go straight into Elasticsearch, OpenSearch or Splunk, by the delivery that `run` uses. I/O."""
+
+import os
+import random
+import sys
+import time
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
+from typing import NamedTuple
+
+from shipper.commands.parse import ParseOptions, read_into, settings_of
+from shipper.config.units import url as url_of
+from shipper.deliver.batch import Batcher, Limits, OpenBatch
+from shipper.deliver.dead_letters import DeadLetterFile
+from shipper.deliver.delivery import Delivery
+from shipper.deliver.http.connection import Connection
+from shipper.deliver.http.elasticsearch import BulkCourier
+from shipper.deliver.http.options import HttpOptions
+from shipper.deliver.http.sink import HttpSink
+from shipper.deliver.http.splunk_hec import HEALTH, HecCourier
+from shipper.deliver.sink import Refusal, SinkDown
+from shipper.errors import RunError, UsageError
+from shipper.model import Block, Counts
+from shipper.printable import printable
+from shipper.report.advice import counted
+from shipper.times import SECOND
+
+LOOK_TIMEOUT = 10.0  # seconds
+WORDS = {200: "accepted", 201: "created", 409: "there already"}
+
+
+def send_logs(options: ParseOptions) -> Counts:
+    """Parse the files into the server of `--to`.
+
+    Raises:
+        UsageError: an option is wrong, or a file is missing.
+        RunError: the server is not one that takes events, or refused some for good; or see `parse.import_logs`.
+    """
+    _refuse_contradictions(options)
+    assert options.to is not None
+    to = target(options.to, options.to_key, options.to_ca, options.namespace or "default")
+    refused = Refused(options.refused)
+    chosen = replace(options, format=to.format, events=options.events or "exchange")
+    counts = read_into(chosen, settings_of(chosen), lambda logs: _upload(to, refused))
+    if refused.number:
+        raise RunError(f"--to: {counted(refused.number, 'event')} refused; the first: {printable(refused.first)}")
+    return counts
+
+
+def _refuse_contradictions(options: ParseOptions) -> None:
+    given = {
+        "--output": options.output is not None,
+        "--format": options.format is not None,
+        "--pretty": options.pretty,
+    }
+    for name in (name for name, is_given in given.items() if is_given):
+        raise UsageError(f"{name} does not go with --to: events go to the server, in the format that it takes")
+
+
+class Target(NamedTuple):
+    """A server that takes events.
+
+    Attributes:
+        sink: its sink, not yet opened.
+        format: in which it takes events.
+        statuses: how many events it took, by the status of its answers; kept up to date.
+    """
+
+    sink: HttpSink
+    format: str
+    statuses: Counter[int]
+
+
+def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str) -> Target:
+    """The server at a URL, once it has said what it is and lets us in; nothing is changed there.
+
+    Args:
+        url: of Elasticsearch, OpenSearch, or Splunk's HTTP Event Collector.
+        key_file: its first line is an API key, NAME:PASSWORD, or a collector's token.
+        ca_file: PEM file of the authority to trust; None: those of the system.
+        namespace: of the data streams.
+
+    Raises:
+        UsageError: the URL, or a file, cannot be used.
+        RunError: the server cannot be reached, or would not take events.
+    """
+    try:
+        url = url_of(url)
+    except ValueError as error:
+        raise UsageError(f"--to: {error}") from None
+    if ca_file is not None and not os.path.isfile(ca_file):
+        raise UsageError(f"--to-ca {ca_file}: there is no such file")
+    key = None if key_file is None else _first_line(key_file)
+    try:
+        courier: BulkCourier | HecCourier
+        if _is_collector(HttpOptions((url,), timeout=LOOK_TIMEOUT, ca_file=ca_file)):
+            if key is None:
+                raise UsageError(f"--to {url}: it is a collector of Splunk, which wants a token: give --to-key FILE")
+            courier = HecCourier(HttpOptions((url,), {"Authorization": f"Splunk {key}"}, ca_file=ca_file), acknowledgement=True)
+            form = "splunk-hec"
+        else:
+            headers = {} if key is None else {"Authorization": _authorization(key)}
+            courier = BulkCourier(HttpOptions((url,), headers, ca_file=ca_file), namespace)
+            form = "elastic-bulk"
+        reason = courier.verify()
+    except SinkDown as error:
+        reason = str(error)
+    if reason:
+        raise RunError(f"--to: {reason}")
+    return Target(HttpSink(form, courier), form, courier.statuses)
+
+
+def _is_collector(options: HttpOptions) -> bool:
+    """True for what answers as the collector does; whoever it is, it is asked without a key."""
+    look = Connection(options)
+    try:
+        answer = look.ask("GET", HEALTH)
+        return answer.status in (200, 503) and "text" in answer.json()
+    finally:
+        look.close()
+
+
+def _authorization(key: str) -> str:
+    return f"Basic {b64encode(key.encode()).decode()}" if ":" in key else f"ApiKey {key}"
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            key = file.readline(1 << 16).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the key {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    if not key or not key.isascii() or not key.isprintable():
+        raise UsageError(f"--to-key {path}: its first line must be an API key, NAME:PASSWORD, or a token")
+    return key
+
+
+class Refused:
+    """The events that the server will never take: counted, and kept in a file if somebody wants that.
+
+    Attributes:
+        number: how many.
+        first: why it did not take the first, and which event that is.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.number = 0
+        self.first = ""
+        self._file = None if path is None else DeadLetterFile(str(path))
+
+    def add(self, refusals: tuple[Refusal, ...]) -> None:
+        """See `DeadLetters`."""
+        if self._file is not None:
+            self._file.add(refusals)
+        self.number += len(refusals)
+        self.first = self.first or f"{refusals[0].reason} (event {refusals[0].label[1]})"
+
+
+class _Told:
+    """Says on standard error when the server is away, and when it is back."""
+
+    def down(self, reason: str) -> None:
+        print(f"mfa-shipper: {printable(reason)}; trying again", file=sys.stderr)
+
+    def up(self) -> None:
+        """Nothing to say: the bar moves on."""
+
+    def refused(self, refusals: tuple[Refusal, ...]) -> None:
+        """The sums say it."""
+
+    def unkept(self, reason: str | None) -> None:
+        if reason:
+            print(f"mfa-shipper: {printable(reason)}; trying again", file=sys.stderr)
+
+
+class Upload:
+    """Gives events to the delivery, and waits while the server does not take them."""
+
+    output = None
+
+    def __init__(self, to: Target, refused: Refused) -> None:
+        self._to = to
+        self._refused = refused
+        self._delivery = Delivery(to.sink, refused, _Told(), run=token_hex(8), now=time.monotonic_ns, random=random.random)
+        self._batcher: Batcher[None] = Batcher(Limits())
+
+    def take(self, block: Block) -> None:
+        full = self._batcher.add(block, None, time.monotonic_ns())
+        if full:
+            self._hand_over(full)
+
+    def finish(self) -> list[str]:
+        rest = self._batcher.flush()
+        if rest and rest.blocks:
+            self._hand_over(rest)
+        while self._delivery.outstanding:
+            self._turn()
+        return [self._sums()]
+
+    def _hand_over(self, batch: OpenBatch[None]) -> None:
+        while not self._delivery.accepts:
+            self._turn()
+        self._delivery.hand_over(batch.blocks, {})
+        self._delivery.turn(0.0)
+
+    def _turn(self) -> None:
+        self._delivery.turn(0.2)
+        wake = self._delivery.wake
+        if not self._delivery.awaits_receipts and wake is not None:
+            time.sleep(min(0.2, max(0.0, (wake - time.monotonic_ns()) / SECOND)))
+
+    def close(self) -> None:
+        """Drop what is not delivered."""
+        self._to.sink.close(0.0)
+
+    def _sums(self) -> str:
+        answers = [f"{number:,} {WORDS[status]}" for status, number in sorted(self._to.statuses.items())]
+        if self._refused.number:
+            answers.append(f"{self._refused.number:,} refused")
+        again = f"; tried again {counted(self._delivery.retries, 'time')}" if self._delivery.retries else ""
+        return f"  sent: {', '.join(answers) or 'nothing'}{again}"
+
+
+@contextmanager
+def _upload(to: Target, refused: Refused) -> Iterator[Upload]:
+    sending = Upload(to, refused)
+    try:
+        yield sending
+    finally:
+        sending.close()

@@ -1,0 +1,170 @@
+"""Elasticsearch and OpenSearch: batches in the format `elastic-bulk` go to `_bulk`. I/O.
+
+Each document has the id of its event and is only created, never replaced: one that is there already (409) is done, so
+sending again harms nothing.
+
+Sources: Elastic, "Bulk API", "Simulate index", "Has privileges"; OpenSearch, "Bulk", "Simulate index templates".
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from shipper.deliver.http.connection import Answer, Connection, excerpt
+from shipper.deliver.http.options import HttpOptions
+from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.emit.formats import data_stream
+
+CREATED, THERE_ALREADY = 201, 409
+TOO_MANY = 429
+LOOK_TIMEOUT = 5.0  # seconds
+DATASET = "azure_mfa.radius"  # whose data stream is looked at
+
+
+class BulkCourier:
+    """Speaks with a cluster."""
+
+    in_flight = 4
+    patience = 1.0  # nothing is ever confirmed later
+
+    def __init__(self, options: HttpOptions, namespace: str) -> None:
+        """`namespace` is that of the data streams."""
+        self._connection = Connection(options)
+        self._look = replace(options, timeout=min(LOOK_TIMEOUT, options.timeout))
+        self._stream = data_stream(DATASET, namespace)
+        self.statuses: Counter[int] = Counter()  # of documents that are there now
+
+    def reach(self) -> None:
+        look = Connection(self._look)
+        try:
+            _refuse_stranger(look.ask("GET", "/"))
+        finally:
+            look.close()
+
+    def deliver(self, batch: Batch) -> Receipt:
+        statuses: Counter[int] = Counter()
+        receipt = Receipt(batch.number, batch.refusals(self._refused(batch.lines(), 0, statuses)))
+        self.statuses += statuses
+        return receipt
+
+    def _refused(self, lines: Sequence[bytes], first: int, statuses: Counter[int]) -> dict[int, str]:
+        """Send documents, of which the first has that index; why each of those is refused that will never be taken. `statuses`
+        counts the others.
+
+        Raises:
+            SinkDown: all are to be sent again, which harms none.
+        """
+        if not lines:
+            return {}
+        answer = self._connection.post("/_bulk?filter_path=errors,items.*.status,items.*.error", b"\n".join(lines) + b"\n")
+        if answer.status == 413:
+            if len(lines) == 1:
+                return {first: f"too large for the server (413): {len(lines[0])} bytes"}
+            half = len(lines) // 2
+            return self._refused(lines[:half], first, statuses) | self._refused(lines[half:], first + half, statuses)
+        _refuse_failure(answer)
+        items = answer.json().get("items")
+        if answer.json().get("errors") is False:
+            statuses[CREATED] += len(lines)
+            return {}
+        if not isinstance(items, list) or len(items) != len(lines):
+            raise SinkDown(f"no answer of _bulk: {excerpt(answer)}")
+        documents: list[dict[str, Any]] = [next(iter(item.values()), {}) for item in items]
+        refused = _refusals(documents, first, answer)
+        statuses.update(item["status"] for index, item in enumerate(documents, first) if index not in refused)
+        return refused
+
+    def confirmed(self) -> list[Receipt]:
+        return []
+
+    def abandon(self) -> None:
+        self._connection.close()
+
+    def verify(self) -> str | None:
+        look = Connection(self._look)
+        try:
+            _refuse_stranger(look.ask("GET", "/"))
+            return self._missing_template(look) or self._missing_right(look)
+        except SinkDown as error:
+            return str(error)
+        finally:
+            look.close()
+
+    def _missing_template(self, look: Connection) -> str | None:
+        answer = look.ask("POST", f"/_index_template/_simulate_index/{self._stream}")
+        if answer.status in (401, 403):
+            return None  # who may only write may not look
+        found: Any = answer.json().get("template", {}).get("mappings", {}).get("properties", {})
+        if "azure_mfa" in found:
+            return None
+        exists = look.ask("HEAD", f"/{self._stream}").status == 200
+        stream = f"{self._stream} is there without it, so make it anew after that" if exists else "events would get guessed types"
+        return f"no index template of ours matches {self._stream}: run deploy/elastic/install.sh or deploy/opensearch/install.sh; {stream}"
+
+    def _missing_right(self, look: Connection) -> str | None:
+        body = b'{"index":[{"names":["%s"],"privileges":["create_doc","auto_configure"]}]}' % self._stream.encode()
+        answer = look.ask("POST", "/_security/user/_has_privileges", body, {"Content-Type": "application/json"})
+        if answer.status != 200 or answer.json().get("has_all_requested") is not False:
+            return None  # OpenSearch has no such question
+        rights: Any = answer.json().get("index", {}).get(self._stream, {})
+        missing = " and ".join(name for name, granted in rights.items() if not granted)
+        return f"we lack the right {missing} on {self._stream}: give the API key or the user both on logs-azure_mfa.*"
+
+
+def _refusals(items: Sequence[dict[str, Any]], first: int, answer: Answer) -> dict[int, str]:
+    """Why each document is refused for good, by index.
+
+    Raises:
+        SinkDown: one of them may be taken later, or when somebody has changed something that is no matter of documents.
+    """
+    refused: dict[int, str] = {}
+    later = [item for item in items if _is_for_later(item)]
+    if later:
+        reasons = _reason(later[0])
+        raise SinkDown(f"{len(later)} of {len(items)} documents are not taken now: {reasons}", answer.retry_after)
+    for index, item in enumerate(items, first):
+        if item["status"] >= 300 and item["status"] != THERE_ALREADY:
+            refused[index] = _reason(item)
+    return refused
+
+
+def _is_for_later(item: dict[str, Any]) -> bool:
+    """True for what depends on the cluster, and not on the document: load, rights, an index that may not be made."""
+    status = item.get("status", 500)
+    return status in (401, 403, 404, TOO_MANY) or status >= 500
+
+
+def _reason(item: dict[str, Any]) -> str:
+    error = item.get("error") or {}
+    cause = error.get("caused_by") or {}
+    text = ": ".join(str(part) for part in (error.get("type"), error.get("reason"), cause.get("reason")) if part)
+    return f"{item.get('status', 'no status')} {text or 'without a reason'}"
+
+
+def _refuse_stranger(answer: Answer) -> None:
+    if answer.status == 403:
+        return  # it knows us, and lets us write, perhaps, but not look
+    _refuse_failure(answer)
+    if "version" not in answer.json():
+        raise SinkDown(f"that is no Elasticsearch and no OpenSearch: {excerpt(answer)}")
+
+
+def _refuse_failure(answer: Answer) -> None:
+    status = answer.status
+    if status == 200:
+        return
+    if status == 401:
+        raise SinkDown("the API key, or the user with this password, is not known there (401)")
+    if status == 403:
+        raise SinkDown(f"we may not write there (403): {_cause(answer)}")
+    if status == 404:
+        raise SinkDown("there is no _bulk at this URL (404); is its path right?")
+    if status == TOO_MANY or status >= 500:
+        raise SinkDown(f"the cluster is busy or ill ({status}): {_cause(answer)}", answer.retry_after)
+    raise SinkDown(f"the server refuses the request ({status}): {_cause(answer)}")
+
+
+def _cause(answer: Answer) -> str:
+    error = answer.json().get("error")
+    return str(error.get("reason") or error.get("type")) if isinstance(error, dict) else str(error or excerpt(answer))

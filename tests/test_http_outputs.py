@@ -1,0 +1,414 @@
+"""The outputs over HTTP, against servers that answer as they should and as they should not."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import orjson
+import pytest
+import trustme
+
+from shipper.deliver.http.elasticsearch import BulkCourier
+from shipper.deliver.http.options import HttpOptions
+from shipper.deliver.http.sink import HttpSink
+from shipper.deliver.http.splunk_hec import HecCourier
+from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.model import Origin
+from shipper.testing import block
+from tests.support.http_server import Collector, HttpServer, Reply, Request
+from tests.support.jars import free_port
+from tests.support.process import until
+
+VERSION = Reply(200, {"version": {"number": "8.17.0"}})
+TEMPLATE = Reply(200, {"template": {"mappings": {"properties": {"azure_mfa": {"type": "object"}}}}})
+
+
+def hec_line(number: int) -> bytes:
+    return b'{"time":1487041039.234778,"sourcetype":"azure:mfa:ecs","event":{"event":{"id":"ab-%d"}}}' % number
+
+
+def hec(
+    url: str, *, acknowledgement: bool = True, ack_timeout: float = 60.0, token: str = Collector.TOKEN, **more: object
+) -> HttpSink:
+    options = HttpOptions((url,), {"Authorization": f"Splunk {token}"}, **{"timeout": 20.0, **more})  # type: ignore[arg-type]
+    courier = HecCourier(options, acknowledgement=acknowledgement, ack_timeout=ack_timeout)
+    courier.patience = 0.02
+    return HttpSink("splunk_hec", courier)
+
+
+def bulk(*urls: str, **more: object) -> HttpSink:
+    options = HttpOptions(urls, {"Authorization": "ApiKey secret"}, **{"timeout": 20.0, **more})  # type: ignore[arg-type]
+    return HttpSink("elasticsearch", BulkCourier(options, "default"))
+
+
+@contextmanager
+def opened(sink: HttpSink) -> Iterator[HttpSink]:
+    sink.open()
+    try:
+        yield sink
+    finally:
+        sink.close(5.0)
+
+
+def receipts(sink: HttpSink, count: int) -> list[Receipt]:
+    found: list[Receipt] = []
+    end = time.monotonic() + 30
+    while len(found) < count:
+        assert time.monotonic() < end, f"{len(found)} of {count} receipts"
+        found += sink.poll(0.1)
+    return found
+
+
+def failure(sink: HttpSink) -> SinkDown:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            sink.poll(0.1)
+        except SinkDown as error:
+            return error
+    raise AssertionError("no failure")
+
+
+def batch(number: int, *lines: bytes) -> Batch:
+    return Batch(number, (block(*lines),))
+
+
+def ids(collector: Collector) -> list[str]:
+    return [event["event"]["event"]["id"] for event in collector.events]
+
+
+# --- Splunk's collector
+
+
+@pytest.mark.parametrize("acknowledges", [False, True])
+@pytest.mark.parametrize("compression", [False, True])
+def test_events_reach_the_collector(acknowledges: bool, compression: bool) -> None:
+    with Collector(acknowledges=acknowledges) as collector, opened(hec(collector.url, compression=compression)) as sink:
+        sink.send(batch(1, hec_line(1), hec_line(2)))
+        sink.send(batch(2, hec_line(3)))
+        assert receipts(sink, 2) == [Receipt(1), Receipt(2)]
+        assert ids(collector) == ["ab-1", "ab-2", "ab-3"]
+
+
+def test_a_batch_waits_for_its_acknowledgement() -> None:
+    with Collector(acknowledges=True) as collector, opened(hec(collector.url)) as sink:
+        collector.polls = None
+        sink.send(batch(1, hec_line(1)))
+        until(lambda: sum(request.path.endswith("/ack") for request in collector.requests) > 3, "it asks")
+        assert sink.poll(0) == []
+        collector.polls = 0
+        assert receipts(sink, 1) == [Receipt(1)]
+
+
+def test_what_is_never_acknowledged_is_sent_again() -> None:
+    with Collector(acknowledges=True) as collector, opened(hec(collector.url, ack_timeout=0.1)) as sink:
+        collector.polls = None
+        sink.send(batch(1, hec_line(1)))
+        assert str(failure(sink)) == "the indexers have acknowledged nothing for 0.1 s"
+        collector.polls = 0
+        sink.abandon()
+        sink.open()
+        sink.send(batch(1, hec_line(1)))
+        assert receipts(sink, 1) == [Receipt(1)]
+        channels = {request.headers["X-Splunk-Request-Channel"] for request in collector.requests if request.body}
+        assert len(channels) == 2  # the ids of acknowledgements begin anew, so those of the first attempt must not count
+
+
+def test_only_the_event_that_is_wrong_is_refused() -> None:
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.is_bad = lambda event: event["event"]["event"]["id"] in ("ab-2", "ab-4")
+        sink.send(batch(1, *map(hec_line, range(1, 6))))
+        (receipt,) = receipts(sink, 1)
+        assert [(refusal.index, refusal.reason) for refusal in receipt.refused] == [
+            (1, "Error in handling indexed fields (400, code 15)"),
+            (3, "Error in handling indexed fields (400, code 15)"),
+        ]
+        assert ids(collector) == ["ab-1", "ab-3", "ab-5"]
+
+
+def test_a_refusal_that_does_not_say_of_what() -> None:
+    """Some versions leave the number out."""
+
+    def answer(request: Request) -> Reply:
+        bad = b"ab-2" in request.body
+        return Reply(400, {"text": "Invalid data format", "code": 6}) if bad else Reply(200, {"text": "Success", "code": 0})
+
+    with HttpServer(answer) as server, opened(hec(server.url)) as sink:
+        sink.send(batch(1, *map(hec_line, range(4))))
+        (receipt,) = receipts(sink, 1)
+        assert [(refusal.index, refusal.reason) for refusal in receipt.refused] == [(2, "Invalid data format (400, code 6)")]
+
+
+def test_a_body_that_is_too_large_goes_in_parts() -> None:
+    with Collector(acknowledges=True) as collector, opened(hec(collector.url)) as sink:
+        collector.largest = 2 * len(hec_line(1)) + 2
+        huge = b'{"event":"%s"}' % (b"x" * 500)
+        sink.send(batch(1, hec_line(1), hec_line(2), huge, hec_line(3)))
+        (receipt,) = receipts(sink, 1)
+        assert [(refusal.index, refusal.reason) for refusal in receipt.refused] == [
+            (2, f"too large for the collector (413): {len(huge)} bytes")
+        ]
+        assert ids(collector) == ["ab-1", "ab-2", "ab-3"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(503, {"text": "Server is busy", "code": 9}), "Server is busy (503, code 9)"),
+        (Reply(500, {"text": "Internal server error", "code": 8}), "Internal server error (500, code 8)"),
+        (Reply(429, b"slow down"), "429 slow down"),
+        (Reply(502, b""), "502, and nothing else"),
+        (Reply(401, b"<html>"), "the server lets nobody in with this token (401)"),
+        (Reply(404, b"<html>"), "there is no collector at this URL (404); is its port that of HEC, 8088 by default?"),
+        (Reply(403, {"text": "Token disabled", "code": 1}), "the token is disabled (403, code 1)"),
+    ],
+)
+def test_what_the_collector_does_not_take_now_is_sent_again(reply: Reply, reason: str) -> None:
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.faults.append(reply)
+        sink.send(batch(1, hec_line(1)))
+        sink.send(batch(2, hec_line(2)))
+        assert str(failure(sink)) == reason
+        assert collector.events == []  # what follows a failure waits, so that events stay in their order
+        sink.abandon()
+        sink.open()
+        sink.send(batch(1, hec_line(1)))
+        sink.send(batch(2, hec_line(2)))
+        assert receipts(sink, 2) == [Receipt(1), Receipt(2)]
+        assert ids(collector) == ["ab-1", "ab-2"]
+
+
+def test_a_connection_that_is_cut_says_so() -> None:
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.faults.append(Reply(0))
+        sink.send(batch(1, hec_line(1)))
+        assert "broke the connection off" in str(failure(sink))
+
+
+def test_an_answer_that_does_not_come() -> None:
+    def answer(request: Request) -> Reply:
+        if request.body:
+            until(lambda: not waits, "the end of the wait")
+        return Reply(200, {"text": "Success", "code": 0})
+
+    waits = [True]
+    with HttpServer(answer) as server, opened(hec(server.url, timeout=0.2)) as sink:
+        sink.send(batch(1, hec_line(1)))
+        assert str(failure(sink)).endswith("no answer within 0.2 s")
+        waits.clear()
+
+
+def test_a_sink_closes_while_the_server_keeps_silent() -> None:
+    waits = [True]
+
+    def answer(request: Request) -> Reply:
+        if request.body:
+            until(lambda: not waits, "the end of the wait")
+        return Reply(200, {"text": "Success", "code": 0})
+
+    with HttpServer(answer) as server:
+        sink = hec(server.url)
+        sink.open()
+        sink.send(batch(1, hec_line(1)))
+        until(lambda: len(server.requests) > 1, "the request")
+        began = time.monotonic()
+        sink.close(0.1)
+        assert time.monotonic() - began < 10
+        waits.clear()
+
+
+def test_the_token_is_tried_without_an_event() -> None:
+    with Collector() as collector:
+        assert hec(collector.url).verify() is None
+        assert hec(collector.url, token="wrong").verify() == "the server does not know the token (403, code 4)"
+        assert collector.events == []
+    with Collector(acknowledges=True) as collector:
+        assert hec(collector.url).verify() is None
+        told = "the token asks for acknowledgement: set output.splunk_hec.acknowledgement: true (400, code 10)"
+        assert hec(collector.url, acknowledgement=False).verify() == told
+
+
+def test_an_index_that_is_not_there_stops_the_flow() -> None:
+    """Somebody can make it; no event is thrown away before."""
+    with Collector(indexes=("main",)) as collector, opened(hec(collector.url)) as sink:
+        sink.send(batch(1, b'{"index":"mfa","event":{"event":{"id":"ab-1"}}}'))
+        assert str(failure(sink)).startswith("the token may not write into this index, or it does not exist")
+
+
+def test_a_collector_that_is_full_is_not_open() -> None:
+    full = Reply(503, {"text": "HEC is unhealthy, queues are full", "code": 18})
+    with HttpServer(lambda request: full) as server, pytest.raises(SinkDown, match="takes nothing now: HEC is unhealthy"):
+        hec(server.url).open()
+
+
+# --- Elasticsearch and OpenSearch
+
+
+def documents(*numbers: int) -> list[bytes]:
+    return [b'{"create":{"_index":"logs-azure_mfa.radius-default","_id":"ab-%d"}}\n{"n":%d}' % (n, n) for n in numbers]
+
+
+def two_line_batch(number: int, lines: Sequence[bytes]) -> Batch:
+    """A batch whose events have two lines each."""
+    given = block(*(b"x" * len(line) for line in lines))
+    label = ("", "", Origin(None, "", "event"), None)
+    data = b"".join(line + b"\n" for line in lines)
+    return Batch(number, (given._replace(data=data, labels=[label] * len(lines)),))
+
+
+def cluster(status_of: Callable[[int], tuple[int, dict[str, object] | None]]) -> Callable[[Request], Reply]:
+    """Answers `_bulk` with these statuses and errors, by the number in a document."""
+
+    def answer(request: Request) -> Reply:
+        if request.path == "/":
+            return VERSION
+        numbers = [orjson.loads(line)["n"] for line in request.body.splitlines()[1::2]]
+        items = []
+        for number in numbers:
+            status, error = status_of(number)
+            items.append({"create": {"status": status, **({"error": error} if error else {})}})
+        return Reply(200, {"errors": any(status_of(number)[0] >= 300 for number in numbers), "items": items})
+
+    return answer
+
+
+CONFLICT: dict[str, object] = {"type": "version_conflict_engine_exception", "reason": "document already exists"}
+STRICT: dict[str, object] = {
+    "type": "strict_dynamic_mapping_exception",
+    "reason": "introduction of [x] is not allowed",
+    "caused_by": {"reason": "deeper"},
+}
+
+
+def test_documents_that_are_there_already_are_done() -> None:
+    with HttpServer(cluster(lambda n: (409, CONFLICT) if n % 2 else (201, None))) as server, opened(bulk(server.url)) as sink:
+        sink.send(two_line_batch(1, documents(1, 2, 3)))
+        assert receipts(sink, 1) == [Receipt(1)]
+        (request,) = [request for request in server.requests if request.path == "/_bulk"]
+        assert request.body == b"\n".join(documents(1, 2, 3)) + b"\n"
+        assert request.headers["Content-Encoding"] == "gzip"
+        assert request.headers["Authorization"] == "ApiKey secret"
+
+
+def test_a_document_that_does_not_fit_is_refused_with_its_reason() -> None:
+    with HttpServer(cluster(lambda n: (400, STRICT) if n == 2 else (201, None))) as server, opened(bulk(server.url)) as sink:
+        sink.send(two_line_batch(1, documents(1, 2, 3)))
+        (receipt,) = receipts(sink, 1)
+        (refusal,) = receipt.refused
+        assert (refusal.index, refusal.line) == (1, documents(2)[0])
+        assert refusal.reason == "400 strict_dynamic_mapping_exception: introduction of [x] is not allowed: deeper"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (429, {"type": "es_rejected_execution_exception", "reason": "queue is full"}),
+        (503, {"type": "unavailable_shards_exception", "reason": "primary is away"}),
+        (403, {"type": "security_exception", "reason": "action is unauthorized"}),
+        (404, {"type": "index_not_found_exception", "reason": "no such index and auto_create is off"}),
+    ],
+)
+def test_documents_that_may_be_taken_later_are_sent_again(status: int, error: dict[str, object]) -> None:
+    with HttpServer(cluster(lambda n: (status, error) if n == 2 else (400, STRICT))) as server, opened(bulk(server.url)) as sink:
+        sink.send(two_line_batch(1, documents(1, 2, 3)))
+        assert str(failure(sink)) == f"1 of 3 documents are not taken now: {status} {error['type']}: {error['reason']}"
+
+
+def test_a_pause_that_the_cluster_asks_for() -> None:
+    with HttpServer(cluster(lambda n: (201, None))) as server, opened(bulk(server.url)) as sink:
+        server.faults.append(Reply(429, {"error": {"reason": "too many requests"}}, {"Retry-After": "7"}))
+        sink.send(two_line_batch(1, documents(1)))
+        error = failure(sink)
+        assert (str(error), error.pause) == ("the cluster is busy or ill (429): too many requests", 7.0)
+
+
+def test_a_request_that_is_too_large_goes_in_parts() -> None:
+    taken = cluster(lambda n: (201, None))
+
+    def answer(request: Request) -> Reply:
+        return Reply(413, b"") if len(request.body) > 170 else taken(request)
+
+    huge = documents(1)[0] + b" " * 200
+    with HttpServer(answer) as server, opened(bulk(server.url)) as sink:
+        sink.send(two_line_batch(1, [*documents(1, 2), huge, *documents(4)]))
+        (receipt,) = receipts(sink, 1)
+        assert [(refusal.index, refusal.reason) for refusal in receipt.refused] == [
+            (2, f"too large for the server (413): {len(huge)} bytes")
+        ]
+
+
+def test_another_node_answers_when_one_is_away() -> None:
+    with HttpServer(cluster(lambda n: (201, None))) as server:
+        away = f"http://127.0.0.1:{free_port()}"
+        with opened(bulk(away, server.url)) as sink:
+            sink.send(two_line_batch(1, documents(1)))
+            assert receipts(sink, 1) == [Receipt(1)]
+        with pytest.raises(SinkDown, match=f"^{away}: connection refused$"):
+            bulk(away).open()
+
+
+def looks(answers: dict[str, Reply]) -> Callable[[Request], Reply]:
+    return lambda request: answers.get(request.path, Reply(404, {"error": "no handler"}))
+
+
+STREAM = "/logs-azure_mfa.radius-default"
+SIMULATE, PRIVILEGES = f"/_index_template/_simulate_index{STREAM}", "/_security/user/_has_privileges"
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"/": VERSION, SIMULATE: TEMPLATE}, None),
+        ({"/": VERSION, SIMULATE: Reply(403, {})}, None),
+        ({"/": Reply(401, {"error": {"reason": "unable to authenticate"}})}, "is not known there (401)"),
+        ({"/": Reply(200, b"<html>hello")}, "that is no Elasticsearch and no OpenSearch: 200 <html>hello"),
+        ({"/": VERSION, SIMULATE: Reply(200, {})}, "run deploy/elastic/install.sh or deploy/opensearch/install.sh; events would"),
+        ({"/": VERSION, SIMULATE: Reply(200, {}), STREAM: Reply(200, {})}, "is there without it, so make it anew after that"),
+        (
+            {
+                "/": VERSION,
+                SIMULATE: TEMPLATE,
+                PRIVILEGES: Reply(
+                    200,
+                    {"has_all_requested": False, "index": {STREAM[1:]: {"create_doc": True, "auto_configure": False}}},
+                ),
+            },
+            "we lack the right auto_configure on logs-azure_mfa.radius-default",
+        ),
+    ],
+)
+def test_what_check_finds(answers: dict[str, Reply], reason: str | None) -> None:
+    with HttpServer(looks(answers)) as server:
+        found = bulk(server.url).verify()
+        assert found is None if reason is None else reason in str(found)
+        assert {request.path for request in server.requests} <= {"/", SIMULATE, PRIVILEGES, STREAM}
+
+
+# --- TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def test_tls_with_an_authority_of_ones_own(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    ca_file = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    with Collector(tls=context) as collector:
+        assert hec(collector.url, ca_file=str(ca_file)).verify() is None
+        assert "its certificate is not accepted: unable to get local issuer" in str(hec(collector.url).verify())
+        plain = collector.url.replace("https", "http")
+        assert hec(plain).verify() is not None
+
+
+def test_https_where_there_is_none() -> None:
+    with Collector() as collector:
+        assert "does it speak https there?" in str(hec(collector.url.replace("http", "https")).verify())
+
+
+def test_a_host_that_is_not_there() -> None:
+    assert str(hec("http://no-such-host.invalid:8088").verify()) == "http://no-such-host.invalid:8088: there is no such host"
