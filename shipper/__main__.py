@@ -12,8 +12,10 @@ def main() -> None:
     """
     if sys.argv[1:2] == ["run"] and hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from shipper.cli import main as command
-
+    if sys.platform == "win32" and sys.argv[1:3] == ["service", "host"]:
+        from shipper.service.host import main as command
+    else:
+        from shipper.cli import main as command
     command()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ from shipper.detect.detector import Detectors
 from shipper.errors import RunError
 from shipper.model import Block, Code, CompletionFields, Counts, Label, is_withdrawal
 from shipper.pipeline import Pipeline, Settings
+from shipper.shared_files import handed_on
 
 READ = 4096  # bytes of a log's authentications that are in memory, and what they become
 BATCH = 500  # authentications
@@ -59,8 +60,8 @@ class Spool:
     `end` is how many bytes there are; it may be set back.
     """
 
-    def __init__(self, codes: Mapping[int, Code]) -> None:
-        """`codes` is the table, by number.
+    def __init__(self, codes: Mapping[int, Code], descriptor: int | None = None) -> None:
+        """`codes` is the table, by number; `descriptor` is that of a file which another process has made.
 
         Raises:
             RunError: there is no room.
@@ -70,9 +71,12 @@ class Spool:
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(_Kept | str)
         try:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed by `close`
+            self._file: IO[bytes] = _file(descriptor)
         except OSError as error:
             raise no_room(error) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which writes what this one reads
+        return Spool, (self._codes, handed_on(self._file.fileno()))
 
     def add(self, completions: Sequence[CompletionFields], labels: Sequence[Label]) -> None:
         """Keep the authentications of a chunk whose users are known; `labels` are those of its events.
@@ -130,6 +134,12 @@ class Spool:
     def close(self) -> None:
         """Give the room back."""
         self._file.close()
+
+
+def _file(descriptor: int | None) -> IO[bytes]:
+    if descriptor is None:
+        return tempfile.TemporaryFile(buffering=0)
+    return open(descriptor, "r+b", buffering=0)
 
 
 class Gathered:

@@ -52,9 +52,10 @@ from shipper.emit.output import ClosedPipe, open_output
 from shipper.errors import MfaShipperError, RunError, UsageError, of_system
 from shipper.model import Counts
 from shipper.secrets import hide, hide_in
+from shipper.service.commands import service
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(commands=[service], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mfa-shipper")
 def command() -> None:
     """Azure MFA Server logs as decoded, correlated ECS events, with the double prompts found."""

@@ -5,8 +5,10 @@ was pressed, on a thread of its own, while the others may wait for a pipe.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
 
@@ -15,7 +17,6 @@ Write = Callable[[bytes | memoryview], int]
 
 if sys.platform == "win32":
     import ctypes
-    import signal
     import time
 
     ENDS = {0: signal.SIGINT, 1: signal.SIGBREAK, 2: signal.SIGTERM, 6: signal.SIGTERM}  # CTRL_C, _BREAK, _CLOSE, _SHUTDOWN_EVENT
@@ -25,7 +26,6 @@ if sys.platform == "win32":
 
     _end: Callable[[int], None] | None = None
 
-    @ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)
     def _on_event(event: int) -> int:
         if _end is not None and event in ENDS:
             _end(ENDS[event])
@@ -34,12 +34,14 @@ if sys.platform == "win32":
             return 1
         return int(event == CTRL_LOGOFF_EVENT)
 
+    _HANDLER = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(_on_event)  # kept: Windows calls it as long as the process lives
+
     def on_end(end: Callable[[int], None]) -> None:
         """`end` is called, with the number of a signal, for Ctrl-C, Ctrl-Break, and when the console is closed or Windows shuts
         down: on another thread, whatever the main thread waits for."""
         global _end
         if _end is None:
-            ctypes.WinDLL("kernel32").SetConsoleCtrlHandler(_on_event, 1)
+            ctypes.WinDLL("kernel32").SetConsoleCtrlHandler(_HANDLER, 1)
         _end = end
 
     def writer_of(descriptor: int) -> Write:
@@ -49,6 +51,16 @@ if sys.platform == "win32":
     def reader_of(descriptor: int) -> Callable[[int], bytes]:
         """What reads from a descriptor, up to so many bytes. What is typed comes as UTF-8."""
         return open(descriptor, "rb", buffering=0, closefd=False).read
+
+    @contextmanager
+    def uninterrupted() -> Iterator[None]:
+        """Processes that are started inside take no notice of Ctrl-C."""
+        kernel32 = ctypes.WinDLL("kernel32")
+        kernel32.SetConsoleCtrlHandler(None, 1)  # a new process inherits that
+        try:
+            yield
+        finally:
+            kernel32.SetConsoleCtrlHandler(None, 0)
 
     def _end_on_break() -> None:
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
@@ -65,6 +77,15 @@ else:
     def reader_of(descriptor: int) -> Callable[[int], bytes]:
         """What reads from a descriptor, up to so many bytes."""
         return partial(os.read, descriptor)
+
+    @contextmanager
+    def uninterrupted() -> Iterator[None]:
+        """Processes that are started inside take no notice of an interrupt; one that comes meanwhile waits."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits that
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _end_on_break() -> None:
         pass

@@ -10,6 +10,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 Open = Callable[[str], int]
 """Opens a path for reading and returns the descriptor; raises OSError."""
@@ -57,6 +59,10 @@ if sys.platform == "win32":
             return CREATE_ALWAYS if flags & os.O_TRUNC else OPEN_ALWAYS
         return TRUNCATE_EXISTING if flags & os.O_TRUNC else OPEN_EXISTING
 
+    def _handed_on(descriptor: int, popen: Any) -> tuple[Any, ...]:
+        handle = popen.duplicate_for_child(msvcrt.get_osfhandle(descriptor))
+        return msvcrt.open_osfhandle, (handle, os.O_RDWR | os.O_BINARY)
+
     def _is_held(error: OSError) -> bool:
         return error.winerror in (ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION)
 
@@ -84,6 +90,9 @@ else:
     def _open(path: str, flags: int, mode: int) -> int:
         return os.open(path, flags, mode)
 
+    def _handed_on(descriptor: int, popen: Any) -> tuple[Any, ...]:
+        return int, (popen.duplicate_for_child(descriptor),)
+
     def _is_held(error: OSError) -> bool:
         return False
 
@@ -109,6 +118,22 @@ def open_log(path: str) -> int:
         OSError: not possible.
     """
     return _open(path, os.O_RDONLY | NONBLOCK, 0)
+
+
+@cache  # a process can be given a descriptor once only; pickle knows an object again
+def handed_on(descriptor: int) -> "_HandedOn":
+    """A descriptor for a process that `multiprocessing` spawns: in what that is sent stands its own descriptor of the file."""
+    return _HandedOn(descriptor)
+
+
+class _HandedOn:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from multiprocessing.context import get_spawning_popen
+
+        return _handed_on(self._descriptor, get_spawning_popen())
 
 
 def patiently(change: Callable[..., None], *paths: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from shipper.deliver.sink import Batch, Receipt, SinkDown, TransactionRefused, joined
 from shipper.model import Block, Label, Origin
+from shipper.shared_files import open_shared
 from shipper.times import SECOND
 
 
@@ -186,7 +187,7 @@ class LogWriter:
     def write(self, data: bytes) -> None:
         """Append to the log; creates it if it does not exist."""
         if self._descriptor < 0:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._descriptor = open_shared(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.write(self._descriptor, data)
         self.generations[-1] += data
 

@@ -39,6 +39,7 @@ FLOORS = [
     "stream",
     "testing",
     "commands",
+    "service",
     "cli",
     "__main__",
 ]

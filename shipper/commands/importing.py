@@ -10,6 +10,7 @@ from shipper.commands.progress import Progress
 from shipper.emit.output import Output
 from shipper.errors import RunError
 from shipper.model import Block, Counts
+from shipper.parallel.starting import can_share
 from shipper.pipeline import Settings, run_source
 from shipper.read.files import Read
 from shipper.read.logs import Log
@@ -72,13 +73,13 @@ class Import:
                     gathered.add(number, number, Part(spool, begin, spool.end))
 
     def _on_all_cores(self, workers: int, output: Output, gathered: Gathered | None) -> bool:
-        """Do the work in several processes; False if there is only one shard of it, or no way to fork."""
+        """Do the work in several processes; False if there is only one shard of it, or no way to share it."""
         from shipper.parallel.shards import plan
-        from shipper.parallel.workers import AVAILABLE, run_workers
+        from shipper.parallel.workers import run_workers
         from shipper.parallel.writing import Writing
 
         shards = plan(self.logs, workers)
-        if len(shards) < 2 or not AVAILABLE:
+        if len(shards) < 2 or not can_share(self.stdin):
             return False
         log_of = list(accumulate(shard.first for shard in shards))
 

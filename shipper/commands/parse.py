@@ -23,6 +23,7 @@ from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import InputError, RunError, UsageError
 from shipper.model import Block, Counts
+from shipper.parallel.starting import MOST
 from shipper.pipeline import Settings, settings
 from shipper.printable import printable
 from shipper.read.inputs import open_inputs
@@ -159,10 +160,11 @@ def worker_count(text: str) -> int:
         UsageError: neither a number from 1 to 256 nor `auto`.
     """
     if text == "auto":
-        return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(cores, MOST)
     if not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= 256:
         raise UsageError(f"--workers {text}: expected a number from 1 to 256, or auto")
-    return int(text)
+    return min(int(text), MOST)
 
 
 def import_logs(options: ParseOptions) -> Counts:

@@ -18,7 +18,8 @@ from shipper.errors import RunError
 from shipper.model import Chunk, Counts, Label, Origin
 from shipper.parallel.each import Told, for_each
 from shipper.parallel.shards import Shard, plan
-from shipper.parallel.workers import AVAILABLE, run_workers
+from shipper.parallel.starting import can_share
+from shipper.parallel.workers import run_workers
 from shipper.pipeline import OnCompleted, Pipeline, Settings, read_input
 from shipper.read.files import Read
 from shipper.read.logs import Log
@@ -85,7 +86,8 @@ class Reading:
 
     def apart(self, workers: int, told: Told) -> tuple[Figures, Counts]:
         """Each log by itself, in several processes where that helps."""
-        shards = plan(self.logs, workers) if workers > 1 and AVAILABLE else []
+        workers = workers if can_share(self.stdin) else 1
+        shards = plan(self.logs, workers) if workers > 1 else []
         if len(shards) > 1 and all(shard.known for shard in shards):
             with suppress(RunError):  # then they are read again, to have all that can be read
                 return self._in_pieces(shards, workers, told)

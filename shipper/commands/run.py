@@ -56,7 +56,7 @@ Load = Callable[[], tuple[Config, set[str]]]
 """Reads the configuration again: it and its secrets. Raises UsageError if it is wrong."""
 
 
-def run(config: Config, secrets: set[str], load: Load, stop: Stop) -> int:
+def run(config: Config, secrets: set[str], load: Load, stop: Stop, started: Callable[[], None] = lambda: None) -> int:
     """Follow and deliver until SIGTERM or SIGINT; returns the exit status.
 
     SIGHUP reloads: what was read is delivered, then all parts are built anew from the configuration as it is now.
@@ -66,6 +66,7 @@ def run(config: Config, secrets: set[str], load: Load, stop: Stop) -> int:
         secrets: are never shown; those of a later configuration are added.
         load: reads the configuration again.
         stop: set by the signals.
+        started: called when nothing in the configuration can hinder the work any more, also after a reload.
 
     Raises:
         UsageError: the shipper cannot start.
@@ -77,6 +78,7 @@ def run(config: Config, secrets: set[str], load: Load, stop: Stop) -> int:
         stop.timeout = config.shutdown_timeout / SECOND
         try:
             with _Shipper(config, secrets, stop, most_open) as shipper:
+                started()
                 following = shipper.follow(load)
         except UsageError as error:
             if proven is None:

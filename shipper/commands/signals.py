@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 
 from shipper.consoles import on_end
 from shipper.sidecar.log import log
@@ -93,21 +94,27 @@ def catch(stop: Stop) -> None:
         signal.signal(signal.SIGHUP, lambda number, frame: stop.ask_to_reload())
 
 
-def begin_end(stop: Stop) -> None:
-    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment, and more than once."""
+def begin_end(stop: Stop, at_the_latest: Callable[[], None] = lambda: None) -> None:
+    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment, and more than once.
+
+    Args:
+        stop: is set.
+        at_the_latest: called before the process is ended because it did not end in that time.
+    """
     if stop.is_set():
         return
     stop.set()
-    _thread.start_new_thread(_end_after, (stop.timeout + GRACE,))  # `Thread` takes locks, which a handler must not
+    _thread.start_new_thread(_end_after, (stop.timeout + GRACE, at_the_latest))  # `Thread` takes locks, which a handler must not
 
 
-def _end_after(seconds: float) -> None:
+def _end_after(seconds: float, at_the_latest: Callable[[], None]) -> None:
     """End the process, whatever its other thread is waiting for: a client that connects, a disk that hangs.
 
     It is the end of a kill, at a moment at which that costs nothing but repeats.
     """
     time.sleep(seconds)
     _thread.start_new_thread(_leave, ())
+    at_the_latest()
     log("warning", "the sink does not answer; what was read and not delivered is delivered by the next run")
     os._exit(0)
 

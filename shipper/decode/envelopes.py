@@ -97,10 +97,13 @@ class Envelopes:
         """`read` gives the exporters, `shippers` the other shippers; both are called once somebody asks, which a plain log
         never does."""
         self.wrappers = Wrappers(shippers)
-        self._read = read
+        self._read, self._shippers = read, shippers
         self.zone = zone
         # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
         self._shapes: Memo[tuple[str, ...], _Shape] = Memo(lambda keys: _shape(self.exporters, keys), 256)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which reads the tables when it is asked
+        return Envelopes, (self._read, self.zone, self._shippers)
 
     @cached_property
     def exporters(self) -> tuple[Exporter, ...]:

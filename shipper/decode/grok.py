@@ -80,6 +80,9 @@ class Pattern:
     expression: str
     fields: tuple[tuple[str, str, Convert | None], ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which compiles what it needs
+        return Pattern, (self.definition, self.expression, self.fields)
+
     @cached_property
     def regex(self) -> _Regex:
         """The compiled expression."""

@@ -6,6 +6,7 @@ they are beside it. Only `data_dir` knows this.
 
 import csv
 import io
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
-from shipper.decode.envelopes import Envelopes, read_envelopes, read_shippers
+from shipper.decode.envelopes import Envelopes, Exporter, read_envelopes, read_shippers
 from shipper.decode.facts import TYPES, Library
 from shipper.decode.grok import Compiler, Definition, Pattern, read_definitions
 from shipper.decode.nps import read_nps_tables
 from shipper.decode.status_codes import StatusCodes, read_table
+from shipper.decode.wrappers import Shipper
 from shipper.errors import UsageError
 from shipper.times import SyslogTime
 
@@ -166,7 +168,15 @@ def _check_captures(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -
 
 def load_envelopes(zone: tzinfo | None = None) -> Envelopes:
     """The table of exporters; `zone` is that of times that name none."""
-    return Envelopes(lambda: read_envelopes(_envelopes()), zone, lambda: read_shippers(_envelopes()))
+    return Envelopes(_exporters, zone, _shippers)
+
+
+def _exporters() -> Sequence[Exporter]:
+    return read_envelopes(_envelopes())
+
+
+def _shippers() -> Sequence[Shipper]:
+    return read_shippers(_envelopes())
 
 
 def _envelopes() -> dict[str, Any]:

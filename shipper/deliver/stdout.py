@@ -19,7 +19,10 @@ from shipper.emit.output import ClosedPipe
 from shipper.errors import UsageError, reader_is_gone
 
 # Bytes that a writable pipe takes without blocking. A pipe of Windows, which nobody can ask whether it is writable, may block.
-AT_ONCE = 4096 if sys.platform == "win32" else select.PIPE_BUF
+if sys.platform == "win32":
+    AT_ONCE = 4096
+else:
+    AT_ONCE = select.PIPE_BUF
 
 
 def stdout_sink() -> "StdoutSink":

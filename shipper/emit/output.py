@@ -6,11 +6,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from shipper.consoles import writer_of
 from shipper.durable import rename_durably
 from shipper.errors import RunError, UsageError, reader_is_gone
-from shipper.shared_files import open_shared, patiently
+from shipper.shared_files import handed_on, open_shared, patiently
 
 
 class ClosedPipe(Exception):
@@ -25,6 +26,9 @@ class Output:
         self._name = name
         self._write = writer_of(descriptor)
         self.written = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which writes where this one does
+        return Output, (handed_on(self.descriptor), self._name)
 
     def write(self, block: bytes) -> None:
         """Write a whole block, in as many calls as it takes.

@@ -1,11 +1,11 @@
 """The same work on each of some things, in several processes at once; the results come in order. I/O."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from shipper.errors import RunError
 from shipper.model import Counts
+from shipper.parallel import starting
 
 R = TypeVar("R")
 
@@ -34,15 +34,15 @@ def for_each(work: Callable[[int, Told], R], number: int, workers: int, told: To
         RunError: a worker was lost.
     """
     workers = min(workers, number)
-    if workers < 2 or not hasattr(os, "fork"):
+    if workers < 2:
         yield from (work(at, told) for at in range(number))
         return
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    # `work` comes to the workers by fork: what it needs cannot be sent.
-    with ProcessPoolExecutor(workers, get_context("fork"), _begin, (work,)) as pool:
+    context: Any = get_context(starting.METHOD)
+    with ProcessPoolExecutor(workers, context, _begin, (work,)) as pool:
         try:
             yield from pool.map(_do, range(number))
         except BrokenProcessPool:
@@ -51,6 +51,7 @@ def for_each(work: Callable[[int, Told], R], number: int, workers: int, told: To
 
 def _begin(work: Callable[[int, Told], Any]) -> None:
     global _work
+    starting.settle()
     _work = work
 
 

@@ -12,30 +12,29 @@ piece is a `Work`: `writing.py` for `parse`, `commands/report_reading.py` for `r
 """
 
 import hashlib
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from shipper.consoles import uninterrupted
 from shipper.decode.line_patterns import Stamps
 from shipper.emit.output import ClosedPipe
 from shipper.errors import MfaShipperError, RunError
 from shipper.model import Chunk, Counts
+from shipper.parallel import starting
 from shipper.parallel.shards import Range, Shard, read_range, warm_up
+from shipper.parallel.starting import Connection, has_message, wait_for
 from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.read.files import Read, read_chunks, skip_mark
 from shipper.shared_files import open_shared
 
-AVAILABLE = hasattr(os, "fork")
 POLL = 4  # chunks between two looks whether the turn has come
 LOST = "a worker was lost; the output is incomplete"
 
 Advance = Callable[[int, Counts], None]
-END_OF_LOG = b""  # in place of a digest
+END_OF_LOG = b"end of log"  # in place of a digest
 
 
 class _WrongGuessError(Exception):
@@ -139,7 +138,7 @@ class _Worker:
         try:
             for number, chunk in enumerate(self._read(piece.range)):
                 self._work.take(pipeline, chunk)
-                if not self._has_turn and number % POLL == 0 and self._before.poll():
+                if not self._has_turn and number % POLL == 0 and has_message(self._before):
                     self._take_turn()
         except RunError as error:
             failure = error
@@ -219,29 +218,24 @@ def run_workers(
         ClosedPipe: nobody reads the output any more.
     """
     workers = len(work)
-    context = get_context("fork")
-    ring = [context.Pipe() for _ in range(workers)]
-    parents = [context.Pipe() for _ in range(workers)]
+    context: Any = get_context(starting.METHOD)
+    ring: list[tuple[Connection, Connection]] = [context.Pipe() for _ in range(workers)]
+    parents: list[tuple[Connection, Connection]] = [context.Pipe() for _ in range(workers)]
     ends = [end for pair in (*ring, *parents) for end in pair]
-
-    def run(number: int) -> None:
-        mine = ring[number][1], ring[(number + 1) % workers][0], parents[number][1]
-        _close(end for end in ends if end not in mine)  # so that the end of a process is seen at the other end
-        _Worker(settings, pieces, stdin, work[number]).run(number, workers, *mine)
-
     processes: list[BaseProcess] = []
     try:
-        # Workers inherit the mask: the parent decides what an interrupt means.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with uninterrupted():  # the parent decides what an interrupt means
             for number in range(workers):
-                started = context.Process(target=run, args=(number,), daemon=True)
-                started.start()
+                ours = ring[number][1], ring[(number + 1) % workers][0], parents[number][1]
+                # A forked process has the ends of all others as well.
+                others = [end for end in ends if end not in ours] if starting.METHOD == "fork" else []
+                worker = _Worker(settings, pieces, stdin, work[number])
+                started = context.Process(target=_serve, args=(worker, number, workers, ours, others), daemon=True)
+                try:
+                    started.start()
+                except OSError as error:
+                    raise RunError(f"cannot start a worker: {error.strerror}") from None
                 processes.append(started)
-        except OSError as error:
-            raise RunError(f"cannot start a worker: {error.strerror}") from None
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _close(end for pair in ring for end in pair)
         _close(mine for _, mine in parents)
 
@@ -257,6 +251,13 @@ def run_workers(
             process.join()
 
 
+def _serve(worker: _Worker, number: int, workers: int, ours: Sequence[Connection], others: Sequence[Connection]) -> None:
+    """In the process of a worker."""
+    starting.settle()
+    _close(others)  # so that the end of a process is seen at the other end
+    worker.run(number, workers, *ours)
+
+
 def _close(connections: Iterable[Connection]) -> None:
     for connection in connections:
         connection.close()
@@ -266,10 +267,10 @@ def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection],
     """Listen until every worker has said that it is done. Of one that failed, the pieces before its last one are heard."""
     working = dict(zip(connections, processes, strict=True))
     while working:
-        ready = wait([*working, *(process.sentinel for process in working.values())])
+        ready = wait_for(working, working.values())
         for connection, process in list(working.items()):
             if connection not in ready:
-                if process.sentinel in ready and not connection.poll():
+                if process.sentinel in ready and not has_message(connection):
                     process.join()
                     raise RunError(f"worker {process.pid} was lost (exit status {process.exitcode}); the output is incomplete")
                 continue
@@ -290,7 +291,7 @@ def _hear_the_others(connections: Iterable[Connection], hear: Callable[..., None
     """What other workers have said by now: more than the pieces before the one that failed it cannot be."""
     for connection in connections:
         with suppress(EOFError):
-            while connection.poll():
+            while has_message(connection):
                 said = connection.recv()
                 if isinstance(said, tuple):
                     hear(*said)

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from shipper.errors import RunError, UsageError
 from shipper.read.compression import BOMB_RATIO, BOMB_SIZE, Read
 from shipper.read.files import sequential, text_of
-from shipper.shared_files import open_log, read_at
+from shipper.shared_files import handed_on, open_log, read_at
 
 MOST = 10_000  # files in an archive
 TOO_MUCH = f"more than {BOMB_SIZE >> 20} MiB and more than {BOMB_RATIO} times the size of the archive"
@@ -37,6 +38,10 @@ class Member:
     most: int
     unpacked: int | None = None
     replaces: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for another process
+        unpacked = None if self.unpacked is None else handed_on(self.unpacked)
+        return Member, (self.archive, self.name, self.bytes_of, self.most, unpacked, self.replaces)
 
     @property
     def path(self) -> str:

@@ -188,10 +188,9 @@ class FollowedChannel:
             first = next(iter(self._logs.records(self.given.channel, ALL, self.offset, 1)), first)
         gone = first.number - self.offset
         if gone > 0:
+            were = "a record was" if gone == 1 else f"{gone} records were"
             some = "" if self.given.query == ALL else ", of which the query may have found some"
-            self.losses.append(
-                f"{self.path}: {gone} records were overwritten or cleared before they could be read{some}; {REMEDY}"
-            )
+            self.losses.append(f"{self.path}: {were} overwritten or cleared before they could be read{some}; {REMEDY}")
 
     def next(self) -> Reading | None:
         """The next record; None if there is none for now.

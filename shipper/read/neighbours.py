@@ -13,8 +13,9 @@ def rotated(path: str) -> Iterator[tuple[str, os.stat_result]]:
     with suppress(OSError), os.scandir(folder or ".") as entries:
         for entry in entries:
             if live_name(entry.name) == name:
+                beside = os.path.join(folder, entry.name)
                 with suppress(OSError):
-                    yield os.path.join(folder, entry.name), entry.stat()
+                    yield beside, os.stat(beside)  # what the entry itself knows lacks the file's number on Windows
 
 
 def was_renamed(path: str, *, followed: bool) -> bool:

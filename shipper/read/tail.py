@@ -320,9 +320,9 @@ class Tail:
             if file.key == key:
                 return file
         again = partial(follow, encoding="auto", options=self._options, now=self._now())
-        # One whose only line has no end is not known again before it is certain that it is complete.
+        # It may have been packed since the last search; and one whose only line has no end is not known again before it is complete.
         unknown = [file.path for file in self._files if not file.key]
-        return self._known.find(key, [*self._closed.paths, *unknown], again)
+        return self._known.find(key, {*self._closed.paths, *unknown, *find(self._inputs).paths}, again)
 
     @property
     def there(self) -> set[FileId]:

@@ -3,8 +3,8 @@
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from shipper.errors import RunError, UsageError
 from shipper.read.archive_members import MOST, ArchiveFile, Member, as_path, check_size, part_of
@@ -62,21 +62,20 @@ def members_of_tar(path: str, descriptor: int, packed: int, *, unpacked: bool = 
         failure = RunError(f"{path}: the tar archive is damaged or cut off: {error}")
     most = check_size(path, [info.size for info in infos.values()], packed)
     held = descriptor if unpacked else None
-    members = [Member(path, name, _reading(f"{path}!{name}", info), most, held, twice[name]) for name, info in infos.items()]
+    members = [
+        Member(path, name, partial(_bytes_of, f"{path}!{name}", info), most, held, twice[name]) for name, info in infos.items()
+    ]
     return members, failure
 
 
-def _reading(name: str, info: tarfile.TarInfo) -> Callable[[int], Read]:
-    def bytes_of(descriptor: int) -> Read:
-        if info.issparse():
-            with tarfile.open(fileobj=ArchiveFile(descriptor), mode="r:") as archive:
-                content = archive.extractfile(info)
-            assert content is not None
-            raw = getattr(content, "raw", content)  # what is around it loses what precedes an error
-            return _whole(guarded(raw.read, name), info.size, name)
-        return _whole(guarded(part_of(descriptor, info.offset_data, info.size), name), info.size, name)
-
-    return bytes_of
+def _bytes_of(name: str, info: tarfile.TarInfo, descriptor: int) -> Read:
+    if info.issparse():
+        with tarfile.open(fileobj=ArchiveFile(descriptor), mode="r:") as archive:
+            content = archive.extractfile(info)
+        assert content is not None
+        raw = getattr(content, "raw", content)  # what is around it loses what precedes an error
+        return _whole(guarded(raw.read, name), info.size, name)
+    return _whole(guarded(part_of(descriptor, info.offset_data, info.size), name), info.size, name)
 
 
 def _whole(read: Read, size: int, name: str) -> Read:

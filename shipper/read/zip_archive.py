@@ -4,7 +4,7 @@ import os
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 
 from shipper.errors import RunError, UsageError
 from shipper.read.archive_members import ArchiveFile, Member, as_path, check_size, part_of
@@ -35,21 +35,21 @@ def members_of_zip(path: str, descriptor: int, size: int) -> list[Member]:
             raise UsageError(f"{path}!{name} is encrypted: unpack it first")
         if info.compress_type and zip_form(info.compress_type) is None:
             raise UsageError(f"{path}!{name} is packed by method {info.compress_type} of zip, which is not read: unpack it first")
-    return [Member(path, name, _reading(f"{path}!{name}", info), most, replaces=times[name] - 1) for name, info in infos.items()]
+    return [
+        Member(path, name, partial(_bytes_of, f"{path}!{name}", info), most, replaces=times[name] - 1)
+        for name, info in infos.items()
+    ]
 
 
-def _reading(name: str, info: zipfile.ZipInfo) -> Callable[[int], Read]:
-    def bytes_of(descriptor: int) -> Read:
-        inside = 0 <= info.header_offset < os.fstat(descriptor).st_size
-        head = read_at(descriptor, LOCAL_HEADER, info.header_offset) if inside else b""
-        begin = info.header_offset + LOCAL_HEADER + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-        if head[:4] != b"PK\3\4":
-            return _failing(f"{name}: damaged zip archive: there is no file where its directory says")
-        packed = guarded(part_of(descriptor, begin, info.compress_size), name)
-        form = zip_form(info.compress_type)
-        return _checked(packed if form is None else Unpacked(form, packed, name), info, name)
-
-    return bytes_of
+def _bytes_of(name: str, info: zipfile.ZipInfo, descriptor: int) -> Read:
+    inside = 0 <= info.header_offset < os.fstat(descriptor).st_size
+    head = read_at(descriptor, LOCAL_HEADER, info.header_offset) if inside else b""
+    begin = info.header_offset + LOCAL_HEADER + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+    if head[:4] != b"PK\3\4":
+        return _failing(f"{name}: damaged zip archive: there is no file where its directory says")
+    packed = guarded(part_of(descriptor, begin, info.compress_size), name)
+    form = zip_form(info.compress_type)
+    return _checked(packed if form is None else Unpacked(form, packed, name), info, name)
 
 
 def _failing(sentence: str) -> Read:

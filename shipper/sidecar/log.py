@@ -1,4 +1,4 @@
-"""The shipper's own log: on standard error, text for people or JSON for programs. I/O.
+"""The shipper's own log: on standard error or, of a service of Windows, elsewhere; text for people or JSON for programs. I/O.
 
 An entry is a sentence with named values beside it. Secrets are replaced wherever they appear.
 """
@@ -15,7 +15,9 @@ from shipper.printable import printable
 from shipper.secrets import hide, hide_in
 
 LOGGER = "mfa_shipper"
+SERVICE_LOG = "mfa-shipper.log"  # in state_dir, of a service of Windows
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_elsewhere: list[logging.Handler] = []
 
 
 def log(level: str, message: str, **fields: Any) -> None:
@@ -24,19 +26,25 @@ def log(level: str, message: str, **fields: Any) -> None:
     logging.getLogger(LOGGER).log(LEVELS[level], message, extra={"fields": named})
 
 
+def log_to(handlers: Iterable[logging.Handler]) -> None:
+    """Log there from the next `set_up` on, instead of on standard error: a service of Windows has none."""
+    _elsewhere[:] = handlers
+
+
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     """Start logging; `form` is `text` or `json`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(form == "json", frozenset(secrets)))
+    handlers = _elsewhere[:] or [logging.StreamHandler(sys.stderr)]
+    for handler in handlers:
+        handler.setFormatter(_Formatter(form == "json", frozenset(secrets)))
     logger = logging.getLogger(LOGGER)
-    logger.handlers = [handler]
+    logger.handlers = handlers
     logger.setLevel(LEVELS[level])
     logger.propagate = False
     sys.unraisablehook = _unraisable
     # The Kafka client logs each of its retries; what matters of them is logged as the state of the sink.
     client = logging.getLogger("kafka")
     client.propagate = False
-    client.handlers = [handler] if level == "debug" else [logging.NullHandler()]
+    client.handlers = handlers if level == "debug" else [logging.NullHandler()]
 
 
 def _unraisable(ignored: "sys.UnraisableHookArgs") -> None:

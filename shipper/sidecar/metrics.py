@@ -159,7 +159,10 @@ METRICS = (
     Metric(Counter, "retries", "Failed attempts to reach the sink.", _delivery(lambda d: d.retries)),
     Metric(Counter, "output_reopened", "Times that another program had taken the output file and it was opened anew.", _reopened),
     Metric(Counter, "rotations", "Log files that were rotated away.", _tail(lambda t: t.rotations)),
-    Metric(Counter, "truncations", "Log files that were cut while they were followed.", _tail(lambda t: t.truncations)),
+    Metric(
+        Counter, "truncations", "Log files that were cut, and event log channels that were cleared, while they were followed.",
+        _tail(lambda t: t.truncations),
+    ),
     Metric(
         Counter, "lost_bytes", "Bytes that were cut away, or rotated away to where no input matches, before they could be read.",
         _tail(lambda t: t.losses.bytes),

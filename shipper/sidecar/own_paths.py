@@ -16,6 +16,7 @@ from shipper.read.rotation import is_log
 from shipper.sidecar.checkpoint import NAME as CHECKPOINT
 from shipper.sidecar.following import number_of
 from shipper.sidecar.lock import NAME as LOCK
+from shipper.sidecar.log import SERVICE_LOG
 from shipper.sidecar.transactional_id import NAME as TRANSACTIONAL_ID
 
 STATE = (
@@ -63,7 +64,7 @@ def _own(config: Config) -> Iterator[tuple[str, str]]:
     if config.output.type == "file" and file is not None:
         path = _real(file.path)
         yield from (("output.file.path", own) for own in (path, path + ROTATED, lock_beside(path)))
-    for name in STATE:
+    for name in (*STATE, SERVICE_LOG) if sys.platform == "win32" else STATE:
         yield "state_dir", _real(os.path.join(config.state_dir, name))
 
 

@@ -24,10 +24,7 @@ from shipper.read.inputs import open_inputs
 WINDOWS = sys.platform == "win32"
 DEADLINE = 180.0  # seconds for anything to happen, on a busy machine too
 
-if sys.platform == "win32":  # a Ctrl-Break goes to a group of its own only
-    GROUP, IN_ORDER = subprocess.CREATE_NEW_PROCESS_GROUP, signal.CTRL_BREAK_EVENT
-else:
-    GROUP, IN_ORDER = 0, signal.SIGTERM
+PYTHON_M = ("-m", "tests.support.ended") if WINDOWS else ("-m",)
 
 
 def until(
@@ -90,6 +87,15 @@ def may_rename_host() -> bool:
         return False
 
 
+def end_in_order(process: "subprocess.Popen[bytes]") -> None:
+    """What an administrator does: SIGTERM, or on Windows Ctrl-Break."""
+    if WINDOWS:
+        assert process.stdin is not None
+        process.stdin.close()
+    else:
+        process.terminate()
+
+
 class Shipper:
     """The command as a process of its own that can be killed and started again.
 
@@ -105,7 +111,7 @@ class Shipper:
         command of it."""
         self.folder = folder
         self.verb = verb
-        self.command = (*command, sys.executable, "-m", module)
+        self.command = (*command, sys.executable, *PYTHON_M, module)
         self.config = folder / "mfa-shipper.yaml"
         self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
         self.log = folder / "shipper.log"
@@ -119,7 +125,8 @@ class Shipper:
             self.running.append(self)
         with open(self.log, "ab") as log:
             command = [*self.command, self.verb, "--config", str(self.config)]
-            self._process = subprocess.Popen(command, stdout=stdout, stderr=log, creationflags=GROUP)
+            stdin = subprocess.PIPE if WINDOWS else None
+            self._process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=log)
         return self._process
 
     @property
@@ -128,22 +135,22 @@ class Shipper:
 
     def kill(self) -> None:
         """SIGKILL (on Windows TerminateProcess), and wait until it is gone."""
-        self._end(None)
+        self._end(subprocess.Popen.kill)
 
     def terminate(self) -> int:
-        """SIGTERM (on Windows Ctrl-Break); the exit status."""
-        return self._end(IN_ORDER)
+        """SIGTERM (on Windows Ctrl-Break, as far as there is one); the exit status."""
+        return self._end(end_in_order)
 
-    def _end(self, number: int | None) -> int:
+    def _end(self, way: Callable[["subprocess.Popen[bytes]"], None]) -> int:
         assert self._process is not None
         if self._process.poll() is None:
-            if number is None:
-                self._process.kill()
-            else:
-                self._process.send_signal(number)
+            way(self._process)
         if self in self.running:
             self.running.remove(self)
-        return self._process.wait(30)
+        status = self._process.wait(30)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return status
 
     def signal(self, number: int) -> None:
         """Send a signal, if it is alive."""

@@ -62,7 +62,7 @@ def test_content_name_folder(recorder: Recorder, tmp_path: Path) -> None:
     write_durably(str(tmp_path / "a"), b"two")
     assert recorder.calls == ["sync a.new", "rename a", *FOLDER] * 2
     assert (tmp_path / "a").read_bytes() == b"two"
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640 or sys.platform == "win32"
     assert os.listdir(tmp_path) == ["a"]
 
 

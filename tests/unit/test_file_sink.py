@@ -17,6 +17,8 @@ from shipper.model import Block, Origin
 from shipper.testing import FakeClock, block
 from shipper.times import SECOND
 from tests.support.process import as_a_user, room, until
+from tests.support.removal import remove
+from tests.support.said import ABSENT
 
 
 class Rig:
@@ -124,6 +126,7 @@ def test_nothing_counts_before_it_is_synced(rig: Rig) -> None:
     assert rig.sink.poll(0) == []
 
 
+@pytest.mark.posix("a limit on the size of files stands for a full disk")
 @pytest.mark.parametrize(
     ("size", "whole"),
     [(10, b"1\n22\n333\n"), (7, b"1\n22\n"), (9, b"1\n22\n333\n"), (8, b"1\n22\n"), (3, b"1\n"), (2, b"1\n"), (1, b"")],
@@ -144,6 +147,7 @@ def test_a_disk_that_fills_up_leaves_whole_lines_and_takes_the_rest_later(size: 
     assert rig.contents == [b"1\n22\n333\n4444\n"]
 
 
+@pytest.mark.posix("a limit on the size of files stands for a full disk")
 def test_batches_before_the_one_that_a_full_disk_refuses_count(rig: Rig) -> None:
     rig.open()
     assert rig.sink is not None
@@ -158,6 +162,7 @@ def test_batches_before_the_one_that_a_full_disk_refuses_count(rig: Rig) -> None
     assert rig.contents == [b"1\n2\n3\n"]
 
 
+@pytest.mark.posix("a limit on the size of files stands for a full disk")
 def test_two_lines_of_an_event_are_not_torn_apart(rig: Rig) -> None:
     rig.open()
     assert rig.sink is not None
@@ -174,6 +179,8 @@ def rename(path: Path) -> None:
 
 def replace(path: Path) -> None:
     path.with_name("other").write_bytes(b"other\n")
+    if sys.platform == "win32":  # which replaces no file that is open
+        remove(path)
     path.with_name("other").replace(path)
 
 
@@ -181,7 +188,7 @@ def truncate(path: Path) -> None:
     os.truncate(path, 0)
 
 
-NEIGHBOURS = [rename, replace, truncate, Path.unlink]
+NEIGHBOURS = [rename, replace, truncate, remove]
 
 
 @pytest.mark.parametrize("neighbour", NEIGHBOURS)
@@ -233,7 +240,8 @@ def test_a_file_that_is_taken_all_the_time_is_a_state_and_no_error(rig: Rig, mon
 
     def fsync(descriptor: int) -> None:
         real(descriptor)
-        rig.path.unlink(missing_ok=True)
+        if rig.path.exists():
+            remove(rig.path)
 
     monkeypatch.setattr(os, "fsync", fsync)
     rig.sink.send(Batch(1, (block(b"1"),)))
@@ -278,7 +286,9 @@ def test_half_a_line_that_somebody_else_wrote_swallows_none_of_ours(rig: Rig) ->
     assert rig.contents == [b"1\nwhole\n2\n"]
 
 
-@pytest.mark.parametrize("name", ["ev[prod].ndjson", "ev*.ndjson", "e?.ndjson", "[", "**"])
+@pytest.mark.parametrize(
+    "name", ["ev[prod].ndjson", "[", *([] if sys.platform == "win32" else ["ev*.ndjson", "e?.ndjson", "**"])]
+)
 def test_a_name_is_no_glob(name: str, rig: Rig) -> None:
     rig.path = rig.path.with_name(name)
     others = [rig.path.with_name(f"{other}.20170214T025719Z") for other in ("evp.ndjson", "ev.ndjson", "ex.ndjson", "x")]
@@ -356,7 +366,7 @@ def test_a_fifo_that_takes_the_place_of_the_file_is_waited_for(rig: Rig) -> None
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SinkDown, match=r"cannot open .*: No such file or directory"):
+    with pytest.raises(SinkDown, match=f"cannot open .*: ({'|'.join(ABSENT)})"):
         FileSink(FileOptions(str(tmp_path / "nowhere" / "out"))).open()
 
 
@@ -365,7 +375,7 @@ def test_a_look_at_the_place_creates_nothing(tmp_path: Path) -> None:
         return FileSink(FileOptions(str(path))).verify()
 
     assert said(tmp_path / "out.ndjson") is None
-    assert said(tmp_path / "no" / "out") == f"cannot open {tmp_path}/no/out: there is no folder {tmp_path}/no"
+    assert said(tmp_path / "no" / "out") == f"cannot open {tmp_path / 'no' / 'out'}: there is no folder {tmp_path / 'no'}"
     assert list(tmp_path.iterdir()) == []
 
 

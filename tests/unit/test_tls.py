@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty").touch()
     (folder / "folder").mkdir()
     if hasattr(os, "mkfifo"):
-        os.mkfifo(folder / "fifo")
+        os.mkfifo(folder / "pipe")
     return folder
 
 
@@ -57,7 +57,7 @@ def test_what_can_be_used(ca: str | None, cert: str | None, key: str | None, fol
     [
         ("no", None, None, "ca_file", "there is no file {}/no"),
         ("folder", None, None, "ca_file", "there is no file {}/folder"),
-        ("fifo", None, None, "ca_file", "there is no file {}/fifo"),
+        ("pipe", None, None, "ca_file", "there is no file {}/pipe"),
         ("empty", None, None, "ca_file", "{}/empty holds no certificate in PEM form"),
         ("key", None, None, "ca_file", "{}/key holds no certificate in PEM form"),
         (None, "no", "key", "cert_file", "there is no file {}/no"),
@@ -77,4 +77,4 @@ def test_what_cannot(ca: str | None, cert: str | None, key: str | None, named: s
     with pytest.raises(UnusableFile) as caught:
         tls_context(ssl.Purpose.CLIENT_AUTH, *paths)
     assert caught.value.key == named
-    assert str(caught.value).startswith(said.format(folder))
+    assert str(caught.value).replace(os.sep, "/").startswith(said.format(folder.as_posix()))

@@ -83,7 +83,9 @@ def test_what_is_stored_of_a_warm_start() -> None:
 def test_what_earlier_versions_stored() -> None:
     placed = place(at("/l/X.log"), at("/l/X.log"), "1").to_json()
     for text in (b"k 7", b"k 7 1487041200000000000", b'k 7 1487041200000000000 {"mfa_fatigue": {"u": {}}}'):
-        assert read_records({b"place:a": placed, b"warm:/l/X.log": text})[1] == {at("/l/X.log"): WarmStart("k", 7)}
+        assert read_records({b"place:a": placed, b"warm:" + at("/l/X.log").encode(): text})[1] == {
+            at("/l/X.log"): WarmStart("k", 7)
+        }
 
 
 def refusal(number: int, minute: int) -> bytes:

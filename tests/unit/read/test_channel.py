@@ -1,5 +1,6 @@
 """Channels of Windows' event log: which records come, and from where it goes on."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -7,12 +8,13 @@ import pytest
 
 from shipper.decode.library import load
 from shipper.decode.line_patterns import Stamps
+from shipper.errors import UsageError
 from shipper.read.channel import LIMIT, ChannelInput, ChannelTrouble
 from shipper.read.channels import RETRY, Channels, FilesAndChannels
 from shipper.read.inputs import TailInput, TailOptions
 from shipper.read.position import Position, Reading, position_from_json
 from shipper.read.tail import Tail
-from shipper.read.windows_event_logs import WindowsEventLogs, bookmark_of, number_in, trouble_of
+from shipper.read.windows_event_logs import WindowsEventLogs, bookmark_of, number_in, trouble_of, windows_event_logs
 from shipper.testing import FakeClock
 from shipper.times import SECOND
 from tests.support.windows_events import CHANNEL, EventLogApi, WindowsChannel, WindowsError_
@@ -318,3 +320,15 @@ def test_what_windows_says(error: int, absent: bool, lasting: bool, words: str) 
     assert isinstance(trouble, ChannelTrouble)
     assert (trouble.absent, trouble.lasting) == (absent, lasting)
     assert words in str(trouble)
+
+
+@pytest.mark.skipif(os.name != "nt", reason="this is what pywin32 does on Windows")
+def test_the_real_event_log_answers_with_a_sentence() -> None:
+    with pytest.raises(ChannelTrouble, match=r"event log channel No-Such/Channel "):
+        windows_event_logs().newest("No-Such/Channel", "*")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is an event log")
+def test_elsewhere_there_is_no_event_log() -> None:
+    with pytest.raises(UsageError, match="windows_event_log needs Windows"):
+        windows_event_logs()

@@ -291,6 +291,7 @@ def test_standard_input_is_read_like_a_file_and_opening_it_takes_nothing(data: b
     assert done.stdout == (data if data[:5] in (b"", b"plain") else b"plain\n" * 1000)
 
 
+@pytest.mark.posix("pipes that do not block")
 def test_pipe_that_does_not_block_is_waited_for() -> None:
     """A reader that takes `nothing yet` for the end would lose what comes later."""
     out, into = os.pipe()

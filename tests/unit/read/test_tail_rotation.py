@@ -72,6 +72,22 @@ def test_a_packed_file_whose_only_line_has_no_end_comes_first(rig: Rig) -> None:
     assert rig.settle() == line(1)[:-1] + line(2)
 
 
+def test_the_past_is_found_in_a_file_that_was_packed_just_now(rig: Rig) -> None:
+    """Since the last search, and after the rotated file was closed."""
+    rig.append("a.log", line(1))
+    rig.step()
+    rig.path("a.log").rename(rig.path("a.log.1"))
+    rig.append("a.log", line(2))
+    rig.step()
+    rig.restart()
+    rig.settle()
+    key = next(key for key, position in rig.positions.items() if position.time.endswith("01.000000Z"))
+    rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1)))
+    rig.path("a.log.1").unlink()
+    assert [reading.chunk.data for reading in rig.tail.replay(str(rig.path("a.log")), key, 0)] == [line(1), line(2)]
+    assert rig.tail.past_lost == set()
+
+
 def test_a_file_that_was_cut_before_it_was_known_is_read_behind_its_copy(rig: Rig) -> None:
     """Between two searches for files, and with more in it afterwards than before."""
     rig.append("a.log", line(1)[:4])

@@ -76,7 +76,7 @@ def test_a_folder_another_input_and_what_is_excluded_are_no_near_misses(tmp_path
     assert advised(tmp_path, "logs/a.log", "logs/a.log.*") == []
     assert advised(tmp_path, "logs/a.log", exclude=("logs/*.1",)) == []
     assert advised(tmp_path, "logs/a.log*", exclude=("logs/*.1",)) == []
-    assert advised(tmp_path, "logs/b.log", "logs/a.log")[1] == (1, "a.log.1", True, "logs/a.log*")
+    assert advised(tmp_path, "logs/b.log", "logs/a.log")[1] == (1, "a.log.1", True, str(Path("logs/a.log*")))
 
 
 def test_other_logs_and_other_folders_are_no_rotated_files(tmp_path: Path) -> None:
