@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def took(request: Request, lines: list[bytes]) -> Reply:
 
 @pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    servers = ExitStack()
     kind = str(request.param)
     if kind == "memory":
         memory = MemorySink()
@@ -82,10 +84,8 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         one = Case(FileSink(FileOptions(str(path))), lambda: path.read_bytes().splitlines())
     elif kind in ("splunk_hec", "elasticsearch"):
         taken: list[bytes] = []
-        server = HttpServer(lambda request: took(request, taken))
-        request.addfinalizer(server.__enter__().close)
-        options = HttpOptions((server.url,))
-        courier = HecCourier(options, acknowledgement=True) if kind == "splunk_hec" else BulkCourier(options, "default")
+        at = HttpOptions((servers.enter_context(HttpServer(lambda request: took(request, taken))).url,))
+        courier = HecCourier(at, acknowledgement=True) if kind == "splunk_hec" else BulkCourier(at, "default")
         one = Case(HttpSink(kind, courier), lambda: taken)
     elif kind == "stdout":
         path = tmp_path / "stdout"
@@ -102,8 +102,9 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         )
         sink = KafkaSink(options, client_class(client), run="0123456789abcdef")
         one = Case(sink, lambda: [r.value or b"" for r in read_topic(broker.address, topic)], stores_places=bool(mode))
-    yield one
-    one.sink.close(5.0)
+    with servers:
+        yield one
+        one.sink.close(5.0)
 
 
 def test_delivers_in_order(case: Case) -> None:

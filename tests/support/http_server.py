@@ -97,10 +97,6 @@ class HttpServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """The end."""
         self._server.shutdown()
         self._server.server_close()
 
