@@ -59,9 +59,9 @@ class Losses:
         """The inputs match these files now."""
         self._matched, self._found = found.paths, set(found.files)
 
-    def left(self, path: str, status: os.stat_result) -> None:
-        """A file that is followed is no longer at its path; it is read to its end."""
-        self._left[path] = _Left(file_id(status), status.st_mtime_ns, None)
+    def left(self, path: str, which: FileId, modified: int) -> None:
+        """A file that is followed, last written to at `modified` (nanoseconds), is no longer at its path; it is read to its end."""
+        self._left[path] = _Left(which, modified, None)
         if len(self._left) > MOST_LEFT:
             del self._left[next(iter(self._left))]
 

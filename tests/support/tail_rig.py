@@ -1,6 +1,7 @@
 """A tail over real files, with a clock that the test moves."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,12 @@ class Rig:
     def remove(self, name: str) -> None:
         """Delete a file, which the tail may have open."""
         remove(self.path(name))
+
+    def replace(self, name: str, by: str) -> None:
+        """Put another file in the place of one that the tail may have open."""
+        if sys.platform == "win32":  # which replaces no file that is open
+            self.remove(name)
+        self.path(by).replace(self.path(name))
 
     def copytruncate(self, name: str, to: str) -> None:
         self.path(to).write_bytes(self.path(name).read_bytes())

@@ -67,7 +67,7 @@ def test_an_editor_writes_it_anew(rig: Rig) -> None:
     rig.append("a.log", b"".join(lines(*range(1, 10))))
     rig.step()
     rig.append("edited", b"".join(lines(1, 2, 11, 12)))
-    rig.path("edited").replace(rig.path("a.log"))
+    rig.replace("a.log", "edited")
     rig.settle()
     assert set(meanings(rig).values()) == set(lines(*range(1, 10), 11, 12))
 
@@ -89,7 +89,7 @@ def test_a_copy_is_made_before(stopped: bool, rig: Rig) -> None:
 def test_it_is_copied_away_while_nothing_runs(pack: bool, cut_log: Rig) -> None:
     content = cut_log.path("a.log").read_bytes()
     cut_log.path("a.log.1").write_bytes(gzip.compress(content) if pack else content)
-    cut_log.path("a.log").unlink()
+    cut_log.remove("a.log")
     cut_log.append("a.log", line(30))
     cut_log.restart()
     cut_log.settle()
@@ -138,7 +138,7 @@ def test_it_is_rotated_later(rotated: str, restart: bool, cut_log: Rig) -> None:
     cut_log.append("a.log", line(14))
     content = cut_log.path("a.log").read_bytes()
     cut_log.path(rotated).write_bytes(gzip.compress(content) if rotated.endswith("gz") else content)
-    cut_log.path("a.log").unlink()
+    cut_log.remove("a.log")
     cut_log.append("a.log", line(30))
     if restart:
         cut_log.restart()
