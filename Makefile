@@ -104,7 +104,7 @@ pictures: $(READY)-deploy ## Make the pictures for README, deploy/docs and the d
 TOOLS := $(CURDIR)/.cache
 SYSLOG_NG := $(TOOLS)/syslog-ng
 
-deploy-tools: ## Install what the tests and deploy-check run: Debian packages and Telegraf (needs root and Go)
+deploy-tools: ## Install what the tests and deploy-check run: Debian packages, Telegraf and VictoriaLogs (needs root and Go)
 	apt-get update -qq
 	apt-get install -qq --no-install-recommends prometheus rsyslog systemd openjdk-17-jdk-headless maven curl chromium fonts-liberation wine64 wine
 	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would remove rsyslog
@@ -112,6 +112,7 @@ deploy-tools: ## Install what the tests and deploy-check run: Debian packages an
 	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
 	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
 		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
+	test -x $(TOOLS)/go/bin/victoria-logs || GOBIN=$(TOOLS)/go/bin go install github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v1.52.1
 
 windows-exe: $(READY) ## Make the program for Windows, dist/mfa-shipper-*-windows-x64.zip, about 3 minutes (needs Wine and Maven)
 	$(BIN)/python -m deploy.windows.build

@@ -41,7 +41,9 @@ ANNOTATED = DOCS / "mfa-shipper.yaml"
 LISTEN = "127.0.0.1:9108"
 
 # Lines of an administrator that no test may run; `python3 -m venv` and `pip install` are run by test_packaging.py.
-NOT_RUN = re.compile(r"make |(sudo )?(apt|python3 -m venv|\S+/pip|ln|useradd|systemctl enable) |~/\S+ --version")
+NOT_RUN = re.compile(
+    r"make |(sudo )?(apt|python3 -m venv|\S+/pip|ln|useradd|systemctl enable) |~/\S+ --version|mfa-shipper parse .* --to "
+)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 

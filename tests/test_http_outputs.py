@@ -21,7 +21,8 @@ from tests.support.jars import free_port
 from tests.support.process import until
 
 VERSION = Reply(200, {"version": {"number": "8.17.0"}})
-TEMPLATE = Reply(200, {"template": {"mappings": {"properties": {"azure_mfa": {"type": "object"}}}}})
+OURS = {"mappings": {"properties": {"azure_mfa": {"type": "object"}}}}
+TEMPLATE = Reply(200, {"template": OURS})
 
 
 def hec_line(number: int) -> bytes:
@@ -353,6 +354,7 @@ def looks(answers: dict[str, Reply]) -> Callable[[Request], Reply]:
 
 
 STREAM = "/logs-azure_mfa.radius-default"
+MAPPING = f"{STREAM}/_mapping"
 SIMULATE, PRIVILEGES = f"/_index_template/_simulate_index{STREAM}", "/_security/user/_has_privileges"
 
 
@@ -363,8 +365,10 @@ SIMULATE, PRIVILEGES = f"/_index_template/_simulate_index{STREAM}", "/_security/
         ({"/": VERSION, SIMULATE: Reply(403, {})}, None),
         ({"/": Reply(401, {"error": {"reason": "unable to authenticate"}})}, "is not known there (401)"),
         ({"/": Reply(200, b"<html>hello")}, "that is no Elasticsearch and no OpenSearch: 200 <html>hello"),
-        ({"/": VERSION, SIMULATE: Reply(200, {})}, "run deploy/elastic/install.sh or deploy/opensearch/install.sh; events would"),
-        ({"/": VERSION, SIMULATE: Reply(200, {}), STREAM: Reply(200, {})}, "is there without it, so make it anew after that"),
+        ({"/": VERSION, SIMULATE: Reply(200, {})}, "run deploy/elastic/install.sh or deploy/opensearch/install.sh, or fields"),
+        ({"/": VERSION, MAPPING: Reply(200, {"a": {"mappings": {}}})}, "and make logs-azure_mfa.radius-default anew"),
+        ({"/": VERSION, MAPPING: Reply(200, {"a": {"mappings": {}}, "b": OURS})}, None),
+        ({"/": VERSION, MAPPING: Reply(403, {})}, None),
         (
             {
                 "/": VERSION,
@@ -382,7 +386,7 @@ def test_what_check_finds(answers: dict[str, Reply], reason: str | None) -> None
     with HttpServer(looks(answers)) as server:
         found = bulk(server.url).verify()
         assert found is None if reason is None else reason in str(found)
-        assert {request.path for request in server.requests} <= {"/", SIMULATE, PRIVILEGES, STREAM}
+        assert {request.path for request in server.requests} <= {"/", SIMULATE, PRIVILEGES, MAPPING}
 
 
 # --- TLS

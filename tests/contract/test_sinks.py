@@ -4,12 +4,17 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from shipper.deliver.dead_letters import label_of
 from shipper.deliver.file import FileOptions, FileSink
+from shipper.deliver.http.elasticsearch import BulkCourier
+from shipper.deliver.http.options import HttpOptions
+from shipper.deliver.http.sink import HttpSink
+from shipper.deliver.http.splunk_hec import HecCourier
 from shipper.deliver.kafka.client import KafkaOptions
 from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Batch, Receipt, Sink, joined
@@ -17,6 +22,7 @@ from shipper.deliver.stdout import StdoutSink
 from shipper.shared_files import open_shared
 from shipper.sidecar.sinks import client_class
 from shipper.testing import MemorySink
+from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.kafka import Broker, create_topic, read_topic
 
 KINDS = [
@@ -27,6 +33,8 @@ KINDS = [
     "confluent-kafka",
     "kafka-python exactly-once",
     "confluent-kafka exactly-once",
+    "splunk_hec",
+    "elasticsearch",
 ]
 
 
@@ -58,8 +66,15 @@ class Case:
         return found
 
 
+def took(request: Request, lines: list[bytes]) -> Reply:
+    """The answer of a server that takes any lines: as a cluster gives it, and as a collector does."""
+    lines += request.body.splitlines()
+    return Reply(200, {"version": {}, "errors": False, "text": "Success", "code": 0})
+
+
 @pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    servers = ExitStack()
     kind = str(request.param)
     if kind == "memory":
         memory = MemorySink()
@@ -67,6 +82,11 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     elif kind == "file":
         path = tmp_path / "out.ndjson"
         one = Case(FileSink(FileOptions(str(path))), lambda: path.read_bytes().splitlines())
+    elif kind in ("splunk_hec", "elasticsearch"):
+        taken: list[bytes] = []
+        at = HttpOptions((servers.enter_context(HttpServer(lambda request: took(request, taken))).url,))
+        courier = HecCourier(at, acknowledgement=True) if kind == "splunk_hec" else BulkCourier(at, "default")
+        one = Case(HttpSink(kind, courier), lambda: taken)
     elif kind == "stdout":
         path = tmp_path / "stdout"
         descriptor = open_shared(str(path), os.O_WRONLY | os.O_CREAT)
@@ -82,8 +102,9 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         )
         sink = KafkaSink(options, client_class(client), run="0123456789abcdef")
         one = Case(sink, lambda: [r.value or b"" for r in read_topic(broker.address, topic)], stores_places=bool(mode))
-    yield one
-    one.sink.close(5.0)
+    with servers:
+        yield one
+        one.sink.close(5.0)
 
 
 def test_delivers_in_order(case: Case) -> None:

@@ -92,15 +92,19 @@ class BulkCourier:
             look.close()
 
     def _missing_template(self, look: Connection) -> str | None:
-        answer = look.ask("POST", f"/_index_template/_simulate_index/{self._stream}")
-        if answer.status in (401, 403):
-            return None  # who may only write may not look
-        found: Any = answer.json().get("template", {}).get("mappings", {}).get("properties", {})
-        if "azure_mfa" in found:
+        there = look.ask("GET", f"/{self._stream}/_mapping")  # a stream that is there hides what a new one would be like
+        if there.status == 200:
+            known = any(_is_ours(index) for index in there.json().values())
+            hint = f"and make {self._stream} anew, which has fields of guessed types"
+        else:
+            answer = look.ask("POST", f"/_index_template/_simulate_index/{self._stream}")
+            known = answer.status in (401, 403) or _is_ours(answer.json().get("template"))  # who may only write may not look
+            hint = "or fields would get guessed types"
+        if known or there.status in (401, 403):
             return None
-        exists = look.ask("HEAD", f"/{self._stream}").status == 200
-        stream = f"{self._stream} is there without it, so make it anew after that" if exists else "events would get guessed types"
-        return f"no index template of ours matches {self._stream}: run deploy/elastic/install.sh or deploy/opensearch/install.sh; {stream}"
+        return (
+            f"{self._stream} has no index template of ours: run deploy/elastic/install.sh or deploy/opensearch/install.sh, {hint}"
+        )
 
     def _missing_right(self, look: Connection) -> str | None:
         body = b'{"index":[{"names":["%s"],"privileges":["create_doc","auto_configure"]}]}' % self._stream.encode()
@@ -110,6 +114,14 @@ class BulkCourier:
         rights: Any = answer.json().get("index", {}).get(self._stream, {})
         missing = " and ".join(name for name, granted in rights.items() if not granted)
         return f"we lack the right {missing} on {self._stream}: give the API key or the user both on logs-azure_mfa.*"
+
+
+def _is_ours(index: Any) -> bool:
+    """True for an index, or what one would be, that knows our fields."""
+    try:
+        return "azure_mfa" in index["mappings"]["properties"]
+    except (KeyError, TypeError):
+        return False
 
 
 def _refusals(items: Sequence[dict[str, Any]], first: int, answer: Answer) -> dict[int, str]:

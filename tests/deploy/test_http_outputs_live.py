@@ -1,0 +1,212 @@
+"""`run` and `parse --to` into a real OpenSearch, and into a collector that is not ours (VictoriaLogs)."""
+
+import json
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.proxy import Proxy
+from tests.deploy.elastic.loaded import install
+from tests.deploy.tools import ROOT, missing
+from tests.support.generate import Recipe, generate
+from tests.support.jars import free_port
+from tests.support.opensearch import OpenSearch
+from tests.support.process import Shipper, configuration, until
+
+VICTORIA = ROOT / ".cache" / "go" / "bin" / "victoria-logs"
+STREAMS = "/logs-azure_mfa.*-{}"
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "shipper", *arguments], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=False
+    )
+
+
+def parsed(log: Path) -> list[dict[str, Any]]:
+    """What the outputs send of a log: an event for each authentication."""
+    done = command("parse", "--events", "exchange", str(log))
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def stored(node: OpenSearch, namespace: str) -> list[str]:
+    """The ids of the documents, sorted."""
+    node.ask("POST", "/_refresh")
+    body = {"size": 10_000, "_source": False, "query": {"match_all": {}}}
+    hits = node.ask("POST", f"{STREAMS.format(namespace)}/_search", body)["hits"]["hits"]
+    return sorted(hit["_id"] for hit in hits)
+
+
+@pytest.fixture(scope="module")
+def node(opensearch: OpenSearch) -> OpenSearch:
+    install(opensearch)
+    return opensearch
+
+
+def test_an_import_is_repeated_without_harm(node: OpenSearch, tmp_path: Path) -> None:
+    log = tmp_path / "Mfa.log"
+    generate(Recipe(lines=3000, seed=1), log)
+    wanted = sorted(event["event"]["id"] for event in parsed(log))
+    first = command("parse", str(log), "--to", node.url, "--namespace", "import")
+    again = command("parse", str(log), "--to", node.url, "--namespace", "import")
+
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    assert f"sent: {len(wanted):,} created\n" in first.stderr
+    assert f"sent: {len(wanted):,} there already\n" in again.stderr
+    assert stored(node, "import") == wanted
+
+
+def test_an_import_whose_connection_breaks(node: OpenSearch, tmp_path: Path) -> None:
+    log = tmp_path / "Mfa.log"
+    generate(Recipe(lines=12_000, seed=2), log)
+    wanted = sorted(event["event"]["id"] for event in parsed(log))
+    proxy = Proxy(node.port)
+    proxy.delay = 0.05
+    arguments = [
+        sys.executable,
+        "-m",
+        "shipper",
+        "parse",
+        str(log),
+        "--namespace",
+        "broken",
+        "--to",
+        f"http://127.0.0.1:{proxy.port}",
+    ]
+    with subprocess.Popen(arguments, env={"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True) as running:
+        until(lambda: proxy.passed > 400_000, "some of it is sent")
+        proxy.cut()
+        proxy.delay = 0.0
+        _, told = running.communicate(timeout=120)
+    proxy.close()
+
+    assert running.returncode == 0, told
+    assert "trying again" in told
+    assert "tried again 1 time" in told
+    assert stored(node, "broken") == wanted
+
+
+def test_an_import_that_is_refused_says_why(node: OpenSearch, tmp_path: Path) -> None:
+    """A template that knows our fields, and takes numbers for messages."""
+    known = {"azure_mfa": {"type": "object"}, "message": {"type": "integer"}}
+    template = {"index_patterns": ["logs-azure_mfa.*-refusing"], "priority": 1000, "data_stream": {}}
+    node.ask("PUT", "/_index_template/refusing", {**template, "template": {"mappings": {"properties": known}}})
+    log, kept = tmp_path / "Mfa.log", tmp_path / "refused.ndjson"
+    generate(Recipe(lines=300, seed=3), log)
+    number = sum("message" in event for event in parsed(log))
+    done = command("parse", str(log), "--to", node.url, "--namespace", "refusing", "--refused", str(kept))
+
+    letters = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    assert done.returncode == 1
+    assert len(letters) == number
+    assert all(letter["reason"].startswith("400 mapper_parsing_exception") for letter in letters)
+    assert f"--to: {number} events refused; the first: 400 mapper_parsing_exception" in done.stderr
+    assert f"{number} refused\n" in done.stderr
+
+
+def test_a_template_of_somebody_else_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
+    log = tmp_path / "Mfa.log"
+    generate(Recipe(lines=30, seed=3), log)
+    template = {"index_patterns": ["logs-azure_mfa.*-without"], "priority": 1000, "data_stream": {}, "template": {}}
+    node.ask("PUT", "/_index_template/theirs", template)
+    try:
+        done = command("parse", str(log), "--to", node.url, "--namespace", "without")
+    finally:
+        node.ask("DELETE", "/_index_template/theirs")
+
+    assert done.returncode == 1
+    assert "logs-azure_mfa.radius-without has no index template of ours: run deploy/elastic/install.sh" in done.stderr
+
+
+def test_a_sidecar_that_is_killed_loses_and_doubles_nothing(node: OpenSearch, tmp_path: Path) -> None:
+    """SIGKILL in the middle, connections that are cut, a server that is away: each document is there once."""
+    text = tmp_path / "text"
+    generate(Recipe(lines=9000, seed=4), text)
+    lines = text.read_bytes().splitlines(keepends=True)
+    lines.append(two_hours_after(lines[-1]))  # or the last exchanges would wait for their ends
+    log = tmp_path / "logs" / "Mfa.log"
+    log.parent.mkdir()
+    proxy = Proxy(node.port)
+    section = {"urls": [f"http://127.0.0.1:{proxy.port}"], "namespace": "sidecar"}
+    output = {"type": "elasticsearch", "elasticsearch": section, "batch": {"max_age": "100ms", "max_events": 200}}
+    shipper = Shipper(tmp_path, configuration(tmp_path, output))
+    for third in range(3):
+        with open(log, "ab") as writing:
+            writing.write(b"".join(lines[third * 3000 : (third + 1) * 3000 + third]))
+        shipper.start()
+        passed = proxy.passed
+        until(lambda passed=passed: proxy.passed > passed + 100_000, "a part of it is sent")  # type: ignore[misc]
+        if third == 1:
+            proxy.refusing = True
+        proxy.cut()
+        shipper.kill()
+        proxy.refusing = False
+    shipper.start()
+    wanted = sorted(event["event"]["id"] for event in parsed(log))
+    until(lambda: len(stored(node, "sidecar")) >= len(wanted), "all documents are there", every=0.5)
+    assert shipper.terminate() == 0, shipper.said()
+    proxy.close()
+
+    assert stored(node, "sidecar") == wanted
+
+
+def two_hours_after(line: bytes) -> bytes:
+    """A line of the same component, whose time gives up whatever is open."""
+    later = datetime.fromisoformat(line[:19].decode()) + timedelta(hours=2)
+    return f"{later.isoformat()}.000000Z|0|1|1|pfrad|the end of the test\n".encode()
+
+
+@pytest.fixture(scope="module")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not VICTORIA.exists():
+        missing("VictoriaLogs, which make deploy-tools builds")
+    port = free_port()
+    folder = tmp_path_factory.mktemp("victoria")
+    arguments = [str(VICTORIA), f"-storageDataPath={folder}", f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=100y"]
+    with open(folder / "log", "wb") as said, subprocess.Popen(arguments, stdout=said, stderr=said) as running:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: answers(f"{url}/health"), "VictoriaLogs answers")
+        yield url
+        running.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def found(url: str) -> list[dict[str, str]]:
+    """All events, as VictoriaLogs has them: flat, their values texts."""
+    answers(f"{url}/internal/force_flush")
+    asked = urllib.parse.urlencode(
+        {"query": "*", "start": "2010-01-01T00:00:00Z", "end": "2030-01-01T00:00:00Z", "limit": 100_000}
+    )
+    with urllib.request.urlopen(f"{url}/select/logsql/query?{asked}", timeout=60) as answer:
+        return [json.loads(line) for line in answer.read().splitlines()]
+
+
+def test_a_collector_that_is_not_ours_has_every_event(victoria: str, tmp_path: Path) -> None:
+    log, key = tmp_path / "Mfa.log", tmp_path / "key"
+    generate(Recipe(lines=3000, seed=5), log)
+    key.write_text("11111111-2222-3333-4444-555555555555\n", encoding="utf-8")
+    done = command("parse", str(log), "--to", victoria, "--to-key", str(key))
+    wanted = parsed(log)
+
+    assert done.returncode == 0, done.stderr
+    assert f"sent: {len(wanted):,} accepted\n" in done.stderr
+    there = {event["event.event.id"]: event for event in found(victoria)}
+    assert sorted(there) == sorted(event["event"]["id"] for event in wanted)
+    for event in wanted:
+        assert datetime.fromisoformat(there[event["event"]["id"]]["_time"]) == datetime.fromisoformat(event["@timestamp"])
+        assert there[event["event"]["id"]].get("event.user.name") == event.get("user", {}).get("name")
