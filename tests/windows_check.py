@@ -5,6 +5,7 @@ python -m tests.windows_check --all             all that can run there
 python -m tests.windows_check tests/test_x.py   these; options of pytest may follow
 """
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +29,7 @@ PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "workst
 
 def main() -> int:
     """The exit status of pytest."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that Windows and the broker end too
     given = sys.argv[1:]
     selection = ALL if given == ["--all"] else given or SELECTION
     try:

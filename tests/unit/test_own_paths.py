@@ -1,6 +1,7 @@
 """What a shipper writes must not be what it reads."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def refused(tmp_path: Path) -> Callable[..., list[str]]:
 
 
 FILE, STATE = ["output.file.path"], ["state_dir"]
+LOGGED = STATE if sys.platform == "win32" else []  # where a service has its own log
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_an_output_that_an_input_matches(reads: str, writes: str, wanted: list[s
 
 @pytest.mark.parametrize(
     ("reads", "wanted"),
-    [("state/*", STATE), ("**/*.ndjson*", [*FILE, *STATE]), ("state/*.log", []), ("state/checkpoint.json", STATE)],
+    [("state/*", STATE), ("**/*.ndjson*", [*FILE, *STATE]), ("state/*.log", LOGGED), ("state/checkpoint.json", STATE)],
 )
 def test_state_that_an_input_matches(reads: str, wanted: list[str], refused: Callable[..., list[str]]) -> None:
     assert refused(reads) == wanted
