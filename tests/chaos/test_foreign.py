@@ -98,7 +98,10 @@ def test_ten_kills(client: str, exactly_once: bool, broker: Broker, tmp_path: Pa
             server.write(1.0)
         world.shipper.start()
         until(world.all_came, "everything came", every=0.5)
-        assert world.shipper.terminate() == 0
+        if world.shipper.hears_orders:
+            assert world.shipper.terminate() == 0
+        else:
+            world.shipper.kill()
         world.log.close()
         assert "Traceback" not in world.shipper.said()
         verdict = Verdict(world.came(), expected(world.log.generations, folder))

@@ -17,9 +17,9 @@ import pytest
 from deploy.windows.build import NAME, build
 from shipper import __version__
 from tests.deploy.tools import ROOT
-from tests.support.kafka import Broker, create_topic, read_topic, start_or_skip
-from tests.support.process import numbered, until
-from tests.support.windows import environment
+from tests.support.kafka import LENT, Broker, create_topic, read_topic, start_or_skip
+from tests.support.process import PROGRAM, numbered, until
+from tests.support.windows import Windows, a_windows, environment
 from tests.support.windows_services import Service, ServiceManager, service_manager
 
 LOG = ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
@@ -43,12 +43,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def manager(folder: Path) -> Iterator[ServiceManager]:
     """A Windows that has nothing but itself in its PATH."""
     with service_manager() as made:
-        lent = environment() / "bcryptprimitives.dll"  # Windows has it, Wine 8 has not
-        shutil.copy2(lent, made.windows.prefix / "drive_c" / "windows" / "system32")
+        complete(made.windows)
         path = made.run("cmd", "/c", "echo %PATH%").stdout.strip().split(";")
         assert path
         assert [place for place in path if not place.lower().startswith("c:\\windows")] == []
         yield made
+
+
+def complete(windows: Windows) -> None:
+    """Lend a library to Wine 8 that every Windows has."""
+    shutil.copy2(environment() / "bcryptprimitives.dll", windows.prefix / "drive_c" / "windows" / "system32")
 
 
 def run(manager: ServiceManager, folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -101,6 +105,17 @@ def test_run_delivers_to_kafka(manager: ServiceManager, folder: Path, broker: Br
         service("remove")
     read = {json.loads(record.value or b"")["message"] for record in read_topic(broker.address, topic)}
     assert read == {f"line {number}" for number in range(1000)}
+
+
+def test_it_loses_nothing_while_it_is_killed_and_its_log_is_rotated(folder: Path, broker: Broker) -> None:
+    test = ["tests/chaos/test_foreign.py", "-k", "kafka-python"]
+    program = {PROGRAM: f"Z:{folder / 'mfa-shipper.exe'}", LENT: str(broker.port)}
+    with a_windows() as windows:
+        complete(windows)
+        windows.env |= program
+        done = windows.run(["-m", "pytest", "-q", "-p", "no:cacheprovider", *test], timeout=3600)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-5000:]
+    assert b"2 passed" in done.stdout
 
 
 def place(folder: Path, output: str) -> tuple[Path, Path]:
