@@ -465,7 +465,7 @@ def test_patterns_of_a_user_take_part(tmp_path: Path) -> None:
     answer = explain("2017-02-14T02:57:24Z pfsvc: hello world", own)
 
     assert answer.startswith(f"LINE_SYSLOG ({tmp_path / 'syslog.grok'}:1) matches the line:")
-    assert f"MESSAGE_HELLO ({tmp_path}/syslog.grok:2) matches the message:\n\n  azure_mfa.greeted = world\n" in answer
+    assert f"MESSAGE_HELLO ({tmp_path / 'syslog.grok'}:2) matches the message:\n\n  azure_mfa.greeted = world\n" in answer
     far = explain("2017-02-14T02:57:24Z|0|x", own)
     assert far.index("LINE_MFA") < far.index("LINE_SYSLOG")  # by how far they fit, not by which is tried first
 
