@@ -215,7 +215,7 @@ def test_wrong_use_is_one_sentence(tmp_path: Path, arguments: list[str], said: s
 def test_each_command_has_one_short_line_in_the_help() -> None:
     listed = call("--help").out.decode().partition("Commands:\n")[2]
 
-    assert listed.count("\n") == 9
+    assert listed.count("\n") == 10
     assert "..." not in listed
 
 

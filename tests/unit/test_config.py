@@ -37,8 +37,9 @@ def errors(text: str, tmp_path: Path, **environ: str) -> list[str]:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_are_valid(path: Path) -> None:
-    environ = {"KAFKA_PASSWORD": "geheim"}
-    config, _ = load_config(str(path), environ)
+    environ = dict.fromkeys(("KAFKA_PASSWORD", "ES_API_KEY", "SPLUNK_HEC_TOKEN"), "geheim")
+    config, secrets = load_config(str(path), environ)
+    assert secrets <= {"geheim"}
     assert "geheim" not in repr(config)
     Draft202012Validator(schema()).validate(read_settings(str(path), environ).values)
 
