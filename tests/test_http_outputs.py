@@ -1,14 +1,17 @@
 """The outputs over HTTP, against servers that answer as they should and as they should not."""
 
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import orjson
 import pytest
 import trustme
 
+from shipper.commands.upload import target
 from shipper.deliver.http.elasticsearch import BulkCourier
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
@@ -128,6 +131,35 @@ def test_only_the_event_that_is_wrong_is_refused() -> None:
         assert ids(collector) == ["ab-1", "ab-3", "ab-5"]
 
 
+def test_a_batch_of_which_every_event_is_refused(request: pytest.FixtureRequest) -> None:
+    """More than Python lets calls nest, which is made little here, so that the test is short."""
+    number, limit = 200, sys.getrecursionlimit()
+    sys.setrecursionlimit(number)
+    request.addfinalizer(lambda: sys.setrecursionlimit(limit))
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.is_bad = lambda event: True
+        sink.send(batch(1, *map(hec_line, range(number))))
+        (receipt,) = receipts(sink, 1)
+        assert [refusal.index for refusal in receipt.refused] == list(range(number))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<html>Please log in", "that is no answer of a collector: 200 <html>Please log in"),
+        (b"", "that is no answer of a collector: 200, and nothing else"),
+        ({"code": [], "text": "odd"}, "odd (200, code [])"),
+    ],
+)
+def test_a_page_of_somebody_in_between_takes_no_event(body: object, reason: str) -> None:
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.faults.append(Reply(200, body))
+        sink.send(batch(1, hec_line(1)))
+        assert str(failure(sink)) == reason
+    with HttpServer(lambda request: Reply(200, body)) as server:
+        assert hec(server.url).verify() == reason
+
+
 def test_a_refusal_that_does_not_say_of_what() -> None:
     """Some versions leave the number out."""
 
@@ -241,6 +273,14 @@ def test_a_collector_that_is_full_is_not_open() -> None:
     full = Reply(503, {"text": "HEC is unhealthy, queues are full", "code": 18})
     with HttpServer(lambda request: full) as server, pytest.raises(SinkDown, match="takes nothing now: HEC is unhealthy"):
         hec(server.url).open()
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_key_that_was_written_on_windows(mark: str, tmp_path: Path) -> None:
+    key = tmp_path / "key.txt"
+    key.write_bytes(f"{mark}{Collector.TOKEN}\r\n".encode())
+    with Collector() as collector:
+        assert target(collector.url, key, None, "default").format == "splunk-hec"
 
 
 # --- Elasticsearch and OpenSearch

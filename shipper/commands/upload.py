@@ -130,7 +130,7 @@ def _authorization(key: str) -> str:
 
 def _first_line(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:  # Notepad's mark at the beginning is not of the key
             key = file.readline(1 << 16).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the key {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None

@@ -20,7 +20,7 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 
 EVENT, ACK, HEALTH = "/services/collector/event", "/services/collector/ack", "/services/collector/health"
 TAKEN = 200
-NO_DATA, WRONG_INDEX, NO_CHANNEL, ACK_OFF = 5, 7, 10, 14
+SUCCESS, NO_DATA, WRONG_INDEX, NO_CHANNEL, ACK_OFF = 0, 5, 7, 10, 14
 OF_AN_EVENT = (6, 12, 13, 15)  # codes: wrong format, no event, an empty one, wrong fields
 WORDS = {  # what to do, by code; of all others the server's own words must do
     1: "the token is disabled",
@@ -79,7 +79,7 @@ class HecCourier:
         look = Connection(self._look)
         try:
             answer = look.ask("POST", EVENT, b"", {"Content-Type": "application/json", **self._headers()})
-            known = answer.status == 200 or answer.json().get("code") == NO_DATA
+            known = _is_taken(answer) or answer.json().get("code") == NO_DATA
             return None if known else _words(answer)
         except SinkDown as error:
             return str(error)
@@ -105,18 +105,23 @@ class HecCourier:
         Raises:
             SinkDown: what is not acknowledged is to be sent again.
         """
-        if not lines:
-            return {}
-        answer = self._connection.post(EVENT, b"\n".join(line for _, line in lines) + b"\n", self._headers())
-        if answer.status == 200:
+        refused: dict[int, str] = {}
+        while lines:
+            answer = self._connection.post(EVENT, b"\n".join(line for _, line in lines) + b"\n", self._headers())
+            culprit = _culprit(answer, len(lines))
+            if culprit is None:
+                return refused | self._settled(answer, lines, ids)
+            refused[lines[culprit][0]] = _words(answer)  # the others of the request count as not taken
+            lines = [*lines[:culprit], *lines[culprit + 1 :]]
+        return refused
+
+    def _settled(self, answer: Answer, lines: Sequence[tuple[int, bytes]], ids: set[int]) -> dict[int, str]:
+        """What an answer that names no event means for those that were sent; see `_send`."""
+        if _is_taken(answer):
             number = answer.json().get("ackId")
             if self._acknowledgement and isinstance(number, int):
                 ids.add(number)
             return {}
-        culprit = _culprit(answer, len(lines))
-        if culprit is not None:  # the others of the request count as not taken
-            index, _ = lines[culprit]
-            return {index: _words(answer)} | self._send([*lines[:culprit], *lines[culprit + 1 :]], ids)
         if answer.status == 413 or answer.json().get("code") in OF_AN_EVENT:
             if len(lines) == 1:
                 index, line = lines[0]
@@ -151,6 +156,11 @@ class HecCourier:
         return {"X-Splunk-Request-Channel": self._channel} if self._acknowledgement else {}
 
 
+def _is_taken(answer: Answer) -> bool:
+    """True if the collector says that it has the events; a page of somebody in between, with a status of 200, does not."""
+    return answer.status == 200 and answer.json().get("code") == SUCCESS
+
+
 def _culprit(answer: Answer, events: int) -> int | None:
     """Which event of a request will never be taken, if the collector says so."""
     number = answer.json().get("invalid-event-number")
@@ -163,10 +173,12 @@ def _words(answer: Answer) -> str:
     """What the collector said, or what it means."""
     said = answer.json()
     code, text = said.get("code"), said.get("text")
-    if code in WORDS:
+    if isinstance(code, int) and code in WORDS:
         return f"{WORDS[code]} ({answer.status}, code {code})"
     if answer.status == 401:
         return "the server lets nobody in with this token (401)"
     if answer.status == 404:
         return "there is no collector at this URL (404); is its port that of HEC, 8088 by default?"
-    return f"{text} ({answer.status}, code {code})" if text else excerpt(answer)
+    if text:
+        return f"{text} ({answer.status}, code {code})"
+    return f"that is no answer of a collector: {excerpt(answer)}" if answer.status == 200 else excerpt(answer)
