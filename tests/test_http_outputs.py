@@ -456,3 +456,19 @@ def test_https_where_there_is_none() -> None:
 
 def test_a_host_that_is_not_there() -> None:
     assert str(hec("http://no-such-host.invalid:8088").verify()) == "http://no-such-host.invalid:8088: there is no such host"
+
+
+# --- proxies
+
+
+def test_a_proxy_gets_the_name_and_password_of_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(request: Request) -> Reply:
+        return VERSION if request.headers.get("proxy-authorization") == "Basic bWU6cEBzcw==" else Reply(407, b"<html>")
+
+    with HttpServer(answer) as proxy:
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:p%40ss@"))
+        bulk("http://es.invalid:9200").open()
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with pytest.raises(SinkDown, match=r"^http://es.invalid:9200: the proxy does not let us through: .* \(407\)$"):
+            bulk("http://es.invalid:9200").open()

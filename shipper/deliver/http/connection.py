@@ -7,7 +7,7 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import orjson
@@ -21,6 +21,7 @@ from shipper.tls import UnusableFile, tls_context
 
 FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
 GZIP = zlib.MAX_WBITS | 16
+PROXY_ASKS = 407
 MOST_ANSWERED = 64 << 20  # bytes of an answer; more is no answer of such a server
 
 
@@ -102,6 +103,8 @@ class Connection:
                 answer.release_conn()
         except (causes.HTTPError, OSError, ValueError) as error:
             raise SinkDown(f"{_server(url)}: {_reason(error, options)}") from None
+        if answer.status == PROXY_ASKS:
+            raise SinkDown(f"{_server(url)}: the proxy does not let us through: it asks for a name and a password (407)")
         return Answer(answer.status, _seconds(answer.headers.get("Retry-After", "")), data)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
@@ -120,7 +123,9 @@ class Connection:
                 raise SinkDown(f"{error.key}: {error}") from None
         proxy = getproxies().get(parts.scheme)
         if proxy and not proxy_bypass(parts.netloc):
-            return urllib3.ProxyManager(proxy, **kept)
+            login = urlsplit(proxy)
+            name = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
+            return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=name), **kept)
         return urllib3.PoolManager(**kept)
 
     def close(self) -> None:
