@@ -1,5 +1,6 @@
 """Where the output goes: a file that appears only when it is complete, a device, standard output."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -121,6 +122,16 @@ def test_file_that_cannot_take_its_name_is_an_error(tmp_path: Path) -> None:
         take_the_name()
     assert str(caught.value) in [f"cannot finish {tmp_path / 'out'}: {said}" for said in FOLDER]
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_file_that_is_not_safely_on_the_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match="No space left on device"), open_output(str(tmp_path / "out")) as output:
+        output.write(b"event\n")
+    assert os.listdir(tmp_path) == []
 
 
 def test_missing_folder(tmp_path: Path) -> None:
