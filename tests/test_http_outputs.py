@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from shipper.commands.upload import target
+from shipper.deliver.dead_letters import label_of
 from shipper.deliver.http.elasticsearch import BulkCourier
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
@@ -427,6 +428,62 @@ def test_what_check_finds(answers: dict[str, Reply], reason: str | None) -> None
         found = bulk(server.url).verify()
         assert found is None if reason is None else reason in str(found)
         assert {request.path for request in server.requests} <= {"/", SIMULATE, PRIVILEGES, MAPPING}
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        {"errors": True, "items": [1]},
+        {"errors": True, "items": [{"create": {"status": "400"}}]},
+        {"errors": True, "items": [{"create": {"status": 400, "error": "text"}}]},
+        {"errors": True, "items": []},
+        {"took": 1},
+        [],
+    ],
+)
+def test_an_answer_that_is_none_of_bulk_is_no_delivery(answered: object) -> None:
+    with (
+        HttpServer(lambda request: VERSION if request.path == "/" else Reply(200, answered)) as server,
+        opened(bulk(server.url)) as sink,
+    ):
+        sink.send(two_line_batch(1, documents(1)))
+        assert str(failure(sink)).startswith("no answer of _bulk: 200 ")
+
+
+def test_a_fault_of_ours_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with HttpServer(cluster(lambda n: (201, None))) as server, opened(bulk(server.url)) as sink:
+        with monkeypatch.context() as patch:
+            patch.setattr(BulkCourier, "deliver", lambda self, batch: [][0])
+            sink.send(two_line_batch(1, documents(1)))
+            assert "IndexError" in str(failure(sink))
+        sink.abandon()
+        sink.open()
+        sink.send(two_line_batch(1, documents(1)))
+        assert receipts(sink, 1) == [Receipt(1)]
+
+
+def test_the_next_node_is_asked_where_a_proxy_says_that_one_is_away() -> None:
+    with HttpServer(lambda request: Reply(502, b"<html>")) as proxy, HttpServer(cluster(lambda n: (201, None))) as server:
+        with opened(bulk(proxy.url, server.url)) as sink:
+            sink.send(two_line_batch(1, documents(1)))
+            assert receipts(sink, 1) == [Receipt(1)]
+        assert bulk(proxy.url).verify() == "the cluster is busy or ill (502): 502 <html>"
+
+
+def test_a_batch_of_nothing_but_wrong_events_is_refused_in_time() -> None:
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.is_bad = lambda event: True
+        sink.send(batch(1, *map(hec_line, range(300))))
+        (receipt,) = receipts(sink, 1)
+        assert [refusal.index for refusal in receipt.refused] == list(range(300))
+        assert len(collector.requests) < 700
+
+
+def test_a_letter_of_two_lines_has_the_label_of_its_event() -> None:
+    line = b'{"create":{"_index":"logs-azure_mfa.radius-default","_id":"ab-1"}}\n' + (
+        b'{"@timestamp":"2017-02-14T02:57:19Z","event":{"id":"ab-1","dataset":"azure_mfa.radius","kind":"event"}}'
+    )
+    assert label_of(line)[:2] == ("2017-02-14T02:57:19Z", "ab-1")
 
 
 # --- TLS

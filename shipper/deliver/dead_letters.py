@@ -106,7 +106,7 @@ def encode_letter(refusal: Refusal, now: str) -> bytes:
 def label_of(line: bytes) -> Label:
     """The label of an event as it was sent, read from its JSON; an empty label if the line is no event of ours."""
     try:
-        document = msgspec.json.decode(line)
+        document = msgspec.json.decode(line.rpartition(b"\n")[2])  # of elastic-bulk's two lines the second
         document = document["event"] if "sourcetype" in document else document  # splunk-hec
         event, user, log = document["event"], document.get("user", {}), document.get("log", {})
         origin = Origin(log.get("file", {}).get("path"), event["dataset"], event["kind"])

@@ -22,6 +22,7 @@ from shipper.tls import UnusableFile, tls_context
 FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
 GZIP = zlib.MAX_WBITS | 16
 PROXY_ASKS = 407
+AWAY = (502, 503, 504)  # statuses
 MOST_ANSWERED = 64 << 20  # bytes of an answer; more is no answer of such a server
 
 
@@ -65,12 +66,13 @@ class Connection:
         return self.ask("POST", path, body, more)
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Answer:
-        """The answer of the first server that gives one.
+        """The answer of the first server that gives one; that of a proxy before a server that is away (`AWAY`) only where none does.
 
         Raises:
             SinkDown: none does; says why.
         """
         reasons: list[str] = []
+        away: Answer | None = None
         urls = self._options.urls
         for step in range(len(urls)):
             number = (self._first + step) % len(urls)
@@ -79,8 +81,13 @@ class Connection:
             except SinkDown as error:
                 reasons.append(str(error))
                 continue
+            if answer.status in AWAY:
+                away = answer
+                continue
             self._first = number
             return answer
+        if away is not None:
+            return away
         raise SinkDown("; ".join(dict.fromkeys(reasons)))
 
     def _ask_one(self, url: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from shipper.deliver.http.connection import Answer, Connection, excerpt
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import Batch, Receipt, SinkDown
@@ -20,6 +22,26 @@ CREATED, THERE_ALREADY = 201, 409
 TOO_MANY = 429
 LOOK_TIMEOUT = 5.0  # seconds
 DATASET = "azure_mfa.radius"  # whose data stream is looked at
+
+
+class _Error(msgspec.Struct):
+    type: str | None = None
+    reason: str | None = None
+    caused_by: "_Error | None" = None
+
+
+class _Document(msgspec.Struct):
+    """What became of a document."""
+
+    status: int
+    error: _Error | None = None
+
+
+class _Bulk(msgspec.Struct):
+    """The answer of `_bulk`, as far as it is asked for: of each document by the name of the action."""
+
+    errors: bool
+    items: list[dict[str, _Document]] = []
 
 
 class BulkCourier:
@@ -64,15 +86,15 @@ class BulkCourier:
             half = len(lines) // 2
             return self._refused(lines[:half], first, statuses) | self._refused(lines[half:], first + half, statuses)
         _refuse_failure(answer)
-        items = answer.json().get("items")
-        if answer.json().get("errors") is False:
+        bulk = _bulk(answer)
+        if not bulk.errors:
             statuses[CREATED] += len(lines)
             return {}
-        if not isinstance(items, list) or len(items) != len(lines):
+        if len(bulk.items) != len(lines):
             raise SinkDown(f"no answer of _bulk: {excerpt(answer)}")
-        documents: list[dict[str, Any]] = [next(iter(item.values()), {}) for item in items]
+        documents = [document for item in bulk.items for document in item.values()]
         refused = _refusals(documents, first, answer)
-        statuses.update(item["status"] for index, item in enumerate(documents, first) if index not in refused)
+        statuses.update(document.status for index, document in enumerate(documents, first) if index not in refused)
         return refused
 
     def confirmed(self) -> list[Receipt]:
@@ -124,34 +146,43 @@ def _is_ours(index: Any) -> bool:
         return False
 
 
-def _refusals(items: Sequence[dict[str, Any]], first: int, answer: Answer) -> dict[int, str]:
+def _bulk(answer: Answer) -> _Bulk:
+    """
+    Raises:
+        SinkDown: it is something else.
+    """
+    try:
+        return msgspec.json.decode(answer.body, type=_Bulk)
+    except msgspec.DecodeError:
+        raise SinkDown(f"no answer of _bulk: {excerpt(answer)}") from None
+
+
+def _refusals(documents: Sequence[_Document], first: int, answer: Answer) -> dict[int, str]:
     """Why each document is refused for good, by index.
 
     Raises:
         SinkDown: one of them may be taken later, or when somebody has changed something that is no matter of documents.
     """
-    refused: dict[int, str] = {}
-    later = [item for item in items if _is_for_later(item)]
+    later = [document for document in documents if _is_for_later(document.status)]
     if later:
-        reasons = _reason(later[0])
-        raise SinkDown(f"{len(later)} of {len(items)} documents are not taken now: {reasons}", answer.retry_after)
-    for index, item in enumerate(items, first):
-        if item["status"] >= 300 and item["status"] != THERE_ALREADY:
-            refused[index] = _reason(item)
-    return refused
+        raise SinkDown(f"{len(later)} of {len(documents)} documents are not taken now: {_reason(later[0])}", answer.retry_after)
+    return {
+        index: _reason(document)
+        for index, document in enumerate(documents, first)
+        if document.status >= 300 and document.status != THERE_ALREADY
+    }
 
 
-def _is_for_later(item: dict[str, Any]) -> bool:
+def _is_for_later(status: int) -> bool:
     """True for what depends on the cluster, and not on the document: load, rights, an index that may not be made."""
-    status = item.get("status", 500)
     return status in (401, 403, 404, TOO_MANY) or status >= 500
 
 
-def _reason(item: dict[str, Any]) -> str:
-    error = item.get("error") or {}
-    cause = error.get("caused_by") or {}
-    text = ": ".join(str(part) for part in (error.get("type"), error.get("reason"), cause.get("reason")) if part)
-    return f"{item.get('status', 'no status')} {text or 'without a reason'}"
+def _reason(document: _Document) -> str:
+    error = document.error or _Error()
+    cause = error.caused_by or _Error()
+    text = ": ".join(part for part in (error.type, error.reason, cause.reason) if part)
+    return f"{document.status} {text or 'without a reason'}"
 
 
 def _refuse_stranger(answer: Answer) -> None:

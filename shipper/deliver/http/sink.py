@@ -172,9 +172,8 @@ class _Line:
             return []
         try:
             receipt = self._courier.deliver(batch)
-        except SinkDown as error:
-            self._works = False
-            return [error]
+        except Exception as error:
+            return self._failed(error)
         if receipt is not None:
             return [receipt]
         if not self._waiting:
@@ -187,8 +186,12 @@ class _Line:
         self._due = time.monotonic() + self._courier.patience
         try:
             receipts = self._courier.confirmed()
-        except SinkDown as error:
-            self._works = False
-            return [error]
+        except Exception as error:
+            return self._failed(error)
         self._waiting -= len(receipts)
         return receipts
+
+    def _failed(self, error: Exception) -> Sequence[SinkDown]:
+        """A fault of ours is told and tried again as well: a thread that ends would hang the output without a word."""
+        self._works = False
+        return [error if isinstance(error, SinkDown) else SinkDown(f"an unexpected answer ({type(error).__name__}: {error})")]
