@@ -83,14 +83,16 @@ def test_an_import_whose_connection_breaks(node: OpenSearch, tmp_path: Path) -> 
     ]
     with subprocess.Popen(arguments, env={"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True) as running:
         until(lambda: proxy.passed > 400_000, "some of it is sent")
+        proxy.refusing = True
         proxy.cut()
-        proxy.delay = 0.0
+        until(lambda: proxy.refused, "another connection is tried")
+        proxy.refusing, proxy.delay = False, 0.0
         _, told = running.communicate(timeout=120)
     proxy.close()
 
     assert running.returncode == 0, told
     assert "trying again" in told
-    assert "tried again 1 time" in told
+    assert "tried again" in told
     assert stored(node, "broken") == wanted
 
 
@@ -101,15 +103,16 @@ def test_an_import_that_is_refused_says_why(node: OpenSearch, tmp_path: Path) ->
     node.ask("PUT", "/_index_template/refusing", {**template, "template": {"mappings": {"properties": known}}})
     log, kept = tmp_path / "Mfa.log", tmp_path / "refused.ndjson"
     generate(Recipe(lines=300, seed=3), log)
-    number = sum("message" in event for event in parsed(log))
+    total = len(parsed(log))
     done = command("parse", str(log), "--to", node.url, "--namespace", "refusing", "--refused", str(kept))
 
     letters = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
     assert done.returncode == 1
-    assert len(letters) == number
+    assert len(letters) > total / 2
     assert all(letter["reason"].startswith("400 mapper_parsing_exception") for letter in letters)
-    assert f"--to: {number} events refused; the first: 400 mapper_parsing_exception" in done.stderr
-    assert f"{number} refused\n" in done.stderr
+    assert f"--to: {len(letters)} events refused; the first: 400 mapper_parsing_exception" in done.stderr
+    assert f"sent: {total - len(letters)} created, {len(letters)} refused\n" in done.stderr
+    assert len(stored(node, "refusing")) == total - len(letters)
 
 
 def test_a_template_of_somebody_else_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
