@@ -1,16 +1,21 @@
 """What detectors remember is bounded, the latest is what they remember, and what is lost is counted."""
 
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from shipper.decode.clock import LogState
 from shipper.decode.ecs import Envelope
+from shipper.detect import DETECTORS
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import MEMORY_OF_ONE, Detectors
 from shipper.detect.double_prompt import Rule
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.model import Code, CompletionFields, Counts
 from shipper.times import SECOND
+from tests.support.burst import BURST
+from tests.support.burst import Rule as BurstRule
 
 APP = Code(21, "Mobile App Authenticated", "authenticated", "success", True, "mobile_app", "low", None)
 RULE = Rule(60 * SECOND, 600 * SECOND)
@@ -61,14 +66,53 @@ def test_one_user_with_more_than_a_generation_may_hold_begins_anew(restart: bool
     assert len(ids) == 199 - crowded_out
 
 
-def test_all_components_together_may_remember_as_much_as_one() -> None:
+@pytest.mark.parametrize("components", [2, 20])
+def test_all_components_together_may_remember_as_much_as_one(components: int) -> None:
     counts, log = Counts(), LogState(600 * SECOND)
     rules = {"double_prompt": RULE}
     host = ComponentDetectors(lambda: Detectors(rules, Envelope({}), counts, MOST * MEMORY_OF_ONE), log)
     for number in range(40):
-        host([prompt(number, f"user{number}", f"c{number % 20}")])
+        host([prompt(number, f"user{number}", f"c{number % components}")])
         assert host.size <= 2 * MOST
     assert counts.crowded_out >= 40 - 2 * MOST
+
+
+def test_components_that_just_fill_the_memory_lose_nothing() -> None:
+    counts = Counts()
+    host = ComponentDetectors(
+        lambda: Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE), LogState(600 * SECOND)
+    )
+    host([prompt(number, f"user{number}", f"c{number % 2}") for number in range(2 * MOST)])
+    assert (host.size, counts.crowded_out) == (2 * MOST, 0)
+
+
+@pytest.mark.parametrize("names", [["double_prompt", "burst"], ["burst", "double_prompt"]])
+def test_findings_of_components_keep_the_order_of_the_detectors(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DETECTORS, "burst", BURST)
+    rules: dict[str, Rule | BurstRule] = {"double_prompt": RULE, "burst": BurstRule(60 * SECOND, 2)}
+    host = ComponentDetectors(
+        lambda: Detectors({name: rules[name] for name in names}, Envelope({}), Counts()), LogState(600 * SECOND)
+    )
+    prompts = [prompt(number, f"user{number % 2}", f"c{number % 2}") for number in range(4)]
+    endings = ["dp" if name == "double_prompt" else "b" for name in names]
+    assert [label[1] for _, _, label in host(prompts)] == [f"id-{number}-{ending}" for number in (2, 3) for ending in endings]
+
+
+@pytest.mark.parametrize(("lasting", "told"), [(None, True), ({}, False), ({"other": {}}, False)])
+def test_what_is_lasting_goes_to_its_component(lasting: dict[str, Any] | None, *, told: bool) -> None:
+    """Without any, states stay as they are; a component of which nothing is lasting has none."""
+
+    def new() -> ComponentDetectors:
+        rules = {"mfa_fatigue": FatigueRule(60 * SECOND, 2, 600 * SECOND)}
+        return ComponentDetectors(lambda: Detectors(rules, Envelope({}), Counts()), LogState(600 * SECOND))
+
+    refused = Code(129, "Mobile App Denied", "denied", "failure", True, "mobile_app", "medium", None)
+    whole, again = new(), new()
+    whole([(*prompt(number, "anna")[:8], refused, False, number * SECOND) for number in range(2)])
+    newest = {"pfrad": SECOND}
+    for given, expected in ((lasting, told), (whole.lasting(), True)):
+        again.restore(whole.snapshot(newest), newest, given, {}, {})
+        assert again.snapshot(newest)["pfrad"]["mfa_fatigue"]["anna"]["pfrad"]["told"] == expected
 
 
 def test_long_names_are_told_apart_and_not_kept() -> None:
