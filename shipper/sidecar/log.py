@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +42,7 @@ def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     logger.setLevel(LEVELS[level])
     logger.propagate = False
     sys.unraisablehook = _unraisable
+    threading.excepthook = _ended
     # The Kafka client logs each of its retries; what matters of them is logged as the state of the sink.
     client = logging.getLogger("kafka")
     client.propagate = False
@@ -51,6 +53,13 @@ def _unraisable(ignored: "sys.UnraisableHookArgs") -> None:
     """What a destructor raised, mostly one of a client that could not end its connection: no traceback, see `_Formatter`."""
     with contextlib.suppress(Exception):  # the interpreter may be half gone
         log("debug", "an error while cleaning up was ignored", error=ignored.exc_type.__name__)
+
+
+def _ended(ended: threading.ExceptHookArgs) -> None:
+    """What ended a thread, mostly one of a client whose socket was closed under it: one line, and no traceback. The sink notices
+    that nothing comes any more, and connects anew."""
+    name = ended.thread.name if ended.thread is not None else ""
+    log("warning", "a thread ended with an error", thread=name, error=f"{ended.exc_type.__name__}: {ended.exc_value}")
 
 
 class _Formatter(logging.Formatter):
