@@ -74,6 +74,7 @@ def test_a_full_state_directory_does_not_stop_delivery(small_disk: Path, tmp_pat
     # It starts on the full disk too, from the last place that could be written.
     shipper.start()
     until(lambda: len(came(tmp_path)) == 30, "what has no place yet comes again")
+    until(lambda: shipper.said().count("checkpoint cannot be written") == 2, "it tried to keep the place")
     ballast.unlink()
     until(lambda: "the checkpoint can be written again" in shipper.said(), "it says that the place is kept again")
     assert shipper.terminate() == 0
