@@ -121,6 +121,16 @@ def tables() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def failed(reason: str = "{{_ingest.on_failure_processor_type}}: {{_ingest.on_failure_message}}") -> list[dict[str, Any]]:
+    """What an event says whose pipeline failed."""
+    return [
+        {"set": {"field": "event.kind", "value": "pipeline_error"}},
+        {"set": {"field": "event.module", "value": "azure_mfa"}},
+        {"set": {"field": "event.dataset", "value": "azure_mfa.unparsed"}},
+        {"set": {"field": "error.message", "value": reason}},
+    ]
+
+
 def pipeline() -> dict[str, Any]:
     """The body of `PUT _ingest/pipeline/azure_mfa-raw`."""
     return {
@@ -143,13 +153,7 @@ def pipeline() -> dict[str, Any]:
             }},
             {"script": {"lang": "painless", "source": script(), "params": tables()}},
         ],
-        "on_failure": [
-            {"set": {"field": "event.kind", "value": "pipeline_error"}},
-            {"set": {"field": "event.module", "value": "azure_mfa"}},
-            {"set": {"field": "event.dataset", "value": "azure_mfa.unparsed"}},
-            {"set": {"field": "error.message", "value": "{{_ingest.on_failure_processor_type}}: {{_ingest.on_failure_message}}"}},
-            {"remove": {"field": "_mfa", "ignore_missing": True}},
-        ],
+        "on_failure": [*failed(), {"remove": {"field": "_mfa", "ignore_missing": True}}],
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ RAW_STREAMS = f"logs-{NAME}.raw-*"
 META = {"managed_by": "mfa-shipper", "description": "generated from schemas/event.schema.json"}
 LONGEST_TERM = 1024  # a longer value stays in _source only: a term above 32,766 bytes would make the index refuse the event
 ADDED = {  # which ECS lacks, or an event of ours has not: Filebeat 8.10 and later say which file it was, numbers or not
-    "event.created": "date", "event.ingested": "date",
+    "event.created": "date",
     **{f"log.file.{name}": "keyword" for name in ("device_id", "fingerprint", "idxhi", "idxlo", "inode", "vol")},
 }  # fmt: skip
 OTHERS = [  # types of all other fields, as ECS has them; an address that is none must not cost the event
