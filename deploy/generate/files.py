@@ -52,7 +52,7 @@ GENERATORS = {
     "elastic": Generator(elastic.files, ("elastic/api/**/*", *PACKAGE, "opensearch/api/**/*")),
     "field reference": Generator(field_reference.files),
     "grafana": Generator(grafana.files),
-    "splunk": Generator(splunk.files, ("splunk/TA-mfa-shipper/static/*",)),
+    "splunk": Generator(splunk.files, ("splunk/*/static/*",)),
     "sigma events": Generator(events.files, ("sigma/tests/*.ndjson",)),
     "sigma rules": Generator(
         sigma.files, ("sigma/eql/*", "sigma/esql/*", "sigma/splunk/*", "sigma/lucene/*"), needs_pysigma=True

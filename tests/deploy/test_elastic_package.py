@@ -5,6 +5,7 @@ Elastic's own validator is not in a package registry; deploy/elastic/README.md s
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,20 @@ def test_the_dashboard_is_the_one_of_kibana_ndjson() -> None:
     path = PACKAGE / "kibana" / "dashboard" / f"{DASHBOARD}.json"
     board = json.loads(path.read_text(encoding="utf-8"))
     assert board["id"] == path.stem
-    assert list(lens_panels(board)) == list(read_back.kibana())
-    assert {reference["id"] for reference in board["references"]} == {FLEET_VIEW}
+    ours = {panel.id: panel for panel in read_back.kibana()}
+    assert {panel.id: panel for panel in lens_panels(board)} == {
+        name: panel for name, panel in ours.items() if panel.chart != "events"
+    }
+    lists = {
+        saved.stem: json.loads(saved.read_text(encoding="utf-8")) for saved in (PACKAGE / "kibana" / "search").glob("*.json")
+    }
+    assert {reference["id"] for reference in board["references"]} == {FLEET_VIEW, *lists}
+    for name, saved in lists.items():
+        found = read_back.event_list(saved)
+        assert replace(found, title=found.title.removeprefix("[Logs Azure MFA] ")) == ours[found.id]
+        assert {reference["id"] for reference in saved["references"]} == {FLEET_VIEW}
+        assert saved["id"] == name
+    assert f"discover#/view/{path.stem}-findings" in json.dumps(board["attributes"])
     (condition,) = board["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"]["filter"]
     assert condition["query"] == {"match_phrase": {"event.module": NAME}}
     assert condition["meta"]["indexRefName"] in {reference["name"] for reference in board["references"]}

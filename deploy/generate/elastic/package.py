@@ -7,13 +7,15 @@ from typing import Any
 import yaml
 
 from deploy.generate.elastic.json_lines import events_pipeline, raw_pipeline
-from deploy.generate.elastic.kibana import dashboard
+from deploy.generate.elastic.kibana import dashboard, searches
 from deploy.generate.elastic.templates import NAME
+from deploy.generate.elastic.words import DASHBOARD as OWN_DASHBOARD
 from deploy.generate.elastic.words import TITLE, VIEW
 from deploy.generate.schema import Field, ecs_types, fields
 from shipper import __version__
 
 DASHBOARD = f"{NAME}-5b6c0f0e-6c55-4f0e-9d55-7a2d4f6b1c21"
+PREFIX = "[Logs Azure MFA]"  # of the titles, as in all packages
 FLEET_VIEW = "logs-*"  # the data view that Kibana has for all logs
 STREAMS = {
     "events": (
@@ -179,10 +181,25 @@ def board() -> dict[str, Any]:
         },
         "query": {"match_phrase": {"event.module": NAME}},
     }  # fmt: skip
-    found = json.loads(json.dumps(dashboard(DASHBOARD, [condition])).replace(f'"{VIEW}"', f'"{FLEET_VIEW}"'))
+    found = _on_all_logs(dashboard(DASHBOARD, [condition]))
     found["references"].append({"id": FLEET_VIEW, "name": reference, "type": "index-pattern"})
-    found["attributes"]["title"] = f"[Logs Azure MFA] {TITLE}"
-    return dict(found)
+    found["attributes"]["title"] = f"{PREFIX} {TITLE}"
+    return found
+
+
+def lists() -> list[dict[str, Any]]:
+    """The saved searches of the dashboard."""
+    found = [_on_all_logs(saved) for saved in searches(DASHBOARD)]
+    for saved in found:
+        saved["attributes"]["title"] = f"{PREFIX} {saved['attributes']['title']}"
+    return found
+
+
+def _on_all_logs(saved: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        json.dumps(saved).replace(f'"{VIEW}"', f'"{FLEET_VIEW}"').replace(f"{OWN_DASHBOARD}-", f"{DASHBOARD}-")
+    )
+    return found
 
 
 def files() -> dict[PurePosixPath, bytes]:
@@ -196,6 +213,8 @@ def files() -> dict[PurePosixPath, bytes]:
         "_dev/build/build.yml": as_yaml({"dependencies": {"ecs": {"reference": "git@v8.17.0"}}}),
         f"kibana/dashboard/{DASHBOARD}.json": (json.dumps(board(), indent=2, ensure_ascii=False) + "\n").encode(),
     }
+    for saved in lists():
+        found[f"kibana/search/{saved['id']}.json"] = (json.dumps(saved, indent=2, ensure_ascii=False) + "\n").encode()
     for name in STREAMS:
         below = f"data_stream/{name}"
         found[f"{below}/manifest.yml"] = as_yaml(stream_manifest(name))
