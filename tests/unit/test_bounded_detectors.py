@@ -87,6 +87,19 @@ def test_components_that_just_fill_the_memory_lose_nothing() -> None:
     assert (host.size, counts.crowded_out) == (2 * MOST, 0)
 
 
+def test_one_component_keeps_what_belongs_to_an_earlier_generation() -> None:
+    """Those do not count for its size, and no other component needs the memory."""
+    horizon, counts = RULE.horizon // SECOND, Counts()
+    host = ComponentDetectors(
+        lambda: Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE), LogState(600 * SECOND)
+    )
+    first = [prompt(number, f"user{number}", second=horizon + 10) for number in range(MOST)]
+    strays = [(*prompt(MOST + number, f"stray{number}", second=horizon - 5)[:10], first[0][10]) for number in range(MOST)]
+    for completion in (*first, *strays, prompt(2 * MOST, "later", second=2 * horizon + 1)):
+        host([completion])
+    assert (host.size, counts.crowded_out) == (2 * MOST + 1, 0)
+
+
 @pytest.mark.parametrize("names", [["double_prompt", "burst"], ["burst", "double_prompt"]])
 def test_findings_of_components_keep_the_order_of_the_detectors(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DETECTORS, "burst", BURST)
