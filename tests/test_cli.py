@@ -407,7 +407,7 @@ def test_the_summary_stands_on_standard_error(log: Path) -> None:
 
     assert re.match(rf"{TOTAL} lines in \d+\.\d s, {TOTAL + 1} events out\n", done.error)
     assert "  requests 8 · verdicts 8 · statuses 8 · results 0 · other 1 · unparsed 1\n" in done.error
-    assert "by class: authenticated 6, denied 1, cached 1\n" in done.error
+    assert "  authentications 8\n  by class: authenticated 6, denied 1, cached 1\n" in done.error
     assert "double prompts 1\n" in done.error
     assert "note: 2 without the request line, 1 exchange open at the end\n" in done.error
     assert len(done.events) == TOTAL + 1
