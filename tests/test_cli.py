@@ -150,7 +150,7 @@ def test_version_and_no_command() -> None:
         (["parse"], "Missing argument"),
         (["convert", "a.log"], "No such command 'convert'"),
         (["parse", "--fromat", "ecs", "LOG"], "--format"),
-        (["parse", "--format", "xml", "LOG"], "'xml' is not one of 'ecs', 'splunk-hec', 'elastic-bulk'"),
+        (["parse", "--format", "xml", "LOG"], "'xml' is not one of 'ecs', 'ocsf', 'splunk-hec', 'elastic-bulk'"),
         (["parse", "--window", "soon", "LOG"], "'soon' is not a duration; write 60s"),
         (["parse", "--window=-1s", "LOG"], "is not a duration"),
         (["parse", "--exchange-timeout", "1e400s", "LOG"], "is not a duration"),

@@ -195,7 +195,7 @@ def read_into(
                 left_out=notes,
             ) as (logs, stdin),
             open_for_logs(logs) as into,
-            progress(total_size(logs), show=options.show_progress) as bar,
+            progress(total_size(logs), show=options.show_progress, quiet=options.quiet) as bar,
         ):
             work = Import(settings, logs, stdin, into, bar, counts)
             try:
