@@ -2,21 +2,36 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
+KERNEL := shipper/decode/kernel
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures windows windows-check windows-exe clean
+.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures windows windows-check windows-exe clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml
+$(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $(READY)
+	MFA_SHIPPER_KERNEL_BUILD=off $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(READY): $(INSTALLED) deploy/kernel/hook.py $(KERNEL)/Cargo.toml $(KERNEL)/Cargo.lock $(shell find $(KERNEL)/src -name '*.rs')
+	@$(BIN)/python deploy/kernel/hook.py
+	@touch $@
+
+kernel: $(INSTALLED) ## Build the compiled kernel, for example once cargo is there; the other targets do so when its sources change
+	@MFA_SHIPPER_KERNEL_BUILD=require $(BIN)/python deploy/kernel/hook.py
+
+kernel-check: $(INSTALLED) ## Format, lint and tests of the kernel's crate; left out where there is no cargo
+	@if command -v cargo >/dev/null; then set -ex; cd $(KERNEL); \
+		export CARGO_TARGET_DIR=$(CURDIR)/build/kernel PYO3_PYTHON=$(CURDIR)/$(BIN)/python; \
+		cargo fmt --check; cargo clippy --quiet --locked --all-targets -- -D warnings; cargo test --quiet --locked; \
+	else echo "kernel-check is left out: no cargo on the PATH"; fi
 
 demo: $(READY) ## Set up .venv, parse an example log, show the double prompt in it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deploy/examples/demo.sh
@@ -44,11 +59,12 @@ lint: $(READY) ## Format, lint and types
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 shipper
 
-check: lint coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
+check: lint kernel-check coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
 
 format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	if command -v cargo >/dev/null; then cd $(KERNEL) && cargo fmt; fi
 
 bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 minutes
 	$(BIN)/python -m tests.bench
@@ -128,4 +144,5 @@ deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with 
 
 clean: ## Remove .venv and all caches
 	rm -rf $(VENV) .cache mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
+	rm -f shipper/decode/_kernel.*[!i]
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,11 +1,11 @@
-"""Builds the compiled kernel with cargo when the package is built; without one the package is pure Python.
+"""Builds the compiled kernel with cargo where the package is built; without one the package is pure Python.
 
-hatchling runs this for a wheel and for an editable install. `MFA_SHIPPER_KERNEL_BUILD` says what it does:
+hatchling runs this for a wheel and for an editable install, `make` as a program. `MFA_SHIPPER_KERNEL_BUILD` says what to do:
 
-    auto      builds it if cargo is there; if that fails, the package is pure Python (the default)
-    off       does not
-    require   fails where it cannot
-    FILE:TAG  takes a module that was built elsewhere, for a wheel with that tag
+    auto      build it if cargo is there; if that fails, the package is pure Python (the default)
+    off       do not build it
+    require   fail where it cannot be built
+    FILE:TAG  put a module that was built elsewhere into a wheel with this tag
 """
 
 import os
@@ -20,58 +20,86 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VARIABLE = "MFA_SHIPPER_KERNEL_BUILD"
-FOLDER = Path("shipper", "decode")
-ON_WINDOWS = "_kernel.pyd"
-MODULE = ON_WINDOWS if os.name == "nt" else "_kernel.abi3.so"
+PACKAGE = Path("shipper", "decode")
+ON_WINDOWS, ELSEWHERE = "_kernel.pyd", "_kernel.abi3.so"
 LIBRARY = {"win32": "_kernel.dll", "darwin": "lib_kernel.dylib"}.get(sys.platform, "lib_kernel.so")
-# A network that swallows what cargo sends would hold an install for minutes; and without PYO3_NO_PYTHON each of pip's
-# passing environments would compile PyO3 again.
+# A network that swallows what cargo sends would hold an install for minutes.
 PATIENCE = {"CARGO_NET_RETRY": "1", "CARGO_HTTP_TIMEOUT": "10"}
+# pip builds with a Python in a new place each time, for which PyO3 would be compiled again: any Python will do.
 EXTENSION = {"PYO3_BUILD_EXTENSION_MODULE": "1", "PYO3_NO_PYTHON": "1"}
 
 
-class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
+class NoKernelError(Exception):
+    """Why there is none."""
+
+
+class KernelHook(BuildHookInterface[Any]):
     """What hatchling calls."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the kernel, and give the wheel the tag that goes with it."""
-        wanted, root = os.environ.get(VARIABLE, "auto"), Path(self.root)
-        if ":" in wanted:
-            file, tag = wanted.rsplit(":", 1)
-            build_data["force_include"][file] = str(FOLDER / (ON_WINDOWS if "win_" in tag else "_kernel.abi3.so"))
-        else:
-            trouble = build(root) if wanted != "off" else f"{VARIABLE}=off"
-            if trouble:
-                (root / FOLDER / MODULE).unlink(missing_ok=True)
-                if wanted == "require":
-                    raise SystemExit(f"the kernel cannot be built: {trouble}")
-                self.app.display_warning(f"no compiled kernel, the package is pure Python: {trouble}")
+        """Put the kernel into the wheel, which then has the tag of this system; for an editable install, beside the code."""
+        root, wanted = Path(self.root), os.environ.get(VARIABLE, "auto")
+        try:
+            if version == "editable":
+                place(root, wanted)
                 return
-            tag = f"cp311-abi3-{re.sub('[-.]', '_', sysconfig.get_platform())}"
-            build_data["artifacts"].append(f"/{(FOLDER / MODULE).as_posix()}")
+            file, tag = wanted.rsplit(":", 1) if ":" in wanted else (built(root, wanted), this_system())
+        except NoKernelError as why:
+            self.app.display_warning(f"no compiled kernel, the package is pure Python: {why}")
+            return
+        name = ON_WINDOWS if "win_" in tag else ELSEWHERE
+        build_data["force_include"][str(file)] = (PACKAGE / name).as_posix()
         build_data["pure_python"], build_data["tag"] = False, tag
 
 
-def build(root: Path) -> str:
-    """Compile the crate into the package; why that cannot be, or nothing.
+def this_system() -> str:
+    """The tag of a wheel that has a kernel made here: for every CPython from 3.11 on."""
+    return f"cp311-abi3-{re.sub('[-.]', '_', sysconfig.get_platform())}"
 
-    The module lies beside the code because an editable install is a path to it.
+
+def built(root: Path, wanted: str) -> Path:
+    """Compile the crate.
+
+    Raises:
+        NoKernelError: that cannot be, or is not wanted.
+        SystemExit: it cannot be, and is required.
     """
-    cargo = shutil.which("cargo")
-    if not cargo:
-        return "no cargo on the PATH"
-    target = root / "build" / "kernel"
-    command = [cargo, "build", "--release", "--locked", "--lib", "--target-dir", str(target)]
-    done = subprocess.run(  # noqa: S603
-        command, cwd=root / FOLDER / "kernel", env={**PATIENCE, **os.environ, **EXTENSION}, stdout=sys.stderr, check=False
-    )
-    if done.returncode:
-        return "cargo failed, see above"
-    new = root / FOLDER / f"{MODULE}.new"
-    shutil.copyfile(target / "release" / LIBRARY, new)
-    new.replace(root / FOLDER / MODULE)  # whole or not at all: a running shipper may have the other one open
-    return ""
+    if wanted not in ("auto", "off", "require"):
+        raise SystemExit(f"{VARIABLE}={wanted}: use auto, off, require or FILE:TAG")
+    if wanted == "off":
+        raise NoKernelError(f"{VARIABLE}=off")
+    target, why = root / "build" / "kernel", "no cargo on the PATH"
+    if cargo := shutil.which("cargo"):
+        command = [cargo, "build", "--quiet", "--release", "--locked", "--lib", "--target-dir", str(target)]
+        env = {**PATIENCE, **os.environ, **EXTENSION}
+        done = subprocess.run(command, cwd=root / PACKAGE / "kernel", env=env, stdout=sys.stderr, check=False)  # noqa: S603
+        if done.returncode == 0:
+            return target / "release" / LIBRARY
+        why = "cargo failed"
+    if wanted == "require":
+        raise SystemExit(f"the kernel cannot be built: {why}")
+    raise NoKernelError(why)
+
+
+def place(root: Path, wanted: str) -> None:
+    """Build the kernel and put it beside the code, where Python finds it in a checkout; if there is none, no old one stays."""
+    module = root / PACKAGE / (ON_WINDOWS if os.name == "nt" else ELSEWHERE)
+    try:
+        new = shutil.copyfile(built(root, wanted), module.with_suffix(".new"))
+    except BaseException:
+        module.unlink(missing_ok=True)
+        raise
+    new.replace(module)  # a program that runs has the other one open
+
+
+def main() -> None:
+    """Say in one line whether there is a kernel now."""
+    try:
+        place(Path.cwd(), os.environ.get(VARIABLE, "auto"))
+        print("kernel: compiled")
+    except NoKernelError as why:
+        print(f"kernel: none ({why}); everything works without it, slower")
 
 
 if __name__ == "__main__":
-    raise SystemExit(build(Path.cwd()) or None)
+    main()
