@@ -24,7 +24,7 @@ PACKAGE = Path("shipper", "decode")
 ON_WINDOWS, ELSEWHERE = "_kernel.pyd", "_kernel.abi3.so"
 LIBRARY = {"win32": "_kernel.dll", "darwin": "lib_kernel.dylib"}.get(sys.platform, "lib_kernel.so")
 # A network that swallows what cargo sends would hold an install for minutes.
-PATIENCE = {"CARGO_NET_RETRY": "1", "CARGO_HTTP_TIMEOUT": "10"}
+PATIENCE = {"CARGO_NET_RETRY": "1", "CARGO_HTTP_TIMEOUT": "8"}
 # pip builds with a Python in a new place each time, for which PyO3 would be compiled again: any Python will do.
 EXTENSION = {"PYO3_BUILD_EXTENSION_MODULE": "1", "PYO3_NO_PYTHON": "1"}
 
