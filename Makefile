@@ -9,7 +9,7 @@ KERNEL := shipper/decode/kernel
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures windows windows-check windows-exe clean
+.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures wheels windows windows-check windows-exe clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -129,6 +129,13 @@ deploy-tools: ## Install what the tests and deploy-check run: Debian packages, T
 	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
 		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 	test -x $(TOOLS)/go/bin/victoria-logs || GOBIN=$(TOOLS)/go/bin go install github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v1.52.1
+
+$(READY)-wheels: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,wheels]'
+	@touch $@
+
+wheels: $(READY)-wheels ## Make the wheels in dist/, pure, for Linux and for Windows, and run each, about 5 minutes (needs rustup, Wine and Maven)
+	$(BIN)/python -m deploy.kernel.wheels
 
 windows-exe: $(READY) ## Make the program for Windows, dist/mfa-shipper-*-windows-x64.zip, about 3 minutes (needs Wine and Maven)
 	$(BIN)/python -m deploy.windows.build

@@ -290,7 +290,7 @@ def test_options_that_are_named_exist() -> None:
     named = {name for pair in used for name in re.findall(r"(?<!\S)--[a-z-]+", " ".join(pair))}
 
     assert len(named) > 15
-    assert named - {*options, "--help"} == set()
+    assert named - {*options, "--help", "--version"} == set()
 
 
 def test_nobody_is_told_to_install_a_name_that_is_not_ours() -> None:
