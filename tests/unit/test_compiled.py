@@ -1,5 +1,6 @@
 """The compiled kernel is used where it is there and fits, and otherwise it is said why not."""
 
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,12 @@ def test_it_is_switched_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, NAME, with_interface(compiled.INTERFACE))
     monkeypatch.setenv("MFA_SHIPPER_KERNEL", value)
     assert compiled.trouble() == f"MFA_SHIPPER_KERNEL={value}"
+
+
+def test_one_that_is_switched_off_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MFA_SHIPPER_KERNEL", "off")
+    assert runpy.run_path(str(compiled.__file__))["WHY_NOT"] == "MFA_SHIPPER_KERNEL=off"
+    assert NAME not in sys.modules
 
 
 def test_it_may_not_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
