@@ -146,7 +146,7 @@ windows-exe: $(READY) ## Make the program for Windows, dist/mfa-shipper-*-window
 windows: $(READY) ## Make a Windows to test on in .cache/windows: Wine's prefix, CPython, wheels (needs Wine and Maven)
 	$(BIN)/python -m tests.support.windows
 
-windows-check: $(READY) ## Run tests with Python for Windows under Wine: a selection, about 4 minutes; ALL=1 for all that can run there
+windows-check: $(READY) ## Run programs and tests with Python for Windows under Wine: a selection, about 6 minutes; ALL=1 for all that can run there
 	$(BIN)/python -m tests.windows_check $(if $(ALL),--all)
 
 deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
