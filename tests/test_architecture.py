@@ -46,6 +46,7 @@ FLOORS = [
 ]
 PURE = ["decode", "detect", "emit", "report", "page", "deliver", "stream"]  # values in, values out
 EDGE = [
+    "decode.compiled",
     "decode.library",
     "emit.output",
     "deliver.stdout",

@@ -1,0 +1,3 @@
+INTERFACE: int
+
+def count_lines(chunk: bytes) -> int: ...
