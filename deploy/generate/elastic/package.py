@@ -21,7 +21,7 @@ STREAMS = {
     "events": (
         "Events of mfa-shipper",
         "Reads the file that mfa-shipper writes (output type file, format ecs). An event that is read again is kept once.",
-        "/var/lib/mfa-shipper/events.ndjson",
+        "/var/log/mfa-shipper/events.ndjson",
     ),
     "raw": (
         "Raw lines of MFA Server",
