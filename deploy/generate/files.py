@@ -42,7 +42,7 @@ def _report_schema() -> Files:
 
 
 PACKAGE = (  # but for its tests and sample events, whose expectations a real engine writes
-    "elastic/package/*", "elastic/package/docs/*", "elastic/package/img/*", "elastic/package/kibana/**/*",
+    "elastic/package/*", "elastic/package/docs/*", "elastic/package/img/*", "elastic/package/kibana/dashboard/*", "elastic/package/kibana/search/*",
     "elastic/package/data_stream/*/*.yml", "elastic/package/data_stream/*/fields/*",
     "elastic/package/data_stream/*/agent/**/*", "elastic/package/data_stream/*/elasticsearch/**/*",
 )  # fmt: skip
@@ -55,7 +55,9 @@ GENERATORS = {
     "splunk": Generator(splunk.files, ("splunk/*/static/*",)),
     "sigma events": Generator(events.files, ("sigma/tests/*.ndjson",)),
     "sigma rules": Generator(
-        sigma.files, ("sigma/eql/*", "sigma/esql/*", "sigma/splunk/*", "sigma/lucene/*"), needs_pysigma=True
+        sigma.files,
+        ("sigma/eql/*", "sigma/esql/*", "sigma/splunk/*", "sigma/lucene/*", f"{sigma.PACKAGE}/*"),
+        needs_pysigma=True,
     ),
 }
 

@@ -116,7 +116,7 @@ def manifest() -> dict[str, Any]:
         # 3.0 is the newest layout that Kibana 8.12 to 8.15 take.
         "format_version": "3.0.4", "name": NAME, "title": "Azure MFA Server", "version": __version__, "description": about,
         "type": "integration", "source": {"license": "Apache-2.0"}, "categories": ["security", "iam"],
-        "conditions": {"kibana": {"version": "^8.12.0 || ^9.0.0"}, "elastic": {"subscription": "basic"}},
+        "conditions": {"kibana": {"version": "^8.12.0 || ^9.0.0"}, "elastic": {"subscription": "basic", "capabilities": ["security"]}},
         "icons": [{"src": "/img/logo.svg", "title": "Two phones", "size": "32x32", "type": "image/svg+xml"}],
         "policy_templates": [
             {"name": NAME, "title": "Azure MFA Server", "description": "Logs of Azure MFA Server", "inputs": [filestream]}
