@@ -1,6 +1,5 @@
-"""What Windows gives is what Linux gives; and what its tests leave out is little."""
+"""What `parse` gives on Windows is what it gives on Linux, byte for byte."""
 
-import ast
 import gzip
 import os
 import random
@@ -12,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.generate import Recipe, generate
-from tests.support.jars import Unavailable
+from tests.support.jars import ROOT, Unavailable
 from tests.support.windows import Windows, a_windows
 
-LEFT_OUT_AT_MOST = 40
 LOGS = 20
 PARSE = ["-m", "shipper", "parse", "--deterministic", "--quiet"]
 
@@ -59,7 +57,7 @@ def windows() -> Iterator[Windows]:
 
 def on_linux(*arguments: str | Path, cwd: Path) -> bytes:
     command = [sys.executable, *PARSE, *map(str, arguments)]
-    path = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(command, cwd=cwd, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": path}).stdout
 
 
@@ -76,31 +74,6 @@ def test_parse_gives_the_same_bytes(number: int, logs: list[Path], windows: Wind
 
 
 def on_windows(windows: Windows, *arguments: str | Path, cwd: Path) -> bytes:
-    done = windows.run([*PARSE, *arguments], cwd=cwd, PYTHONPATH=f"Z:{Path(__file__).parents[1]}")
+    done = windows.run([*PARSE, *arguments], cwd=cwd, PYTHONPATH=f"Z:{ROOT}")
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
-
-
-def test_few_tests_are_left_out_on_windows() -> None:
-    left_out = [name for path in Path(__file__).parent.rglob("test_*.py") for name in posix_tests(path)]
-
-    assert len(left_out) <= LEFT_OUT_AT_MOST, "\n".join(left_out)
-    assert left_out
-
-
-def posix_tests(path: Path) -> Iterator[str]:
-    """The test functions of a file that carry the mark `posix`, themselves or by their file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    whole_file = any(isinstance(node, ast.Assign) and marked(node.value) for node in tree.body)
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.FunctionDef)
-            and node.name.startswith("test_")
-            and (whole_file or any(map(marked, node.decorator_list)))
-        ):
-            yield f"{path.name}::{node.name}"
-
-
-def marked(node: ast.expr) -> bool:
-    """True for `pytest.mark.posix("reason")`, or a list that holds one."""
-    return "pytest.mark.posix(" in ast.unparse(node)
