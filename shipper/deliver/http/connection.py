@@ -20,6 +20,7 @@ from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.timed import POOLS
 from shipper.deliver.sink import SinkDown
 from shipper.printable import printable
+from shipper.secrets import HIDDEN
 from shipper.tls import UnusableFile, tls_context
 
 FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
@@ -61,6 +62,7 @@ class Connection:
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._first = 0  # the server that answered last
         self._met: set[str] = set()  # URLs that answered once
+        self._credential = options.headers.get("Authorization", "").rpartition(" ")[2].encode()
 
     def post(self, path: str, lines: bytes, headers: Mapping[str, str] = {}) -> Answer:
         """Send a body of lines; see `ask`."""
@@ -125,6 +127,8 @@ class Connection:
             raise SinkDown(
                 f"{_server(url)}: it sends us to {there or 'nowhere'} ({answer.status}); give the URL of the server itself"
             )
+        if self._credential:  # some servers repeat what they got, and what they say is told and kept
+            data = data.replace(self._credential, HIDDEN.encode())
         return Answer(answer.status, _pause(answer.headers), data)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
