@@ -13,48 +13,8 @@ import orjson
 import pytest
 
 from tests.support.generate import Recipe, generate
-from tests.support.http_server import Collector, HttpServer, Reply, Request
+from tests.support.http_server import Cluster, Collector, HttpServer, Reply
 from tests.support.process import until
-
-OURS = {"template": {"mappings": {"properties": {"azure_mfa": {"type": "object"}}}}}
-WANTS_DOCUMENTS = Reply(400, {"error": {"type": "parse_exception", "reason": "request body is required"}, "status": 400})
-
-
-class Cluster(HttpServer):
-    """Takes documents by `create`, once each.
-
-    Attributes:
-        documents: those that are there, by id.
-        room: when so many are there, it is busy.
-        refused: how often it was.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(self._take)
-        self.documents: dict[str, bytes] = {}
-        self.room = 1_000_000
-        self.refused = 0
-
-    def is_fault_for(self, request: Request) -> bool:
-        return request.path == "/_bulk" and bool(request.body)
-
-    def _take(self, request: Request) -> Reply:
-        if request.path.startswith("/_index_template/_simulate_index/"):
-            return Reply(200, OURS)
-        if request.path != "/_bulk":
-            return Reply(404, {"error": "no handler"})
-        if not request.body:
-            return WANTS_DOCUMENTS
-        if len(self.documents) >= self.room:
-            self.refused += 1
-            return Reply(429, {"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}})
-        items = []
-        lines = request.body.splitlines()
-        for head, document in zip(lines[::2], lines[1::2], strict=True):
-            action = orjson.loads(head)["create"]
-            items.append({"create": {"status": 409 if action["_id"] in self.documents else 201}})
-            self.documents.setdefault(action["_id"], document)
-        return Reply(200, {"errors": any(item["create"]["status"] == 409 for item in items), "items": items})
 
 
 @pytest.fixture
