@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from shipper import __version__
-from shipper.commands.ending import end_in_order, exit_status
+from shipper.commands.ending import exit_status
 from shipper.commands.options import (
     ACROSS,
     CODES,
@@ -100,7 +100,6 @@ def command() -> None:
 @CODES
 def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     """Turn log FILEs (plain or compressed, archives, globs, folders, - for standard input) into events on standard output."""
-    end_in_order()
     from shipper.commands.parse import PLANNED, ParseOptions, import_logs, plan
 
     if plan_only:
@@ -205,7 +204,6 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
 @CODES
 def report(form: str | None, output: str | None, **options: Any) -> None:
     """Say who is asked twice in log FILEs, why, and what to change: a screen, a page, or JSON."""
-    end_in_order()
     from shipper.commands.forms import form_of
     from shipper.commands.report import FORMS, ReportOptions, write_report
 

@@ -174,7 +174,7 @@ def run(side: Side, seed: int, folder: Path, lines: int = 3000, troubles: int = 
             until(lambda: proxy.passed > passed + some, "it is sending")  # noqa: B023  called at once
             trouble = rnd.choice((_kill_shipper, _kill_server, _storm, _half_close, _cut, _refuse))
             done.append(trouble.__name__.strip("_"))
-            trouble(side, proxy, shipper, rnd)
+            trouble(side, proxy, shipper, server, rnd)
         server.write(1.0)
         wanted = set(expected(server.writer.generations, folder))
         until(lambda: wanted <= side.ids().keys(), lambda: f"{len(wanted - side.ids().keys())} lost after {done}", every=0.5)
@@ -191,18 +191,18 @@ def run(side: Side, seed: int, folder: Path, lines: int = 3000, troubles: int = 
     return f"{len(wanted)} events, 0 lost, {repeated} repeated; {', '.join(done)}"
 
 
-def _kill_shipper(side: Side, proxy: Proxy, shipper: Shipper, rnd: random.Random) -> None:
+def _kill_shipper(side: Side, proxy: Proxy, shipper: Shipper, server: Server[LogWriter], rnd: random.Random) -> None:
     shipper.kill()
     shipper.start()
 
 
-def _kill_server(side: Side, proxy: Proxy, shipper: Shipper, rnd: random.Random) -> None:
+def _kill_server(side: Side, proxy: Proxy, shipper: Shipper, server: Server[LogWriter], rnd: random.Random) -> None:
     side.kill()
     proxy.cut()
     side.start()
 
 
-def _storm(side: Side, proxy: Proxy, shipper: Shipper, rnd: random.Random) -> None:
+def _storm(side: Side, proxy: Proxy, shipper: Shipper, server: Server[LogWriter], rnd: random.Random) -> None:
     number = rnd.randrange(1, 4)
     for _ in range(number):
         pause = dict(rnd.choice(PAUSES))
@@ -211,17 +211,18 @@ def _storm(side: Side, proxy: Proxy, shipper: Shipper, rnd: random.Random) -> No
         side.faults.append(Reply(rnd.choice((429, 503)), {"text": "Server is busy", "code": 9}, pause))
 
 
-def _half_close(side: Side, proxy: Proxy, shipper: Shipper, rnd: random.Random) -> None:
+def _half_close(side: Side, proxy: Proxy, shipper: Shipper, server: Server[LogWriter], rnd: random.Random) -> None:
     proxy.half_close()
 
 
-def _cut(side: Side, proxy: Proxy, shipper: Shipper, rnd: random.Random) -> None:
+def _cut(side: Side, proxy: Proxy, shipper: Shipper, server: Server[LogWriter], rnd: random.Random) -> None:
     proxy.cut()
 
 
-def _refuse(side: Side, proxy: Proxy, shipper: Shipper, rnd: random.Random) -> None:
+def _refuse(side: Side, proxy: Proxy, shipper: Shipper, server: Server[LogWriter], rnd: random.Random) -> None:
     refused, proxy.refusing = proxy.refused, True
     proxy.cut()
+    server.write(0.01, whole=True)  # or it may rest
     until(lambda: proxy.refused > refused, "it tries again")
     proxy.refusing = False
 
