@@ -2,21 +2,37 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
+KERNEL := shipper/decode/kernel
+CRATE := $(KERNEL)/Cargo.toml $(KERNEL)/Cargo.lock $(shell find $(KERNEL)/src -name '*.rs')
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures windows windows-check windows-exe clean
+.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-check pictures wheels windows windows-check windows-exe clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml
+$(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $(READY)
+	MFA_SHIPPER_KERNEL_BUILD=off $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(READY): $(INSTALLED) deploy/kernel/hook.py $(CRATE)
+	@$(BIN)/python deploy/kernel/hook.py
+	@touch $@
+
+kernel: $(INSTALLED) ## Build the compiled kernel, for example once cargo is there; the other targets do so when its sources change
+	@MFA_SHIPPER_KERNEL_BUILD=require $(BIN)/python deploy/kernel/hook.py
+
+kernel-check: $(INSTALLED) ## Format, lint and tests of the kernel's crate; left out where there is no cargo
+	@if command -v cargo >/dev/null; then set -ex; cd $(KERNEL); \
+		export CARGO_TARGET_DIR=$(CURDIR)/build/kernel PYO3_PYTHON=$(CURDIR)/$(BIN)/python; \
+		cargo fmt --check; cargo clippy --quiet --locked --all-targets -- -D warnings; cargo test --quiet --locked; \
+	else echo "kernel-check is left out: no cargo on the PATH"; fi
 
 demo: $(READY) ## Set up .venv, parse an example log, show the double prompt in it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh deploy/examples/demo.sh
@@ -27,7 +43,7 @@ test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run all tests, or with PY
 	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) $(TESTS))
 
 .PRECIOUS: .cache/python-%/.ready
-.cache/python-%/.ready: pyproject.toml
+.cache/python-%/.ready: pyproject.toml $(CRATE)
 	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd:) python$* -m venv $(@D) # pyenv hides most of its versions
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
@@ -36,7 +52,9 @@ test-%: .cache/python-%/.ready
 	$(<D)/bin/python $(PYTEST) $(TESTS)
 
 coverage: $(READY) ## Run the tests of the pure folders, and fail where they leave a branch out
-	$(BIN)/python $(PYTEST) --cov --cov-report=term-missing tests/unit tests/test_golden.py
+	@floor=; $(BIN)/python -m shipper --version | grep -qx 'kernel: compiled' || { floor=--cov-fail-under=0; \
+		echo "branches may be left out: without the kernel, what uses it does not run"; }; \
+	set -x; $(BIN)/python $(PYTEST) --cov --cov-report=term-missing $$floor tests/unit tests/test_golden.py
 
 lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check .
@@ -44,11 +62,12 @@ lint: $(READY) ## Format, lint and types
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 shipper
 
-check: lint coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
+check: lint kernel-check coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
 
 format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	if command -v cargo >/dev/null; then cd $(KERNEL) && cargo fmt; fi
 
 bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 minutes
 	$(BIN)/python -m tests.bench
@@ -104,15 +123,26 @@ pictures: $(READY)-deploy ## Make the pictures for README, deploy/docs and the d
 TOOLS := $(CURDIR)/.cache
 SYSLOG_NG := $(TOOLS)/syslog-ng
 
-deploy-tools: ## Install what the tests and deploy-check run: Debian packages, Telegraf and VictoriaLogs (needs root and Go)
+deploy-tools: ## Install what the tests, deploy-check and container-check run: Debian packages, and programs made by Go (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog systemd openjdk-17-jdk-headless maven curl chromium fonts-liberation wine64 wine
+	apt-get install -qq --no-install-recommends prometheus rsyslog systemd buildah debootstrap openjdk-17-jdk-headless maven curl chromium fonts-liberation wine64 wine
 	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would remove rsyslog
 	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
 	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
 	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
 		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 	test -x $(TOOLS)/go/bin/victoria-logs || GOBIN=$(TOOLS)/go/bin go install github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v1.52.1
+	test -x $(TOOLS)/go/bin/helm || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install helm.sh/helm/v3/cmd/helm@v3.22.0
+	test -x $(TOOLS)/go/bin/kube-score || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
+	test -x $(TOOLS)/go/bin/compose-go || (GOBIN=$(TOOLS)/go CGO_ENABLED=0 go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 \
+		&& mv $(TOOLS)/go/cmd $(TOOLS)/go/bin/compose-go)
+
+$(READY)-wheels: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,wheels]'
+	@touch $@
+
+wheels: $(READY)-wheels ## Make the wheels in dist/, pure, for Linux and for Windows, and run each, about 5 minutes (needs rustup, Wine and Maven)
+	$(BIN)/python -m deploy.kernel.wheels
 
 windows-exe: $(READY) ## Make the program for Windows, dist/mfa-shipper-*-windows-x64.zip, about 3 minutes (needs Wine and Maven)
 	$(BIN)/python -m deploy.windows.build
@@ -120,12 +150,34 @@ windows-exe: $(READY) ## Make the program for Windows, dist/mfa-shipper-*-window
 windows: $(READY) ## Make a Windows to test on in .cache/windows: Wine's prefix, CPython, wheels (needs Wine and Maven)
 	$(BIN)/python -m tests.support.windows
 
-windows-check: $(READY) ## Run tests with Python for Windows under Wine: a selection, about 4 minutes; ALL=1 for all that can run there
+windows-check: $(READY) ## Run programs and tests with Python for Windows under Wine: a selection, about 6 minutes; ALL=1 for all that can run there
 	$(BIN)/python -m tests.windows_check $(if $(ALL),--all)
 
 deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy
 
+EXTRAS := fast
+
+image: $(READY) ## Build the container image without Docker, dist/mfa-shipper-*-image.tar; EXTRAS=detect, BASE=IMAGE (needs root, buildah and debootstrap)
+	$(BIN)/python -m deploy.docker.build --extras $(EXTRAS) $(if $(BASE),--base $(BASE))
+
+$(READY)-container: $(READY) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,container]'
+	@touch $@
+
+container-check: $(READY)-container ## Build the images and run them, check the chart for Kubernetes and run its pods
+	$(BIN)/python -m pytest -q tests/container
+
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --python-version 3.13 --python-platform linux
+LOCKS := deploy/docker/requirements
+
+image-locks: $(READY)-container ## Pin the newest Python packages for the container images
+	$(LOCK) --extra fast --extra detect pyproject.toml --output-file $(LOCKS)/detect.txt
+	$(LOCK) --extra fast --constraint $(LOCKS)/detect.txt pyproject.toml --output-file $(LOCKS)/fast.txt
+	$(LOCK) --extra fast --extra report --extra evtx --constraint $(LOCKS)/detect.txt pyproject.toml --output-file $(LOCKS)/report.txt
+	$(LOCK) $(LOCKS)/build.in --output-file $(LOCKS)/build.txt
+
 clean: ## Remove .venv and all caches
 	rm -rf $(VENV) .cache mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
+	rm -f shipper/decode/_kernel.*[!i]
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,6 +30,9 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         f" · other {c.logs:,} · unparsed {c.unparsed:,}",
     ]
     if c.classes:
+        steps = c.classes["pending"]
+        waiting = f", and {counted(steps, 'first step')} waiting for a code" if steps else ""
+        lines.append(f"  authentications {c.statuses + c.results - steps:,}{waiting}")
         lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
     lines += [f"  {_detected(DETECTORS[name], counts)}" for name in detectors]
     notes = {
