@@ -28,6 +28,7 @@ from shipper.config.yaml_file import dotted, read_settings
 from shipper.sidecar.metrics import VitalsCollector
 from shipper.sidecar.vitals import Vitals
 from shipper.stream.vitals import DETECT, METRICS
+from tests.support.http_server import Collector
 from tests.support.kafka import Broker, create_topic, free_port, read_topic
 from tests.support.process import until
 
@@ -211,6 +212,17 @@ def test_the_recipe_for_kafka_works(broker: Broker, place: Place) -> None:
     place.stop()
 
     assert len(read_topic(broker.address, "docs-events")) == 24
+
+
+@pytest.mark.parametrize("page", ["outputs", "imports"])
+def test_the_imports_into_splunk_work(page: str, place: Place) -> None:
+    [line] = re.findall(r"^\$ (mfa-shipper parse .* --to https://splunk:8088 .*)$", TEXT[DOCS / f"{page}.md"], re.M)
+    (place.folder / "token.txt").write_text(f"{Collector.TOKEN}\n", encoding="utf-8")
+    with Collector() as collector:
+        done = place.run(line.replace("https://splunk:8088", collector.url))
+        assert done.returncode == 0, done.stderr
+        assert len(collector.events) == 10
+        assert {event["index"] for event in collector.events} == {"mfa"}
 
 
 def test_the_walk_across_servers_works(broker: Broker, place: Place) -> None:
