@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.generate import elastic, field_reference, grafana, sigma, splunk
+from deploy.generate import chart, elastic, field_reference, grafana, sigma, splunk
 from deploy.generate.places import ROOT
 from deploy.generate.sigma import events
 from shipper.config.load import schema
@@ -45,6 +45,7 @@ GENERATORS = {
     "configuration schema": Generator(_configuration_schema, folder="schemas"),
     "report schema": Generator(_report_schema, folder="schemas"),
     "elastic": Generator(elastic.files, ("elastic/api/**/*", "elastic/package/**/*", "opensearch/api/**/*")),
+    "chart": Generator(chart.files),
     "field reference": Generator(field_reference.files),
     "grafana": Generator(grafana.files),
     "splunk": Generator(splunk.files, ("splunk/TA-mfa-shipper/static/*",)),
