@@ -46,6 +46,7 @@ from shipper.commands.options import (
 from shipper.commands.screen import screen_in_front
 from shipper.config.units import detectors
 from shipper.consoles import set_up
+from shipper.decode.compiled import in_use
 from shipper.detect import DETECTORS
 from shipper.emit.formats import FORMATS
 from shipper.emit.output import ClosedPipe, open_output
@@ -56,7 +57,7 @@ from shipper.service.commands import service
 
 
 @click.group(commands=[service], context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="mfa-shipper")
+@click.version_option(__version__, prog_name="mfa-shipper", message=f"%(prog)s, version %(version)s\nkernel: {in_use()}")
 def command() -> None:
     """Azure MFA Server logs as decoded, correlated ECS events, with the double prompts found."""
 

@@ -22,6 +22,7 @@ FLOORS = [
     "times",
     "model",
     "secrets",
+    "first_line",
     "tls",
     "printable",
     "read",
@@ -45,6 +46,7 @@ FLOORS = [
 ]
 PURE = ["decode", "detect", "emit", "report", "page", "deliver", "stream"]  # values in, values out
 EDGE = [
+    "decode.compiled",
     "decode.library",
     "emit.output",
     "deliver.stdout",

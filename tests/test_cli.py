@@ -21,6 +21,7 @@ import orjson
 import pytest
 
 from shipper import __version__
+from shipper.decode.compiled import in_use
 
 COMMAND = [sys.executable, "-m", "shipper"]
 COMMANDS = ("parse", "explain", "codes", "check")
@@ -138,7 +139,7 @@ def test_help(command: tuple[str, ...]) -> None:
 
 
 def test_version_and_no_command() -> None:
-    assert call("--version").out.decode() == f"mfa-shipper, version {__version__}\n"
+    assert call("--version").out.decode() == f"mfa-shipper, version {__version__}\nkernel: {in_use()}\n"
     nothing = call()
     assert (nothing.status, nothing.out) == (2, b"")
     assert nothing.error.startswith("Usage: ")
@@ -150,7 +151,7 @@ def test_version_and_no_command() -> None:
         (["parse"], "Missing argument"),
         (["convert", "a.log"], "No such command 'convert'"),
         (["parse", "--fromat", "ecs", "LOG"], "--format"),
-        (["parse", "--format", "xml", "LOG"], "'xml' is not one of 'ecs', 'splunk-hec', 'elastic-bulk'"),
+        (["parse", "--format", "xml", "LOG"], "'xml' is not one of 'ecs', 'ocsf', 'splunk-hec', 'elastic-bulk'"),
         (["parse", "--window", "soon", "LOG"], "'soon' is not a duration; write 60s"),
         (["parse", "--window=-1s", "LOG"], "is not a duration"),
         (["parse", "--exchange-timeout", "1e400s", "LOG"], "is not a duration"),
@@ -407,7 +408,7 @@ def test_the_summary_stands_on_standard_error(log: Path) -> None:
 
     assert re.match(rf"{TOTAL} lines in \d+\.\d s, {TOTAL + 1} events out\n", done.error)
     assert "  requests 8 · verdicts 8 · statuses 8 · results 0 · other 1 · unparsed 1\n" in done.error
-    assert "by class: authenticated 6, denied 1, cached 1\n" in done.error
+    assert "  authentications 8\n  by class: authenticated 6, denied 1, cached 1\n" in done.error
     assert "double prompts 1\n" in done.error
     assert "note: 2 without the request line, 1 exchange open at the end\n" in done.error
     assert len(done.events) == TOTAL + 1
@@ -838,7 +839,7 @@ def test_codes_and_check(tmp_path: Path) -> None:
     assert call("codes", "--status-codes", again, "--format", "csv").out == as_csv.out
     check = call("check", "--status-codes", again)
     assert (check.status, check.error) == (0, "")
-    assert check.out.endswith(b"patterns and status codes OK\n")
+    assert check.out.endswith(f"kernel: {in_use()}\npatterns and status codes OK\n".encode())
 
 
 # The bar

@@ -15,6 +15,11 @@ import pytest
 from shipper import __version__
 
 ROOT = Path(__file__).parents[1]
+CRATE = {
+    path.relative_to(ROOT).as_posix(): path.read_bytes()
+    for path in (ROOT / "shipper" / "decode" / "kernel").rglob("*")
+    if path.is_file() and "target" not in path.parts
+}
 DATA = {
     path.relative_to(ROOT).as_posix(): path.read_bytes()
     for name in ("patterns", "schemas")
@@ -25,6 +30,7 @@ CODE = {
     for path in (ROOT / "shipper").rglob("*.*")
     if path.suffix in (".py", ".html", ".css", ".js")
 }
+SINGLE = ("README.md", "LICENSE", "pyproject.toml", "deploy/kernel/hook.py", "shipper/decode/_kernel.pyi")
 LOG = """\
 2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)
 2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|authResult = 1
@@ -41,14 +47,18 @@ class Built:
     """The two archives, by the names of their members (the sdist's without its folder)."""
 
     sdist: Path
+    wheel: Path
     in_wheel: dict[str, bytes]
     in_sdist: dict[str, bytes]
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> bytes:
     """Standard output of a command, which must succeed; Python finds nothing of ours but what is installed or given."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    done = subprocess.run(command, cwd=cwd, env=inherited | environment, capture_output=True, check=False, timeout=300)
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "MFA_SHIPPER"))
+    }
+    pure = {"MFA_SHIPPER_KERNEL_BUILD": "off"}  # tests/deploy/test_kernel_install.py does all of this with the kernel
+    done = subprocess.run(command, cwd=cwd, env=inherited | pure | environment, capture_output=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
@@ -66,7 +76,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         for member in archive.getmembers():
             file = archive.extractfile(member)
             in_sdist[member.name.partition("/")[2]] = file.read() if file else b""
-    return Built(sdist, in_wheel, in_sdist)
+    return Built(sdist, wheel, in_wheel, in_sdist)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +96,9 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_sdist_carries_everything(built: Built) -> None:
-    wanted = DATA | CODE | {name: (ROOT / name).read_bytes() for name in ("README.md", "LICENSE", "pyproject.toml")}
+    wanted = DATA | CODE | CRATE | {name: (ROOT / name).read_bytes() for name in SINGLE}
 
+    assert "shipper/decode/kernel/Cargo.lock" in CRATE
     assert {name: built.in_sdist.get(name) for name in wanted} == wanted
     assert "tests/test_packaging.py" in built.in_sdist
     assert not [name for name in built.in_sdist if "__pycache__" in name or name.startswith((".git/", ".venv", "dist"))]
@@ -98,7 +109,9 @@ def test_the_wheel_carries_the_package_with_its_data_and_nothing_else(built: Bui
     info = f"mfa_shipper-{__version__}.dist-info/"
 
     assert {name: built.in_wheel.get(name) for name in wanted} == wanted
-    assert {name for name in built.in_wheel if not name.startswith(info)} - wanted.keys() <= {"shipper/py.typed"}
+    more = {"shipper/py.typed", "shipper/decode/_kernel.pyi"}
+    assert {name for name in built.in_wheel if not name.startswith(info)} - wanted.keys() == more
+    assert built.wheel.name == f"mfa_shipper-{__version__}-py3-none-any.whl"
     assert built.in_wheel[f"{info}entry_points.txt"].split() == [
         b"[console_scripts]",
         b"mfa-shipper",
@@ -108,6 +121,30 @@ def test_the_wheel_carries_the_package_with_its_data_and_nothing_else(built: Bui
     about = message_from_bytes(built.in_wheel[f"{info}METADATA"])
     assert (about["Name"], about["Version"], about["License-Expression"]) == ("mfa-shipper", __version__, "Apache-2.0")
     assert f"{info}licenses/LICENSE" in built.in_wheel
+
+
+def test_what_cargo_leaves_behind_goes_into_neither(built: Built, tmp_path: Path) -> None:
+    with tarfile.open(built.sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    [checkout] = tmp_path.iterdir()
+    decode = checkout / "shipper" / "decode"
+    left = [
+        decode / "kernel/target/release/lib_kernel.so",
+        decode / "_kernel.abi3.so",
+        decode / "_kernel.pyd",
+        checkout / "build/x",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left")
+    dist = tmp_path / "dist"
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--wheel", "--outdir", dist, checkout, cwd=tmp_path)
+
+    [wheel], [sdist] = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as zipped:
+        assert set(zipped.namelist()) == set(built.in_wheel)
+    with tarfile.open(sdist) as archive:
+        assert {member.name.partition("/")[2] for member in archive.getmembers()} == set(built.in_sdist)
 
 
 def test_what_the_readme_installs_works_far_from_the_repository(installed: Path, tmp_path: Path) -> None:
@@ -121,7 +158,10 @@ def test_what_the_readme_installs_works_far_from_the_repository(installed: Path,
     assert there == here
     assert there.count(b"\n") == LOG.count("\n") + 1
     assert b'"double_prompt"' in there
-    assert run(installed / "mfa-shipper", "--version", cwd=tmp_path).split()[-1].decode() == __version__
+    assert run(installed / "mfa-shipper", "--version", cwd=tmp_path).decode().splitlines() == [
+        f"mfa-shipper, version {__version__}",
+        "kernel: none (not built)",
+    ]
     assert run(installed / "mfa-shipper", "check", cwd=tmp_path).endswith(b"patterns and status codes OK\n")
     explained = run(installed / "mfa-shipper", "explain", LOG.splitlines()[1], cwd=tmp_path).decode()
     assert f"({installed.parent}/lib/" in explained  # where the pattern stands

@@ -2,7 +2,7 @@
 
 On a Windows with Python the same is:
 
-    pip install .[report,evtx,exe]
+    pip install --editable .[report,evtx,exe]
     pyinstaller deploy/windows/mfa-shipper.spec
 """
 
@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 from shipper import __version__
@@ -49,11 +50,14 @@ def build(target: Path) -> Path:
     Raises:
         Unavailable: something that it takes is not to be had, or PyInstaller failed.
     """
-    paths = f"Z:{ROOT};Z:{tools()}"
+    paths, kernel = f"Z:{ROOT};Z:{tools()}", ""
     with tempfile.TemporaryDirectory(prefix="mfa-exe-") as name, a_windows() as windows:
         folder = Path(name)
+        if made := compiled():
+            with zipfile.ZipFile(made) as wheel:
+                kernel = f"Z:{wheel.extract('shipper/decode/_kernel.pyd', folder)}"
         command = ["-m", "PyInstaller", "--noconfirm", "--workpath", f"Z:{folder}/work", "--distpath", f"Z:{folder}"]
-        done = windows.run([*command, f"Z:{HERE}/mfa-shipper.spec"], cwd=folder, timeout=3600, PYTHONPATH=paths)
+        done = windows.run([*command, f"Z:{HERE}/mfa-shipper.spec"], cwd=folder, timeout=3600, PYTHONPATH=paths, KERNEL=kernel)
         if done.returncode:
             raise Unavailable(f"PyInstaller failed: {done.stderr.decode(errors='replace')[-2000:]}")
         program = folder / "mfa-shipper"
@@ -63,6 +67,15 @@ def build(target: Path) -> Path:
         program.rename(unpacked)
         target.mkdir(parents=True, exist_ok=True)
         return Path(shutil.make_archive(str(target / NAME), "zip", unpacked.parent, NAME))
+
+
+def compiled() -> Path | None:
+    """The wheel with the compiled kernel that `make wheels` made; none that is older than what the kernel is made of."""
+    wheel = ROOT / "dist" / f"mfa_shipper-{__version__}-cp311-abi3-win_amd64.whl"
+    sources = [path for name in ("Cargo.*", "src/**/*.rs") for path in (ROOT / "shipper" / "decode" / "kernel").glob(name)]
+    if wheel.exists() and wheel.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+        return wheel
+    return None
 
 
 def complete(program: Path) -> None:
@@ -98,7 +111,8 @@ def main() -> int:
     except Unavailable as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{made.relative_to(ROOT)}: {made.stat().st_size / (1 << 20):.1f} MiB")
+    kernel = "compiled" if compiled() else "none (make wheels makes it, or it is older than its sources)"
+    print(f"{made.relative_to(ROOT)}: {made.stat().st_size / (1 << 20):.1f} MiB, kernel {kernel}")
     return 0
 
 

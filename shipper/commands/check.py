@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shipper.config.rules import warnings
 from shipper.config.sections import Config
+from shipper.decode.compiled import in_use
 from shipper.decode.library import load
 from shipper.decode.line_patterns import Stamps
 from shipper.deliver.sink import SinkDown
@@ -40,6 +41,7 @@ def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> s
         f"patterns: {len(library.lines)} for lines, {len(library.messages)} for messages"
         + (f", {own} of them yours" if own else ""),
         f"status codes: {len(library.codes.codes)}",
+        f"kernel: {in_use()}",
     ]
     if not library.builtin:
         lines.append("note: with patterns of your own every line takes the general path, at about a quarter of the speed")
@@ -70,6 +72,7 @@ def plan(config: Config) -> str:
             *lines,
             f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, "
             + "; ".join([f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]),
+            f"kernel     {in_use()}",
             f"output     {_target(config)}, format {output.form}, one event per {output.unit}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",

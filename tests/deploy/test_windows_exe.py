@@ -14,7 +14,7 @@ from secrets import token_hex
 import pefile
 import pytest
 
-from deploy.windows.build import NAME, build
+from deploy.windows.build import NAME, build, compiled
 from shipper import __version__
 from tests.deploy.tools import ROOT
 from tests.support.kafka import LENT, Broker, create_topic, read_topic, start_or_skip
@@ -25,7 +25,7 @@ from tests.support.windows_services import Service, ServiceManager, service_mana
 LOG = ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
 # What every Windows has from 10 and Server 2016 on.
 OF_WINDOWS = """advapi32 bcrypt bcryptprimitives crypt32 d3dcompiler_47 dbghelp gdi32 iphlpapi kernel32 netapi32 ntdll ntdsapi ole32
-oleaut32 opengl32 powrprof psapi rpcrt4 secur32 shell32 user32 version wevtapi winmm ws2_32"""
+oleaut32 opengl32 powrprof psapi rpcrt4 secur32 shell32 user32 userenv version wevtapi winmm ws2_32"""
 SYSTEM_LIBRARY = re.compile(rf"({'|'.join(OF_WINDOWS.split())}|api-ms-win-(core|crt)-.+)\.dll", re.I)
 
 
@@ -78,7 +78,8 @@ def test_it_reads_a_log_as_linux_does(manager: ServiceManager, folder: Path) -> 
 
 
 def test_it_has_its_data(manager: ServiceManager, folder: Path) -> None:
-    assert run(manager, folder, "--version").stdout.strip() == f"mfa-shipper, version {__version__}"
+    kernel = "compiled" if compiled() else "none (not built)"
+    assert run(manager, folder, "--version").stdout == f"mfa-shipper, version {__version__}\nkernel: {kernel}\n"
     assert run(manager, folder, "check").stdout.endswith("patterns and status codes OK\n")
     page = folder.parent / "report.html"
     done = run(manager, folder, "report", LOG, "--output", page)

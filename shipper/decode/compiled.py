@@ -1,0 +1,49 @@
+"""The compiled kernel where it was built, and otherwise why there is none. The one module that imports it.
+
+`MFA_SHIPPER_KERNEL=off` switches it off. Everything works without it, and gives the same bytes.
+"""
+
+import os
+from collections.abc import MutableMapping, Sequence
+from typing import TypeGuard
+
+from shipper.model import ExchangeFields
+
+INTERFACE = 2  # a kernel that was built for other code than this has another one, in src/lib.rs
+
+
+def trouble() -> str:
+    """Why no kernel is to be used; nothing if one is."""
+    wanted = os.environ.get("MFA_SHIPPER_KERNEL", "on")
+    if wanted != "on":
+        return f"MFA_SHIPPER_KERNEL={wanted}"
+    try:
+        import shipper.decode._kernel as kernel
+    except ModuleNotFoundError:
+        return "not built"
+    except ImportError as error:
+        return f"it does not load: {error}"
+    return "" if kernel.INTERFACE == INTERFACE else "built for another version"
+
+
+WHY_NOT = trouble()
+if not WHY_NOT:
+    from shipper.decode._kernel import Kernel as Kernel
+    from shipper.decode._kernel import Labels as Labels
+    from shipper.decode._kernel import OpenExchanges as OpenExchanges
+    from shipper.decode._kernel import Texts as Texts
+
+
+def in_use() -> str:
+    """Which of the two decodes, for a person: `compiled`, or `none` and why."""
+    return f"none ({WHY_NOT})" if WHY_NOT else "compiled"
+
+
+def open_exchanges(*, compiled: bool) -> MutableMapping[str, ExchangeFields]:
+    """A dictionary for open exchanges; `compiled`: the kernel can use it."""
+    return OpenExchanges() if compiled else {}
+
+
+def are_compiled(texts: Sequence[str]) -> "TypeGuard[Texts]":
+    """True for the texts of events that a kernel made."""
+    return not WHY_NOT and isinstance(texts, Texts)
