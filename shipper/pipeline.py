@@ -14,16 +14,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import orjson
 
 from shipper import __version__
+from shipper.decode import compiled
 from shipper.decode.clock import LogState
 from shipper.decode.ecs import Envelope
 from shipper.decode.exchanges import Exchanges
 from shipper.decode.facts import Facts, Library
+from shipper.decode.kernel_parser import KernelParser
 from shipper.decode.parser import Events, Options, Parser
 from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
@@ -31,6 +32,7 @@ from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
 from shipper.detect.finding import Found, on_host, woven
 from shipper.detect.protocol import Rule
+from shipper.emit.blocks import block, compiled_block
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
@@ -47,8 +49,8 @@ class Settings:
     `detectors` are those that run, with their parameters; with `across` they run over all logs at once (see `across.py`), and
     not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
     `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
-    exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `memory`: bytes for open exchanges and recent prompts. `fast` may be switched off to compare; it
-    changes no byte. With `completions_only` the texts of events are mostly empty: for those who call `decode`.
+    exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `memory`: bytes for open exchanges and recent prompts. `fast` and `kernel` may be switched off to compare; they
+    change no byte. With `completions_only` the texts of events are mostly empty: for those who call `decode`.
     """
 
     library: Library
@@ -68,6 +70,7 @@ class Settings:
     across: bool = False
     completions_only: bool = False
     fast: bool = True
+    kernel: bool = not compiled.WHY_NOT
     read_size: int = READ_SIZE
     line_limit: int = LINE_LIMIT
     memory: int = MEMORY
@@ -101,7 +104,10 @@ class Pipeline:
         self.settings = settings
         self.counts = counts
         merges = settings.per_exchange and not settings.only_findings
-        self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory)
+        self._compiled = (
+            settings.kernel and settings.fast and settings.library.builtin and not merges and not settings.completions_only
+        )
+        self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory, compiled=self._compiled)
         self.on_completed: OnCompleted | None = None
         new = partial(Detectors, settings.of_a_log, Envelope(settings.options.constants), counts, settings.memory)
         self._detectors = ComponentDetectors(new, self.state)
@@ -109,7 +115,9 @@ class Pipeline:
         self._keep = selection(settings.conditions, settings.since, settings.until)
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
         self._wrap = _format(settings)
-        self.parser: Parser | FastParser = self._general(LogFile(None, "", ""))
+        # Nothing stands between parser and output, so that the parser may wrap its events.
+        self._direct = not (self._keep or self._hide or settings.only_findings or settings.pretty)
+        self.parser: Parser | FastParser | KernelParser = self._general(LogFile(None, "", ""))
 
     def open(self, file: LogFile, last_time: str | None = None) -> None:
         """The chunks to come are of this file; `last_time` where they do not begin with its first line."""
@@ -118,7 +126,8 @@ class Pipeline:
         self.parser = general
         if self.settings.fast and self.settings.library.builtin:
             scratch = partial(_scratch, self.settings)
-            self.parser = FastParser(general, scratch, completions_only=self.settings.completions_only)
+            fast = FastParser(general, scratch, completions_only=self.settings.completions_only)
+            self.parser = KernelParser(fast, self._wrap if self._direct else None) if self._compiled else fast
 
     def _general(self, file: LogFile) -> Parser:
         s = self.settings
@@ -151,7 +160,7 @@ class Pipeline:
         """What the user wants of findings that were made elsewhere, as a block."""
         return self._emit([], [], findings)
 
-    def _emit(self, texts: list[str], labels: list[Label], findings: list[Found]) -> Block:
+    def _emit(self, texts: Sequence[str], labels: Sequence[Label], findings: list[Found]) -> Block:
         """What the user wants of the events and findings, as a block."""
         if self.state.merges:
             self.counts.merged += self.state.take_merged()
@@ -160,15 +169,17 @@ class Pipeline:
             texts, labels = [text for _, text, _ in findings], [label for _, _, label in findings]
         else:
             self.counts.events += len(texts)
+            if self._direct and compiled.are_compiled(texts):
+                return compiled_block(texts, labels, findings, self._wrap)
             if findings:
                 texts, labels = woven(texts, labels, findings)
         if self._keep is not None:
             texts, labels = self._filter(texts, labels)
         if self._hide is not None:
             texts, labels = self._hidden(texts, labels, self._hide)
-        return _block(texts, labels, self._wrap)
+        return block(texts, labels, self._wrap)
 
-    def _filter(self, texts: list[str], labels: list[Label]) -> tuple[list[str], list[Label]]:
+    def _filter(self, texts: Sequence[str], labels: Sequence[Label]) -> tuple[list[str], list[Label]]:
         assert self._keep is not None
         kept: list[tuple[str, Label]] = []
         for entry in zip(texts, labels, strict=True):
@@ -181,8 +192,8 @@ class Pipeline:
                 self.counts.filtered += 1
         return [text for text, _ in kept], [label for _, label in kept]
 
-    def _hidden(self, texts: list[str], labels: list[Label], hide: Pseudonymizer) -> tuple[list[str], list[Label]]:
-        texts, labels = hide(texts, labels)
+    def _hidden(self, texts: Sequence[str], labels: Sequence[Label], hide: Pseudonymizer) -> tuple[list[str], list[Label]]:
+        texts, labels = hide([*texts], [*labels])
         self.counts.masked += hide.masked
         hide.masked = 0
         if hide.users:
@@ -223,7 +234,7 @@ class Pipeline:
 
     @property
     def _general_parser(self) -> Parser:
-        return self.parser.general if isinstance(self.parser, FastParser) else self.parser
+        return self.parser if isinstance(self.parser, Parser) else self.parser.general
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -254,15 +265,6 @@ def _format(settings: Settings) -> Format | None:
 def _with_host(finding: Found, host: str | None) -> Found:
     """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
     return finding if host is None else on_host(finding, orjson.loads(finding[1].encode("latin-1")), host)
-
-
-def _block(texts: list[str], labels: list[Label], wrap: Format | None) -> Block:
-    if wrap is None:
-        return Block("".join(texts).encode("latin-1"), list(accumulate(map(len, texts))), labels)
-    parts: list[str] = []
-    for text, label in zip(texts, labels, strict=True):
-        parts += wrap(text, label)
-    return Block("".join(parts).encode("latin-1"), list(accumulate(map(len, parts)))[2::3], labels)
 
 
 def run_source(

@@ -79,7 +79,7 @@ class Place:
         shutil.copytree(ROOT / "deploy", folder / "deploy")
         for path in (folder / "deploy").glob("*/*.yaml"):
             path.write_text(self.here(path.read_text(encoding="utf-8")), encoding="utf-8")
-        for name in ("logs", "var/log/mfa/mfa01", "var/lib", "etc/systemd/system", ".venv/bin"):
+        for name in ("logs", "var/log/mfa/mfa01", "var/lib", "var/log/mfa-shipper", "etc/systemd/system", ".venv/bin"):
             (folder / name).mkdir(parents=True)
         shutil.copy(LOG, folder / "logs")
         shutil.copy(LOG, folder / "var/log/mfa/mfa01")

@@ -1,3 +1,102 @@
+"""The compiled kernel; its source is in `kernel/`."""
+
+from collections.abc import Iterator, MutableMapping, Sequence
+from typing import Any, overload
+
+from shipper.model import Code, CompletionFields, ExchangeFields, Label, Origin
+
 INTERFACE: int
 
-def count_lines(chunk: bytes) -> int: ...
+class OpenExchanges(MutableMapping[str, ExchangeFields]):
+    """A dictionary, in order, in which the kernel has its exchanges too."""
+
+    def __getitem__(self, thread: str) -> ExchangeFields: ...
+    def __setitem__(self, thread: str, exchange: ExchangeFields) -> None: ...
+    def __delitem__(self, thread: str) -> None: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+class Texts(Sequence[str]):
+    """The texts of the events of a chunk."""
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __len__(self) -> int: ...
+    def block(self, findings: Sequence[tuple[int, bytes]]) -> tuple[bytes, bytes]:
+        """The bytes of the events with those of findings behind the events at these positions, and the end of each: eight bytes
+        in native order."""
+
+class Labels(Sequence[Label]):
+    """The labels of the events of a chunk."""
+
+    @overload
+    def __getitem__(self, index: int) -> Label: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Label]: ...
+    def __len__(self) -> int: ...
+    def with_findings(self, findings: Sequence[tuple[int, Label]]) -> Labels:
+        """These with the labels of findings behind the events at these positions."""
+
+class Kernel:
+    """Makes the events of the plain lines of one file. It calls nothing: `go` stops where Python must do something.
+
+    In an `add` method, `pieces` are the texts between the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
+    e the same as seconds since 1970, i id of the event, l original line, m message, u user and process, o offset, r id of the
+    request, s its time stamp, d nanoseconds since then, - nothing. It returns the number of the template.
+    """
+
+    def __new__(cls, timeout: int, prefix: str, users: Sequence[Sequence[bytes]]) -> Kernel:
+        """
+        Args:
+            timeout: of exchanges, in nanoseconds.
+            prefix: of the ids of events, before the offset.
+            users: the pieces of the JSON of a bare user, of one with a domain, and of one with an e-mail address.
+        """
+
+    def add_component(self, name: str, state: Any, exchanges: OpenExchanges) -> int:
+        """A component that completions name so, with its `ComponentState`; returns its number."""
+
+    def add_context(self) -> int:
+        """A level and component, whose lines share templates; returns its number."""
+
+    def add_head(self, head: str, context: int, component: int, thread: str, process: bytes) -> None:
+        """Answers the question for a head; `thread` is the key of its exchanges, `process` is JSON."""
+
+    def add_request(self, context: int, tail: str, pieces: Sequence[bytes], gaps: str, origin: Origin) -> int:
+        """Answers the question for the template of requests with this text behind the user."""
+
+    def add_verdict(self, context: int, number: int, outcome: str, pieces: Sequence[bytes], gaps: str, origin: Origin) -> int:
+        """Answers the question for the template of verdicts with this number, which give an exchange this outcome."""
+
+    def add_status(
+        self,
+        context: int,
+        outcome: str | None,
+        number: int,
+        code: Code,
+        success: bool,
+        pieces: Sequence[bytes],
+        gaps: str,
+        origin: Origin,
+    ) -> int:
+        """Answers the question for the template of statuses with this number in an exchange with this outcome."""
+
+    def begin(self, data: bytes, offset: int) -> None:
+        """Begins a chunk."""
+
+    def go(self, general: Any) -> tuple[Any, ...] | None:
+        """Takes lines until Python must do something, and tells the states and the general parser the times; None at the end.
+
+        A tuple is `("line",)` if the general path must take the next line; or else a question, which an `add` method answers.
+        """
+
+    def skip(self) -> tuple[bytes, int, bool]:
+        """Passes over the line that stopped `go`: its bytes without LF, its offset, and whether it has an end."""
+
+    def take(self, texts: list[str], labels: list[Label], completions: list[CompletionFields]) -> None:
+        """Takes the events that the general path has made of that line."""
+
+    def finish(self) -> tuple[Texts, Labels, list[CompletionFields], list[tuple[int, int]]]:
+        """What the chunk has come to, and how often each template was used."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from shipper.decode.ecs import dataset
-from shipper.decode.exchanges import MEMORY_OF_ONE, Exchanges
+from shipper.decode.exchanges import MEMORY_OF_ONE, Exchanges, Open
 from shipper.decode.heavy import LONGEST_NAME, Heavy
 from shipper.decode.merging import Event, Merger
-from shipper.model import MEMORY, ExchangeFields
+from shipper.model import MEMORY
 from shipper.times import BEFORE_ALL, SECOND
 
 DAY = 24 * 3600 * SECOND
@@ -132,12 +132,13 @@ class LogState:
         heavy: exchanges with long texts.
     """
 
-    def __init__(self, exchange_timeout: int, *, merges: bool = False, memory: int = MEMORY) -> None:
+    def __init__(self, exchange_timeout: int, *, merges: bool = False, memory: int = MEMORY, compiled: bool = False) -> None:
         """
         Args:
             exchange_timeout: nanoseconds from a request to its status.
             merges: see above.
             memory: `pipeline.memory`, in bytes. A quarter of it is for light exchanges and one for heavy ones.
+            compiled: the kernel can use it.
         """
         self.components: dict[str, ComponentState] = {}
         # Of two that are open one can be held back with its event.
@@ -145,8 +146,9 @@ class LogState:
         self._released = 0
         self.heavy = Heavy(self.components, memory // 4)
         self._timeout = exchange_timeout
+        self._compiled = compiled
         self.merges = merges
-        self._opens: list[dict[str, ExchangeFields]] = []  # of all components: together they have a limit
+        self._opens: list[Open] = []  # of all components: together they have a limit
         self._known: dict[str | None, ComponentState] = {}
 
     def of(self, component: str | None) -> ComponentState:
@@ -175,7 +177,8 @@ class LogState:
         state = self.components.get(name)
         if state is None:
             merger = Merger(self._timeout) if self.merges else None
-            state = self.components[name] = ComponentState(name, Exchanges(self._timeout, self._opens, self._limit), merger)
+            exchanges = Exchanges(self._timeout, self._opens, self._limit, compiled=self._compiled)
+            state = self.components[name] = ComponentState(name, exchanges, merger)
         return state
 
     @property

@@ -4,9 +4,12 @@
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import MutableMapping, Sequence
+from typing import TypeGuard
 
-INTERFACE = 1  # a kernel that was built for other code than this has another one, in src/lib.rs
+from shipper.model import ExchangeFields
+
+INTERFACE = 2  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:
@@ -24,13 +27,23 @@ def trouble() -> str:
 
 
 WHY_NOT = trouble()
-count_lines: Callable[[bytes], int] | None = None
 if not WHY_NOT:
-    import shipper.decode._kernel as kernel
-
-    count_lines = kernel.count_lines
+    from shipper.decode._kernel import Kernel as Kernel
+    from shipper.decode._kernel import Labels as Labels
+    from shipper.decode._kernel import OpenExchanges as OpenExchanges
+    from shipper.decode._kernel import Texts as Texts
 
 
 def in_use() -> str:
     """Which of the two decodes, for a person: `compiled`, or `none` and why."""
     return f"none ({WHY_NOT})" if WHY_NOT else "compiled"
+
+
+def open_exchanges(*, compiled: bool) -> MutableMapping[str, ExchangeFields]:
+    """A dictionary for open exchanges; `compiled`: the kernel can use it."""
+    return OpenExchanges() if compiled else {}
+
+
+def are_compiled(texts: Sequence[str]) -> "TypeGuard[Texts]":
+    """True for the texts of events that a kernel made."""
+    return not WHY_NOT and isinstance(texts, Texts)

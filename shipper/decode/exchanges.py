@@ -7,14 +7,16 @@ component is more than twice the timeout after its request. So which exchanges a
 recent past of the component.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
+from shipper.decode.compiled import open_exchanges
 from shipper.model import MEMORY, ExchangeFields
 
 MEMORY_OF_ONE = 2048  # bytes of `pipeline.memory` for each exchange that may be open, and for what else it comes with
 
 Thread = str  # COMPONENT|PID|TID; a string, because Python computes the hash of a string only once
+Open = MutableMapping[Thread, ExchangeFields]  # in the order in which they were opened
 
 
 class Exchanges:
@@ -31,19 +33,25 @@ class Exchanges:
     """
 
     def __init__(
-        self, timeout: int, opens: list[dict[Thread, ExchangeFields]] | None = None, limit: int = MEMORY // MEMORY_OF_ONE
+        self,
+        timeout: int,
+        opens: list[Open] | None = None,
+        limit: int = MEMORY // MEMORY_OF_ONE,
+        *,
+        compiled: bool = False,
     ) -> None:
         """
         Args:
             timeout: in nanoseconds.
             opens: those that are open in each component of the log; these are added.
             limit: see above.
+            compiled: the kernel can use them.
         """
         self.timeout = timeout
         self.crowded_out = 0
         self._limit = limit
         self.patience = 2 * timeout
-        self.open: dict[Thread, ExchangeFields] = {}
+        self.open: Open = open_exchanges(compiled=compiled)
         self._opens = [] if opens is None else opens
         self._opens.append(self.open)
 
@@ -85,8 +93,8 @@ class Exchanges:
     def expire_first(self, newest: int) -> int:
         """Like `expire`, but stop at the first exchange that is young enough: nearly always the same, and cheap per chunk."""
         oldest, expired = newest - self.patience, 0
-        while self.open and (first := next(iter(self.open.items())))[1][0] < oldest:
-            del self.open[first[0]]
+        while self.open and self.open[first := next(iter(self.open))][0] < oldest:
+            del self.open[first]
             expired += 1
         return expired
 

@@ -53,9 +53,9 @@ class Events(NamedTuple):
     latin-1), so that the plain parts of a line need no encoding.
     """
 
-    texts: list[str]
-    labels: list[Label]
-    completions: list[CompletionFields]
+    texts: Sequence[str]
+    labels: Sequence[Label]
+    completions: Sequence[CompletionFields]
 
 
 class Parser:

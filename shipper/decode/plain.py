@@ -60,7 +60,7 @@ _KNOWN = (
     b"|Pfauth ",
 )  # a chunk without them has no plain line
 
-_BEGINS = re.compile(rb"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z\|").match
+BEGINS = re.compile(rb"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z\|").match
 PASS_OVER = 15  # chunks that go to the general path as a whole after one without a plain line
 
 NOBODY = ComponentState("", Exchanges(0))  # before the first plain line of a chunk
@@ -85,7 +85,7 @@ class FastParser:
         self._wrapped = WrappedParser(general, scratch)
         self._syslog = SyslogParser(general, scratch)
         self._nps = NpsParser(general, scratch)
-        self._pass_over = 0  # chunks for the general path, because the last one had no plain line
+        self.pass_over = 0  # chunks for the general path, because the last one had no plain line; public for the kernel's parser
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
@@ -98,11 +98,11 @@ class FastParser:
             data = data.replace(b"\r\n", b"\n")
         if chunk.cut or chunk.records is not None or general.file.encoding != "utf-8" or self._crowded(data):
             return general(chunk)
-        events = None if _BEGINS(data) else self._wrapped(chunk, data) or self._syslog(chunk, data) or self._nps(chunk, data)
+        events = None if BEGINS(data) else self._wrapped(chunk, data) or self._syslog(chunk, data) or self._nps(chunk, data)
         if events is not None:
             return events
-        if self._pass_over:
-            self._pass_over -= 1
+        if self.pass_over:
+            self.pass_over -= 1
             return general(chunk)
         if b"Z|" not in data:
             return general(chunk)  # syslog, Windows events: no plain line in sight
@@ -111,7 +111,7 @@ class FastParser:
             text += "\n"
         general.begin()
         found = (self._results if "|Pfauth " in text else self._exchanges)(chunk, text, gap)
-        self._pass_over = 0 if found else PASS_OVER
+        self.pass_over = 0 if found else PASS_OVER
         return general.end()
 
     def _crowded(self, data: bytes) -> bool:

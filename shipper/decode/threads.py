@@ -6,7 +6,7 @@ from collections.abc import Callable
 from shipper.decode.clock import ComponentState, LogState
 from shipper.decode.parser import Parser
 from shipper.decode.principal import split_principal
-from shipper.decode.templates import Templates, process_json, user_pieces
+from shipper.decode.templates import Pieces, Templates, process_json, user_pieces
 from shipper.model import LogFile, UserFields
 
 _PLAIN = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
@@ -71,6 +71,11 @@ class Threads:
         self._templates: dict[tuple[str, str], Templates] = {}
         self._mail_user = user_pieces("name", "domain", "email")
         self._bare_user = user_pieces("name", None, None)
+
+    @property
+    def users(self) -> tuple[Pieces, Pieces, Pieces]:
+        """The pieces of the JSON of a bare user, of one with a domain, and of one with an e-mail address (see `user`)."""
+        return self._bare_user, self.domain_user, self._mail_user
 
     def find(self, head: str) -> Thread | None:
         """The thread of a head that is not in `known`; None if the head is not plain."""

@@ -55,7 +55,7 @@ def on_host(finding: Found, document: Document, host: str | None) -> Found:
     return position, text, (time, event_id, origin, key)
 
 
-def woven(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
+def woven(texts: Sequence[str], labels: Sequence[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
     """The events with each finding behind the event that completed it."""
     woven_texts: list[str] = []
     woven_labels: list[Label] = []
@@ -66,7 +66,7 @@ def woven(texts: list[str], labels: list[Label], findings: Sequence[Found]) -> t
         woven_texts.append(text)
         woven_labels.append(label)
         at = position + 1
-    return woven_texts + texts[at:], woven_labels + labels[at:]
+    return [*woven_texts, *texts[at:]], [*woven_labels, *labels[at:]]
 
 
 @lru_cache(256)

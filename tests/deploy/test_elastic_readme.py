@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.generate.elastic.package import STREAMS
 from deploy.generate.elastic.panels import panels
 from deploy.generate.elastic.templates import NAME
 from deploy.generate.schema import fields
@@ -88,6 +89,6 @@ def test_files_and_fields_that_are_named_exist(product: str) -> None:
         assert (DEPLOY / product / place).exists(), place
     for name in re.findall(r"(?<![\w/])(?:tests/)?deploy/\w+/[\w./-]*\w", text):
         assert (ROOT / name).exists(), name
-    known = {field.name for field in fields()}
+    known = {field.name for field in fields()} | {f"{NAME}.{name}" for name in (*STREAMS, "radius", "server", "nps")}  # data sets
     named = set(re.findall(r"`((?:event|azure_mfa|log|user)\.[a-z_.]+)`", text))
     assert named <= known

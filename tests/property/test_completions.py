@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,17 +26,18 @@ def folded(data: bytes, size: int, *, completions_only: bool) -> tuple[list[Any]
     for chunk in read_chunks(BytesIO(data[mark_length(data) :]).read, mark_length(data), file.encoding, size, 1 << 20):
         (texts, labels, completed), findings = pipeline.decode(chunk)
         assert len(texts) == len(labels)
-        completions += [(*completion[1:], *about(labels[completion[0]])) for completion in completed]
-        found += [(text, *about(label)) for _, text, label in findings]
+        completions += [(*completion[1:], *about(labels[completion[0]], texts[completion[0]])) for completion in completed]
+        found += [(text, *about(label, text)) for _, text, label in findings]
         assert {position for position, _, _ in findings} <= {completion[0] for completion in completed}
     pipeline.close()
     return completions, found, counts
 
 
-def about(label: tuple[Any, ...]) -> Sequence[Any]:
-    """What a label says, and the outcome of the events of its origin, where they have a sample."""
+def about(label: tuple[Any, ...], text: str) -> Sequence[Any]:
+    """What a label says, and the outcome of its event: that of the sample of its origin, or if there is none that in its text."""
     time, event_id, origin, key = label
-    outcome = None if origin.sample is None else origin.sample["event"].get("outcome")
+    document = orjson.loads(text.encode("latin-1")) if origin.sample is None else origin.sample
+    outcome = document["event"].get("outcome")
     return time, event_id, origin.dataset, origin.kind, origin.host, outcome, key
 
 

@@ -1,4 +1,5 @@
-"""The fast path changes no byte: held against the general path over plain lines and near misses of them.
+"""The fast path changes no byte, with the kernel or without it: held against the general path over plain lines and near misses
+of them.
 
 What makes a near miss is in `tests/support/grammar.py`. Fuzzing (`tests/fuzz/fuzz_parse.py`) does the
 same by the million; here hypothesis shrinks what it finds, and options, reads and formats vary too.
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from shipper.decode import compiled
 from shipper.decode.clock import LogState
 from shipper.decode.parser import Options, Parser
 from shipper.decode.plain import FastParser
@@ -67,9 +69,17 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-def made(*, fast: bool, keep_original: bool, constants: dict[str, Any], rule: Rule, **others: Any) -> Settings:
+# Where no kernel is built, two are left.
+WAYS: dict[str, dict[str, Any]] = {"general": {"fast": False, "kernel": False}, "fast": {"fast": True, "kernel": False}} | (
+    {} if compiled.WHY_NOT else {"kernel": {"fast": True, "kernel": True}}
+)
+
+
+def made(
+    *, fast: bool, kernel: bool = not compiled.WHY_NOT, keep_original: bool, constants: dict[str, Any], rule: Rule, **others: Any
+) -> Settings:
     options = Options(keep_original=keep_original, constants=constants, exchange_timeout=rule.exchange_timeout)
-    return Settings(library=library(), options=options, detectors={"double_prompt": rule}, fast=fast, **others)
+    return Settings(library=library(), options=options, detectors={"double_prompt": rule}, fast=fast, kernel=kernel, **others)
 
 
 def shipped(settings: Settings, data: bytes, sizes: Sequence[int], limit: int) -> tuple[list[Any], Counts, bytes]:
@@ -114,18 +124,19 @@ PLAINEST: dict[str, Any] = {"keep_original": True, "constants": {}, "rule": Rule
 def test_both_paths_give_the_same_bytes_and_counts(
     data: bytes, options: dict[str, Any], sizes: list[int], other_size: int, limit: int
 ) -> None:
-    general = shipped(made(fast=False, **options), data, [other_size], limit)
-    fast = shipped(made(fast=True, **options), data, sizes, limit)
-    assert fast[0] == general[0]
-    assert fast[1] == general[1]
-    assert fast[2] == general[2]
+    general = shipped(made(**WAYS["general"], **options), data, [other_size], limit)
+    for way in WAYS.keys() - {"general"}:
+        fast = shipped(made(**WAYS[way], **options), data, sizes, limit)
+        assert fast[0] == general[0]
+        assert fast[1] == general[1]
+        assert fast[2] == general[2]
 
 
 def both_paths(data: bytes, **options: Any) -> tuple[list[Any], Counts, bytes]:
-    """What both paths make of a log."""
-    fast, general = (shipped(made(fast=fast, **(PLAINEST | options)), data, [1 << 16], 1 << 20) for fast in (True, False))
-    assert fast == general
-    return fast
+    """What both paths make of a log, the fast one with the kernel and without it."""
+    general, *fast = (shipped(made(**way, **(PLAINEST | options)), data, [1 << 16], 1 << 20) for way in WAYS.values())
+    assert all(made_fast == general for made_fast in fast)
+    return general
 
 
 # What a generator may miss: one odd value, or one odd piece, in every place of plain lines.
@@ -209,22 +220,21 @@ def test_the_edges_of_the_exchange_timeout(rule: Rule, beyond: int, edge: str) -
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=400), SETTINGS, st.integers(1, 50))
 def test_any_bytes_go_the_same_way(data: bytes, options: dict[str, Any], size: int) -> None:
-    assert shipped(made(fast=True, **options), data, [size], 1 << 20) == shipped(
-        made(fast=False, **options), data, [1000], 1 << 20
-    )
+    general = shipped(made(**WAYS["general"], **options), data, [1000], 1 << 20)
+    assert all(shipped(made(**way, **options), data, [size], 1 << 20) == general for way in WAYS.values())
 
 
 # What a line of either path leaves behind, a line of the other finds.
 
 
-class TwoPipelines(RuleBasedStateMachine):
-    """Two pipelines, fast and general, that read the same log; at each chunk they must agree in output and state."""
+class Pipelines(RuleBasedStateMachine):
+    """Pipelines, fast and general, that read the same log; at each chunk they must agree in output and state."""
 
     @initialize(options=SETTINGS)
     def start(self, options: dict[str, Any]) -> None:
-        self.counts = {fast: Counts() for fast in (True, False)}
-        self.settings = {fast: made(fast=fast, **options) for fast in (True, False)}
-        self.pipelines = {fast: Pipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
+        self.counts = {way: Counts() for way in WAYS}
+        self.settings = {way: made(**WAYS[way], **options) for way in WAYS}
+        self.pipelines = {way: Pipeline(self.settings[way], self.counts[way]) for way in WAYS}
         self.now = 0
         self.offset = 0
         self.waiting: list[bytes] = []
@@ -307,32 +317,36 @@ class TwoPipelines(RuleBasedStateMachine):
     def restart(self) -> None:
         """New pipelines go on from each other's snapshots."""
         before = dict(self.pipelines)
-        self.pipelines = {fast: Pipeline(self.settings[fast], self.counts[fast]) for fast in (True, False)}
-        self.open_file(before[True].last_time)
-        for fast, pipeline in self.pipelines.items():
-            pipeline.restore(before[not fast].snapshot())
+        self.pipelines = {way: Pipeline(self.settings[way], self.counts[way]) for way in WAYS}
+        self.open_file(before["fast"].last_time)
+        snapshots = [pipeline.snapshot() for pipeline in before.values()]
+        for pipeline, snapshot in zip(self.pipelines.values(), snapshots[1:] + snapshots[:1], strict=True):
+            pipeline.restore(snapshot)
 
     def teardown(self) -> None:
         if hasattr(self, "pipelines"):
             self.feed(self.waiting, b"\n")
-            assert entries(self.pipelines[True].close()) == entries(self.pipelines[False].close())
-            assert self.counts[True] == self.counts[False]
+            closed = [entries(pipeline.close()) for pipeline in self.pipelines.values()]
+            assert closed == closed[:1] * len(WAYS)
+            assert all(counts == self.counts["general"] for counts in self.counts.values())
 
     def feed(self, lines: Sequence[bytes], end: bytes) -> None:
         chunk = Chunk(b"".join(line + end for line in lines), self.offset)
         self.offset += len(chunk.data)
-        fast, general = (self.pipelines[which] for which in (True, False))
-        assert entries(fast(chunk)) == entries(general(chunk))
-        assert self.counts[True] == self.counts[False]
-        assert fast.snapshot() == general.snapshot()
-        assert fast.last_time == general.last_time
+        general, *fast = self.pipelines.values()
+        events = entries(general(chunk))
+        for pipeline in fast:
+            assert entries(pipeline(chunk)) == events
+            assert pipeline.snapshot() == general.snapshot()
+            assert pipeline.last_time == general.last_time
+        assert all(counts == self.counts["general"] for counts in self.counts.values())
 
     def _head(self, thread: int, level: str = "0", zeros: str = "") -> str:
         return f"{grammar.stamp(self.now)}|{level}|{zeros}1412|{zeros}{thread}|pfrad"
 
 
-TestTwoPipelines = TwoPipelines.TestCase
-TestTwoPipelines.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestPipelines = Pipelines.TestCase
+TestPipelines.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 
 
 # The fast path is really taken, or all of this would say nothing.

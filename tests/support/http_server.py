@@ -1,5 +1,6 @@
 """A small HTTP server on 127.0.0.1 whose answers a test decides; and one that takes events as Splunk's collector does."""
 
+import contextlib
 import gzip
 import json
 import ssl
@@ -22,7 +23,8 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What goes out; a status of 0 cuts the connection without an answer."""
+    """What goes out; a status of 0 cuts the connection without an answer. A body in pieces goes out piece by piece, without its
+    length unless `headers` say one, and then the connection is cut."""
 
     status: int
     body: object = b""
@@ -37,17 +39,20 @@ class HttpServer:
 
     Attributes:
         requests: all that came, in their order.
+        met: is told the port of the other side with each request.
         faults: replies to the next requests that `is_fault_for` takes, in place of the true ones.
     """
 
     def __init__(self, answer: Answer, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.faults: deque[Reply] = deque()
+        self.met: Callable[[int], object] = lambda port: None
         self._answer = answer
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or a body waits until the other side has acknowledged the head
 
             def do_GET(self) -> None:
                 outer._handle(self)
@@ -75,18 +80,33 @@ class HttpServer:
         parts = urlsplit(handler.path)
         request = Request(handler.command, parts.path, parse_qs(parts.query), dict(handler.headers.items()), body)
         self.requests.append(request)
+        self.met(handler.client_address[1])
         reply = self.faults.popleft() if self.faults and self.is_fault_for(request) else self._answer(request)
         if not reply.status:
             handler.close_connection = True
             return
+        if isinstance(reply.body, Iterator):
+            self._feed(handler, reply, reply.body)
+            return
         data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-        handler.send_response(reply.status)
-        for name, value in reply.headers.items():
-            handler.send_header(name, value)
+        self._begin(handler, reply)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(data)
+
+    def _begin(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+        handler.send_response_only(reply.status)
+        for name, value in {"Date": handler.date_time_string(), **reply.headers}.items():
+            handler.send_header(name, value)
+
+    def _feed(self, handler: BaseHTTPRequestHandler, reply: Reply, pieces: Iterator[bytes]) -> None:
+        self._begin(handler, reply)
+        handler.end_headers()
+        handler.close_connection = True
+        with contextlib.suppress(OSError):  # whoever asked has gone
+            for piece in pieces:
+                handler.wfile.write(piece)
 
     def is_fault_for(self, request: Request) -> bool:
         """True for a request that brings events."""

@@ -208,13 +208,16 @@ def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, 
     while True:  # a broker that has just started may not take it yet
         try:
             admin.create_topics([NewTopic(name, partitions, copies, config=config)])[name].result(20)
-            return
+            break
         except Exception as error:
             if "ALREADY_EXISTS" in str(error):
-                return
+                break
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
+    while name not in admin.list_topics(timeout=20).topics:  # a busy broker lists it a moment later
+        assert time.monotonic() < end, f"the topic {name} is not listed"
+        time.sleep(0.02)
 
 
 def start_or_skip(start: Callable[[], Started]) -> Started:

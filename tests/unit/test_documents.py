@@ -47,7 +47,7 @@ def texts(lines: list[str], constants: dict[str, Any], path: str = "input.log", 
     data = "".join(f"{line}\n" for line in lines).encode()
     pipeline = Pipeline(Settings(library(), Options(keep_original, constants), fast=False), Counts())
     pipeline.open(log_file(data, path))
-    return pipeline.decode(Chunk(data, 0))[0].texts
+    return [*pipeline.decode(Chunk(data, 0))[0].texts]
 
 
 def whole(self: Documents, line: Any, part: Any, request_id: str | None) -> str:

@@ -73,9 +73,9 @@ LOGS = {
 }  # fmt: skip
 
 
-def parsed(lines: list[str], options: Options, *, fast: bool, per_exchange: bool) -> tuple[bytes, Counts]:
+def parsed(lines: list[str], options: Options, *, fast: bool, per_exchange: bool, kernel: bool = False) -> tuple[bytes, Counts]:
     data = "".join(f"{line}\n" for line in lines).encode()
-    pipeline = Pipeline(Settings(library(), options, per_exchange=per_exchange, fast=fast), Counts())
+    pipeline = Pipeline(Settings(library(), options, per_exchange=per_exchange, fast=fast, kernel=kernel), Counts())
     pipeline.open(log_file(data))
     return pipeline(Chunk(data, 0)).data + pipeline.close().data, pipeline.counts
 

@@ -1,0 +1,545 @@
+//! From the lines of a chunk to its events.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use crate::batch::{Batch, Completed, Completion, Label, Labels, Texts};
+use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, outcome_name, outcome_of, stamp_text};
+use crate::line::{Line, Message, UserForm, read};
+use crate::stamp::{Clock, Stamp, put_number};
+use crate::template::{Template, Values};
+
+/// Heads that are remembered; then they are forgotten, and asked for again.
+const HEADS: usize = 16_384;
+const CALL: usize = "Calling pfAuthUser('".len();
+
+/// A component, and what its state in Python says while lines are taken.
+struct Component {
+    name: Py<PyString>,
+    state: Py<PyAny>,
+    exchanges: Py<OpenExchanges>,
+    newest: i64,
+    limit: i64,
+    /// The two above are those of Python, but for lines that were taken since.
+    is_current: bool,
+    has_spoken: bool,
+    has_moved: bool,
+}
+
+/// What the lines with one head share.
+struct Head {
+    context: usize,
+    component: usize,
+    thread: Arc<str>,
+    slot: usize,
+    process: Vec<u8>,
+}
+
+/// The templates for one level and component.
+#[derive(Default)]
+struct Context {
+    requests: HashMap<Vec<u8>, usize>,
+    verdicts: HashMap<i64, usize>,
+    statuses: HashMap<(Option<Outcome>, i64), usize>,
+    last: (Vec<u8>, usize), // of the requests, the one that was used last
+}
+
+/// A template, and what its use leads to.
+struct Entry {
+    template: Template,
+    origin: Py<PyAny>,
+    outcome: Option<Outcome>,
+    completes: Option<(Py<PyAny>, bool)>, // code and success
+    uses: u64,
+}
+
+/// What Python is asked for.
+enum Question {
+    Head,
+    Request(usize, Vec<u8>),
+    Verdict(usize, i64),
+    Status(usize, Option<Outcome>, i64),
+}
+
+/// What became of a line.
+enum Taken {
+    Done,
+    Refused,
+    Asks(Question),
+}
+
+/// A line, and where it stands.
+struct Place<'a> {
+    bytes: &'a [u8],
+    line: Line<'a>,
+    offset: u64,
+    time: i64,
+}
+
+/// The pieces of a user's JSON: between them stand its parts.
+struct UserPieces {
+    bare: Vec<Vec<u8>>,
+    domain: Vec<Vec<u8>>,
+    mail: Vec<Vec<u8>>,
+}
+
+/// Writes events.
+struct Writer {
+    prefix: Arc<[u8]>,
+    digits: Vec<u8>, // of the offset of the line
+    entries: Vec<Entry>,
+    used: Vec<usize>,
+    batch: Batch,
+}
+
+/// Makes the events of one file. It calls nothing: `go` stops where Python must do something, and goes on when it is called again.
+#[pyclass(module = "shipper.decode._kernel")]
+pub struct Kernel {
+    timeout: i64,
+    patience: i64,
+    users: UserPieces,
+    clock: Clock,
+    heads: HashMap<Vec<u8>, Head>,
+    contexts: Vec<Context>,
+    components: Vec<Component>,
+    writer: Writer,
+    data: Option<Py<PyBytes>>,
+    base: u64, // offset of `data`
+    at: usize, // of the line in `data`, and of the next one
+    next: usize,
+    last: Option<Stamp>,
+}
+
+impl Component {
+    fn refresh(&mut self, py: Python<'_>) -> PyResult<()> {
+        if !self.is_current {
+            let state = self.state.bind(py);
+            self.newest = clamped(&state.getattr("newest")?)?;
+            self.limit = clamped(&state.getattr("limit")?)?;
+            self.is_current = true;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, py: Python<'_>) -> PyResult<()> {
+        let state = self.state.bind(py);
+        if std::mem::take(&mut self.has_moved) {
+            state.setattr("newest", self.newest)?;
+        }
+        if std::mem::take(&mut self.has_spoken) {
+            state.setattr("spoke", true)?;
+        }
+        self.is_current = false;
+        Ok(())
+    }
+
+    fn take(&mut self, time: i64) {
+        self.has_spoken = true;
+        if time > self.newest {
+            self.newest = time;
+            self.has_moved = true;
+        }
+    }
+}
+
+/// A whole number of Python, or the nearest one that fits.
+fn clamped(number: &Bound<'_, PyAny>) -> PyResult<i64> {
+    match number.extract() {
+        Ok(number) => Ok(number),
+        Err(_) => Ok(if number.lt(0)? { i64::MIN } else { i64::MAX }),
+    }
+}
+
+impl Context {
+    fn request(&mut self, tail: &[u8]) -> Option<usize> {
+        if self.last.0 != tail {
+            let entry = *self.requests.get(tail)?;
+            self.last = (tail.to_vec(), entry);
+        }
+        Some(self.last.1)
+    }
+}
+
+impl UserPieces {
+    fn put(&self, out: &mut Vec<u8>, user: &[u8], form: UserForm) {
+        let (pieces, values): (_, &[&[u8]]) = match form {
+            UserForm::Bare => (&self.bare, &[user, user]),
+            UserForm::Domain(at) => (&self.domain, &[&user[at..], &user[..at - 1], &user[at..]]),
+            UserForm::Mail(at) => (&self.mail, &[&user[..at - 1], &user[at..], user, &user[..at - 1], user]),
+        };
+        for (at, piece) in pieces.iter().enumerate() {
+            out.extend_from_slice(piece);
+            out.extend_from_slice(values.get(at).copied().unwrap_or_default());
+        }
+    }
+}
+
+impl Exchange {
+    fn begin(&mut self, place: &Place<'_>, user: &[u8], form: UserForm, pieces: &UserPieces, process: &[u8]) {
+        self.start = place.time;
+        refill(&mut self.stamp, place.line.stamp);
+        self.who = Who::Plain(form);
+        refill(&mut self.user, user);
+        self.key.clear();
+        if let UserForm::Mail(at) = form {
+            self.key.extend_from_slice(&user[at..]);
+            self.key.push(b'\\');
+            self.key.extend_from_slice(&user[..at - 1]);
+        } else {
+            self.key.extend_from_slice(user);
+        }
+        self.key.make_ascii_lowercase();
+        self.shared.clear();
+        pieces.put(&mut self.shared, user, form);
+        self.shared.extend_from_slice(process);
+        self.verdict = None;
+    }
+}
+
+fn refill(buffer: &mut Vec<u8>, text: &[u8]) {
+    buffer.clear();
+    buffer.extend_from_slice(text);
+}
+
+impl Writer {
+    /// Puts the event of a line into the batch.
+    fn put(&mut self, py: Python<'_>, place: &Place<'_>, exchange: &Exchange, backslash: Option<usize>, entry: usize) {
+        let used = &mut self.entries[entry];
+        if used.uses == 0 {
+            self.used.push(entry);
+        }
+        used.uses += 1;
+        let values = Values {
+            stamp: place.line.stamp,
+            time: place.time,
+            prefix: &self.prefix,
+            offset: &self.digits,
+            line: place.bytes,
+            message: place.line.at,
+            backslash,
+            shared: &exchange.shared,
+            request: &exchange.id,
+            start: &exchange.stamp,
+            duration: place.time - exchange.start,
+        };
+        let batch = &mut self.batch;
+        used.template.put(&mut batch.out, &values);
+        batch.ends.push(batch.out.len());
+        let key = (!exchange.key.is_empty()).then(|| batch.keep(&exchange.key));
+        let origin = used.origin.clone_ref(py);
+        batch.labels.push(Label::Here { stamp: *place.line.stamp, offset: place.offset, origin, key });
+    }
+
+    /// Notes that the event that was put last completes `exchange`.
+    fn complete(
+        &mut self,
+        place: &Place<'_>,
+        exchange: &mut Exchange,
+        code: Py<PyAny>,
+        success: bool,
+        component: Py<PyString>,
+        newest: i64,
+    ) {
+        let batch = &mut self.batch;
+        let completed = Completed {
+            position: batch.ends.len() - 1,
+            who: std::mem::take(&mut exchange.who),
+            user: batch.keep(&exchange.user),
+            key: batch.keep(&exchange.key),
+            id: batch.keep(&exchange.id),
+            component,
+            start: exchange.start,
+            start_text: batch.keep(&exchange.stamp),
+            end: place.time,
+            stamp: *place.line.stamp,
+            code,
+            success,
+            newest,
+        };
+        batch.completions.push(Completion::Here(Box::new(completed)));
+    }
+}
+
+impl Kernel {
+    /// Takes a line without its end.
+    fn line(&mut self, py: Python<'_>, bytes: &[u8], offset: u64) -> PyResult<Taken> {
+        let Some(line) = read(bytes) else { return Ok(Taken::Refused) };
+        let Some(time) = self.clock.read(line.stamp) else { return Ok(Taken::Refused) };
+        let Some(head) = self.heads.get_mut(line.head) else { return Ok(Taken::Asks(Question::Head)) };
+        let component = &mut self.components[head.component];
+        component.refresh(py)?;
+        if time > component.limit {
+            return Ok(Taken::Refused);
+        }
+        let mut exchanges = component.exchanges.bind(py).try_borrow_mut()?;
+        head.slot = exchanges.slot(&head.thread, head.slot);
+        let (context, slot, writer) = (&mut self.contexts[head.context], head.slot, &mut self.writer);
+        writer.digits.clear();
+        put_number(&mut writer.digits, i64::try_from(offset)?);
+        let place = Place { bytes, line, offset, time };
+        let (entry, exchange) = match place.line.message {
+            Message::Request { user, form, tail } => {
+                if !exchanges.is_closed(slot) {
+                    return Ok(Taken::Refused);
+                }
+                let Some(entry) = context.request(tail) else {
+                    return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec())));
+                };
+                let exchange = exchanges.open(slot);
+                exchange.begin(&place, user, form, &self.users, &head.process);
+                refill(&mut exchange.id, &writer.prefix);
+                exchange.id.extend_from_slice(&writer.digits);
+                let backslash = match form {
+                    UserForm::Domain(at) => Some(place.line.at + CALL + at - 1),
+                    _ => None,
+                };
+                writer.put(py, &place, exchange, backslash, entry);
+                (None, exchange)
+            }
+            Message::Verdict(number) => {
+                let Some(exchange) = alive(&mut exchanges, py, slot, time, component.newest, self.timeout, self.patience) else {
+                    return Ok(Taken::Refused);
+                };
+                let Some(&entry) = context.verdicts.get(&number) else {
+                    return Ok(Taken::Asks(Question::Verdict(head.context, number)));
+                };
+                (Some(entry), exchange)
+            }
+            Message::Status(number) => {
+                let Some(exchange) = alive(&mut exchanges, py, slot, time, component.newest, self.timeout, self.patience) else {
+                    return Ok(Taken::Refused);
+                };
+                let Some(&entry) = context.statuses.get(&(exchange.verdict, number)) else {
+                    return Ok(Taken::Asks(Question::Status(head.context, exchange.verdict, number)));
+                };
+                (Some(entry), exchange)
+            }
+        };
+        component.take(time);
+        if let Some(entry) = entry {
+            writer.put(py, &place, exchange, None, entry);
+            let Entry { outcome, completes, .. } = &writer.entries[entry];
+            match completes {
+                None => exchange.verdict = *outcome,
+                Some((code, success)) => {
+                    let (code, success) = (code.clone_ref(py), *success);
+                    writer.complete(&place, exchange, code, success, component.name.clone_ref(py), component.newest);
+                    exchanges.close(slot);
+                }
+            }
+        }
+        self.last = Some(*place.line.stamp);
+        Ok(Taken::Done)
+    }
+
+    /// Tells Python the clocks of the components, and the last time stamp.
+    fn tell(&mut self, py: Python<'_>, general: &Bound<'_, PyAny>) -> PyResult<()> {
+        for component in self.components.iter_mut().filter(|component| component.is_current) {
+            component.tell(py)?;
+        }
+        match self.last.take() {
+            Some(stamp) => general.setattr("last_time", stamp_text(py, &stamp)),
+            None => Ok(()),
+        }
+    }
+
+    fn add(&mut self, pieces: &[Vec<u8>], gaps: &str, origin: Py<PyAny>) -> PyResult<usize> {
+        let template = Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?;
+        self.writer.entries.push(Entry { template, origin, outcome: None, completes: None, uses: 0 });
+        Ok(self.writer.entries.len() - 1)
+    }
+
+    fn context(&mut self, at: usize) -> PyResult<&mut Context> {
+        self.contexts.get_mut(at).ok_or_else(|| PyIndexError::new_err("no such context"))
+    }
+}
+
+/// The open exchange that a verdict or status of this time belongs to.
+fn alive<'a>(
+    exchanges: &'a mut OpenExchanges,
+    py: Python<'_>,
+    slot: usize,
+    time: i64,
+    newest: i64,
+    timeout: i64,
+    patience: i64,
+) -> Option<&'a mut Exchange> {
+    let exchange = exchanges.opened(py, slot)?;
+    let lasted = time.checked_sub(exchange.start)?;
+    let lives = (0..=timeout).contains(&lasted) && newest.max(time).saturating_sub(exchange.start) <= patience;
+    lives.then_some(exchange)
+}
+
+fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
+    match question {
+        Question::Head => ("head", as_latin_1(py, read(line).map_or(b"", |line| line.head))).into_pyobject(py),
+        Question::Request(context, tail) => ("request", context, as_latin_1(py, &tail)).into_pyobject(py),
+        Question::Verdict(context, number) => ("verdict", context, number).into_pyobject(py),
+        Question::Status(context, outcome, number) => ("status", context, outcome.map(outcome_name), number).into_pyobject(py),
+    }
+}
+
+#[pymethods]
+impl Kernel {
+    /// `users`: the pieces of the JSON of a bare user, of one with a domain, and of one with an e-mail address.
+    #[new]
+    fn new(timeout: i64, prefix: &str, users: [Vec<Vec<u8>>; 3]) -> Self {
+        let [bare, domain, mail] = users;
+        let prefix = prefix.as_bytes().into();
+        Self {
+            timeout,
+            patience: timeout.saturating_mul(2),
+            users: UserPieces { bare, domain, mail },
+            clock: Clock::new(),
+            heads: HashMap::new(),
+            contexts: vec![],
+            components: vec![],
+            writer: Writer { prefix, digits: vec![], entries: vec![], used: vec![], batch: Batch::default() },
+            data: None,
+            base: 0,
+            at: 0,
+            next: 0,
+            last: None,
+        }
+    }
+
+    /// Returns the number of a component, whose name its completions have, for `add_head`.
+    fn add_component(&mut self, name: Py<PyString>, state: Py<PyAny>, exchanges: Py<OpenExchanges>) -> usize {
+        let (newest, limit) = (i64::MIN, i64::MIN);
+        let (is_current, has_spoken, has_moved) = (false, false, false);
+        self.components.push(Component { name, state, exchanges, newest, limit, is_current, has_spoken, has_moved });
+        self.components.len() - 1
+    }
+
+    /// Returns the number of a level and component that share templates.
+    fn add_context(&mut self) -> usize {
+        self.contexts.push(Context::default());
+        self.contexts.len() - 1
+    }
+
+    /// Answers the question for a head; `process` is JSON.
+    fn add_head(&mut self, head: &str, context: usize, component: usize, thread: &str, process: &[u8]) -> PyResult<()> {
+        if context >= self.contexts.len() || component >= self.components.len() {
+            return Err(PyIndexError::new_err("no such context or component"));
+        }
+        if self.heads.len() >= HEADS {
+            self.heads.clear();
+        }
+        let shared = Head { context, component, thread: thread.into(), slot: usize::MAX, process: process.to_vec() };
+        self.heads.insert(head.as_bytes().to_vec(), shared);
+        Ok(())
+    }
+
+    /// Answers the question for the template of requests with this tail; returns its number, as `finish` has it.
+    fn add_request(
+        &mut self,
+        context: usize,
+        tail: &str,
+        pieces: Vec<Vec<u8>>,
+        gaps: &str,
+        origin: Py<PyAny>,
+    ) -> PyResult<usize> {
+        let entry = self.add(&pieces, gaps, origin)?;
+        self.context(context)?.requests.insert(tail.as_bytes().to_vec(), entry);
+        Ok(entry)
+    }
+
+    /// Answers the question for the template of verdicts with this number; the exchange has `outcome` from then on.
+    fn add_verdict(
+        &mut self,
+        context: usize,
+        number: i64,
+        outcome: &str,
+        pieces: Vec<Vec<u8>>,
+        gaps: &str,
+        origin: Py<PyAny>,
+    ) -> PyResult<usize> {
+        let outcome = outcome_of(outcome).ok_or_else(|| PyValueError::new_err("no such outcome"))?;
+        let entry = self.add(&pieces, gaps, origin)?;
+        self.writer.entries[entry].outcome = Some(outcome);
+        self.context(context)?.verdicts.insert(number, entry);
+        Ok(entry)
+    }
+
+    /// Answers the question for the template of statuses with this number behind a verdict with this outcome, or none.
+    #[allow(clippy::too_many_arguments)]
+    fn add_status(
+        &mut self,
+        context: usize,
+        outcome: Option<&str>,
+        number: i64,
+        code: Py<PyAny>,
+        success: bool,
+        pieces: Vec<Vec<u8>>,
+        gaps: &str,
+        origin: Py<PyAny>,
+    ) -> PyResult<usize> {
+        let entry = self.add(&pieces, gaps, origin)?;
+        self.writer.entries[entry].completes = Some((code, success));
+        self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
+        Ok(entry)
+    }
+
+    /// Begins a chunk; `offset` is that of `data` in the file.
+    fn begin(&mut self, data: Py<PyBytes>, offset: u64) {
+        (self.data, self.base, self.at, self.next) = (Some(data), offset, 0, 0);
+    }
+
+    /// Takes lines until Python must do something; None at the end of the chunk.
+    ///
+    /// Else a tuple: `("line",)` for a line that the general path must take, or a question, which one of the `add` methods answers;
+    /// without an answer the general path takes the line. See `skip`.
+    fn go<'py>(&mut self, py: Python<'py>, general: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let Some(data) = self.data.as_ref().map(|data| data.clone_ref(py)) else { return Ok(None) };
+        let data = data.as_bytes(py);
+        while self.at < data.len() {
+            let rest = &data[self.at..];
+            let end = memchr::memchr(b'\n', rest);
+            self.next = self.at + end.map_or(rest.len(), |end| end + 1);
+            let line = match end {
+                Some(end) => rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]),
+                None => rest, // the last line of its file
+            };
+            let taken = self.line(py, line, self.base + u64::try_from(self.at)?)?;
+            if matches!(taken, Taken::Done) {
+                self.at = self.next;
+                continue;
+            }
+            self.tell(py, general)?;
+            return match taken {
+                Taken::Asks(asked) => question(py, asked, line).map(Some),
+                _ => ("line",).into_pyobject(py).map(Some),
+            };
+        }
+        self.tell(py, general)?;
+        self.data = None;
+        Ok(None)
+    }
+
+    /// Passes over the line that stopped `go`; returns it without its LF, its offset, and whether it has an end.
+    fn skip<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, u64, bool)> {
+        let data = self.data.as_ref().ok_or_else(|| PyIndexError::new_err("no line"))?;
+        let (at, line) = (self.at, &data.as_bytes(py)[self.at..self.next]);
+        self.at = self.next;
+        let bare = line.strip_suffix(b"\n");
+        Ok((PyBytes::new(py, bare.unwrap_or(line)), self.base + u64::try_from(at)?, bare.is_some()))
+    }
+
+    /// Takes what the general path has made of a line.
+    fn take(&mut self, texts: &Bound<'_, PyList>, labels: &Bound<'_, PyList>, completions: &Bound<'_, PyList>) -> PyResult<()> {
+        self.writer.batch.take(texts, labels, completions)
+    }
+
+    /// The events of the chunk, their labels, the authentications that they complete; and how often each template was used.
+    #[allow(clippy::type_complexity)]
+    fn finish(&mut self, py: Python<'_>) -> PyResult<(Py<Texts>, Py<Labels>, Py<PyList>, Vec<(usize, u64)>)> {
+        let Writer { prefix, entries, used, batch, .. } = &mut self.writer;
+        let uses = used.drain(..).map(|entry| (entry, std::mem::take(&mut entries[entry].uses))).collect();
+        let (texts, labels, completions) = batch.give(py, prefix)?;
+        Ok((texts, labels, completions, uses))
+    }
+}

@@ -1,0 +1,209 @@
+//! What a line says, from its bytes alone.
+
+use crate::stamp::{STAMP, Stamp};
+
+const CALL: &[u8] = b"Calling pfAuthUser('";
+const VERDICT: &[u8] = b"authResult = ";
+const STATUS: &[u8] = b"rawCallStatus = ";
+const LONGEST_DOMAIN: usize = 64;
+/// A longer user takes the general path, so that no exchange that is opened here is heavy.
+const LONGEST_NAME: usize = 96;
+const LONGEST_NUMBER: usize = 9;
+
+/// A line of an exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its time stamp, not checked yet.
+    pub stamp: &'a Stamp,
+    /// What stands between time stamp and message: `|LEVEL|PID|TID|COMPONENT`.
+    pub head: &'a [u8],
+    /// Its message.
+    pub message: Message<'a>,
+    /// Where in the line the message begins.
+    pub at: usize,
+}
+
+/// A message of an exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// `Calling pfAuthUser('USER', '', 1)`.
+    Request {
+        /// The user as written.
+        user: &'a [u8],
+        /// How the user is written.
+        form: UserForm,
+        /// What follows the user, from the quote on.
+        tail: &'a [u8],
+    },
+    /// `authResult = N`.
+    Verdict(i64),
+    /// `rawCallStatus = N`.
+    Status(i64),
+}
+
+/// How a user is written; the number is where in the text the second part begins, behind the sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserForm {
+    /// `NAME`.
+    Bare,
+    /// `DOMAIN\NAME`.
+    Domain(usize),
+    /// `NAME@DOMAIN`.
+    Mail(usize),
+}
+
+/// The parts of a line of an exchange that is plain; None for any other line.
+pub fn read(line: &[u8]) -> Option<Line<'_>> {
+    let stamp: &Stamp = line.first_chunk::<STAMP>()?;
+    let at = message_at(line)?;
+    let message = read_message(line.get(at..)?)?;
+    Some(Line { stamp, head: &line[STAMP..at - 1], message, at })
+}
+
+/// Where the message begins: behind the fifth bar, of which the first stands right behind the time stamp.
+fn message_at(line: &[u8]) -> Option<usize> {
+    if *line.get(STAMP)? != b'|' {
+        return None;
+    }
+    let mut at = STAMP + 1;
+    for _ in 0..4 {
+        at += memchr::memchr(b'|', line.get(at..)?)? + 1;
+    }
+    Some(at)
+}
+
+fn read_message(message: &[u8]) -> Option<Message<'_>> {
+    match message.first()? {
+        b'C' => request(message.strip_prefix(CALL)?),
+        b'a' => integer(message.strip_prefix(VERDICT)?).map(Message::Verdict),
+        b'r' => integer(message.strip_prefix(STATUS)?).map(Message::Status),
+        _ => None,
+    }
+}
+
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'"' && byte != b'\'' && byte != b'\\';
+        byte += 1;
+    }
+    plain
+};
+
+fn request(text: &[u8]) -> Option<Message<'_>> {
+    if matches!(text.first()?, b',' | b')') {
+        return None; // no user, or a message of another form
+    }
+    let mut end = plain_length(text);
+    let mut form = UserForm::Bare;
+    if text.get(end) == Some(&b'\\') {
+        form = UserForm::Domain(end + 1);
+        if !(1..=LONGEST_DOMAIN).contains(&end) {
+            return None;
+        }
+        end += 1 + plain_length(&text[end + 1..]);
+    }
+    let (user, tail) = text.split_at(end);
+    let name = match form {
+        UserForm::Domain(at) => end - at,
+        _ => end,
+    };
+    if !(1..=LONGEST_NAME).contains(&name) || tail.first() != Some(&b'\'') {
+        return None;
+    }
+    if form == UserForm::Bare
+        && let Some(at) = memchr::memrchr(b'@', user)
+    {
+        if at == 0 || at + 1 == end {
+            return None;
+        }
+        form = UserForm::Mail(at + 1);
+    }
+    Some(Message::Request { user, form, tail })
+}
+
+fn plain_length(text: &[u8]) -> usize {
+    text.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(text.len())
+}
+
+/// A whole number as JSON writes one, of nine digits at most.
+fn integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.split_first()? {
+        (b'-', digits) => (true, digits),
+        _ => (false, text),
+    };
+    let first = *digits.first()?;
+    if digits.len() > LONGEST_NUMBER || (first == b'0' && (negative || digits.len() > 1)) {
+        return None;
+    }
+    let value =
+        digits.iter().try_fold(0, |value, &digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))?;
+    Some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Message, integer, read};
+
+    const STAMP: &str = "2017-02-14T02:57:19.234778Z";
+
+    fn message(text: &str) -> Option<String> {
+        let line = format!("{STAMP}|0|1412|6452|pfrad|{text}");
+        read(line.as_bytes()).map(|found| {
+            assert_eq!(found.stamp, STAMP.as_bytes());
+            assert_eq!(found.head, b"|0|1412|6452|pfrad");
+            assert_eq!(&line[found.at..], text);
+            match found.message {
+                Message::Request { user, form, tail } => {
+                    format!("{} {form:?} {}", String::from_utf8_lossy(user), String::from_utf8_lossy(tail))
+                }
+                other => format!("{other:?}"),
+            }
+        })
+    }
+
+    #[test]
+    fn requests() {
+        let calling = |user: &str| message(&format!("Calling pfAuthUser('{user}', '', 1)"));
+        let long = "n".repeat(96);
+        assert_eq!(calling(r"DOM\anna").as_deref(), Some(r"DOM\anna Domain(4) ', '', 1)"));
+        assert_eq!(calling("anna").as_deref(), Some("anna Bare ', '', 1)"));
+        assert_eq!(calling("a@b@c.example").as_deref(), Some("a@b@c.example Mail(4) ', '', 1)"));
+        assert_eq!(calling(r"DOM\a@b").as_deref(), Some(r"DOM\a@b Domain(4) ', '', 1)"));
+        assert!(calling(&long).is_some());
+        assert!(calling(&format!(r"{}\{long}", "d".repeat(64))).is_some());
+        for user in ["", ",", ")", "@b", "a@", r"\anna", r"DOM\", r"DOM\a\b", "a\"b", "a\tb", "Zoë", "a’b"] {
+            assert_eq!(calling(user), None, "{user}");
+        }
+        assert_eq!(calling(&format!("{long}n")), None);
+        assert_eq!(calling(&format!(r"DOM\{long}n")), None);
+        assert_eq!(calling(&format!(r"{}\anna", "d".repeat(65))), None);
+        assert_eq!(message("Calling pfAuthUser('anna"), None);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(message("authResult = 1").as_deref(), Some("Verdict(1)"));
+        assert_eq!(message("rawCallStatus = -21").as_deref(), Some("Status(-21)"));
+        assert_eq!(integer(b"999999999"), Some(999_999_999));
+        for text in ["", "-", "-0", "00", "01", "1 ", "1a", "+1", "1000000000", "--1"] {
+            assert_eq!(integer(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_lines() {
+        for line in [
+            "",
+            "x",
+            STAMP,
+            "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad",
+            "2017-02-14T02:57:19.234778Z 0|1|2|3|4|authResult = 1",
+        ] {
+            assert_eq!(read(line.as_bytes()), None, "{line}");
+        }
+        assert_eq!(message(""), None);
+        assert_eq!(message("Reloading"), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! Events with gaps: the text between the gaps, and what goes into them.
+
+use crate::stamp::{Stamp, put_epoch, put_number};
+
+/// What goes into a gap; Python names each by a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    Stamp,
+    Epoch,
+    Id,
+    Original,
+    Message,
+    Shared,
+    Offset,
+    Request,
+    Start,
+    Duration,
+    Nothing,
+}
+
+impl Gap {
+    fn of(letter: char) -> Option<Self> {
+        Some(match letter {
+            't' => Self::Stamp,
+            'e' => Self::Epoch,
+            'i' => Self::Id,
+            'l' => Self::Original,
+            'm' => Self::Message,
+            'u' => Self::Shared,
+            'o' => Self::Offset,
+            'r' => Self::Request,
+            's' => Self::Start,
+            'd' => Self::Duration,
+            '-' => Self::Nothing,
+            _ => return None,
+        })
+    }
+}
+
+/// The values for the gaps of one event.
+pub struct Values<'a> {
+    pub stamp: &'a Stamp,
+    pub time: i64,
+    /// `event.id` up to the offset.
+    pub prefix: &'a [u8],
+    pub offset: &'a [u8],
+    pub line: &'a [u8],
+    /// Where in the line its message begins.
+    pub message: usize,
+    /// Where in the line the backslash stands that JSON doubles, if there is one.
+    pub backslash: Option<usize>,
+    /// User and process as JSON.
+    pub shared: &'a [u8],
+    /// `event.id` of the request.
+    pub request: &'a [u8],
+    pub start: &'a [u8],
+    pub duration: i64,
+}
+
+/// An event with gaps.
+#[derive(Debug)]
+pub struct Template {
+    text: Vec<u8>,
+    gaps: Vec<(usize, Gap)>,
+}
+
+impl Template {
+    /// `letters` has one letter for each gap between two pieces; None if that is not so.
+    pub fn new(pieces: &[Vec<u8>], letters: &str) -> Option<Self> {
+        let gaps: Vec<Gap> = letters.chars().map(Gap::of).collect::<Option<_>>()?;
+        if gaps.len() + 1 != pieces.len() {
+            return None;
+        }
+        let mut end = 0;
+        let ends = pieces.iter().map(|piece| {
+            end += piece.len();
+            end
+        });
+        let gaps = ends.zip(gaps).collect();
+        Some(Self { text: pieces.concat(), gaps })
+    }
+
+    /// Puts the event with these values behind `out`.
+    pub fn put(&self, out: &mut Vec<u8>, values: &Values<'_>) {
+        let mut at = 0;
+        for &(end, gap) in &self.gaps {
+            out.extend_from_slice(&self.text[at..end]);
+            at = end;
+            match gap {
+                Gap::Stamp => out.extend_from_slice(values.stamp),
+                Gap::Epoch => put_epoch(out, values.time),
+                Gap::Id => {
+                    out.extend_from_slice(values.prefix);
+                    out.extend_from_slice(values.offset);
+                }
+                Gap::Original => put_escaped(out, values.line, values.backslash, 0),
+                Gap::Message => put_escaped(out, values.line, values.backslash, values.message),
+                Gap::Shared => out.extend_from_slice(values.shared),
+                Gap::Offset => out.extend_from_slice(values.offset),
+                Gap::Request => out.extend_from_slice(values.request),
+                Gap::Start => out.extend_from_slice(values.start),
+                Gap::Duration => put_number(out, values.duration),
+                Gap::Nothing => {}
+            }
+        }
+        out.extend_from_slice(&self.text[at..]);
+    }
+}
+
+fn put_escaped(out: &mut Vec<u8>, line: &[u8], backslash: Option<usize>, from: usize) {
+    match backslash {
+        Some(at) => {
+            out.extend_from_slice(&line[from..=at]);
+            out.extend_from_slice(&line[at..]);
+        }
+        None => out.extend_from_slice(&line[from..]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Template, Values};
+
+    const LETTERS: &str = "teilmuorsd-";
+
+    #[test]
+    fn every_gap() {
+        let pieces: Vec<Vec<u8>> = (0..=LETTERS.len()).map(|number| format!("{number}<").into_bytes()).collect();
+        let template = Template::new(&pieces, LETTERS).expect("as many letters as gaps");
+        let values = Values {
+            stamp: b"2017-02-14T02:57:19.234778Z",
+            time: 1_487_041_039_234_778_000,
+            prefix: b"f-",
+            offset: b"7",
+            line: br"head|D\n",
+            message: 5,
+            backslash: Some(6),
+            shared: b"U",
+            request: b"f-3",
+            start: b"S",
+            duration: 12,
+        };
+        let mut out = vec![];
+        template.put(&mut out, &values);
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            r"0<2017-02-14T02:57:19.234778Z1<1487041039.2347782<f-73<head|D\\n4<D\\n5<U6<77<f-38<S9<1210<11<"
+        );
+    }
+
+    #[test]
+    fn no_template() {
+        assert!(Template::new(&[vec![], vec![]], "x").is_none());
+        assert!(Template::new(&[vec![]], "t").is_none());
+        assert!(Template::new(&[], "").is_none());
+    }
+}

@@ -1,0 +1,194 @@
+"""The fast path of the lines of exchanges where the kernel is there. Pure.
+
+The kernel takes the lines that `plain.py` takes, of requests, verdicts and statuses; each by itself. It has the open exchanges, makes
+the events, and asks for what it does not know: what the lines with one head share, and templates (`templates.py`). A line of
+which it is not sure goes to the general path as its original bytes, and so do the events that come of it into the kernel's.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from shipper.decode import compiled
+from shipper.decode.clock import ComponentState
+from shipper.decode.parser import Events
+from shipper.decode.plain import BEGINS, PASS_OVER, FastParser
+from shipper.decode.templates import END, START, Template, Templates
+from shipper.model import TALLIES, Chunk, Counts, Label, Origin
+
+Wrap = Callable[[str, Label], tuple[str, str, str]]
+"""What a format puts around the text of an event: the text before it, the event, the text after it."""
+
+REQUEST, VERDICT, STATUS = "tilmuor", "tiluor", "tistdluor"  # what goes into the gaps of templates: see `_kernel.pyi`
+_LONGEST = 1 << 62  # nanoseconds; a timeout that is longer is as long as any
+_MARKS = {"549864182.100000": "e", "mark-7-id-7-mark": "i"}  # seconds since 1970 of START, and an id
+_AT_MARKS = re.compile("(" + "|".join(map(re.escape, _MARKS)) + ")")
+_OTHERS = {"e": "549864183.223344", "i": "mark-8-id-8-mark"}  # the same of END
+
+Part = tuple[str, str, int]
+"""A counter, a key if it counts by name, and by how much it goes up."""
+
+
+class KernelParser:
+    """A `FastParser` for one file that leaves the lines of exchanges to the kernel: same results, faster.
+
+    Its texts are wrapped, if there is something to wrap around them.
+    """
+
+    def __init__(self, fast: FastParser, wrap: Wrap | None = None) -> None:
+        """
+        Args:
+            fast: takes all other chunks; its state must have been made for the kernel (`LogState`).
+            wrap: what is put around each event.
+        """
+        self.fast = fast
+        self.general = fast.general
+        general, threads = fast.general, fast.threads
+        users = [[piece.encode("latin-1") for piece in pieces] for pieces in threads.users]
+        timeout = min(general.options.exchange_timeout, _LONGEST)
+        self._kernel = compiled.Kernel(timeout, f"{general.file.fingerprint}-", users)
+        self._wrap = wrap
+        self._contexts: list[Templates] = []
+        self._numbers: dict[Templates, int] = {}
+        self._components: dict[str, int] = {}
+        self._added: list[tuple[tuple[str, str, int], ...]] = []  # by template: what each use of it adds to the counts
+
+    def __call__(self, chunk: Chunk) -> Events:
+        """The events of a chunk."""
+        general, data = self.general, chunk.data
+        lines = not (chunk.cut or chunk.records is not None or general.file.encoding != "utf-8")
+        if not lines or b"|Pfauth " in data or not BEGINS(data) or general.state.crowded_by(data.count(b"\n")):
+            return self.fast(chunk)
+        if self.fast.pass_over:
+            self.fast.pass_over -= 1
+            return general(chunk)
+        general.begin()
+        kernel = self._kernel
+        kernel.begin(data, chunk.offset)
+        while (stop := kernel.go(general)) is not None:
+            if stop[0] == "line" or not self._answer(*stop):
+                self._leave()
+        texts, labels, completions, uses = kernel.finish()
+        self._count(uses)
+        self.fast.pass_over = 0 if uses else PASS_OVER
+        general.end()
+        return Events(texts, labels, completions)
+
+    def _leave(self) -> None:
+        """Leave the line at which the kernel stopped to the general path."""
+        general, kernel = self.general, self._kernel
+        line, offset, ended = kernel.skip()
+        general.raw(line, offset, ended=ended)
+        texts, labels, wrap = general.texts, general.labels, self._wrap
+        if wrap is not None:
+            texts = ["".join(wrap(text, label)) for text, label in zip(texts, labels, strict=True)]
+        kernel.take(texts, labels, general.completions)
+        general.begin()
+
+    def _answer(self, asked: str, *about: Any) -> bool:
+        """Give the kernel what it asks for; False if there is nothing of the kind."""
+        if asked == "head":
+            return self._head(*about)
+        context, *key = about
+        templates = self._contexts[context]
+        if asked == "request":
+            return self._request(context, templates, *key)
+        return self._verdict(context, templates, *key) if asked == "verdict" else self._status(context, templates, *key)
+
+    def _head(self, head: str) -> bool:
+        thread = self.fast.threads.find(head)
+        if thread is None:
+            return False
+        context = self._numbers.get(thread.templates)
+        if context is None:
+            context = self._numbers[thread.templates] = self._kernel.add_context()
+            self._contexts.append(thread.templates)
+        component = self._components.get(thread.component)
+        if component is None:
+            component = self._components[thread.component] = self._add_component(thread.component, thread.state)
+        self._kernel.add_head(head, context, component, thread.key, thread.process.encode("latin-1"))
+        return True
+
+    def _add_component(self, name: str, state: ComponentState) -> int:
+        exchanges: compiled.OpenExchanges = state.exchanges.open  # type: ignore[assignment]
+        return self._kernel.add_component(name, state, exchanges)
+
+    def _request(self, context: int, templates: Templates, tail: str) -> bool:
+        template = templates.request(tail)
+        shown = template and self._shown(template, REQUEST)
+        if not shown:
+            return False
+        self._kernel.add_request(context, tail, *shown)
+        self._added.append((("requests", "", 1), ("lines", "", 1)))
+        return True
+
+    def _verdict(self, context: int, templates: Templates, number: int) -> bool:
+        half = templates.verdict(str(number))
+        shown = half and self._shown(half.event, VERDICT)
+        if not half or not shown or half.outcome is None:
+            return False
+        self._kernel.add_verdict(context, number, half.outcome, *shown)
+        self._added.append(_parts(half.counts))
+        return True
+
+    def _status(self, context: int, templates: Templates, outcome: str | None, number: int) -> bool:
+        half = templates.status(outcome, str(number))
+        shown = half and self._shown(half.event, STATUS)
+        if not half or not shown or half.code is None:
+            return False
+        self._kernel.add_status(context, outcome, number, half.code, half.success, *shown)
+        self._added.append(_parts(half.counts))
+        return True
+
+    def _shown(self, template: Template, gaps: str) -> tuple[list[bytes], str, Origin] | None:
+        """The pieces, gaps and origin of a template as it goes out; None if it cannot be cut."""
+        texts, origin = template
+        pieces = [*texts]
+        if not self.general.options.keep_original:
+            gaps = gaps.replace("l", "-")
+        if self._wrap is not None:
+            wrapped = _wrapped(self._wrap, pieces, gaps, origin)
+            if wrapped is None:
+                return None
+            pieces, gaps = wrapped
+        return [piece.encode("latin-1") for piece in pieces], gaps, origin
+
+    def _count(self, uses: list[tuple[int, int]]) -> None:
+        """Add what the uses of templates have told."""
+        totals: Counter[tuple[str, str]] = Counter()
+        for template, number in uses:
+            for name, key, one in self._added[template]:
+                totals[name, key] += one * number
+        counts = self.general.counts
+        for (name, key), number in totals.items():
+            if key:
+                getattr(counts, name)[key] += number
+            else:
+                setattr(counts, name, getattr(counts, name) + number)
+
+
+def _parts(counts: Counts) -> tuple[Part, ...]:
+    """The counters that are not zero."""
+    parts: list[Part] = []
+    for name in Counts.__slots__:
+        value = getattr(counts, name)
+        parts += (
+            [(name, key, number) for key, number in value.items()] if name in TALLIES else [(name, "", value)] if value else []
+        )
+    return tuple(parts)
+
+
+def _wrapped(wrap: Wrap, pieces: list[str], gaps: str, origin: Origin) -> tuple[list[str], str] | None:
+    """The pieces and gaps of a template with what a format puts around its events; None if that cannot be told from marks."""
+    before, event, after = wrap("\n", (START, "mark-7-id-7-mark", origin, None))
+    around = _AT_MARKS.split(before)
+    marks = [_MARKS[mark] for mark in around[1::2]]
+    *first, last = around[::2]
+    other = "".join(piece + _OTHERS[mark] for piece, mark in zip(first, marks, strict=True)) + last
+    if wrap("\n", (END, _OTHERS["i"], origin, None)) != (other, event, after):
+        return None  # what looks like a mark is none
+    if not event:
+        pieces[-1] = pieces[-1].removesuffix("\n")
+    pieces[0], pieces[-1] = last + pieces[0], pieces[-1] + after
+    return [*first, *pieces], "".join(marks) + gaps

@@ -1,0 +1,167 @@
+"""The kernel makes of lines what the general path makes of them, in every format, and keeps exchanges as a dictionary does."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from shipper.decode import compiled
+from shipper.decode.compiled import open_exchanges
+from shipper.decode.kernel_parser import KernelParser
+from shipper.decode.parser import Options, Parser
+from shipper.emit.formats import FORMATS
+from shipper.model import Chunk, Counts, ExchangeFields
+from shipper.pipeline import Pipeline, Settings
+from tests.support.logs import entries, library, log_file
+from tests.unit.test_plain import LOGS, exchange
+
+pytestmark = pytest.mark.skipif(bool(compiled.WHY_NOT), reason=f"no kernel: {compiled.WHY_NOT}")
+
+DOUBLE = [*exchange(0), *exchange(10), "no line", *exchange(500, head="|0|1|8|pfrad|")]
+
+
+def shipped(lines: list[str], cut: int, *, fast: bool = True, **choices: Any) -> tuple[list[tuple[Any, ...]], Counts, bytes]:
+    """Events with their labels, counts and state of a log that is read in two parts."""
+    data = "".join(f"{line}\n" for line in lines).encode()
+    at = len("".join(f"{line}\n" for line in lines[:cut]).encode())
+    pipeline = Pipeline(Settings(library(), fast=fast, kernel=fast, **choices), Counts())
+    pipeline.open(log_file(data))
+    events = entries(pipeline(Chunk(data[:at], 0))) + entries(pipeline(Chunk(data[at:], at)))
+    return events, pipeline.counts, pipeline.snapshot()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("keep_original", [True, False])
+@pytest.mark.parametrize("name", LOGS)
+def test_every_format(name: str, form: str, keep_original: bool) -> None:
+    choices: dict[str, Any] = {"options": Options(keep_original), "format": form, "host": "mfa01", "index": "mfa"}
+    for cut in (0, 1, len(LOGS[name]) // 2):
+        assert shipped(LOGS[name], cut, **choices) == shipped(LOGS[name], 0, fast=False, **choices)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {},
+        {"only_findings": True},
+        {"conditions": ("event.kind=alert",)},
+        {"pretty": True},
+        {"host": "549864182.100000"},
+        {"host": "549864182.100000 mark-7-id-7-mark"},
+        {"host": "1987-06-05T04:03:02.100000Z"},
+    ],
+)
+def test_findings_in_every_format(form: str, choices: dict[str, Any]) -> None:
+    """A name that looks like a mark leaves the lines to the general path."""
+    made = shipped(DOUBLE, 0, format=form, **choices)
+    assert made == shipped(DOUBLE, 0, fast=False, format=form, **choices)
+    assert made[1].findings == 1
+
+
+def test_the_kernel_leaves_only_lines_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[bytes] = []
+
+    def raw(self: Parser, line: bytes, offset: int, **how: bool) -> None:
+        given.append(line)
+        Parser.line(self, line.decode(), offset, [])
+
+    monkeypatch.setattr(Parser, "raw", raw)
+    events, *_ = shipped(DOUBLE, 0)
+    clock = [line.encode() for line in DOUBLE[:2]]  # the first times of a log are for the general path
+    assert given == [*clock, b"no line"]
+    assert len(events) == len(DOUBLE) + 1
+
+
+def test_the_state_of_a_log_is_the_kernels() -> None:
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(b""))
+    assert isinstance(pipeline.parser, KernelParser)
+    assert type(pipeline.state.of("pfrad").exchanges.open) is compiled.OpenExchanges
+
+
+FIELDS: ExchangeFields = (
+    7,
+    "1970-01-01T00:00:00.000000Z",
+    "f-1",
+    ("anna", "DOM", None, "dom\\anna"),
+    '"user":{"name":"Zo\xc3\xab"},',
+    None,
+)
+
+
+def test_open_exchanges_are_a_dictionary_in_order() -> None:
+    exchanges, plain = open_exchanges(compiled=True), open_exchanges(compiled=False)
+    assert isinstance(plain, dict)
+    for some in (exchanges, plain):
+        _use(some)
+
+
+def _use(exchanges: MutableMapping[str, ExchangeFields]) -> None:
+    others = [(*FIELDS[:2], f"f-{number}", *FIELDS[3:]) for number in range(4)]
+    assert exchanges.setdefault("b", FIELDS) is FIELDS
+    assert exchanges.setdefault("b", others[0]) is FIELDS
+    exchanges["a"] = others[1]
+    exchanges["c"] = others[2]
+    exchanges["b"] = others[3]  # keeps its place
+    assert [*exchanges] == ["b", "a", "c"]
+    assert [*exchanges.items()] == [("b", others[3]), ("a", others[1]), ("c", others[2])]
+    assert [*exchanges.values()] == [others[3], others[1], others[2]]
+    assert exchanges.pop("b", None) == others[3]
+    assert exchanges.pop("b", None) is None
+    exchanges["b"] = FIELDS  # has the last one now
+    assert [*exchanges] == ["a", "c", "b"]
+    del exchanges["c"]
+    assert len(exchanges) == 2
+    assert "c" not in exchanges
+    assert exchanges.get("c") is None
+    assert exchanges.get("c", FIELDS) is FIELDS
+    assert exchanges["a"] == others[1]
+    with pytest.raises(KeyError):
+        exchanges["c"]
+    with pytest.raises(KeyError):
+        del exchanges["c"]
+    exchanges.clear()
+    assert not exchanges
+    assert [*exchanges] == []
+
+
+def test_many_threads_are_forgotten_when_their_exchanges_close() -> None:
+    """More than the kernel keeps the threads of: those that are open keep their order."""
+    exchanges, plain = open_exchanges(compiled=True), open_exchanges(compiled=False)
+    for number in range(20_000):
+        for some in (exchanges, plain):
+            some[f"pfrad|1|{number}"] = (number, *FIELDS[1:])
+            if number % 97:
+                del some[f"pfrad|1|{number}"]
+            if number % 1940 == 0:
+                some.pop(f"pfrad|1|{number // 2 - number // 2 % 97}", None)
+    assert [*exchanges.items()] == [*plain.items()]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        FIELDS,
+        (*FIELDS[:3], None, "", "success"),
+        (*FIELDS[:5], "failure"),
+        (1 << 80, *FIELDS[1:]),
+        (*FIELDS[:4], '"user":{"name":"Zo\u1234"},', None),
+        (*FIELDS[:5], "another"),
+        (*FIELDS[:3], ("anna", None, None, "\ud800"), *FIELDS[4:]),
+    ],
+)
+@pytest.mark.parametrize("ends", [["authResult = 1", "rawCallStatus = 21"], ["rawCallStatus = 21"]])
+def test_an_exchange_of_any_kind_is_completed(fields: ExchangeFields, ends: list[str]) -> None:
+    """Also one that does not fit into the kernel, which leaves its lines to the general path."""
+    lines = [f"2017-02-14T02:00:02.000000Z|0|1|9|pfrad|{text}\n" for text in ends]
+    first = "2017-02-14T02:00:01.000000Z|0|1|8|pfrad|Calling pfAuthUser('anna', '', 1)\n"
+    made = []
+    for kernel in (True, False):
+        pipeline = Pipeline(Settings(library(), kernel=kernel), Counts())
+        pipeline.open(log_file(b""))
+        pipeline(Chunk((first + first.replace("|8|", "|7|")).encode(), 0))
+        start = pipeline.state.of("pfrad").newest if fields[0] == 7 else fields[0]
+        pipeline.state.of("pfrad").exchanges.open["pfrad|1|9"] = (start, *fields[1:])
+        made.append((entries(pipeline(Chunk("".join(lines).encode(), 200))), pipeline.counts))
+    assert made[0] == made[1]
