@@ -165,15 +165,3 @@ def test_the_dashboard_is_the_one_of_kibana_ndjson() -> None:
     (condition,) = board["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"]["filter"]
     assert condition["query"] == {"match_phrase": {"event.module": NAME}}
     assert condition["meta"]["indexRefName"] in {reference["name"] for reference in board["references"]}
-
-
-def test_the_rules_are_those_that_are_imported() -> None:
-    text = (DEPLOY / "elastic" / "rules" / "mfa-shipper-rules.ndjson").read_text(encoding="utf-8")
-    wanted = {rule["rule_id"]: rule for rule in map(json.loads, text.splitlines())}
-    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (PACKAGE / "kibana" / "security_rule").iterdir()}
-    assert found.keys() == wanted.keys()
-    for name, rule in found.items():
-        assert (rule["id"], rule["type"]) == (name, "security-rule")
-        assert rule["attributes"] | {"enabled": False} == wanted[name]
-        assert rule["attributes"]["timestamp_override"] == "event.ingested"
-    assert "security" in read("manifest.yml")["conditions"]["elastic"]["capabilities"]

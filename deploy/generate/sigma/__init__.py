@@ -1,12 +1,9 @@
 """Everything that follows from the Sigma rules: queries in four languages, Kibana's rules, Splunk's saved searches."""
 
-import json
-
 from deploy.generate.sigma import kibana, queries, splunk
 from deploy.generate.sigma.rules import rules
 
 KIBANA = "elastic/rules/mfa-shipper-rules.ndjson"
-PACKAGE = "elastic/package/kibana/security_rule"
 SPLUNK = "splunk/mfa-shipper/default/savedsearches.conf"
 
 
@@ -15,8 +12,6 @@ def files() -> dict[str, bytes]:
     every = rules()
     texts = {KIBANA: kibana.ndjson(every), SPLUNK: splunk.savedsearches(every)}
     for rule in every:
-        asset = kibana.asset(rule)
-        texts[f"{PACKAGE}/{asset['id']}.json"] = json.dumps(asset, indent=2, ensure_ascii=False) + "\n"
         made = {
             f"sigma/eql/{rule.stem}.eql": queries.eql(rule),
             f"sigma/esql/{rule.stem}.esql": queries.esql(rule),

@@ -99,13 +99,6 @@ def required_fields(rule: Rule) -> list[dict[str, Any]]:
     return [{"name": name, "type": known[name], "ecs": not name.startswith("azure_mfa.")} for name in sorted(names)]
 
 
-def asset(rule: Rule) -> dict[str, Any]:
-    """A rule as a package of Fleet brings it: to be installed and switched on under Detection rules."""
-    attributes = kibana_rule(rule)
-    del attributes["enabled"]
-    return {"id": attributes["rule_id"], "type": "security-rule", "attributes": attributes}
-
-
 def ndjson(rules: list[Rule]) -> str:
     """The file to import."""
     return "".join(json.dumps(kibana_rule(rule), ensure_ascii=False) + "\n" for rule in rules)
