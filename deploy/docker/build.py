@@ -19,7 +19,7 @@ KEPT = CACHE / "image"
 LOCAL_BASE = "localhost/debian:13"
 TOOLS = {"buildah": "buildah", "debootstrap": "debootstrap"}  # command, Debian package
 SUITE = "trixie"
-OF_PIP = {"cert": "PIP_CERT", "index-url": "PIP_INDEX_URL"}  # setting, variable
+CERTIFICATES = "/run/certificates.pem"  # in the build
 
 
 def buildah(*arguments: str | Path) -> str:
@@ -28,7 +28,7 @@ def buildah(*arguments: str | Path) -> str:
     Raises:
         Unavailable: it is not there, or fails.
     """
-    storage = ["--root", str(KEPT / "storage"), "--runroot", str(KEPT / "run"), "--storage-driver", "vfs"]
+    storage = ["--root", str(KEPT / "storage"), "--runroot", str(KEPT / "run")]
     return call("buildah", *storage, *arguments)
 
 
@@ -68,24 +68,27 @@ def build(extras: str, base_image: str | None = None) -> str:
     arguments = {"BASE": base_image or base(), "EXTRAS": extras, **labels}
     with tempfile.TemporaryDirectory(prefix="mfa-image-") as folder:
         buildah(
-            "build", "--format=docker", "--network=host", "--layers=false", f"--file={DOCKERFILE}", f"--tag={name}",
+            "build", "--format=docker", "--network=host", "--layers", f"--file={DOCKERFILE}", f"--tag={name}",
             *(f"--build-arg={key}={value}" for key, value in arguments.items()),
-            *(f"--volume={source}:{target}:ro" for source, target in of_pip(Path(folder)).items()),
+            *(f"--volume={source}:{target}:ro" for source, target in of_registries(Path(folder)).items()),
             ROOT,
         )  # fmt: skip
     return name
 
 
-def of_pip(folder: Path) -> dict[Path, str]:
-    """What the environment tells pip of mirrors and certificates, and where the build must find it; `folder` takes a file of it."""
-    told = {name: os.environ[variable] for name, variable in OF_PIP.items() if variable in os.environ}
-    mounted = {}
-    if "cert" in told:
-        mounted[Path(told["cert"])] = "/run/pip-ca.crt"
-        told["cert"] = "/run/pip-ca.crt"
-    settings = folder / "pip.conf"
-    settings.write_text("".join(f"{line}\n" for line in ["[global]", *(f"{key} = {value}" for key, value in told.items())]))
-    return mounted | {settings: "/etc/pip.conf"}
+def of_registries(folder: Path) -> dict[Path, str]:
+    """What the environment tells pip, and OpenSSL, of mirrors and certificates, and where the build must find it; files of it go to `folder`."""
+    mounted, pip, cargo = {}, ["[global]"], ["[http]"]
+    if "SSL_CERT_FILE" in os.environ:
+        mounted[Path(os.environ["SSL_CERT_FILE"])] = CERTIFICATES
+        pip.append(f"cert = {CERTIFICATES}")
+        cargo.append(f'cainfo = "{CERTIFICATES}"')
+    if "PIP_INDEX_URL" in os.environ:
+        pip.append(f"index-url = {os.environ['PIP_INDEX_URL']}")
+    for name, target, lines in (("pip.conf", "/etc/pip.conf", pip), ("cargo.toml", "/root/.cargo/config.toml", cargo)):
+        (folder / name).write_text("\n".join([*lines, ""]), encoding="utf-8")
+        mounted[folder / name] = target
+    return mounted
 
 
 def unpacked(image: str, folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.generate import elastic, field_reference, grafana, sigma, splunk
+from deploy.generate import chart, elastic, field_reference, grafana, sigma, splunk
 from deploy.generate.places import ROOT
 from deploy.generate.sigma import events
 from shipper.config.load import schema
@@ -49,6 +49,7 @@ PACKAGE = (  # but for its tests and sample events, whose expectations a real en
 GENERATORS = {
     "configuration schema": Generator(_configuration_schema, folder="schemas"),
     "report schema": Generator(_report_schema, folder="schemas"),
+    "chart": Generator(chart.files),
     "field reference": Generator(field_reference.files),
     "grafana": Generator(grafana.files),
     "splunk": Generator(splunk.files, ("splunk/*/static/*",)),

@@ -81,6 +81,16 @@ for folder in ("/usr/lib/python3.13", "/opt/mfa-shipper"):
     assert {line.split()[0] for line in done.stderr.splitlines()} <= LEFT_OUT, done.stderr
 
 
+def test_it_has_the_kernel_and_all_byte_code(image: Image) -> None:
+    """Which is valid by itself: a root that cannot be written would have it made anew at each start."""
+    done = image.run("python", "-c", "from shipper.decode.compiled import in_use; print(in_use())")
+    assert (done.stdout, done.stderr) == ("compiled\n", "")
+    sources = [path for path in image.root.rglob("*.py") if "site-packages" in path.parts or "python3.13" in path.parts]
+    kinds = [(path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc").read_bytes()[4:8] for path in sources]
+    assert len(kinds) > 500
+    assert set(kinds) == {bytes([1, 0, 0, 0])}, "unchecked hash"
+
+
 @pytest.mark.parametrize("user", [User(), UNKNOWN], ids=["its own", "unknown"])
 def test_parse(image: Image, user: User) -> None:
     """The line of README: the same output as that of the checkout, from a folder that cannot be written."""

@@ -68,7 +68,7 @@ MEASURES = {
     "users asked twice": Measure("users-asked-twice", "count_users_asked_twice"),
     "spared by a cache of 30 s": Measure("cache-would-spare", "count_spared", key="30 s"),
     "MFA fatigue": Measure("fatigue", "count_fatigue", summary=r"MFA fatigue ([\d,]+)"),
-    "lines without a pattern": Measure("unparsed", "count_unparsed", summary=r"unparsed ([\d,]+)"),
+    "unparsed lines": Measure("unparsed", "count_unparsed", summary=r"unparsed ([\d,]+)"),
 }  # fmt: skip
 every_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
 
