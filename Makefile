@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 KERNEL := shipper/decode/kernel
+CRATE := $(KERNEL)/Cargo.toml $(KERNEL)/Cargo.lock $(shell find $(KERNEL)/src -name '*.rs')
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools pictures wheels windows windows-check windows-exe clean
+.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-check pictures wheels windows windows-check windows-exe clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +21,7 @@ $(INSTALLED): pyproject.toml
 	MFA_SHIPPER_KERNEL_BUILD=off $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-$(READY): $(INSTALLED) deploy/kernel/hook.py $(KERNEL)/Cargo.toml $(KERNEL)/Cargo.lock $(shell find $(KERNEL)/src -name '*.rs')
+$(READY): $(INSTALLED) deploy/kernel/hook.py $(CRATE)
 	@$(BIN)/python deploy/kernel/hook.py
 	@touch $@
 
@@ -42,7 +43,7 @@ test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run all tests, or with PY
 	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) $(TESTS))
 
 .PRECIOUS: .cache/python-%/.ready
-.cache/python-%/.ready: pyproject.toml
+.cache/python-%/.ready: pyproject.toml $(CRATE)
 	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd:) python$* -m venv $(@D) # pyenv hides most of its versions
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
@@ -51,7 +52,9 @@ test-%: .cache/python-%/.ready
 	$(<D)/bin/python $(PYTEST) $(TESTS)
 
 coverage: $(READY) ## Run the tests of the pure folders, and fail where they leave a branch out
-	$(BIN)/python $(PYTEST) --cov --cov-report=term-missing tests/unit tests/test_golden.py
+	@floor=; $(BIN)/python -m shipper --version | grep -qx 'kernel: compiled' || { floor=--cov-fail-under=0; \
+		echo "branches may be left out: without the kernel, what uses it does not run"; }; \
+	set -x; $(BIN)/python $(PYTEST) --cov --cov-report=term-missing $$floor tests/unit tests/test_golden.py
 
 lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check .
@@ -72,7 +75,7 @@ bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 
 bench-readers: $(READY) ## Measure that each reader takes time and memory in proportion, about 15 minutes
 	$(BIN)/python -m tests.bench.readers
 
-bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes
+bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, OpenSearch and VictoriaLogs, about 20 minutes
 	$(BIN)/python -m tests.bench.sidecar
 
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
@@ -86,10 +89,12 @@ kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kaf
 TWINS := 1-20
 JUDGED := 1-10
 
-chaos: $(READY) ## Kill, freeze and reload the sidecar, pairs with one identity, and detect, on a real Kafka and a file that others touch, and count, about 25 minutes; TWINS=1-100, JUDGED=1-50 for more
+chaos: $(READY) ## Kill, freeze and reload the sidecar, pairs with one identity, and detect, on a real Kafka, a file that others touch and servers over HTTP, and count, about 30 minutes; TWINS=1-100, JUDGED=1-50 for more
 	$(BIN)/python -m tests.chaos.kill
 	$(BIN)/python -m tests.chaos.twins $(TWINS)
 	$(BIN)/python -m tests.chaos.judge $(JUDGED)
+	$(BIN)/python -m tests.chaos.http 1-5 --into acknowledging
+	$(BIN)/python -m tests.chaos.http 1-5 --into opensearch
 
 mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 10 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
@@ -120,15 +125,19 @@ pictures: $(READY)-deploy ## Make the pictures for README, deploy/docs and the d
 TOOLS := $(CURDIR)/.cache
 SYSLOG_NG := $(TOOLS)/syslog-ng
 
-deploy-tools: ## Install what the tests and deploy-check run: Debian packages, Telegraf and VictoriaLogs (needs root and Go)
+deploy-tools: ## Install what the tests, deploy-check and container-check run: Debian packages, and programs made by Go (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog systemd openjdk-17-jdk-headless maven curl chromium fonts-liberation wine64 wine
+	apt-get install -qq --no-install-recommends prometheus rsyslog systemd buildah debootstrap openjdk-17-jdk-headless maven curl chromium fonts-liberation wine64 wine
 	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would remove rsyslog
 	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
 	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
 	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
 		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 	test -x $(TOOLS)/go/bin/victoria-logs || GOBIN=$(TOOLS)/go/bin go install github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v1.52.1
+	test -x $(TOOLS)/go/bin/helm || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install helm.sh/helm/v3/cmd/helm@v3.22.0
+	test -x $(TOOLS)/go/bin/kube-score || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
+	test -x $(TOOLS)/go/bin/compose-go || (GOBIN=$(TOOLS)/go CGO_ENABLED=0 go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 \
+		&& mv $(TOOLS)/go/cmd $(TOOLS)/go/bin/compose-go)
 
 $(READY)-wheels: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,wheels]'
@@ -143,11 +152,32 @@ windows-exe: $(READY) ## Make the program for Windows, dist/mfa-shipper-*-window
 windows: $(READY) ## Make a Windows to test on in .cache/windows: Wine's prefix, CPython, wheels (needs Wine and Maven)
 	$(BIN)/python -m tests.support.windows
 
-windows-check: $(READY) ## Run tests with Python for Windows under Wine: a selection, about 4 minutes; ALL=1 for all that can run there
+windows-check: $(READY) ## Run programs and tests with Python for Windows under Wine: a selection, about 6 minutes; ALL=1 for all that can run there
 	$(BIN)/python -m tests.windows_check $(if $(ALL),--all)
 
 deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy
+
+EXTRAS := fast
+
+image: $(READY) ## Build the container image without Docker, dist/mfa-shipper-*-image.tar; EXTRAS=detect, BASE=IMAGE (needs root, buildah and debootstrap)
+	$(BIN)/python -m deploy.docker.build --extras $(EXTRAS) $(if $(BASE),--base $(BASE))
+
+$(READY)-container: $(READY) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,container]'
+	@touch $@
+
+container-check: $(READY)-container ## Build the images and run them, check the chart for Kubernetes and run its pods
+	$(BIN)/python -m pytest -q tests/container
+
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --python-version 3.13 --python-platform linux
+LOCKS := deploy/docker/requirements
+
+image-locks: $(READY)-container ## Pin the newest Python packages for the container images
+	$(LOCK) --extra fast --extra detect pyproject.toml --output-file $(LOCKS)/detect.txt
+	$(LOCK) --extra fast --constraint $(LOCKS)/detect.txt pyproject.toml --output-file $(LOCKS)/fast.txt
+	$(LOCK) --extra fast --extra report --extra evtx --constraint $(LOCKS)/detect.txt pyproject.toml --output-file $(LOCKS)/report.txt
+	$(LOCK) $(LOCKS)/build.in --output-file $(LOCKS)/build.txt
 
 clean: ## Remove .venv and all caches
 	rm -rf $(VENV) .cache mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info

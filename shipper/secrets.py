@@ -1,17 +1,20 @@
 """Replaces secrets in texts by `***`, also where they are escaped. Pure."""
 
 import json
+import re
 from collections.abc import Collection
 from typing import Any
 
 HIDDEN = "***"
+WHOLE = 4
 
 
 def hide(text: str, secrets: Collection[str]) -> str:
-    """The text with every secret replaced by `***`."""
+    """The text with every secret replaced by `***`; one of less than `WHOLE` characters only where it is a whole word."""
     forms = {form for secret in secrets for form in _forms(secret) if form}
     for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, HIDDEN)
+        word = rf"(?<!\w){re.escape(form)}(?!\w)"  # holes in our own words would tell a short one
+        text = re.sub(word, HIDDEN, text) if len(form) < WHOLE else text.replace(form, HIDDEN)
     return text
 
 

@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.support.kafka import LENT, Broker, Lent, start_or_skip
+from tests.support.kafka import LENT, Broker, Lent, shared, start_or_skip
 from tests.support.process import Shipper
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
@@ -51,10 +52,11 @@ def _no_shipper_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A real broker for all tests of a worker. In CI one that cannot be started is a failure."""
-    folder, lent = tmp_path_factory.mktemp("kafka"), os.environ.get(LENT)
-    one = Lent(folder, lent) if lent else Broker(folder)
-    start_or_skip(one.start)
-    yield one
-    if not lent:
-        one.kill()  # nobody wants its data
+    """A real broker for all tests of all workers, which nobody may kill. In CI one that cannot be started is a failure."""
+    folder, lent = tmp_path_factory.getbasetemp(), os.environ.get(LENT)
+    if lent:
+        yield Lent(folder, lent).start()
+        return
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    with ExitStack() as stack:
+        yield start_or_skip(lambda: stack.enter_context(shared((folder if alone else folder.parent) / "kafka")))

@@ -22,6 +22,7 @@ FLOORS = [
     "times",
     "model",
     "secrets",
+    "first_line",
     "tls",
     "printable",
     "read",

@@ -168,4 +168,4 @@ def test_the_metrics_of_run_show_it(tmp_path: Path, log: Path) -> None:
     assert 'mfa_shipper_events_total{kind="burst"} 2.0' in shown
     assert "mfa_shipper_double_prompts_total 0.0" in shown
     assert shipper.terminate() == 0
-    assert "stopped lines=12 events=12 bursts=2" in shipper.said()
+    assert "stopped lines=12 events=14 bursts=2" in shipper.said()

@@ -23,11 +23,14 @@ from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.golden_cases import Case, cases, documents, sums
 from tests.support.logs import library, log_file
+from tests.support.ocsf import faults
 from tests.support.oracle import SECOND
 
 HERE = Path(__file__).parent
 OF_AN_AUTHENTICATION = ("mfa-request", "mfa-verdict", "mfa-status", "mfa-result")
 CASES = [pytest.param(case, id=case.name) for case in cases()]
+OF_OCSF = [pytest.param(case, id=case.name) for case in cases() if "ocsf" in case.options]
+OF_ECS = [pytest.param(case, id=case.name) for case in cases() if "ocsf" not in case.options]
 OF_DOUBLE_PROMPT = [pytest.param(case, id=case.name) for case in cases() if case.name.startswith("dp-")]
 OF_FATIGUE = [pytest.param(case, id=case.name) for case in cases() if case.name.startswith("mf-")]
 
@@ -110,7 +113,7 @@ def test_a_snapshot_goes_on_where_it_was_taken(case: Case, per_exchange: bool) -
         assert second.close().data == first.close().data
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", OF_ECS)
 def test_events_are_valid(case: Case) -> None:
     faults = [
         f"{event['event']['id']}: {fault}"
@@ -123,13 +126,18 @@ def test_events_are_valid(case: Case) -> None:
             assert set(event["event"]["type"]) <= EXPECTED_TYPES[category], event
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", OF_OCSF)
+def test_events_in_ocsf_are_valid(case: Case) -> None:
+    assert [faults(event) for event in documents(case.expected.read_bytes()) if faults(event)] == []
+
+
+@pytest.mark.parametrize("case", OF_ECS)
 def test_ids_are_unique(case: Case) -> None:
     ids = [event["event"]["id"] for event in documents(case.expected.read_bytes())]
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", OF_ECS)
 def test_only_what_completes_an_authentication_says_its_outcome(case: Case) -> None:
     says = [event for event in documents(case.expected.read_bytes()) if event["event"].get("outcome") in ("success", "failure")]
     own = [event for event in says if event["event"]["action"] in OF_AN_AUTHENTICATION]

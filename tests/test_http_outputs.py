@@ -1,11 +1,16 @@
 """The outputs over HTTP, against servers that answer as they should and as they should not."""
 
+import itertools
+import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -18,13 +23,14 @@ from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
 from shipper.deliver.http.splunk_hec import HecCourier
 from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.errors import RunError, UsageError
 from shipper.model import Origin
 from shipper.testing import block
 from tests.support.http_server import Collector, HttpServer, Reply, Request
 from tests.support.jars import free_port
 from tests.support.process import until
 
-VERSION = Reply(200, {"version": {"number": "8.17.0"}})
+WANTS_DOCUMENTS = Reply(400, {"error": {"type": "parse_exception", "reason": "request body is required"}, "status": 400})
 OURS = {"mappings": {"properties": {"azure_mfa": {"type": "object"}}}}
 TEMPLATE = Reply(200, {"template": OURS})
 
@@ -149,7 +155,7 @@ def test_a_batch_of_which_every_event_is_refused(request: pytest.FixtureRequest)
     [
         (b"<html>Please log in", "that is no answer of a collector: 200 <html>Please log in"),
         (b"", "that is no answer of a collector: 200, and nothing else"),
-        ({"code": [], "text": "odd"}, "odd (200, code [])"),
+        ({"code": [], "text": "odd"}, 'that is no answer of a collector: 200 {"code": [], "text": "odd"}'),
     ],
 )
 def test_a_page_of_somebody_in_between_takes_no_event(body: object, reason: str) -> None:
@@ -217,7 +223,7 @@ def test_a_connection_that_is_cut_says_so() -> None:
     with Collector() as collector, opened(hec(collector.url)) as sink:
         collector.faults.append(Reply(0))
         sink.send(batch(1, hec_line(1)))
-        assert "broke the connection off" in str(failure(sink))
+        assert str(failure(sink)).endswith(": it broke the connection off")
 
 
 def test_an_answer_that_does_not_come() -> None:
@@ -229,8 +235,94 @@ def test_an_answer_that_does_not_come() -> None:
     waits = [True]
     with HttpServer(answer) as server, opened(hec(server.url, timeout=0.2)) as sink:
         sink.send(batch(1, hec_line(1)))
-        assert str(failure(sink)).endswith("no answer within 0.2 s")
+        assert str(failure(sink)).endswith("no whole answer within 0.2 s")
         waits.clear()
+
+
+def drops() -> Iterator[bytes]:
+    """A byte of an answer now and then, without an end."""
+    while True:
+        yield b" "
+        threading.Event().wait(0.02)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "chunked"])
+def test_an_answer_that_comes_byte_by_byte_takes_no_longer_than_another(encoding: str) -> None:
+    pieces = (b"1\r\n \r\n" for _ in drops()) if encoding == "chunked" else drops()
+    headers = {"Transfer-Encoding": "chunked"} if encoding == "chunked" else {"Content-Length": "1000000"}
+    with Collector() as collector, opened(hec(collector.url, timeout=0.3)) as sink:
+        collector.faults.append(Reply(200, pieces, headers))
+        sink.send(batch(1, hec_line(1)))
+        assert str(failure(sink)).endswith(": no whole answer within 0.3 s")
+
+
+def test_heads_that_come_byte_by_byte_take_no_longer() -> None:
+    """Even of the status line, which a server that is none sends in its own time."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ended = threading.Event()
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                for drop in itertools.cycle(b"HTTP/1.1 "):
+                    connection.send(bytes([drop]))
+                    if ended.wait(0.02):
+                        break
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert hec(url, timeout=0.3).verify() == f"{url}: no whole answer within 0.3 s"
+        ended.set()
+
+
+def test_an_answer_without_an_end() -> None:
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.faults.append(Reply(200, itertools.repeat(b" " * (1 << 20))))
+        sink.send(batch(1, hec_line(1)))
+        assert "its answer is longer than 64 MiB" in str(failure(sink))
+
+
+def test_an_answer_that_is_cut_in_the_middle() -> None:
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.faults.append(Reply(200, iter([b'{"text":"Succ']), {"Content-Length": "27"}))
+        sink.send(batch(1, hec_line(1)))
+        assert "it broke the connection off" in str(failure(sink))
+
+
+def test_a_connection_is_used_again() -> None:
+    ports: set[int] = set()
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.met = ports.add
+        for number in range(5):
+            sink.send(batch(number, hec_line(number)))
+        receipts(sink, 5)
+    assert len(ports) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "pause"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:30 GMT", "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "Date": "Wed, 21 Oct 2015 07:28:30 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 21 Oct 2015"}, 0.0),
+        ({"Retry-After": "-3"}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_a_collector_that_wants_to_be_left_alone(given: dict[str, str], pause: float) -> None:
+    """Its date counts by its own clock."""
+    with Collector() as collector, opened(hec(collector.url)) as sink:
+        collector.faults.append(Reply(503, {"text": "Server is busy", "code": 9}, given))
+        sink.send(batch(1, hec_line(1)))
+        assert failure(sink).pause == pause
+
+
+def test_a_server_that_sends_us_elsewhere() -> None:
+    there = Reply(302, b"", {"Location": "https://login.example/?token=abc"})
+    with HttpServer(lambda request: there) as server:
+        told = f"{server.url}: it sends us to https://login.example/ (302); give the URL of the server itself"
+        assert hec(server.url).verify() == bulk(server.url).verify() == told
 
 
 def test_a_sink_closes_while_the_server_keeps_silent() -> None:
@@ -276,12 +368,59 @@ def test_a_collector_that_is_full_is_not_open() -> None:
         hec(server.url).open()
 
 
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_key_that_was_written_on_windows(mark: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_key_that_was_written_on_windows(encoding: str, tmp_path: Path) -> None:
     key = tmp_path / "key.txt"
-    key.write_bytes(f"{mark}{Collector.TOKEN}\r\n".encode())
+    key.write_bytes(f"{Collector.TOKEN}\r\n".encode(encoding))
     with Collector() as collector:
         assert target(collector.url, key, None, "default").format == "splunk-hec"
+
+
+@pytest.mark.parametrize(("text", "is_key"), [("me:pässword", True), ("tökén", False), ("", False), ("a\tb", False)])
+def test_what_can_be_a_key(text: str, is_key: bool, tmp_path: Path) -> None:
+    key = tmp_path / "key.txt"
+    key.write_text(text, encoding="utf-8")
+    with HttpServer(looks({"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE})) as server:
+        if is_key:
+            target(server.url, key, None, "default")
+            assert server.requests[-1].headers["Authorization"] == "Basic bWU6cMOkc3N3b3Jk"
+            return
+        with pytest.raises(UsageError, match="first line must be an API key"):
+            target(server.url, key, None, "default")
+
+
+@pytest.mark.parametrize("answers", [{"/_bulk": Reply(401, {"error": {"type": "security_exception"}})}, {}])
+def test_a_key_that_is_missing(answers: dict[str, Reply]) -> None:
+    told = "it lets nobody in without a key or token: give --to-key FILE"
+    with HttpServer(looks(answers)) if answers else Collector() as server, pytest.raises(UsageError, match=told):
+        target(server.url, None, None, "default")
+
+
+@pytest.mark.parametrize("page", [b"<html>Welcome", b"", {"code": 200, "message": "ok"}, {"text": "fine"}])
+def test_who_answers_everything_is_a_cluster_where_it_has_a_bulk(page: object) -> None:
+    """As a proxy in front of Elasticsearch that shows its own page at every other path."""
+    answers = {"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE, MAPPING: Reply(404), PRIVILEGES: Reply(404)}
+    with HttpServer(lambda request: answers.get(request.path, Reply(200, page))) as server:
+        assert target(server.url, None, None, "default").format == "elastic-bulk"
+    with (
+        HttpServer(lambda request: Reply(200, page)) as server,
+        pytest.raises(RunError, match="that is no answer of a collector"),
+    ):
+        target(server.url, None, None, "default")
+
+
+def test_a_collector_that_says_nothing_of_its_health(tmp_path: Path) -> None:
+    """As VictoriaLogs."""
+    key = tmp_path / "key.txt"
+    key.write_text("token", encoding="utf-8")
+
+    def answer(request: Request) -> Reply:
+        if request.path.startswith("/services/collector/"):
+            return Reply(200, {"text": "Success", "code": 0} if request.method == "POST" else b"")
+        return Reply(400, b"unsupported path")
+
+    with HttpServer(answer) as server:
+        assert target(server.url, key, None, "default").format == "splunk-hec"
 
 
 # --- Elasticsearch and OpenSearch
@@ -303,8 +442,8 @@ def cluster(status_of: Callable[[int], tuple[int, dict[str, object] | None]]) ->
     """Answers `_bulk` with these statuses and errors, by the number in a document."""
 
     def answer(request: Request) -> Reply:
-        if request.path == "/":
-            return VERSION
+        if not request.body:
+            return WANTS_DOCUMENTS
         numbers = [orjson.loads(line)["n"] for line in request.body.splitlines()[1::2]]
         items = []
         for number in numbers:
@@ -327,7 +466,7 @@ def test_documents_that_are_there_already_are_done() -> None:
     with HttpServer(cluster(lambda n: (409, CONFLICT) if n % 2 else (201, None))) as server, opened(bulk(server.url)) as sink:
         sink.send(two_line_batch(1, documents(1, 2, 3)))
         assert receipts(sink, 1) == [Receipt(1)]
-        (request,) = [request for request in server.requests if request.path == "/_bulk"]
+        (request,) = [request for request in server.requests if request.body]
         assert request.body == b"\n".join(documents(1, 2, 3)) + b"\n"
         assert request.headers["Content-Encoding"] == "gzip"
         assert request.headers["Authorization"] == "ApiKey secret"
@@ -394,25 +533,50 @@ def looks(answers: dict[str, Reply]) -> Callable[[Request], Reply]:
     return lambda request: answers.get(request.path, Reply(404, {"error": "no handler"}))
 
 
+def closed(kind: str, value: str) -> dict[str, object]:
+    """Settings of a cluster that say whether it makes indexes."""
+    return {kind: {"action": {"auto_create_index": value}}}
+
+
 STREAM = "/logs-azure_mfa.radius-default"
 MAPPING = f"{STREAM}/_mapping"
+SETTINGS = "/_cluster/settings"
 SIMULATE, PRIVILEGES = f"/_index_template/_simulate_index{STREAM}", "/_security/user/_has_privileges"
 
 
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ({"/": VERSION, SIMULATE: TEMPLATE}, None),
-        ({"/": VERSION, SIMULATE: Reply(403, {})}, None),
-        ({"/": Reply(401, {"error": {"reason": "unable to authenticate"}})}, "is not known there (401)"),
-        ({"/": Reply(200, b"<html>hello")}, "that is no Elasticsearch and no OpenSearch: 200 <html>hello"),
-        ({"/": VERSION, SIMULATE: Reply(200, {})}, "run deploy/elastic/install.sh or deploy/opensearch/install.sh, or fields"),
-        ({"/": VERSION, MAPPING: Reply(200, {"a": {"mappings": {}}})}, "and make logs-azure_mfa.radius-default anew"),
-        ({"/": VERSION, MAPPING: Reply(200, {"a": {"mappings": {}}, "b": OURS})}, None),
-        ({"/": VERSION, MAPPING: Reply(403, {})}, None),
+        ({"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE}, None),
+        ({"/_bulk": WANTS_DOCUMENTS, SIMULATE: Reply(403, {})}, None),
+        ({"/_bulk": Reply(401, {"error": {"reason": "unable to authenticate"}})}, "is not known there (401)"),
+        ({"/_bulk": Reply(200, b"<html>hello")}, "that is no Elasticsearch and no OpenSearch: 200 <html>hello"),
+        (
+            {"/_bulk": WANTS_DOCUMENTS, SIMULATE: Reply(200, {})},
+            "run deploy/elastic/install.sh or deploy/opensearch/install.sh, or fields",
+        ),
+        (
+            {"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(200, {"a": {"mappings": {}}})},
+            "and make logs-azure_mfa.radius-default anew",
+        ),
+        ({"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(200, {"a": {"mappings": {}}, "b": OURS})}, None),
+        ({"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(403, {})}, None),
+        (
+            {"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE, SETTINGS: Reply(200, closed("persistent", "false"))},
+            "is not there, and the cluster makes no index by itself (action.auto_create_index: false)",
+        ),
         (
             {
-                "/": VERSION,
+                "/_bulk": WANTS_DOCUMENTS,
+                SIMULATE: TEMPLATE,
+                SETTINGS: Reply(200, closed("transient", "true") | closed("defaults", "false")),
+            },
+            None,
+        ),
+        ({"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(200, {"b": OURS}), SETTINGS: Reply(200, closed("defaults", "false"))}, None),
+        (
+            {
+                "/_bulk": WANTS_DOCUMENTS,
                 SIMULATE: TEMPLATE,
                 PRIVILEGES: Reply(
                     200,
@@ -427,7 +591,7 @@ def test_what_check_finds(answers: dict[str, Reply], reason: str | None) -> None
     with HttpServer(looks(answers)) as server:
         found = bulk(server.url).verify()
         assert found is None if reason is None else reason in str(found)
-        assert {request.path for request in server.requests} <= {"/", SIMULATE, PRIVILEGES, MAPPING}
+        assert {request.path for request in server.requests} <= {"/_bulk", SIMULATE, PRIVILEGES, MAPPING, SETTINGS}
 
 
 @pytest.mark.parametrize(
@@ -443,7 +607,7 @@ def test_what_check_finds(answers: dict[str, Reply], reason: str | None) -> None
 )
 def test_an_answer_that_is_none_of_bulk_is_no_delivery(answered: object) -> None:
     with (
-        HttpServer(lambda request: VERSION if request.path == "/" else Reply(200, answered)) as server,
+        HttpServer(lambda request: Reply(200, answered) if request.body else WANTS_DOCUMENTS) as server,
         opened(bulk(server.url)) as sink,
     ):
         sink.send(two_line_batch(1, documents(1)))
@@ -502,8 +666,28 @@ def test_tls_with_an_authority_of_ones_own(authority: trustme.CA, tmp_path_facto
     with Collector(tls=context) as collector:
         assert hec(collector.url, ca_file=str(ca_file)).verify() is None
         assert "its certificate is not accepted: unable to get local issuer" in str(hec(collector.url).verify())
-        plain = collector.url.replace("https", "http")
-        assert hec(plain).verify() is not None
+        plain = str(hec(collector.url.replace("https", "http")).verify())
+        assert plain.endswith("it broke the connection off; does it speak https there?")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        (
+            {"not_after": datetime(2020, 1, 1, tzinfo=UTC), "not_before": datetime(2019, 1, 1, tzinfo=UTC)},
+            "certificate has expired",
+        ),
+        ({"name": "es.invalid"}, "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+    ],
+)
+def test_a_certificate_that_is_wrong(certificate: dict[str, Any], reason: str, authority: trustme.CA, tmp_path: Path) -> None:
+    """Another ca_file would not help, so nothing is said of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(certificate.pop("name", "127.0.0.1"), **certificate).configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with Collector(tls=context) as collector:
+        told = f"{collector.url}: its certificate is not accepted: {reason}"
+        assert hec(collector.url, ca_file=str(tmp_path / "ca.pem")).verify() == told
 
 
 def test_https_where_there_is_none() -> None:
@@ -520,7 +704,7 @@ def test_a_host_that_is_not_there() -> None:
 
 def test_a_proxy_gets_the_name_and_password_of_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(request: Request) -> Reply:
-        return VERSION if request.headers.get("proxy-authorization") == "Basic bWU6cEBzcw==" else Reply(407, b"<html>")
+        return WANTS_DOCUMENTS if request.headers.get("proxy-authorization") == "Basic bWU6cEBzcw==" else Reply(407, b"<html>")
 
     with HttpServer(answer) as proxy:
         monkeypatch.setenv("no_proxy", "")
@@ -529,3 +713,34 @@ def test_a_proxy_gets_the_name_and_password_of_its_url(monkeypatch: pytest.Monke
         monkeypatch.setenv("http_proxy", proxy.url)
         with pytest.raises(SinkDown, match=r"^http://es.invalid:9200: the proxy does not let us through: .* \(407\)$"):
             bulk("http://es.invalid:9200").open()
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_as_curl_takes_it(variable: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with HttpServer(lambda request: WANTS_DOCUMENTS) as proxy:
+        monkeypatch.setenv("no_proxy", "127.0.0.1,::1")
+        monkeypatch.setenv(variable, proxy.url.replace("http://", scheme))
+        bulk("http://es.invalid:9200").open()
+        assert [request.headers["Host"] for request in proxy.requests] == ["es.invalid:9200"]
+        for address in ("127.0.0.1", "[::1]"):
+            with pytest.raises(SinkDown, match=r"connection refused|address"):
+                bulk(f"http://{address}:{free_port()}").open()
+        assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:hidden@127.0.0.1:1080", "http://me:hidden@[::1", "http://me:hidden@127.0.0.1:port"]
+)
+def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(SinkDown, match=r"^http://es.invalid:9200: the proxy of the environment \(") as error:
+        bulk("http://es.invalid:9200").open()
+    assert "hidden" not in str(error.value)
+
+
+def test_a_proxy_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://me:hidden@127.0.0.1:{free_port()}")
+    with pytest.raises(SinkDown) as error:
+        bulk("http://es.invalid:9200").open()
+    assert str(error.value) == "http://es.invalid:9200: the proxy does not let us through: connection refused"

@@ -197,6 +197,14 @@ def test_a_secret_inside_another_one() -> None:
     assert hide("abcd ab", {"ab", "abcd", ""}) == "*** ***"
 
 
+def test_a_secret_of_a_letter_leaves_no_holes_in_our_words() -> None:
+    """`***assword` and `in***ut` would tell it."""
+    said = "output.kafka.security: leave user and password out"
+    assert hide(said, {"p"}) == said
+    assert hide("wrong password: 'p' (p=p)", {"p"}) == "wrong password: '***' (***=***)"
+    assert hide("pipe.", {"pip", "pipe"}) == "***."
+
+
 def test_what_is_hidden_in_json_stays_json() -> None:
     value = {"lag": 42, "path": "/x/42", "none": None, "list": [True, Path("/42")]}
     assert hide_in(value, {"42"}) == {"lag": 42, "path": "/x/***", "none": None, "list": [True, "/***"]}

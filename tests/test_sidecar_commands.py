@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.kafka import free_port
+from tests.support.ocsf import faults
 from tests.support.process import Shipper, configuration, until
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +44,20 @@ def test_run_ships_what_is_there_and_what_comes(shipper: Shipper, tmp_path: Path
         log.write(LOG.splitlines(keepends=True)[0])
     until(lambda: lines(tmp_path) == 25, "the event of one more line")
     assert shipper.terminate() == 0
-    assert "stopped lines=24" in shipper.said()
+    assert "stopped lines=24 events=25 double_prompts=1" in shipper.said()
+
+
+def test_run_ships_in_ocsf(tmp_path: Path) -> None:
+    output = {"type": "file", "format": "ocsf", "events": "exchange", "file": {"path": str(tmp_path / "out.ndjson")}}
+    shipper = Shipper(tmp_path, configuration(tmp_path, output | {"batch": {"max_age": "50ms"}}))
+    (tmp_path / "logs" / "Mfa.log").write_bytes(LOG)
+    shipper.start()
+    until(lambda: lines(tmp_path) == 10, "an event for each sign-in")
+    assert shipper.terminate() == 0
+    events = [json.loads(line) for line in (tmp_path / "out.ndjson").read_bytes().splitlines()]
+    assert [faults(event) for event in events] == [[]] * 10
+    assert [event["class_uid"] for event in events].count(2004) == 1
+    assert sum(event["class_uid"] == 3002 and event["activity_id"] == 1 for event in events) == 7
 
 
 def test_a_second_shipper_is_kept_away(shipper: Shipper, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Run the tests with Python for Windows, under Wine; a real Kafka is started outside, on the loopback interface.
 
-python -m tests.windows_check                   a selection
-python -m tests.windows_check --all             all that can run there
+python -m tests.windows_check                   those that look at a Windows from outside, and a selection of the others
+python -m tests.windows_check --all             the same, and all that can run there
 python -m tests.windows_check tests/test_x.py   these; options of pytest may follow
 """
 
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ SELECTION = [
     "tests/chaos/test_foreign.py::test_ten_kills[exactly-once-kafka-python]",
 ]  # fmt: skip
 PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
+FROM_OUTSIDE = ["-m", "pytest", "-n", "2", "--dist", "worksteal", "tests/wine"]
 
 
 def main() -> int:
@@ -32,6 +34,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that Windows and the broker end too
     given = sys.argv[1:]
     selection = ALL if given == ["--all"] else given or SELECTION
+    if selection is not given:
+        outside = subprocess.run([sys.executable, *FROM_OUTSIDE], cwd=ROOT, check=False).returncode
+        if outside:
+            return outside
     try:
         with tempfile.TemporaryDirectory(prefix="mfa-windows-") as folder, a_windows() as windows:
             broker = Broker(Path(folder) / "kafka").start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.generate import elastic, field_reference, grafana, sigma, splunk
+from deploy.generate import chart, elastic, field_reference, grafana, sigma, splunk
 from deploy.generate.places import ROOT
 from deploy.generate.sigma import events
 from shipper.config.load import schema
@@ -41,17 +41,24 @@ def _report_schema() -> Files:
     return {"report.schema.json": msgspec.json.format(msgspec.json.encode(report_schema()), indent=1) + b"\n"}
 
 
+PACKAGE = (  # but for its tests and sample events, whose expectations a real engine writes
+    "elastic/package/*", "elastic/package/docs/*", "elastic/package/img/*", "elastic/package/kibana/**/*",
+    "elastic/package/data_stream/*/*.yml", "elastic/package/data_stream/*/fields/*",
+    "elastic/package/data_stream/*/agent/**/*", "elastic/package/data_stream/*/elasticsearch/**/*",
+)  # fmt: skip
 GENERATORS = {
     "configuration schema": Generator(_configuration_schema, folder="schemas"),
     "report schema": Generator(_report_schema, folder="schemas"),
-    "elastic": Generator(elastic.files, ("elastic/api/**/*", "elastic/package/**/*", "opensearch/api/**/*")),
+    "chart": Generator(chart.files),
     "field reference": Generator(field_reference.files),
     "grafana": Generator(grafana.files),
-    "splunk": Generator(splunk.files, ("splunk/TA-mfa-shipper/static/*",)),
+    "splunk": Generator(splunk.files, ("splunk/*/static/*",)),
     "sigma events": Generator(events.files, ("sigma/tests/*.ndjson",)),
     "sigma rules": Generator(
         sigma.files, ("sigma/eql/*", "sigma/esql/*", "sigma/splunk/*", "sigma/lucene/*"), needs_pysigma=True
     ),
+    # behind the rules, which its package brings
+    "elastic": Generator(elastic.files, ("elastic/api/**/*", *PACKAGE, "opensearch/api/**/*")),
 }
 
 

@@ -1,4 +1,4 @@
-"""The generated files of the Splunk add-on: the lookup of status codes, and the icons.
+"""The generated files of the Splunk add-on and app: the lookup of status codes, and the icons.
 
 The lookup is the shipper's own table with one more column, CIM's action. The icons are drawn here, as PNGs: a
 telephone that rings twice.
@@ -12,7 +12,7 @@ import zlib
 
 from deploy.generate.places import ROOT
 
-ADD_ON = "splunk/TA-mfa-shipper"  # below deploy/
+ADD_ON, APP = "splunk/TA-mfa-shipper", "splunk/mfa-shipper"  # below deploy/
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ICONS = {"appIcon.png": 36, "appIcon_2x.png": 72, "appIconAlt.png": 36, "appIconAlt_2x.png": 72}
 
@@ -22,12 +22,17 @@ SAMPLES = 4  # by 4 in a pixel, for smooth edges
 Colour = tuple[int, int, int, int]
 
 
+def cim_action(kind: str, outcome: str) -> str:
+    """CIM's word for how an authentication ended; empty where the code does not say, for which CIM has none."""
+    return "pending" if kind == "pending" else outcome if outcome in ("success", "failure") else ""
+
+
 def lookup() -> str:
     """The table of status codes as a Splunk lookup: texts as they are, with the CIM action."""
     with open(ROOT / "schemas" / "status_codes.csv", encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         columns = [*(reader.fieldnames or ()), "action"]
-        rows = [row | {"action": "pending" if row["class"] == "pending" else row["outcome"]} for row in reader]
+        rows = [row | {"action": cim_action(row["class"], row["outcome"])} for row in reader]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -79,5 +84,5 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 def files() -> dict[str, bytes]:
     """Path below `deploy/`, content."""
-    icons = {f"{ADD_ON}/static/{name}": png(size) for name, size in ICONS.items()}
+    icons = {f"{place}/static/{name}": png(size) for place in (ADD_ON, APP) for name, size in ICONS.items()}
     return {f"{ADD_ON}/lookups/azure_mfa_status_codes.csv": lookup().encode()} | icons

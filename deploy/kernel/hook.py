@@ -22,6 +22,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 VARIABLE = "MFA_SHIPPER_KERNEL_BUILD"
 PACKAGE = Path("shipper", "decode")
 ON_WINDOWS, ELSEWHERE = "_kernel.pyd", "_kernel.abi3.so"
+# macOS' linker wants to be told that Python brings the functions that are missing.
+LINKED = ["-C", "link-arg=-undefined", "-C", "link-arg=dynamic_lookup"] if sys.platform == "darwin" else []
 LIBRARY = {"win32": "_kernel.dll", "darwin": "lib_kernel.dylib"}.get(sys.platform, "lib_kernel.so")
 # A network that swallows what cargo sends would hold an install for minutes.
 PATIENCE = {"CARGO_NET_RETRY": "1", "CARGO_HTTP_TIMEOUT": "8"}
@@ -68,9 +70,11 @@ def built(root: Path, wanted: str) -> Path:
         raise SystemExit(f"{VARIABLE}={wanted}: use auto, off, require or FILE:TAG")
     if wanted == "off":
         raise NoKernelError(f"{VARIABLE}=off")
-    target, why = root / "build" / "kernel", "no cargo on the PATH"
-    if cargo := shutil.which("cargo"):
-        command = [cargo, "build", "--quiet", "--release", "--locked", "--lib", "--target-dir", str(target)]
+    target, why, cargo = root / "build" / "kernel", "no cargo on the PATH", shutil.which("cargo")
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+        why = "this Python has no stable ABI"
+    elif cargo:
+        command = [cargo, "rustc", "--quiet", "--release", "--locked", "--lib", "--target-dir", str(target), "--", *LINKED]
         env = {**PATIENCE, **os.environ, **EXTENSION}
         done = subprocess.run(command, cwd=root / PACKAGE / "kernel", env=env, stdout=sys.stderr, check=False)  # noqa: S603
         if done.returncode == 0:

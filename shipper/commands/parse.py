@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipper.commands.ending import end_in_order
 from shipper.commands.forms import refuse_input
 from shipper.commands.importing import Import, Into
 from shipper.commands.library import library_of
@@ -22,6 +23,7 @@ from shipper.emit.filters import checked
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import InputError, RunError, UsageError
+from shipper.first_line import first_line
 from shipper.model import Block, Counts
 from shipper.parallel.starting import MOST
 from shipper.pipeline import Settings, settings
@@ -131,12 +133,13 @@ def _detectors(options: ParseOptions) -> Collection[str]:
 def read_key(path: Path) -> bytes:
     """The key of pseudonyms: the first line of a file, as `${file:...}` takes it in the configuration of `run`."""
     try:
-        with path.open("rb") as file:
-            open_to_others = os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077
-            key = file.readline(1 << 16).rstrip(b"\r\n")
+        open_to_others = os.name == "posix" and path.stat().st_mode & 0o077
+        key = first_line(path).encode()
     except OSError as error:
         raise UsageError(f"cannot read the key {path}: {error.strerror}") from None
-    if len(key) < SHORTEST_KEY or not _is_text(key):
+    except ValueError:
+        key = b""
+    if len(key) < SHORTEST_KEY:
         raise UsageError(
             f"--pseudonyms {path}: its first line must be a text of {SHORTEST_KEY} bytes or more; "
             f"make a key with: openssl rand -hex 32 > {path}"
@@ -144,13 +147,6 @@ def read_key(path: Path) -> bytes:
     if open_to_others:
         print(f"mfa-shipper: warning: others can read the key {path}; chmod 600 {path}", file=sys.stderr)
     return key
-
-
-def _is_text(key: bytes) -> bool:
-    try:
-        return bool(key.decode())
-    except UnicodeDecodeError:
-        return False
 
 
 def worker_count(text: str) -> int:
@@ -186,6 +182,7 @@ def read_into(
     Raises:
         UsageError, RunError: see `import_logs`.
     """
+    end_in_order()
     workers = worker_count(options.workers)
     counts = Counts()
     notes: list[str] = []
@@ -200,7 +197,7 @@ def read_into(
                 left_out=notes,
             ) as (logs, stdin),
             open_for_logs(logs) as into,
-            progress(total_size(logs), show=options.show_progress) as bar,
+            progress(total_size(logs), show=options.show_progress, quiet=options.quiet) as bar,
         ):
             work = Import(settings, logs, stdin, into, bar, counts)
             try:

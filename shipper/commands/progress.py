@@ -1,9 +1,11 @@
 """What `parse` shows on standard error: a bar while it works, the sums when it is done. I/O."""
 
 import sys
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
+from shipper.commands.screen import tell
 from shipper.detect import DETECTORS
 from shipper.detect.protocol import AnyDetector
 from shipper.model import Counts
@@ -13,6 +15,7 @@ from shipper.report.hints import hints
 
 SHAPES = 3  # of unknown messages, in the sums
 EVERY = 0.1  # seconds between two drawings of the bar
+MINUTE = 60.0
 
 
 def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
@@ -27,6 +30,9 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         f" · other {c.logs:,} · unparsed {c.unparsed:,}",
     ]
     if c.classes:
+        steps = c.classes["pending"]
+        waiting = f", and {counted(steps, 'first step')} waiting for a code" if steps else ""
+        lines.append(f"  authentications {c.statuses + c.results - steps:,}{waiting}")
         lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
     lines += [f"  {_detected(DETECTORS[name], counts)}" for name in detectors]
     notes = {
@@ -78,6 +84,27 @@ class Progress:
         """Another `bytes_read` bytes of the input are done."""
 
 
+class Lines(Progress):
+    """Where nobody sees a bar, in a file or a mail of cron: a line after each minute, so that hours are not silent."""
+
+    def __init__(self, total: int | None, now: Callable[[], float] = time.monotonic) -> None:
+        """`total`: input bytes, None if not known; `now`: seconds of a monotonic clock."""
+        self._total = total
+        self._now = now
+        self._begun = self._told = now()
+        self._done = 0
+
+    def advance(self, bytes_read: int, counts: Counts) -> None:
+        self._done += bytes_read
+        now = self._now()
+        if now - self._told < MINUTE:
+            return
+        self._told = now
+        elapsed = now - self._begun
+        share = f", {min(100, 100 * self._done // self._total)} % of the input" if self._total else ""
+        tell(f"{counts.lines:,} lines after {elapsed / MINUTE:.0f} min{share}, {counts.lines / elapsed:,.0f} lines/s")
+
+
 class _Bar(Progress):
     def __init__(self, total: int | None) -> None:
         from rich.console import Console
@@ -109,13 +136,13 @@ class _Bar(Progress):
 
 
 @contextmanager
-def progress(total: int | None, *, show: bool | None) -> Iterator[Progress]:
+def progress(total: int | None, *, show: bool | None, quiet: bool = False) -> Iterator[Progress]:
     """A bar over `total` input bytes (None: not known) on standard error.
 
-    `show` None means: if standard error is a terminal.
+    `show` None means: if standard error is a terminal; where it is none, a line a minute unless `quiet`.
     """
     if not (sys.stderr.isatty() if show is None else show):
-        yield Progress()
+        yield Progress() if quiet or show is False else Lines(total)
         return
     bar = _Bar(total)
     try:

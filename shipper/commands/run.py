@@ -28,19 +28,45 @@ OTHER_FILES = 64  # descriptors that are not logs: those of the sink, the checkp
 SHOWN = 20  # known positions that are logged at the start
 
 
-class _SinkLog:
-    """Logs each change of the sink's state once."""
+REMINDER = 60 * SECOND
 
-    def __init__(self) -> None:
+
+class SinkLog:
+    """Logs each change of the sink's state once, and once a minute that it is still away."""
+
+    def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
+        """`now`: nanoseconds of a monotonic clock."""
         self.sink = ""
+        self._now = now
         self._was_down = False
+        self._away: tuple[int, int, str] | None = None  # since when, when it was told last, why
 
     def down(self, reason: str) -> None:
         log("warning", "the sink does not accept events; reading waits, nothing is lost", sink=self.sink, reason=reason)
         self._was_down = True
+        now = self._now()
+        self._away = now if self._away is None else self._away[0], now, reason
 
     def up(self) -> None:
         log("info", "the sink accepts events" + (" again" if self._was_down else ""), sink=self.sink)
+        self._away = None
+
+    def remind(self) -> None:
+        """Call it often: says once a minute that the sink is still away."""
+        if self._away is None:
+            return
+        since, told, reason = self._away
+        now = self._now()
+        if now - told >= REMINDER:
+            minutes = (now - since) // REMINDER
+            log(
+                "warning",
+                "the sink still does not accept events; nothing is lost",
+                sink=self.sink,
+                minutes=minutes,
+                reason=reason,
+            )
+            self._away = since, now, reason
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         log("error", "records were refused and are among the dead letters", number=len(refusals), reason=refusals[0].reason)
@@ -103,7 +129,7 @@ class _Shipper(contextlib.ExitStack):
         self._config, self._secrets, self._stop, self._most_open = config, secrets, stop, most_open
         self._settings = accepted(config, stdout=True)
         self._vitals = Vitals()
-        self._watcher = _SinkLog()
+        self._watcher = SinkLog()
         with contextlib.ExitStack() as opened:
             self._checkpoint = Checkpoint(config.state_dir)
             opened.callback(lock_state(config.state_dir).release)
@@ -155,6 +181,7 @@ class _Shipper(contextlib.ExitStack):
         misdated = 0  # lines that were told; the next time there are more than twice as many
         while not self._stop.is_set():
             sidecar.turn()
+            self._watcher.remind()
             problems = {*sidecar.problems.values(), *sidecar.apart.values()}
             for problem in problems - logged:
                 log("warning", problem)
@@ -209,6 +236,7 @@ class _Shipper(contextlib.ExitStack):
             if following is not None:
                 delivery.sink.close(0.0)
                 return following
+            self._watcher.remind()
             self._stop.wait(0.1)
         return None
 
@@ -223,7 +251,8 @@ def _end(config: Config, delivery: Delivery, sidecar: Sidecar, timeout: int) -> 
         log("warning", "not all that was read could be delivered in time; the next run does it", reason=delivery.reason)
     counts = sidecar.vitals.counts
     found = {DETECTORS[name].found.name: counts.detected[DETECTORS[name].found.name] for name in config.pipeline.detectors}
-    log("info", "stopped", lines=counts.lines, events=counts.events, **found)
+    events = counts.events + counts.findings - counts.findings_filtered
+    log("info", "stopped", lines=counts.lines, events=events, **found)
 
 
 def _log_start(config: Config, sink: str, stored: Stored) -> None:

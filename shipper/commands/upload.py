@@ -14,17 +14,19 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from shipper.commands.parse import ParseOptions, read_into, settings_of
+from shipper.commands.screen import tell
 from shipper.config.units import url as url_of
 from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.http.connection import Connection
-from shipper.deliver.http.elasticsearch import BulkCourier
+from shipper.deliver.http.elasticsearch import BulkCourier, has_bulk
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
-from shipper.deliver.http.splunk_hec import HEALTH, HecCourier
+from shipper.deliver.http.splunk_hec import HEALTH, HecCourier, tells_health
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import RunError, UsageError
+from shipper.first_line import first_line
 from shipper.model import Block, Counts
 from shipper.printable import printable
 from shipper.report.advice import counted
@@ -46,7 +48,7 @@ def send_logs(options: ParseOptions) -> Counts:
     to = target(options.to, options.to_key, options.to_ca, options.namespace or "default")
     refused = Refused(options.refused)
     chosen = replace(options, format=to.format, events=options.events or "exchange")
-    counts = read_into(chosen, settings_of(chosen), lambda logs: _upload(to, refused))
+    counts = read_into(chosen, settings_of(chosen), lambda logs: _upload(to, refused, options.quiet))
     if refused.number:
         raise RunError(f"--to: {counted(refused.number, 'event')} refused; the first: {printable(refused.first)}")
     return counts
@@ -95,13 +97,12 @@ def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str)
         raise UsageError(f"--to: {error}") from None
     if ca_file is not None and not os.path.isfile(ca_file):
         raise UsageError(f"--to-ca {ca_file}: there is no such file")
-    key = None if key_file is None else _first_line(key_file)
+    key = None if key_file is None else _key(key_file)
     try:
         courier: BulkCourier | HecCourier
         if _is_collector(HttpOptions((url,), timeout=LOOK_TIMEOUT, ca_file=ca_file)):
-            if key is None:
-                raise UsageError(f"--to {url}: it is a collector of Splunk, which wants a token: give --to-key FILE")
-            courier = HecCourier(HttpOptions((url,), {"Authorization": f"Splunk {key}"}, ca_file=ca_file), acknowledgement=True)
+            headers = {} if key is None else {"Authorization": f"Splunk {key}"}
+            courier = HecCourier(HttpOptions((url,), headers, ca_file=ca_file), acknowledgement=True)
             form = "splunk-hec"
         else:
             headers = {} if key is None else {"Authorization": _authorization(key)}
@@ -110,31 +111,33 @@ def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str)
         reason = courier.verify()
     except SinkDown as error:
         reason = str(error)
+    if reason and key is None and "(401" in reason:
+        raise UsageError(f"--to {url}: it lets nobody in without a key or token: give --to-key FILE")
     if reason:
-        raise RunError(f"--to: {reason}")
+        raise RunError(f"--to: {reason.replace('is ca_file right?', 'is --to-ca right?')}")
     return Target(HttpSink(form, courier), form, courier.statuses)
 
 
 def _is_collector(options: HttpOptions) -> bool:
-    """True for what answers as the collector does; whoever it is, it is asked without a key."""
+    """True for a collector; whoever it is, it is asked without a key. What answers everything is a collector unless it has a `_bulk`."""
     look = Connection(options)
     try:
-        return look.ask("GET", HEALTH).status in (200, 503)  # of which no cluster knows the path
+        answer = look.ask("GET", HEALTH)
     finally:
         look.close()
+    return tells_health(answer) or (answer.status in (200, 503) and not has_bulk(options))
 
 
 def _authorization(key: str) -> str:
     return f"Basic {b64encode(key.encode()).decode()}" if ":" in key else f"ApiKey {key}"
 
 
-def _first_line(path: Path) -> str:
+def _key(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8-sig") as file:  # Notepad's mark at the beginning is not of the key
-            key = file.readline(1 << 16).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the key {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    if not key or not key.isascii() or not key.isprintable():
+        key = first_line(path).strip()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--to-key {path}: {getattr(error, 'strerror', None) or error}") from None
+    if not key or not key.isprintable() or not (key.isascii() or ":" in key):
         raise UsageError(f"--to-key {path}: its first line must be an API key, NAME:PASSWORD, or a token")
     return key
 
@@ -163,11 +166,17 @@ class Refused:
 class _Told:
     """Says on standard error when the server is away, and when it is back."""
 
+    def __init__(self) -> None:
+        self._is_away = False
+
     def down(self, reason: str) -> None:
+        self._is_away = True
         print(f"mfa-shipper: {printable(reason)}; trying again", file=sys.stderr)
 
     def up(self) -> None:
-        """Nothing to say: the bar moves on."""
+        if self._is_away:
+            print("mfa-shipper: the server takes events again", file=sys.stderr)
+        self._is_away = False
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         """The sums say it."""
@@ -199,7 +208,7 @@ class Upload:
             self._hand_over(rest)
         while self._delivery.outstanding:
             self._turn()
-        return [self._sums()]
+        return [self.sums()]
 
     def _hand_over(self, batch: OpenBatch[None]) -> None:
         while not self._delivery.accepts:
@@ -217,8 +226,11 @@ class Upload:
         """Drop what is not delivered."""
         self._to.sink.close(0.0)
 
-    def _sums(self) -> str:
-        answers = [f"{number:,} {WORDS[status]}" for status, number in sorted(self._to.statuses.items())]
+    def sums(self) -> str:
+        """What became of the events so far, in a line for the summary."""
+        answers = [
+            f"{number:,} {WORDS.get(status, f'answered with {status}')}" for status, number in sorted(self._to.statuses.items())
+        ]
         if self._refused.number:
             answers.append(f"{self._refused.number:,} refused")
         again = f"; tried again {counted(self._delivery.retries, 'time')}" if self._delivery.retries else ""
@@ -226,9 +238,13 @@ class Upload:
 
 
 @contextmanager
-def _upload(to: Target, refused: Refused) -> Iterator[Upload]:
+def _upload(to: Target, refused: Refused, quiet: bool) -> Iterator[Upload]:
     sending = Upload(to, refused)
     try:
         yield sending
+    except BaseException:
+        if not quiet:
+            tell(f"{sending.sums()}; it was not finished")
+        raise
     finally:
         sending.close()

@@ -225,7 +225,7 @@ class OutputSection(_Section, frozen=True):
     `splunk-hec`. `events: exchange`: one event for the three lines of an exchange; null: that for these two, else `line`."""
 
     type: Literal["stdout", "file", "kafka", "elasticsearch", "splunk_hec"]
-    format: Literal["ecs", "splunk-hec", "elastic-bulk"] | None = None
+    format: Literal["ecs", "ocsf", "splunk-hec", "elastic-bulk"] | None = None
     events: Literal["line", "exchange"] | None = None
     batch: BatchSection = msgspec.field(default_factory=BatchSection)
     kafka: KafkaSection | None = None

@@ -14,6 +14,7 @@ import msgspec
 from shipper.decode.principal import user_key
 from shipper.deliver.sink import Refusal
 from shipper.durable import NOFOLLOW, open_made, sync_folder, write_all, write_durably
+from shipper.emit.ocsf import label_fields
 from shipper.model import Label, Origin
 from shipper.shared_files import open_shared, read_at
 
@@ -108,6 +109,7 @@ def label_of(line: bytes) -> Label:
     try:
         document = msgspec.json.decode(line.rpartition(b"\n")[2])  # of elastic-bulk's two lines the second
         document = document["event"] if "sourcetype" in document else document  # splunk-hec
+        document = label_fields(document) if "class_uid" in document else document  # ocsf
         event, user, log = document["event"], document.get("user", {}), document.get("log", {})
         origin = Origin(log.get("file", {}).get("path"), event["dataset"], event["kind"])
         key = user_key(user["name"], user.get("domain")) if "name" in user else None

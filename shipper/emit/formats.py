@@ -13,6 +13,7 @@ from functools import partial
 
 import orjson
 
+from shipper.emit.ocsf import ocsf_text
 from shipper.memo import Memo
 from shipper.model import Label
 from shipper.times import SECOND, StampReader
@@ -81,7 +82,12 @@ def data_stream(dataset: str, namespace: str) -> str:
     return f"logs-{dataset}-{namespace}"
 
 
-FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
+def ocsf(*, host: str | None, namespace: str, index: str | None) -> Format:
+    """One OCSF event per line (`ocsf.py`)."""
+    return lambda text, label: ("", ocsf_text(text), "")
+
+
+FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "ocsf": ocsf, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
 
 
 def pretty(wrap: Format) -> Format:

@@ -16,7 +16,7 @@ from shipper.read.copies import without_copies
 from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, open_bytes
 from shipper.read.identity import StampOf, describe, look_ahead, time_of_change
 from shipper.read.logs import EXCHANGE_TIMEOUT, Input, Log, logs_of, readable
-from shipper.read.rotation import is_log
+from shipper.read.rotation import compared, is_log
 from shipper.read.signatures import NotALog
 from shipper.shared_files import Open, open_log
 from shipper.times import EPOCH, from_seconds
@@ -267,9 +267,9 @@ def find(inputs: Iterable[TailInput]) -> Found:
     """Look for the files that the inputs match."""
     found = Found({}, set(), {})
     for given in inputs:
-        excluded = {path for pattern in given.exclude for path in glob.glob(_glob_of(pattern), recursive=True)}
+        excluded = {compared(path) for pattern in given.exclude for path in glob.glob(_glob_of(pattern), recursive=True)}
         for path in matches(given.path):
-            if path not in excluded:
+            if not excluded or compared(path) not in excluded:
                 _add(found, path, given)
     return found
 

@@ -64,12 +64,23 @@ def is_channel(path: str) -> bool:
     return path.startswith(CHANNEL)
 
 
+def compared(path: str) -> str:
+    """A path as the system compares it: absolute; on Windows in lower case, and `\\\\?\\`, with which a path may be long, is left out."""
+    path = os.path.normcase(os.path.abspath(path))
+    if path.startswith("\\\\?\\unc\\"):
+        return "\\" + path[7:]
+    return path.removeprefix("\\\\?\\")
+
+
 def source_name(path: str) -> str:
     """What the files of one log have in common: the folder, however it was written, and the name of the log."""
     if is_channel(path):
         return path.casefold()  # Windows takes its name in any case
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(folder, log_name(name))
+    return _source(os.path.dirname(os.path.abspath(path)), log_name(os.path.basename(path)))
+
+
+def _source(folder: str, log: str) -> str:
+    return os.path.join(compared(folder), os.path.normcase(log))
 
 
 def source_of_member(archive: str, name: str) -> str:
@@ -78,7 +89,7 @@ def source_of_member(archive: str, name: str) -> str:
     folder, packed = os.path.split(os.path.abspath(archive))
     log = log_name(os.path.basename(name))
     if _ENDING.sub("", log) == _ENDING.sub("", log_name(packed)):
-        return os.path.join(folder, log)
+        return _source(folder, log)
     return source_name(f"{archive}!{name}")
 
 

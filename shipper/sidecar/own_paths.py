@@ -12,7 +12,7 @@ from shipper.deliver.dead_letters import NAME as DEAD_LETTERS
 from shipper.errors import UsageError
 from shipper.lock import lock_beside
 from shipper.read.inputs import FileId, TailInput, file_id, find
-from shipper.read.rotation import is_log
+from shipper.read.rotation import compared, is_log
 from shipper.sidecar.checkpoint import NAME as CHECKPOINT
 from shipper.sidecar.following import number_of
 from shipper.sidecar.lock import NAME as LOCK
@@ -114,13 +114,14 @@ def _real(path: str) -> str:
 def _matches(pattern: str, path: str) -> bool:
     """True if an input matches a resolved path, whether or not a file is there; see `inputs.matches`."""
     if os.path.isdir(pattern):
-        return os.path.dirname(path) == _real(pattern) and is_log(os.path.basename(path))
-    if os.path.lexists(pattern) or not glob.has_magic(pattern):
-        return _real(pattern) == path
-    parts = os.path.abspath(pattern).split(os.sep)
+        return compared(os.path.dirname(path)) == compared(_real(pattern)) and is_log(os.path.basename(path))
+    given = compared(pattern)
+    if os.path.lexists(pattern) or not glob.has_magic(given):
+        return compared(_real(pattern)) == compared(path)
+    parts = given.split(os.sep)
     plain = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    base = _real(os.sep.join(parts[:plain]) + os.sep)
-    names = path.split(os.sep)
+    base = compared(_real(os.sep.join(parts[:plain]) + os.sep))
+    names = compared(path).split(os.sep)
     head = [] if base == os.sep else base.split(os.sep)[1:]
     return names[1 : len(head) + 1] == head and _matches_parts(parts[plain:], names[len(head) + 1 :])
 
@@ -134,5 +135,4 @@ def _matches_parts(patterns: Sequence[str], names: Sequence[str]) -> bool:
         return bool(names) and not names[0].startswith(".") and _matches_parts(patterns, names[1:])
     if not names or (names[0].startswith(".") and not patterns[0].startswith(".")):
         return False
-    fold = os.path.normcase if sys.platform == "win32" else str
-    return fnmatchcase(fold(names[0]), fold(patterns[0])) and _matches_parts(patterns[1:], names[1:])
+    return fnmatchcase(names[0], patterns[0]) and _matches_parts(patterns[1:], names[1:])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.kill import Plan, run, run_to_a_file
-from tests.support.kafka import Broker
+from tests.support.kafka import Broker, start_or_skip
 
 
 @pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
@@ -25,7 +25,12 @@ def test_an_output_file_among_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix("the broker is a process of Linux")
-def test_the_broker_dies_too(broker: Broker, tmp_path: Path) -> None:
-    verdict = run(Plan(8, 6000, 3, "kafka-python", True, broker_dies=True), broker, tmp_path)
+def test_the_broker_dies_too(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "kafka")
+    start_or_skip(broker.start)
+    try:
+        verdict = run(Plan(8, 6000, 3, "kafka-python", True, broker_dies=True), broker, tmp_path)
+    finally:
+        broker.kill()
 
     assert (verdict.lost, verdict.wrong, verdict.repeats) == (0, 0, 0), verdict

@@ -85,11 +85,21 @@ def test_of_two_that_start_at_the_same_instant_one_ends(pair: Pair) -> None:
     for shipper in pair.shippers:
         shipper.start()
 
-    until(lambda: not all(shipper.alive for shipper in pair.shippers), "one of them ends")
+    written = 1000
+
+    def one_has_ended() -> bool:
+        nonlocal written
+        if not all(shipper.alive for shipper in pair.shippers):
+            return True
+        pair.log.write(numbered(written, written + 1))  # who has nothing to send does not see that another took over
+        written += 1
+        return False
+
+    until(one_has_ended, "one of them ends", every=0.2)
     left, ended = sorted(pair.shippers, key=lambda shipper: not shipper.alive)
     assert ended.terminate() == 1
     assert "has taken over" in ended.said()
-    pair.log.write(numbered(1000, 2000))
+    pair.log.write(numbered(written, written + 1000))
     pair.wait_for(left)
     assert left.terminate() == 0
     for shipper in pair.shippers:

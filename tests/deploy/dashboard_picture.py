@@ -12,6 +12,7 @@ from typing import Any
 import vl_convert
 
 from deploy.generate.elastic.panels import Panel, panels
+from deploy.generate.elastic.words import LABELS, NAMES
 from tests.deploy.elastic.counted import COUNTED, Event, Rows
 
 COLUMN, ROW = 25, 21  # pixels of the grid
@@ -46,11 +47,16 @@ def page(events: list[Event], last_row: int) -> str:
 
 def _panel(panel: Panel, rows: Rows) -> str:
     column, row, width, height = panel.place
+    fields = panel.columns or [bucket.field or "" for bucket in panel.buckets]
+    rows = [
+        (tuple(LABELS.get(field, {}).get(key, key) for field, key in zip(fields, keys, strict=False)), numbers)
+        for keys, numbers in rows
+    ]
     box = f"left:{column * COLUMN}px;top:{(row - ABOVE) * ROW}px;width:{width * COLUMN}px;height:{height * ROW}px"
     size = width * COLUMN - 24, height * ROW - HEADING - 14
     if panel.chart == "number":
         inside = f"<strong>{rows[0][1][0]:,.0f}</strong>"
-    elif panel.chart == "table":
+    elif panel.chart == "events" or panel.chart == "table":
         inside = _table(panel, rows, size[1] // 22 - 1)
     else:
         inside = vl_convert.vegalite_to_svg(_chart(panel, rows, *size), vl_version="6.1")
@@ -59,6 +65,9 @@ def _panel(panel: Panel, rows: Rows) -> str:
 
 def _table(panel: Panel, rows: Rows, most: int) -> str:
     """The first rows. What is parted by filters last has a column for each of them, as Kibana shows it."""
+    if panel.chart == "events":
+        cells = _row("th", [NAMES[column] for column in panel.columns], [])
+        return f"<table>{cells}{''.join(_row('td', keys, []) for keys, _ in rows[:most])}</table>"
     head = [bucket.label for bucket in panel.buckets if bucket.kind == "terms"]
     numbers = [metric.label for metric in panel.metrics] or ["Number"]
     if panel.buckets[-1].kind == "filters":
@@ -88,7 +97,7 @@ def _chart(panel: Panel, rows: Rows, width: int, height: int) -> dict[str, Any]:
         color["scale"] = {"domain": known, "range": [panel.colors[name] for name in known]}
     spec: dict[str, Any] = {"width": width, "height": height, "autosize": {"type": "fit", "contains": "padding"}}
     spec |= {"data": {"values": values}, "config": {"view": {"stroke": None}, "font": "Helvetica, Arial, sans-serif"}}
-    amount = {"field": "number", "type": "quantitative", "title": None}
+    amount: dict[str, Any] = {"field": "number", "type": "quantitative", "title": None}
     if panel.chart == "donut":
         angle = {"theta": amount | {"stack": True}, "color": color | {"field": "a"}}
         return spec | {"mark": {"type": "arc", "innerRadius": 45}, "encoding": angle}
@@ -97,5 +106,7 @@ def _chart(panel: Panel, rows: Rows, width: int, height: int) -> dict[str, Any]:
         return spec | {"mark": {"type": "bar", "color": "#54b399"}, "encoding": {"y": names, "x": amount}}
     time: dict[str, Any] = {"field": "a", "type": "temporal", "title": None, "scale": {"type": "utc", "padding": 14}}
     time["axis"] = {"grid": False, "format": "%b %d", "tickCount": "day"}
+    if panel.chart == "shares":
+        amount |= {"stack": "normalize", "axis": {"format": "%"}}
     over_time = {"x": time, "y": amount, "color": color | {"field": "b", "legend": {"orient": "top"}}}
     return spec | {"mark": {"type": "bar", "width": 12}, "encoding": over_time}

@@ -19,16 +19,24 @@ def parse_eql(query: str) -> Any:
         return eql.parse_query(query)
 
 
+def stream(documents: list[Document]) -> list[Any]:
+    """The documents as the engine's events, in the order of time."""
+    event = library("eql.events").Event
+    ordered = sorted(documents, key=lambda document: document["@timestamp"])
+    return [event(_kind(document), _ticks(document), _scalars(document) | {"_document": document}) for document in ordered]
+
+
 def run_eql(query: str, documents: list[Document]) -> list[list[Document]]:
     """What the query finds in the documents: each hit is the events that make it up."""
-    eql, event = library("eql"), library("eql.events").Event
-    engine, hits = eql.PythonEngine({"flatten": False}), []
+    return run_on_stream(query, stream(documents))
+
+
+def run_on_stream(query: str, events: list[Any]) -> list[list[Document]]:
+    """The same, of events that several queries are run on."""
+    engine, hits = library("eql").PythonEngine({"flatten": False}), []
     engine.add_query(parse_eql(query))
     engine.add_output_hook(lambda result: hits.append([event.data["_document"] for event in result.events]))
-    ordered = sorted(documents, key=lambda document: document["@timestamp"])
-    engine.stream_events(
-        [event(_kind(document), _ticks(document), _scalars(document) | {"_document": document}) for document in ordered]
-    )
+    engine.stream_events(events)
     engine.finalize()
     return hits
 

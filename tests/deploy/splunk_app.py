@@ -11,17 +11,17 @@ from typing import Any
 
 import regex
 
+from deploy.generate import splunk
 from deploy.generate.places import DEPLOY, ROOT
 from deploy.generate.schema import event_schema, leaves
-from deploy.generate.splunk import ADD_ON as BELOW_DEPLOY
 from tests.deploy.spl_text import SplError
 
-ADD_ON = DEPLOY / BELOW_DEPLOY
+ADD_ON, APP = DEPLOY / splunk.ADD_ON, DEPLOY / splunk.APP
 ECS, RAW = "azure:mfa:ecs", "azure:mfa:radius"
-VIEWS = ADD_ON / "default" / "data" / "ui" / "views"
+VIEWS = APP / "default" / "data" / "ui" / "views"
 GOLDEN = ROOT / "tests" / "golden"
 DASHBOARD = VIEWS / "mfa_authentications.xml"
-CIM_ACTIONS = {"success", "failure", "pending", "error", "unknown", "created", "deleted", "modified"}
+CIM_ACTIONS = {"success", "failure", "pending", "error", "created", "deleted", "modified"}
 DEFAULT_FIELDS = frozenset(
     ("_time", "_raw", "_indextime", "index", "host", "source", "sourcetype", "eventtype", "tag", "linecount", "splunk_server")
 )
@@ -68,8 +68,9 @@ def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 @cache
 def default(name: str) -> Stanzas:
-    """The stanzas of default/NAME.conf."""
-    return conf(ADD_ON / "default" / f"{name}.conf")
+    """The stanzas of default/NAME.conf, of the add-on or the app."""
+    (path,) = (place / "default" / f"{name}.conf" for place in (ADD_ON, APP) if (place / "default" / f"{name}.conf").exists())
+    return conf(path)
 
 
 def expand(search: str, macros: Stanzas | None = None, depth: int = 0) -> str:
@@ -98,13 +99,15 @@ def expand(search: str, macros: Stanzas | None = None, depth: int = 0) -> str:
 
 
 def panels(view: Path = DASHBOARD) -> dict[str, str]:
-    """The query of each panel of a dashboard, as written, by the panel's id."""
+    """The query of each panel of a dashboard with the base search that it goes on from, by the panel's id."""
     found = {}
-    for panel in ET.parse(view).getroot().iter("panel"):
-        queries = [query.text or "" for query in panel.iter("query")]
-        assert len(queries) == 1, panel.get("id")
+    root = ET.parse(view).getroot()
+    bases = {search.get("id"): search.findtext("query") for search in root.iter("search") if search.get("id")}
+    for panel in root.iter("panel"):
+        (search,) = panel.iter("search")
         assert panel.get("id") not in found, panel.get("id")
-        found[panel.get("id") or ""] = queries[0]
+        query = search.findtext("query") or ""
+        found[panel.get("id") or ""] = f"{bases[search.get('base')]} | {query}" if search.get("base") else query
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.generate.elastic.ingest import KEPT, LINE, MESSAGES, TARGETS, fields_of, script
-from deploy.generate.elastic.templates import NAME, PIPELINE
+from deploy.generate.elastic.templates import PIPELINE
 from deploy.generate.schema import fields
 from tests.deploy import corpus
 from tests.deploy.elastic.loaded import install
@@ -117,30 +117,6 @@ def test_lines_of_the_week_mean_what_the_shipper_says(node: OpenSearch, tmp_path
     lines = [line for name in names for line in (tmp_path / name).read_text(encoding="utf-8").split("\n")[::7] if line]
     same = compare(lines, node, tmp_path)
     assert sum(same.values()) > 1500, same
-
-
-def test_raw_lines_go_in_as_an_agent_sends_them(node: OpenSearch) -> None:
-    """With the fields that Filebeat adds; those that the mapping does not know are taken away."""
-    lines = [line for line in golden_lines() if "pfrad|" in line][:50]
-    agent = {
-        "agent": {"ephemeral_id": "x", "id": "1", "name": "mfa01", "type": "filebeat", "version": "8.17.0"},
-        "ecs": {"version": "8.0.0"}, "input": {"type": "log"}, "host": {"name": "mfa01"}, "@timestamp": "2026-01-01T00:00:00Z",
-    }  # fmt: skip
-    body = ""
-    for offset, line in enumerate(lines):
-        document = agent | {
-            "message": line,
-            "log": {"offset": offset, "file": {"path": "C:\\Logs\\MultiFactorAuthRadiusSvc.log"}},
-        }
-        body += json.dumps({"create": {}}) + "\n" + json.dumps(document) + "\n"
-    answer = node.ask("POST", f"/logs-{NAME}.raw-lines/_bulk?refresh=true", body)
-    assert not answer["errors"], answer
-    hits = node.ask("GET", f"/logs-{NAME}.raw-lines/_search?size=100")["hits"]["hits"]
-    assert len(hits) == len(lines)
-    for hit in hits:
-        assert hit["_source"]["event"]["module"] == NAME
-        assert hit["_source"]["log"]["file"]["path"].startswith("C:")
-    node.ask("DELETE", f"/_data_stream/logs-{NAME}.raw-lines")
 
 
 def test_a_line_that_breaks_the_script_is_kept(node: OpenSearch) -> None:

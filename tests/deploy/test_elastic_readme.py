@@ -2,12 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from deploy.generate.elastic.package import STREAMS
 from deploy.generate.elastic.panels import panels
 from deploy.generate.elastic.templates import NAME
 from deploy.generate.schema import fields
@@ -61,6 +63,19 @@ def test_events_go_in_as_the_readme_says(product: str, opensearch: OpenSearch, t
     opensearch.ask("DELETE", f"/_data_stream{streams}")
 
 
+@pytest.mark.parametrize("page", ["outputs", "imports"])
+def test_events_go_in_as_the_pages_say(page: str, opensearch: OpenSearch, tmp_path: Path) -> None:
+    text = (DEPLOY / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^\$ (mfa-shipper parse .* --to https://es1:9200 .*)$", text, re.M)
+    install(opensearch)
+    (tmp_path / "logs").mkdir()
+    shutil.copy(DEPLOY / "examples" / "MultiFactorAuthRadiusSvc.log", tmp_path / "logs")
+    (tmp_path / "key.txt").write_text("elastic:secret\n", encoding="utf-8")
+    line = line.replace("--to https://es1:9200", f'--namespace {page} --to "$ELASTICSEARCH"')
+    assert "sent: 10 created\n" in run(line, tmp_path, "elastic", opensearch)
+    opensearch.ask("DELETE", f"/_data_stream/logs-{NAME}.*-{page}")
+
+
 def test_the_script_puts_files_where_it_is_told(opensearch: OpenSearch, tmp_path: Path) -> None:
     line = command("opensearch", "install.sh").replace("deploy/", f"{DEPLOY}/").replace(" -u", " --without-policy -u")
     said = run(line, tmp_path, "opensearch", opensearch).splitlines()
@@ -88,6 +103,6 @@ def test_files_and_fields_that_are_named_exist(product: str) -> None:
         assert (DEPLOY / product / place).exists(), place
     for name in re.findall(r"(?<![\w/])(?:tests/)?deploy/\w+/[\w./-]*\w", text):
         assert (ROOT / name).exists(), name
-    known = {field.name for field in fields()}
+    known = {field.name for field in fields()} | {f"{NAME}.{name}" for name in (*STREAMS, "radius", "server", "nps")}  # data sets
     named = set(re.findall(r"`((?:event|azure_mfa|log|user)\.[a-z_.]+)`", text))
     assert named <= known

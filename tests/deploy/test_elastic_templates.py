@@ -1,4 +1,4 @@
-"""The templates on a real OpenSearch: accepted, strict, and nothing that the shipper writes is refused."""
+"""The templates on a real OpenSearch: accepted, strict where only we write, and nothing that the shipper writes is refused."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from deploy.generate.elastic.templates import NAME, requests
+from deploy.generate.elastic.templates import FINAL, NAME, requests
 from deploy.generate.schema import ecs_types, event_schema, fields
 from tests.deploy.elastic.loaded import body, bulk, install
 from tests.deploy.elastic.whole import everything
@@ -61,8 +61,25 @@ def test_install_puts_every_file(opensearch: OpenSearch) -> None:
 def test_one_template_governs_each_stream(node: OpenSearch) -> None:
     for stream, pipeline in ((f"logs-{NAME}.radius-default", None), (f"logs-{NAME}.raw-default", f"{NAME}-raw")):
         answer = node.ask("POST", f"/_index_template/_simulate_index/{stream}")
-        assert answer["template"]["mappings"]["dynamic"] == "strict"
+        assert answer["template"]["mappings"]["properties"][NAME]["properties"]["status"]["dynamic"] == "strict"
         assert answer["template"]["settings"]["index"].get("default_pipeline") == pipeline
+        assert answer["template"]["settings"]["index"]["final_pipeline"] == FINAL
+
+
+@pytest.mark.parametrize(("stream", "pattern", "priority", "wins"), [
+    (f"{NAME}.events", f"logs-{NAME}.events-*", 200, True),  # Fleet's, of its package
+    (f"{NAME}.radius", f"logs-{NAME}.events-*", 200, False),
+    (f"{NAME}.radius", "logs-*-*", 100, False),  # Elasticsearch's own, for logs in general
+])  # fmt: skip
+def test_a_package_of_fleet_governs_its_own_streams_only(
+    node: OpenSearch, stream: str, pattern: str, priority: int, wins: bool
+) -> None:
+    other = {
+        "index_patterns": [pattern], "priority": priority, "data_stream": {},
+        "template": {"settings": {"index": {"final_pipeline": "theirs"}}},
+    }  # fmt: skip
+    answer = node.ask("POST", f"/_index_template/_simulate_index/logs-{stream}-default", other)
+    assert answer["template"]["settings"]["index"]["final_pipeline"] == ("theirs" if wins else FINAL)
 
 
 def test_the_templates_for_elastic_differ_only_where_the_products_do(node: OpenSearch) -> None:
@@ -131,20 +148,31 @@ def test_a_document_with_every_field_goes_in(node: OpenSearch) -> None:
 
 
 def closed(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The objects that take no further field."""
-    if schema.get("additionalProperties") is False:
+    """The objects of our own that take no further field."""
+    if schema.get("additionalProperties") is False and path[:1] == (NAME,):
         yield path
     for name, below in schema.get("properties", {}).items():
         if below.get("type") == "object":
             yield from closed(below, (*path, name))
 
 
-@pytest.mark.parametrize("path", list(closed(event_schema())), ids=".".join)
-def test_a_field_that_the_schema_lacks_is_refused(node: OpenSearch, path: tuple[str, ...]) -> None:
+def with_another_field(path: tuple[str, ...]) -> dict[str, Any]:
     event = everything()
     inner = event
     for part in path:
         inner = inner[part]
     inner["renamed"] = "x"
+    return event
+
+
+@pytest.mark.parametrize("path", list(closed(event_schema())), ids=".".join)
+def test_a_field_of_ours_that_the_schema_lacks_is_refused(node: OpenSearch, path: tuple[str, ...]) -> None:
     with pytest.raises(Refused, match="strict_dynamic_mapping_exception"):
-        node.ask("PUT", f"/logs-{NAME}.full-full/_create/renamed-{'-'.join(path)}", event)
+        node.ask("PUT", f"/logs-{NAME}.full-full/_create/renamed-{'-'.join(path)}", with_another_field(path))
+
+
+@pytest.mark.parametrize("path", [(), ("log", "file"), ("event",), ("agent",), ("user", "target"), (NAME,)], ids=".".join)
+def test_a_field_that_others_add_goes_in(node: OpenSearch, path: tuple[str, ...]) -> None:
+    node.ask("PUT", f"/logs-{NAME}.open-full/_create/{'-'.join(path) or 'top'}?refresh=true", with_another_field(path))
+    found = node.ask("GET", f"/logs-{NAME}.open-full/_count?q=_exists_:{'.'.join((*path, 'renamed'))}")
+    assert found["count"] == 1

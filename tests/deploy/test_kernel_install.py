@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.kernel.hook import NoKernelError, built
 from tests.deploy.tools import ROOT
 
 CRATE = Path("shipper", "decode", "kernel")
@@ -178,6 +179,13 @@ def test_a_wrong_wish_is_refused(value: str, checkout: Path, tmp_path: Path) -> 
     done = run(command, tmp_path, MFA_SHIPPER_KERNEL_BUILD=value)
     assert done.returncode != 0
     assert f"MFA_SHIPPER_KERNEL_BUILD={value}: use auto, off, require or FILE:TAG" in done.stdout + done.stderr
+
+
+@needs_cargo
+def test_a_python_that_could_not_load_it_gets_none(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)  # as in a free-threaded one
+    with pytest.raises(NoKernelError, match="this Python has no stable ABI"):
+        built(checkout, "auto")
 
 
 @needs_cargo

@@ -19,7 +19,7 @@ from tests.deploy.tools import missing
 RULES = rules()
 SINGLE = [rule for rule in RULES if rule.kind == "single"]
 COUNTED = [rule for rule in RULES if rule.kind != "single"]
-SILENT_AFTER = timedelta(hours=2)  # from a case's first event to the clock of the rule about silence
+SILENT_AFTER = timedelta(days=7, minutes=59)  # from a case's first event to the clock of the rule about silence
 TEXTS = {"strings": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}}
 MAPPING = {
     "mappings": {"dynamic_templates": [TEXTS], "properties": {"@timestamp": {"type": "date"}, "message": {"type": "text"}}}
@@ -54,10 +54,14 @@ class Index:
         self.ask("DELETE", "?ignore_unavailable=true", None)
 
     def ask(self, method: str, path: str, body: Document | str | None) -> Document:
+        """One request about the index."""
+        return self.request(method, f"/{self.name}{path}", body)
+
+    def request(self, method: str, path: str, body: Document | str | None) -> Document:
         """One request; an answer that is no success raises, with what the server said."""
         data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         kind = "application/x-ndjson" if isinstance(body, str) else "application/json"
-        request = urllib.request.Request(f"{self.url}/{self.name}{path}", data, {"Content-Type": kind}, method=method)
+        request = urllib.request.Request(f"{self.url}{path}", data, {"Content-Type": kind}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return dict(json.loads(answer.read()))
@@ -130,7 +134,7 @@ def test_silence_is_noticed(rule: Rule, index: Index) -> None:
 
 def test_the_clock_is_replaced_everywhere() -> None:
     """Otherwise a search would look at today, where no test event is, and every negative case would pass."""
-    for rule in COUNTED:
+    for rule in RULES:
         body = (SIGMA / "lucene" / f"{rule.stem}.json").read_text(encoding="utf-8")
         assert '"now' in body
         assert "now" not in at(body, "2026-03-02T10:00:00.000Z")

@@ -11,7 +11,8 @@ import pytest
 from deploy.generate.places import DEPLOY as DEPLOY
 from deploy.generate.places import ROOT as ROOT
 
-PLACES = (Path(sys.executable).parent, ROOT / ".cache" / "splunk" / "bin")  # `make deploy-check` fills them
+# `make deploy-check`, `make container-check` and `make deploy-tools` fill them.
+PLACES = (Path(sys.executable).parent, ROOT / ".cache" / "splunk" / "bin", ROOT / ".cache" / "go" / "bin")
 
 
 def missing(reason: str) -> None:

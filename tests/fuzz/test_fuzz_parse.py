@@ -1,6 +1,7 @@
 """The fuzzer for a few seconds: as it is, and with random bytes in the place of atheris."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from tests.fuzz import made_files, packed_files
 
 READERS = {*made_files.READERS, *packed_files.READERS}
 FUZZER = Path(__file__).parent / "fuzz_parse.py"
+FROM_HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}  # an installed copy brings no tests
 LINES = 20_000
 BROKEN = """
 import sys
@@ -30,7 +32,7 @@ main()
 @pytest.mark.parametrize("options", [[], ["--random"]], ids=["guided", "random"])
 def test_the_fuzzer_finds_nothing(options: list[str], tmp_path: Path) -> None:
     command = [sys.executable, str(FUZZER), "--lines", str(LINES), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120, env=FROM_HERE)
     assert done.returncode == 0, done.stderr[-4000:]
     report = re.search(r"^([0-9,]+) lines in ([0-9,]+) inputs .*; nothing found$", done.stdout, re.M)
     assert report, done.stdout
@@ -42,7 +44,7 @@ def test_the_fuzzer_finds_nothing(options: list[str], tmp_path: Path) -> None:
 def test_the_fuzzer_of_readers_finds_nothing(options: list[str], tmp_path: Path) -> None:
     pytest.importorskip("evtx")
     command = [sys.executable, str(FUZZER.with_name("fuzz_readers.py")), "--records", "6000", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=180, env=FROM_HERE)
     assert done.returncode == 0, done.stdout[-4000:]
     headings, *rows, last = done.stdout.splitlines()
     assert headings.split()[:4] == ["reader", "inputs", "records", "seconds"]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,35 @@ def test_exactly_once_over_sasl_ssl(secured: SecureBroker, tmp_path: Path, clien
     shipper.start()
     until(lambda: len(read_topic(secured.address, topic, **secured.options("admin"))) == EVENTS, "all events came", every=0.5)
     assert shipper.terminate() == 0
+
+
+def test_a_new_ca(tmp_path: Path) -> None:
+    """The broker comes back with a certificate of another CA, and `ca_file` holds that: both clients go on."""
+    for broker in _broker(mutual=False):
+        shippers = {}
+        for client in CLIENTS:
+            broker.create_topic(f"mfa-{client}")
+            broker.allow("shipper", f"WRITE TOPIC mfa-{client}", f"DESCRIBE TOPIC mfa-{client}")
+            folder = tmp_path / client
+            folder.mkdir()
+            shippers[client] = config(broker, folder, client, {"topic": f"mfa-{client}"})
+            (folder / "logs" / "Mfa.log").write_bytes(LOG)
+            shippers[client].start()
+        for client, shipper in shippers.items():
+            until(partial(_came, broker, f"mfa-{client}", EVENTS), shipper.said, every=0.5)
+
+        broker.stop()
+        broker.renew()
+        broker.start()
+        for client, shipper in shippers.items():
+            with open(tmp_path / client / "logs" / "Mfa.log", "ab") as log:
+                log.write(b"one line more\n")
+            until(partial(_came, broker, f"mfa-{client}", EVENTS + 1), shipper.said, every=0.5)
+            assert shipper.terminate() == 0
+
+
+def _came(broker: SecureBroker, topic: str, events: int) -> bool:
+    return len(read_topic(broker.address, topic, **broker.options("admin"))) >= events
 
 
 def test_client_certificates(tmp_path: Path) -> None:

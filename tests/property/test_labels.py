@@ -16,9 +16,10 @@ from shipper.deliver.sink import Batch, joined
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
 from tests.support.logs import library, log_file, logs, mark_length
+from tests.support.ocsf import ecs_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-FORMS = pytest.mark.parametrize("form", ["ecs", "splunk-hec"])
+FORMS = pytest.mark.parametrize("form", ["ecs", "ocsf", "splunk-hec"])
 # A user among the fields of every event is not the user of the event.
 CONSTANTS: dict[str, Any] = {"host": {"name": "mfa01", "user": {"name": "svc"}}, "labels": {"user": "svc"}}
 
@@ -27,6 +28,8 @@ def letter_of(line: bytes, reason: str, now: str) -> bytes:
     """A dead letter, with what it says of the event read from the event."""
     document = orjson.loads(line)
     document = document["event"] if "sourcetype" in document else document
+    if "class_uid" in document:  # ocsf
+        document = ecs_of(document)
     place = document.get("log", {})
     path, offset = place.get("file", {}).get("path"), place.get("offset")
     said = {"time": now, "reason": reason, "id": document["event"]["id"], "path": path, "offset": offset, "line": line.decode()}

@@ -83,7 +83,7 @@ def sums(counts: Counts) -> dict[str, Any]:
 
 
 def documents(output: bytes) -> Iterator[dict[str, Any]]:
-    """The ECS documents of an output, whatever its format."""
+    """The ECS documents of an output, or its OCSF events."""
     decoder, text, at = json.JSONDecoder(), output.decode(), 0
     while text[at:].strip():
         at += len(text[at:]) - len(text[at:].lstrip())

@@ -22,7 +22,8 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What goes out; a status of 0 cuts the connection without an answer."""
+    """What goes out; a status of 0 cuts the connection without an answer. A body in pieces goes out piece by piece, without its
+    length unless `headers` say one, and then the connection is cut."""
 
     status: int
     body: object = b""
@@ -37,20 +38,26 @@ class HttpServer:
 
     Attributes:
         requests: all that came, in their order.
+        met: is told the port of the other side with each request.
         faults: replies to the next requests that `is_fault_for` takes, in place of the true ones.
     """
 
     def __init__(self, answer: Answer, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.faults: deque[Reply] = deque()
+        self.met: Callable[[int], object] = lambda port: None
         self._answer = answer
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or a body waits until the other side has acknowledged the head
 
             def do_GET(self) -> None:
-                outer._handle(self)
+                try:
+                    outer._handle(self)
+                except OSError:  # whoever asked has gone
+                    self.close_connection = True
 
             do_POST = do_HEAD = do_GET  # noqa: N815
 
@@ -75,18 +82,32 @@ class HttpServer:
         parts = urlsplit(handler.path)
         request = Request(handler.command, parts.path, parse_qs(parts.query), dict(handler.headers.items()), body)
         self.requests.append(request)
+        self.met(handler.client_address[1])
         reply = self.faults.popleft() if self.faults and self.is_fault_for(request) else self._answer(request)
         if not reply.status:
             handler.close_connection = True
             return
+        if isinstance(reply.body, Iterator):
+            self._feed(handler, reply, reply.body)
+            return
         data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-        handler.send_response(reply.status)
-        for name, value in reply.headers.items():
-            handler.send_header(name, value)
+        self._begin(handler, reply)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(data)
+
+    def _begin(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+        handler.send_response_only(reply.status)
+        for name, value in {"Date": handler.date_time_string(), **reply.headers}.items():
+            handler.send_header(name, value)
+
+    def _feed(self, handler: BaseHTTPRequestHandler, reply: Reply, pieces: Iterator[bytes]) -> None:
+        self._begin(handler, reply)
+        handler.end_headers()
+        handler.close_connection = True
+        for piece in pieces:
+            handler.wfile.write(piece)
 
     def is_fault_for(self, request: Request) -> bool:
         """True for a request that brings events."""
@@ -99,6 +120,44 @@ class HttpServer:
     def __exit__(self, *exc: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class Cluster(HttpServer):
+    """Takes documents by `create`, once each, as Elasticsearch and OpenSearch do.
+
+    Attributes:
+        documents: those that are there, by id.
+        room: when so many are there, it is busy.
+        refused: how often it was.
+    """
+
+    def __init__(self, documents: dict[str, bytes] | None = None, *, port: int = 0) -> None:
+        """`documents`: of one that answered before."""
+        super().__init__(self._take, port=port)
+        self.documents = {} if documents is None else documents
+        self.room = 1_000_000
+        self.refused = 0
+
+    def is_fault_for(self, request: Request) -> bool:
+        return request.path == "/_bulk" and bool(request.body)
+
+    def _take(self, request: Request) -> Reply:
+        if request.path.startswith("/_index_template/_simulate_index/"):
+            return Reply(200, {"template": {"mappings": {"properties": {"azure_mfa": {"type": "object"}}}}})
+        if request.path != "/_bulk":
+            return Reply(404, {"error": "no handler"})
+        if not request.body:
+            return Reply(400, {"error": {"type": "parse_exception", "reason": "request body is required"}, "status": 400})
+        if len(self.documents) >= self.room:
+            self.refused += 1
+            return Reply(429, {"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}})
+        items = []
+        lines = request.body.splitlines()
+        for head, document in zip(lines[::2], lines[1::2], strict=True):
+            identity = json.loads(head)["create"]["_id"]
+            items.append({"create": {"status": 409 if identity in self.documents else 201}})
+            self.documents.setdefault(identity, document)
+        return Reply(200, {"errors": any(item["create"]["status"] == 409 for item in items), "items": items})
 
 
 class Collector(HttpServer):

@@ -12,13 +12,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tests.support.jars import Unavailable, class_path, free_port
+from tests.support.jars import Unavailable, class_path, free_port, locked
 
-__all__ = ["Broker", "Lent", "Seen", "Unavailable", "create_topic", "free_port", "read_topic"]
+__all__ = ["Broker", "Lent", "Seen", "Unavailable", "create_topic", "free_port", "read_topic", "shared"]
+
+Started = TypeVar("Started")
 
 LENT = "MFA_SHIPPER_TEST_BROKER"  # the variable with the port of a broker that somebody else started, and ends
 QUICK_START = ("java", "-Xmx512m", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
@@ -152,7 +155,7 @@ class Broker:
 
 
 class Lent(Broker):
-    """One that was started outside: for Python on Windows, beside which no Java runs. Nobody here may end it."""
+    """One that another process started: nobody here may end it. (Beside Python on Windows no Java runs.)"""
 
     def __init__(self, folder: Path, port: str) -> None:
         super().__init__(folder, port=int(port))
@@ -165,7 +168,35 @@ class Lent(Broker):
         return self
 
     def kill(self) -> None:
-        raise AssertionError("a broker that is lent cannot be killed: the test wants @pytest.mark.posix")
+        raise AssertionError("a broker that is lent cannot be killed: the test wants one of its own, and @pytest.mark.posix")
+
+
+@contextmanager
+def shared(folder: Path) -> Iterator[Broker]:
+    """One broker for all processes that name the same folder. The first one starts it, and waits for the others before it ends it.
+
+    Raises:
+        Unavailable: as `jars`.
+    """
+    import fcntl
+
+    port = folder / "port"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "users", "w") as users:
+        with locked(folder / "lock"):
+            broker = Lent(folder, port.read_text()) if port.exists() else Broker(folder)
+            broker.start()
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not isinstance(broker, Lent):
+                port.write_text(str(broker.port))
+        try:
+            yield broker
+        finally:
+            if not isinstance(broker, Lent):
+                with locked(folder / "lock"):
+                    fcntl.flock(users, fcntl.LOCK_EX)
+                    port.unlink()
+                broker.kill()  # nobody wants its data
 
 
 def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, /, **config: str) -> None:
@@ -177,21 +208,24 @@ def create_topic(address: str, name: str, partitions: int = 3, copies: int = 1, 
     while True:  # a broker that has just started may not take it yet
         try:
             admin.create_topics([NewTopic(name, partitions, copies, config=config)])[name].result(20)
-            return
+            break
         except Exception as error:
             if "ALREADY_EXISTS" in str(error):
-                return
+                break
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
+    while name not in admin.list_topics(timeout=20).topics:  # a busy broker lists it a moment later
+        assert time.monotonic() < end, f"the topic {name} is not listed"
+        time.sleep(0.02)
 
 
-def start_or_skip(start: Callable[[], object]) -> None:
+def start_or_skip(start: Callable[[], Started]) -> Started:
     """Start brokers for tests; where none is to be had, they are skipped. In CI that is a failure."""
     import pytest
 
     try:
-        start()
+        return start()
     except Unavailable as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))

@@ -33,13 +33,17 @@ class SecureBroker(Broker):
         super().__init__(folder, auto_create=False)
         self._mutual = mutual
         self._admin: AdminClient | None = None
-        authority, stranger = trustme.CA(), trustme.CA()
         self.ca, self.other_ca = folder / "ca.pem", folder / "other-ca.pem"
         self.client_cert, self.client_key = folder / "client.pem", folder / "client.key"
         self._keystore = folder / "broker.pem"
         folder.mkdir(parents=True, exist_ok=True)
+        trustme.CA().cert_pem.write_to_path(str(self.other_ca))
+        self.renew()
+
+    def renew(self) -> None:
+        """Write certificates of a new `ca`; the broker has them when it is started the next time."""
+        authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca))
-        stranger.cert_pem.write_to_path(str(self.other_ca))
         server = authority.issue_cert("localhost", "127.0.0.1")
         self._keystore.write_bytes(
             _pkcs8(server.private_key_pem.bytes()) + b"".join(part.bytes() for part in server.cert_chain_pems)

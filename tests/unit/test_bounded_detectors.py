@@ -12,6 +12,7 @@ from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import MEMORY_OF_ONE, Detectors
 from shipper.detect.double_prompt import Rule
 from shipper.detect.mfa_fatigue import Rule as FatigueRule
+from shipper.detect.remembered import digest
 from shipper.model import Code, CompletionFields, Counts
 from shipper.times import SECOND
 from tests.support.burst import BURST
@@ -86,6 +87,19 @@ def test_components_that_just_fill_the_memory_lose_nothing() -> None:
     assert (host.size, counts.crowded_out) == (2 * MOST, 0)
 
 
+def test_one_component_keeps_what_belongs_to_an_earlier_generation() -> None:
+    """Those do not count for its size, and no other component needs the memory."""
+    horizon, counts = RULE.horizon // SECOND, Counts()
+    host = ComponentDetectors(
+        lambda: Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE), LogState(600 * SECOND)
+    )
+    first = [prompt(number, f"user{number}", second=horizon + 10) for number in range(MOST)]
+    strays = [(*prompt(MOST + number, f"stray{number}", second=horizon - 5)[:10], first[0][10]) for number in range(MOST)]
+    for completion in (*first, *strays, prompt(2 * MOST, "later", second=2 * horizon + 1)):
+        host([completion])
+    assert (host.size, counts.crowded_out) == (2 * MOST + 1, 0)
+
+
 @pytest.mark.parametrize("names", [["double_prompt", "burst"], ["burst", "double_prompt"]])
 def test_findings_of_components_keep_the_order_of_the_detectors(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DETECTORS, "burst", BURST)
@@ -113,6 +127,16 @@ def test_what_is_lasting_goes_to_its_component(lasting: dict[str, Any] | None, *
     for given, expected in ((lasting, told), (whole.lasting(), True)):
         again.restore(whole.snapshot(newest), newest, given, {}, {})
         assert again.snapshot(newest)["pfrad"]["mfa_fatigue"]["anna"]["pfrad"]["told"] == expected
+
+
+def test_what_is_lasting_is_told_of_the_older_generation_too() -> None:
+    rule = FatigueRule(60 * SECOND, 2, 600 * SECOND)
+    host = Detectors({"mfa_fatigue": rule}, Envelope({}), Counts())
+    refused = Code(129, "Mobile App Denied", "denied", "failure", True, "mobile_app", "medium", None)
+    seconds = rule.horizon // SECOND  # a generation ends before this one
+    made = [prompt(seconds - 2, "anna"), prompt(seconds - 1, "anna"), prompt(seconds + 1, "bob")]
+    host([(*completion[:8], refused, False, completion[10]) for completion in made])
+    assert list(host.lasting()["mfa_fatigue"]) == [digest("anna")]
 
 
 def test_long_names_are_told_apart_and_not_kept() -> None:

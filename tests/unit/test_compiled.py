@@ -1,5 +1,6 @@
 """The compiled kernel is used where it is there and fits, and otherwise it is said why not."""
 
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -50,6 +51,12 @@ def test_it_is_switched_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert compiled.trouble() == f"MFA_SHIPPER_KERNEL={value}"
 
 
+def test_one_that_is_switched_off_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MFA_SHIPPER_KERNEL", "off")
+    assert runpy.run_path(str(compiled.__file__))["WHY_NOT"] == "MFA_SHIPPER_KERNEL=off"
+    assert NAME not in sys.modules
+
+
 def test_it_may_not_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipper.decode, "__path__", [str(tmp_path)])
     assert compiled.trouble() == "not built"
@@ -58,3 +65,9 @@ def test_it_may_not_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_it_may_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [Unloadable(), *sys.meta_path])
     assert compiled.trouble() == "it does not load: version `GLIBC_2.99' not found"
+
+
+@pytest.mark.parametrize(("why_not", "said"), [("", "compiled"), ("not built", "none (not built)")])
+def test_which_is_in_use_is_said_with_the_reason(why_not: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "WHY_NOT", why_not)
+    assert compiled.in_use() == said

@@ -66,6 +66,8 @@ LOGGED = STATE if sys.platform == "win32" else []  # where a service has its own
         ("logs/ev[e]nts.log", "logs/events.log", FILE),
         ("logs/e?.log", "logs/events.log", []),
         ("x/*.log", "logs/events.log", []),
+        ("LOGS/*.LOG", "logs/Events.log", FILE if sys.platform == "win32" else []),
+        ("logs/EVENTS.log", "logs/events.log", FILE if sys.platform == "win32" else []),
         ({"path": "logs/*.log", "exclude": ["logs/events.log"]}, "logs/events.log", []),
         ({"path": "logs/*.log*", "exclude": ["logs/events.log"]}, "logs/events.log", FILE),
         ({"path": "logs/*.log*", "exclude": ["logs/events.*"]}, "logs/events.log", []),

@@ -19,17 +19,6 @@ MESSAGES = (
 BUILT_IN = {"GREEDYDATA"}  # of grok itself
 REFERENCE = re.compile(r"%\{(\w+)(?::([\w.@]+))?(?::(\w+))?\}")
 KEPT = {"source.ip", "source.port", "error.message"}  # captured where they belong; all else goes through the script
-NOT_OURS = [
-    "input",
-    "agent.ephemeral_id",
-    "elastic_agent",
-    "event.created",
-    "event.timezone",
-    "cloud",
-    "container",
-    "fileset",
-    "service",
-]
 SCRIPT = Path(__file__).with_name("decode.painless")
 TARGETS = {
     "@timestamp": "_mfa.stamp", "log.level": "_mfa.level", "process.pid": "_mfa.pid:long", "process.thread.id": "_mfa.tid:long",
@@ -132,15 +121,28 @@ def tables() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def failed(reason: str = "{{_ingest.on_failure_processor_type}}: {{_ingest.on_failure_message}}") -> list[dict[str, Any]]:
+    """What an event says whose pipeline failed."""
+    return [
+        {"set": {"field": "event.kind", "value": "pipeline_error"}},
+        {"set": {"field": "event.module", "value": "azure_mfa"}},
+        {"set": {"field": "event.dataset", "value": "azure_mfa.unparsed"}},
+        {"set": {"field": "error.message", "value": reason}},
+    ]
+
+
 def pipeline() -> dict[str, Any]:
     """The body of `PUT _ingest/pipeline/azure_mfa-raw`."""
     return {
         "description": "Raw lines of Azure MFA Server logs, one at a time; mfa-shipper does more",
         "processors": [
+            # Fluent Bit calls the line `log`, and others the machine `host`: in ECS both are objects.
+            {"rename": {"field": "log", "target_field": "message", "if": "ctx.log instanceof String && ctx.message == null"}},
+            {"remove": {"field": "log", "if": "ctx.log instanceof String"}},
+            {"rename": {"field": "host", "target_field": "host.name", "if": "ctx.host instanceof String"}},
             {"rename": {"field": "message", "target_field": "event.original", "ignore_missing": True, "if": "ctx.event?.original == null"}},
             {"remove": {"field": "message", "ignore_missing": True, "if": "ctx.event?.original != null"}},
             {"set": {"field": "@timestamp", "value": "{{_ingest.timestamp}}", "override": False}},
-            {"remove": {"field": NOT_OURS, "ignore_missing": True}},
             {"gsub": {"field": "event.original", "pattern": "^[\\x{0}\\x{FEFF}]+", "replacement": "", "ignore_missing": True}},
             {"grok": grok("event.original", (LINE,))},
             {"gsub": {"field": "_mfa.message", "pattern": "[ \\t\\r]+$", "replacement": "", "ignore_missing": True}},
@@ -151,11 +153,13 @@ def pipeline() -> dict[str, Any]:
             }},
             {"script": {"lang": "painless", "source": script(), "params": tables()}},
         ],
-        "on_failure": [
-            {"set": {"field": "event.kind", "value": "pipeline_error"}},
-            {"set": {"field": "event.module", "value": "azure_mfa"}},
-            {"set": {"field": "event.dataset", "value": "azure_mfa.unparsed"}},
-            {"set": {"field": "error.message", "value": "{{_ingest.on_failure_processor_type}}: {{_ingest.on_failure_message}}"}},
-            {"remove": {"field": "_mfa", "ignore_missing": True}},
-        ],
+        "on_failure": [*failed(), {"remove": {"field": "_mfa", "ignore_missing": True}}],
     }  # fmt: skip
+
+
+def final_pipeline() -> dict[str, Any]:
+    """When the store took an event in: rules that go by it see what comes late, after an outage say."""
+    return {
+        "description": "Sets event.ingested, as Fleet does for its packages",
+        "processors": [{"set": {"field": "event.ingested", "value": "{{_ingest.timestamp}}"}}],
+    }

@@ -8,12 +8,15 @@ from deploy.generate.elastic.words import (
     ABOUT,
     CONTROLS,
     DASHBOARD,
+    INDEX,
     INTRO,
     TEXT,
     TITLE,
     VIEW,
     description,
+    event_list,
     grid,
+    names,
     ndjson,
     view,
 )  # fmt: skip
@@ -25,6 +28,13 @@ CORE = "8.8.0"
 REFERENCE = f"indexpattern-datasource-layer-{LAYER}"
 OPERATIONS = {"avg": "average", "cardinality": "unique_count", "max": "max", "min": "min", "sum": "sum"}
 RECORDS = "___records___"
+BEFORE = "before"  # the column with the same number of the week before
+DISCOVER = {  # a click on a bar, a slice or a cell can open the events behind it
+    "dynamicActions": {"events": [{
+        "eventId": "discover", "triggers": ["FILTER_TRIGGER"],
+        "action": {"factoryId": "OPEN_IN_DISCOVER_DRILLDOWN", "name": "Open the events in Discover", "config": {"openInNewTab": True}},
+    }]},
+}  # fmt: skip
 
 
 def lucene(query: str) -> dict[str, str]:
@@ -48,8 +58,12 @@ def bucket_column(bucket: Bucket) -> dict[str, Any]:
         }  # fmt: skip
     assert bucket.field
     common = {"label": bucket.field, "dataType": data_type(bucket.field), "sourceField": bucket.field, "isBucketed": True}
-    if bucket.kind == "time":
-        params: dict[str, Any] = {"interval": "auto", "includeEmptyRows": True, "dropPartials": False}
+    if bucket.kind in ("time", "weeks"):
+        params: dict[str, Any] = {
+            "interval": "auto" if bucket.kind == "time" else "1w",
+            "includeEmptyRows": True,
+            "dropPartials": False,
+        }
         return common | {"operationType": "date_histogram", "scale": "interval", "params": params}
     params = {
         "size": bucket.size, "orderBy": {"type": "column", "columnId": "m0"}, "orderDirection": "desc", "otherBucket": False,
@@ -89,7 +103,11 @@ def chart(panel: Panel) -> tuple[str, dict[str, Any]]:
     numbers = [f"m{number}" for number in range(len(panel.metrics))]
     layer: dict[str, Any] = {"layerId": LAYER, "layerType": "data"}
     if panel.chart == "number":
-        return "lnsMetric", layer | {"metricAccessor": numbers[0]}
+        return "lnsMetric", layer | {
+            "metricAccessor": numbers[0],
+            "secondaryMetricAccessor": BEFORE,
+            "secondaryPrefix": "week before ",
+        }
     if panel.chart == "donut":
         pie = layer | {
             "primaryGroups": groups, "metrics": numbers, "numberDisplay": "percent", "categoryDisplay": "default",
@@ -102,7 +120,7 @@ def chart(panel: Panel) -> tuple[str, dict[str, Any]]:
         columns: list[dict[str, Any]] = [{"columnId": name, "isTransposed": name in across, "isMetric": False} for name in groups]
         columns += [{"columnId": name, "isTransposed": False, "isMetric": True} for name in numbers]
         return "lnsDatatable", layer | {"columns": columns, "paging": {"enabled": True, "size": 10}}
-    series = "bar_stacked" if panel.chart == "bars" else "bar_horizontal"
+    series = {"bars": "bar_stacked", "shares": "bar_percentage_stacked"}.get(panel.chart, "bar_horizontal")
     data = layer | {"xAccessor": "b0", "accessors": numbers, "seriesType": series, "position": "top", "showGridlines": False}
     if len(groups) > 1:
         data["splitAccessor"] = "b1"
@@ -120,6 +138,8 @@ def lens(panel: Panel) -> dict[str, Any]:
     """The Lens state of a panel."""
     columns = {f"b{number}": bucket_column(bucket) for number, bucket in enumerate(panel.buckets)}
     columns |= {f"m{number}": metric_column(metric) for number, metric in enumerate(panel.metrics)}
+    if panel.chart == "number":
+        columns[BEFORE] = columns["m0"] | {"label": "Week before", "timeShift": "1w"}
     kind, visualization = chart(panel)
     layer = {"columns": columns, "columnOrder": list(columns), "incompleteColumns": {}, "sampling": 1}
     return {
@@ -172,14 +192,28 @@ def controls() -> dict[str, Any]:
 
 def dashboard(identifier: str, filters: list[dict[str, Any]]) -> dict[str, Any]:
     """The dashboard with its parts as objects; `encoded` turns them into the JSON texts that Kibana stores."""
+    lists = [panel for panel in panels() if panel.chart == "events"]
+    charts = [panel for panel in panels() if panel.chart != "events"]
     shown = [text_panel()] + [
         {
             "type": "lens", "title": panel.title, "panelIndex": panel.id, "gridData": grid(panel.place, panel.id), "version": VERSION,
-            "embeddableConfig": {"attributes": lens(panel), "enhancements": {}, "hidePanelTitles": False},
+            "embeddableConfig": {
+                "attributes": lens(panel), "enhancements": {} if panel.chart == "number" else DISCOVER, "hidePanelTitles": False,
+            },
         }
-        for panel in panels()
+        for panel in charts
     ]  # fmt: skip
-    references = [{"type": "index-pattern", "id": VIEW, "name": f"{panel.id}:{REFERENCE}"} for panel in panels()]
+    shown += [
+        {
+            "type": "search", "title": panel.title, "panelIndex": panel.id, "gridData": grid(panel.place, panel.id),
+            "version": VERSION, "panelRefName": f"panel_{panel.id}", "embeddableConfig": {"enhancements": {}},
+        }
+        for panel in lists
+    ]  # fmt: skip
+    references = [{"type": "index-pattern", "id": VIEW, "name": f"{panel.id}:{REFERENCE}"} for panel in charts]
+    references += [
+        {"type": "search", "id": f"{identifier}-{panel.id}", "name": f"{panel.id}:panel_{panel.id}"} for panel in lists
+    ]
     references += [{"type": "index-pattern", "id": VIEW, "name": f"controlGroup_{name}:optionsListDataView"} for name in CONTROLS]
     return {
         "id": identifier,
@@ -201,6 +235,18 @@ def dashboard(identifier: str, filters: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def searches(identifier: str) -> list[dict[str, Any]]:
+    """The lists of events, each a saved search that Discover opens as well."""
+    return [
+        {
+            "id": f"{identifier}-{panel.id}", "type": "search", "coreMigrationVersion": CORE, "typeMigrationVersion": "8.0.0",
+            "managed": False, "attributes": event_list(panel), "references": [{"type": "index-pattern", "id": VIEW, "name": INDEX}],
+        }
+        for panel in panels()
+        if panel.chart == "events"
+    ]  # fmt: skip
+
+
 def encoded(value: Any, name: str = "") -> Any:
     """The same value, with every part whose name ends in JSON as a text."""
     if name.endswith("JSON"):
@@ -212,6 +258,6 @@ def saved_objects() -> bytes:
     """The file that Kibana imports."""
     data_view = {
         "id": VIEW, "type": "index-pattern", "coreMigrationVersion": CORE, "typeMigrationVersion": "8.0.0", "managed": False,
-        "attributes": view() | {"name": "MFA Server events"}, "references": [],
+        "attributes": view() | {"name": "MFA Server events", "fieldAttrs": names()}, "references": [],
     }  # fmt: skip
-    return ndjson([data_view, encoded(dashboard(DASHBOARD, []))])
+    return ndjson([data_view, *map(encoded, searches(DASHBOARD)), encoded(dashboard(DASHBOARD, []))])

@@ -8,18 +8,26 @@ from deploy.generate.elastic.words import (
     ABOUT,
     CONTROLS,
     DASHBOARD,
+    INDEX,
     INTRO,
     TEXT,
     TITLE,
     VIEW,
     description,
+    event_list,
     grid,
     ndjson,
     view,
 )  # fmt: skip
 
-INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"
-KINDS = {"number": "metric", "bars": "histogram", "donut": "pie", "ranking": "horizontal_bar", "table": "table"}
+KINDS = {
+    "number": "metric",
+    "bars": "histogram",
+    "shares": "histogram",
+    "donut": "pie",
+    "ranking": "horizontal_bar",
+    "table": "table",
+}
 VERSION = "2.19.0"
 
 
@@ -45,9 +53,9 @@ def bucket_aggregation(number: int, bucket: Bucket, schema: str) -> dict[str, An
     if bucket.kind == "filters":
         chosen = [{"input": lucene(query), "label": label} for label, query in bucket.filters]
         return common | {"type": "filters", "params": {"filters": chosen}}
-    if bucket.kind == "time":
+    if bucket.kind in ("time", "weeks"):
         params: dict[str, Any] = {
-            "field": bucket.field, "interval": "auto", "min_doc_count": 1, "drop_partials": False, "extended_bounds": {},
+            "field": bucket.field, "interval": "auto" if bucket.kind == "time" else "w", "min_doc_count": 1, "drop_partials": False, "extended_bounds": {},
             "useNormalizedOpenSearchInterval": True, "scaleMetricValues": False,
         }  # fmt: skip
         return common | {"type": "date_histogram", "params": params}
@@ -58,7 +66,14 @@ def bucket_aggregation(number: int, bucket: Bucket, schema: str) -> dict[str, An
     return common | {"type": "terms", "params": params}
 
 
-def axes(kind: str, label: str) -> dict[str, Any]:
+def kind_of(panel: Panel) -> str:
+    """The type of the visualization. A table cannot put a number for each filter into one row here; bars side by side can."""
+    if panel.chart == "table" and panel.buckets[-1].kind == "filters":
+        return "horizontal_bar"
+    return KINDS[panel.chart]
+
+
+def axes(kind: str, label: str, mode: str) -> dict[str, Any]:
     """The axes of bars, standing or lying."""
     lying = kind == "horizontal_bar"
     category = {
@@ -67,7 +82,7 @@ def axes(kind: str, label: str) -> dict[str, Any]:
     }  # fmt: skip
     value = {
         "id": "ValueAxis-1", "name": "LeftAxis-1", "type": "value", "position": "bottom" if lying else "left", "show": True,
-        "style": {}, "scale": {"type": "linear", "mode": "normal"}, "labels": {"show": True, "rotate": 0, "filter": False, "truncate": 100},
+        "style": {}, "scale": {"type": "linear", "mode": mode}, "labels": {"show": True, "rotate": 0, "filter": False, "truncate": 100},
         "title": {"text": label},
     }  # fmt: skip
     series = {
@@ -79,7 +94,7 @@ def axes(kind: str, label: str) -> dict[str, Any]:
 
 def params(panel: Panel) -> dict[str, Any]:
     """The look of a visualization."""
-    kind = KINDS[panel.chart]
+    kind = kind_of(panel)
     common = {"addTooltip": True, "addLegend": len(panel.buckets) > 1, "legendPosition": "bottom", "type": kind}
     if kind == "metric":
         style = {"bgFill": "#000", "bgColor": False, "labelColor": False, "subText": "", "fontSize": 36}
@@ -96,18 +111,22 @@ def params(panel: Panel) -> dict[str, Any]:
             "perPage": 10, "showPartialRows": False, "showMetricsAtAllLevels": False, "showTotal": False, "totalFunc": "sum",
             "percentageCol": "", "sort": {"columnIndex": None, "direction": None},
         }  # fmt: skip
-    return common | axes(kind, panel.metrics[0].label) | {"times": [], "addTimeMarker": False}
+    return (
+        common
+        | axes(kind, panel.metrics[0].label, "percentage" if panel.chart == "shares" else "normal")
+        | {"times": [], "addTimeMarker": False}
+    )
 
 
 def visualization(panel: Panel) -> dict[str, Any]:
     """A saved visualization."""
-    schemas = ["bucket"] * len(panel.buckets) if panel.chart == "table" else ["segment", "group"]
+    schemas = ["bucket"] * len(panel.buckets) if kind_of(panel) == "table" else ["segment", "group"]
     aggs = [metric_aggregation(number, metric) for number, metric in enumerate(panel.metrics, 1)]
     aggs += [
         bucket_aggregation(number, bucket, schema)
         for number, (bucket, schema) in enumerate(zip(panel.buckets, schemas, strict=False), len(aggs) + 1)
     ]
-    state = {"title": panel.title, "type": KINDS[panel.chart], "aggs": aggs, "params": params(panel)}
+    state = {"title": panel.title, "type": kind_of(panel), "aggs": aggs, "params": params(panel)}
     return saved(panel.id, panel.title, description(panel), state, panel.query, {"vis": {"colors": panel.colors}})
 
 
@@ -153,11 +172,23 @@ def intro() -> list[dict[str, Any]]:
     return [saved("intro", "About", "", words, "", {}, indexed=False), controls]
 
 
+def event_search(panel: Panel) -> dict[str, Any]:
+    """A list of events, a saved search that Discover opens as well."""
+    attributes = event_list(panel)
+    meta = attributes.pop("kibanaSavedObjectMeta")
+    attributes["kibanaSavedObjectMeta"] = {"searchSourceJSON": text(meta["searchSourceJSON"])}
+    return {
+        "id": f"{DASHBOARD}-{panel.id}", "type": "search", "attributes": attributes,
+        "references": [{"name": INDEX, "type": "index-pattern", "id": VIEW}], "migrationVersion": {"search": "7.9.3"},
+    }  # fmt: skip
+
+
 def saved_objects() -> bytes:
     """The file that OpenSearch Dashboards imports."""
     column, row, width, height = INTRO
     places = {"intro": (column, row, 32, height), "controls": (32, row, width - 32, height)}
     places |= {panel.id: panel.place for panel in panels()}
+    lists = {panel.id: event_search(panel) for panel in panels() if panel.chart == "events"}
     shown = [
         {
             "version": VERSION, "panelIndex": name, "gridData": grid(place, name), "panelRefName": f"panel_{number}",
@@ -174,11 +205,13 @@ def saved_objects() -> bytes:
             "kibanaSavedObjectMeta": {"searchSourceJSON": text({"query": {"query": "", "language": "kuery"}, "filter": []})},
         },
         "references": [
-            {"name": f"panel_{number}", "type": "visualization", "id": f"{DASHBOARD}-{name}"} for number, name in enumerate(places)
+            {"name": f"panel_{number}", "type": "search" if name in lists else "visualization", "id": f"{DASHBOARD}-{name}"}
+            for number, name in enumerate(places)
         ],
         "migrationVersion": {"dashboard": "7.9.3"},
     }  # fmt: skip
     pattern = {
         "id": VIEW, "type": "index-pattern", "attributes": view(), "references": [], "migrationVersion": {"index-pattern": "7.6.0"},
     }  # fmt: skip
-    return ndjson([pattern, *intro(), *map(visualization, panels()), board])
+    drawn = [visualization(panel) for panel in panels() if panel.id not in lists]
+    return ndjson([pattern, *intro(), *drawn, *lists.values(), board])

@@ -6,20 +6,24 @@ from typing import Any
 
 import yaml
 
-from deploy.generate.elastic.ingest import pipeline
-from deploy.generate.elastic.kibana import dashboard
+from deploy.generate.elastic.json_lines import events_pipeline, raw_pipeline
+from deploy.generate.elastic.kibana import dashboard, searches
 from deploy.generate.elastic.templates import NAME
+from deploy.generate.elastic.words import DASHBOARD as OWN_DASHBOARD
 from deploy.generate.elastic.words import TITLE, VIEW
+from deploy.generate.places import DEPLOY
 from deploy.generate.schema import Field, ecs_types, fields
+from deploy.generate.sigma import KIBANA
 from shipper import __version__
 
 DASHBOARD = f"{NAME}-5b6c0f0e-6c55-4f0e-9d55-7a2d4f6b1c21"
+PREFIX = "[Logs Azure MFA]"  # of the titles, as in all packages
 FLEET_VIEW = "logs-*"  # the data view that Kibana has for all logs
 STREAMS = {
     "events": (
         "Events of mfa-shipper",
         "Reads the file that mfa-shipper writes (output type file, format ecs). An event that is read again is kept once.",
-        "/var/lib/mfa-shipper/events.ndjson",
+        "/var/log/mfa-shipper/events.ndjson",
     ),
     "raw": (
         "Raw lines of MFA Server",
@@ -37,18 +41,10 @@ tags:
   - {{tag}}
 {{/each}}
 publisher_pipeline.disable_host: true
-%s{{#if processors}}
+{{#if processors}}
 processors:
 {{processors}}
 {{/if}}
-"""
-NDJSON = """\
-parsers:
-  - ndjson:
-      target: ""
-      overwrite_keys: true
-      add_error_key: true
-      document_id: event.id
 """
 LOGO = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="32" height="32" viewBox="0 0 32 32">
@@ -71,8 +67,30 @@ Two data streams, for one of two ways to bring in the logs of Microsoft Azure MF
 
 Switch on one of them for a server, not both: its authentications would be counted twice.
 
-The dashboard *{TITLE}* shows both.
+`data_stream.dataset` is where an event is stored, `event.dataset` which log it comes from: `{NAME}.radius`, `{NAME}.server`, `{NAME}.nps`, ...
+Fields that the agent adds stay beside the event's own.
+
+The dashboard *{TITLE}* shows both, and what mfa-shipper has sent to Elasticsearch itself.
 """
+
+
+ADDED_ECS = (  # by the agent, Fleet and the pipelines
+    "agent.ephemeral_id", "event.agent_id_status", "source.as.number", "source.as.organization.name",
+    "source.geo.city_name", "source.geo.continent_name", "source.geo.country_iso_code", "source.geo.country_name",
+    "source.geo.location", "source.geo.region_iso_code", "source.geo.region_name",
+)  # fmt: skip
+ADDED = {  # by the agent, without a place in ECS
+    "elastic_agent.id": ("keyword", "Id of the Elastic Agent."),
+    "elastic_agent.snapshot": ("boolean", "Whether the Elastic Agent is a snapshot."),
+    "elastic_agent.version": ("keyword", "Version of the Elastic Agent."),
+    "input.type": ("keyword", "Type of the agent's input."),
+    "log.file.device_id": ("keyword", "Device that the file lies on."),
+    "log.file.fingerprint": ("keyword", "Fingerprint by which the agent knows the file."),
+    "log.file.idxhi": ("keyword", "Upper part of the file's number, on Windows."),
+    "log.file.idxlo": ("keyword", "Lower part of the file's number, on Windows."),
+    "log.file.inode": ("keyword", "Number of the file on its device."),
+    "log.file.vol": ("keyword", "Serial number of the file's volume, on Windows."),
+}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -97,9 +115,10 @@ def manifest() -> dict[str, Any]:
     filestream = {"type": "filestream", "title": "Files", "description": "Read files of mfa-shipper or of MFA Server"}
     about = "Authentications, double prompts and administration of Microsoft Azure MFA Server"
     return {
-        "format_version": "3.3.0", "name": NAME, "title": "Azure MFA Server", "version": __version__, "description": about,
+        # 3.0 is the newest layout that Kibana 8.12 to 8.15 take.
+        "format_version": "3.0.4", "name": NAME, "title": "Azure MFA Server", "version": __version__, "description": about,
         "type": "integration", "source": {"license": "Apache-2.0"}, "categories": ["security", "iam"],
-        "conditions": {"kibana": {"version": "^8.12.0 || ^9.0.0"}, "elastic": {"subscription": "basic"}},
+        "conditions": {"kibana": {"version": "^8.12.0 || ^9.0.0"}, "elastic": {"subscription": "basic", "capabilities": ["security"]}},
         "icons": [{"src": "/img/logo.svg", "title": "Two phones", "size": "32x32", "type": "image/svg+xml"}],
         "policy_templates": [
             {"name": NAME, "title": "Azure MFA Server", "description": "Logs of Azure MFA Server", "inputs": [filestream]}
@@ -148,26 +167,56 @@ def stream_fields() -> dict[str, list[dict[str, Any]]]:
     ecs = [{"name": field.name, "external": "ecs"} for field in names if field.name in ecs_types()]
     ecs.append({"name": "labels", "external": "ecs"})
     own = [own_field(field) for field in names if field.name not in ecs_types()]
-    extra = [{"name": "input.type", "type": "keyword", "description": "Type of the agent's input."}]
+    ecs += [{"name": name, "external": "ecs"} for name in ADDED_ECS]
+    extra = [{"name": name, "type": kind, "description": about} for name, (kind, about) in ADDED.items()]
     return {"ecs": ecs, "fields": own + extra}
 
 
 def board() -> dict[str, Any]:
-    """The dashboard on Kibana's own data view, limited to the two streams."""
-    names = [f"{NAME}.{name}" for name in STREAMS]
+    """The dashboard on Kibana's own data view: the events of every way in, whatever their data stream."""
     reference = "kibanaSavedObjectMeta.searchSourceJSON.filter[0].meta.index"
     condition = {
         "$state": {"store": "appState"},
         "meta": {
-            "alias": None, "disabled": False, "negate": False, "indexRefName": reference, "key": "data_stream.dataset",
-            "field": "data_stream.dataset", "params": names, "type": "phrases", "value": names,
+            "alias": None, "disabled": False, "negate": False, "indexRefName": reference, "key": "event.module",
+            "field": "event.module", "params": {"query": NAME}, "type": "phrase",
         },
-        "query": {"bool": {"minimum_should_match": 1, "should": [{"match_phrase": {"data_stream.dataset": name}} for name in names]}},
+        "query": {"match_phrase": {"event.module": NAME}},
     }  # fmt: skip
-    found = json.loads(json.dumps(dashboard(DASHBOARD, [condition])).replace(f'"{VIEW}"', f'"{FLEET_VIEW}"'))
+    found = _on_all_logs(dashboard(DASHBOARD, [condition]))
     found["references"].append({"id": FLEET_VIEW, "name": reference, "type": "index-pattern"})
-    found["attributes"]["title"] = f"[Logs Azure MFA] {TITLE}"
-    return dict(found)
+    found["attributes"]["title"] = f"{PREFIX} {TITLE}"
+    return found
+
+
+def lists() -> list[dict[str, Any]]:
+    """The saved searches of the dashboard."""
+    found = [_on_all_logs(saved) for saved in searches(DASHBOARD)]
+    for saved in found:
+        saved["attributes"]["title"] = f"{PREFIX} {saved['attributes']['title']}"
+    return found
+
+
+def _on_all_logs(saved: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        json.dumps(saved).replace(f'"{VIEW}"', f'"{FLEET_VIEW}"').replace(f"{OWN_DASHBOARD}-", f"{DASHBOARD}-")
+    )
+    return found
+
+
+def security_rules() -> list[dict[str, Any]]:
+    """The detection rules, from the file that Kibana imports: Fleet offers them, and who wants one installs it."""
+    found = []
+    for line in (DEPLOY / KIBANA).read_text(encoding="utf-8").splitlines():
+        rule = json.loads(line)
+        attributes = {key: value for key, value in rule.items() if key != "enabled"}
+        found.append({"attributes": attributes, "id": rule["rule_id"], "type": "security-rule"})
+    return found
+
+
+def as_json(content: Any) -> bytes:
+    """Indented, as people read it."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def files() -> dict[PurePosixPath, bytes]:
@@ -179,13 +228,17 @@ def files() -> dict[PurePosixPath, bytes]:
         "docs/README.md": README.encode(),
         "img/logo.svg": LOGO.encode(),
         "_dev/build/build.yml": as_yaml({"dependencies": {"ecs": {"reference": "git@v8.17.0"}}}),
-        f"kibana/dashboard/{DASHBOARD}.json": (json.dumps(board(), indent=2, ensure_ascii=False) + "\n").encode(),
-        "data_stream/raw/elasticsearch/ingest_pipeline/default.yml": as_yaml(pipeline(), start=True),
+        f"kibana/dashboard/{DASHBOARD}.json": as_json(board()),
     }
+    for saved in lists():
+        found[f"kibana/search/{saved['id']}.json"] = as_json(saved)
+    found |= {f"kibana/security_rule/{rule['id']}.json": as_json(rule) for rule in security_rules()}
     for name in STREAMS:
         below = f"data_stream/{name}"
         found[f"{below}/manifest.yml"] = as_yaml(stream_manifest(name))
-        found[f"{below}/agent/stream/filestream.yml.hbs"] = (STREAM % (NDJSON if name == "events" else "")).encode()
+        found[f"{below}/agent/stream/filestream.yml.hbs"] = STREAM.encode()
+        decoded = events_pipeline() if name == "events" else raw_pipeline()
+        found[f"{below}/elasticsearch/ingest_pipeline/default.yml"] = as_yaml(decoded, start=True)
         found[f"{below}/fields/base-fields.yml"] = as_yaml(base_fields())
         for file, content in stream_fields().items():
             found[f"{below}/fields/{file}.yml"] = as_yaml(content)

@@ -10,15 +10,19 @@ import yaml
 
 from deploy.generate.places import DEPLOY
 
-CHARTS = ("number", "bars", "donut", "ranking", "table")
-KEYS = {"id", "title", "about", "chart", "query", "buckets", "metrics", "colors", "place"}
+CHARTS = ("number", "bars", "shares", "donut", "ranking", "table", "events")
+KEYS = {"id", "title", "about", "chart", "query", "buckets", "metrics", "columns", "colors", "place"}
+# What counts as an authentication, once: the status that ends an exchange, or a result in one line. Requests and verdicts come
+# before it, and a code that was sent and not yet entered (class pending) is the first of two steps.
+AUTHENTICATIONS = "event.action:(mfa-status OR mfa-result) AND NOT azure_mfa.status.class:pending"
 FIELD = re.compile(r"(?<![\w.@\"])(@?[a-z][a-z_]*(?:\.[a-z_]+)*):")  # before a colon in Lucene syntax
+LISTED = 500  # events of a list, the newest first
 SHARD_SIZE = 1000  # exact top lists up to that many values: streams are separate shards
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """One level of grouping. `kind` is time, terms or filters."""
+    """One level of grouping. `kind` is time (in bars of a width that fits the screen), weeks, terms or filters."""
 
     kind: str
     field: str | None = None
@@ -39,7 +43,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel, as a row of the table describes it. `place` is column, row, width and height on a grid of 48 columns."""
+    """One panel, as a row of the table describes it. `place` is column, row, width and height on a grid of 48 columns.
+
+    `columns` are the fields that a list of events shows.
+    """
 
     id: str
     title: str
@@ -50,6 +57,7 @@ class Panel:
     metrics: tuple[Metric, ...]
     colors: dict[str, str]
     place: tuple[int, int, int, int]
+    columns: tuple[str, ...] = ()
 
     def fields(self) -> Iterator[str]:
         """Every event field that the panel names."""
@@ -57,6 +65,7 @@ class Panel:
             yield from FIELD.findall(text)
         yield from (bucket.field for bucket in self.buckets if bucket.field)
         yield from (metric.field for metric in self.metrics if metric.field)
+        yield from self.columns
 
 
 @cache
@@ -71,23 +80,33 @@ def _panel(row: dict[str, Any]) -> Panel:
     if unknown or row["chart"] not in CHARTS:
         raise ValueError(f"{row['id']}: {unknown or row['chart']}")
     metrics = row.get("metrics", {row["title"] if row["chart"] == "number" else "Events": "count"})
+    if row["chart"] == "events":
+        metrics = {}
     return Panel(
         row["id"],
         row["title"],
         row.get("about", ""),
         row["chart"],
-        row["query"],
+        _whole(row["query"]),
         tuple(_bucket(bucket) for bucket in row.get("buckets", [])),
         tuple(_metric(label, metric) for label, metric in metrics.items()),
         row.get("colors", {}),
         tuple(row["place"]),
+        tuple(row.get("columns", [])),
     )
+
+
+def _whole(query: str) -> str:
+    return query.replace("{authentications}", AUTHENTICATIONS)
 
 
 def _bucket(row: dict[str, Any]) -> Bucket:
     if "filters" in row:
-        return Bucket("filters", filters=tuple(row["filters"].items()))
-    return Bucket("time", row["time"]) if "time" in row else Bucket("terms", row["terms"], row["size"], label=row["label"])
+        return Bucket("filters", filters=tuple((label, _whole(query)) for label, query in row["filters"].items()))
+    for kind in ("time", "weeks"):
+        if kind in row:
+            return Bucket(kind, row[kind])
+    return Bucket("terms", row["terms"], row["size"], label=row["label"])
 
 
 def _metric(label: str, row: str | dict[str, Any]) -> Metric:
@@ -105,6 +124,9 @@ def lucene(text: str) -> dict[str, Any]:
 
 def search(panel: Panel, interval: str) -> dict[str, Any]:
     """The search of a panel. A dashboard chooses `interval`, the width of a bar, by the length of time on screen."""
+    query = {"bool": {"filter": [lucene(panel.query)]}}
+    if panel.chart == "events":
+        return {"size": LISTED, "track_total_hits": True, "query": query, "sort": [{"@timestamp": "desc"}]}
     inner: dict[str, Any] = {
         f"m{number}": {metric.kind: {"field": metric.field}}
         for number, metric in enumerate(panel.metrics)
@@ -112,11 +134,13 @@ def search(panel: Panel, interval: str) -> dict[str, Any]:
     }
     for bucket in reversed(panel.buckets):
         inner = {"b": _group(bucket, interval) | ({"aggs": inner} if inner else {})}
-    found: dict[str, Any] = {"size": 0, "track_total_hits": True, "query": {"bool": {"filter": [lucene(panel.query)]}}}
+    found: dict[str, Any] = {"size": 0, "track_total_hits": True, "query": query}
     return found | ({"aggs": inner} if inner else {})
 
 
 def _group(bucket: Bucket, interval: str) -> dict[str, Any]:
+    if bucket.kind == "weeks":
+        return {"date_histogram": {"field": bucket.field, "calendar_interval": "1w", "time_zone": "UTC", "min_doc_count": 1}}
     if bucket.kind == "time":
         return {"date_histogram": {"field": bucket.field, "fixed_interval": interval, "time_zone": "UTC", "min_doc_count": 1}}
     if bucket.kind == "terms":
@@ -128,7 +152,13 @@ Row = tuple[tuple[str, ...], tuple[float, ...]]
 
 
 def rows(panel: Panel, answer: dict[str, Any]) -> list[Row]:
-    """The answer as rows of the keys of the groups and the metrics. Empty groups are left out, except those of filters."""
+    """The answer as rows of the keys of the groups and the metrics. Empty groups are left out, except those of filters.
+
+    Of a list of events the keys are its columns, and each row counts as one.
+    """
+    if panel.chart == "events":
+        events = [hit["_source"] for hit in answer["hits"]["hits"]]
+        return [(tuple(str(_field(event, name)) for name in panel.columns), (1.0,)) for event in events]
 
     def walk(node: dict[str, Any], level: int, keys: tuple[str, ...]) -> Iterator[Row]:
         if level == len(panel.buckets):
@@ -152,3 +182,9 @@ def _value(metric: Metric, number: int, node: dict[str, Any]) -> float:
         return float(node["doc_count"])
     value = node[f"m{number}"]["value"]
     return 0.0 if value is None else value / metric.scale
+
+
+def _field(event: Any, path: str) -> Any:
+    for part in path.split("."):
+        event = event.get(part, {})
+    return "" if event == {} else event

@@ -2,16 +2,26 @@
 
 from typing import Any, Literal
 
-from deploy.generate.elastic.ingest import pipeline
+from deploy.generate.elastic.ingest import final_pipeline, pipeline
 from deploy.generate.schema import event_schema, is_object, type_of
 
 Product = Literal["elastic", "opensearch"]
 NAME = "azure_mfa"
 PIPELINE = f"{NAME}-raw"
+FINAL = f"{NAME}-final"
 STREAMS = f"logs-{NAME}.*-*"
 RAW_STREAMS = f"logs-{NAME}.raw-*"
 META = {"managed_by": "mfa-shipper", "description": "generated from schemas/event.schema.json"}
 LONGEST_TERM = 1024  # a longer value stays in _source only: a term above 32,766 bytes would make the index refuse the event
+ADDED = {  # which ECS lacks, or an event of ours has not: Filebeat 8.10 and later say which file it was, numbers or not
+    "event.created": "date",
+    **{f"log.file.{name}": "keyword" for name in ("device_id", "fingerprint", "idxhi", "idxlo", "inode", "vol")},
+}  # fmt: skip
+OTHERS = [  # types of all other fields, as ECS has them; an address that is none must not cost the event
+    {"addresses": {"match": "ip", "match_mapping_type": "string", "mapping": {"type": "ip", "ignore_malformed": True}}},
+    {"places": {"path_match": "*.geo.location", "mapping": {"type": "geo_point", "ignore_malformed": True}}},
+    {"texts": {"match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": LONGEST_TERM}}},
+]
 SEARCHED = ["message", "error.message", "event.reason", "user.name", "user.domain", "user.email", "source.ip"]
 
 
@@ -23,38 +33,44 @@ def leaf(path: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": kind, "ignore_above": LONGEST_TERM} if kind == "keyword" else {"type": kind}
 
 
-def tree(schema: dict[str, Any], path: str) -> dict[str, Any]:
-    """The mapping of an object, strict unless the schema leaves the object open."""
+def tree(schema: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """The mapping of an object. What is closed below our own name is strict: nobody else writes there."""
     inner = {
         name: tree(below, f"{path}{name}.") if is_object(below) else leaf(path + name, below)
         for name, below in schema.get("properties", {}).items()
     }
-    closed = schema.get("additionalProperties") is False
-    found: dict[str, Any] = {"type": "object", "dynamic": "strict" if closed else "true"}
+    strict = path.startswith(f"{NAME}.") and schema.get("additionalProperties") is False
+    found: dict[str, Any] = {"type": "object"} | ({"dynamic": "strict"} if strict else {})
     return found | {"properties": inner} if inner else found
+
+
+def added(properties: dict[str, Any], path: str, kind: str) -> None:
+    """Map a field that shippers and the store add to the events."""
+    *parents, last = path.split(".")
+    for name in parents:
+        properties = properties[name]["properties"]
+    properties[last] = {"type": kind} | ({"ignore_above": LONGEST_TERM} if kind == "keyword" else {})
 
 
 def mappings(product: Product) -> dict[str, Any]:
     """The whole mapping."""
-    root = tree(event_schema(), "")
+    properties = tree(event_schema())["properties"]
+    for path, kind in ADDED.items():
+        added(properties, path, kind)
     # Agents and Fleet add these three. OpenSearch wants to know a constant beforehand, so there they are plain keywords.
     kind = "constant_keyword" if product == "elastic" else "keyword"
-    stream = {name: {"type": kind} for name in ("type", "dataset", "namespace")}
-    root["properties"]["data_stream"] = {"type": "object", "dynamic": "strict", "properties": stream}
-    return {
-        "dynamic": "strict",
-        "date_detection": False,
-        "dynamic_templates": [
-            {"text": {"match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": LONGEST_TERM}}}
-        ],
-        "properties": root["properties"],
+    properties["data_stream"] = {
+        "type": "object",
+        "properties": {name: {"type": kind} for name in ("type", "dataset", "namespace")},
     }
+    return {"dynamic": "true", "date_detection": False, "dynamic_templates": OTHERS, "properties": properties}
 
 
 def settings(product: Product) -> dict[str, Any]:
     """Index settings. One shard for each dataset is enough: MFA logs are small."""
     found: dict[str, Any] = {
         "number_of_shards": 1,
+        "final_pipeline": FINAL,
         "codec": "best_compression",
         "mapping": {"total_fields": {"limit": 1000}},
         "query": {"default_field": SEARCHED},
@@ -65,7 +81,7 @@ def settings(product: Product) -> dict[str, Any]:
 
 
 def index_template(product: Product, patterns: list[str], priority: int, **more: object) -> dict[str, Any]:
-    """A template for data streams. `priority` must be above the built-in `logs` (100) and Fleet's (200)."""
+    """A template for data streams. `priority` is above that of the built-in `logs` (100), below that of Fleet's packages (200)."""
     composed = [f"{NAME}@mappings", f"{NAME}@settings"]
     found: dict[str, Any] = {
         "index_patterns": patterns, "data_stream": {}, "priority": priority, "composed_of": composed, "_meta": META,
@@ -129,9 +145,10 @@ def requests(product: Product) -> dict[str, Any]:
     return policy | {
         f"_component_template/{NAME}@mappings": {"template": {"mappings": mappings(product)}, "_meta": META},
         f"_component_template/{NAME}@settings": {"template": {"settings": settings(product)}, "_meta": META},
-        f"_index_template/logs-{NAME}": index_template(product, [STREAMS], 250),
+        f"_index_template/logs-{NAME}": index_template(product, [STREAMS], 150),
         f"_index_template/logs-{NAME}.raw": index_template(
-            product, [RAW_STREAMS], 260, template={"settings": {"index": {"default_pipeline": PIPELINE}}}
+            product, [RAW_STREAMS], 160, template={"settings": {"index": {"default_pipeline": PIPELINE}}}
         ),
         f"_ingest/pipeline/{PIPELINE}": pipeline(),
+        f"_ingest/pipeline/{FINAL}": final_pipeline(),
     }

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from deploy.generate.elastic.panels import Panel, panels
-from deploy.generate.elastic.templates import STREAMS
+from deploy.generate.elastic.templates import NAME, STREAMS
 
 VIEW = "mfa-shipper-events"
 DASHBOARD = "mfa-shipper-overview"
@@ -12,24 +12,66 @@ TITLE = "MFA Server: authentications and double prompts"
 ABOUT = (
     "Authentications of an Azure MFA Server as mfa-shipper reads them: outcomes, failures, double prompts, fraud and lockouts."
 )
+INDEX = "kibanaSavedObjectMeta.searchSourceJSON.index"  # name of the reference to the data view
 INTRO = (0, 0, 48, 7)  # place of the text
 CONTROLS = {"event.dataset": "Data set", "user.name": "User", "host.name": "Server"}
-TEXT = """\
-**Authentications** are counted by their outcome: the status line of a RADIUS exchange, or a one-line result of the server.
-The server may write one sign-in to two logs (`azure_mfa.radius` and `azure_mfa.server`): choose one data set to count it once.
+TEXT = f"""\
+**Authentications** are counted once each, by how they ended: the status line of a RADIUS exchange, or a one-line result of the server.
+A code that was sent and not yet entered is the first of two steps and not counted. The server may write one sign-in to two logs
+(RADIUS and server): choose one data set to count it once.
 
 **Double prompts** are findings of mfa-shipper: a second prompt while the first was open (*concurrent*: raise the timeout of
 the RADIUS client) or within 60 s after its success (*sequential*). A cache rule of MFA Server spares both, see what N seconds would do.
+The findings in [Discover](discover#/view/{DASHBOARD}-findings).
 """
 DURATIONS = {"event.duration": "nanoseconds", "azure_mfa.double_prompt.gap_ms": "milliseconds"}
 
 
+LABELS = {  # of values, for people
+    "azure_mfa.status.method": {
+        "mobile_app": "Mobile app", "phone_call": "Phone call", "text_message": "Text message", "oath_token": "OATH token",
+        "security_questions": "Security questions", "voiceprint": "Voiceprint", "none": "None",
+    },
+    "event.dataset": {
+        f"{NAME}.radius": "MFA Server, RADIUS", f"{NAME}.server": "MFA Server", f"{NAME}.adsync": "MFA Server, directory",
+        f"{NAME}.nps": "NPS extension", f"{NAME}.unparsed": "No pattern matches",
+    },
+    "event.action": {
+        "mfa-request": "Request", "mfa-verdict": "Verdict", "mfa-status": "Status", "mfa-result": "Result in one line",
+        "double_prompt": "Double prompt", "mfa_fatigue": "MFA fatigue", "log": "Other line",
+    },
+}  # fmt: skip
+NAMES = {  # of fields, where Kibana shows them as the head of a column
+    "event.action": "What", "user.domain": "Domain", "user.name": "User", "host.name": "Server", "event.severity": "Severity",
+    "azure_mfa.double_prompt.pattern": "Pattern", "azure_mfa.double_prompt.gap_ms": "Gap", "message": "What happened",
+    "event.dataset": "Data set", "event.reason": "Reason",
+}  # fmt: skip
+
+
 def formats() -> str:
-    """The display format of the two durations: seconds."""
-    return json.dumps({
+    """How values are shown: the two durations in seconds, others by their labels."""
+    found: dict[str, Any] = {
         field: {"id": "duration", "params": {"inputFormat": unit, "outputFormat": "asSeconds", "outputPrecision": 1}}
         for field, unit in DURATIONS.items()
-    })  # fmt: skip
+    }
+    for field, labels in LABELS.items():
+        entries = [{"key": value, "value": label} for value, label in labels.items()]
+        found[field] = {"id": "static_lookup", "params": {"lookupEntries": entries, "unknownKeyValue": None}}
+    return json.dumps(found)
+
+
+def names() -> str:
+    """The names of fields in Kibana's data view."""
+    return json.dumps({field: {"customLabel": name} for field, name in NAMES.items()})
+
+
+def event_list(panel: Panel) -> dict[str, Any]:
+    """The attributes of a saved search, with its JSON parts as objects."""
+    source = {"query": {"query": panel.query, "language": "lucene"}, "filter": [], "indexRefName": INDEX}
+    return {
+        "title": panel.title, "description": description(panel), "columns": list(panel.columns), "sort": [["@timestamp", "desc"]],
+        "version": 1, "hits": 0, "kibanaSavedObjectMeta": {"searchSourceJSON": source},
+    }  # fmt: skip
 
 
 def view() -> dict[str, Any]:
@@ -55,4 +97,4 @@ def ndjson(objects: list[dict[str, Any]]) -> bytes:
 
 def named_fields() -> set[str]:
     """Every event field that the dashboards name."""
-    return {name for panel in panels() for name in panel.fields()} | set(CONTROLS) | set(DURATIONS)
+    return {name for panel in panels() for name in panel.fields()} | set(CONTROLS) | set(DURATIONS) | set(LABELS) | set(NAMES)

@@ -4,7 +4,7 @@ from deploy.generate.sigma import kibana, queries, splunk
 from deploy.generate.sigma.rules import rules
 
 KIBANA = "elastic/rules/mfa-shipper-rules.ndjson"
-SPLUNK = "splunk/TA-mfa-shipper/default/savedsearches.conf"
+SPLUNK = "splunk/mfa-shipper/default/savedsearches.conf"
 
 
 def files() -> dict[str, bytes]:

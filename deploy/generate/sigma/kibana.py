@@ -4,6 +4,7 @@ import json
 from functools import cache
 from typing import Any
 
+from deploy.generate.schema import fields
 from deploy.generate.sigma import queries
 from deploy.generate.sigma.rules import SIGMA, Rule
 
@@ -16,52 +17,86 @@ LEVELS = {
     "critical": ("critical", 99),
 }
 SITE = "https://attack.mitre.org"
-LATE = 300  # seconds that an event may come late
+OVERLAP = 300  # seconds that a run looks at again, as it may begin late
+INTEGRATION = [{"package": "azure_mfa", "version": "^0.1.0"}]
 
 
 def kibana_rule(rule: Rule) -> dict[str, Any]:
     """A rule: in EQL where EQL can say it, else in ES|QL. A rule about single events is a Lucene query."""
-    main, query = rule.main, queries.eql(rule)
-    kind, language, interval = "eql", "eql", 300
-    if rule.kind == "single":
-        kind, language, query = "query", "lucene", queries.lucene(rule)
-    elif query is None:
-        # its window is the time range of a run: the steps are short so that no burst is cut in two
-        kind, language, query, interval = "esql", "esql", queries.esql(rule), 60
+    main, triage = rule.main, rule.triage
+    kind, language, query = _query(rule)
     severity, score = LEVELS[main["level"]]
-    seconds = 86400 if rule.stem == "mfa_log_silent" else rule.seconds
-    if kind == "eql":
-        seconds += interval + LATE  # the query has its own span; late events are still in range
-    elif kind == "query":
-        seconds = interval + LATE  # Kibana does not alert twice on one event
+    every, back = times(rule, kind)
+    false_positives = list(main.get("falsepositives", []))
     document = {
         "rule_id": main["id"],
         "name": main["title"],
         "description": main["description"].strip(),
         "author": [main["author"]],
         "license": "Apache-2.0",
-        "version": 1,
+        "version": 2,
         "enabled": False,
         "type": kind,
         "language": language,
         "query": query.strip(),
-        "interval": f"{interval // 60}m",
-        "from": f"now-{seconds // 60}m",
+        "interval": f"{every // 60}m",
+        "from": f"now-{back // 60}m",
         "to": "now",
+        "timestamp_override": "event.ingested",
         "severity": severity,
         "risk_score": score,
         "max_signals": 100,
-        "false_positives": list(main.get("falsepositives", [])),
+        "false_positives": false_positives,
         "references": list(main.get("references", [])),
         "tags": ["Azure MFA Server", "mfa-shipper", *(["Operations"] if not main.get("tags") else [])],
         "threat": threat(main.get("tags", [])),
+        "note": triage.note(false_positives),
+        "setup": triage.setup(),
+        "related_integrations": INTEGRATION,
+        "required_fields": required_fields(rule),
     }
     if kind != "esql":
         document["index"] = [queries.INDEX]
-    if kind == "esql":  # runs every minute, and would alert again each time
-        period = {"value": max(rule.seconds // 60, 60), "unit": "m"}
-        document["alert_suppression"] = {"group_by": rule.group, "duration": period, "missing_fields_strategy": "suppress"}
+    if triage.quiet_by:
+        value, unit = (triage.quiet // 3600, "h")
+        document["alert_suppression"] = {
+            "group_by": triage.quiet_by,
+            "duration": {"value": value, "unit": unit},
+            "missing_fields_strategy": "suppress",
+        }
     return document
+
+
+def _query(rule: Rule) -> tuple[str, str, str]:
+    """The type of the rule, its language and its query."""
+    if rule.kind == "single":
+        return "query", "lucene", queries.lucene(rule)
+    query = queries.eql(rule)
+    if query is not None:
+        return "eql", "eql", query
+    query = queries.esql(rule)
+    if rule.triage.back is None:  # runs overlap: only what came in since the last one makes an alert
+        query += f"| where newest > now() - {(times(rule, 'esql')[0] + OVERLAP) // 60} minutes\n"
+    return "esql", "esql", query
+
+
+def times(rule: Rule, kind: str) -> tuple[int, int]:
+    """Seconds between two runs, and how far back a run looks, by the time at which events came in.
+
+    A single event is alerted on once, however late it comes. The events of a sequence or count came in at several times, the
+    first of them up to its timespan and `LATE` before the last.
+    """
+    every = rule.triage.every or (300 if rule.seconds <= 3600 else 900 if rule.seconds <= 14400 else 3600)
+    if rule.triage.back is not None:
+        return every, rule.triage.back
+    return every, every + (OVERLAP if kind == "query" else rule.seconds + queries.LATE)
+
+
+def required_fields(rule: Rule) -> list[dict[str, Any]]:
+    """The fields that the rule asks for, with the types that they have in an index."""
+    known = {field.name: field.type for field in fields()}
+    names = {*rule.fields, *rule.triage.quiet_by}
+    return [{"name": name, "type": known[name], "ecs": not name.startswith("azure_mfa.")} for name in sorted(names)]
 
 
 def ndjson(rules: list[Rule]) -> str:

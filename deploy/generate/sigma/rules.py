@@ -1,4 +1,4 @@
-"""The Sigma rules of deploy/sigma/rules as they are written, and the conditions of their parts in each language."""
+"""The Sigma rules of deploy/sigma as they are written, and the conditions of their parts in each language."""
 
 import importlib
 import re
@@ -10,15 +10,16 @@ from typing import Any
 import yaml
 
 from deploy.generate.places import DEPLOY
+from deploy.generate.sigma.triage import Triage, entries, seconds
 
 SIGMA = DEPLOY / "sigma"
+FOLDERS = ("rules", "correlations")  # about single events, and about several
 LANGUAGES = {  # of pySigma: module and class
     "eql": ("elasticsearch.elasticsearch_eql", "EqlBackend"),
     "esql": ("elasticsearch.elasticsearch_esql", "ESQLBackend"),
     "lucene": ("elasticsearch.elasticsearch_lucene", "LuceneBackend"),
     "splunk": ("splunk", "SplunkBackend"),
 }
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 NUMBERS, NUMBER = re.compile(r"like~ \((-?\d+(?:, -?\d+)*)\)"), re.compile(r"([\w.]+):(-?\d+|true|false)\b")
 
 
@@ -71,7 +72,12 @@ class Rule:
     @property
     def seconds(self) -> int:
         """The timespan in seconds."""
-        return int(self.timespan[:-1]) * UNITS[self.timespan[-1]]
+        return seconds(self.timespan)
+
+    @property
+    def triage(self) -> Triage:
+        """What stands beside it: quiet time, schedule, steps."""
+        return entries()[self.stem]
 
     @property
     def at_least(self) -> int | None:
@@ -83,6 +89,20 @@ class Rule:
     def events(self) -> list[str]:
         """The names of the parts that select events, in their order; a rule about single events is its own part."""
         return [name for name, part in self.parts.items() if "detection" in part] or [""]
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields that it asks for, groups by and counts."""
+        found = {"@timestamp"}
+        for document in (self.main, *self.parts.values()):
+            searches = [part for name, part in document.get("detection", {}).items() if name != "condition"]
+            found |= {field.split("|")[0] for search in searches for field in search}
+            correlation = document.get("correlation", {})
+            aliases = correlation.get("aliases", {})
+            found |= {name for name in correlation.get("group-by", ()) if name not in aliases}
+            found |= {name for names in aliases.values() for name in names.values()}
+            found |= {correlation["condition"]["field"]} if "field" in correlation.get("condition", {}) else set()
+        return found
 
     def condition(self, language: str, part: str) -> str:
         """The condition of a part, without index and without `where`. The empty name is a rule about single events itself."""
@@ -107,4 +127,5 @@ def load(path: Path) -> Rule:
 
 def rules() -> list[Rule]:
     """All rules, by name."""
-    return [load(path) for path in sorted((SIGMA / "rules").glob("*.yml"))]
+    paths = [path for folder in FOLDERS for path in (SIGMA / folder).glob("*.yml")]
+    return [load(path) for path in sorted(paths, key=lambda path: path.stem)]

@@ -1,13 +1,15 @@
 """Requests to one of several servers, with keep-alive, TLS, proxies and gzip by urllib3. I/O.
 
-The proxy is that of the environment (`HTTPS_PROXY`, `NO_PROXY`), as curl takes it.
+The proxy is that of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), as curl takes it.
 """
 
 import ssl
 import zlib
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http.client import BadStatusLine, IncompleteRead
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import orjson
@@ -15,15 +17,19 @@ import urllib3
 from urllib3 import exceptions as causes
 
 from shipper.deliver.http.options import HttpOptions
+from shipper.deliver.http.timed import POOLS
 from shipper.deliver.sink import SinkDown
 from shipper.printable import printable
+from shipper.secrets import HIDDEN
 from shipper.tls import UnusableFile, tls_context
 
 FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
 GZIP = zlib.MAX_WBITS | 16
 PROXY_ASKS = 407
 AWAY = (502, 503, 504)  # statuses
-MOST_ANSWERED = 64 << 20  # bytes of an answer; more is no answer of such a server
+CONNECT_TIMEOUT = 10.0  # seconds, at most
+UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)  # of OpenSSL's verification: no or another issuer, or signed by itself
+MOST_ANSWERED = 64 << 20  # bytes of an answer
 
 
 class Answer(NamedTuple):
@@ -51,10 +57,13 @@ class Answer(NamedTuple):
 class Connection:
     """The servers of an output. One thread uses it."""
 
-    def __init__(self, options: HttpOptions) -> None:
+    def __init__(self, options: HttpOptions, met: set[str] | None = None) -> None:
+        """`met`: URLs of servers that have answered before; those that do are added."""
         self._options = options
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._first = 0  # the server that answered last
+        self.met = set() if met is None else met
+        self._credential = options.headers.get("Authorization", "").rpartition(" ")[2].encode()
 
     def post(self, path: str, lines: bytes, headers: Mapping[str, str] = {}) -> Answer:
         """Send a body of lines; see `ask`."""
@@ -98,21 +107,30 @@ class Connection:
                 url.rstrip("/") + path,
                 body=body,
                 headers={"User-Agent": "mfa-shipper", **options.headers, **headers},
-                timeout=urllib3.Timeout(connect=min(10.0, options.timeout), read=options.timeout),
+                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, options.timeout), read=options.timeout),
                 retries=False,
                 redirect=False,
                 preload_content=False,
             )
             try:
-                data = answer.read(MOST_ANSWERED, decode_content=True)
-                answer.drain_conn()
+                data = _whole(answer)
             finally:
-                answer.release_conn()
+                answer.close()  # and the connection, unless the answer was read to its end
+        except SinkDown as error:
+            raise SinkDown(f"{_server(url)}: {error}") from None
         except (causes.HTTPError, OSError, ValueError) as error:
-            raise SinkDown(f"{_server(url)}: {_reason(error, options)}") from None
+            raise SinkDown(f"{_server(url)}: {self._reason(error, url)}") from None
+        self.met.add(url)
         if answer.status == PROXY_ASKS:
             raise SinkDown(f"{_server(url)}: the proxy does not let us through: it asks for a name and a password (407)")
-        return Answer(answer.status, _seconds(answer.headers.get("Retry-After", "")), data)
+        if 300 <= answer.status < 400:
+            there = printable(answer.headers.get("Location", "").partition("?")[0][:200])
+            raise SinkDown(
+                f"{_server(url)}: it sends us to {there or 'nowhere'} ({answer.status}); give the URL of the server itself"
+            )
+        if self._credential:  # some servers repeat what they got, and what they say is told and kept
+            data = data.replace(self._credential, HIDDEN.encode())
+        return Answer(answer.status, _pause(answer.headers), data)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         pool = self._pools.get(url)
@@ -128,12 +146,31 @@ class Connection:
                 kept["ssl_context"] = tls_context(ssl.Purpose.SERVER_AUTH, options.ca_file, options.cert_file, options.key_file)
             except UnusableFile as error:  # since the start, when it was all right
                 raise SinkDown(f"{error.key}: {error}") from None
-        proxy = getproxies().get(parts.scheme)
-        if proxy and not proxy_bypass(parts.netloc):
-            login = urlsplit(proxy)
-            name = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
-            return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=name), **kept)
-        return urllib3.PoolManager(**kept)
+        proxy = _proxy(parts)
+        manager = urllib3.PoolManager(**kept) if proxy is None else _through(proxy, kept)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def _reason(self, error: Exception, url: str) -> str:
+        """Why there was no answer, in words."""
+        root = _root(error)
+        said = root.strerror.lower() if isinstance(root, OSError) and root.strerror else ""
+        if isinstance(error, causes.ProxyError):
+            return f"the proxy does not let us through: {said or root}"
+        if isinstance(error, causes.NameResolutionError):
+            return "there is no such host"
+        if isinstance(error, causes.ConnectTimeoutError) and not isinstance(error, causes.NewConnectionError):
+            return f"no connection within {min(CONNECT_TIMEOUT, self._options.timeout):g} s"
+        if isinstance(error, causes.ReadTimeoutError):
+            return f"no whole answer within {self._options.timeout:g} s"
+        if isinstance(root, ssl.SSLError):
+            return _tls_reason(root)
+        hint = "; does it speak https there?" if url.startswith("http:") and url not in self.met else ""
+        if isinstance(root, ConnectionResetError | ConnectionAbortedError | BrokenPipeError | IncompleteRead):
+            return f"it broke the connection off{hint}"  # the same words, or the log would tell each way of it
+        if isinstance(root, BadStatusLine):
+            return f"it speaks no HTTP{hint}"
+        return said or f"there is no answer to understand ({printable(str(root) or type(root).__name__)})"
 
     def close(self) -> None:
         """Drop all connections; the next request makes new ones."""
@@ -153,24 +190,51 @@ def _server(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _reason(error: Exception, options: HttpOptions) -> str:
-    """Why there was no answer, in words."""
-    if isinstance(error, causes.ProxyError):
-        return f"the proxy does not let us through: {_root(error)}"
-    if isinstance(error, causes.NameResolutionError):
-        return "there is no such host"
-    if isinstance(error, causes.ConnectTimeoutError) and not isinstance(error, causes.NewConnectionError):
-        return f"no connection within {min(10.0, options.timeout):g} s"
-    if isinstance(error, causes.ReadTimeoutError):
-        return f"no answer within {options.timeout:g} s"
-    root = _root(error)
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {root.verify_message}; is ca_file right?"
-    if isinstance(root, ssl.SSLError):
-        return f"no TLS with it: {(root.reason or str(root)).lower().replace('_', ' ')}; does it speak https there?"
-    if isinstance(root, OSError) and root.strerror:
-        return root.strerror.lower()
-    return f"it broke the connection off ({printable(str(root) or type(root).__name__)})"
+def _proxy(parts: SplitResult) -> str | None:
+    """The URL of the proxy for a server; None: none is wanted."""
+    known = getproxies()
+    proxy = known.get(parts.scheme) or known.get("all")
+    if not proxy or proxy_bypass(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _through(proxy: str, kept: Mapping[str, Any]) -> urllib3.ProxyManager:
+    """
+    Raises:
+        SinkDown: the variable holds nothing that we can use; its text, which may hold a password, is not told.
+    """
+    try:
+        login = urlsplit(proxy)
+        name = f"{unquote(login.username)}:{unquote(login.password or '')}" if login.username else None
+        return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=name), **kept)
+    except (causes.HTTPError, ValueError):
+        raise SinkDown(
+            "the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) must be an http:// or https:// URL"
+        ) from None
+
+
+def _whole(answer: urllib3.BaseHTTPResponse) -> bytes:
+    """The body of an answer.
+
+    Raises:
+        SinkDown: it is longer than any of such a server.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while part := answer.read(1 << 20, decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > MOST_ANSWERED:
+            raise SinkDown(f"its answer is longer than {MOST_ANSWERED >> 20} MiB, which no answer of such a server is")
+    return b"".join(parts)
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return f"no TLS with it: {(error.reason or str(error)).lower().replace('_', ' ')}; does it speak https there?"
+    told = f"its certificate is not accepted: {error.verify_message.rstrip('.')}"
+    return f"{told}; is ca_file right?" if error.verify_code in UNKNOWN_AUTHORITY else told
 
 
 def _root(error: BaseException) -> BaseException:
@@ -182,6 +246,18 @@ def _root(error: BaseException) -> BaseException:
         error = inner
 
 
-def _seconds(text: str) -> float:
-    """Of `Retry-After`, which may also hold a date, as none of these servers writes it."""
-    return float(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0.0
+def _pause(headers: Mapping[str, str]) -> float:
+    """Seconds of `Retry-After`, which holds a number, or a date by the clock that wrote `Date`."""
+    text = headers.get("Retry-After", "")
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    until, now = _instant(text), _instant(headers.get("Date", ""))
+    return 0.0 if until is None or now is None else max(0.0, until - now)
+
+
+def _instant(text: str) -> float | None:
+    """Seconds of the epoch of a date of HTTP; None if it is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -40,8 +40,7 @@ class _Document(msgspec.Struct):
 class _Bulk(msgspec.Struct):
     """The answer of `_bulk`, as far as it is asked for: of each document by the name of the action."""
 
-    errors: bool
-    items: list[dict[str, _Document]] = []
+    items: list[dict[str, _Document]]
 
 
 class BulkCourier:
@@ -58,9 +57,9 @@ class BulkCourier:
         self.statuses: Counter[int] = Counter()  # of documents that are there now
 
     def reach(self) -> None:
-        look = Connection(self._look)
+        look = Connection(self._look, self._connection.met)
         try:
-            _refuse_stranger(look.ask("GET", "/"))
+            _refuse_stranger(_asked_for_nothing(look))
         finally:
             look.close()
 
@@ -79,7 +78,7 @@ class BulkCourier:
         """
         if not lines:
             return {}
-        answer = self._connection.post("/_bulk?filter_path=errors,items.*.status,items.*.error", b"\n".join(lines) + b"\n")
+        answer = self._connection.post("/_bulk?filter_path=items.*.status,items.*.error", b"\n".join(lines) + b"\n")
         if answer.status == 413:
             if len(lines) == 1:
                 return {first: f"too large for the server (413): {len(lines[0])} bytes"}
@@ -87,12 +86,9 @@ class BulkCourier:
             return self._refused(lines[:half], first, statuses) | self._refused(lines[half:], first + half, statuses)
         _refuse_failure(answer)
         bulk = _bulk(answer)
-        if not bulk.errors:
-            statuses[CREATED] += len(lines)
-            return {}
-        if len(bulk.items) != len(lines):
-            raise SinkDown(f"no answer of _bulk: {excerpt(answer)}")
         documents = [document for item in bulk.items for document in item.values()]
+        if len(documents) != len(lines):
+            raise SinkDown(f"no answer of _bulk: {excerpt(answer)}")
         refused = _refusals(documents, first, answer)
         statuses.update(document.status for index, document in enumerate(documents, first) if index not in refused)
         return refused
@@ -106,8 +102,8 @@ class BulkCourier:
     def verify(self) -> str | None:
         look = Connection(self._look)
         try:
-            _refuse_stranger(look.ask("GET", "/"))
-            return self._missing_template(look) or self._missing_right(look)
+            _refuse_stranger(_asked_for_nothing(look))
+            return self._missing_template(look) or self._missing_index(look) or self._missing_right(look)
         except SinkDown as error:
             return str(error)
         finally:
@@ -126,6 +122,20 @@ class BulkCourier:
             return None
         return (
             f"{self._stream} has no index template of ours: run deploy/elastic/install.sh or deploy/opensearch/install.sh, {hint}"
+        )
+
+    def _missing_index(self, look: Connection) -> str | None:
+        if look.ask("GET", f"/{self._stream}/_mapping").status != 404:
+            return None
+        answer = look.ask("GET", "/_cluster/settings?include_defaults=true&filter_path=*.action.auto_create_index").json()
+        given = (
+            answer.get(kind, {}).get("action", {}).get("auto_create_index") for kind in ("transient", "persistent", "defaults")
+        )
+        if next((setting for setting in given if setting is not None), None) != "false":
+            return None  # or we may not ask; the rights of a pattern are told by the first batch
+        return (
+            f"{self._stream} is not there, and the cluster makes no index by itself (action.auto_create_index: false): "
+            f"make it and the other streams of ours with PUT /_data_stream/NAME"
         )
 
     def _missing_right(self, look: Connection) -> str | None:
@@ -185,11 +195,36 @@ def _reason(document: _Document) -> str:
     return f"{document.status} {text or 'without a reason'}"
 
 
+def _asked_for_nothing(connection: Connection) -> Answer:
+    """The answer of `_bulk` to a request without documents. It is the judge, and not the page at the root: who may only write
+    may not see that one, and something in between may answer it."""
+    return connection.ask("POST", "/_bulk", b"", {"Content-Type": "application/json"})
+
+
+def has_bulk(options: HttpOptions) -> bool:
+    """True where somebody answers `_bulk` as Elasticsearch and OpenSearch do, or does not let us ask.
+
+    Raises:
+        SinkDown: nobody answers.
+    """
+    look = Connection(options)
+    try:
+        answer = _asked_for_nothing(look)
+    finally:
+        look.close()
+    return answer.status in (401, 403) or _is_of_bulk(answer)
+
+
+def _is_of_bulk(answer: Answer) -> bool:
+    said = answer.json()
+    return isinstance(said.get("errors"), bool) if answer.status == 200 else isinstance(said.get("error"), dict)
+
+
 def _refuse_stranger(answer: Answer) -> None:
-    if answer.status == 403:
-        return  # it knows us, and lets us write, perhaps, but not look
+    if answer.status == 400 and _is_of_bulk(answer):
+        return  # it wants documents
     _refuse_failure(answer)
-    if "version" not in answer.json():
+    if not _is_of_bulk(answer):
         raise SinkDown(f"that is no Elasticsearch and no OpenSearch: {excerpt(answer)}")
 
 
@@ -201,8 +236,8 @@ def _refuse_failure(answer: Answer) -> None:
         raise SinkDown("the API key, or the user with this password, is not known there (401)")
     if status == 403:
         raise SinkDown(f"we may not write there (403): {_cause(answer)}")
-    if status == 404:
-        raise SinkDown("there is no _bulk at this URL (404); is its path right?")
+    if status in (404, 405):
+        raise SinkDown(f"there is no _bulk at this URL ({status}); is its path right?")
     if status == TOO_MANY or status >= 500:
         raise SinkDown(f"the cluster is busy or ill ({status}): {_cause(answer)}", answer.retry_after)
     raise SinkDown(f"the server refuses the request ({status}): {_cause(answer)}")

@@ -12,7 +12,7 @@ class HttpOptions:
         urls: of servers that are as good as each other; each may have a path.
         headers: of each request; the one that proves who we are is among them.
         compression: bodies go as gzip.
-        timeout: seconds until a connection stands, and seconds without a byte of the answer.
+        timeout: seconds until a connection stands (10 at most), and until an answer is there in whole.
         ca_file, cert_file, key_file: as `tls_context`.
     """
 

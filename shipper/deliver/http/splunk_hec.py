@@ -21,6 +21,7 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 EVENT, ACK, HEALTH = "/services/collector/event", "/services/collector/ack", "/services/collector/health"
 TAKEN = 200
 SUCCESS, NO_DATA, WRONG_INDEX, NO_CHANNEL, ACK_OFF = 0, 5, 7, 10, 14
+OF_HEALTH = (17, 18, 19, 20, 23)  # codes: well, queues full, no acknowledgements, both, going down
 OF_AN_EVENT = (6, 12, 13, 15)  # codes: wrong format, no event, an empty one, wrong fields
 WORDS = {  # what to do, by code; of all others the server's own words must do
     1: "the token is disabled",
@@ -68,7 +69,7 @@ class HecCourier:
         self.statuses: Counter[int] = Counter()  # of events that were taken
 
     def reach(self) -> None:
-        look = Connection(self._look)
+        look = Connection(self._look, self._connection.met)
         try:
             answer = look.ask("GET", HEALTH)
             if answer.status == 503:
@@ -157,6 +158,11 @@ class HecCourier:
         return {"X-Splunk-Request-Channel": self._channel} if self._acknowledgement else {}
 
 
+def tells_health(answer: Answer) -> bool:
+    """True if a collector says how it is."""
+    return answer.json().get("code") in OF_HEALTH
+
+
 def _is_taken(answer: Answer) -> bool:
     """True if the collector says that it has the events; a page of somebody in between, with a status of 200, does not."""
     return answer.status == 200 and answer.json().get("code") == SUCCESS
@@ -180,6 +186,6 @@ def _words(answer: Answer) -> str:
         return "the server lets nobody in with this token (401)"
     if answer.status == 404:
         return "there is no collector at this URL (404); is its port that of HEC, 8088 by default?"
-    if text:
+    if text and isinstance(code, int):
         return f"{text} ({answer.status}, code {code})"
     return f"that is no answer of a collector: {excerpt(answer)}" if answer.status == 200 else excerpt(answer)

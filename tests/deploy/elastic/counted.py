@@ -121,8 +121,8 @@ def authentications(events: list[Event]) -> Rows:
 
 
 @panel
-def success(events: list[Event]) -> Rows:
-    return number(sum(event["event"]["outcome"] == "success" for event in done(events)))
+def failed(events: list[Event]) -> Rows:
+    return number(sum(event["event"]["outcome"] == "failure" for event in done(events)))
 
 
 @panel
@@ -148,6 +148,53 @@ def unparsed(events: list[Event]) -> Rows:
 @panel
 def outcomes_over_time(events: list[Event]) -> Rows:
     return over_time(done(events), lambda some: ranking(some, "event.outcome", 3))
+
+
+@panel
+def outcomes(events: list[Event]) -> Rows:
+    return ranking(done(events), "event.outcome", 3)
+
+
+@panel
+def weeks(events: list[Event]) -> Rows:
+    return [(("2017-02-13T00:00:00.000Z", *keys), values) for keys, values in outcomes(events)]  # from Monday on
+
+
+@panel
+def failure_rate(events: list[Event]) -> Rows:
+    return outcomes_over_time(events)
+
+
+@panel
+def users_asked_twice(events: list[Event]) -> Rows:
+    return number(len({event["user"]["name"] for event in twice(events)}))
+
+
+def tired(events: list[Event]) -> list[Event]:
+    return [event for event in events if event["event"].get("action") == "mfa_fatigue"]
+
+
+@panel
+def fatigue(events: list[Event]) -> Rows:
+    return number(len(tired(events)))
+
+
+@panel
+def refusals(events: list[Event]) -> Rows:
+    classes = {"denied", "no_response", "fraud"}
+    those = [event for event in done(events) if status(event).get("class") in classes]
+    return over_time(those, lambda some: ranking(some, "azure_mfa.status.class", 3))
+
+
+@panel
+def findings(events: list[Event]) -> Rows:
+    columns = (
+        "event.action", "user.domain", "user.name", "host.name", "event.severity", "azure_mfa.double_prompt.pattern",
+        "azure_mfa.double_prompt.gap_ms", "message",
+    )  # fmt: skip
+    found = sorted(twice(events) + tired(events), key=lambda event: event["@timestamp"], reverse=True)
+    values = [[get(event, column) for column in columns] for event in found]
+    return [(tuple("" if value is None else str(value) for value in row), (1.0,)) for row in values]
 
 
 @panel
@@ -191,7 +238,7 @@ def double_prompt_users(events: list[Event]) -> Rows:
         findings = [event["azure_mfa"]["double_prompt"] for event in some]
         return mean([finding["gap_ms"] / 1000 for finding in findings]), float(max(finding["count"] for finding in findings))
 
-    return nested(twice(events), "user.name", 15, lambda some: with_numbers(some, "azure_mfa.double_prompt.pattern", 3, numbers))
+    return with_numbers(twice(events), "user.name", 15, numbers)
 
 
 @panel
@@ -200,7 +247,7 @@ def mfa_fatigue(events: list[Event]) -> Rows:
         counts = [event["azure_mfa"]["mfa_fatigue"]["count"] for event in some]
         return float(max(counts)), float(max(event["event"]["severity"] for event in some))
 
-    return with_numbers([event for event in events if event["event"].get("action") == "mfa_fatigue"], "user.name", 15, numbers)
+    return with_numbers(tired(events), "user.name", 15, numbers)
 
 
 @panel
@@ -220,18 +267,19 @@ def answer_time(events: list[Event]) -> Rows:
         return mean(seconds), max(seconds)
 
     timed = [event for event in ended(events) if event["event"]["action"] == "mfa-status" and "duration" in event["event"]]
-    return with_numbers([event for event in timed if of_class("authenticated")(event)], "azure_mfa.status.method", 8, numbers)
+    at_once = [event for event in timed if status(event).get("method") not in ("text_message", "oath_token")]
+    return with_numbers([event for event in at_once if of_class("authenticated")(event)], "azure_mfa.status.method", 8, numbers)
 
 
 @panel
 def alarming(events: list[Event]) -> Rows:
     names = {"fraud reported": "fraud", "blocked or locked": "blocked", "bypass used": "bypassed", "denied": "denied"}
-    return over_time(ended(events), lambda some: labelled(some, {label: of_class(name) for label, name in names.items()}))
+    return over_time(done(events), lambda some: labelled(some, {label: of_class(name) for label, name in names.items()}))
 
 
 @panel
 def alarming_users(events: list[Event]) -> Rows:
-    those = [event for event in ended(events) if status(event).get("class") in ("fraud", "blocked", "bypassed")]
+    those = [event for event in done(events) if status(event).get("class") in ("fraud", "blocked", "bypassed")]
     return nested(those, "user.name", 20, lambda some: ranking(some, "event.reason", 5))
 
 
@@ -273,6 +321,7 @@ def nps_errors(events: list[Event]) -> Rows:
 def sources(events: list[Event]) -> Rows:
     actions = ("mfa-status", "mfa-result", "primary-auth-result")
     those = [event for event in events if event["event"].get("action") in actions and get(event, "source.ip")]
+    those = [event for event in those if status(event).get("class") != "pending"]
     counts = Counter(event["source"]["ip"] for event in those)  # addresses are ordered as numbers
     top = sorted(counts.items(), key=lambda item: (-item[1], ip_address(item[0]).packed))[:12]
     return [((key,), (float(count),)) for key, count in top]

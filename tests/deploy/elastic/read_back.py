@@ -28,9 +28,28 @@ def only_lucene(query: Object) -> str:
 def kibana(path: Path = KIBANA) -> Iterator[Panel]:
     """The Lens panels of the dashboard."""
     board = next(saved for saved in objects(path) if saved["type"] == "dashboard")["attributes"]
+    lists = {saved["id"]: saved for saved in objects(path) if saved["type"] == "search"}
+    references = {
+        reference["name"]: reference["id"]
+        for saved in objects(path)
+        if saved["type"] == "dashboard"
+        for reference in saved["references"]
+    }
     for shown in json.loads(board["panelsJSON"]):
         if shown["type"] == "lens":
             yield lens(shown["panelIndex"], shown["embeddableConfig"]["attributes"])
+        if shown["type"] == "search":
+            yield event_list(lists[references[f"{shown['panelIndex']}:{shown['panelRefName']}"]])
+
+
+def event_list(saved: Object) -> Panel:
+    """A saved search."""
+    attributes = saved["attributes"]
+    assert attributes["sort"] == [["@timestamp", "desc"]]
+    source = attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]
+    query = only_lucene((json.loads(source) if isinstance(source, str) else source)["query"])
+    name = saved["id"].rpartition("-")[2]
+    return Panel(name, attributes["title"], "", "events", query, (), (), {}, (0, 0, 0, 0), tuple(attributes["columns"]))
 
 
 def lens(name: str, attributes: Object) -> Panel:
@@ -39,7 +58,7 @@ def lens(name: str, attributes: Object) -> Panel:
     ((_, layer),) = state["datasourceStates"]["formBased"]["layers"].items()
     columns = [layer["columns"][key] for key in layer["columnOrder"]]
     buckets = tuple(lens_bucket(column) for column in columns if column["isBucketed"])
-    metrics = tuple(lens_metric(column) for column in columns if not column["isBucketed"])
+    metrics = tuple(lens_metric(column) for column in columns if not column["isBucketed"] and "timeShift" not in column)
     kind = attributes["visualizationType"]
     return Panel(name, attributes["title"], "", kind, only_lucene(state["query"]), buckets, metrics, {}, (0, 0, 0, 0))
 
@@ -48,7 +67,7 @@ def lens_bucket(column: Object) -> Bucket:
     params = column["params"]
     match column["operationType"]:
         case "date_histogram":
-            return Bucket("time", column["sourceField"])
+            return Bucket({"auto": "time", "1w": "weeks"}[params["interval"]], column["sourceField"])
         case "terms":
             assert params["orderBy"]["type"] == "column"
             assert (params["orderDirection"], params["otherBucket"], params["missingBucket"]) == ("desc", False, False)
@@ -71,6 +90,8 @@ def lens_metric(column: Object) -> Metric:
 def opensearch(path: Path = OPENSEARCH) -> Iterator[Panel]:
     """The visualizations by aggregations."""
     for saved in objects(path):
+        if saved["type"] == "search":
+            yield event_list(saved)
         if saved["type"] == "visualization":
             state = json.loads(saved["attributes"]["visState"])
             if state["aggs"]:
@@ -93,7 +114,7 @@ def legacy_bucket(agg: Object) -> Bucket:
     params = agg["params"]
     match agg["type"]:
         case "date_histogram":
-            return Bucket("time", params["field"])
+            return Bucket({"auto": "time", "w": "weeks"}[params["interval"]], params["field"])
         case "terms":
             assert (params["order"], params["orderBy"], params["otherBucket"]) == ("desc", "1", False)
             assert json.loads(params["json"])["shard_size"] >= params["size"]

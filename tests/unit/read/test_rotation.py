@@ -1,11 +1,16 @@
 """Which names are those of one log, and when its times say otherwise."""
 
+import ntpath
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from shipper.read.rotation import belongs_to, is_another_log, is_log, live_name, log_name, name_apart, source_name
+from shipper.read import rotation
+from shipper.read.inputs import TailInput, find
+from shipper.read.rotation import belongs_to, compared, is_another_log, is_log, live_name, log_name, name_apart, source_name
 
 # Rotated names of `X.log`: what makes them, and what they look like.
 ROTATED = {
@@ -102,3 +107,33 @@ def test_a_file_that_was_set_apart_keeps_to_the_name_of_its_log() -> None:
 )
 def test_the_name_that_a_rotated_file_had_for_sure(name: str, live: str | None) -> None:
     assert live_name(name) == live
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (r"C:\Logs\MFA.log", r"c:\logs\mfa.log"),
+        (r"c:/logs/x/../MFA.LOG", r"c:\logs\mfa.log"),
+        (r"\\?\C:\Logs\MFA.log", r"c:\logs\mfa.log"),
+        (r"\\MFA01\Logs\MFA.log", r"\\mfa01\logs\mfa.log"),
+        (r"\\?\UNC\mfa01\Logs\MFA.log", r"\\mfa01\logs\mfa.log"),
+    ],
+)
+def test_a_path_of_windows_is_one_however_it_is_written(path: str, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "os", SimpleNamespace(path=ntpath))
+    assert compared(path) == wanted
+
+
+def test_rotated_files_are_one_log_in_any_case_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "os", SimpleNamespace(path=ntpath))
+    live = source_name(r"C:\Logs\MFA.log")
+    rotated = [r"c:\logs\mfa.LOG.1", r"\\?\C:\LOGS\Mfa.log-20170214T025719", r"C:\Logs\.\MFA20170214T02.log"]
+    assert [source_name(path) for path in rotated] == [live] * 3
+
+
+def test_an_exclude_is_compared_as_the_system_does(tmp_path: Path) -> None:
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text("x")
+    spelled = "A.LOG" if sys.platform == "win32" else f"../{tmp_path.name}/a.log"
+    found = find([TailInput(str(tmp_path / "*.log"), exclude=(str(tmp_path / spelled),))])
+    assert found.paths == {str(tmp_path / "b.log")}

@@ -112,13 +112,13 @@ fn request(text: &[u8]) -> Option<Message<'_>> {
     if !(1..=LONGEST_NAME).contains(&name) || tail.first() != Some(&b'\'') {
         return None;
     }
-    if form == UserForm::Bare
-        && let Some(at) = memchr::memrchr(b'@', user)
-    {
-        if at == 0 || at + 1 == end {
-            return None;
+    if form == UserForm::Bare {
+        if let Some(at) = memchr::memrchr(b'@', user) {
+            if at == 0 || at + 1 == end {
+                return None;
+            }
+            form = UserForm::Mail(at + 1);
         }
-        form = UserForm::Mail(at + 1);
     }
     Some(Message::Request { user, form, tail })
 }
