@@ -75,7 +75,7 @@ bench: $(READY) ## Measure parse against a plain loop, and its stages, about 25 
 bench-readers: $(READY) ## Measure that each reader takes time and memory in proportion, about 15 minutes
 	$(BIN)/python -m tests.bench.readers
 
-bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, about 12 minutes
+bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, OpenSearch and VictoriaLogs, about 20 minutes
 	$(BIN)/python -m tests.bench.sidecar
 
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
@@ -89,10 +89,12 @@ kafka-consume: $(READY) ## Show what arrives in the topic mfa-events of that Kaf
 TWINS := 1-20
 JUDGED := 1-10
 
-chaos: $(READY) ## Kill, freeze and reload the sidecar, pairs with one identity, and detect, on a real Kafka and a file that others touch, and count, about 25 minutes; TWINS=1-100, JUDGED=1-50 for more
+chaos: $(READY) ## Kill, freeze and reload the sidecar, pairs with one identity, and detect, on a real Kafka, a file that others touch and servers over HTTP, and count, about 30 minutes; TWINS=1-100, JUDGED=1-50 for more
 	$(BIN)/python -m tests.chaos.kill
 	$(BIN)/python -m tests.chaos.twins $(TWINS)
 	$(BIN)/python -m tests.chaos.judge $(JUDGED)
+	$(BIN)/python -m tests.chaos.http 1-5 --into acknowledging
+	$(BIN)/python -m tests.chaos.http 1-5 --into opensearch
 
 mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 10 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'

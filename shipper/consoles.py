@@ -80,8 +80,8 @@ else:
 
     @contextmanager
     def uninterrupted() -> Iterator[None]:
-        """Processes that are started inside take no notice of an interrupt; one that comes meanwhile waits."""
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits that
+        """Processes that are started inside take no notice of an interrupt, nor of SIGTERM; one that comes meanwhile waits."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # a new process inherits that
         try:
             yield
         finally:

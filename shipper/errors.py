@@ -65,6 +65,10 @@ class InputError(RunError):
         return str(self.args[0])
 
 
+class Terminated(BaseException):
+    """SIGTERM came: whoever holds something that must not stay gives it back, as after an interrupt."""
+
+
 def reader_is_gone(error: OSError) -> bool:
     """True for what writing to a pipe raises that nobody reads any more. Windows calls that an invalid argument."""
     return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)

@@ -7,7 +7,8 @@ from deploy.generate.schema import event_schema, leaves
 HEAD = """# Fields of an event
 
 Generated from `schemas/event.schema.json` by `make deploy-files`. Names are those of ECS 8.17; what stands below
-`azure_mfa` is this project's own. A field that is not known is left out, never null.
+`azure_mfa` is this project's own. A field that is not known is left out, never null. What `--format ocsf` makes of them:
+[formats](docs/formats.md#ocsf).
 
 | field | type | values or meaning |
 |---|---|---|

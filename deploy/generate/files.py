@@ -50,7 +50,6 @@ GENERATORS = {
     "configuration schema": Generator(_configuration_schema, folder="schemas"),
     "report schema": Generator(_report_schema, folder="schemas"),
     "chart": Generator(chart.files),
-    "elastic": Generator(elastic.files, ("elastic/api/**/*", *PACKAGE, "opensearch/api/**/*")),
     "field reference": Generator(field_reference.files),
     "grafana": Generator(grafana.files),
     "splunk": Generator(splunk.files, ("splunk/*/static/*",)),
@@ -58,6 +57,8 @@ GENERATORS = {
     "sigma rules": Generator(
         sigma.files, ("sigma/eql/*", "sigma/esql/*", "sigma/splunk/*", "sigma/lucene/*"), needs_pysigma=True
     ),
+    # behind the rules, which its package brings
+    "elastic": Generator(elastic.files, ("elastic/api/**/*", *PACKAGE, "opensearch/api/**/*")),
 }
 
 

@@ -4,7 +4,7 @@
     cp311-abi3-manylinux_2_17_x86_64    with the kernel, for Linux with glibc 2.17 or newer
     cp311-abi3-win_amd64                with the kernel, for Windows; run under Wine
 
-Zig links the last two, so that this takes neither an old Linux nor a Windows. Each must write the same bytes for a log.
+Zig links the last two, so that this takes neither an old Linux nor a Windows. Each must write the same bytes.
 """
 
 import os
@@ -26,8 +26,7 @@ from tests.support.windows import a_windows, call
 DIST, BUILD = ROOT / "dist", ROOT / "build" / "kernel"
 LINUX, WINDOWS = "x86_64-unknown-linux-gnu", "x86_64-pc-windows-gnu"
 MANYLINUX = "manylinux_2_17_x86_64"
-LOG = ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
-PARSE = ["parse", "--deterministic", "--quiet", LOG.name]
+PARSE = ["parse", "--deterministic", "--quiet", "*.log"]
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps"]
 
 
@@ -89,7 +88,7 @@ def for_windows() -> Path:
 
 
 def tried(made: Path) -> tuple[str, bytes]:
-    """What the program in a wheel says of itself, and what it writes for a log.
+    """What the program in a wheel says of itself, and what it writes for the logs of the golden cases.
 
     Raises:
         Unavailable: it does not run, or there is no Wine.
@@ -104,7 +103,8 @@ def tried(made: Path) -> tuple[str, bytes]:
         else:
             call([*PIP, "--target", name, str(made)])
             start = partial(here, folder, {**os.environ, "MFA_SHIPPER_KERNEL": "on"})
-        shutil.copy2(LOG, folder)
+        for log in (ROOT / "tests" / "golden").glob("*/input.log"):
+            shutil.copy2(log, folder / f"{log.parent.name}.log")
         said, written = (start(["-m", "shipper", *arguments]) for arguments in (["--version"], PARSE))
     if said.returncode or written.returncode:
         raise Unavailable(f"{made.name} does not run: {(said.stderr + written.stderr).decode(errors='replace')[-2000:]}")

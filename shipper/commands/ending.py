@@ -1,15 +1,17 @@
 """How a command ends: its errors become one sentence each, and an exit status. I/O.
 
-Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT.
+Exit status: 0 done, 1 failed while running, 2 wrong usage, 130 after SIGINT; after SIGTERM that of the signal.
 """
 
+import os
+import signal
 from collections.abc import Callable
 
 import click
 
 from shipper.commands.options import near_options
 from shipper.commands.screen import tell
-from shipper.errors import MfaShipperError, of_system
+from shipper.errors import MfaShipperError, Terminated, of_system
 from shipper.printable import printable
 
 
@@ -17,8 +19,19 @@ def _complain(sentence: str) -> None:
     tell("mfa-shipper:", "\n".join(map(printable, sentence.split("\n"))))
 
 
+def end_in_order() -> None:
+    """From now on a first SIGTERM ends a command as an interrupt does: no half of a file stays, and no terminal without a cursor."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # timeout(1) sends a second one
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
 def exit_status(command: Callable[[], object]) -> int:
     """Run a command; an error is shown as one sentence."""
+    status: object = None
     try:
         status = command()
     except click.exceptions.Abort:
@@ -39,4 +52,7 @@ def exit_status(command: Callable[[], object]) -> int:
         status = 1
     except KeyboardInterrupt:
         status = 130
+    except Terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)  # so that whoever waits sees why
     return status if isinstance(status, int) else 0

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipper.commands.ending import end_in_order
 from shipper.commands.forms import refuse_input
 from shipper.commands.importing import Import, Into
 from shipper.commands.library import library_of
@@ -181,6 +182,7 @@ def read_into(
     Raises:
         UsageError, RunError: see `import_logs`.
     """
+    end_in_order()
     workers = worker_count(options.workers)
     counts = Counts()
     notes: list[str] = []

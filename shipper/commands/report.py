@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from shipper.commands.ending import end_in_order
 from shipper.commands.library import library_of
 from shipper.commands.parse import open_for, read_key, total_size, worker_count
 from shipper.commands.progress import progress
@@ -92,6 +93,7 @@ def write_report(options: ReportOptions) -> None:
         RunError: a file could not be read to its end, and the report holds what could; or writing failed, or a worker was lost.
         ClosedPipe: nobody reads the output any more.
     """
+    end_in_order()
     if options.open_it:
         check_open(options.form, options.output)
     write = _writer(options.form)

@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from shipper.commands.parse import ParseOptions, read_into, settings_of
+from shipper.commands.screen import tell
 from shipper.config.units import url as url_of
 from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.dead_letters import DeadLetterFile
@@ -47,7 +48,7 @@ def send_logs(options: ParseOptions) -> Counts:
     to = target(options.to, options.to_key, options.to_ca, options.namespace or "default")
     refused = Refused(options.refused)
     chosen = replace(options, format=to.format, events=options.events or "exchange")
-    counts = read_into(chosen, settings_of(chosen), lambda logs: _upload(to, refused))
+    counts = read_into(chosen, settings_of(chosen), lambda logs: _upload(to, refused, options.quiet))
     if refused.number:
         raise RunError(f"--to: {counted(refused.number, 'event')} refused; the first: {printable(refused.first)}")
     return counts
@@ -165,11 +166,17 @@ class Refused:
 class _Told:
     """Says on standard error when the server is away, and when it is back."""
 
+    def __init__(self) -> None:
+        self._is_away = False
+
     def down(self, reason: str) -> None:
+        self._is_away = True
         print(f"mfa-shipper: {printable(reason)}; trying again", file=sys.stderr)
 
     def up(self) -> None:
-        """Nothing to say: the bar moves on."""
+        if self._is_away:
+            print("mfa-shipper: the server takes events again", file=sys.stderr)
+        self._is_away = False
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         """The sums say it."""
@@ -201,7 +208,7 @@ class Upload:
             self._hand_over(rest)
         while self._delivery.outstanding:
             self._turn()
-        return [self._sums()]
+        return [self.sums()]
 
     def _hand_over(self, batch: OpenBatch[None]) -> None:
         while not self._delivery.accepts:
@@ -219,7 +226,8 @@ class Upload:
         """Drop what is not delivered."""
         self._to.sink.close(0.0)
 
-    def _sums(self) -> str:
+    def sums(self) -> str:
+        """What became of the events so far, in a line for the summary."""
         answers = [
             f"{number:,} {WORDS.get(status, f'answered with {status}')}" for status, number in sorted(self._to.statuses.items())
         ]
@@ -230,9 +238,13 @@ class Upload:
 
 
 @contextmanager
-def _upload(to: Target, refused: Refused) -> Iterator[Upload]:
+def _upload(to: Target, refused: Refused, quiet: bool) -> Iterator[Upload]:
     sending = Upload(to, refused)
     try:
         yield sending
+    except BaseException:
+        if not quiet:
+            tell(f"{sending.sums()}; it was not finished")
+        raise
     finally:
         sending.close()

@@ -1,6 +1,6 @@
 """The compiled kernel; its source is in `kernel/`."""
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, overload
 
 from shipper.model import Code, CompletionFields, ExchangeFields, Label, Origin
@@ -39,12 +39,63 @@ class Labels(Sequence[Label]):
     def with_findings(self, findings: Sequence[tuple[int, Label]]) -> Labels:
         """These with the labels of findings behind the events at these positions."""
 
+class Completions(Sequence[CompletionFields]):
+    """The authentications that a chunk completes; as a `Waiting` too, those of them that wait in a detector.
+
+    Attributes:
+        component: of all of them; None if they have several.
+        tidy: each has a user and ended at the newest time, and not even a key is long.
+    """
+
+    component: str | None
+    tidy: bool
+
+    @overload
+    def __getitem__(self, index: int) -> CompletionFields: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[CompletionFields]: ...
+    def __len__(self) -> int: ...
+    def completion(self, at: int) -> CompletionFields: ...
+    def end(self, at: int) -> int: ...
+    def code(self, at: int) -> Code: ...
+    def pass_over(
+        self,
+        at: int,
+        young: dict[str, Any],
+        old: dict[str, Any],
+        turn: int,
+        horizon: int,
+        room: int,
+        durations: Durations,
+        classes: frozenset[str] | None,
+    ) -> tuple[int, int]:
+        """Takes those from `at` on that have nothing to do with any before them into `young`, as `LocalDetector` does.
+
+        Args:
+            at: the first of them.
+            young, old: the generations of the detector.
+            turn: the last time of the younger one.
+            horizon: of the rule, in nanoseconds.
+            room: how many the younger one takes.
+            durations: of the detector.
+            classes: of status that matter, always the same ones; None if all do. With classes, those that wait are kept without
+                the others of their chunk.
+
+        Returns:
+            The first one that has to be looked at, or their number; and how many were taken.
+        """
+
+class Durations:
+    """For how long after its end an authentication matters to those that start, by its code."""
+
+    def __new__(cls, of_code: Callable[[Code], int | None]) -> Durations: ...
+
 class Kernel:
     """Makes the events of the plain lines of one file. It calls nothing: `go` stops where Python must do something.
 
     In an `add` method, `pieces` are the texts between the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
     e the same as seconds since 1970, i id of the event, l original line, m message, u user and process, o offset, r id of the
-    request, s its time stamp, d nanoseconds since then, - nothing. It returns the number of the template.
+    request, s its time stamp, d nanoseconds since then, - nothing. `adds` are the counters that go up by one with each event, by numbers that the caller gives them.
     """
 
     def __new__(cls, timeout: int, prefix: str, users: Sequence[Sequence[bytes]]) -> Kernel:
@@ -64,10 +115,14 @@ class Kernel:
     def add_head(self, head: str, context: int, component: int, thread: str, process: bytes) -> None:
         """Answers the question for a head; `thread` is the key of its exchanges, `process` is JSON."""
 
-    def add_request(self, context: int, tail: str, pieces: Sequence[bytes], gaps: str, origin: Origin) -> int:
+    def add_request(
+        self, context: int, tail: str, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]
+    ) -> None:
         """Answers the question for the template of requests with this text behind the user."""
 
-    def add_verdict(self, context: int, number: int, outcome: str, pieces: Sequence[bytes], gaps: str, origin: Origin) -> int:
+    def add_verdict(
+        self, context: int, number: int, outcome: str, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]
+    ) -> None:
         """Answers the question for the template of verdicts with this number, which give an exchange this outcome."""
 
     def add_status(
@@ -80,7 +135,8 @@ class Kernel:
         pieces: Sequence[bytes],
         gaps: str,
         origin: Origin,
-    ) -> int:
+        adds: Sequence[int],
+    ) -> None:
         """Answers the question for the template of statuses with this number in an exchange with this outcome."""
 
     def begin(self, data: bytes, offset: int) -> None:
@@ -98,5 +154,5 @@ class Kernel:
     def take(self, texts: list[str], labels: list[Label], completions: list[CompletionFields]) -> None:
         """Takes the events that the general path has made of that line."""
 
-    def finish(self) -> tuple[Texts, Labels, list[CompletionFields], list[tuple[int, int]]]:
-        """What the chunk has come to, and how often each template was used."""
+    def finish(self) -> tuple[Texts, Labels, Completions, list[tuple[int, int]]]:
+        """What the chunk has come to, and by how much each counter went up."""

@@ -4,12 +4,12 @@
 """
 
 import os
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TypeGuard
 
-from shipper.model import ExchangeFields
+from shipper.model import Code, CompletionFields, ExchangeFields
 
-INTERFACE = 2  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 3  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:
@@ -28,6 +28,8 @@ def trouble() -> str:
 
 WHY_NOT = trouble()
 if not WHY_NOT:
+    from shipper.decode._kernel import Completions as Completions
+    from shipper.decode._kernel import Durations as Durations
     from shipper.decode._kernel import Kernel as Kernel
     from shipper.decode._kernel import Labels as Labels
     from shipper.decode._kernel import OpenExchanges as OpenExchanges
@@ -47,3 +49,13 @@ def open_exchanges(*, compiled: bool) -> MutableMapping[str, ExchangeFields]:
 def are_compiled(texts: Sequence[str]) -> "TypeGuard[Texts]":
     """True for the texts of events that a kernel made."""
     return not WHY_NOT and isinstance(texts, Texts)
+
+
+def are_completions(completions: Sequence[CompletionFields]) -> "TypeGuard[Completions]":
+    """True for authentications that a kernel noted."""
+    return not WHY_NOT and isinstance(completions, Completions)
+
+
+def durations(of_code: Callable[[Code], int | None]) -> "Durations | None":
+    """What `Completions.pass_over` takes; None if there is no kernel."""
+    return None if WHY_NOT else Durations(of_code)

@@ -6,7 +6,6 @@ which it is not sure goes to the general path as its original bytes, and so do t
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +24,6 @@ _LONGEST = 1 << 62  # nanoseconds; a timeout that is longer is as long as any
 _MARKS = {"549864182.100000": "e", "mark-7-id-7-mark": "i"}  # seconds since 1970 of START, and an id
 _AT_MARKS = re.compile("(" + "|".join(map(re.escape, _MARKS)) + ")")
 _OTHERS = {"e": "549864183.223344", "i": "mark-8-id-8-mark"}  # the same of END
-
-Part = tuple[str, str, int]
-"""A counter, a key if it counts by name, and by how much it goes up."""
 
 
 class KernelParser:
@@ -52,7 +48,7 @@ class KernelParser:
         self._contexts: list[Templates] = []
         self._numbers: dict[Templates, int] = {}
         self._components: dict[str, int] = {}
-        self._added: list[tuple[tuple[str, str, int], ...]] = []  # by template: what each use of it adds to the counts
+        self._counters: dict[tuple[str, str], int] = {}  # by name, and key if it counts by name: the kernel's number
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
@@ -69,9 +65,9 @@ class KernelParser:
         while (stop := kernel.go(general)) is not None:
             if stop[0] == "line" or not self._answer(*stop):
                 self._leave()
-        texts, labels, completions, uses = kernel.finish()
-        self._count(uses)
-        self.fast.pass_over = 0 if uses else PASS_OVER
+        texts, labels, completions, counted = kernel.finish()
+        self._count(counted)
+        self.fast.pass_over = 0 if counted else PASS_OVER
         general.end()
         return Events(texts, labels, completions)
 
@@ -119,8 +115,7 @@ class KernelParser:
         shown = template and self._shown(template, REQUEST)
         if not shown:
             return False
-        self._kernel.add_request(context, tail, *shown)
-        self._added.append((("requests", "", 1), ("lines", "", 1)))
+        self._kernel.add_request(context, tail, *shown, self._adds(Counts(requests=1, lines=1)))
         return True
 
     def _verdict(self, context: int, templates: Templates, number: int) -> bool:
@@ -128,8 +123,7 @@ class KernelParser:
         shown = half and self._shown(half.event, VERDICT)
         if not half or not shown or half.outcome is None:
             return False
-        self._kernel.add_verdict(context, number, half.outcome, *shown)
-        self._added.append(_parts(half.counts))
+        self._kernel.add_verdict(context, number, half.outcome, *shown, self._adds(half.counts))
         return True
 
     def _status(self, context: int, templates: Templates, outcome: str | None, number: int) -> bool:
@@ -137,8 +131,7 @@ class KernelParser:
         shown = half and self._shown(half.event, STATUS)
         if not half or not shown or half.code is None:
             return False
-        self._kernel.add_status(context, outcome, number, half.code, half.success, *shown)
-        self._added.append(_parts(half.counts))
+        self._kernel.add_status(context, outcome, number, half.code, half.success, *shown, self._adds(half.counts))
         return True
 
     def _shown(self, template: Template, gaps: str) -> tuple[list[bytes], str, Origin] | None:
@@ -154,29 +147,25 @@ class KernelParser:
             pieces, gaps = wrapped
         return [piece.encode("latin-1") for piece in pieces], gaps, origin
 
-    def _count(self, uses: list[tuple[int, int]]) -> None:
-        """Add what the uses of templates have told."""
-        totals: Counter[tuple[str, str]] = Counter()
-        for template, number in uses:
-            for name, key, one in self._added[template]:
-                totals[name, key] += one * number
-        counts = self.general.counts
-        for (name, key), number in totals.items():
+    def _adds(self, counts: Counts) -> list[int]:
+        """The numbers of the counters that are not zero."""
+        numbers: list[int] = []
+        for name in Counts.__slots__:
+            value = getattr(counts, name)
+            if value:
+                for key, times in value.items() if name in TALLIES else [("", value)]:
+                    numbers += [self._counters.setdefault((name, key), len(self._counters))] * times
+        return numbers
+
+    def _count(self, counted: list[tuple[int, int]]) -> None:
+        """Add what the kernel has counted."""
+        names, counts = [*self._counters], self.general.counts
+        for counter, number in counted:
+            name, key = names[counter]
             if key:
                 getattr(counts, name)[key] += number
             else:
                 setattr(counts, name, getattr(counts, name) + number)
-
-
-def _parts(counts: Counts) -> tuple[Part, ...]:
-    """The counters that are not zero."""
-    parts: list[Part] = []
-    for name in Counts.__slots__:
-        value = getattr(counts, name)
-        parts += (
-            [(name, key, number) for key, number in value.items()] if name in TALLIES else [(name, "", value)] if value else []
-        )
-    return tuple(parts)
 
 
 def _wrapped(wrap: Wrap, pieces: list[str], gaps: str, origin: Origin) -> tuple[list[str], str] | None:

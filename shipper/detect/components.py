@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from shipper.decode import compiled
 from shipper.decode.clock import LogState
 from shipper.detect.detector import Detectors
 from shipper.detect.finding import Found
@@ -33,7 +34,8 @@ class ComponentDetectors:
         return findings
 
     def _found(self, completions: Sequence[CompletionFields]) -> list[Found]:
-        names = set(map(_COMPONENT, completions))
+        only = completions.component if compiled.are_completions(completions) else None
+        names = {only} if only is not None else set(map(_COMPONENT, completions))
         if len(names) == 1:
             return self._detectors(self._log.slot(names.pop()))(completions)
         parts: dict[str, list[CompletionFields]] = {}

@@ -15,7 +15,7 @@ from shipper.detect import DETECTORS
 from shipper.detect.finding import Found
 from shipper.detect.local import LocalDetector
 from shipper.detect.protocol import Rule
-from shipper.detect.waiting import Arrived
+from shipper.detect.waiting import arrived
 from shipper.model import MEMORY, CompletionFields, Counts
 
 MEMORY_OF_ONE = 3072  # bytes of `pipeline.memory` for each authentication that a generation of a detector may remember
@@ -40,8 +40,8 @@ class Detectors:
         """The findings of a chunk, in the order of the events that they stand behind."""
         if not completions:
             return []
-        hosts, arrived = self._hosts.values(), Arrived(completions)
-        findings = [finding for host in hosts for finding in host(arrived)]
+        hosts, chunk = self._hosts.values(), arrived(completions)
+        findings = [finding for host in hosts for finding in host(chunk)]
         if len(hosts) > 1:
             findings.sort(key=itemgetter(0))
         self._counts.findings += len(findings)

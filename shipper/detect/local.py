@@ -4,15 +4,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from shipper.decode import compiled
 from shipper.decode.ecs import Envelope
 from shipper.detect.finding import Found, found, shown
 from shipper.detect.protocol import AnyDetector, Begins, Rule
-from shipper.detect.remembered import LONGEST_KEY, Known, Memory, alone, digest, is_small, remembered, short, size_of
-from shipper.detect.waiting import Arrived, Row
-from shipper.model import Code, CompletionFields, Counts, User, is_withdrawal
+from shipper.detect.remembered import Known, Memory, Spans, alone, digest, is_small, known_of, remembered, short, size_of, waits
+from shipper.detect.waiting import Arrived, CompiledArrived, Row
+from shipper.model import CompletionFields, Counts, User, is_withdrawal
 from shipper.times import AFTER_ALL, BEFORE_ALL, SECOND
 
-CODES = 4096  # looked at and remembered
 SLACK = 60 * SECOND  # an authentication may end that long before the newest line of a log that is in the order of time
 
 
@@ -41,71 +41,95 @@ class LocalDetector:
         self._horizon = rule.horizon
         self._begins = detector.begins
         self._lull = detector.lull if detector.lull and detector.lull.holds(rule) else None
+        self._duration = Spans(self._lull, rule)
+        # Where it can put steps off, the kernel looks at most authentications.
+        self._near_only = None if self._lull is None else compiled.durations(self._duration)
         self._young: dict[str, Memory] = {}
         self._old: dict[str, Memory] = {}
         self._under_way: set[str] = set()  # users whose states are (see `Begins`)
         self._stepped: set[str] = set()  # users whose states may hold something lasting
         self._turn = BEFORE_ALL  # the last time of this generation
-        self._durations: dict[int, tuple[Code, int | None]] = {}  # `Lull.of_code`, by identity of the code
         self.late = self.behind = 0
         # The user of the last authentication that was ahead of the clock, and what was in memory of that user before it.
         self._before: tuple[str, Memory | None, Memory | None] | None = None
         self._ahead = ""  # that user, until the generations change
 
-    def __call__(self, arrived: Arrived) -> list[Found]:
+    def __call__(self, arrived: Arrived | CompiledArrived) -> list[Found]:
         """The findings of a chunk."""
         findings: list[Found] = []
-        young, old, turn, horizon = self._young, self._old, self._turn, self._horizon
-        completions, waiting, may_wait = arrived.completions, arrived.waiting, self._lull is not None
-        stored, most, few = self._stored, self.most, self._begins is not None
-        memory: Memory | None
-        for at, user, start, end, newest in arrived.rows() if self._begins is None else self._concerning(arrived, self._begins):
-            if user is None:
-                if is_withdrawal(completions[at]):
-                    self._withdraw()
-                continue
-            if newest > turn:
-                young, old, turn = self._next_generation(newest)
-                stored = 0
-            key = user[3] if len(user[3]) <= LONGEST_KEY else short(user[3])
-            if end is not newest and self._is_late(key, end, newest):
-                continue
-            stored += 1
-            if stored > most:
-                young, old, stored = self._crowd_out(newest, stored)
-            memory = young.get(key)
-            if memory is None:
-                memory = old.get(key)
-                if memory is not None:
-                    memory, size = self._carried(key, memory, newest - horizon)
-                    stored += size
-                if memory is None and may_wait:
-                    young[key] = alone(completions[at], None) if few else (waiting, at, None)
-                    continue
-            if memory is None or start <= self._after(memory):
-                findings += self._step(key, memory, completions[at])
-            elif self._duration(waiting.codes[at]) is not None:
-                young[key] = alone(completions[at], memory) if few else (waiting, at, memory)
-        self._stored = stored
+        if isinstance(arrived, CompiledArrived) and self._near_only is not None:
+            rows = self._near(arrived, self._near_only)
+        else:
+            rows = arrived.rows() if self._begins is None else self._concerning(arrived, self._begins)
+        for row in rows:
+            self._take(arrived, row, findings)
         return findings
 
-    def _concerning(self, arrived: Arrived, begins: Begins[Any]) -> Iterator[Row]:
+    def _take(self, arrived: Arrived | CompiledArrived, row: Row, findings: list[Found]) -> None:
+        """Take an authentication; `findings` gets those that it leads to."""
+        at, user, start, end, newest = row
+        completions, waiting = arrived.completions, arrived.waiting
+        if user is None:
+            if is_withdrawal(completions[at]):
+                self._withdraw()
+            return
+        if newest > self._turn:
+            self._next_generation(newest)
+            self._stored = 0
+        key = short(user[3])
+        if end is not newest and self._is_late(key, end, newest):
+            return
+        self._stored += 1
+        if self._stored > self.most:
+            self._stored = self._crowd_out(newest, self._stored)
+        young = self._young
+        memory: Memory | None = young.get(key)
+        if memory is None:
+            memory = self._old.get(key)
+            if memory is not None:
+                memory, size = self._carried(key, memory, newest - self._horizon)
+                self._stored += size
+            if memory is None and self._lull is not None:
+                young[key] = (waiting, at, None) if self._begins is None else alone(completions[at], None)
+                return
+        if memory is None or start <= self._after(memory):
+            findings += self._step(key, memory, completions[at])
+        elif self._duration(waiting.code(at)) is not None:
+            young[key] = (waiting, at, memory) if self._begins is None else alone(completions[at], memory)
+
+    def _near(self, arrived: CompiledArrived, durations: "compiled.Durations") -> Iterator[Row]:
+        """The rows of those that may have to do with another one; the kernel takes the others as `_take` would."""
+        at, completions, begins = 0, arrived.completions, self._begins
+        classes = None if begins is None else begins.classes
+        while True:
+            if begins is not None and (self._under_way or not arrived.tidy):
+                yield from self._concerning(arrived, begins, at)
+                return
+            room = max(0, self.most - self._stored)
+            at, taken = completions.pass_over(at, self._young, self._old, self._turn, self._horizon, room, durations, classes)
+            self._stored += taken
+            if at >= len(completions):
+                return
+            yield arrived.row(at)
+            at += 1
+
+    def _concerning(self, arrived: Arrived | CompiledArrived, begins: Begins[Any], first: int = 0) -> Iterator[Row]:
         """The rows of those that matter (see `Begins`). The others are most, and this is all that they cost."""
-        classes, under_way, users, tidy = begins.classes, self._under_way, arrived.users, arrived.tidy
-        for at, code in enumerate(arrived.waiting.codes):
-            user = users[at]
-            if code.status_class in classes:
-                yield at, user, arrived.starts[at], arrived.ends[at], arrived.newests[at]
-            elif under_way and user and short(user[3]) in under_way:
-                self._strays += 1  # whether it was under way may depend on when that was looked at
-                yield at, user, arrived.starts[at], arrived.ends[at], arrived.newests[at]
-            elif not tidy:
-                if user is None:
+        classes, under_way, tidy, code_of = begins.classes, self._under_way, arrived.tidy, arrived.code
+        for at in range(first, len(arrived.completions)):
+            if code_of(at).status_class in classes:
+                yield arrived.row(at)
+            elif under_way or not tidy:
+                row = _, user, _, end, newest = arrived.row(at)
+                if under_way and user and short(user[3]) in under_way:
+                    self._strays += 1  # whether it was under way may depend on when that was looked at
+                    yield row
+                elif user is None:
                     if is_withdrawal(arrived.completions[at]):
                         self._withdraw()
-                elif arrived.ends[at] > arrived.newests[at]:
+                elif end > newest:
                     self._before = None  # a withdrawal would be of this one
-                elif arrived.ends[at] < arrived.newests[at] - self._horizon:
+                elif end < newest - self._horizon:
                     self.late += 1
 
     def _is_late(self, key: str, end: int, newest: int) -> bool:
@@ -120,7 +144,7 @@ class LocalDetector:
         self.behind += end < newest - SLACK
         return False
 
-    def _next_generation(self, newest: int) -> tuple[dict[str, Memory], dict[str, Memory], int]:
+    def _next_generation(self, newest: int) -> None:
         young = self._young
         # One that was ahead of the clock belongs to the time that is now.
         self._young = {key: young.pop(key) for key in (self._ahead,) if key in young}
@@ -129,19 +153,19 @@ class LocalDetector:
         self._forget_missing()
         self._turn = self._end_of_generation(newest)
         self._strays = 0
-        return self._young, self._old, self._turn
 
     def _end_of_generation(self, newest: int) -> int:
         """The last time of the generation in which this one is: the same whenever the log began to be read."""
         span = max(1, self._horizon)
         return newest // span * span + span - 1
 
-    def _crowd_out(self, newest: int, stored: int) -> tuple[dict[str, Memory], dict[str, Memory], int]:
-        """Change the generations if this one is full; what is lost is counted. `stored`: what it took, strays included."""
+    def _crowd_out(self, newest: int, stored: int) -> int:
+        """Change the generations if this one is full; what is lost is counted. `stored`: what it took, strays included; returns
+        what it has taken now."""
         if max(self._strays, stored - self._strays) <= self.most:
-            return self._young, self._old, stored
+            return stored
         self._shrink(newest - self._horizon)
-        return self._young, self._old, 1
+        return 1
 
     def shrink(self) -> None:
         """See `Detectors.shrink`."""
@@ -189,9 +213,7 @@ class LocalDetector:
                 if memory is not None:
                     generation[key] = memory
             self._under_way.discard(key)
-            known = young or old
-            while isinstance(known, tuple):
-                known = known[2]
+            known = known_of(young or old)
             if known is not None:
                 self._known(key, known.state)  # whose state is under way again
             self._before = None
@@ -201,18 +223,8 @@ class LocalDetector:
         if isinstance(memory, Known):
             return memory.after
         waiting, at, _ = memory
-        duration = self._duration(waiting.codes[at])
-        return BEFORE_ALL if duration is None else waiting.ends[at] + duration
-
-    def _duration(self, code: Code) -> int | None:
-        """`Lull.of_code`, asked once for each code."""
-        known = self._durations.get(id(code))
-        if known is None:
-            if len(self._durations) >= CODES:
-                self._durations.clear()
-            assert self._lull is not None
-            known = self._durations[id(code)] = code, self._lull.of_code(code, self._rule)
-        return known[1]
+        duration = self._duration(waiting.code(at))
+        return BEFORE_ALL if duration is None else waiting.end(at) + duration
 
     def _step(self, key: str, memory: Memory | None, completion: CompletionFields) -> list[Found]:
         """The findings of an authentication that may have to do with what is in memory."""
@@ -234,12 +246,9 @@ class LocalDetector:
 
     def _state(self, memory: Memory | None) -> Any:
         """The state of a user, with what waited taken in."""
-        newest_first: list[CompletionFields] = []
-        while isinstance(memory, tuple):
-            waiting, at, memory = memory
-            newest_first.append(waiting.completion(at))
-        state = self._detector.empty() if memory is None else memory.state
-        for completion in reversed(newest_first):
+        known = known_of(memory)
+        state = self._detector.empty() if known is None else known.state
+        for completion in waits(memory):
             self._detector.step(state, completion, self._rule)
         return state
 
@@ -314,9 +323,7 @@ class LocalDetector:
         if lasting is None:
             return {}
         for key in self._stepped:
-            memory = self._young.get(key) or self._old.get(key)
-            while isinstance(memory, tuple):
-                memory = memory[2]
+            memory = known_of(self._young.get(key) or self._old.get(key))
             if memory is not None and (value := lasting.of(memory.state)):
                 found[key] = value
         self._stepped.intersection_update(found)

@@ -3,16 +3,18 @@
 from hashlib import sha256
 from typing import Any
 
+from shipper.detect.protocol import Lull, Rule
 from shipper.detect.waiting import Waiting
-from shipper.model import CompletionFields
+from shipper.model import Code, CompletionFields
 
+CODES = 4096  # looked at and remembered
 LONGEST_KEY = 128  # characters; of a longer key of a user `short` is kept
 _CHAIN = 8  # authentications of a user that wait, and are surely few
 _FEW = 128  # values in a state that is surely small, even with those that wait on it
 _VALUES = 10  # of an authentication in a state
 
-# A completion that waits: those of its chunk, and its place among them; then what else is in memory of the user, which is older.
-Waits = tuple[Waiting, int, Any]
+# A completion that waits: those of its chunk (`Waiting`, or the kernel's), and its place among them; then what else is in memory of the user, which is older.
+Waits = tuple[Any, int, Any]
 
 
 class Known:
@@ -26,6 +28,41 @@ class Known:
 
 
 Memory = Waits | Known  # of one user
+
+
+class Spans:
+    """For how long an authentication matters, by its code: `Lull.of_code`, asked once for each code."""
+
+    def __init__(self, lull: Lull[Any, Any] | None, rule: Rule) -> None:
+        self._lull = lull
+        self._rule = rule
+        self._known: dict[int, tuple[Code, int | None]] = {}  # by identity of the code
+
+    def __call__(self, code: Code) -> int | None:
+        """Nanoseconds after its end, or None."""
+        known = self._known.get(id(code))
+        if known is None:
+            if len(self._known) >= CODES:
+                self._known.clear()
+            assert self._lull is not None
+            known = self._known[id(code)] = code, self._lull.of_code(code, self._rule)
+        return known[1]
+
+
+def known_of(memory: Memory | None) -> Known | None:
+    """The state in a memory, without those that wait; None if there is none."""
+    while isinstance(memory, tuple):
+        memory = memory[2]
+    return memory
+
+
+def waits(memory: Memory | None) -> list[CompletionFields]:
+    """Those in a memory that wait, in their order."""
+    newest_first: list[CompletionFields] = []
+    while isinstance(memory, tuple):
+        waiting, at, memory = memory
+        newest_first.append(waiting.completion(at))
+    return newest_first[::-1]
 
 
 def short(key: str) -> str:
@@ -43,10 +80,10 @@ def digest(key: str) -> str:
 def remembered(memory: Memory, oldest: int) -> Memory | None:
     """A memory without what ended before `oldest`: of those that wait, each ended before the next one started."""
     if isinstance(memory, tuple) and memory[2] is None:  # as nearly always
-        return memory if memory[0].ends[memory[1]] >= oldest else None
+        return memory if memory[0].end(memory[1]) >= oldest else None
     kept: list[Waits] = []
     left: Memory | None = memory
-    while isinstance(left, tuple) and left[0].ends[left[1]] >= oldest:
+    while isinstance(left, tuple) and left[0].end(left[1]) >= oldest:
         kept.append(left)
         left = left[2]
     if isinstance(left, tuple) or (left is not None and left.after < oldest):

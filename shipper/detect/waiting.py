@@ -6,10 +6,11 @@ integers, texts as one string.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from shipper.model import CompletionFields, UserFields
+from shipper.decode import compiled
+from shipper.model import Code, CompletionFields, UserFields
 
 Row = tuple[int, UserFields | None, int, int, int]
 """What says whether an authentication waits: its place in the chunk, user, start, end, and the newest event time."""
@@ -18,15 +19,15 @@ Row = tuple[int, UserFields | None, int, int, int]
 class Waiting:
     """What a detector's `step` reads of the authentications of a chunk, by their places. It never changes."""
 
-    __slots__ = ("_components", "_end_texts", "_ids", "_start_texts", "_successes", "codes", "ends", "starts")
+    __slots__ = ("_codes", "_components", "_end_texts", "_ends", "_ids", "_start_texts", "_starts", "_successes")
 
     def __init__(self, completions: Sequence[CompletionFields]) -> None:
         """`completions` are one or more."""
-        _, _, ids, self._components, starts, start_texts, ends, end_texts, self.codes, self._successes, _ = zip(
+        _, _, ids, self._components, starts, start_texts, ends, end_texts, self._codes, self._successes, _ = zip(
             *completions, strict=True
         )
-        self.starts = _times(starts)
-        self.ends = _times(ends)
+        self._starts = _times(starts)
+        self._ends = _times(ends)
         self._ids, self._start_texts, self._end_texts = map("\n".join, (ids, start_texts, end_texts))  # no line end is in them
 
     def __deepcopy__(self, memo: object) -> Self:
@@ -37,8 +38,17 @@ class Waiting:
         event_id, start_text, end_text = (
             texts.split("\n", at + 1)[at] for texts in (self._ids, self._start_texts, self._end_texts)
         )
-        code, success, end = self.codes[at], self._successes[at], self.ends[at]
-        return 0, None, event_id, self._components[at], self.starts[at], start_text, end, end_text, code, success, end
+        code, success, end = self._codes[at], self._successes[at], self._ends[at]
+        return 0, None, event_id, self._components[at], self._starts[at], start_text, end, end_text, code, success, end
+
+    def end(self, at: int) -> int:
+        """When one of them ended."""
+        return self._ends[at]
+
+    def code(self, at: int) -> Code:
+        """Its status."""
+        code: Code = self._codes[at]
+        return code
 
 
 class Arrived:
@@ -47,21 +57,52 @@ class Arrived:
     Attributes:
         completions: these.
         waiting: what is kept of those that wait.
+        code: returns the status of one of them.
         tidy: each has a user and is the newest, as nearly all are.
     """
 
-    __slots__ = ("completions", "ends", "newests", "starts", "tidy", "users", "waiting")
+    __slots__ = ("_ends", "_newests", "_starts", "_users", "code", "completions", "tidy", "waiting")
 
     def __init__(self, completions: Sequence[CompletionFields]) -> None:
         """`completions` are one or more."""
         self.completions = completions
-        self.waiting = Waiting(completions)
-        _, self.users, _, _, self.starts, _, self.ends, _, _, _, self.newests = zip(*completions, strict=True)
-        self.tidy = self.ends == self.newests and None not in self.users
+        self.waiting: Waiting | compiled.Completions = Waiting(completions)
+        _, self._users, _, _, self._starts, _, self._ends, _, codes, _, self._newests = zip(*completions, strict=True)
+        self.code: Callable[[int], Code] = codes.__getitem__
+        self.tidy = self._ends == self._newests and None not in self._users
 
     def rows(self) -> Iterator[Row]:
         """What is looked at first."""
-        return zip(range(len(self.users)), self.users, self.starts, self.ends, self.newests, strict=True)
+        return zip(range(len(self._users)), self._users, self._starts, self._ends, self._newests, strict=True)
+
+    def row(self, at: int) -> Row:
+        """The same of one of them."""
+        return at, self._users[at], self._starts[at], self._ends[at], self._newests[at]
+
+
+class CompiledArrived:
+    """The same of completions that the kernel made: most are looked at there alone."""
+
+    __slots__ = ("code", "completions", "tidy", "waiting")
+
+    def __init__(self, completions: "compiled.Completions") -> None:
+        self.completions = self.waiting = completions
+        self.code = completions.code
+        self.tidy = completions.tidy
+
+    def rows(self) -> Iterator[Row]:
+        """See `Arrived.rows`."""
+        return map(self.row, range(len(self.completions)))
+
+    def row(self, at: int) -> Row:
+        """See `Arrived.row`."""
+        _, user, _, _, start, _, end, _, _, _, newest = self.completions[at]
+        return at, user, start, end, end if end == newest else newest
+
+
+def arrived(completions: Sequence[CompletionFields]) -> Arrived | CompiledArrived:
+    """The completions of a chunk, one or more, on their way into the detectors."""
+    return CompiledArrived(completions) if compiled.are_completions(completions) else Arrived(completions)
 
 
 def _times(values: tuple[int, ...]) -> Sequence[int]:

@@ -1,4 +1,5 @@
-"""The sidecar end to end: from a growing file into a real Kafka, with both clients, with and without exactly once.
+"""The sidecar end to end: from a growing file into a real Kafka, with both clients, with and without exactly once, and into
+servers over HTTP.
 
     python -m tests.bench.sidecar [--lines N] [--seconds S]
 
@@ -23,14 +24,15 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from tests.bench import table
+from tests.bench.following import behind, usage
 from tests.bench.measure import run
+from tests.bench.outputs import catch_up_over_http
 from tests.bench.table import Row, verdict
 from tests.support.generate import Recipe, generate
 from tests.support.kafka import LONG_RUN, Broker, Unavailable, create_topic
 from tests.support.process import Shipper, configuration, until
 
 MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
-TICK = os.sysconf("SC_CLK_TCK")
 RATE = 1000  # lines a second for the rows about delay and memory
 CATCH_UP_TARGET = 0.5  # of the speed of `parse`: confluent-kafka, at least once
 EXACTLY_ONCE_TARGET = 0.8  # of the speed of at least once
@@ -66,22 +68,6 @@ class Bench:
             if shipper.alive:
                 shipper.terminate()
             shutil.rmtree(folder)
-
-
-def usage(shipper: Shipper) -> tuple[float, int]:
-    """CPU seconds and the peak of resident memory in bytes, so far."""
-    fields = Path(f"/proc/{shipper.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    peak = shipper.memory("VmHWM")
-    return (int(fields[11]) + int(fields[12])) / TICK, peak
-
-
-def behind(shipper: Shipper, log: Path) -> bool:
-    """True until the checkpoint says that all of the log is delivered, which it does up to a second late."""
-    try:
-        places = json.loads((shipper.folder / "state" / "checkpoint.json").read_text(encoding="utf-8"))["places"]
-    except (OSError, ValueError, KeyError):
-        return True
-    return sum(int(place["offset"]) for place in places.values()) < log.stat().st_size
 
 
 def catch_up(bench: Bench, backlog: Path, lines: int) -> Iterator[Row]:
@@ -247,7 +233,7 @@ def main() -> None:
         text = (folder / "growing").read_bytes()
         for part in (
             catch_up(bench, backlog, given.lines), delays(bench, given.seconds / 2, text), start(bench, text),
-            idle(bench, given.seconds / 2, text), outage(bench, given.seconds, text),
+            idle(bench, given.seconds / 2, text), outage(bench, given.seconds, text), catch_up_over_http(folder, given.lines),
         ):  # fmt: skip
             for row in part:
                 rows.append(row)

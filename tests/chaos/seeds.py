@@ -22,11 +22,12 @@ def silent(step: str) -> None:
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """Reads `seeds`, a range; to be given options of the model."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("seeds", type=_seeds, help="one, or FIRST-LAST")
+    parser.add_argument("seeds", type=seeds_of, help="one, or FIRST-LAST")
     return parser
 
 
-def _seeds(text: str) -> range:
+def seeds_of(text: str) -> range:
+    """`7` or `1-20`."""
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
 

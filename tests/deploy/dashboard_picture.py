@@ -12,7 +12,7 @@ from typing import Any
 import vl_convert
 
 from deploy.generate.elastic.panels import Panel, panels
-from deploy.generate.elastic.words import NAMES
+from deploy.generate.elastic.words import LABELS, NAMES
 from tests.deploy.elastic.counted import COUNTED, Event, Rows
 
 COLUMN, ROW = 25, 21  # pixels of the grid
@@ -47,6 +47,11 @@ def page(events: list[Event], last_row: int) -> str:
 
 def _panel(panel: Panel, rows: Rows) -> str:
     column, row, width, height = panel.place
+    fields = panel.columns or [bucket.field or "" for bucket in panel.buckets]
+    rows = [
+        (tuple(LABELS.get(field, {}).get(key, key) for field, key in zip(fields, keys, strict=False)), numbers)
+        for keys, numbers in rows
+    ]
     box = f"left:{column * COLUMN}px;top:{(row - ABOVE) * ROW}px;width:{width * COLUMN}px;height:{height * ROW}px"
     size = width * COLUMN - 24, height * ROW - HEADING - 14
     if panel.chart == "number":

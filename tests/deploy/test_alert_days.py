@@ -72,6 +72,13 @@ def test_the_readme_says_how_many_alerts(measured: dict[str, Measured]) -> None:
     assert SUMS.findall((SIGMA / "README.md").read_text(encoding="utf-8")) == [tuple(f"{value:.1f}" for value in sums)]
 
 
+def test_the_readme_says_how_large_the_week_is(documents: list[Document]) -> None:
+    statuses = [document for document in documents if document["event"].get("action") in ("mfa-status", "mfa-result")]
+    authentications = sum(document["azure_mfa"]["status"].get("class") != "pending" for document in statuses)
+    text = f"{len(corpus.PEOPLE)} users, {authentications:,} authentications in five days"
+    assert text in (SIGMA / "README.md").read_text(encoding="utf-8")
+
+
 def test_no_rule_is_one_to_switch_off(measured: dict[str, Measured]) -> None:
     too_many = {rule.stem: measured[rule.stem] for rule in RULES if measured[rule.stem].a_day > MOST[rule.main["level"]]}
     assert not too_many

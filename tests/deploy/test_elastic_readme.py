@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,19 @@ def test_events_go_in_as_the_readme_says(product: str, opensearch: OpenSearch, t
     assert f"{number:,} events out" in said
     assert f"sent: {number:,} there already\n" in run(line, tmp_path, product, opensearch)
     opensearch.ask("DELETE", f"/_data_stream{streams}")
+
+
+@pytest.mark.parametrize("page", ["outputs", "imports"])
+def test_events_go_in_as_the_pages_say(page: str, opensearch: OpenSearch, tmp_path: Path) -> None:
+    text = (DEPLOY / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^\$ (mfa-shipper parse .* --to https://es1:9200 .*)$", text, re.M)
+    install(opensearch)
+    (tmp_path / "logs").mkdir()
+    shutil.copy(DEPLOY / "examples" / "MultiFactorAuthRadiusSvc.log", tmp_path / "logs")
+    (tmp_path / "key.txt").write_text("elastic:secret\n", encoding="utf-8")
+    line = line.replace("--to https://es1:9200", f'--namespace {page} --to "$ELASTICSEARCH"')
+    assert "sent: 10 created\n" in run(line, tmp_path, "elastic", opensearch)
+    opensearch.ask("DELETE", f"/_data_stream/logs-{NAME}.*-{page}")
 
 
 def test_the_script_puts_files_where_it_is_told(opensearch: OpenSearch, tmp_path: Path) -> None:

@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,11 @@ import pytest
 from tests.chaos.proxy import Proxy
 from tests.deploy.elastic.loaded import install
 from tests.deploy.tools import ROOT, missing
-from tests.support.generate import Recipe, generate
-from tests.support.jars import free_port
+from tests.support.generate import Recipe, closing, generate
 from tests.support.opensearch import OpenSearch
 from tests.support.process import Shipper, configuration, until
+from tests.support.victoria import PROGRAM, VictoriaLogs, victoria_logs
 
-VICTORIA = ROOT / ".cache" / "go" / "bin" / "victoria-logs"
 STREAMS = "/logs-azure_mfa.*-{}"
 
 
@@ -115,6 +112,43 @@ def test_an_import_that_is_refused_says_why(node: OpenSearch, tmp_path: Path) ->
     assert len(stored(node, "refusing")) == total - len(letters)
 
 
+def test_what_is_refused_can_be_replayed(node: OpenSearch, tmp_path: Path) -> None:
+    known = {"azure_mfa": {"type": "object"}, "message": {"type": "integer"}}
+    template = {"index_patterns": ["logs-azure_mfa.*-replayed"], "priority": 1000, "data_stream": {}}
+    node.ask("PUT", "/_index_template/replayed", {**template, "template": {"mappings": {"properties": known}}})
+    section = {"urls": [node.url], "namespace": "replayed"}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "elasticsearch", "elasticsearch": section}))
+    log, letters = tmp_path / "logs" / "Mfa.log", tmp_path / "state" / "dead_letters.ndjson"
+    generate(Recipe(lines=600, seed=6), log)
+    line = closing(log)
+    with open(log, "ab") as writing:
+        writing.write(line)
+    wanted = sorted(event["event"]["id"] for event in parsed(log))
+
+    def refused() -> int:
+        return len(letters.read_bytes().splitlines())
+
+    shipper.start()
+    until(
+        lambda: letters.exists() and refused() + len(stored(node, "replayed")) >= len(wanted),
+        "all is taken or refused",
+        every=0.5,
+    )
+    assert shipper.terminate() == 0, shipper.said()
+
+    number = refused()
+    again = command("replay", "--config", str(shipper.config))
+    assert (again.returncode, again.stdout) == (1, f"0 delivered, {number} refused again and kept\n"), again.stderr
+    del known["message"]
+    node.ask("PUT", "/_index_template/replayed", {**template, "template": {"mappings": {"properties": known}}})
+    for stream in node.ask("GET", "/_data_stream/logs-azure_mfa.*-replayed")["data_streams"]:
+        node.ask("POST", f"/{stream['name']}/_rollover")  # the next index has the mapping of now
+    done = command("replay", "--config", str(shipper.config))
+    assert (done.returncode, done.stdout) == (0, f"{number} delivered, 0 refused again and kept\n"), done.stderr
+    assert stored(node, "replayed") == wanted
+    assert letters.read_bytes() == b""
+
+
 def test_a_template_of_somebody_else_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
     log = tmp_path / "Mfa.log"
     generate(Recipe(lines=30, seed=3), log)
@@ -129,12 +163,27 @@ def test_a_template_of_somebody_else_stops_an_import(node: OpenSearch, tmp_path:
     assert "logs-azure_mfa.radius-without has no index template of ours: run deploy/elastic/install.sh" in done.stderr
 
 
+def test_a_cluster_that_makes_no_index_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
+    log = tmp_path / "Mfa.log"
+    generate(Recipe(lines=30, seed=3), log)
+    before = node.ask("GET", "/_cluster/state/metadata?filter_path=metadata.indices.*.state")
+    node.ask("PUT", "/_cluster/settings", {"persistent": {"action.auto_create_index": "false"}})
+    try:
+        done = command("parse", str(log), "--to", node.url, "--namespace", "closed")
+    finally:
+        node.ask("PUT", "/_cluster/settings", {"persistent": {"action.auto_create_index": None}})
+
+    assert done.returncode == 1
+    assert "logs-azure_mfa.radius-closed is not there, and the cluster makes no index by itself" in done.stderr
+    assert node.ask("GET", "/_cluster/state/metadata?filter_path=metadata.indices.*.state") == before
+
+
 def test_a_sidecar_that_is_killed_loses_and_doubles_nothing(node: OpenSearch, tmp_path: Path) -> None:
     """SIGKILL in the middle, connections that are cut, a server that is away: each document is there once."""
     text = tmp_path / "text"
     generate(Recipe(lines=9000, seed=4), text)
     lines = text.read_bytes().splitlines(keepends=True)
-    lines.append(two_hours_after(lines[-1]))  # or the last exchanges would wait for their ends
+    lines.append(closing(text))  # or the last exchanges would wait for their ends
     log = tmp_path / "logs" / "Mfa.log"
     log.parent.mkdir()
     proxy = Proxy(node.port)
@@ -161,54 +210,24 @@ def test_a_sidecar_that_is_killed_loses_and_doubles_nothing(node: OpenSearch, tm
     assert stored(node, "sidecar") == wanted
 
 
-def two_hours_after(line: bytes) -> bytes:
-    """A line of the same component, whose time gives up whatever is open."""
-    later = datetime.fromisoformat(line[:19].decode()) + timedelta(hours=2)
-    return f"{later.isoformat()}.000000Z|0|1|1|pfrad|the end of the test\n".encode()
-
-
 @pytest.fixture(scope="module")
-def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not VICTORIA.exists():
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaLogs]:
+    if not PROGRAM.exists():
         missing("VictoriaLogs, which make deploy-tools builds")
-    port = free_port()
-    folder = tmp_path_factory.mktemp("victoria")
-    arguments = [str(VICTORIA), f"-storageDataPath={folder}", f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=100y"]
-    with open(folder / "log", "wb") as said, subprocess.Popen(arguments, stdout=said, stderr=said) as running:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: answers(f"{url}/health"), "VictoriaLogs answers")
-        yield url
-        running.terminate()
+    with victoria_logs(tmp_path_factory.mktemp("victoria")) as running:
+        yield running
 
 
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def found(url: str) -> list[dict[str, str]]:
-    """All events, as VictoriaLogs has them: flat, their values texts."""
-    answers(f"{url}/internal/force_flush")
-    asked = urllib.parse.urlencode(
-        {"query": "*", "start": "2010-01-01T00:00:00Z", "end": "2030-01-01T00:00:00Z", "limit": 100_000}
-    )
-    with urllib.request.urlopen(f"{url}/select/logsql/query?{asked}", timeout=60) as answer:
-        return [json.loads(line) for line in answer.read().splitlines()]
-
-
-def test_a_collector_that_is_not_ours_has_every_event(victoria: str, tmp_path: Path) -> None:
+def test_a_collector_that_is_not_ours_has_every_event(victoria: VictoriaLogs, tmp_path: Path) -> None:
     log, key = tmp_path / "Mfa.log", tmp_path / "key"
     generate(Recipe(lines=3000, seed=5), log)
     key.write_text("11111111-2222-3333-4444-555555555555\n", encoding="utf-8")
-    done = command("parse", str(log), "--to", victoria, "--to-key", str(key))
+    done = command("parse", str(log), "--to", victoria.url, "--to-key", str(key))
     wanted = parsed(log)
 
     assert done.returncode == 0, done.stderr
     assert f"sent: {len(wanted):,} accepted\n" in done.stderr
-    there = {event["event.event.id"]: event for event in found(victoria)}
+    there = {event["event.event.id"]: event for event in victoria.find("*")}
     assert sorted(there) == sorted(event["event"]["id"] for event in wanted)
     for event in wanted:
         assert datetime.fromisoformat(there[event["event"]["id"]]["_time"]) == datetime.fromisoformat(event["@timestamp"])

@@ -68,7 +68,7 @@ MEASURES = {
     "users asked twice": Measure("users-asked-twice", "count_users_asked_twice"),
     "spared by a cache of 30 s": Measure("cache-would-spare", "count_spared", key="30 s"),
     "MFA fatigue": Measure("fatigue", "count_fatigue", summary=r"MFA fatigue ([\d,]+)"),
-    "lines without a pattern": Measure("unparsed", "count_unparsed", summary=r"unparsed ([\d,]+)"),
+    "unparsed lines": Measure("unparsed", "count_unparsed", summary=r"unparsed ([\d,]+)"),
 }  # fmt: skip
 every_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
 
@@ -134,6 +134,23 @@ def test_a_measure_is_one_number(week: Week, measure: Measure) -> None:
         assert week.node.ask("POST", "/logs-azure_mfa.*-measured/_count", {"query": lucene(query)})["count"] == wanted
         terms = expand((DEPLOY / "sigma" / "splunk" / f"{measure.rule}.spl").read_text(encoding="utf-8")).partition("|")[0]
         assert spl_rows.number(f"{terms} | stats count AS found", week.events) == wanted
+
+
+@pytest.mark.parametrize("namespace", ["measured", "measuredmerged"])
+def test_stock_content_counts_each_authentication_once(week: Week, namespace: str) -> None:
+    """Kibana's pages of users and hosts, machine learning and ready-made rules go by category and outcome."""
+    query = lucene("event.category:authentication AND event.outcome:(success OR failure)")
+    body = {"size": 0, "query": query, "aggs": {"by": {"terms": {"field": "event.action"}}}}
+    answer = week.node.ask("POST", f"/logs-azure_mfa.*-{namespace}/_search", body)
+    counted = {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["by"]["buckets"]}
+    first_factors, errors = counted.pop("primary-auth-result"), counted.pop("mfa-error")
+    outcomes = {keys[-1]: values[0] for keys, values in COUNTED["outcomes"](week.events)}
+    assert sum(counted.values()) == outcomes["success"] + outcomes["failure"]
+    assert counted.keys() == {"mfa-status", "mfa-result"}
+    assert (first_factors, errors) == (
+        180,
+        30,
+    )  # sign-ins of their own: by the first factor, and those that the extension gave up
 
 
 def test_the_failure_rate_is_that_of_the_shares(week: Week) -> None:

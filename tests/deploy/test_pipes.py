@@ -322,6 +322,15 @@ def test_fields_that_are_named_exist() -> None:
     assert "event.id" in in_text((PIPES / "fluent-bit.yaml").read_text(encoding="utf-8"))
 
 
+def test_vector_reads_what_the_sidecar_writes_and_waits_for_the_store() -> None:
+    vector = yaml.safe_load((PIPES / "vector.yaml").read_text(encoding="utf-8"))
+    written, _ = load_config(str(ROOT / "deploy" / "examples" / "file.yaml"), {})
+    assert written.output.file is not None
+    assert vector["sources"]["mfa"]["include"] == [f"{written.output.file.path}*"]
+    assert vector["sinks"]["elastic"]["acknowledgements"] == {"enabled": True}
+    assert "${" not in (PIPES / "vector.yaml").read_text(encoding="utf-8").partition("\nsources:")[2]
+
+
 def test_every_example_has_a_section() -> None:
     text = (PIPES / "README.md").read_text(encoding="utf-8")
     for path in PIPES.iterdir():

@@ -19,7 +19,7 @@ from shipper.stream.clocks import PartitionClocks
 from shipper.stream.vitals import DetectCollector, DetectVitals
 from tests.deploy.named_fields import in_text, unknown_in_text
 from tests.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, running, write_until_rates_move
-from tests.deploy.tools import run, tool
+from tests.deploy.tools import ROOT, run, tool
 from tests.support.process import until
 
 RULES = yaml.safe_load((FOLDER / "rules.yml").read_text(encoding="utf-8"))
@@ -239,3 +239,14 @@ def test_every_alert_says_who_cares_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in ("critical", "warning", "info"), name
         assert len(rule["annotations"]["description"]) > 40, name
         assert f"`{name}`" in (FOLDER / "README.md").read_text(encoding="utf-8"), f"README lacks {name}"
+
+
+def test_every_alert_leads_to_its_runbook() -> None:
+    page = ROOT / "deploy" / "docs" / "alerts.md"
+    sections = re.split(r"^### (\w+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    steps = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert list(steps) == list(ALERTS), "in the order of the rules"
+    for name, rule in ALERTS.items():
+        path, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert (ROOT / path, anchor) == (page, name.lower())
+        assert "\n1. " in steps[name] or "](#" in steps[name], name

@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import orjson
 
+from shipper.decode.kernel_parser import KernelParser
 from shipper.decode.library import load
 from shipper.decode.parser import Options, Parser
 from shipper.model import Chunk, Counts, LogFile
@@ -71,14 +72,15 @@ class Counted(Pipeline):
 
     def open(self, file: LogFile, last_time: str | None = None) -> None:
         super().open(file, last_time)
-        if isinstance(self.parser, FastParser):
-            scratch = self.parser.threads.scratch
+        fast = self.parser.fast if isinstance(self.parser, KernelParser) else self.parser
+        if isinstance(fast, FastParser):
+            scratch = fast.threads.scratch
 
             def counting(file: LogFile) -> Parser:
                 self.templates += 1
                 return scratch(file)
 
-            self.parser.threads.scratch = counting
+            fast.threads.scratch = counting
 
 
 class Fuzzer:

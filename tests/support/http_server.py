@@ -1,6 +1,5 @@
 """A small HTTP server on 127.0.0.1 whose answers a test decides; and one that takes events as Splunk's collector does."""
 
-import contextlib
 import gzip
 import json
 import ssl
@@ -55,7 +54,10 @@ class HttpServer:
             disable_nagle_algorithm = True  # or a body waits until the other side has acknowledged the head
 
             def do_GET(self) -> None:
-                outer._handle(self)
+                try:
+                    outer._handle(self)
+                except OSError:  # whoever asked has gone
+                    self.close_connection = True
 
             do_POST = do_HEAD = do_GET  # noqa: N815
 
@@ -104,9 +106,8 @@ class HttpServer:
         self._begin(handler, reply)
         handler.end_headers()
         handler.close_connection = True
-        with contextlib.suppress(OSError):  # whoever asked has gone
-            for piece in pieces:
-                handler.wfile.write(piece)
+        for piece in pieces:
+            handler.wfile.write(piece)
 
     def is_fault_for(self, request: Request) -> bool:
         """True for a request that brings events."""
@@ -119,6 +120,44 @@ class HttpServer:
     def __exit__(self, *exc: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class Cluster(HttpServer):
+    """Takes documents by `create`, once each, as Elasticsearch and OpenSearch do.
+
+    Attributes:
+        documents: those that are there, by id.
+        room: when so many are there, it is busy.
+        refused: how often it was.
+    """
+
+    def __init__(self, documents: dict[str, bytes] | None = None, *, port: int = 0) -> None:
+        """`documents`: of one that answered before."""
+        super().__init__(self._take, port=port)
+        self.documents = {} if documents is None else documents
+        self.room = 1_000_000
+        self.refused = 0
+
+    def is_fault_for(self, request: Request) -> bool:
+        return request.path == "/_bulk" and bool(request.body)
+
+    def _take(self, request: Request) -> Reply:
+        if request.path.startswith("/_index_template/_simulate_index/"):
+            return Reply(200, {"template": {"mappings": {"properties": {"azure_mfa": {"type": "object"}}}}})
+        if request.path != "/_bulk":
+            return Reply(404, {"error": "no handler"})
+        if not request.body:
+            return Reply(400, {"error": {"type": "parse_exception", "reason": "request body is required"}, "status": 400})
+        if len(self.documents) >= self.room:
+            self.refused += 1
+            return Reply(429, {"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}})
+        items = []
+        lines = request.body.splitlines()
+        for head, document in zip(lines[::2], lines[1::2], strict=True):
+            identity = json.loads(head)["create"]["_id"]
+            items.append({"create": {"status": 409 if identity in self.documents else 201}})
+            self.documents.setdefault(identity, document)
+        return Reply(200, {"errors": any(item["create"]["status"] == 409 for item in items), "items": items})
 
 
 class Collector(HttpServer):

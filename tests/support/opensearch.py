@@ -83,6 +83,12 @@ class OpenSearch:
         found: dict[str, Any] = json.loads(text)
         return found
 
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone; `start` goes on with what it had acknowledged."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(20)
+
     def stop(self) -> None:
         """The orderly end."""
         if self._process is not None and self._process.poll() is None:

@@ -65,3 +65,9 @@ def test_it_may_not_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_it_may_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [Unloadable(), *sys.meta_path])
     assert compiled.trouble() == "it does not load: version `GLIBC_2.99' not found"
+
+
+@pytest.mark.parametrize(("why_not", "said"), [("", "compiled"), ("not built", "none (not built)")])
+def test_which_is_in_use_is_said_with_the_reason(why_not: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "WHY_NOT", why_not)
+    assert compiled.in_use() == said

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from shipper.decode.ecs import Envelope
-from shipper.detect import DETECTORS, default_rules, local, option_names, rules_for
+from shipper.detect import DETECTORS, default_rules, option_names, remembered, rules_for
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import Rule
 from shipper.detect.mfa_fatigue import Rule as FatigueRule
@@ -133,7 +133,7 @@ def test_a_user_with_nothing_but_statuses_101_is_remembered() -> None:
 
 
 def test_few_codes_are_remembered_and_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "CODES", 1)
+    monkeypatch.setattr(remembered, "CODES", 1)
     codes = (APP, BUSY, APP, BUSY, APP)
     found, host = lean(*(completion(n, 100 + 6 * n, 100 + 6 * n, 100 + 6 * n, code) for n, code in enumerate(codes)))
     assert found == []

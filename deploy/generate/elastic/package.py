@@ -11,7 +11,9 @@ from deploy.generate.elastic.kibana import dashboard, searches
 from deploy.generate.elastic.templates import NAME
 from deploy.generate.elastic.words import DASHBOARD as OWN_DASHBOARD
 from deploy.generate.elastic.words import TITLE, VIEW
+from deploy.generate.places import DEPLOY
 from deploy.generate.schema import Field, ecs_types, fields
+from deploy.generate.sigma import KIBANA
 from shipper import __version__
 
 DASHBOARD = f"{NAME}-5b6c0f0e-6c55-4f0e-9d55-7a2d4f6b1c21"
@@ -116,7 +118,7 @@ def manifest() -> dict[str, Any]:
         # 3.0 is the newest layout that Kibana 8.12 to 8.15 take.
         "format_version": "3.0.4", "name": NAME, "title": "Azure MFA Server", "version": __version__, "description": about,
         "type": "integration", "source": {"license": "Apache-2.0"}, "categories": ["security", "iam"],
-        "conditions": {"kibana": {"version": "^8.12.0 || ^9.0.0"}, "elastic": {"subscription": "basic"}},
+        "conditions": {"kibana": {"version": "^8.12.0 || ^9.0.0"}, "elastic": {"subscription": "basic", "capabilities": ["security"]}},
         "icons": [{"src": "/img/logo.svg", "title": "Two phones", "size": "32x32", "type": "image/svg+xml"}],
         "policy_templates": [
             {"name": NAME, "title": "Azure MFA Server", "description": "Logs of Azure MFA Server", "inputs": [filestream]}
@@ -202,6 +204,21 @@ def _on_all_logs(saved: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def security_rules() -> list[dict[str, Any]]:
+    """The detection rules, from the file that Kibana imports: Fleet offers them, and who wants one installs it."""
+    found = []
+    for line in (DEPLOY / KIBANA).read_text(encoding="utf-8").splitlines():
+        rule = json.loads(line)
+        attributes = {key: value for key, value in rule.items() if key != "enabled"}
+        found.append({"attributes": attributes, "id": rule["rule_id"], "type": "security-rule"})
+    return found
+
+
+def as_json(content: Any) -> bytes:
+    """Indented, as people read it."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def files() -> dict[PurePosixPath, bytes]:
     """Path inside the package, content."""
     change = {"description": "First version", "type": "enhancement", "link": "https://example.com/mfa-shipper/changes/1"}
@@ -211,10 +228,11 @@ def files() -> dict[PurePosixPath, bytes]:
         "docs/README.md": README.encode(),
         "img/logo.svg": LOGO.encode(),
         "_dev/build/build.yml": as_yaml({"dependencies": {"ecs": {"reference": "git@v8.17.0"}}}),
-        f"kibana/dashboard/{DASHBOARD}.json": (json.dumps(board(), indent=2, ensure_ascii=False) + "\n").encode(),
+        f"kibana/dashboard/{DASHBOARD}.json": as_json(board()),
     }
     for saved in lists():
-        found[f"kibana/search/{saved['id']}.json"] = (json.dumps(saved, indent=2, ensure_ascii=False) + "\n").encode()
+        found[f"kibana/search/{saved['id']}.json"] = as_json(saved)
+    found |= {f"kibana/security_rule/{rule['id']}.json": as_json(rule) for rule in security_rules()}
     for name in STREAMS:
         below = f"data_stream/{name}"
         found[f"{below}/manifest.yml"] = as_yaml(stream_manifest(name))

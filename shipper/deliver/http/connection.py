@@ -7,7 +7,7 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from http.client import BadStatusLine
+from http.client import BadStatusLine, IncompleteRead
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,6 +20,7 @@ from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.timed import POOLS
 from shipper.deliver.sink import SinkDown
 from shipper.printable import printable
+from shipper.secrets import HIDDEN
 from shipper.tls import UnusableFile, tls_context
 
 FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
@@ -56,11 +57,13 @@ class Answer(NamedTuple):
 class Connection:
     """The servers of an output. One thread uses it."""
 
-    def __init__(self, options: HttpOptions) -> None:
+    def __init__(self, options: HttpOptions, met: set[str] | None = None) -> None:
+        """`met`: URLs of servers that have answered before; those that do are added."""
         self._options = options
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._first = 0  # the server that answered last
-        self._met: set[str] = set()  # URLs that answered once
+        self.met = set() if met is None else met
+        self._credential = options.headers.get("Authorization", "").rpartition(" ")[2].encode()
 
     def post(self, path: str, lines: bytes, headers: Mapping[str, str] = {}) -> Answer:
         """Send a body of lines; see `ask`."""
@@ -117,7 +120,7 @@ class Connection:
             raise SinkDown(f"{_server(url)}: {error}") from None
         except (causes.HTTPError, OSError, ValueError) as error:
             raise SinkDown(f"{_server(url)}: {self._reason(error, url)}") from None
-        self._met.add(url)
+        self.met.add(url)
         if answer.status == PROXY_ASKS:
             raise SinkDown(f"{_server(url)}: the proxy does not let us through: it asks for a name and a password (407)")
         if 300 <= answer.status < 400:
@@ -125,6 +128,8 @@ class Connection:
             raise SinkDown(
                 f"{_server(url)}: it sends us to {there or 'nowhere'} ({answer.status}); give the URL of the server itself"
             )
+        if self._credential:  # some servers repeat what they got, and what they say is told and kept
+            data = data.replace(self._credential, HIDDEN.encode())
         return Answer(answer.status, _pause(answer.headers), data)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
@@ -160,11 +165,12 @@ class Connection:
             return f"no whole answer within {self._options.timeout:g} s"
         if isinstance(root, ssl.SSLError):
             return _tls_reason(root)
-        if said:
-            return said
-        asks = isinstance(root, BadStatusLine) and url.startswith("http:") and url not in self._met
-        hint = "; does it speak https there?" if asks else ""
-        return f"it broke the connection off ({printable(str(root) or type(root).__name__)}){hint}"
+        hint = "; does it speak https there?" if url.startswith("http:") and url not in self.met else ""
+        if isinstance(root, ConnectionResetError | ConnectionAbortedError | BrokenPipeError | IncompleteRead):
+            return f"it broke the connection off{hint}"  # the same words, or the log would tell each way of it
+        if isinstance(root, BadStatusLine):
+            return f"it speaks no HTTP{hint}"
+        return said or f"there is no answer to understand ({printable(str(root) or type(root).__name__)})"
 
     def close(self) -> None:
         """Drop all connections; the next request makes new ones."""

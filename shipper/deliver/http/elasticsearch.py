@@ -57,7 +57,7 @@ class BulkCourier:
         self.statuses: Counter[int] = Counter()  # of documents that are there now
 
     def reach(self) -> None:
-        look = Connection(self._look)
+        look = Connection(self._look, self._connection.met)
         try:
             _refuse_stranger(_asked_for_nothing(look))
         finally:
@@ -103,7 +103,7 @@ class BulkCourier:
         look = Connection(self._look)
         try:
             _refuse_stranger(_asked_for_nothing(look))
-            return self._missing_template(look) or self._missing_right(look)
+            return self._missing_template(look) or self._missing_index(look) or self._missing_right(look)
         except SinkDown as error:
             return str(error)
         finally:
@@ -122,6 +122,20 @@ class BulkCourier:
             return None
         return (
             f"{self._stream} has no index template of ours: run deploy/elastic/install.sh or deploy/opensearch/install.sh, {hint}"
+        )
+
+    def _missing_index(self, look: Connection) -> str | None:
+        if look.ask("GET", f"/{self._stream}/_mapping").status != 404:
+            return None
+        answer = look.ask("GET", "/_cluster/settings?include_defaults=true&filter_path=*.action.auto_create_index").json()
+        given = (
+            answer.get(kind, {}).get("action", {}).get("auto_create_index") for kind in ("transient", "persistent", "defaults")
+        )
+        if next((setting for setting in given if setting is not None), None) != "false":
+            return None  # or we may not ask; the rights of a pattern are told by the first batch
+        return (
+            f"{self._stream} is not there, and the cluster makes no index by itself (action.auto_create_index: false): "
+            f"make it and the other streams of ours with PUT /_data_stream/NAME"
         )
 
     def _missing_right(self, look: Connection) -> str | None:

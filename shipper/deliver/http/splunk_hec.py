@@ -69,7 +69,7 @@ class HecCourier:
         self.statuses: Counter[int] = Counter()  # of events that were taken
 
     def reach(self) -> None:
-        look = Connection(self._look)
+        look = Connection(self._look, self._connection.met)
         try:
             answer = look.ask("GET", HEALTH)
             if answer.status == 503:

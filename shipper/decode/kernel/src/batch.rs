@@ -8,7 +8,8 @@ use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
-use crate::exchanges::{Who, as_latin_1, as_utf_8, stamp_text, user_fields};
+use crate::completions::{Completion, Completions};
+use crate::exchanges::{as_latin_1, as_utf_8, stamp_text};
 use crate::stamp::{Stamp, put_number};
 
 /// What later stages know of an event.
@@ -20,33 +21,6 @@ pub enum Label {
     Python(Py<PyAny>),
 }
 
-/// A completed authentication.
-#[derive(Debug)]
-pub enum Completion {
-    /// One that was completed here.
-    Here(Box<Completed>),
-    /// As the general path made it, with another position.
-    Python(Py<PyTuple>),
-}
-
-/// See `Completion`. Ranges are in the batch's texts.
-#[derive(Debug)]
-pub struct Completed {
-    pub position: usize,
-    pub who: Who,
-    pub user: Range<usize>,
-    pub key: Range<usize>,
-    pub id: Range<usize>,
-    pub component: Py<PyString>,
-    pub start: i64,
-    pub start_text: Range<usize>,
-    pub end: i64,
-    pub stamp: Stamp,
-    pub code: Py<PyAny>,
-    pub success: bool,
-    pub newest: i64,
-}
-
 /// What a chunk has come to so far.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -54,17 +28,19 @@ pub struct Batch {
     pub ends: Vec<usize>,
     pub labels: Vec<Label>,
     pub completions: Vec<Completion>,
+    /// Those of completions, and the keys of labels.
     pub texts: Vec<u8>,
+    pub keys: Vec<u8>,
+}
+
+/// Puts a text behind others; returns where it stands.
+pub fn keep(texts: &mut Vec<u8>, text: &[u8]) -> Range<usize> {
+    let begin = texts.len();
+    texts.extend_from_slice(text);
+    begin..texts.len()
 }
 
 impl Batch {
-    /// Keeps a text; returns where it stands.
-    pub fn keep(&mut self, text: &[u8]) -> Range<usize> {
-        let begin = self.texts.len();
-        self.texts.extend_from_slice(text);
-        begin..self.texts.len()
-    }
-
     /// Takes what a call of the general path has led to.
     pub fn take(
         &mut self,
@@ -95,39 +71,15 @@ impl Batch {
     }
 
     /// All of it in the forms of Python; the batch is empty afterwards.
-    pub fn give(&mut self, py: Python<'_>, prefix: &Arc<[u8]>) -> PyResult<(Py<Texts>, Py<Labels>, Py<PyList>)> {
+    pub fn give(&mut self, py: Python<'_>, prefix: &Arc<[u8]>) -> PyResult<(Py<Texts>, Py<Labels>, Py<Completions>)> {
         let batch = std::mem::take(self);
         self.out.reserve(batch.out.len());
-        let completions = PyList::empty(py);
-        for completion in &batch.completions {
-            completions.append(completion_fields(py, completion, &batch.texts)?)?;
-        }
-        let own = Own { labels: batch.labels, texts: batch.texts, prefix: prefix.clone() };
+        let completions = Completions::new(py, batch.completions, batch.texts)?;
+        let own = Own { labels: batch.labels, keys: batch.keys, prefix: prefix.clone() };
         let labels = Labels { own: Arc::new(own), woven: None };
         let texts = Texts { out: batch.out, ends: batch.ends };
-        Ok((Py::new(py, texts)?, Py::new(py, labels)?, completions.unbind()))
+        Ok((Py::new(py, texts)?, Py::new(py, labels)?, Py::new(py, completions)?))
     }
-}
-
-fn completion_fields<'py>(py: Python<'py>, completion: &Completion, texts: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
-    let done = match completion {
-        Completion::Python(fields) => return Ok(fields.bind(py).clone()),
-        Completion::Here(done) => done,
-    };
-    let fields = [
-        done.position.into_pyobject(py)?.into_any(),
-        user_fields(py, &done.who, &texts[done.user.clone()], &texts[done.key.clone()])?,
-        as_utf_8(py, &texts[done.id.clone()]).into_any(),
-        done.component.bind(py).clone().into_any(),
-        done.start.into_pyobject(py)?.into_any(),
-        as_utf_8(py, &texts[done.start_text.clone()]).into_any(),
-        done.end.into_pyobject(py)?.into_any(),
-        stamp_text(py, &done.stamp).into_any(),
-        done.code.bind(py).clone(),
-        done.success.into_pyobject(py)?.to_owned().into_any(),
-        done.newest.into_pyobject(py)?.into_any(),
-    ];
-    PyTuple::new(py, fields)
 }
 
 /// The texts of the events of a chunk.
@@ -201,7 +153,7 @@ pub struct Labels {
 
 struct Own {
     labels: Vec<Label>,
-    texts: Vec<u8>,
+    keys: Vec<u8>,
     prefix: Arc<[u8]>,
 }
 
@@ -217,7 +169,7 @@ impl Own {
             Label::Here { stamp, offset, origin, key } => {
                 let mut id = self.prefix.to_vec();
                 put_number(&mut id, i64::try_from(*offset)?);
-                let key = key.as_ref().map(|key| as_utf_8(py, &self.texts[key.clone()]));
+                let key = key.as_ref().map(|key| as_utf_8(py, &self.keys[key.clone()]));
                 Ok((stamp_text(py, stamp), as_utf_8(py, &id), origin.bind(py).clone(), key).into_pyobject(py)?.into_any())
             }
         }
@@ -259,7 +211,7 @@ impl Labels {
 }
 
 /// One member of a sequence, or those of a slice as a list.
-fn item<'py>(
+pub fn item<'py>(
     index: &Bound<'py, PyAny>,
     length: usize,
     get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,

@@ -7,7 +7,8 @@ use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::batch::{Batch, Completed, Completion, Label, Labels, Texts};
+use crate::batch::{Batch, Label, Labels, Texts, keep};
+use crate::completions::{Completed, Completion, Completions, clamped};
 use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, outcome_name, outcome_of, stamp_text};
 use crate::line::{Line, Message, UserForm, read};
 use crate::stamp::{Clock, Stamp, put_number};
@@ -54,7 +55,7 @@ struct Entry {
     origin: Py<PyAny>,
     outcome: Option<Outcome>,
     completes: Option<(Py<PyAny>, bool)>, // code and success
-    uses: u64,
+    adds: Vec<usize>,                     // counters that go up by one
 }
 
 /// What Python is asked for.
@@ -92,7 +93,7 @@ struct Writer {
     prefix: Arc<[u8]>,
     digits: Vec<u8>, // of the offset of the line
     entries: Vec<Entry>,
-    used: Vec<usize>,
+    counters: Vec<u64>,
     batch: Batch,
 }
 
@@ -143,14 +144,6 @@ impl Component {
             self.newest = time;
             self.has_moved = true;
         }
-    }
-}
-
-/// A whole number of Python, or the nearest one that fits.
-fn clamped(number: &Bound<'_, PyAny>) -> PyResult<i64> {
-    match number.extract() {
-        Ok(number) => Ok(number),
-        Err(_) => Ok(if number.lt(0)? { i64::MIN } else { i64::MAX }),
     }
 }
 
@@ -208,11 +201,10 @@ fn refill(buffer: &mut Vec<u8>, text: &[u8]) {
 impl Writer {
     /// Puts the event of a line into the batch.
     fn put(&mut self, py: Python<'_>, place: &Place<'_>, exchange: &Exchange, backslash: Option<usize>, entry: usize) {
-        let used = &mut self.entries[entry];
-        if used.uses == 0 {
-            self.used.push(entry);
+        let used = &self.entries[entry];
+        for &counter in &used.adds {
+            self.counters[counter] += 1;
         }
-        used.uses += 1;
         let values = Values {
             stamp: place.line.stamp,
             time: place.time,
@@ -229,7 +221,7 @@ impl Writer {
         let batch = &mut self.batch;
         used.template.put(&mut batch.out, &values);
         batch.ends.push(batch.out.len());
-        let key = (!exchange.key.is_empty()).then(|| batch.keep(&exchange.key));
+        let key = (!exchange.key.is_empty()).then(|| keep(&mut batch.keys, &exchange.key));
         let origin = used.origin.clone_ref(py);
         batch.labels.push(Label::Here { stamp: *place.line.stamp, offset: place.offset, origin, key });
     }
@@ -248,19 +240,19 @@ impl Writer {
         let completed = Completed {
             position: batch.ends.len() - 1,
             who: std::mem::take(&mut exchange.who),
-            user: batch.keep(&exchange.user),
-            key: batch.keep(&exchange.key),
-            id: batch.keep(&exchange.id),
+            user: keep(&mut batch.texts, &exchange.user),
+            key: keep(&mut batch.texts, &exchange.key),
+            id: keep(&mut batch.texts, &exchange.id),
             component,
             start: exchange.start,
-            start_text: batch.keep(&exchange.stamp),
+            start_text: keep(&mut batch.texts, &exchange.stamp),
             end: place.time,
             stamp: *place.line.stamp,
             code,
             success,
             newest,
         };
-        batch.completions.push(Completion::Here(Box::new(completed)));
+        batch.completions.push(Completion::Here(completed));
     }
 }
 
@@ -347,9 +339,11 @@ impl Kernel {
         }
     }
 
-    fn add(&mut self, pieces: &[Vec<u8>], gaps: &str, origin: Py<PyAny>) -> PyResult<usize> {
+    fn add(&mut self, pieces: &[Vec<u8>], gaps: &str, origin: Py<PyAny>, adds: Vec<usize>) -> PyResult<usize> {
+        let counters = &mut self.writer.counters;
+        counters.resize(adds.iter().map(|counter| counter + 1).fold(counters.len(), usize::max), 0);
         let template = Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?;
-        self.writer.entries.push(Entry { template, origin, outcome: None, completes: None, uses: 0 });
+        self.writer.entries.push(Entry { template, origin, outcome: None, completes: None, adds });
         Ok(self.writer.entries.len() - 1)
     }
 
@@ -398,7 +392,7 @@ impl Kernel {
             heads: HashMap::new(),
             contexts: vec![],
             components: vec![],
-            writer: Writer { prefix, digits: vec![], entries: vec![], used: vec![], batch: Batch::default() },
+            writer: Writer { prefix, digits: vec![], entries: vec![], counters: vec![], batch: Batch::default() },
             data: None,
             base: 0,
             at: 0,
@@ -434,7 +428,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Answers the question for the template of requests with this tail; returns its number, as `finish` has it.
+    #[allow(clippy::too_many_arguments)]
+    /// Answers the question for the template of requests with this tail; `adds` are the counters that each of its events counts up.
     fn add_request(
         &mut self,
         context: usize,
@@ -442,12 +437,14 @@ impl Kernel {
         pieces: Vec<Vec<u8>>,
         gaps: &str,
         origin: Py<PyAny>,
-    ) -> PyResult<usize> {
-        let entry = self.add(&pieces, gaps, origin)?;
+        adds: Vec<usize>,
+    ) -> PyResult<()> {
+        let entry = self.add(&pieces, gaps, origin, adds)?;
         self.context(context)?.requests.insert(tail.as_bytes().to_vec(), entry);
-        Ok(entry)
+        Ok(())
     }
 
+    #[allow(clippy::too_many_arguments)]
     /// Answers the question for the template of verdicts with this number; the exchange has `outcome` from then on.
     fn add_verdict(
         &mut self,
@@ -457,12 +454,13 @@ impl Kernel {
         pieces: Vec<Vec<u8>>,
         gaps: &str,
         origin: Py<PyAny>,
-    ) -> PyResult<usize> {
+        adds: Vec<usize>,
+    ) -> PyResult<()> {
         let outcome = outcome_of(outcome).ok_or_else(|| PyValueError::new_err("no such outcome"))?;
-        let entry = self.add(&pieces, gaps, origin)?;
+        let entry = self.add(&pieces, gaps, origin, adds)?;
         self.writer.entries[entry].outcome = Some(outcome);
         self.context(context)?.verdicts.insert(number, entry);
-        Ok(entry)
+        Ok(())
     }
 
     /// Answers the question for the template of statuses with this number behind a verdict with this outcome, or none.
@@ -477,11 +475,12 @@ impl Kernel {
         pieces: Vec<Vec<u8>>,
         gaps: &str,
         origin: Py<PyAny>,
-    ) -> PyResult<usize> {
-        let entry = self.add(&pieces, gaps, origin)?;
+        adds: Vec<usize>,
+    ) -> PyResult<()> {
+        let entry = self.add(&pieces, gaps, origin, adds)?;
         self.writer.entries[entry].completes = Some((code, success));
         self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
-        Ok(entry)
+        Ok(())
     }
 
     /// Begins a chunk; `offset` is that of `data` in the file.
@@ -534,12 +533,13 @@ impl Kernel {
         self.writer.batch.take(texts, labels, completions)
     }
 
-    /// The events of the chunk, their labels, the authentications that they complete; and how often each template was used.
+    /// The events of the chunk, their labels, the authentications that they complete; and the counters that went up, by how much.
     #[allow(clippy::type_complexity)]
-    fn finish(&mut self, py: Python<'_>) -> PyResult<(Py<Texts>, Py<Labels>, Py<PyList>, Vec<(usize, u64)>)> {
-        let Writer { prefix, entries, used, batch, .. } = &mut self.writer;
-        let uses = used.drain(..).map(|entry| (entry, std::mem::take(&mut entries[entry].uses))).collect();
+    fn finish(&mut self, py: Python<'_>) -> PyResult<(Py<Texts>, Py<Labels>, Py<Completions>, Vec<(usize, u64)>)> {
+        let Writer { prefix, counters, batch, .. } = &mut self.writer;
+        let counted = counters.iter_mut().enumerate().filter(|(_, number)| **number > 0);
+        let counted = counted.map(|(counter, number)| (counter, std::mem::take(number))).collect();
         let (texts, labels, completions) = batch.give(py, prefix)?;
-        Ok((texts, labels, completions, uses))
+        Ok((texts, labels, completions, counted))
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod completions;
 mod exchanges;
 mod kernel;
 mod line;
@@ -15,7 +16,7 @@ mod template;
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 2;
+pub const INTERFACE: u32 = 3;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]
@@ -25,6 +26,8 @@ mod _kernel {
 
     #[pymodule_export]
     use crate::batch::{Labels, Texts};
+    #[pymodule_export]
+    use crate::completions::{Completions, Durations};
     #[pymodule_export]
     use crate::exchanges::OpenExchanges;
     #[pymodule_export]
