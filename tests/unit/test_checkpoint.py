@@ -13,11 +13,12 @@ import pytest
 from shipper import durable
 from shipper.errors import UsageError
 from shipper.read.position import Position, check_of
+from shipper.read.rotation import compared
 from shipper.sidecar.checkpoint import Checkpoint, Stored, farther, refuse_folder
 from shipper.sidecar.places import WarmStart, read_records
 
-LOG, OTHER = os.path.abspath("/log/a\udcff.log"), os.path.abspath("/log/\udcff")
-A, B = os.path.abspath("/log/a"), os.path.abspath("/log/b")
+LOG, OTHER = compared("/log/a\udcff.log"), compared("/log/\udcff")
+A, B = compared("/log/a"), compared("/log/b")
 PLACE = Position("0" * 16, LOG, LOG, 1, 2, 3, check_of(b"abc"), "utf-8", "t", "u", 4)
 OLD = {"k": PLACE}, {A: WarmStart("k", 0)}
 NEW = (

@@ -1,6 +1,5 @@
 """Where a warm start begins: nothing that can still matter lies before it, in the order in which files are read again."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from shipper.decode.library import load
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings
 from shipper.read.position import Position, Reading
+from shipper.read.rotation import compared
 from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.places import Advance, Span, WarmStart, by_present_names, read_records, records
 from shipper.sidecar.warm_start import LivePipelines
@@ -63,8 +63,8 @@ def test_a_warm_start_knows_the_time_and_begins_beside_no_line_that_waits_for_th
 
 
 def at(path: str) -> str:
-    """The path as the system writes it."""
-    return os.path.abspath(path)
+    """The path as the name of a log has it."""
+    return compared(path)
 
 
 def test_what_is_stored_of_a_warm_start() -> None:

@@ -61,7 +61,12 @@ def test_a_log_ends_in_log_without_its_mark() -> None:
 
 def test_folders_count_however_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert source_name("a.log.1") == source_name("./a.log") == source_name(f"{tmp_path}/b/../a-1.log") == str(tmp_path / "a.log")
+    assert (
+        source_name("a.log.1")
+        == source_name("./a.log")
+        == source_name(f"{tmp_path}/b/../a-1.log")
+        == compared(str(tmp_path / "a.log"))
+    )
     assert source_name("/1/a.log") != source_name("/2/a.log") != source_name("/a.log")
 
 

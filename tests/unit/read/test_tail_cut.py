@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shipper.read.rotation import source_name
 from tests.support.tail_rig import Rig, line
 
 
@@ -156,7 +157,7 @@ def test_a_warm_start_reads_it_under_its_ids(cut_log: Rig) -> None:
     cut_log.restart()
     cut_log.step()
     key, identity = next((key, position.identity) for key, position in cut_log.positions.items() if position.identity)
-    source = str(cut_log.path("a.log"))
+    source = source_name(str(cut_log.path("a.log")))
     assert [reading.file.fingerprint for reading in cut_log.tail.replay(source, key, 0)] == [identity]
 
 

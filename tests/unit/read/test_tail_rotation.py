@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
+from shipper.read.rotation import source_name
 from tests.support.tail_rig import Rig, line
 
 Pack = Callable[[bytes], bytes]
@@ -84,7 +85,7 @@ def test_the_past_is_found_in_a_file_that_was_packed_just_now(rig: Rig) -> None:
     key = next(key for key, position in rig.positions.items() if position.time.endswith("01.000000Z"))
     rig.path("a.log.1.gz").write_bytes(gzip.compress(line(1)))
     rig.path("a.log.1").unlink()
-    assert [reading.chunk.data for reading in rig.tail.replay(str(rig.path("a.log")), key, 0)] == [line(1), line(2)]
+    assert [reading.chunk.data for reading in rig.tail.replay(source_name(str(rig.path("a.log"))), key, 0)] == [line(1), line(2)]
     assert rig.tail.past_lost == set()
 
 
