@@ -88,6 +88,7 @@ def ocsf(*, host: str | None, namespace: str, index: str | None) -> Format:
 
 
 FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "ocsf": ocsf, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
+AROUND = {"ecs", "splunk-hec", "elastic-bulk"}  # those that change no event, and of its label use all but the user
 
 
 def pretty(wrap: Format) -> Format:
