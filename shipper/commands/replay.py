@@ -14,7 +14,9 @@ from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.lock import lock_state
 from shipper.sidecar.sinks import build_sink
 
-DEADLINE = 60.0  # seconds for one letter
+AT_ONCE = 100  # letters
+DEADLINE = 60.0  # seconds for a batch of them
+INDEXERS_DEADLINE = 330.0  # likewise in Splunk, where the collector gives up after 300
 
 
 def replay(config: Config, path: str | None) -> tuple[int, int]:
@@ -33,19 +35,21 @@ def replay(config: Config, path: str | None) -> tuple[int, int]:
         lines = [line for line, _ in letters.read()]
         if path and not lines and os.path.getsize(path):
             raise UsageError(f"{path} holds no dead letters; give a file that run wrote, or none for those of state_dir")
-        return _send(build_sink(config), letters, lines) if lines else (0, 0)
+        kafka = config.output.kafka
+        alone = config.output.type == "kafka" and kafka is not None and kafka.exactly_once
+        return _send(build_sink(config), letters, lines, 1 if alone else AT_ONCE) if lines else (0, 0)
 
 
-def _send(sink: Sink, letters: DeadLetterFile, lines: Sequence[bytes]) -> tuple[int, int]:
+def _send(sink: Sink, letters: DeadLetterFile, lines: Sequence[bytes], at_once: int) -> tuple[int, int]:
     kept: list[int] = []
     sent = 0
     try:
         sink.open()
-        for sent, line in enumerate(lines):
-            # One at a time: a letter that is refused again must not take others with it.
-            sink.send(Batch(sent + 1, (joined([(line, label_of(line))]),)))
-            if _receipt(sink).refused:
-                kept.append(sent)
+        # In a transaction one at a time: a letter that is refused again takes the others with it there.
+        for number, sent in enumerate(range(0, len(lines), at_once), 1):
+            batch = lines[sent : sent + at_once]
+            sink.send(Batch(number, (joined((line, label_of(line)) for line in batch),)))
+            kept += [sent + refusal.index for refusal in _receipt(sink).refused]
         sent = len(lines)
     except TransactionRefused as error:
         raise RunError(f"letter {sent + 1} is refused again ({error}); with exactly_once replay cannot go on behind it") from None
@@ -59,10 +63,11 @@ def _send(sink: Sink, letters: DeadLetterFile, lines: Sequence[bytes]) -> tuple[
 
 
 def _receipt(sink: Sink) -> Receipt:
-    end = time.monotonic() + DEADLINE
+    deadline = INDEXERS_DEADLINE if sink.name == "splunk_hec" else DEADLINE
+    end = time.monotonic() + deadline
     while time.monotonic() < end:
         sink.flush()
         receipts = sink.poll(0.2)
         if receipts:
             return receipts[0]
-    raise SinkDown(f"no answer within {DEADLINE:g} s")
+    raise SinkDown(f"no answer within {deadline:g} s")

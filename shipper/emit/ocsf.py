@@ -78,7 +78,7 @@ def ocsf_event(ecs: Document) -> Document:
         activity = (_OTHER, event["action"]) if "action" in event else _UNKNOWN
         own = _classified(_BASE, activity, event) | _status(ecs) | _known(actor={"user": user} if user else None)
     out = own | _common(ecs, "finding_info" in own) | _known(observables=_observables(own))
-    return out | _known(raw_data=_raw(_take(event, "original")), unmapped=ecs)
+    return out | _known(raw_data=_raw(event.pop("original", None)), unmapped=ecs)
 
 
 def label_fields(ocsf: Mapping[str, Any]) -> Document:
@@ -245,15 +245,12 @@ def _known(**fields: Any) -> Document:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _take(document: Document, *path: str) -> Any:
-    """Remove a value, and the objects that are empty without it; None if it is not there."""
-    first, *rest = path
-    value = document.get(first)
-    if not rest:
-        return document.pop(first, None)
-    if not isinstance(value, Mapping):
+def _take(document: Document, outer: str, *path: str) -> Any:
+    """Remove a value below `outer`, and the objects that are empty without it; None if it is not there."""
+    inner = document.get(outer)
+    if not isinstance(inner, dict):
         return None
-    taken = _take(value, *rest)  # type: ignore[arg-type]
-    if not value:
-        del document[first]
-    return taken
+    value = inner.pop(path[0], None) if len(path) == 1 else _take(inner, *path)
+    if not inner:
+        del document[outer]
+    return value

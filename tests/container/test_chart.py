@@ -1,5 +1,6 @@
 """The chart: linted, checked against Kubernetes' own schemas, and its configuration read by mfa-shipper."""
 
+import json
 import os
 import re
 import subprocess
@@ -210,12 +211,23 @@ def test_a_wrong_value_is_refused_before_anything_runs(setting: str, said: str) 
     assert re.search(rf"values don't meet.*{said}", refusal(setting), re.S)
 
 
-def test_every_value_is_told(tmp_path: Path) -> None:
+def test_every_value_is_told() -> None:
     """The schema knows the values that values.yaml shows, and no others."""
-    import json
-
     shown = set(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
     known = set(json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"])
     assert known - shown == {"global"}
     assert shown <= known
-    assert ROOT in CHART.parents
+
+
+@pytest.mark.parametrize("folder", ["docker", "kubernetes"])
+def test_the_page_names_what_is_there(folder: str) -> None:
+    page = DEPLOY / folder / "README.md"
+    text = page.read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert len(links) >= 5
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= set(targets)
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    for name in re.findall(r"`(networkPolicy|serviceMonitor|logs)\.(\w+)`", text):
+        assert name[1] in values[name[0]]

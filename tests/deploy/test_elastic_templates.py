@@ -34,8 +34,9 @@ def documents(path: Path) -> Iterator[dict[str, Any]]:
         found, at = decoder.raw_decode(text, at)
         while at < len(text) and text[at].isspace():
             at += 1
-        if "create" not in found:
-            yield found.get("event", found) if "sourcetype" in found else found
+        event = found["event"] if "sourcetype" in found else found
+        if "@timestamp" in event:  # neither an action of `_bulk` nor OCSF
+            yield event
 
 
 def leaves(properties: dict[str, Any], path: str = "") -> Iterator[str]:

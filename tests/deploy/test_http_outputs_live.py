@@ -112,6 +112,43 @@ def test_an_import_that_is_refused_says_why(node: OpenSearch, tmp_path: Path) ->
     assert len(stored(node, "refusing")) == total - len(letters)
 
 
+def test_what_is_refused_can_be_replayed(node: OpenSearch, tmp_path: Path) -> None:
+    known = {"azure_mfa": {"type": "object"}, "message": {"type": "integer"}}
+    template = {"index_patterns": ["logs-azure_mfa.*-replayed"], "priority": 1000, "data_stream": {}}
+    node.ask("PUT", "/_index_template/replayed", {**template, "template": {"mappings": {"properties": known}}})
+    section = {"urls": [node.url], "namespace": "replayed"}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "elasticsearch", "elasticsearch": section}))
+    log, letters = tmp_path / "logs" / "Mfa.log", tmp_path / "state" / "dead_letters.ndjson"
+    generate(Recipe(lines=600, seed=6), log)
+    line = closing(log)
+    with open(log, "ab") as writing:
+        writing.write(line)
+    wanted = sorted(event["event"]["id"] for event in parsed(log))
+
+    def refused() -> int:
+        return len(letters.read_bytes().splitlines())
+
+    shipper.start()
+    until(
+        lambda: letters.exists() and refused() + len(stored(node, "replayed")) >= len(wanted),
+        "all is taken or refused",
+        every=0.5,
+    )
+    assert shipper.terminate() == 0, shipper.said()
+
+    number = refused()
+    again = command("replay", "--config", str(shipper.config))
+    assert (again.returncode, again.stdout) == (1, f"0 delivered, {number} refused again and kept\n"), again.stderr
+    del known["message"]
+    node.ask("PUT", "/_index_template/replayed", {**template, "template": {"mappings": {"properties": known}}})
+    for stream in node.ask("GET", "/_data_stream/logs-azure_mfa.*-replayed")["data_streams"]:
+        node.ask("POST", f"/{stream['name']}/_rollover")  # the next index has the mapping of now
+    done = command("replay", "--config", str(shipper.config))
+    assert (done.returncode, done.stdout) == (0, f"{number} delivered, 0 refused again and kept\n"), done.stderr
+    assert stored(node, "replayed") == wanted
+    assert letters.read_bytes() == b""
+
+
 def test_a_template_of_somebody_else_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
     log = tmp_path / "Mfa.log"
     generate(Recipe(lines=30, seed=3), log)

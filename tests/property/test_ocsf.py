@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.decode.parser import Options
+from shipper.emit.pseudonyms import Pseudonyms
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
 from tests.support.logs import library, log_file, logs, mark_length
@@ -31,9 +32,17 @@ def written(log: bytes, how: Settings) -> list[Event]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(log=logs(), per_exchange=st.booleans(), fast=st.booleans(), constants=st.sampled_from([{}, CONSTANTS]))
-def test_every_event_is_valid_and_loses_nothing(log: bytes, per_exchange: bool, fast: bool, constants: dict[str, Any]) -> None:
-    plain = Settings(library(), Options(constants=constants), per_exchange=per_exchange, fast=fast)
+@given(
+    log=logs(),
+    per_exchange=st.booleans(),
+    fast=st.booleans(),
+    constants=st.sampled_from([{}, CONSTANTS]),
+    pseudonyms=st.sampled_from([None, Pseudonyms(b"sixteen bytes or")]),
+)
+def test_every_event_is_valid_and_loses_nothing(
+    log: bytes, per_exchange: bool, fast: bool, constants: dict[str, Any], pseudonyms: Pseudonyms | None
+) -> None:
+    plain = Settings(library(), Options(constants=constants), per_exchange=per_exchange, fast=fast, pseudonyms=pseudonyms)
     ecs, ocsf = written(log, plain), written(log, replace(plain, format="ocsf"))
 
     assert [faults(event) for event in ocsf] == [[]] * len(ecs)

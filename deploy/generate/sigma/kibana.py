@@ -58,10 +58,9 @@ def kibana_rule(rule: Rule) -> dict[str, Any]:
     if kind != "esql":
         document["index"] = [queries.INDEX]
     if triage.quiet_by:
-        value, unit = (triage.quiet // 3600, "h")
         document["alert_suppression"] = {
             "group_by": triage.quiet_by,
-            "duration": {"value": value, "unit": unit},
+            "duration": {"value": triage.quiet // 3600, "unit": "h"},
             "missing_fields_strategy": "suppress",
         }
     return document

@@ -40,7 +40,7 @@ def stanza(rule: Rule) -> str:
 def schedule(rule: Rule) -> dict[str, str]:
     """When it runs, and over which times: of the events, and of their indexing.
 
-    Single events are looked at once, a minute after they were indexed. What counts or follows looks `LATE` further back than it
+    Single events are looked at once, a minute after they were indexed; a run that a busy scheduler skips is made up for. What counts or follows looks `LATE` further back than it
     needs, at event times that slide: an event that comes late meets those that were there before.
     """
     every = interval(rule)
@@ -50,6 +50,7 @@ def schedule(rule: Rule) -> dict[str, str]:
     first, last = (every + 1, 1) if rule.kind == "single" else (window(rule, every), 0)
     return {
         "cron_schedule": cron,
+        **({"realtime_schedule": "0"} if rule.kind == "single" else {}),
         "dispatch.earliest_time": f"-{DAY + first}m@m",
         "dispatch.latest_time": "now",
         "dispatch.index_earliest": f"-{first}m@m",
