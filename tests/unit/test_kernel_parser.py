@@ -17,6 +17,7 @@ from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, ExchangeFields
 from shipper.pipeline import Pipeline, Settings
+from shipper.times import SECOND
 from tests.support.logs import entries, library, log_file
 from tests.unit.test_plain import LOGS, exchange
 
@@ -208,3 +209,17 @@ def test_detectors_that_look_at_all_or_at_some(lines: list[str], count: int, ker
 def test_a_detector_that_promises_nothing_sees_every_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DETECTORS, "double_prompt", replace(DOUBLE_PROMPT, lull=None))
     assert shipped(DOUBLE, 2) == shipped(DOUBLE, 0, fast=False)
+
+
+def test_a_component_has_spoken_and_its_clock_goes_on() -> None:
+    """Also where every line of a chunk is the kernel's."""
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(b""))
+    first, second = ("".join(f"{line}\n" for line in exchange(at)).encode() for at in (0, 10))
+    pipeline(Chunk(first, 0))
+    state = pipeline.state.of("pfrad")
+    newest, state.spoke = state.newest, False
+    pipeline(Chunk(second, len(first)))
+    assert state.spoke
+    assert state.newest == newest + 10 * SECOND
+    assert pipeline.last_time == "2017-02-14T02:00:11.000000Z"
