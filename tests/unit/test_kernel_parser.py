@@ -1,6 +1,7 @@
 """The kernel makes of lines what the general path makes of them, in every format, and keeps exchanges as a dictionary does."""
 
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,14 @@ from shipper.decode import compiled
 from shipper.decode.compiled import open_exchanges
 from shipper.decode.kernel_parser import KernelParser
 from shipper.decode.parser import Options, Parser
+from shipper.detect import DETECTORS
+from shipper.detect.double_prompt import DOUBLE_PROMPT
+from shipper.detect.double_prompt import Rule as DoubleRule
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, ExchangeFields
 from shipper.pipeline import Pipeline, Settings
+from shipper.times import SECOND
 from tests.support.logs import entries, library, log_file
 from tests.unit.test_plain import LOGS, exchange
 
@@ -165,3 +171,55 @@ def test_an_exchange_of_any_kind_is_completed(fields: ExchangeFields, ends: list
         pipeline.state.of("pfrad").exchanges.open["pfrad|1|9"] = (start, *fields[1:])
         made.append((entries(pipeline(Chunk("".join(lines).encode(), 200))), pipeline.counts))
     assert made[0] == made[1]
+
+
+RESULT = (
+    "{}T02:00:0{}.000000Z|i|1|9|pfsvc|82a3db8d-3317-43f7-b203-6ba81cba93c9|Pfauth failed for user 'anna'. "
+    'Call status: FAILED_USER_DENIED - "User Denied".'
+)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [*exchange(0), *exchange(100), *exchange(400, status="6"), *exchange(800, status="129"), *exchange(900, status="129")],
+        [
+            RESULT.format("2017-02-14", 0),
+            RESULT.format("2017-02-14", 1),
+            RESULT.format("2017-03-14", 2),
+            RESULT.format("2017-02-14", 3),
+        ],
+    ],
+)
+def test_detectors_that_look_at_all_or_at_some(lines: list[str], count: int, kernel: bool) -> None:
+    """A sign-in that matters to nothing later, refusals one of which is enough, and a line that turns out to be misdated."""
+    choices: dict[str, Any] = {"detectors": {"double_prompt": DoubleRule(), "mfa_fatigue": FatigueRule(count=count)}}
+    made = []
+    for fast, with_kernel in ((True, kernel), (False, False)):
+        pipeline = Pipeline(Settings(library(), fast=fast, kernel=with_kernel, **choices), Counts())
+        pipeline.open(log_file(b""))
+        made.append(
+            (entries(pipeline(Chunk("".join(f"{line}\n" for line in lines).encode(), 0))), pipeline.counts, pipeline.snapshot())
+        )
+    assert made[0] == made[1]
+
+
+def test_a_detector_that_promises_nothing_sees_every_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DETECTORS, "double_prompt", replace(DOUBLE_PROMPT, lull=None))
+    assert shipped(DOUBLE, 2) == shipped(DOUBLE, 0, fast=False)
+
+
+def test_a_component_has_spoken_and_its_clock_goes_on() -> None:
+    """Also where every line of a chunk is the kernel's."""
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(b""))
+    first, second = ("".join(f"{line}\n" for line in exchange(at)).encode() for at in (0, 10))
+    pipeline(Chunk(first, 0))
+    state = pipeline.state.of("pfrad")
+    newest, state.spoke = state.newest, False
+    pipeline(Chunk(second, len(first)))
+    assert state.spoke
+    assert state.newest == newest + 10 * SECOND
+    assert pipeline.last_time == "2017-02-14T02:00:11.000000Z"
