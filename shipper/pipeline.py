@@ -34,7 +34,7 @@ from shipper.detect.finding import Found, on_host, woven
 from shipper.detect.protocol import Rule
 from shipper.emit.blocks import block, compiled_block
 from shipper.emit.filters import selection
-from shipper.emit.formats import FORMATS, Format, pretty
+from shipper.emit.formats import FORMATS, REWRITING, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.memo import Texts
 from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
@@ -116,7 +116,8 @@ class Pipeline:
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
         self._wrap = _format(settings)
         # Nothing stands between parser and output, so that the parser may wrap its events.
-        self._direct = not (self._keep or self._hide or settings.only_findings or settings.pretty)
+        rewrites = settings.pretty or settings.format in REWRITING
+        self._direct = not (self._keep or self._hide or settings.only_findings or rewrites)
         self.parser: Parser | FastParser | KernelParser = self._general(LogFile(None, "", ""))
 
     def open(self, file: LogFile, last_time: str | None = None) -> None:

@@ -376,6 +376,13 @@ def test_a_key_that_was_written_on_windows(encoding: str, tmp_path: Path) -> Non
         assert target(collector.url, key, None, "default").format == "splunk-hec"
 
 
+@pytest.mark.parametrize("url", ["https://me:hidden@es:9200", "https://me:hid/hidden@es", "ftp://me:hidden@es"])
+def test_a_password_in_a_url_is_refused_and_not_told(url: str) -> None:
+    with pytest.raises(UsageError) as error:
+        target(url, None, None, "default")
+    assert str(error.value) == "--to: a name or password may not stand in the URL; give --to-key FILE"
+
+
 @pytest.mark.parametrize(("text", "is_key"), [("me:pässword", True), ("tökén", False), ("", False), ("a\tb", False)])
 def test_what_can_be_a_key(text: str, is_key: bool, tmp_path: Path) -> None:
     key = tmp_path / "key.txt"
@@ -665,7 +672,11 @@ def test_tls_with_an_authority_of_ones_own(authority: trustme.CA, tmp_path_facto
     authority.cert_pem.write_to_path(ca_file)
     with Collector(tls=context) as collector:
         assert hec(collector.url, ca_file=str(ca_file)).verify() is None
-        assert "its certificate is not accepted: unable to get local issuer" in str(hec(collector.url).verify())
+        told = "its certificate is not accepted: unable to get local issuer certificate; is {} right?"
+        assert told.format("ca_file") in str(hec(collector.url).verify())
+        with pytest.raises(RunError) as error:
+            target(collector.url, None, None, "default")
+        assert told.format("--to-ca") in str(error.value)
         plain = str(hec(collector.url.replace("https", "http")).verify())
         assert plain.endswith("it broke the connection off; does it speak https there?")
 

@@ -74,7 +74,7 @@ def built(root: Path, wanted: str) -> Path:
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         why = "this Python has no stable ABI"
     elif cargo:
-        command = [cargo, "rustc", "--quiet", "--release", "--locked", "--lib", "--target-dir", str(target), "--", *LINKED]
+        command = [cargo, "rustc", "--quiet", "--release", "--lib", "--target-dir", str(target), "--", *LINKED]
         env = {**PATIENCE, **os.environ, **EXTENSION}
         done = subprocess.run(command, cwd=root / PACKAGE / "kernel", env=env, stdout=sys.stderr, check=False)  # noqa: S603
         if done.returncode == 0:

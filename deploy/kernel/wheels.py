@@ -56,7 +56,7 @@ def compiled(target: str, library: str, rust: dict[str, str]) -> Path:
         Unavailable: the crate does not compile.
     """
     tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    command = ["cargo", "zigbuild", "--quiet", "--release", "--locked", "--lib", "--target", target, "--target-dir", str(BUILD)]
+    command = ["cargo", "zigbuild", "--quiet", "--release", "--lib", "--target", target, "--target-dir", str(BUILD)]
     call(
         [*command, "--manifest-path", str(ROOT / PACKAGE / "kernel" / "Cargo.toml")],
         {**os.environ, **EXTENSION, **rust, "PATH": tools},

@@ -94,7 +94,7 @@ def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str)
     try:
         url = url_of(url)
     except ValueError as error:
-        raise UsageError(f"--to: {error}") from None
+        raise UsageError(f"--to: {str(error).replace('give it under security', 'give --to-key FILE')}") from None
     if ca_file is not None and not os.path.isfile(ca_file):
         raise UsageError(f"--to-ca {ca_file}: there is no such file")
     key = None if key_file is None else _key(key_file)

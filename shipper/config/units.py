@@ -167,7 +167,7 @@ def url(text: str) -> str:
         ValueError: not such a URL.
     """
     found = re.fullmatch(URL, text, re.ASCII)
-    if "@" in text.partition("://")[2].partition("/")[0]:
+    if "@" in text:  # also behind a slash, which a password may hold; what stands there is not told
         raise ValueError("a name or password may not stand in the URL; give it under security")
     if not found:
         raise ValueError(f"{text!r} is not the URL of a server; write https://es1:9200")

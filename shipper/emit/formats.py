@@ -88,6 +88,8 @@ def ocsf(*, host: str | None, namespace: str, index: str | None) -> Format:
 
 
 FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "ocsf": ocsf, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
+REWRITING = frozenset({"ocsf"})
+"""Those that make another document of an event, where the others put something around it."""
 
 
 def pretty(wrap: Format) -> Format:

@@ -68,8 +68,10 @@ class Case:
 
 def took(request: Request, lines: list[bytes]) -> Reply:
     """The answer of a server that takes any lines: as a cluster gives it, and as a collector does."""
-    lines += request.body.splitlines()
-    return Reply(200, {"version": {}, "errors": False, "text": "Success", "code": 0})
+    came = request.body.splitlines()
+    lines += came
+    items = [{"create": {"status": 201}} for _ in came]
+    return Reply(200, {"errors": False, "items": items, "text": "Success", "code": 0})
 
 
 @pytest.fixture(params=KINDS)

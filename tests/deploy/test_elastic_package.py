@@ -122,7 +122,7 @@ def test_an_event_keeps_its_id_and_its_data_set(opensearch: OpenSearch, shape: P
     lines = package_cases.lines_of("events")[:-1]
     created = json.dumps({"create": {}})
     body = "".join(f"{created}\n{json.dumps(agent | {'message': line})}\n" for line in lines)
-    streams = f"logs-{NAME}.events-{shape.stem}"
+    streams = f"logs-{NAME}.events-{shape.stem}-packed"
     for status in (201, 409):
         answer = opensearch.ask("POST", f"/{streams}/_bulk?refresh=true&pipeline=package", body)
         assert {item["create"]["status"] for item in answer["items"]} == {status}
