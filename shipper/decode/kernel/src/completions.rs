@@ -296,10 +296,10 @@ impl Completions {
                     None => None,
                 },
             };
-            if let Some(memory) = &memory
-                && after(memory, durations)?.is_none_or(|after| row.start <= after)
-            {
-                return Ok((number, taken));
+            if let Some(memory) = &memory {
+                if after(memory, durations)?.is_none_or(|after| row.start <= after) {
+                    return Ok((number, taken));
+                }
             }
             if memory.is_none() || durations.of(row.code.bind(py))?.is_some() {
                 match classes {
