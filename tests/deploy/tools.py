@@ -11,7 +11,7 @@ import pytest
 from deploy.generate.places import DEPLOY as DEPLOY
 from deploy.generate.places import ROOT as ROOT
 
-# `make deploy-check`, `make container-check` and `make deploy-tools` fill them.
+# `make deploy-check`, `make container-check` and the targets for their tools fill them.
 PLACES = (Path(sys.executable).parent, ROOT / ".cache" / "splunk" / "bin", ROOT / ".cache" / "go" / "bin")
 
 
