@@ -223,3 +223,39 @@ def test_a_component_has_spoken_and_its_clock_goes_on() -> None:
     assert state.spoke
     assert state.newest == newest + 10 * SECOND
     assert pipeline.last_time == "2017-02-14T02:00:11.000000Z"
+
+
+def read_in_threes(lines: list[str], *, kernel: bool, **choices: Any) -> list[Any]:
+    """Events and state of each three lines, and the counts."""
+    pipeline = Pipeline(Settings(library(), kernel=kernel, fast=kernel, **choices), Counts())
+    pipeline.open(log_file(b""))
+    seen, offset = list[Any](), 0
+    for at in range(0, len(lines), 3):
+        data = "".join(f"{line}\n" for line in lines[at : at + 3]).encode()
+        seen.append((entries(pipeline(Chunk(data, offset))), pipeline.snapshot()))
+        offset += len(data)
+    return [*seen, pipeline.counts]
+
+
+EDGES: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "ended on the horizon": (
+        [line for second in (0, 20, 70, 120, 170) for line in exchange(second)],
+        {"detectors": {"double_prompt": DoubleRule(10 * SECOND, 10 * SECOND)}, "options": Options(exchange_timeout=10 * SECOND)},
+    ),
+    "more users than are remembered": (
+        [line for n in range(30) for line in exchange(5 * n, call=f"Calling pfAuthUser('user{n}', '', 1)")],
+        {"memory": 20_000},
+    ),
+    "heavy exchanges": (
+        [f"{line}" for n in range(60) for line in exchange(n, call=f"Calling pfAuthUser('{'n' * 700}', '', 1)", head=f"|0|1|{n}|pfrad|")[:1]],
+        {"memory": 200_000},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_edges_of_memory(edge: str) -> None:
+    lines, choices = EDGES[edge]
+    made = read_in_threes(lines, kernel=True, **choices)
+    assert made == read_in_threes(lines, kernel=False, **choices)
+    assert edge == "ended on the horizon" or made[-1].crowded_out
