@@ -215,7 +215,7 @@ def test_a_component_has_spoken_and_its_clock_goes_on() -> None:
     """Also where every line of a chunk is the kernel's."""
     pipeline = Pipeline(Settings(library()), Counts())
     pipeline.open(log_file(b""))
-    first, second = ("".join(f"{line}\n" for line in exchange(at)).encode() for at in (0, 10))
+    first, second = "".join(f"{line}\n" for line in exchange(0)).encode(), f"{exchange(11)[0]}\n".encode()
     pipeline(Chunk(first, 0))
     state = pipeline.state.of("pfrad")
     newest, state.spoke = state.newest, False
@@ -223,3 +223,48 @@ def test_a_component_has_spoken_and_its_clock_goes_on() -> None:
     assert state.spoke
     assert state.newest == newest + 10 * SECOND
     assert pipeline.last_time == "2017-02-14T02:00:11.000000Z"
+
+
+def read_in_threes(lines: list[str], *, kernel: bool, **choices: Any) -> list[Any]:
+    """Events of each three lines, the state in the end, and the counts."""
+    pipeline = Pipeline(Settings(library(), kernel=kernel, fast=kernel, **choices), Counts())
+    pipeline.open(log_file(b""))
+    seen, offset = list[Any](), 0
+    for at in range(0, len(lines), 3):
+        data = "".join(f"{line}\n" for line in lines[at : at + 3]).encode()
+        seen.append(entries(pipeline(Chunk(data, offset))))
+        offset += len(data)
+    return [*seen, pipeline.snapshot(), pipeline.counts]
+
+
+EDGES: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "ended on the horizon": (
+        [*exchange(0), *exchange(20), *exchange(55, call="Calling pfAuthUser('eve', '', 1)"), *exchange(70)],  # eve begins the next generation
+        {"detectors": {"double_prompt": DoubleRule(10 * SECOND, 10 * SECOND)}, "options": Options(exchange_timeout=10 * SECOND)},
+    ),
+    "more users than are remembered": (
+        [line for n in range(30) for line in exchange(5 * n, call=f"Calling pfAuthUser('user{n}', '', 1)")],
+        {"memory": 20_000},
+    ),
+    "heavy exchanges": (
+        [f"{line}" for n in range(60) for line in exchange(n, call=f"Calling pfAuthUser('{'n' * 700}', '', 1)", head=f"|0|1|{n}|pfrad|")[:1]],
+        {"memory": 200_000},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_edges_of_memory(edge: str) -> None:
+    lines, choices = EDGES[edge]
+    made = read_in_threes(lines, kernel=True, **choices)
+    assert made == read_in_threes(lines, kernel=False, **choices)
+    assert edge == "ended on the horizon" or made[-1].crowded_out
+
+
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("end", ["authResult = 1", "rawCallStatus = 21"])
+def test_the_last_time_that_belongs_to_an_exchange(end: str, late: int) -> None:
+    lines = [*exchange(0), exchange(10)[0], f"2017-02-14T02:10:10.00000{late}Z|0|1412|4|pfrad|{end}"]
+    made = shipped(lines, 3)
+    assert made == shipped(lines, 0, fast=False)
+    assert made[1].orphans == late
