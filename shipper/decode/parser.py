@@ -111,7 +111,7 @@ class Parser:
             for record, begin, end in chunk.pieces():
                 before = self.last_time
                 ended = not (chunk.cut or (chunk.half and end == len(data)))
-                self.raw(record, chunk.offset + begin, ended=ended, cut=chunk.cut)
+                self.raw(record, chunk.offset + begin, ended=ended, cut=chunk.cut, bare=True)
                 if self.file.export is not None and self.last_time != before:
                     self.counts.backwards += self._is_older(self.last_time, before)
         elif data.isascii() and not chunk.cut and self.file.encoding == "utf-8" and b"\r" not in data and b"\0" not in data:
@@ -145,10 +145,10 @@ class Parser:
         self.counts.crowded_out += self.state.take_crowded_out()
         return Events(self.texts, self.labels, self.completions)
 
-    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
-        """Take a line as bytes without its LF, or a record. `ended`: something marked its end; `cut`: it is too long and went on."""
+    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False, bare: bool = False) -> None:
+        """Take a line as bytes without its LF, or a record. `ended`: something marked its end, gone if `bare`; `cut`: it went on."""
         line, offset = without_lead(line, offset, self.file.encoding)
-        text, tags = decode(line, self.file.encoding, ended=ended, cut=cut)
+        text, tags = decode(line, self.file.encoding, ended=ended and not bare, cut=cut)
         if tags:
             self.counts.decode_errors += DECODE_ERROR in tags
             self.counts.too_long += TOO_LONG in tags

@@ -359,9 +359,9 @@ class Watched(Parser):
         super().__init__(*arguments)
         self.given: list[bytes] = []
 
-    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False) -> None:
+    def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False, bare: bool = False) -> None:
         self.given.append(line)
-        super().raw(line, offset, ended=ended, cut=cut)
+        super().raw(line, offset, ended=ended, cut=cut, bare=bare)
 
 
 def watched(options: Options, file: LogFile) -> tuple[FastParser, Watched, list[int]]:

@@ -1,5 +1,6 @@
 """The parts that container runtimes write of long lines, put together."""
 
+import json
 import os
 import random
 import re
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.decode.line_patterns import Stamps
-from shipper.model import Chunk
+from shipper.model import Chunk, Counts
 from shipper.parallel import shards
+from shipper.pipeline import Pipeline, Settings
 from shipper.read import parts
 from shipper.read.files import read_chunks
 from shipper.read.identity import describe
@@ -21,7 +23,7 @@ from shipper.read.inputs import open_inputs
 from shipper.read.lines import LineRules, split, without_lead
 from shipper.read.parts import LEAST_PIECE, LOOK_BACK, PATIENCE, first_joined, is_of_runtime, may_hold_parts, waits_at
 from tests.support import wrapping
-from tests.support.logs import library
+from tests.support.logs import library, log_file
 from tests.support.tail_rig import Rig
 
 STAMPS = Stamps(library())
@@ -276,3 +278,16 @@ def test_the_description_of_a_file_says_whose_lines_it_holds() -> None:
         assert describe(BytesIO(text.encode()).read, stamp_of=STAMPS).parts == is_theirs
     assert not describe(BytesIO(f"{docker(line)}\n".encode("utf-16")).read, stamp_of=STAMPS).parts
     assert parts.LOOK_BACK > 2 * PATIENCE
+
+
+def test_of_two_crs_at_a_line_end_one_is_kept_whatever_the_reads() -> None:
+    """A chunk in which a line waits holds records, whose line ends are gone; any other holds lines."""
+    data = "".join(f"{T} stdout {flag} text\r\r\n" for flag in "FFPF").encode()
+    originals = []
+    for size in (1, 70, 1000):
+        pipeline = Pipeline(Settings(library()), Counts())
+        pipeline.open(log_file(b""))
+        made = b"".join(pipeline(chunk).data for chunk in read_chunks(BytesIO(data).read, 0, "utf-8", size, LIMIT, parts=True))
+        originals.append([json.loads(line)["event"]["original"] for line in made.splitlines()])
+    assert originals[0] == originals[1] == originals[2]
+    assert [original.endswith("text\r") for original in originals[0]] == [True] * 3
