@@ -201,6 +201,18 @@ def test_a_line_that_is_no_event_of_ours_has_an_empty_label(line: bytes) -> None
     assert label_of(line)[:2] == ("", "")
 
 
+def test_a_label_read_from_an_event() -> None:
+    """As it stands among the dead letters: for each class, where its user is."""
+    found_at: Event = {"rule": {"name": "double_prompt"}, "azure_mfa": {"double_prompt": {"first": {"id": "x"}}}}
+    base, signed_in, found = (event("Anna", log={"file": {"path": "Mfa.log"}}, **more) for more in ({}, AUTHENTICATION, found_at))
+    found["event"]["kind"] = "alert"
+    for ecs in (base, signed_in, found):
+        kind = ecs["event"]["kind"]
+        stamp, event_id, origin, key = label_of(orjson.dumps(ocsf_event(ecs)))
+        assert (stamp, event_id, key) == ("2017-02-14T02:57:24.600871Z", "0123456789abcdef-0", "anna")
+        assert (origin.path, origin.dataset, origin.kind) == ("Mfa.log", "azure_mfa.radius", kind)
+
+
 ROW = re.compile(r"^\| (`[^|]+`) \| (`[^|;,]+(?:`, `[^|;,]+)*`)(?:;[^|]*)? \|$", re.MULTILINE)
 
 
