@@ -208,8 +208,8 @@ def test_detectors_that_look_at_all_or_at_some(lines: list[str], count: int, ker
 
 def test_a_detector_that_promises_nothing_sees_every_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DETECTORS, "double_prompt", replace(DOUBLE_PROMPT, lull=None))
-    for lines in (DOUBLE, [*exchange(0), *exchange(10)]):
-        assert shipped(lines, 2) == shipped(lines, 0, fast=False)
+    for lines, cut in ((DOUBLE, 2), ([*exchange(0), *exchange(10)], 3)):
+        assert shipped(lines, cut) == shipped(lines, 0, fast=False)
 
 
 def test_a_component_has_spoken_and_its_clock_goes_on() -> None:
