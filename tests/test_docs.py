@@ -408,8 +408,8 @@ def test_what_contributing_names_is_there() -> None:
     for paragraph in TEXT[ROOT / "CONTRIBUTING.md"].split("\n\n"):
         paths = re.findall(r"`((?:shipper|tests|schemas|patterns|deploy)/[\w/.-]*)`", paragraph)
         assert [path for path in paths if "NAME" not in path and not (ROOT / path).exists()] == []
-        source = "".join((ROOT / path).read_text(encoding="utf-8") for path in paths if path.endswith(".py"))
-        names = re.findall(r"`([A-Z]\w+)(?:\.(?!md)\w+)?`", paragraph)
+        source = "".join((ROOT / path).read_text(encoding="utf-8") for path in paths if path.endswith((".py", ".pyi")))
+        names = re.findall(r"`([A-Z]\w+)(?:\.(?!md|toml)\w+)?`", paragraph)
         assert [name for name in names if not re.search(rf"\b{name}\b", source)] == []
         found += len(names)
     assert found > 8

@@ -28,11 +28,17 @@ def log(tmp_path: Path) -> Path:
 @contextmanager
 def importing(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "shipper", "parse", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=listen) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def listen() -> None:
+    """A test that runs in the background must not pass on that it ignores interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:

@@ -124,7 +124,7 @@ impl OpenExchanges {
             slot.value = Value::Closed;
             self.open -= 1;
         }
-        if self.slots.len() > SPARE + 2 * self.open {
+        if self.slots.len() > SPARE + self.open + self.open / 8 {
             self.sweep();
         }
     }
@@ -279,7 +279,9 @@ impl OpenExchanges {
 
     fn __delitem__(&mut self, thread: &str) -> PyResult<()> {
         let at = self.find(thread).filter(|&at| !self.is_closed(at));
-        self.close(at.ok_or_else(|| PyKeyError::new_err(thread.to_owned()))?);
+        let at = at.ok_or_else(|| PyKeyError::new_err(thread.to_owned()))?;
+        self.slots[at].exchange = Exchange::default(); // given up: its thread may never come back for the buffers
+        self.close(at);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::stamp::{Clock, Stamp, put_number};
 use crate::template::{Template, Values};
 
 /// Heads that are remembered; then they are forgotten, and asked for again.
-const HEADS: usize = 16_384;
+const HEADS: usize = 4096;
 const CALL: usize = "Calling pfAuthUser('".len();
 
 /// A component, and what its state in Python says while lines are taken.
