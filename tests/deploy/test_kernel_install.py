@@ -25,6 +25,7 @@ COMPILED, NOT_BUILT = "kernel: compiled", "kernel: none (not built)"
 WHILE_NETWORK_IS_DEAD = 30  # seconds that an install may take then
 
 needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo on the PATH")
+MAKE = ["make", "--no-print-directory", ".venv/.ready"]  # which a make that runs the tests asks for
 
 
 @pytest.fixture(scope="module")
@@ -198,15 +199,15 @@ def test_make_builds_it_again_when_a_source_changes(checkout: Path) -> None:
     (environment / ".installed").touch()
     source, version = checkout / CRATE / "src" / "lib.rs", [sys.executable, "-m", "shipper", "--version"]
 
-    first = run(["make", ".venv/.ready"], checkout)
+    first = run(MAKE, checkout)
     assert (first.returncode, first.stdout.splitlines()[-1]) == (0, COMPILED), first.stderr
     assert run(version, checkout).stdout.splitlines()[1] == COMPILED
-    assert "up to date" in run(["make", ".venv/.ready"], checkout).stdout
+    assert "up to date" in run(MAKE, checkout).stdout
 
     text = source.read_text(encoding="utf-8")
     with changed(source, text.replace("INTERFACE: u32 = ", "INTERFACE: u32 = 1000 + ")):
-        assert run(["make", ".venv/.ready"], checkout).stdout.splitlines()[-1] == COMPILED
+        assert run(MAKE, checkout).stdout.splitlines()[-1] == COMPILED
         assert run(version, checkout).stdout.splitlines()[1] == "kernel: none (built for another version)"
-    without = run(["make", ".venv/.ready"], checkout, PATH=WITHOUT_CARGO)
+    without = run(MAKE, checkout, PATH=WITHOUT_CARGO)
     assert without.stdout.splitlines()[-1] == "kernel: none (no cargo on the PATH); everything works without it, slower"
     assert run(version, checkout).stdout.splitlines()[1] == NOT_BUILT
