@@ -113,7 +113,8 @@ def test_a_reader_that_goes_away_loses_nothing(to_a_pipe: Shipper, tmp_path: Pat
     # A pipe cannot say what of it was read: what was in it when the reader went is gone, and no more than that.
     assert len(second) > 100_000
     begin, end = number_of(first.splitlines()[-2]), number_of(second.splitlines()[0])
-    assert begin - (4 * 20 + 2 * 15) <= end <= begin + 65_536 // 500
+    # What comes again is what the checkpoint, which is saved at its own pace, did not have yet.
+    assert begin - 400 <= end <= begin + 65_536 // 500
 
 
 def test_replay_to_a_reader_that_goes_away_keeps_the_letters(to_a_pipe: Shipper, tmp_path: Path) -> None:
