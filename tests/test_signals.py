@@ -180,6 +180,33 @@ def test_hup_with_a_port_that_is_taken_goes_back_to_the_old_one(shipper: Shipper
         until(lambda: len(messages(tmp_path / "out.ndjson")) == 20, "ten more events")
 
 
+@pytest.mark.parametrize("mended", ["the world", "the configuration"])
+def test_what_cannot_go_on_after_hup_is_tried_until_it_can(mended: str, tmp_path: Path) -> None:
+    """Somebody puts a folder in the place of the output after the configuration was looked at."""
+    folder, out = tmp_path / "out", tmp_path / "out" / "out.ndjson"
+    folder.mkdir()
+    shipper = Shipper(tmp_path, configuration(tmp_path, to_file(tmp_path, "out/out.ndjson"), shutdown_timeout="3s"))
+    write(tmp_path, 0, 10)
+    shipper.start()
+    until(lambda: len(messages(out)) == 10, "ten events")
+    folder.rename(tmp_path / "away")
+    write(tmp_path, 10, 20)
+    until(lambda: "the sink does not accept events" in shipper.said(), "there is no folder for them")
+    reload(shipper)
+    out.mkdir(parents=True)  # while it waits for a place for what it has read
+    until(lambda: "the old configuration cannot be used either, for now" in shipper.said(), shipper.said)
+    if mended == "the world":
+        out.rmdir()
+    else:
+        out = tmp_path / "other.ndjson"
+        config = configuration(tmp_path, to_file(tmp_path, out.name))
+        shipper.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+        os.kill(shipper.pid, signal.SIGHUP)
+    until(lambda: out.is_file() and len(messages(out)) == 10, shipper.said)
+    assert shipper.terminate() == 0
+    assert "Traceback" not in shipper.said()
+
+
 @pytest.fixture
 def silent() -> Iterator[int]:
     """The port of something that accepts connections and says nothing."""

@@ -29,6 +29,7 @@ SHOWN = 20  # known positions that are logged at the start
 
 
 REMINDER = 60 * SECOND
+AGAIN = 1.0  # seconds until what worked before a reload is tried again
 
 
 class SinkLog:
@@ -85,7 +86,9 @@ Load = Callable[[], tuple[Config, set[str]]]
 def run(config: Config, secrets: set[str], load: Load, stop: Stop, started: Callable[[], None] = lambda: None) -> int:
     """Follow and deliver until SIGTERM or SIGINT; returns the exit status.
 
-    SIGHUP reloads: what was read is delivered, then all parts are built anew from the configuration as it is now.
+    SIGHUP reloads: what was read is delivered, then all parts are built anew from the configuration as it is now. If that cannot be,
+    the old one goes on; and if that cannot be for now either, because somebody has put a folder in the place of the output, for
+    example, it is tried again and again.
 
     Args:
         config: the configuration.
@@ -100,6 +103,7 @@ def run(config: Config, secrets: set[str], load: Load, stop: Stop, started: Call
     """
     most_open = _raise_limits()
     proven: Config | None = None  # the configuration before a reload
+    trouble = ""  # why that one cannot be used, as it was told
     while True:
         stop.timeout = config.shutdown_timeout / SECOND
         try:
@@ -109,12 +113,37 @@ def run(config: Config, secrets: set[str], load: Load, stop: Stop, started: Call
         except UsageError as error:
             if proven is None:
                 raise
-            log("error", "the new configuration cannot be used; the old one stays", reason=str(error))
-            config, proven = proven, None
+            if config is not proven:
+                log("error", "the new configuration cannot be used; the old one stays", reason=str(error))
+                config = proven
+                continue
+            if str(error) != trouble:
+                trouble = str(error)
+                log("error", "the old configuration cannot be used either, for now; it is tried every second", reason=trouble)
+            if stop.wait(AGAIN):
+                return 0
+            config = _read_again(load, secrets, stop) or proven
             continue
         if following is None:
             return 0
-        config, proven = following, config
+        config, proven, trouble = following, config, ""
+
+
+def _read_again(load: Load, secrets: set[str], stop: Stop) -> Config | None:
+    """The configuration as it is now, if a signal asked for it and it can be used; its secrets are added."""
+    if not stop.reload:
+        return None
+    stop.reload = False
+    try:
+        config, more = load()
+        secrets |= more
+        accepted(config, stdout=True)
+    except UsageError as error:
+        log("error", "the configuration was not reloaded; the old one stays", reason=str(error))
+        return None
+    set_up(config.log.level, config.log.format, secrets)
+    log("info", "the configuration is reloaded")
+    return config
 
 
 class _Shipper(contextlib.ExitStack):
@@ -198,26 +227,10 @@ class _Shipper(contextlib.ExitStack):
             if sidecar.vitals.save_trouble != trouble:
                 trouble = sidecar.vitals.save_trouble
                 log("warning" if trouble else "info", trouble or "the checkpoint can be written again")
-            following = self._reloaded(load)
+            following = _read_again(load, self._secrets, self._stop)
             if following is not None:
                 return following
         return None
-
-    def _reloaded(self, load: Load) -> Config | None:
-        """The configuration as it is now, if a signal asked for it and it can be used."""
-        if not self._stop.reload:
-            return None
-        self._stop.reload = False
-        try:
-            config, secrets = load()
-            self._secrets |= secrets
-            accepted(config, stdout=True)
-        except UsageError as error:
-            log("error", "the configuration was not reloaded; the old one stays", reason=str(error))
-            return None
-        set_up(config.log.level, config.log.format, self._secrets)
-        log("info", "the configuration is reloaded")
-        return config
 
     def _stored_in_sink(self, load: Load) -> Stored | Config | None:
         """The positions that the sink keeps, as soon as it can be reached; see `follow` for a signal that comes before."""
@@ -232,7 +245,7 @@ class _Shipper(contextlib.ExitStack):
                     raise UsageError(
                         f"output.kafka.state_topic holds records that are not ours ({error}); give another topic"
                     ) from None
-            following = self._reloaded(load)
+            following = _read_again(load, self._secrets, self._stop)
             if following is not None:
                 delivery.sink.close(0.0)
                 return following
