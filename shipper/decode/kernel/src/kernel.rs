@@ -51,7 +51,7 @@ struct Context {
 
 /// A template, and what its use leads to.
 struct Entry {
-    template: Template,
+    template: Option<Template>, // None: no event
     origin: Py<PyAny>,
     outcome: Option<Outcome>,
     completes: Option<(Py<PyAny>, bool)>, // code and success
@@ -205,6 +205,7 @@ impl Writer {
         for &counter in &used.adds {
             self.counters[counter] += 1;
         }
+        let Some(template) = &used.template else { return };
         let values = Values {
             stamp: place.line.stamp,
             time: place.time,
@@ -219,7 +220,7 @@ impl Writer {
             duration: place.time - exchange.start,
         };
         let batch = &mut self.batch;
-        used.template.put(&mut batch.out, &values);
+        template.put(&mut batch.out, &values);
         batch.ends.push(batch.out.len());
         let key = (!exchange.key.is_empty()).then(|| keep(&mut batch.keys, &exchange.key));
         let origin = used.origin.clone_ref(py);
@@ -342,7 +343,10 @@ impl Kernel {
     fn add(&mut self, pieces: &[Vec<u8>], gaps: &str, origin: Py<PyAny>, adds: Vec<usize>) -> PyResult<usize> {
         let counters = &mut self.writer.counters;
         counters.resize(adds.iter().map(|counter| counter + 1).fold(counters.len(), usize::max), 0);
-        let template = Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?;
+        let template = match pieces {
+            [] => None,
+            _ => Some(Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?),
+        };
         self.writer.entries.push(Entry { template, origin, outcome: None, completes: None, adds });
         Ok(self.writer.entries.len() - 1)
     }
@@ -430,6 +434,7 @@ impl Kernel {
 
     #[allow(clippy::too_many_arguments)]
     /// Answers the question for the template of requests with this tail; `adds` are the counters that each of its events counts up.
+    /// Without `pieces` no event is made.
     fn add_request(
         &mut self,
         context: usize,
@@ -477,6 +482,9 @@ impl Kernel {
         origin: Py<PyAny>,
         adds: Vec<usize>,
     ) -> PyResult<()> {
+        if pieces.is_empty() {
+            return Err(PyValueError::new_err("an event completes an authentication"));
+        }
         let entry = self.add(&pieces, gaps, origin, adds)?;
         self.writer.entries[entry].completes = Some((code, success));
         self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
