@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::batch::{Batch, Label, Labels, Texts, keep};
 use crate::completions::{Completed, Completion, Completions, clamped};
-use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, outcome_name, outcome_of, stamp_text};
+use crate::exchanges::{Exchange, OpenExchanges, Outcome, Request, as_latin_1, outcome_name, outcome_of, stamp_text};
 use crate::line::{Line, Message, UserForm, read};
 use crate::stamp::{Clock, Stamp, put_number};
 use crate::template::{Template, Values};
@@ -158,44 +158,16 @@ impl Context {
 }
 
 impl UserPieces {
-    fn put(&self, out: &mut Vec<u8>, user: &[u8], form: UserForm) {
-        let (pieces, values): (_, &[&[u8]]) = match form {
-            UserForm::Bare => (&self.bare, &[user, user]),
-            UserForm::Domain(at) => (&self.domain, &[&user[at..], &user[..at - 1], &user[at..]]),
-            UserForm::Mail(at) => (&self.mail, &[&user[..at - 1], &user[at..], user, &user[..at - 1], user]),
+    /// The JSON of a user, in pieces.
+    fn json<'a>(&'a self, user: &'a [u8], form: UserForm) -> impl Iterator<Item = &'a [u8]> {
+        const END: &[u8] = b"";
+        let (pieces, values) = match form {
+            UserForm::Bare => (&self.bare, [user, user, END, END, END, END]),
+            UserForm::Domain(at) => (&self.domain, [&user[at..], &user[..at - 1], &user[at..], END, END, END]),
+            UserForm::Mail(at) => (&self.mail, [&user[..at - 1], &user[at..], user, &user[..at - 1], user, END]),
         };
-        for (at, piece) in pieces.iter().enumerate() {
-            out.extend_from_slice(piece);
-            out.extend_from_slice(values.get(at).copied().unwrap_or_default());
-        }
+        pieces.iter().zip(values).flat_map(|(piece, value)| [piece.as_slice(), value])
     }
-}
-
-impl Exchange {
-    fn begin(&mut self, place: &Place<'_>, user: &[u8], form: UserForm, pieces: &UserPieces, process: &[u8]) {
-        self.start = place.time;
-        refill(&mut self.stamp, place.line.stamp);
-        self.who = Who::Plain(form);
-        refill(&mut self.user, user);
-        self.key.clear();
-        if let UserForm::Mail(at) = form {
-            self.key.extend_from_slice(&user[at..]);
-            self.key.push(b'\\');
-            self.key.extend_from_slice(&user[..at - 1]);
-        } else {
-            self.key.extend_from_slice(user);
-        }
-        self.key.make_ascii_lowercase();
-        self.shared.clear();
-        pieces.put(&mut self.shared, user, form);
-        self.shared.extend_from_slice(process);
-        self.verdict = None;
-    }
-}
-
-fn refill(buffer: &mut Vec<u8>, text: &[u8]) {
-    buffer.clear();
-    buffer.extend_from_slice(text);
 }
 
 impl Writer {
@@ -205,6 +177,7 @@ impl Writer {
         for &counter in &used.adds {
             self.counters[counter] += 1;
         }
+        let [start, request, key, shared] = exchange.texts();
         let values = Values {
             stamp: place.line.stamp,
             time: place.time,
@@ -213,15 +186,15 @@ impl Writer {
             line: place.bytes,
             message: place.line.at,
             backslash,
-            shared: &exchange.shared,
-            request: &exchange.id,
-            start: &exchange.stamp,
+            shared,
+            request,
+            start,
             duration: place.time - exchange.start,
         };
         let batch = &mut self.batch;
         used.template.put(&mut batch.out, &values);
         batch.ends.push(batch.out.len());
-        let key = (!exchange.key.is_empty()).then(|| keep(&mut batch.keys, &exchange.key));
+        let key = (!key.is_empty()).then(|| keep(&mut batch.keys, key));
         let origin = used.origin.clone_ref(py);
         batch.labels.push(Label::Here { stamp: *place.line.stamp, offset: place.offset, origin, key });
     }
@@ -230,22 +203,20 @@ impl Writer {
     fn complete(
         &mut self,
         place: &Place<'_>,
-        exchange: &mut Exchange,
+        exchange: &Exchange,
         code: Py<PyAny>,
         success: bool,
         component: Py<PyString>,
         newest: i64,
     ) {
         let batch = &mut self.batch;
+        let (texts, parts) = exchange.told();
         let completed = Completed {
             position: batch.ends.len() - 1,
-            who: std::mem::take(&mut exchange.who),
-            user: keep(&mut batch.texts, &exchange.user),
-            key: keep(&mut batch.texts, &exchange.key),
-            id: keep(&mut batch.texts, &exchange.id),
+            texts: keep(&mut batch.texts, texts),
+            parts,
             component,
             start: exchange.start,
-            start_text: keep(&mut batch.texts, &exchange.stamp),
             end: place.time,
             stamp: *place.line.stamp,
             code,
@@ -282,9 +253,10 @@ impl Kernel {
                     return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec())));
                 };
                 let exchange = exchanges.open(slot);
-                exchange.begin(&place, user, form, &self.users, &head.process);
-                refill(&mut exchange.id, &writer.prefix);
-                exchange.id.extend_from_slice(&writer.digits);
+                let id = [&*writer.prefix, &writer.digits];
+                exchange.begin(&Request { time, stamp: place.line.stamp, id, user, form }, || {
+                    self.users.json(user, form).chain([&*head.process])
+                });
                 let backslash = match form {
                     UserForm::Domain(at) => Some(place.line.at + CALL + at - 1),
                     _ => None,
