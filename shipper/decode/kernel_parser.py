@@ -12,7 +12,7 @@ from typing import Any
 from shipper.decode import compiled
 from shipper.decode.clock import ComponentState
 from shipper.decode.parser import Events
-from shipper.decode.plain import BEGINS, PASS_OVER, FastParser
+from shipper.decode.plain import BEGINS, FEW, PASS_OVER, FastParser
 from shipper.decode.templates import END, START, Template, Templates
 from shipper.model import TALLIES, Chunk, Counts, Label, Origin
 
@@ -53,8 +53,8 @@ class KernelParser:
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         general, data = self.general, chunk.data
-        lines = not (chunk.cut or chunk.records is not None or general.file.encoding != "utf-8")
-        if not lines or b"|Pfauth " in data or not BEGINS(data) or general.state.crowded_by(data.count(b"\n")):
+        are_lines, lines = not (chunk.cut or chunk.records is not None or general.file.encoding != "utf-8"), data.count(b"\n")
+        if not are_lines or b"|Pfauth " in data or not BEGINS(data) or general.state.crowded_by(lines):
             return self.fast(chunk)
         if self.fast.pass_over:
             self.fast.pass_over -= 1
@@ -67,7 +67,7 @@ class KernelParser:
                 self._leave()
         texts, labels, completions, counted = kernel.finish()
         self._count(counted)
-        self.fast.pass_over = 0 if counted else PASS_OVER
+        self.fast.pass_over = 0 if counted or lines < FEW else PASS_OVER
         general.end()
         return Events(texts, labels, completions)
 

@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::batch::{Batch, Label, Labels, Texts, keep};
+use crate::batch::{Batch, Label, Labels, Spare, Texts, keep};
 use crate::completions::{Completed, Completion, Completions, clamped};
 use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, outcome_name, outcome_of, stamp_text};
 use crate::line::{Line, Message, UserForm, read};
@@ -95,6 +95,7 @@ struct Writer {
     entries: Vec<Entry>,
     counters: Vec<u64>,
     batch: Batch,
+    spare: Arc<Spare>,
 }
 
 /// Makes the events of one file. It calls nothing: `go` stops where Python must do something, and goes on when it is called again.
@@ -392,7 +393,14 @@ impl Kernel {
             heads: HashMap::new(),
             contexts: vec![],
             components: vec![],
-            writer: Writer { prefix, digits: vec![], entries: vec![], counters: vec![], batch: Batch::default() },
+            writer: Writer {
+                prefix,
+                digits: vec![],
+                entries: vec![],
+                counters: vec![],
+                batch: Batch::default(),
+                spare: Arc::default(),
+            },
             data: None,
             base: 0,
             at: 0,
@@ -486,6 +494,7 @@ impl Kernel {
     /// Begins a chunk; `offset` is that of `data` in the file.
     fn begin(&mut self, data: Py<PyBytes>, offset: u64) {
         (self.data, self.base, self.at, self.next) = (Some(data), offset, 0, 0);
+        self.writer.batch.begin(&self.writer.spare);
     }
 
     /// Takes lines until Python must do something; None at the end of the chunk.
@@ -536,10 +545,10 @@ impl Kernel {
     /// The events of the chunk, their labels, the authentications that they complete; and the counters that went up, by how much.
     #[allow(clippy::type_complexity)]
     fn finish(&mut self, py: Python<'_>) -> PyResult<(Py<Texts>, Py<Labels>, Py<Completions>, Vec<(usize, u64)>)> {
-        let Writer { prefix, counters, batch, .. } = &mut self.writer;
+        let Writer { prefix, counters, batch, spare, .. } = &mut self.writer;
         let counted = counters.iter_mut().enumerate().filter(|(_, number)| **number > 0);
         let counted = counted.map(|(counter, number)| (counter, std::mem::take(number))).collect();
-        let (texts, labels, completions) = batch.give(py, prefix)?;
+        let (texts, labels, completions) = batch.give(py, prefix, spare)?;
         Ok((texts, labels, completions, counted))
     }
 }
