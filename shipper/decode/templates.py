@@ -195,7 +195,8 @@ class Templates:
         self._shared = USER + process
         self._request_ids = [GUID] if "request" in ids else []
         self._file = file
-        self._component = component
+        self.level = level
+        self.component = component
         self._head = f"|{level}|{_PID}|{TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in OFFSETS]
         self.requests: dict[str, Template] = {}
@@ -288,7 +289,7 @@ class Templates:
         if not template:
             return None
         if not parser.completions:
-            [exchange] = parser.state.of(self._component).exchanges.open.values()
+            [exchange] = parser.state.of(self.component).exchanges.open.values()
             return Half(template, parser.counts, exchange[5], None, False)
         code, success = parser.completions[0][8:10]
         return Half(template, parser.counts, None, code, success)

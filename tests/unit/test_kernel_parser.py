@@ -85,7 +85,7 @@ def test_a_short_chunk_does_not_tell_what_kind_of_log_this_is(other: int, compil
     """The first read of a file is short, and its times are for the general path."""
     pipeline = Pipeline(Settings(library()), Counts())
     pipeline.open(log_file(b""))
-    parts = ["".join(f"{line}\n" for line in lines).encode() for lines in ([DOUBLE[0], *["x"] * other], DOUBLE)]
+    parts = ["".join(f"{line}\n" for line in lines).encode() for lines in ([DOUBLE[0], *map(str, range(other))], DOUBLE)]
     pipeline.decode(Chunk(parts[0], 0))
     events, _ = pipeline.decode(Chunk(parts[1], len(parts[0])))
     assert compiled.are_compiled(events.texts) is compiled_next

@@ -1,6 +1,8 @@
 //! From the lines of a chunk to its events.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyIndexError, PyValueError};
@@ -17,6 +19,10 @@ use crate::template::{Template, Values};
 /// Heads that are remembered; then they are forgotten, and asked for again.
 const HEADS: usize = 4096;
 const CALL: usize = "Calling pfAuthUser('".len();
+/// Bytes of a message or line that may have a template of its own.
+const LONGEST_REPEATED: usize = 256;
+/// Messages and lines that are remembered by their hash, because they have come once.
+const ONCE: usize = 4096;
 
 /// A component, and what its state in Python says while lines are taken.
 struct Component {
@@ -46,13 +52,16 @@ struct Context {
     requests: HashMap<Vec<u8>, usize>,
     verdicts: HashMap<i64, usize>,
     statuses: HashMap<(Option<Outcome>, i64), usize>,
-    last: (Vec<u8>, usize), // of the requests, the one that was used last
+    messages: HashMap<Vec<u8>, usize>,
+    orphans: HashMap<Vec<u8>, usize>, // verdicts and statuses of no exchange
+    last: (Vec<u8>, usize),           // of the requests, the one that was used last
 }
 
 /// A template, and what its use leads to.
-struct Entry {
+struct Made {
     template: Template,
     origin: Py<PyAny>,
+    key: Vec<u8>, // of the user whom the line names itself
     outcome: Option<Outcome>,
     completes: Option<(Py<PyAny>, bool)>, // code and success
     adds: Vec<usize>,                     // counters that go up by one
@@ -64,12 +73,17 @@ enum Question {
     Request(usize, Vec<u8>),
     Verdict(usize, i64),
     Status(usize, Option<Outcome>, i64),
+    Message(usize, Vec<u8>),
+    Orphan(usize, Vec<u8>),
+    Line(Vec<u8>),
 }
 
 /// What became of a line.
 enum Taken {
     Done,
     Refused,
+    /// It is no line of a log, or not one of the form that is read here.
+    Unread,
     Asks(Question),
 }
 
@@ -80,6 +94,22 @@ struct Place<'a> {
     offset: u64,
     time: i64,
 }
+
+/// What an event says of the exchange that its line belongs to.
+struct Tied<'a> {
+    /// User and process as JSON.
+    shared: &'a [u8],
+    /// `event.id` of the request.
+    request: &'a [u8],
+    start: &'a [u8],
+    began: i64,
+    key: &'a [u8],
+}
+
+/// Which lines have come before, by their hashes: a line that comes once wants no template, and one without a template is not asked
+/// for again.
+#[derive(Default)]
+struct Once(HashMap<u64, bool>); // true: asked for
 
 /// The pieces of a user's JSON: between them stand its parts.
 struct UserPieces {
@@ -92,7 +122,7 @@ struct UserPieces {
 struct Writer {
     prefix: Arc<[u8]>,
     digits: Vec<u8>, // of the offset of the line
-    entries: Vec<Entry>,
+    entries: Vec<Made>,
     counters: Vec<u64>,
     batch: Batch,
     spare: Arc<Spare>,
@@ -109,11 +139,32 @@ pub struct Kernel {
     contexts: Vec<Context>,
     components: Vec<Component>,
     writer: Writer,
+    lines: HashMap<Vec<u8>, usize>, // that are not understood
+    once: Once,
+    repeats: bool, // lines that are not of exchanges may have templates
     data: Option<Py<PyBytes>>,
     base: u64, // offset of `data`
     at: usize, // of the line in `data`, and of the next one
     next: usize,
-    last: Option<Stamp>,
+    last: Option<Stamp>, // of the lines that were taken since Python was told
+}
+
+impl Once {
+    /// True if this is the time to ask for a template: when it comes for the second time.
+    fn asks(&mut self, of: impl Hash) -> bool {
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        if self.0.len() >= ONCE {
+            self.0.clear();
+        }
+        match self.0.entry(hasher.finish()) {
+            Entry::Occupied(mut asked) => !asked.insert(true),
+            Entry::Vacant(first) => {
+                first.insert(false);
+                false
+            }
+        }
+    }
 }
 
 impl Component {
@@ -194,6 +245,12 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    fn tied(&self) -> Tied<'_> {
+        Tied { shared: &self.shared, request: &self.id, start: &self.stamp, began: self.start, key: &self.key }
+    }
+}
+
 fn refill(buffer: &mut Vec<u8>, text: &[u8]) {
     buffer.clear();
     buffer.extend_from_slice(text);
@@ -201,7 +258,7 @@ fn refill(buffer: &mut Vec<u8>, text: &[u8]) {
 
 impl Writer {
     /// Puts the event of a line into the batch.
-    fn put(&mut self, py: Python<'_>, place: &Place<'_>, exchange: &Exchange, backslash: Option<usize>, entry: usize) {
+    fn put(&mut self, py: Python<'_>, place: &Place<'_>, tied: &Tied<'_>, backslash: Option<usize>, entry: usize) {
         let used = &self.entries[entry];
         for &counter in &used.adds {
             self.counters[counter] += 1;
@@ -214,15 +271,16 @@ impl Writer {
             line: place.bytes,
             message: place.line.at,
             backslash,
-            shared: &exchange.shared,
-            request: &exchange.id,
-            start: &exchange.stamp,
-            duration: place.time - exchange.start,
+            shared: tied.shared,
+            request: tied.request,
+            start: tied.start,
+            duration: place.time - tied.began,
         };
         let batch = &mut self.batch;
         used.template.put(&mut batch.out, &values);
         batch.ends.push(batch.out.len());
-        let key = (!exchange.key.is_empty()).then(|| keep(&mut batch.keys, &exchange.key));
+        let key = if tied.key.is_empty() { &used.key } else { tied.key };
+        let key = (!key.is_empty()).then(|| keep(&mut batch.keys, key));
         let origin = used.origin.clone_ref(py);
         batch.labels.push(Label::Here { stamp: *place.line.stamp, offset: place.offset, origin, key });
     }
@@ -259,8 +317,8 @@ impl Writer {
 
 impl Kernel {
     /// Takes a line without its end.
-    fn line(&mut self, py: Python<'_>, bytes: &[u8], offset: u64) -> PyResult<Taken> {
-        let Some(line) = read(bytes) else { return Ok(Taken::Refused) };
+    fn line(&mut self, py: Python<'_>, bytes: &[u8], offset: u64, repeats: bool) -> PyResult<Taken> {
+        let Some(line) = read(bytes) else { return Ok(if repeats { Taken::Unread } else { Taken::Refused }) };
         let Some(time) = self.clock.read(line.stamp) else { return Ok(Taken::Refused) };
         let Some(head) = self.heads.get_mut(line.head) else { return Ok(Taken::Asks(Question::Head)) };
         let component = &mut self.components[head.component];
@@ -270,6 +328,33 @@ impl Kernel {
         }
         let mut exchanges = component.exchanges.bind(py).try_borrow_mut()?;
         head.slot = exchanges.slot(&head.thread, head.slot);
+        let repeated = match line.message {
+            Message::Request { .. } => None,
+            Message::Other => Some(false),
+            _ => exchanges.is_closed(head.slot).then_some(true),
+        };
+        if let Some(orphan) = repeated {
+            let message = &bytes[line.at..];
+            let too_old = component.newest.max(time).saturating_sub(time) > self.patience;
+            if !repeats || message.len() > LONGEST_REPEATED || (orphan && too_old) {
+                return Ok(Taken::Refused);
+            }
+            let context = &self.contexts[head.context];
+            let known = if orphan { &context.orphans } else { &context.messages };
+            let Some(&entry) = known.get(message) else {
+                let asks = self.once.asks((head.context, orphan, message));
+                let question = if orphan { Question::Orphan } else { Question::Message };
+                return Ok(if asks { Taken::Asks(question(head.context, message.to_vec())) } else { Taken::Refused });
+            };
+            component.take(time);
+            let place = Place { bytes, line, offset, time };
+            self.writer.digits.clear();
+            put_number(&mut self.writer.digits, i64::try_from(offset)?);
+            let tied = Tied { shared: &head.process, request: b"", start: b"", began: time, key: b"" };
+            self.writer.put(py, &place, &tied, None, entry);
+            self.last = Some(*place.line.stamp);
+            return Ok(Taken::Done);
+        }
         let (context, slot, writer) = (&mut self.contexts[head.context], head.slot, &mut self.writer);
         writer.digits.clear();
         put_number(&mut writer.digits, i64::try_from(offset)?);
@@ -290,7 +375,7 @@ impl Kernel {
                     UserForm::Domain(at) => Some(place.line.at + CALL + at - 1),
                     _ => None,
                 };
-                writer.put(py, &place, exchange, backslash, entry);
+                writer.put(py, &place, &exchange.tied(), backslash, entry);
                 (None, exchange)
             }
             Message::Verdict(number) => {
@@ -311,11 +396,12 @@ impl Kernel {
                 };
                 (Some(entry), exchange)
             }
+            Message::Other => return Ok(Taken::Refused),
         };
         component.take(time);
         if let Some(entry) = entry {
-            writer.put(py, &place, exchange, None, entry);
-            let Entry { outcome, completes, .. } = &writer.entries[entry];
+            writer.put(py, &place, &exchange.tied(), None, entry);
+            let Made { outcome, completes, .. } = &writer.entries[entry];
             match completes {
                 None => exchange.verdict = *outcome,
                 Some((code, success)) => {
@@ -326,6 +412,30 @@ impl Kernel {
             }
         }
         self.last = Some(*place.line.stamp);
+        Ok(Taken::Done)
+    }
+
+    /// Takes a line that is not understood, if such a one has a template.
+    fn unread(&mut self, py: Python<'_>, bytes: &[u8], offset: u64, general: &Bound<'_, PyAny>) -> PyResult<Taken> {
+        if bytes.len() > LONGEST_REPEATED {
+            return Ok(Taken::Refused);
+        }
+        let Some(&entry) = self.lines.get(bytes) else {
+            return Ok(if self.once.asks(bytes) { Taken::Asks(Question::Line(bytes.to_vec())) } else { Taken::Refused });
+        };
+        let last = match self.last {
+            Some(stamp) => stamp,
+            None => match general.getattr("last_time")?.extract::<String>()?.as_bytes().try_into() {
+                Ok(stamp) => stamp,
+                Err(_) => return Ok(Taken::Refused),
+            },
+        };
+        let Some(time) = self.clock.read(&last) else { return Ok(Taken::Refused) };
+        self.writer.digits.clear();
+        put_number(&mut self.writer.digits, i64::try_from(offset)?);
+        let line = Line { stamp: &last, head: b"", message: Message::Other, at: 0 };
+        let tied = Tied { shared: b"", request: b"", start: b"", began: time, key: b"" };
+        self.writer.put(py, &Place { bytes, line, offset, time }, &tied, None, entry);
         Ok(Taken::Done)
     }
 
@@ -344,7 +454,7 @@ impl Kernel {
         let counters = &mut self.writer.counters;
         counters.resize(adds.iter().map(|counter| counter + 1).fold(counters.len(), usize::max), 0);
         let template = Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?;
-        self.writer.entries.push(Entry { template, origin, outcome: None, completes: None, adds });
+        self.writer.entries.push(Made { template, origin, key: vec![], outcome: None, completes: None, adds });
         Ok(self.writer.entries.len() - 1)
     }
 
@@ -374,6 +484,9 @@ fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<B
         Question::Head => ("head", as_latin_1(py, read(line).map_or(b"", |line| line.head))).into_pyobject(py),
         Question::Request(context, tail) => ("request", context, as_latin_1(py, &tail)).into_pyobject(py),
         Question::Verdict(context, number) => ("verdict", context, number).into_pyobject(py),
+        Question::Message(context, text) => ("message", context, PyBytes::new(py, &text)).into_pyobject(py),
+        Question::Orphan(context, text) => ("orphan", context, PyBytes::new(py, &text)).into_pyobject(py),
+        Question::Line(text) => ("other", PyBytes::new(py, &text)).into_pyobject(py),
         Question::Status(context, outcome, number) => ("status", context, outcome.map(outcome_name), number).into_pyobject(py),
     }
 }
@@ -401,6 +514,9 @@ impl Kernel {
                 batch: Batch::default(),
                 spare: Arc::default(),
             },
+            lines: HashMap::new(),
+            once: Once::default(),
+            repeats: false,
             data: None,
             base: 0,
             at: 0,
@@ -491,8 +607,37 @@ impl Kernel {
         Ok(())
     }
 
-    /// Begins a chunk; `offset` is that of `data` in the file.
-    fn begin(&mut self, data: Py<PyBytes>, offset: u64) {
+    #[allow(clippy::too_many_arguments)]
+    /// Answers the question for the template of a message, or of an `orphan`, a verdict or status without a request; `key` is that of
+    /// the user whom the message names.
+    fn add_message(
+        &mut self,
+        context: usize,
+        message: &[u8],
+        orphan: bool,
+        key: &str,
+        pieces: Vec<Vec<u8>>,
+        gaps: &str,
+        origin: Py<PyAny>,
+        adds: Vec<usize>,
+    ) -> PyResult<()> {
+        let entry = self.add(&pieces, gaps, origin, adds)?;
+        self.writer.entries[entry].key = key.as_bytes().to_vec();
+        let context = self.context(context)?;
+        if orphan { &mut context.orphans } else { &mut context.messages }.insert(message.to_vec(), entry);
+        Ok(())
+    }
+
+    /// Answers the question for the template of a line that is not understood.
+    fn add_line(&mut self, line: &[u8], pieces: Vec<Vec<u8>>, gaps: &str, origin: Py<PyAny>, adds: Vec<usize>) -> PyResult<()> {
+        let entry = self.add(&pieces, gaps, origin, adds)?;
+        self.lines.insert(line.to_vec(), entry);
+        Ok(())
+    }
+
+    /// Begins a chunk; `offset` is that of `data` in the file. `repeats`: lines that are not of exchanges may have templates.
+    fn begin(&mut self, data: Py<PyBytes>, offset: u64, repeats: bool) {
+        self.repeats = repeats;
         (self.data, self.base, self.at, self.next) = (Some(data), offset, 0, 0);
         self.writer.batch.begin(&self.writer.spare);
     }
@@ -512,7 +657,11 @@ impl Kernel {
                 Some(end) => rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]),
                 None => rest, // the last line of its file
             };
-            let taken = self.line(py, line, self.base + u64::try_from(self.at)?)?;
+            let (offset, repeats) = (self.base + u64::try_from(self.at)?, self.repeats && end.is_some());
+            let taken = match self.line(py, line, offset, repeats)? {
+                Taken::Unread => self.unread(py, line, offset, general)?,
+                taken => taken,
+            };
             if matches!(taken, Taken::Done) {
                 self.at = self.next;
                 continue;

@@ -5,12 +5,14 @@ use crate::stamp::{STAMP, Stamp};
 const CALL: &[u8] = b"Calling pfAuthUser('";
 const VERDICT: &[u8] = b"authResult = ";
 const STATUS: &[u8] = b"rawCallStatus = ";
+/// What the messages of exchanges begin with in any form.
+const LIKE_OURS: [&[u8]; 3] = [b"Calling pfAuthUser", b"authResult", b"rawCallStatus"];
 const LONGEST_DOMAIN: usize = 64;
 /// A longer user takes the general path, so that no exchange that is opened here is heavy.
 const LONGEST_NAME: usize = 96;
 const LONGEST_NUMBER: usize = 9;
 
-/// A line of an exchange.
+/// A line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// Its time stamp, not checked yet.
@@ -23,7 +25,7 @@ pub struct Line<'a> {
     pub at: usize,
 }
 
-/// A message of an exchange.
+/// A message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// `Calling pfAuthUser('USER', '', 1)`.
@@ -39,6 +41,8 @@ pub enum Message<'a> {
     Verdict(i64),
     /// `rawCallStatus = N`.
     Status(i64),
+    /// Any other that does not begin like one of these.
+    Other,
 }
 
 /// How a user is written; the number is where in the text the second part begins, behind the sign.
@@ -52,7 +56,7 @@ pub enum UserForm {
     Mail(usize),
 }
 
-/// The parts of a line of an exchange that is plain; None for any other line.
+/// The parts of a line; None for one without them, or of an exchange that is not plain.
 pub fn read(line: &[u8]) -> Option<Line<'_>> {
     let stamp: &Stamp = line.first_chunk::<STAMP>()?;
     let at = message_at(line)?;
@@ -73,11 +77,14 @@ fn message_at(line: &[u8]) -> Option<usize> {
 }
 
 fn read_message(message: &[u8]) -> Option<Message<'_>> {
-    match message.first()? {
-        b'C' => request(message.strip_prefix(CALL)?),
-        b'a' => integer(message.strip_prefix(VERDICT)?).map(Message::Verdict),
-        b'r' => integer(message.strip_prefix(STATUS)?).map(Message::Status),
-        _ => None,
+    if let Some(text) = message.strip_prefix(CALL) {
+        request(text)
+    } else if let Some(text) = message.strip_prefix(VERDICT) {
+        integer(text).map(Message::Verdict)
+    } else if let Some(text) = message.strip_prefix(STATUS) {
+        integer(text).map(Message::Status)
+    } else {
+        LIKE_OURS.iter().all(|begin| !message.starts_with(begin)).then_some(Message::Other)
     }
 }
 
@@ -203,7 +210,11 @@ mod tests {
         ] {
             assert_eq!(read(line.as_bytes()), None, "{line}");
         }
-        assert_eq!(message(""), None);
-        assert_eq!(message("Reloading"), None);
+        for text in ["", "Reloading", "authResul = 1", "Größe|x"] {
+            assert_eq!(message(text).as_deref(), Some("Other"), "{text}");
+        }
+        for text in ["Calling pfAuthUser(anna)", "authResult: 1", "rawCallStatus = x", "authResult"] {
+            assert_eq!(message(text), None, "{text}");
+        }
     }
 }
