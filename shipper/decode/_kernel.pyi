@@ -116,9 +116,16 @@ class Kernel:
         """Answers the question for a head; `thread` is the key of its exchanges, `process` is JSON."""
 
     def add_request(
-        self, context: int, tail: str, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]
+        self,
+        context: int,
+        tail: str,
+        opening: str,
+        pieces: Sequence[bytes],
+        gaps: str,
+        origin: Origin,
+        adds: Sequence[int],
     ) -> None:
-        """Answers the question for the template of requests with this text behind the user."""
+        """Answers the question for the template of requests with this text behind the user, and this quote before it."""
 
     def add_verdict(
         self, context: int, number: int, outcome: str, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]

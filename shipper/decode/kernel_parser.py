@@ -119,12 +119,12 @@ class KernelParser:
         exchanges: compiled.OpenExchanges = state.exchanges.open  # type: ignore[assignment]
         return self._kernel.add_component(name, state, exchanges)
 
-    def _request(self, context: int, templates: Templates, tail: str) -> bool:
-        template = templates.request(tail)
+    def _request(self, context: int, templates: Templates, tail: str, opening: str) -> bool:
+        template = templates.request(tail, opening)
         shown = template and self._shown(template, REQUEST)
         if not shown:
             return False
-        self._kernel.add_request(context, tail, *shown, self._adds(Counts(requests=1, lines=1)))
+        self._kernel.add_request(context, tail, opening, *shown, self._adds(Counts(requests=1, lines=1)))
         return True
 
     def _verdict(self, context: int, templates: Templates, number: int) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shipper.decode.parser import Parser
-from shipper.decode.templates import END, OFFSETS, START, Template, cut_event, process_json, weave
+from shipper.decode.pieces import process_json, weave
+from shipper.decode.templates import END, OFFSETS, START, Template, cut_event
 from shipper.model import Counts, LogFile
 
 LIMIT = 512  # templates of a file: to make one costs as much as a few lines on the general path

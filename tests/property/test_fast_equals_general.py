@@ -157,6 +157,8 @@ PLACES = {
     "tid": (grammar.TIDS, "|1412|", "6452"),
     "component": (grammar.COMPONENTS, "|6452|", "pfrad"),
     "user": (grammar.USERS, "('", r"DOM\anna"),
+    "quote": (Values(("'", "‘", "’", "‚", "‛", "“", "”", "„", "‟"), ("''", '"', "‗", "†", "`")), "pfAuthUser(", "'"),  # noqa: RUF001
+    "closing quote": (Values(("'", "‘", "’", "”"), ("''", '"', "†")), "anna", "'"),  # noqa: RUF001
     "arguments": (grammar.TAILS, "anna", "', '', 1)"),
     "verdict": (grammar.VERDICTS, "authResult = ", "1"),
     "code": (grammar.CODES, "rawCallStatus = ", "21"),

@@ -11,14 +11,14 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::batch::{Batch, Label, Labels, Spare, Texts, keep};
 use crate::completions::{Completed, Completion, Completions, clamped};
-use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, outcome_name, outcome_of, stamp_text};
+use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, latin_1, outcome_name, outcome_of, stamp_text};
 use crate::line::{Line, Message, UserForm, read};
 use crate::stamp::{Clock, Stamp, put_number};
 use crate::template::{Template, Values};
 
 /// Heads that are remembered; then they are forgotten, and asked for again.
 const HEADS: usize = 4096;
-const CALL: usize = "Calling pfAuthUser('".len();
+const CALL: usize = "Calling pfAuthUser(".len();
 /// Bytes of a message or line that may have a template of its own.
 const LONGEST_REPEATED: usize = 256;
 /// Messages and lines that are remembered by their hash, because they have come once.
@@ -49,12 +49,12 @@ struct Head {
 /// The templates for one level and component.
 #[derive(Default)]
 struct Context {
-    requests: HashMap<Vec<u8>, usize>,
+    requests: HashMap<(Vec<u8>, Vec<u8>), usize>, // by the text behind the user, and the quote before it
     verdicts: HashMap<i64, usize>,
     statuses: HashMap<(Option<Outcome>, i64), usize>,
     messages: HashMap<Vec<u8>, usize>,
-    orphans: HashMap<Vec<u8>, usize>, // verdicts and statuses of no exchange
-    last: (Vec<u8>, usize),           // of the requests, the one that was used last
+    orphans: HashMap<Vec<u8>, usize>,  // verdicts and statuses of no exchange
+    last: ((Vec<u8>, Vec<u8>), usize), // of the requests, the one that was used last
 }
 
 /// A template, and what its use leads to.
@@ -70,7 +70,7 @@ struct Made {
 /// What Python is asked for.
 enum Question {
     Head,
-    Request(usize, Vec<u8>),
+    Request(usize, Vec<u8>, Vec<u8>),
     Verdict(usize, i64),
     Status(usize, Option<Outcome>, i64),
     Message(usize, Vec<u8>),
@@ -200,10 +200,11 @@ impl Component {
 }
 
 impl Context {
-    fn request(&mut self, tail: &[u8]) -> Option<usize> {
-        if self.last.0 != tail {
-            let entry = *self.requests.get(tail)?;
-            self.last = (tail.to_vec(), entry);
+    fn request(&mut self, opening: &[u8], tail: &[u8]) -> Option<usize> {
+        if self.last.0.0 != tail || self.last.0.1 != opening {
+            let key = (tail.to_vec(), opening.to_vec());
+            let entry = *self.requests.get(&key)?;
+            self.last = (key, entry);
         }
         Some(self.last.1)
     }
@@ -360,19 +361,19 @@ impl Kernel {
         put_number(&mut writer.digits, i64::try_from(offset)?);
         let place = Place { bytes, line, offset, time };
         let (entry, exchange) = match place.line.message {
-            Message::Request { user, form, tail } => {
+            Message::Request { opening, user, form, tail } => {
                 if !exchanges.is_closed(slot) {
                     return Ok(Taken::Refused);
                 }
-                let Some(entry) = context.request(tail) else {
-                    return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec())));
+                let Some(entry) = context.request(opening, tail) else {
+                    return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec(), opening.to_vec())));
                 };
                 let exchange = exchanges.open(slot);
                 exchange.begin(&place, user, form, &self.users, &head.process);
                 refill(&mut exchange.id, &writer.prefix);
                 exchange.id.extend_from_slice(&writer.digits);
                 let backslash = match form {
-                    UserForm::Domain(at) => Some(place.line.at + CALL + at - 1),
+                    UserForm::Domain(at) => Some(place.line.at + CALL + opening.len() + at - 1),
                     _ => None,
                 };
                 writer.put(py, &place, &exchange.tied(), backslash, entry);
@@ -482,7 +483,9 @@ fn alive<'a>(
 fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
     match question {
         Question::Head => ("head", as_latin_1(py, read(line).map_or(b"", |line| line.head))).into_pyobject(py),
-        Question::Request(context, tail) => ("request", context, as_latin_1(py, &tail)).into_pyobject(py),
+        Question::Request(context, tail, opening) => {
+            ("request", context, as_latin_1(py, &tail), as_latin_1(py, &opening)).into_pyobject(py)
+        }
         Question::Verdict(context, number) => ("verdict", context, number).into_pyobject(py),
         Question::Message(context, text) => ("message", context, PyBytes::new(py, &text)).into_pyobject(py),
         Question::Orphan(context, text) => ("orphan", context, PyBytes::new(py, &text)).into_pyobject(py),
@@ -553,18 +556,21 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of requests with this tail; `adds` are the counters that each of its events counts up.
+    /// Answers the question for the template of requests with this tail and opening quote; `adds` are the counters that each of its events counts up.
     fn add_request(
         &mut self,
         context: usize,
         tail: &str,
+        opening: &str,
         pieces: Vec<Vec<u8>>,
         gaps: &str,
         origin: Py<PyAny>,
         adds: Vec<usize>,
     ) -> PyResult<()> {
         let entry = self.add(&pieces, gaps, origin, adds)?;
-        self.context(context)?.requests.insert(tail.as_bytes().to_vec(), entry);
+        let key = [tail, opening].map(|text| latin_1(text).ok_or_else(|| PyValueError::new_err("bytes")));
+        let [tail, opening] = key;
+        self.context(context)?.requests.insert((tail?, opening?), entry);
         Ok(())
     }
 
