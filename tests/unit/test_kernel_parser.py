@@ -8,6 +8,7 @@ import pytest
 
 from shipper.decode import compiled
 from shipper.decode.compiled import open_exchanges
+from shipper.decode.ecs import shared_json
 from shipper.decode.kernel_parser import KernelParser
 from shipper.decode.parser import Options, Parser
 from shipper.detect import DETECTORS
@@ -79,6 +80,17 @@ def test_the_kernel_leaves_only_lines_that_it_does_not_know(monkeypatch: pytest.
     assert len(events) == len(DOUBLE) + 1
 
 
+@pytest.mark.parametrize(("other", "compiled_next"), [(1, True), (40, False)])
+def test_a_short_chunk_does_not_tell_what_kind_of_log_this_is(other: int, compiled_next: bool) -> None:
+    """The first read of a file is short, and its times are for the general path."""
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(b""))
+    parts = ["".join(f"{line}\n" for line in lines).encode() for lines in ([DOUBLE[0], *map(str, range(other))], DOUBLE)]
+    pipeline.decode(Chunk(parts[0], 0))
+    events, _ = pipeline.decode(Chunk(parts[1], len(parts[0])))
+    assert compiled.are_compiled(events.texts) is compiled_next
+
+
 def test_the_state_of_a_log_is_the_kernels() -> None:
     pipeline = Pipeline(Settings(library()), Counts())
     pipeline.open(log_file(b""))
@@ -86,12 +98,13 @@ def test_the_state_of_a_log_is_the_kernels() -> None:
     assert type(pipeline.state.of("pfrad").exchanges.open) is compiled.OpenExchanges
 
 
+PROCESS = {"pid": 1, "thread": {"id": 9}}
 FIELDS: ExchangeFields = (
     7,
     "1970-01-01T00:00:00.000000Z",
     "f-1",
-    ("anna", "DOM", None, "dom\\anna"),
-    '"user":{"name":"Zo\xc3\xab"},',
+    ("Zoë", "DOM", None, "dom\\zoë"),
+    shared_json(("Zoë", "DOM", None, ""), PROCESS),
     None,
 )
 
@@ -182,7 +195,18 @@ def test_many_threads_are_forgotten_when_their_exchanges_close() -> None:
     assert [*exchanges.items()] == [*plain.items()]
 
 
-@pytest.mark.parametrize("fields", KINDS)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        FIELDS,
+        (*FIELDS[:3], None, shared_json(None, PROCESS), "success"),
+        (*FIELDS[:5], "failure"),
+        (1 << 80, *FIELDS[1:]),
+        (*FIELDS[:4], '"user":{"name":"Zo\u1234"},', None),
+        (*FIELDS[:5], "another"),
+        (*FIELDS[:3], ("Zoë", "DOM", None, "\ud800"), *FIELDS[4:]),
+    ],
+)
 @pytest.mark.parametrize("ends", [["authResult = 1", "rawCallStatus = 21"], ["rawCallStatus = 21"]])
 def test_an_exchange_of_any_kind_is_completed(fields: ExchangeFields, ends: list[str]) -> None:
     """Also one that does not fit into the kernel, which leaves its lines to the general path."""
@@ -190,7 +214,7 @@ def test_an_exchange_of_any_kind_is_completed(fields: ExchangeFields, ends: list
     first = "2017-02-14T02:00:01.000000Z|0|1|8|pfrad|Calling pfAuthUser('anna', '', 1)\n"
     made = []
     for kernel in (True, False):
-        pipeline = Pipeline(Settings(library(), kernel=kernel), Counts())
+        pipeline = Pipeline(Settings(library(), fast=kernel, kernel=kernel), Counts())
         pipeline.open(log_file(b""))
         pipeline(Chunk((first + first.replace("|8|", "|7|")).encode(), 0))
         start = pipeline.state.of("pfrad").newest if fields[0] == 7 else fields[0]

@@ -327,12 +327,17 @@ enum Carried<'py> {
     Unknown,
 }
 
-/// A memory without what ended before `oldest`, if it is a few that wait; what else may be in memory, Python knows.
+/// A memory without what ended before `oldest`, if it is a few that wait; of a state Python knows how large it is.
 fn carried<'py>(memory: &Bound<'py, PyAny>, oldest: i64) -> PyResult<Carried<'py>> {
     let mut kept = vec![];
     let mut left = memory.clone();
     while !left.is_none() {
-        let Ok(waits) = left.cast_into::<PyTuple>() else { return Ok(Carried::Unknown) };
+        let Ok(waits) = left.cast::<PyTuple>().cloned() else {
+            match clamped(&left.getattr("after")?)? < oldest {
+                true => break,
+                false => return Ok(Carried::Unknown),
+            }
+        };
         match end_and_code(&waits)? {
             Some((end, _)) if end >= oldest => {
                 left = waits.get_item(2)?;
@@ -370,5 +375,5 @@ fn after(memory: &Bound<'_, PyAny>, durations: &mut Durations) -> PyResult<Optio
         let Some((end, code)) = end_and_code(waits)? else { return Ok(None) };
         return Ok(Some(durations.of(&code)?.map_or(i64::MIN, |duration| end.saturating_add(duration))));
     }
-    Ok(memory.getattr("after")?.extract().ok())
+    clamped(&memory.getattr("after")?).map(Some)
 }

@@ -295,13 +295,7 @@ fn taken(fields: &Bound<'_, PyTuple>) -> Option<Exchange> {
     let (user, key, form) = if who.is_none() { (String::new(), String::new(), None) } else { written(&who)? };
     let length = |text: &str| u32::try_from(text.len()).ok();
     let parts = Parts { stamp: length(&stamp)?, id: length(&id)?, user: length(&user)?, key: length(&key)?, form };
-    let mut texts = Vec::with_capacity(stamp.len() + id.len() + user.len() + key.len() + shared.len());
-    for text in [&stamp, &id, &user, &key] {
-        texts.extend_from_slice(text.as_bytes());
-    }
-    for character in shared.chars() {
-        texts.push(u8::try_from(u32::from(character)).ok()?); // bytes read as latin-1
-    }
+    let texts = [stamp.as_bytes(), id.as_bytes(), user.as_bytes(), key.as_bytes(), &latin_1(&shared)?].concat();
     let verdict = verdict.map(|name| outcome_of(&name).ok_or(())).transpose().ok()?;
     Some(Exchange { start, verdict, parts, texts })
 }
@@ -316,6 +310,11 @@ fn written(who: &Bound<'_, PyAny>) -> Option<(String, String, Option<UserForm>)>
         _ => return None,
     };
     Some((user, key, Some(form)))
+}
+
+/// The bytes of a text that is bytes read as latin-1.
+pub fn latin_1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect()
 }
 
 /// Bytes as a text, one character for each.
