@@ -202,7 +202,7 @@ class Pipeline:
 
     def snapshot(self) -> bytes:
         """All that a later line can depend on, as JSON; `restore` goes on from it."""
-        return json.dumps(self.values(), sort_keys=True).encode()  # orjson holds no year 9999 in nanoseconds
+        return json.dumps(self.values(), sort_keys=True, default=list).encode()  # orjson holds no year 9999 in nanoseconds
 
     def values(self) -> dict[str, Any]:
         """What `snapshot` writes: the values themselves, for a pipeline that goes on in place of this one."""
