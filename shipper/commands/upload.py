@@ -6,13 +6,14 @@ import sys
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
+from shipper.commands.forms import refuse_input
 from shipper.commands.parse import ParseOptions, read_into, settings_of
 from shipper.commands.screen import tell
 from shipper.config.units import url as url_of
@@ -29,6 +30,7 @@ from shipper.errors import RunError, UsageError
 from shipper.first_line import first_line
 from shipper.model import Block, Counts
 from shipper.printable import printable
+from shipper.read.logs import Log
 from shipper.report.advice import counted
 from shipper.times import SECOND
 
@@ -46,9 +48,21 @@ def send_logs(options: ParseOptions) -> Counts:
     _refuse_contradictions(options)
     assert options.to is not None
     to = target(options.to, options.to_key, options.to_ca, options.namespace or "default")
+    if options.to_index is not None and to.format == "elastic-bulk":
+        raise UsageError("--to-index is for Splunk; of Elasticsearch and OpenSearch, --namespace says into which data streams")
     refused = Refused(options.refused)
     chosen = replace(options, format=to.format, events=options.events or "exchange")
-    counts = read_into(chosen, settings_of(chosen), lambda logs: _upload(to, refused, options.quiet))
+
+    def begin(logs: Sequence[Log]) -> AbstractContextManager["Upload"]:
+        if options.refused is not None:
+            read = [file.on_disk for log in logs for file in log.inputs]
+            refuse_input(str(options.refused), read, options.to_key, options.pseudonyms, options.status_codes, option="--refused")
+            reason = DeadLetterFile(str(options.refused)).unusable()
+            if reason:
+                raise UsageError(f"--refused {options.refused}: {reason}")
+        return _upload(to, refused, options.quiet)
+
+    counts = read_into(chosen, settings_of(chosen), begin)
     if refused.number:
         raise RunError(f"--to: {counted(refused.number, 'event')} refused; the first: {printable(refused.first)}")
     return counts
