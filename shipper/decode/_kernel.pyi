@@ -94,8 +94,9 @@ class Kernel:
     """Makes the events of the plain lines of one file. It calls nothing: `go` stops where Python must do something.
 
     In an `add` method, `pieces` are the texts between the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
-    e the same as seconds since 1970, i id of the event, l original line, m message, u user and process, o offset, r id of the
-    request, s its time stamp, d nanoseconds since then, - nothing. `adds` are the counters that go up by one with each event, by numbers that the caller gives them.
+    e the same as seconds since 1970, i id of the event, l original line, h the same up to the message, m message, u user and process, o offset, r id of the
+    request, s its time stamp, d nanoseconds since then, - nothing. Without pieces there is no event, which a request or
+    a verdict can do without. `adds` are the counters that go up by one with each line, by numbers that the caller gives them.
     """
 
     def __new__(cls, timeout: int, prefix: str, users: Sequence[Sequence[bytes]]) -> Kernel:
@@ -116,9 +117,16 @@ class Kernel:
         """Answers the question for a head; `thread` is the key of its exchanges, `process` is JSON."""
 
     def add_request(
-        self, context: int, tail: str, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]
+        self,
+        context: int,
+        tail: str,
+        opening: str,
+        pieces: Sequence[bytes],
+        gaps: str,
+        origin: Origin,
+        adds: Sequence[int],
     ) -> None:
-        """Answers the question for the template of requests with this text behind the user."""
+        """Answers the question for the template of requests with this text behind the user, and this quote before it."""
 
     def add_verdict(
         self, context: int, number: int, outcome: str, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]
@@ -139,8 +147,26 @@ class Kernel:
     ) -> None:
         """Answers the question for the template of statuses with this number in an exchange with this outcome."""
 
-    def begin(self, data: bytes, offset: int) -> None:
-        """Begins a chunk."""
+    def add_message(
+        self,
+        context: int,
+        message: bytes,
+        orphan: bool,
+        key: str,
+        pieces: Sequence[bytes],
+        gaps: str,
+        origin: Origin,
+        adds: Sequence[int],
+    ) -> None:
+        """Answers the question for the template of a message that is none of an exchange, or of an `orphan`: a verdict or status of a
+        thread without a request. `key` is that of the user whom it names, if it does."""
+
+    def add_line(self, line: bytes, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]) -> None:
+        """Answers the question for the template of a line that is not understood."""
+
+    def begin(self, data: bytes, offset: int, repeats: bool) -> None:
+        """Begins a chunk. `repeats`: messages and lines that are none of exchanges may have templates, for which `go` asks when they come
+        for the second time."""
 
     def go(self, general: Any) -> tuple[Any, ...] | None:
         """Takes lines until Python must do something, and tells the states and the general parser the times; None at the end.

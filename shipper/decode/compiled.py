@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from shipper.model import Code, CompletionFields, ExchangeFields
 
-INTERFACE = 3  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 4  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:

@@ -6,7 +6,7 @@ Part of the fast path, see `plain.py`.
 from collections import Counter
 
 from shipper.decode.parser import Parser
-from shipper.decode.templates import weave
+from shipper.decode.pieces import weave
 from shipper.decode.threads import Thread
 from shipper.model import Counts, ExchangeFields
 

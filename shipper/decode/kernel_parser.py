@@ -1,7 +1,8 @@
 """The fast path of the lines of exchanges where the kernel is there. Pure.
 
 The kernel takes the lines that `plain.py` takes, of requests, verdicts and statuses; each by itself. It has the open exchanges, makes
-the events, and asks for what it does not know: what the lines with one head share, and templates (`templates.py`). A line of
+the events, and asks for what it does not know: what the lines with one head share, and templates (`templates.py`; those of lines
+that come again as they are, in `repeated.py`). A line of
 which it is not sure goes to the general path as its original bytes, and so do the events that come of it into the kernel's.
 """
 
@@ -12,14 +13,16 @@ from typing import Any
 from shipper.decode import compiled
 from shipper.decode.clock import ComponentState
 from shipper.decode.parser import Events
-from shipper.decode.plain import BEGINS, PASS_OVER, FastParser
+from shipper.decode.plain import BEGINS, FEW, PASS_OVER, FastParser
+from shipper.decode.repeated import RepeatedLines
 from shipper.decode.templates import END, START, Template, Templates
-from shipper.model import TALLIES, Chunk, Counts, Label, Origin
+from shipper.model import MOST_SHAPES, TALLIES, Chunk, Counts, Label, Origin
 
 Wrap = Callable[[str, Label], tuple[str, str, str]]
 """What a format puts around the text of an event: the text before it, the event, the text after it."""
 
 REQUEST, VERDICT, STATUS = "tilmuor", "tiluor", "tistdluor"  # what goes into the gaps of templates: see `_kernel.pyi`
+MESSAGE, LINE = "tihuo", "tio"
 _LONGEST = 1 << 62  # nanoseconds; a timeout that is longer is as long as any
 _MARKS = {"549864182.100000": "e", "mark-7-id-7-mark": "i"}  # seconds since 1970 of START, and an id
 _AT_MARKS = re.compile("(" + "|".join(map(re.escape, _MARKS)) + ")")
@@ -32,20 +35,23 @@ class KernelParser:
     Its texts are wrapped, if there is something to wrap around them.
     """
 
-    def __init__(self, fast: FastParser, wrap: Wrap | None = None) -> None:
+    def __init__(self, fast: FastParser, wrap: Wrap | None = None, *, completions_only: bool = False) -> None:
         """
         Args:
             fast: takes all other chunks; its state must have been made for the kernel (`LogState`).
             wrap: what is put around each event.
+            completions_only: as for `FastParser`, of the lines of exchanges that the kernel takes.
         """
+        self._tells = not completions_only
         self.fast = fast
         self.general = fast.general
         general, threads = fast.general, fast.threads
-        users = [[piece.encode("latin-1") for piece in pieces] for pieces in threads.users]
+        users = [[piece.encode("latin-1") for piece in pieces if self._tells] for pieces in threads.users]
         timeout = min(general.options.exchange_timeout, _LONGEST)
         self._kernel = compiled.Kernel(timeout, f"{general.file.fingerprint}-", users)
         self._wrap = wrap
         self._contexts: list[Templates] = []
+        self._repeated = RepeatedLines(threads.scratch, general.file)
         self._numbers: dict[Templates, int] = {}
         self._components: dict[str, int] = {}
         self._counters: dict[tuple[str, str], int] = {}  # by name, and key if it counts by name: the kernel's number
@@ -53,21 +59,22 @@ class KernelParser:
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         general, data = self.general, chunk.data
-        lines = not (chunk.cut or chunk.records is not None or general.file.encoding != "utf-8")
-        if not lines or b"|Pfauth " in data or not BEGINS(data) or general.state.crowded_by(data.count(b"\n")):
+        are_lines, lines = not (chunk.cut or chunk.records is not None or general.file.encoding != "utf-8"), data.count(b"\n")
+        if not are_lines or b"|Pfauth " in data or not BEGINS(data) or general.state.crowded_by(lines):
             return self.fast(chunk)
         if self.fast.pass_over:
             self.fast.pass_over -= 1
             return general(chunk)
         general.begin()
         kernel = self._kernel
-        kernel.begin(data, chunk.offset)
+        # Where shapes may be forgotten, it matters which came first.
+        kernel.begin(data, chunk.offset, len(general.counts.shapes) + lines < MOST_SHAPES)
         while (stop := kernel.go(general)) is not None:
             if stop[0] == "line" or not self._answer(*stop):
                 self._leave()
         texts, labels, completions, counted = kernel.finish()
         self._count(counted)
-        self.fast.pass_over = 0 if counted else PASS_OVER
+        self.fast.pass_over = 0 if counted or lines < FEW else PASS_OVER
         general.end()
         return Events(texts, labels, completions)
 
@@ -86,6 +93,10 @@ class KernelParser:
         """Give the kernel what it asks for; False if there is nothing of the kind."""
         if asked == "head":
             return self._head(*about)
+        if asked == "other":
+            return self._line(*about)
+        if asked in ("message", "orphan"):
+            return self._message(*about, orphan=asked == "orphan")
         context, *key = about
         templates = self._contexts[context]
         if asked == "request":
@@ -110,12 +121,12 @@ class KernelParser:
         exchanges: compiled.OpenExchanges = state.exchanges.open  # type: ignore[assignment]
         return self._kernel.add_component(name, state, exchanges)
 
-    def _request(self, context: int, templates: Templates, tail: str) -> bool:
-        template = templates.request(tail)
+    def _request(self, context: int, templates: Templates, tail: str, opening: str) -> bool:
+        template = templates.request(tail, opening)
         shown = template and self._shown(template, REQUEST)
         if not shown:
             return False
-        self._kernel.add_request(context, tail, *shown, self._adds(Counts(requests=1, lines=1)))
+        self._kernel.add_request(context, tail, opening, *shown, self._adds(Counts(requests=1, lines=1)))
         return True
 
     def _verdict(self, context: int, templates: Templates, number: int) -> bool:
@@ -134,12 +145,31 @@ class KernelParser:
         self._kernel.add_status(context, outcome, number, half.code, half.success, *shown, self._adds(half.counts))
         return True
 
+    def _message(self, context: int, message: bytes, *, orphan: bool) -> bool:
+        templates = self._contexts[context]
+        found = self._repeated.message(templates.level, templates.component, message, orphan=orphan)
+        shown = found and self._shown(found.event, MESSAGE)
+        if not found or not shown:
+            return False
+        self._kernel.add_message(context, message, orphan, found.key, *shown, self._adds(found.counts))
+        return True
+
+    def _line(self, line: bytes) -> bool:
+        found = self._repeated.line(line)
+        shown = found and self._shown(found.event, LINE)
+        if not found or not shown:
+            return False
+        self._kernel.add_line(line, *shown, self._adds(found.counts))
+        return True
+
     def _shown(self, template: Template, gaps: str) -> tuple[list[bytes], str, Origin] | None:
         """The pieces, gaps and origin of a template as it goes out; None if it cannot be cut."""
         texts, origin = template
+        if not self._tells:
+            return [b""] if gaps == STATUS else [], "", origin
         pieces = [*texts]
         if not self.general.options.keep_original:
-            gaps = gaps.replace("l", "-")
+            gaps = gaps.replace("l", "-").replace("h", "-")
         if self._wrap is not None:
             wrapped = _wrapped(self._wrap, pieces, gaps, origin)
             if wrapped is None:

@@ -19,7 +19,8 @@ import orjson
 from shipper.decode.clock import ComponentState
 from shipper.decode.halves import NO_EXCHANGE, add_all
 from shipper.decode.parser import Events, Parser
-from shipper.decode.templates import DURATION, END, GUID, MARKS, NAME, OFFSETS, START, STATE, TID, USER, Pieces, cut, cut_event
+from shipper.decode.pieces import Pieces, cut
+from shipper.decode.templates import DURATION, END, GUID, MARKS, NAME, OFFSETS, START, STATE, TID, USER, cut_event
 from shipper.decode.threads import LONGEST_USER, Threads
 from shipper.decode.windows_event import LONGEST
 from shipper.decode.wrapped import lines_of

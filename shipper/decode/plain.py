@@ -62,6 +62,7 @@ _KNOWN = (
 
 BEGINS = re.compile(rb"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z\|").match
 PASS_OVER = 15  # chunks that go to the general path as a whole after one without a plain line
+FEW = 32  # lines of a chunk that do not tell what kind of log this is: the first read of a file may be so short
 
 NOBODY = ComponentState("", Exchanges(0))  # before the first plain line of a chunk
 
@@ -111,7 +112,7 @@ class FastParser:
             text += "\n"
         general.begin()
         found = (self._results if "|Pfauth " in text else self._exchanges)(chunk, text, gap)
-        self.pass_over = 0 if found else PASS_OVER
+        self.pass_over = 0 if found or data.count(b"\n") < FEW else PASS_OVER
         return general.end()
 
     def _crowded(self, data: bytes) -> bool:

@@ -5,7 +5,7 @@ A field that is added to the general path is therefore in the templates too.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import orjson
 
 from shipper.decode.ecs import shared_json
 from shipper.decode.parser import Parser
+from shipper.decode.pieces import Pieces, cut, json_inside, process_json, text_of
 from shipper.decode.principal import user_key
 from shipper.model import VARIES, Code, Counts, LogFile, Origin, User
 
@@ -31,13 +32,12 @@ STATE = "8a8a8a8a-8b8b-8c8c-8d8d-8e8e8e8e8e8e"  # the id of a challenge
 USER = shared_json(User(NAME, None, None, user_key(NAME, None)), None)
 MARKS = (START, END, DURATION, *map(str, OFFSETS), _PID, TID, NAME, GUID, STATE)
 
-_TAIL = re.compile(r"'(?:, (?:'[A-Za-z0-9._:-]{0,64}'|[A-Za-z0-9._:-]{1,64})){0,8}\)")
+_QUOTE = "['\u2018-\u201f]"  # as the service writes it, or as word processors change it
+_TAIL = re.compile(rf"{_QUOTE}(?:, (?:{_QUOTE}?[A-Za-z0-9._:-]{{0,64}}{_QUOTE}|[A-Za-z0-9._:-]{{1,64}})){{0,8}}\)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _RESULT_TAIL = re.compile(r'[A-Z][A-Z0-9_]{0,127} - "[A-Za-z0-9 #+.-]{1,99}"\.')
 
 _VERDICTS = {"success": 1, "failure": 0, "unknown": 2}  # an authResult for each outcome
-
-Pieces = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,44 +91,6 @@ class Half(NamedTuple):
     success: bool
 
 
-def user_pieces(name: str, domain: str | None, email: str | None) -> Pieces:
-    """The JSON text of a user's fields, cut at name, domain and e-mail address; None for a part that the user lacks."""
-    values = [value and f"mark-{value}" for value in (name, domain, email)]
-    text = shared_json(User(values[0] or "", values[1], values[2], ""), None)
-    marks = [value for value in values if value]
-    pieces = cut(text, [*marks, marks[0], *marks[2:]])
-    assert pieces is not None
-    return pieces
-
-
-def cut(text: str, marks: Sequence[str]) -> Pieces | None:
-    """The text before, between and after the marks, which must appear in this order; None if a mark is missing."""
-    pieces = []
-    for mark in marks:
-        piece, found, text = text.partition(mark)
-        if not found:
-            return None
-        pieces.append(piece)
-    return (*pieces, text)
-
-
-def weave(pieces: Pieces, values: Sequence[str]) -> str:
-    """The pieces joined, with a value in each gap."""
-    parts = [""] * (len(pieces) + len(values))
-    parts[::2], parts[1::2] = pieces, values
-    return "".join(parts)
-
-
-def process_json(pid: str, tid: str | None) -> str:
-    """The process fields of an event as JSON members with a trailing comma."""
-    thread = {} if tid is None else {"thread": {"id": int(tid)}}
-    return orjson.dumps({"process": {"pid": int(pid), **thread}})[1:-1].decode() + ","
-
-
-def _json_inside(text: str) -> str:
-    return orjson.dumps(text).decode("latin-1")[1:-1]
-
-
 def _sample(value: Any) -> Any:
     """A marked event with `VARIES` for every value that differs between the events of its template."""
     if isinstance(value, dict):
@@ -151,7 +113,7 @@ def cut_event(
         behind: the JSON of user and process, and the marks after it.
     """
     keeps = parser.options.keep_original
-    texts = [_json_inside(line) for line in (*(lines if keeps else ()), *messages)]
+    texts = [json_inside(line) for line in (*(lines if keeps else ()), *messages)]
     event, label = parser.texts[index], parser.labels[index]
     pieces = cut(event, [*before, *texts, *behind])
     if pieces is None or any(str(offset) in piece for offset in OFFSETS for piece in pieces):
@@ -195,7 +157,8 @@ class Templates:
         self._shared = USER + process
         self._request_ids = [GUID] if "request" in ids else []
         self._file = file
-        self._component = component
+        self.level = level
+        self.component = component
         self._head = f"|{level}|{_PID}|{TID}|{component}"
         self._ids = [f"{file.fingerprint}-{offset}" for offset in OFFSETS]
         self.requests: dict[str, Template] = {}
@@ -206,17 +169,19 @@ class Templates:
         self._statuses: dict[tuple[str | None, str], Half] = {}
         self._left = LIMIT
 
-    def request(self, tail: str) -> Template | None:
-        """The template of requests whose user is followed by `tail`, from the closing quote on; None if there is none."""
-        parser = self._parser() if _TAIL.fullmatch(tail) else None
+    def request(self, tail: str, opening: str = "'") -> Template | None:
+        """The template of requests whose user is followed by `tail`, from the closing quote on; None if there is none. Both texts are
+        UTF-8 read as latin-1."""
+        behind = text_of(tail)
+        parser = self._parser() if _TAIL.fullmatch(behind) else None
         if parser is None:
             return None
-        message = f"{CALL}{NAME}{tail}"[1:]
+        message = f"{CALL[1:-1]}{text_of(opening)}{NAME}{behind}"
         line = self._around(f"{START}{self._head}|{message}")
         parser.line(line, OFFSETS[0], [])
         offset, event_id = str(OFFSETS[0]), self._ids[0]
         template = self._cut(parser, 0, [START, event_id], [line], [message], [offset, event_id])
-        if template:
+        if template and opening == "'":
             self.requests[tail] = template
         return template
 
@@ -241,7 +206,8 @@ class Templates:
 
         A `Pair` like those of `pair`, with the merged event as both halves.
         """
-        parser, lines = self._exchange(tail, verdict, status, merged=True) if _TAIL.fullmatch(tail) else (None, [])
+        behind = text_of(tail)
+        parser, lines = self._exchange(behind, verdict, status, merged=True) if _TAIL.fullmatch(behind) else (None, [])
         if parser is None:
             return None
         event_id, offset = self._ids[2], str(OFFSETS[2])
@@ -288,7 +254,7 @@ class Templates:
         if not template:
             return None
         if not parser.completions:
-            [exchange] = parser.state.of(self._component).exchanges.open.values()
+            [exchange] = parser.state.of(self.component).exchanges.open.values()
             return Half(template, parser.counts, exchange[5], None, False)
         code, success = parser.completions[0][8:10]
         return Half(template, parser.counts, None, code, success)
@@ -304,7 +270,7 @@ class Templates:
         template = self._cut(parser, 0, [START, self._ids[0]], [line], [message], [str(OFFSETS[0]), *self._request_ids])
         if not template or not parser.completions:
             return None
-        result = (*template, *self._decided(parser, 1), _json_inside(tail))
+        result = (*template, *self._decided(parser, 1), json_inside(tail))
         self.results[word, tail] = result
         return result
 

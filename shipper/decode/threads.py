@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from shipper.decode.clock import ComponentState, LogState
 from shipper.decode.parser import Parser
+from shipper.decode.pieces import Pieces, process_json, user_pieces
 from shipper.decode.principal import split_principal
-from shipper.decode.templates import Pieces, Templates, process_json, user_pieces
+from shipper.decode.templates import Templates
 from shipper.model import LogFile, UserFields
 
 _PLAIN = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")

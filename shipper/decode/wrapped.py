@@ -12,7 +12,8 @@ from itertools import accumulate
 
 from shipper.decode.halves import add_all, take_half
 from shipper.decode.parser import Events, Parser
-from shipper.decode.templates import Result, Tally, count, weave
+from shipper.decode.pieces import weave
+from shipper.decode.templates import Result, Tally, count
 from shipper.decode.threads import LONGEST_USER, Sender, Thread, Threads
 from shipper.decode.wrappers import LONGEST_LINE_END, PLAIN_HEADS, Inner, rewrap
 from shipper.memo import length

@@ -132,6 +132,15 @@ def test_both_paths_give_the_same_bytes_and_counts(
         assert fast[2] == general[2]
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(logs(), SETTINGS, st.integers(1, 700))
+def test_a_log_whose_lines_come_again(data: bytes, options: dict[str, Any], size: int) -> None:
+    """Messages that come again have templates of their own."""
+    general, *fast = (shipped(made(**way, **options), data + data + data, [size], 1 << 20) for way in WAYS.values())
+    for other in fast:
+        assert other == general
+
+
 def both_paths(data: bytes, **options: Any) -> tuple[list[Any], Counts, bytes]:
     """What both paths make of a log, the fast one with the kernel and without it."""
     general, *fast = (shipped(made(**way, **(PLAINEST | options)), data, [1 << 16], 1 << 20) for way in WAYS.values())
@@ -148,6 +157,8 @@ PLACES = {
     "tid": (grammar.TIDS, "|1412|", "6452"),
     "component": (grammar.COMPONENTS, "|6452|", "pfrad"),
     "user": (grammar.USERS, "('", r"DOM\anna"),
+    "quote": (Values(("'", "‘", "’", "‚", "‛", "“", "”", "„", "‟"), ("''", '"', "‗", "†", "`")), "pfAuthUser(", "'"),  # noqa: RUF001
+    "closing quote": (Values(("'", "‘", "’", "”"), ("''", '"', "†")), "anna", "'"),  # noqa: RUF001
     "arguments": (grammar.TAILS, "anna", "', '', 1)"),
     "verdict": (grammar.VERDICTS, "authResult = ", "1"),
     "code": (grammar.CODES, "rawCallStatus = ", "21"),

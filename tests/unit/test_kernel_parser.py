@@ -8,6 +8,7 @@ import pytest
 
 from shipper.decode import compiled
 from shipper.decode.compiled import open_exchanges
+from shipper.decode.ecs import shared_json
 from shipper.decode.kernel_parser import KernelParser
 from shipper.decode.parser import Options, Parser
 from shipper.detect import DETECTORS
@@ -79,6 +80,17 @@ def test_the_kernel_leaves_only_lines_that_it_does_not_know(monkeypatch: pytest.
     assert len(events) == len(DOUBLE) + 1
 
 
+@pytest.mark.parametrize(("other", "compiled_next"), [(1, True), (40, False)])
+def test_a_short_chunk_does_not_tell_what_kind_of_log_this_is(other: int, compiled_next: bool) -> None:
+    """The first read of a file is short, and its times are for the general path."""
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(b""))
+    parts = ["".join(f"{line}\n" for line in lines).encode() for lines in ([DOUBLE[0], *map(str, range(other))], DOUBLE)]
+    pipeline.decode(Chunk(parts[0], 0))
+    events, _ = pipeline.decode(Chunk(parts[1], len(parts[0])))
+    assert compiled.are_compiled(events.texts) is compiled_next
+
+
 def test_the_state_of_a_log_is_the_kernels() -> None:
     pipeline = Pipeline(Settings(library()), Counts())
     pipeline.open(log_file(b""))
@@ -86,14 +98,52 @@ def test_the_state_of_a_log_is_the_kernels() -> None:
     assert type(pipeline.state.of("pfrad").exchanges.open) is compiled.OpenExchanges
 
 
+PROCESS = {"pid": 1, "thread": {"id": 9}}
 FIELDS: ExchangeFields = (
     7,
     "1970-01-01T00:00:00.000000Z",
     "f-1",
-    ("anna", "DOM", None, "dom\\anna"),
-    '"user":{"name":"Zo\xc3\xab"},',
+    ("Zoë", "DOM", None, "dom\\zoë"),
+    shared_json(("Zoë", "DOM", None, ""), PROCESS),
     None,
 )
+
+
+KINDS: list[ExchangeFields] = [
+    FIELDS,
+    (*FIELDS[:3], None, "", "success"),
+    (*FIELDS[:3], ("anna", None, None, "anna"), "", "unknown"),
+    (*FIELDS[:3], ("Zoë", "münchen.example", "Zoë@münchen.example", "münchen.example\\zoë"), *FIELDS[4:]),
+    (*FIELDS[:3], ("a\\b", "", None, ""), *FIELDS[4:]),
+    (*FIELDS[:3], ("anna", "b.example", "eve@b.example", "b.example\\anna"), *FIELDS[4:]),
+    (*FIELDS[:3], ("anna", None, "anna@b.example", "anna"), *FIELDS[4:]),
+    (*FIELDS[:3], ("n" * 5000, None, None, "n" * 5000), f'"user":{{"name":"{"n" * 5000}"}},', None),
+    (*FIELDS[:5], "failure"),
+    (1 << 80, *FIELDS[1:]),
+    (*FIELDS[:4], '"user":{"name":"Zo\u1234"},', None),
+    (*FIELDS[:5], "another"),
+    (*FIELDS[:3], ("anna", None, None, "\ud800"), *FIELDS[4:]),
+]
+
+
+@pytest.mark.parametrize("fields", KINDS)
+def test_an_exchange_comes_out_as_it_was_put_in(fields: ExchangeFields) -> None:
+    exchanges = open_exchanges(compiled=True)
+    assert exchanges.setdefault("b", fields) is fields
+    exchanges["a"] = exchanges["b"]
+    assert [*exchanges.items()] == [("b", fields), ("a", fields)]
+    assert exchanges.pop("b", None) == exchanges.get("a") == fields
+
+
+def test_exchanges_may_close_while_they_are_told() -> None:
+    exchanges = open_exchanges(compiled=True)
+    for thread in "abcdef":
+        exchanges[thread] = FIELDS
+    told = iter(exchanges.items())
+    assert next(told) == ("a", FIELDS)
+    for thread in "abc":
+        del exchanges[thread]
+    assert [thread for thread, _ in told] == ["d", "e", "f"]
 
 
 def test_open_exchanges_are_a_dictionary_in_order() -> None:
@@ -106,7 +156,7 @@ def test_open_exchanges_are_a_dictionary_in_order() -> None:
 def _use(exchanges: MutableMapping[str, ExchangeFields]) -> None:
     others = [(*FIELDS[:2], f"f-{number}", *FIELDS[3:]) for number in range(4)]
     assert exchanges.setdefault("b", FIELDS) is FIELDS
-    assert exchanges.setdefault("b", others[0]) is FIELDS
+    assert exchanges.setdefault("b", others[0]) == FIELDS
     exchanges["a"] = others[1]
     exchanges["c"] = others[2]
     exchanges["b"] = others[3]  # keeps its place
@@ -149,12 +199,12 @@ def test_many_threads_are_forgotten_when_their_exchanges_close() -> None:
     "fields",
     [
         FIELDS,
-        (*FIELDS[:3], None, "", "success"),
+        (*FIELDS[:3], None, shared_json(None, PROCESS), "success"),
         (*FIELDS[:5], "failure"),
         (1 << 80, *FIELDS[1:]),
         (*FIELDS[:4], '"user":{"name":"Zo\u1234"},', None),
         (*FIELDS[:5], "another"),
-        (*FIELDS[:3], ("anna", None, None, "\ud800"), *FIELDS[4:]),
+        (*FIELDS[:3], ("Zoë", "DOM", None, "\ud800"), *FIELDS[4:]),
     ],
 )
 @pytest.mark.parametrize("ends", [["authResult = 1", "rawCallStatus = 21"], ["rawCallStatus = 21"]])
@@ -164,7 +214,7 @@ def test_an_exchange_of_any_kind_is_completed(fields: ExchangeFields, ends: list
     first = "2017-02-14T02:00:01.000000Z|0|1|8|pfrad|Calling pfAuthUser('anna', '', 1)\n"
     made = []
     for kernel in (True, False):
-        pipeline = Pipeline(Settings(library(), kernel=kernel), Counts())
+        pipeline = Pipeline(Settings(library(), fast=kernel, kernel=kernel), Counts())
         pipeline.open(log_file(b""))
         pipeline(Chunk((first + first.replace("|8|", "|7|")).encode(), 0))
         start = pipeline.state.of("pfrad").newest if fields[0] == 7 else fields[0]

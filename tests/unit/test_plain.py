@@ -1,5 +1,8 @@
 """What the fast path leaves to the general path, line by line: the same bytes, the same counts."""
 
+# ruff: noqa: RUF001  typographic quotes are what some cases are about
+
+from itertools import product
 from typing import Any
 
 import pytest
@@ -45,6 +48,11 @@ LOGS = {
         line
         for n, tail in enumerate(["", ", '', 1, 2", ", 'a b', 1", ", '\"', 1", ", '', 1) or so", ", mark-7-user-7-mark"])
         for line in exchange(2 * n, call=f"Calling pfAuthUser('CONTOSO\\bob'{tail})")
+    ],
+    "quotes": [
+        line
+        for n, (before, user, behind) in enumerate(product(["'", "‘", "„", "''", "\"", "‖"], ["DOM\\bob", "a@b.c", "bob", "Zoë", "O'Brien"], ["', '', 1)", "’, ”, 1)", "”, '', ‘1’)", "\", 1)", "’‘)"]))
+        for line in exchange(2 * n, call=f"Calling pfAuthUser({before}{user}{behind}")
     ],
     "numbers": [
         line

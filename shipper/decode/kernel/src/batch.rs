@@ -2,7 +2,7 @@
 //! asked for.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
@@ -19,6 +19,30 @@ pub enum Label {
     Here { stamp: Stamp, offset: u64, origin: Py<PyAny>, key: Option<Range<usize>> },
     /// As the general path made it.
     Python(Py<PyAny>),
+}
+
+/// Bytes of a buffer that is kept for the next chunk at most: one long line must not hold memory for good.
+const SPARE: usize = 1 << 20;
+
+/// The buffers of a chunk whose texts are gone, for the next one: memory that is given back and taken anew costs a page fault for
+/// every page of it.
+#[derive(Debug, Default)]
+pub struct Spare(Mutex<(Vec<u8>, Vec<usize>)>);
+
+impl Spare {
+    fn take(&self) -> (Vec<u8>, Vec<usize>) {
+        self.0.lock().map(|mut buffers| std::mem::take(&mut *buffers)).unwrap_or_default()
+    }
+
+    fn keep(&self, mut out: Vec<u8>, mut ends: Vec<usize>) {
+        if out.capacity() <= SPARE && ends.capacity() <= SPARE / size_of::<usize>() {
+            out.clear();
+            ends.clear();
+            if let Ok(mut buffers) = self.0.lock() {
+                *buffers = (out, ends);
+            }
+        }
+    }
 }
 
 /// What a chunk has come to so far.
@@ -41,6 +65,13 @@ pub fn keep(texts: &mut Vec<u8>, text: &[u8]) -> Range<usize> {
 }
 
 impl Batch {
+    /// Makes an empty batch ready.
+    pub fn begin(&mut self, spare: &Spare) {
+        if self.out.capacity() == 0 {
+            (self.out, self.ends) = spare.take();
+        }
+    }
+
     /// Takes what a call of the general path has led to.
     pub fn take(
         &mut self,
@@ -71,13 +102,17 @@ impl Batch {
     }
 
     /// All of it in the forms of Python; the batch is empty afterwards.
-    pub fn give(&mut self, py: Python<'_>, prefix: &Arc<[u8]>) -> PyResult<(Py<Texts>, Py<Labels>, Py<Completions>)> {
+    pub fn give(
+        &mut self,
+        py: Python<'_>,
+        prefix: &Arc<[u8]>,
+        spare: &Arc<Spare>,
+    ) -> PyResult<(Py<Texts>, Py<Labels>, Py<Completions>)> {
         let batch = std::mem::take(self);
-        self.out.reserve(batch.out.len());
         let completions = Completions::new(py, batch.completions, batch.texts)?;
         let own = Own { labels: batch.labels, keys: batch.keys, prefix: prefix.clone() };
         let labels = Labels { own: Arc::new(own), woven: None };
-        let texts = Texts { out: batch.out, ends: batch.ends };
+        let texts = Texts { out: batch.out, ends: batch.ends, spare: spare.clone() };
         Ok((Py::new(py, texts)?, Py::new(py, labels)?, Py::new(py, completions)?))
     }
 }
@@ -87,6 +122,13 @@ impl Batch {
 pub struct Texts {
     out: Vec<u8>,
     ends: Vec<usize>,
+    spare: Arc<Spare>,
+}
+
+impl Drop for Texts {
+    fn drop(&mut self) {
+        self.spare.keep(std::mem::take(&mut self.out), std::mem::take(&mut self.ends));
+    }
 }
 
 impl Texts {
@@ -119,6 +161,10 @@ impl Texts {
         }
         let mut ends = Vec::with_capacity((self.ends.len() + findings.len()) * 8);
         let size = self.out.len() + findings.iter().map(|(_, text)| text.len()).sum::<usize>();
+        if findings.is_empty() {
+            self.ends.iter().for_each(|end| ends.extend_from_slice(&end.to_ne_bytes()));
+            return Ok((PyBytes::new(py, &self.out), PyBytes::new(py, &ends)));
+        }
         let data = PyBytes::new_with(py, size, |data| {
             let (mut to, mut from) = (0, 0);
             let mut put = |text: &[u8], to: &mut usize| {

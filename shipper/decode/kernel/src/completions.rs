@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::batch::item;
-use crate::exchanges::{Who, as_utf_8, stamp_text, user_fields};
+use crate::exchanges::{Parts, as_utf_8, stamp_text};
 use crate::stamp::Stamp;
 
 /// Characters of a user's key that is remembered as it is; a longer one has all its rows looked at in Python.
@@ -27,17 +27,15 @@ pub enum Completion {
     Python(Py<PyTuple>),
 }
 
-/// See `Completion`. Ranges are in texts that all of a chunk share.
+/// See `Completion`.
 #[derive(Debug)]
 pub struct Completed {
     pub position: usize,
-    pub who: Who,
-    pub user: Range<usize>,
-    pub key: Range<usize>,
-    pub id: Range<usize>,
+    /// Those of the exchange but the last, in texts that all of a chunk share.
+    pub texts: Range<usize>,
+    pub parts: Parts,
     pub component: Py<PyString>,
     pub start: i64,
-    pub start_text: Range<usize>,
     pub end: i64,
     pub stamp: Stamp,
     pub code: Py<PyAny>,
@@ -51,14 +49,15 @@ impl Completion {
             Completion::Python(fields) => return Ok(fields.bind(py).clone()),
             Completion::Here(done) => done,
         };
-        let text = |range: &Range<usize>| as_utf_8(py, &texts[range.clone()]).into_any();
+        let (parts, texts) = (done.parts, &texts[done.texts.clone()]);
+        let text = |text: &[u8]| as_utf_8(py, text).into_any();
         let fields = [
             done.position.into_pyobject(py)?.into_any(),
-            user_fields(py, &done.who, &texts[done.user.clone()], &texts[done.key.clone()])?,
-            text(&done.id),
+            parts.user_fields(py, texts)?,
+            text(parts.id(texts)),
             done.component.bind(py).clone().into_any(),
             done.start.into_pyobject(py)?.into_any(),
-            text(&done.start_text),
+            text(parts.stamp(texts)),
             done.end.into_pyobject(py)?.into_any(),
             stamp_text(py, &done.stamp).into_any(),
             done.code.bind(py).clone(),
@@ -111,7 +110,7 @@ impl Completions {
 fn row(py: Python<'_>, completion: &Completion, texts: &[u8]) -> PyResult<Row> {
     match completion {
         Completion::Here(done) => {
-            let key = &texts[done.key.clone()];
+            let key = done.parts.key(&texts[done.texts.clone()]);
             let is_plain = done.end == done.newest && (1..=LONGEST_KEY).contains(&key.len());
             let key = is_plain.then(|| as_utf_8(py, key).unbind());
             Ok(Row { start: done.start, end: done.end, code: done.code.clone_ref(py), key })
@@ -328,12 +327,17 @@ enum Carried<'py> {
     Unknown,
 }
 
-/// A memory without what ended before `oldest`, if it is a few that wait; what else may be in memory, Python knows.
+/// A memory without what ended before `oldest`, if it is a few that wait; of a state Python knows how large it is.
 fn carried<'py>(memory: &Bound<'py, PyAny>, oldest: i64) -> PyResult<Carried<'py>> {
     let mut kept = vec![];
     let mut left = memory.clone();
     while !left.is_none() {
-        let Ok(waits) = left.cast_into::<PyTuple>() else { return Ok(Carried::Unknown) };
+        let Ok(waits) = left.cast::<PyTuple>().cloned() else {
+            match clamped(&left.getattr("after")?)? < oldest {
+                true => break,
+                false => return Ok(Carried::Unknown),
+            }
+        };
         match end_and_code(&waits)? {
             Some((end, _)) if end >= oldest => {
                 left = waits.get_item(2)?;
@@ -371,5 +375,5 @@ fn after(memory: &Bound<'_, PyAny>, durations: &mut Durations) -> PyResult<Optio
         let Some((end, code)) = end_and_code(waits)? else { return Ok(None) };
         return Ok(Some(durations.of(&code)?.map_or(i64::MIN, |duration| end.saturating_add(duration))));
     }
-    Ok(memory.getattr("after")?.extract().ok())
+    clamped(&memory.getattr("after")?).map(Some)
 }

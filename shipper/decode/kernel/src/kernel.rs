@@ -1,22 +1,28 @@
 //! From the lines of a chunk to its events.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::batch::{Batch, Label, Labels, Texts, keep};
+use crate::batch::{Batch, Label, Labels, Spare, Texts, keep};
 use crate::completions::{Completed, Completion, Completions, clamped};
-use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, outcome_name, outcome_of, stamp_text};
+use crate::exchanges::{Exchange, OpenExchanges, Outcome, Request, as_latin_1, latin_1, outcome_name, outcome_of, stamp_text};
 use crate::line::{Line, Message, UserForm, read};
 use crate::stamp::{Clock, Stamp, put_number};
 use crate::template::{Template, Values};
 
 /// Heads that are remembered; then they are forgotten, and asked for again.
 const HEADS: usize = 4096;
-const CALL: usize = "Calling pfAuthUser('".len();
+const CALL: usize = "Calling pfAuthUser(".len();
+/// Bytes of a message or line that may have a template of its own.
+const LONGEST_REPEATED: usize = 256;
+/// Messages and lines that are remembered by their hash, because they have come once.
+const ONCE: usize = 4096;
 
 /// A component, and what its state in Python says while lines are taken.
 struct Component {
@@ -43,16 +49,19 @@ struct Head {
 /// The templates for one level and component.
 #[derive(Default)]
 struct Context {
-    requests: HashMap<Vec<u8>, usize>,
+    requests: HashMap<(Vec<u8>, Vec<u8>), usize>, // by the text behind the user, and the quote before it
     verdicts: HashMap<i64, usize>,
     statuses: HashMap<(Option<Outcome>, i64), usize>,
-    last: (Vec<u8>, usize), // of the requests, the one that was used last
+    messages: HashMap<Vec<u8>, usize>,
+    orphans: HashMap<Vec<u8>, usize>,  // verdicts and statuses of no exchange
+    last: ((Vec<u8>, Vec<u8>), usize), // of the requests, the one that was used last
 }
 
 /// A template, and what its use leads to.
-struct Entry {
-    template: Template,
+struct Made {
+    template: Option<Template>, // None: no event
     origin: Py<PyAny>,
+    key: Vec<u8>, // of the user whom the line names itself
     outcome: Option<Outcome>,
     completes: Option<(Py<PyAny>, bool)>, // code and success
     adds: Vec<usize>,                     // counters that go up by one
@@ -61,15 +70,20 @@ struct Entry {
 /// What Python is asked for.
 enum Question {
     Head,
-    Request(usize, Vec<u8>),
+    Request(usize, Vec<u8>, Vec<u8>),
     Verdict(usize, i64),
     Status(usize, Option<Outcome>, i64),
+    Message(usize, Vec<u8>),
+    Orphan(usize, Vec<u8>),
+    Line(Vec<u8>),
 }
 
 /// What became of a line.
 enum Taken {
     Done,
     Refused,
+    /// It is no line of a log, or not one of the form that is read here.
+    Unread,
     Asks(Question),
 }
 
@@ -80,6 +94,22 @@ struct Place<'a> {
     offset: u64,
     time: i64,
 }
+
+/// What an event says of the exchange that its line belongs to.
+struct Tied<'a> {
+    /// User and process as JSON.
+    shared: &'a [u8],
+    /// `event.id` of the request.
+    request: &'a [u8],
+    start: &'a [u8],
+    began: i64,
+    key: &'a [u8],
+}
+
+/// Which lines have come before, by their hashes: a line that comes once wants no template, and one without a template is not asked
+/// for again.
+#[derive(Default)]
+struct Once(HashMap<u64, bool>); // true: asked for
 
 /// The pieces of a user's JSON: between them stand its parts.
 struct UserPieces {
@@ -92,9 +122,10 @@ struct UserPieces {
 struct Writer {
     prefix: Arc<[u8]>,
     digits: Vec<u8>, // of the offset of the line
-    entries: Vec<Entry>,
+    entries: Vec<Made>,
     counters: Vec<u64>,
     batch: Batch,
+    spare: Arc<Spare>,
 }
 
 /// Makes the events of one file. It calls nothing: `go` stops where Python must do something, and goes on when it is called again.
@@ -108,11 +139,32 @@ pub struct Kernel {
     contexts: Vec<Context>,
     components: Vec<Component>,
     writer: Writer,
+    lines: HashMap<Vec<u8>, usize>, // that are not understood
+    once: Once,
+    repeats: bool, // lines that are not of exchanges may have templates
     data: Option<Py<PyBytes>>,
     base: u64, // offset of `data`
     at: usize, // of the line in `data`, and of the next one
     next: usize,
-    last: Option<Stamp>,
+    last: Option<Stamp>, // of the lines that were taken since Python was told
+}
+
+impl Once {
+    /// True if this is the time to ask for a template: when it comes for the second time.
+    fn asks(&mut self, of: impl Hash) -> bool {
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        if self.0.len() >= ONCE {
+            self.0.clear();
+        }
+        match self.0.entry(hasher.finish()) {
+            Entry::Occupied(mut asked) => !asked.insert(true),
+            Entry::Vacant(first) => {
+                first.insert(false);
+                false
+            }
+        }
+    }
 }
 
 impl Component {
@@ -148,63 +200,44 @@ impl Component {
 }
 
 impl Context {
-    fn request(&mut self, tail: &[u8]) -> Option<usize> {
-        if self.last.0 != tail {
-            let entry = *self.requests.get(tail)?;
-            self.last = (tail.to_vec(), entry);
+    fn request(&mut self, opening: &[u8], tail: &[u8]) -> Option<usize> {
+        if self.last.0.0 != tail || self.last.0.1 != opening {
+            let key = (tail.to_vec(), opening.to_vec());
+            let entry = *self.requests.get(&key)?;
+            self.last = (key, entry);
         }
         Some(self.last.1)
     }
 }
 
 impl UserPieces {
-    fn put(&self, out: &mut Vec<u8>, user: &[u8], form: UserForm) {
-        let (pieces, values): (_, &[&[u8]]) = match form {
-            UserForm::Bare => (&self.bare, &[user, user]),
-            UserForm::Domain(at) => (&self.domain, &[&user[at..], &user[..at - 1], &user[at..]]),
-            UserForm::Mail(at) => (&self.mail, &[&user[..at - 1], &user[at..], user, &user[..at - 1], user]),
+    /// The JSON of a user, in pieces.
+    fn json<'a>(&'a self, user: &'a [u8], form: UserForm) -> impl Iterator<Item = &'a [u8]> {
+        const END: &[u8] = b"";
+        let (pieces, values) = match form {
+            UserForm::Bare => (&self.bare, [user, user, END, END, END, END]),
+            UserForm::Domain(at) => (&self.domain, [&user[at..], &user[..at - 1], &user[at..], END, END, END]),
+            UserForm::Mail(at) => (&self.mail, [&user[..at - 1], &user[at..], user, &user[..at - 1], user, END]),
         };
-        for (at, piece) in pieces.iter().enumerate() {
-            out.extend_from_slice(piece);
-            out.extend_from_slice(values.get(at).copied().unwrap_or_default());
-        }
+        pieces.iter().zip(values).flat_map(|(piece, value)| [piece.as_slice(), value])
     }
 }
 
 impl Exchange {
-    fn begin(&mut self, place: &Place<'_>, user: &[u8], form: UserForm, pieces: &UserPieces, process: &[u8]) {
-        self.start = place.time;
-        refill(&mut self.stamp, place.line.stamp);
-        self.who = Who::Plain(form);
-        refill(&mut self.user, user);
-        self.key.clear();
-        if let UserForm::Mail(at) = form {
-            self.key.extend_from_slice(&user[at..]);
-            self.key.push(b'\\');
-            self.key.extend_from_slice(&user[..at - 1]);
-        } else {
-            self.key.extend_from_slice(user);
-        }
-        self.key.make_ascii_lowercase();
-        self.shared.clear();
-        pieces.put(&mut self.shared, user, form);
-        self.shared.extend_from_slice(process);
-        self.verdict = None;
+    fn tied(&self) -> Tied<'_> {
+        let [start, request, key, shared] = self.texts();
+        Tied { shared, request, start, began: self.start, key }
     }
-}
-
-fn refill(buffer: &mut Vec<u8>, text: &[u8]) {
-    buffer.clear();
-    buffer.extend_from_slice(text);
 }
 
 impl Writer {
     /// Puts the event of a line into the batch.
-    fn put(&mut self, py: Python<'_>, place: &Place<'_>, exchange: &Exchange, backslash: Option<usize>, entry: usize) {
+    fn put(&mut self, py: Python<'_>, place: &Place<'_>, tied: &Tied<'_>, backslash: Option<usize>, entry: usize) {
         let used = &self.entries[entry];
         for &counter in &used.adds {
             self.counters[counter] += 1;
         }
+        let Some(template) = &used.template else { return };
         let values = Values {
             stamp: place.line.stamp,
             time: place.time,
@@ -213,15 +246,16 @@ impl Writer {
             line: place.bytes,
             message: place.line.at,
             backslash,
-            shared: &exchange.shared,
-            request: &exchange.id,
-            start: &exchange.stamp,
-            duration: place.time - exchange.start,
+            shared: tied.shared,
+            request: tied.request,
+            start: tied.start,
+            duration: place.time - tied.began,
         };
         let batch = &mut self.batch;
-        used.template.put(&mut batch.out, &values);
+        template.put(&mut batch.out, &values);
         batch.ends.push(batch.out.len());
-        let key = (!exchange.key.is_empty()).then(|| keep(&mut batch.keys, &exchange.key));
+        let key = if tied.key.is_empty() { &used.key } else { tied.key };
+        let key = (!key.is_empty()).then(|| keep(&mut batch.keys, key));
         let origin = used.origin.clone_ref(py);
         batch.labels.push(Label::Here { stamp: *place.line.stamp, offset: place.offset, origin, key });
     }
@@ -230,22 +264,20 @@ impl Writer {
     fn complete(
         &mut self,
         place: &Place<'_>,
-        exchange: &mut Exchange,
+        exchange: &Exchange,
         code: Py<PyAny>,
         success: bool,
         component: Py<PyString>,
         newest: i64,
     ) {
         let batch = &mut self.batch;
+        let (texts, parts) = exchange.told();
         let completed = Completed {
             position: batch.ends.len() - 1,
-            who: std::mem::take(&mut exchange.who),
-            user: keep(&mut batch.texts, &exchange.user),
-            key: keep(&mut batch.texts, &exchange.key),
-            id: keep(&mut batch.texts, &exchange.id),
+            texts: keep(&mut batch.texts, texts),
+            parts,
             component,
             start: exchange.start,
-            start_text: keep(&mut batch.texts, &exchange.stamp),
             end: place.time,
             stamp: *place.line.stamp,
             code,
@@ -258,8 +290,8 @@ impl Writer {
 
 impl Kernel {
     /// Takes a line without its end.
-    fn line(&mut self, py: Python<'_>, bytes: &[u8], offset: u64) -> PyResult<Taken> {
-        let Some(line) = read(bytes) else { return Ok(Taken::Refused) };
+    fn line(&mut self, py: Python<'_>, bytes: &[u8], offset: u64, repeats: bool) -> PyResult<Taken> {
+        let Some(line) = read(bytes) else { return Ok(if repeats { Taken::Unread } else { Taken::Refused }) };
         let Some(time) = self.clock.read(line.stamp) else { return Ok(Taken::Refused) };
         let Some(head) = self.heads.get_mut(line.head) else { return Ok(Taken::Asks(Question::Head)) };
         let component = &mut self.components[head.component];
@@ -269,27 +301,55 @@ impl Kernel {
         }
         let mut exchanges = component.exchanges.bind(py).try_borrow_mut()?;
         head.slot = exchanges.slot(&head.thread, head.slot);
+        let repeated = match line.message {
+            Message::Request { .. } => None,
+            Message::Other => Some(false),
+            _ => exchanges.is_closed(head.slot).then_some(true),
+        };
+        if let Some(orphan) = repeated {
+            let message = &bytes[line.at..];
+            let too_old = component.newest.max(time).saturating_sub(time) > self.patience;
+            if !repeats || message.len() > LONGEST_REPEATED || (orphan && too_old) {
+                return Ok(Taken::Refused);
+            }
+            let context = &self.contexts[head.context];
+            let known = if orphan { &context.orphans } else { &context.messages };
+            let Some(&entry) = known.get(message) else {
+                let asks = self.once.asks((head.context, orphan, message));
+                let question = if orphan { Question::Orphan } else { Question::Message };
+                return Ok(if asks { Taken::Asks(question(head.context, message.to_vec())) } else { Taken::Refused });
+            };
+            component.take(time);
+            let place = Place { bytes, line, offset, time };
+            self.writer.digits.clear();
+            put_number(&mut self.writer.digits, i64::try_from(offset)?);
+            let tied = Tied { shared: &head.process, request: b"", start: b"", began: time, key: b"" };
+            self.writer.put(py, &place, &tied, None, entry);
+            self.last = Some(*place.line.stamp);
+            return Ok(Taken::Done);
+        }
         let (context, slot, writer) = (&mut self.contexts[head.context], head.slot, &mut self.writer);
         writer.digits.clear();
         put_number(&mut writer.digits, i64::try_from(offset)?);
         let place = Place { bytes, line, offset, time };
         let (entry, exchange) = match place.line.message {
-            Message::Request { user, form, tail } => {
+            Message::Request { opening, user, form, tail } => {
                 if !exchanges.is_closed(slot) {
                     return Ok(Taken::Refused);
                 }
-                let Some(entry) = context.request(tail) else {
-                    return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec())));
+                let Some(entry) = context.request(opening, tail) else {
+                    return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec(), opening.to_vec())));
                 };
                 let exchange = exchanges.open(slot);
-                exchange.begin(&place, user, form, &self.users, &head.process);
-                refill(&mut exchange.id, &writer.prefix);
-                exchange.id.extend_from_slice(&writer.digits);
+                let id = [&*writer.prefix, &writer.digits];
+                exchange.begin(&Request { time, stamp: place.line.stamp, id, user, form }, || {
+                    self.users.json(user, form).chain([&*head.process])
+                });
                 let backslash = match form {
-                    UserForm::Domain(at) => Some(place.line.at + CALL + at - 1),
+                    UserForm::Domain(at) => Some(place.line.at + CALL + opening.len() + at - 1),
                     _ => None,
                 };
-                writer.put(py, &place, exchange, backslash, entry);
+                writer.put(py, &place, &exchange.tied(), backslash, entry);
                 (None, exchange)
             }
             Message::Verdict(number) => {
@@ -310,11 +370,12 @@ impl Kernel {
                 };
                 (Some(entry), exchange)
             }
+            Message::Other => return Ok(Taken::Refused),
         };
         component.take(time);
         if let Some(entry) = entry {
-            writer.put(py, &place, exchange, None, entry);
-            let Entry { outcome, completes, .. } = &writer.entries[entry];
+            writer.put(py, &place, &exchange.tied(), None, entry);
+            let Made { outcome, completes, .. } = &writer.entries[entry];
             match completes {
                 None => exchange.verdict = *outcome,
                 Some((code, success)) => {
@@ -325,6 +386,30 @@ impl Kernel {
             }
         }
         self.last = Some(*place.line.stamp);
+        Ok(Taken::Done)
+    }
+
+    /// Takes a line that is not understood, if such a one has a template.
+    fn unread(&mut self, py: Python<'_>, bytes: &[u8], offset: u64, general: &Bound<'_, PyAny>) -> PyResult<Taken> {
+        if bytes.len() > LONGEST_REPEATED {
+            return Ok(Taken::Refused);
+        }
+        let Some(&entry) = self.lines.get(bytes) else {
+            return Ok(if self.once.asks(bytes) { Taken::Asks(Question::Line(bytes.to_vec())) } else { Taken::Refused });
+        };
+        let last = match self.last {
+            Some(stamp) => stamp,
+            None => match general.getattr("last_time")?.extract::<String>()?.as_bytes().try_into() {
+                Ok(stamp) => stamp,
+                Err(_) => return Ok(Taken::Refused),
+            },
+        };
+        let Some(time) = self.clock.read(&last) else { return Ok(Taken::Refused) };
+        self.writer.digits.clear();
+        put_number(&mut self.writer.digits, i64::try_from(offset)?);
+        let line = Line { stamp: &last, head: b"", message: Message::Other, at: 0 };
+        let tied = Tied { shared: b"", request: b"", start: b"", began: time, key: b"" };
+        self.writer.put(py, &Place { bytes, line, offset, time }, &tied, None, entry);
         Ok(Taken::Done)
     }
 
@@ -342,8 +427,11 @@ impl Kernel {
     fn add(&mut self, pieces: &[Vec<u8>], gaps: &str, origin: Py<PyAny>, adds: Vec<usize>) -> PyResult<usize> {
         let counters = &mut self.writer.counters;
         counters.resize(adds.iter().map(|counter| counter + 1).fold(counters.len(), usize::max), 0);
-        let template = Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?;
-        self.writer.entries.push(Entry { template, origin, outcome: None, completes: None, adds });
+        let template = match pieces {
+            [] => None,
+            _ => Some(Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?),
+        };
+        self.writer.entries.push(Made { template, origin, key: vec![], outcome: None, completes: None, adds });
         Ok(self.writer.entries.len() - 1)
     }
 
@@ -371,8 +459,13 @@ fn alive<'a>(
 fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
     match question {
         Question::Head => ("head", as_latin_1(py, read(line).map_or(b"", |line| line.head))).into_pyobject(py),
-        Question::Request(context, tail) => ("request", context, as_latin_1(py, &tail)).into_pyobject(py),
+        Question::Request(context, tail, opening) => {
+            ("request", context, as_latin_1(py, &tail), as_latin_1(py, &opening)).into_pyobject(py)
+        }
         Question::Verdict(context, number) => ("verdict", context, number).into_pyobject(py),
+        Question::Message(context, text) => ("message", context, PyBytes::new(py, &text)).into_pyobject(py),
+        Question::Orphan(context, text) => ("orphan", context, PyBytes::new(py, &text)).into_pyobject(py),
+        Question::Line(text) => ("other", PyBytes::new(py, &text)).into_pyobject(py),
         Question::Status(context, outcome, number) => ("status", context, outcome.map(outcome_name), number).into_pyobject(py),
     }
 }
@@ -392,7 +485,17 @@ impl Kernel {
             heads: HashMap::new(),
             contexts: vec![],
             components: vec![],
-            writer: Writer { prefix, digits: vec![], entries: vec![], counters: vec![], batch: Batch::default() },
+            writer: Writer {
+                prefix,
+                digits: vec![],
+                entries: vec![],
+                counters: vec![],
+                batch: Batch::default(),
+                spare: Arc::default(),
+            },
+            lines: HashMap::new(),
+            once: Once::default(),
+            repeats: false,
             data: None,
             base: 0,
             at: 0,
@@ -429,18 +532,22 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of requests with this tail; `adds` are the counters that each of its events counts up.
+    /// Answers the question for the template of requests with this tail and opening quote; `adds` are the counters that each of its events
+    /// counts up. Without `pieces` no event is made.
     fn add_request(
         &mut self,
         context: usize,
         tail: &str,
+        opening: &str,
         pieces: Vec<Vec<u8>>,
         gaps: &str,
         origin: Py<PyAny>,
         adds: Vec<usize>,
     ) -> PyResult<()> {
         let entry = self.add(&pieces, gaps, origin, adds)?;
-        self.context(context)?.requests.insert(tail.as_bytes().to_vec(), entry);
+        let key = [tail, opening].map(|text| latin_1(text).ok_or_else(|| PyValueError::new_err("bytes")));
+        let [tail, opening] = key;
+        self.context(context)?.requests.insert((tail?, opening?), entry);
         Ok(())
     }
 
@@ -477,15 +584,48 @@ impl Kernel {
         origin: Py<PyAny>,
         adds: Vec<usize>,
     ) -> PyResult<()> {
+        if pieces.is_empty() {
+            return Err(PyValueError::new_err("an event completes an authentication"));
+        }
         let entry = self.add(&pieces, gaps, origin, adds)?;
         self.writer.entries[entry].completes = Some((code, success));
         self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
         Ok(())
     }
 
-    /// Begins a chunk; `offset` is that of `data` in the file.
-    fn begin(&mut self, data: Py<PyBytes>, offset: u64) {
+    #[allow(clippy::too_many_arguments)]
+    /// Answers the question for the template of a message, or of an `orphan`, a verdict or status without a request; `key` is that of
+    /// the user whom the message names.
+    fn add_message(
+        &mut self,
+        context: usize,
+        message: &[u8],
+        orphan: bool,
+        key: &str,
+        pieces: Vec<Vec<u8>>,
+        gaps: &str,
+        origin: Py<PyAny>,
+        adds: Vec<usize>,
+    ) -> PyResult<()> {
+        let entry = self.add(&pieces, gaps, origin, adds)?;
+        self.writer.entries[entry].key = key.as_bytes().to_vec();
+        let context = self.context(context)?;
+        if orphan { &mut context.orphans } else { &mut context.messages }.insert(message.to_vec(), entry);
+        Ok(())
+    }
+
+    /// Answers the question for the template of a line that is not understood.
+    fn add_line(&mut self, line: &[u8], pieces: Vec<Vec<u8>>, gaps: &str, origin: Py<PyAny>, adds: Vec<usize>) -> PyResult<()> {
+        let entry = self.add(&pieces, gaps, origin, adds)?;
+        self.lines.insert(line.to_vec(), entry);
+        Ok(())
+    }
+
+    /// Begins a chunk; `offset` is that of `data` in the file. `repeats`: lines that are not of exchanges may have templates.
+    fn begin(&mut self, data: Py<PyBytes>, offset: u64, repeats: bool) {
+        self.repeats = repeats;
         (self.data, self.base, self.at, self.next) = (Some(data), offset, 0, 0);
+        self.writer.batch.begin(&self.writer.spare);
     }
 
     /// Takes lines until Python must do something; None at the end of the chunk.
@@ -503,7 +643,11 @@ impl Kernel {
                 Some(end) => rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]),
                 None => rest, // the last line of its file
             };
-            let taken = self.line(py, line, self.base + u64::try_from(self.at)?)?;
+            let (offset, repeats) = (self.base + u64::try_from(self.at)?, self.repeats && end.is_some());
+            let taken = match self.line(py, line, offset, repeats)? {
+                Taken::Unread => self.unread(py, line, offset, general)?,
+                taken => taken,
+            };
             if matches!(taken, Taken::Done) {
                 self.at = self.next;
                 continue;
@@ -536,10 +680,10 @@ impl Kernel {
     /// The events of the chunk, their labels, the authentications that they complete; and the counters that went up, by how much.
     #[allow(clippy::type_complexity)]
     fn finish(&mut self, py: Python<'_>) -> PyResult<(Py<Texts>, Py<Labels>, Py<Completions>, Vec<(usize, u64)>)> {
-        let Writer { prefix, counters, batch, .. } = &mut self.writer;
+        let Writer { prefix, counters, batch, spare, .. } = &mut self.writer;
         let counted = counters.iter_mut().enumerate().filter(|(_, number)| **number > 0);
         let counted = counted.map(|(counter, number)| (counter, std::mem::take(number))).collect();
-        let (texts, labels, completions) = batch.give(py, prefix)?;
+        let (texts, labels, completions) = batch.give(py, prefix, spare)?;
         Ok((texts, labels, completions, counted))
     }
 }

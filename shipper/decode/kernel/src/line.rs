@@ -2,15 +2,17 @@
 
 use crate::stamp::{STAMP, Stamp};
 
-const CALL: &[u8] = b"Calling pfAuthUser('";
+const CALL: &[u8] = b"Calling pfAuthUser(";
 const VERDICT: &[u8] = b"authResult = ";
 const STATUS: &[u8] = b"rawCallStatus = ";
+/// What the messages of exchanges begin with in any form.
+const LIKE_OURS: [&[u8]; 3] = [b"Calling pfAuthUser", b"authResult", b"rawCallStatus"];
 const LONGEST_DOMAIN: usize = 64;
 /// A longer user takes the general path, so that no exchange that is opened here is heavy.
 const LONGEST_NAME: usize = 96;
 const LONGEST_NUMBER: usize = 9;
 
-/// A line of an exchange.
+/// A line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// Its time stamp, not checked yet.
@@ -23,11 +25,13 @@ pub struct Line<'a> {
     pub at: usize,
 }
 
-/// A message of an exchange.
+/// A message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// `Calling pfAuthUser('USER', '', 1)`.
     Request {
+        /// The quote before the user.
+        opening: &'a [u8],
         /// The user as written.
         user: &'a [u8],
         /// How the user is written.
@@ -39,6 +43,8 @@ pub enum Message<'a> {
     Verdict(i64),
     /// `rawCallStatus = N`.
     Status(i64),
+    /// Any other that does not begin like one of these.
+    Other,
 }
 
 /// How a user is written; the number is where in the text the second part begins, behind the sign.
@@ -52,7 +58,7 @@ pub enum UserForm {
     Mail(usize),
 }
 
-/// The parts of a line of an exchange that is plain; None for any other line.
+/// The parts of a line; None for one without them, or of an exchange that is not plain.
 pub fn read(line: &[u8]) -> Option<Line<'_>> {
     let stamp: &Stamp = line.first_chunk::<STAMP>()?;
     let at = message_at(line)?;
@@ -73,11 +79,14 @@ fn message_at(line: &[u8]) -> Option<usize> {
 }
 
 fn read_message(message: &[u8]) -> Option<Message<'_>> {
-    match message.first()? {
-        b'C' => request(message.strip_prefix(CALL)?),
-        b'a' => integer(message.strip_prefix(VERDICT)?).map(Message::Verdict),
-        b'r' => integer(message.strip_prefix(STATUS)?).map(Message::Status),
-        _ => None,
+    if let Some(text) = message.strip_prefix(CALL) {
+        request(text)
+    } else if let Some(text) = message.strip_prefix(VERDICT) {
+        integer(text).map(Message::Verdict)
+    } else if let Some(text) = message.strip_prefix(STATUS) {
+        integer(text).map(Message::Status)
+    } else {
+        LIKE_OURS.iter().all(|begin| !message.starts_with(begin)).then_some(Message::Other)
     }
 }
 
@@ -91,7 +100,18 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+/// Splits off a quote at the beginning: a single one of ASCII, or one of U+2018 to U+201F, as word processors make of it.
+fn quote(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    match text {
+        [b'\'', ..] => Some(text.split_at(1)),
+        [0xE2, 0x80, 0x98..=0x9F, ..] => Some(text.split_at(3)),
+        _ => None,
+    }
+}
+
+/// `text` stands behind the opening bracket.
 fn request(text: &[u8]) -> Option<Message<'_>> {
+    let (opening, text) = quote(text)?;
     if matches!(text.first()?, b',' | b')') {
         return None; // no user, or a message of another form
     }
@@ -109,9 +129,10 @@ fn request(text: &[u8]) -> Option<Message<'_>> {
         UserForm::Domain(at) => end - at,
         _ => end,
     };
-    if !(1..=LONGEST_NAME).contains(&name) || tail.first() != Some(&b'\'') {
+    if !(1..=LONGEST_NAME).contains(&name) {
         return None;
     }
+    quote(tail)?;
     if form == UserForm::Bare {
         if let Some(at) = memchr::memrchr(b'@', user) {
             if at == 0 || at + 1 == end {
@@ -120,7 +141,7 @@ fn request(text: &[u8]) -> Option<Message<'_>> {
             form = UserForm::Mail(at + 1);
         }
     }
-    Some(Message::Request { user, form, tail })
+    Some(Message::Request { opening, user, form, tail })
 }
 
 fn plain_length(text: &[u8]) -> usize {
@@ -155,8 +176,10 @@ mod tests {
             assert_eq!(found.head, b"|0|1412|6452|pfrad");
             assert_eq!(&line[found.at..], text);
             match found.message {
-                Message::Request { user, form, tail } => {
-                    format!("{} {form:?} {}", String::from_utf8_lossy(user), String::from_utf8_lossy(tail))
+                Message::Request { opening, user, form, tail } => {
+                    let [opening, user, tail] = [opening, user, tail].map(String::from_utf8_lossy);
+                    let ascii = if opening == "'" { "" } else { &*opening };
+                    format!("{ascii}{user} {form:?} {tail}")
                 }
                 other => format!("{other:?}"),
             }
@@ -173,8 +196,14 @@ mod tests {
         assert_eq!(calling(r"DOM\a@b").as_deref(), Some(r"DOM\a@b Domain(4) ', '', 1)"));
         assert!(calling(&long).is_some());
         assert!(calling(&format!(r"{}\{long}", "d".repeat(64))).is_some());
-        for user in ["", ",", ")", "@b", "a@", r"\anna", r"DOM\", r"DOM\a\b", "a\"b", "a\tb", "Zoë", "a’b"] {
+        for user in ["", ",", ")", "@b", "a@", r"\anna", r"DOM\", r"DOM\a\b", "a\"b", "a\tb", "Zoë"] {
             assert_eq!(calling(user), None, "{user}");
+        }
+        let curly = message("Calling pfAuthUser(‘DOM\\anna’, ”, 1)");
+        assert_eq!(curly.as_deref(), Some("‘DOM\\anna Domain(4) ’, ”, 1)"));
+        for open in ["‘’, 1)", "‘”anna’, 1)", "\"anna\", 1)", "‘anna\", 1)", "‗anna’", "‘anna†", "''anna'', 1)"]
+        {
+            assert_eq!(message(&format!("Calling pfAuthUser({open}")), None, "{open}");
         }
         assert_eq!(calling(&format!("{long}n")), None);
         assert_eq!(calling(&format!(r"DOM\{long}n")), None);
@@ -203,7 +232,11 @@ mod tests {
         ] {
             assert_eq!(read(line.as_bytes()), None, "{line}");
         }
-        assert_eq!(message(""), None);
-        assert_eq!(message("Reloading"), None);
+        for text in ["", "Reloading", "authResul = 1", "Größe|x"] {
+            assert_eq!(message(text).as_deref(), Some("Other"), "{text}");
+        }
+        for text in ["Calling pfAuthUser(anna)", "authResult: 1", "rawCallStatus = x", "authResult"] {
+            assert_eq!(message(text), None, "{text}");
+        }
     }
 }

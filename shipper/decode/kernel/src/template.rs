@@ -9,6 +9,7 @@ pub enum Gap {
     Epoch,
     Id,
     Original,
+    Head,
     Message,
     Shared,
     Offset,
@@ -25,6 +26,7 @@ impl Gap {
             'e' => Self::Epoch,
             'i' => Self::Id,
             'l' => Self::Original,
+            'h' => Self::Head,
             'm' => Self::Message,
             'u' => Self::Shared,
             'o' => Self::Offset,
@@ -94,6 +96,7 @@ impl Template {
                     out.extend_from_slice(values.offset);
                 }
                 Gap::Original => put_escaped(out, values.line, values.backslash, 0),
+                Gap::Head => out.extend_from_slice(&values.line[..values.message - 1]),
                 Gap::Message => put_escaped(out, values.line, values.backslash, values.message),
                 Gap::Shared => out.extend_from_slice(values.shared),
                 Gap::Offset => out.extend_from_slice(values.offset),
@@ -121,7 +124,7 @@ fn put_escaped(out: &mut Vec<u8>, line: &[u8], backslash: Option<usize>, from: u
 mod tests {
     use super::{Template, Values};
 
-    const LETTERS: &str = "teilmuorsd-";
+    const LETTERS: &str = "teilhmuorsd-";
 
     #[test]
     fn every_gap() {
@@ -144,7 +147,7 @@ mod tests {
         template.put(&mut out, &values);
         assert_eq!(
             String::from_utf8_lossy(&out),
-            r"0<2017-02-14T02:57:19.234778Z1<1487041039.2347782<f-73<head|D\\n4<D\\n5<U6<77<f-38<S9<1210<11<"
+            r"0<2017-02-14T02:57:19.234778Z1<1487041039.2347782<f-73<head|D\\n4<head5<D\\n6<U7<78<f-39<S10<1211<12<"
         );
     }
 
