@@ -357,6 +357,13 @@ def test_the_token_is_tried_without_an_event() -> None:
         assert hec(collector.url, acknowledgement=False).verify() == told
 
 
+@pytest.mark.parametrize(("token", "said"), [("te", "401 no text of te"), ("text", "401 no *** of ***")])
+def test_a_token_of_a_few_letters_makes_no_holes_in_words(token: str, said: str) -> None:
+    """They would tell it."""
+    with HttpServer(lambda request: Reply(403, f"401 no text of {token}".encode())) as server:
+        assert hec(server.url, token=token).verify() == f"403 {said}"
+
+
 def test_an_index_that_is_not_there_stops_the_flow() -> None:
     """Somebody can make it; no event is thrown away before."""
     with Collector(indexes=("main",)) as collector, opened(hec(collector.url)) as sink:
