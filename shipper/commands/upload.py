@@ -6,7 +6,7 @@ import sys
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from shipper.deliver.http.elasticsearch import BulkCourier, has_bulk
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
 from shipper.deliver.http.splunk_hec import HEALTH, HecCourier, tells_health
+from shipper.deliver.outage import Outage
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import RunError, UsageError
 from shipper.first_line import first_line
@@ -177,20 +178,31 @@ class Refused:
         self.first = self.first or f"{refusals[0].reason} (event {refusals[0].label[1]})"
 
 
-class _Told:
-    """Says on standard error when the server is away, and when it is back."""
+class Told:
+    """Says on standard error when the server is away, once a minute that it still is, and when it is back."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
+        """`now`: nanoseconds of a monotonic clock."""
         self._is_away = False
+        self._outage = Outage(now)
 
     def down(self, reason: str) -> None:
         self._is_away = True
+        self._outage.begin(reason)
         print(f"mfa-shipper: {printable(reason)}; trying again", file=sys.stderr)
 
     def up(self) -> None:
         if self._is_away:
             print("mfa-shipper: the server takes events again", file=sys.stderr)
         self._is_away = False
+        self._outage.end()
+
+    def remind(self) -> None:
+        """Call it often while events wait."""
+        due = self._outage.due()
+        if due:
+            minutes = counted(due.minutes, "minute")
+            print(f"mfa-shipper: {printable(due.reason)}; still trying after {minutes}, nothing is lost", file=sys.stderr)
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         """The sums say it."""
@@ -208,7 +220,8 @@ class Upload:
     def __init__(self, to: Target, refused: Refused) -> None:
         self._to = to
         self._refused = refused
-        self._delivery = Delivery(to.sink, refused, _Told(), run=token_hex(8), now=time.monotonic_ns, random=random.random)
+        self._told = Told()
+        self._delivery = Delivery(to.sink, refused, self._told, run=token_hex(8), now=time.monotonic_ns, random=random.random)
         self._batcher: Batcher[None] = Batcher(Limits())
 
     def take(self, block: Block) -> None:
@@ -232,6 +245,7 @@ class Upload:
 
     def _turn(self) -> None:
         self._delivery.turn(0.2)
+        self._told.remind()
         wake = self._delivery.wake
         if not self._delivery.awaits_receipts and wake is not None:
             time.sleep(min(0.2, max(0.0, (wake - time.monotonic_ns()) / SECOND)))
