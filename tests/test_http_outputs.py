@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from shipper.commands.upload import target
+from shipper.config.load import load_config
 from shipper.decode.ecs import DATASETS
 from shipper.deliver.dead_letters import label_of
 from shipper.deliver.http.elasticsearch import BulkCourier
@@ -27,6 +28,7 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.emit.formats import data_stream
 from shipper.errors import RunError, UsageError
 from shipper.model import Origin
+from shipper.sidecar.sinks import build_sink
 from shipper.testing import block
 from tests.support.http_server import Collector, HttpServer, Reply, Request
 from tests.support.jars import free_port
@@ -410,6 +412,27 @@ def test_a_key_that_is_missing(answers: dict[str, Reply]) -> None:
     told = "it lets nobody in without a key or token: give --to-key FILE"
     with HttpServer(looks(answers)) if answers else Collector() as server, pytest.raises(UsageError, match=told):
         target(server.url, None, None, "default")
+
+
+@pytest.mark.parametrize(("text", "hint"), [("id:key", True), ("aWQ6a2V5", False)])
+def test_an_api_key_that_was_taken_for_a_password(text: str, hint: bool, tmp_path: Path) -> None:
+    key = tmp_path / "key.txt"
+    key.write_text(text, encoding="utf-8")
+    answers = {"/_bulk": Reply(401, {"error": {"type": "security_exception"}})}
+    with HttpServer(looks(answers)) as server, pytest.raises(RunError) as error:
+        target(server.url, key, None, "default")
+    assert str(error.value).endswith("give an API key in its encoded form") == hint
+
+
+@pytest.mark.parametrize("written", ["id:key", "aWQ6a2V5"])
+def test_an_api_key_as_beats_have_it_or_as_kibana_shows_it(written: str, tmp_path: Path) -> None:
+    with HttpServer(looks({"/_bulk": WANTS_DOCUMENTS} | ALL_THERE)) as server:
+        file = tmp_path / "config.yaml"
+        section = f"{{urls: ['{server.url}'], security: {{api_key: '{written}'}}}}"
+        output = f"output: {{type: elasticsearch, elasticsearch: {section}}}"
+        file.write_text(f"state_dir: {tmp_path}\ninputs: [{{path: {tmp_path}/x.log}}]\n{output}\n", encoding="utf-8")
+        assert build_sink(load_config(str(file), {})[0]).verify() is None
+        assert {request.headers["Authorization"] for request in server.requests} == {"ApiKey aWQ6a2V5"}
 
 
 @pytest.mark.parametrize("page", [b"<html>Welcome", b"", {"code": 200, "message": "ok"}, {"text": "fine"}])

@@ -128,6 +128,8 @@ def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str)
         reason = str(error)
     if reason and key is None and "(401" in reason:
         raise UsageError(f"--to {url}: it lets nobody in without a key or token: give --to-key FILE")
+    if reason and key is not None and ":" in key and "(401" in reason:
+        reason += "; with a colon it was taken for NAME:PASSWORD: give an API key in its encoded form"
     if reason:
         raise RunError(f"--to: {reason.replace('ca_file', '--to-ca')}")
     return Target(HttpSink(form, courier), form, courier.statuses)
