@@ -146,6 +146,21 @@ class Kernel:
     ) -> None:
         """Answers the question for the template of statuses with this number in an exchange with this outcome."""
 
+    def add_result(
+        self,
+        context: int,
+        word: str,
+        tail: str,
+        code: Code,
+        success: bool,
+        pieces: Sequence[bytes],
+        gaps: str,
+        origin: Origin,
+        adds: Sequence[int],
+    ) -> None:
+        """Answers the question for the template of one-line results with this word and this text, of ASCII, behind `Call status: `.
+        There, the gaps for line and message end before that text, and the id of the request is the one that the line names."""
+
     def add_message(
         self,
         context: int,
