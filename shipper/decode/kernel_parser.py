@@ -54,6 +54,7 @@ class KernelParser:
         self._numbers: dict[Templates, int] = {}
         self._components: dict[str, int] = {}
         self._counters: dict[tuple[str, str], int] = {}  # by name, and key if it counts by name: the kernel's number
+        self._names: list[tuple[str, str]] = []  # of counters, by number
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
@@ -197,12 +198,16 @@ class KernelParser:
             value = getattr(counts, name)
             if value:
                 for key, times in value.items() if name in TALLIES else [("", value)]:
-                    numbers += [self._counters.setdefault((name, key), len(self._counters))] * times
+                    number = self._counters.get((name, key))
+                    if number is None:
+                        number = self._counters[name, key] = len(self._names)
+                        self._names.append((name, key))
+                    numbers += [number] * times
         return numbers
 
     def _count(self, counted: list[tuple[int, int]]) -> None:
         """Add what the kernel has counted."""
-        names, counts = [*self._counters], self.general.counts
+        names, counts = self._names, self.general.counts
         for counter, number in counted:
             name, key = names[counter]
             if key:

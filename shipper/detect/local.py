@@ -69,10 +69,9 @@ class LocalDetector:
 
     def _take(self, arrived: Arrived | CompiledArrived, row: Row, findings: list[Found]) -> None:
         """Take an authentication; `findings` gets those that it leads to."""
-        at, user, start, end, newest = row
-        completions, waiting = arrived.completions, arrived.waiting
+        (at, user, start, end, newest), waiting = row, arrived.waiting
         if user is None:
-            if is_withdrawal(completions[at]):
+            if is_withdrawal(arrived.completion(at)):
                 self._withdraw()
             return
         if newest > self._turn:
@@ -92,12 +91,12 @@ class LocalDetector:
                 memory, size = self._carried(key, memory, newest - self._horizon)
                 self._stored += size
             if memory is None and self._lull is not None:
-                young[key] = (waiting, at, None) if self._begins is None else alone(completions[at], None)
+                young[key] = (waiting, at, None) if self._begins is None else alone(arrived.completion(at), None)
                 return
         if memory is None or start <= self._after(memory):
-            findings += self._step(key, memory, completions[at])
+            findings += self._step(key, memory, arrived.completion(at))
         elif self._duration(waiting.code(at)) is not None:
-            young[key] = (waiting, at, memory) if self._begins is None else alone(completions[at], memory)
+            young[key] = (waiting, at, memory) if self._begins is None else alone(arrived.completion(at), memory)
 
     def _near(self, arrived: CompiledArrived, durations: "compiled.Durations") -> Iterator[Row]:
         """The rows of those that may have to do with another one; the kernel takes the others as `_take` would."""
@@ -234,7 +233,8 @@ class LocalDetector:
         detector.forget(state, completion[10] - self._horizon)
         findings, counted = detector.step(state, completion, rule)
         self._young[key] = self._known(key, state)
-        self._counts.detected.update(counted)
+        if counted:
+            self._counts.detected.update(counted)
         if not findings:
             return []
         user = completion[1]

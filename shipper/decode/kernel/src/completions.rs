@@ -1,11 +1,10 @@
 //! The authentications that a chunk completes, side by side, and the first look of a detector's host at them.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::batch::{item, keep};
 use crate::exchanges::{Who, as_utf_8, stamp_text, user_fields};
@@ -14,8 +13,10 @@ use crate::stamp::Stamp;
 
 /// Characters of a user's key that is remembered as it is; a longer one has all its rows looked at in Python.
 const LONGEST_KEY: usize = 128;
-/// Codes whose durations are remembered.
-const CODES: usize = 4096;
+/// Codes that are remembered: a log has a few, which are looked for one by one.
+const CODES: usize = 64;
+/// Values in a state that is surely small, even with those that wait on it (see `remembered.py`).
+const FEW: usize = 128;
 /// Authentications of a user that wait, and are surely few (see `is_small`).
 const CHAIN: usize = 8;
 
@@ -160,8 +161,8 @@ fn only_component(py: Python<'_>, completions: &[Completion]) -> PyResult<Option
 #[pyclass(module = "shipper.decode._kernel")]
 pub struct Durations {
     of_code: Py<PyAny>,
-    known: HashMap<usize, (Py<PyAny>, Option<i64>)>, // by identity of the code, which must stay
-    classes: HashMap<usize, (Py<PyAny>, bool)>,      // the same: if its class is one that matters
+    known: Vec<(Py<PyAny>, Option<i64>)>, // each by the identity of its code
+    classes: Vec<(Py<PyAny>, bool)>,      // the same: if its class is one that matters
 }
 
 #[pymethods]
@@ -169,14 +170,13 @@ impl Durations {
     /// `of_code` returns nanoseconds, or None.
     #[new]
     fn new(of_code: Py<PyAny>) -> Self {
-        Self { of_code, known: HashMap::new(), classes: HashMap::new() }
+        Self { of_code, known: vec![], classes: vec![] }
     }
 }
 
 impl Durations {
     fn of(&mut self, code: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-        let key = code.as_ptr() as usize;
-        if let Some((_, duration)) = self.known.get(&key) {
+        if let Some((_, duration)) = self.known.iter().find(|(known, _)| known.is(code)) {
             return Ok(*duration);
         }
         if self.known.len() >= CODES {
@@ -184,21 +184,20 @@ impl Durations {
         }
         let duration = self.of_code.bind(code.py()).call1((code,))?;
         let duration = if duration.is_none() { None } else { Some(duration.extract().unwrap_or(i64::MAX)) };
-        self.known.insert(key, (code.clone().unbind(), duration));
+        self.known.push((code.clone().unbind(), duration));
         Ok(duration)
     }
 
     /// If the class of a code is one of these, which are always the same.
     fn matters(&mut self, code: &Bound<'_, PyAny>, classes: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let key = code.as_ptr() as usize;
-        if let Some((_, matters)) = self.classes.get(&key) {
+        if let Some((_, matters)) = self.classes.iter().find(|(known, _)| known.is(code)) {
             return Ok(*matters);
         }
         if self.classes.len() >= CODES {
             self.classes.clear();
         }
         let matters = classes.contains(code.getattr("status_class")?)?;
-        self.classes.insert(key, (code.clone().unbind(), matters));
+        self.classes.push((code.clone().unbind(), matters));
         Ok(matters)
     }
 }
@@ -291,9 +290,9 @@ impl Completions {
                 let oldest = horizon.map_or(i64::MIN, |horizon| row.end.saturating_sub(horizon));
                 match carried(py, &old, old.find(hash, key), oldest, &mut young)? {
                     Carried::Gone => (),
-                    Carried::Left(place) => {
-                        young.put(hash, key, Slot::Waits(place));
-                        memory = Memory::Waits(place);
+                    Carried::Left(left) => {
+                        memory = Memory::of(&left, py);
+                        young.put(hash, key, left);
                     }
                     Carried::Unknown => return Ok((number, taken)),
                 }
@@ -355,27 +354,33 @@ pub fn clamped(number: &Bound<'_, PyAny>) -> PyResult<i64> {
 /// What is left of a memory in the old generation.
 enum Carried {
     Gone,
-    Left(usize),
+    Left(Slot),
     Unknown,
 }
 
-/// Takes a memory into `young` without what ended before `oldest`, if it is a few that wait; of a state Python knows how large it is.
+/// Takes a memory into `young` without what ended before `oldest`, if it is surely small: see `remembered` and `is_small`.
 fn carried(py: Python<'_>, old: &Generation, slot: &Slot, oldest: i64, young: &mut Generation) -> PyResult<Carried> {
     let is_over = |state: &Py<PyAny>| PyResult::Ok(clamped(&state.bind(py).getattr("after")?)? < oldest);
     let mut next = match slot {
         Slot::Gone => return Ok(Carried::Gone),
-        Slot::Python(state) => return Ok(if is_over(state)? { Carried::Gone } else { Carried::Unknown }),
+        Slot::Python(state) if is_over(state)? => return Ok(Carried::Gone),
+        Slot::Python(state) if is_small(state.bind(py))? => return Ok(Carried::Left(Slot::Python(state.clone_ref(py)))),
+        Slot::Python(_) => return Ok(Carried::Unknown),
         Slot::Waits(place) => Some(*place),
     };
-    let mut kept = vec![];
+    let (mut kept, mut older) = (vec![], Older::Nothing);
     while let Some(place) = next {
         match old.record(place) {
-            Some(Record::Own(waits, older)) if waits.end >= oldest => {
+            Some(Record::Own(waits, before)) if waits.end >= oldest => {
                 kept.push(place);
-                next = match older {
+                next = match before {
                     Older::Nothing => None,
-                    Older::Waits(older) => Some(*older),
+                    Older::Waits(before) => Some(*before),
                     Older::State(state) if is_over(state)? => None,
+                    Older::State(state) if is_small(state.bind(py))? => {
+                        older = Older::State(state.clone_ref(py));
+                        None
+                    }
                     Older::State(_) => return Ok(Carried::Unknown),
                 };
             }
@@ -386,12 +391,32 @@ fn carried(py: Python<'_>, old: &Generation, slot: &Slot, oldest: i64, young: &m
             return Ok(Carried::Unknown);
         }
     }
-    let mut older = Older::Nothing;
     let mut left = None;
     for place in kept.into_iter().rev() {
         let Some(place) = young.keep_of(py, old, place, older) else { return Ok(Carried::Unknown) };
         older = Older::Waits(place);
         left = Some(place);
     }
-    Ok(left.map_or(Carried::Gone, Carried::Left))
+    Ok(left.map_or(Carried::Gone, |place| Carried::Left(Slot::Waits(place))))
+}
+
+/// True if a state holds few values.
+fn is_small(known: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let mut left = FEW;
+    let mut open = vec![known.getattr("state")?];
+    while let Some(value) = open.pop() {
+        if let Ok(members) = value.cast::<PyDict>() {
+            open.extend(members.values());
+        } else if let Ok(members) = value.cast::<PyList>() {
+            open.extend(members);
+        } else if left == 0 {
+            return Ok(false);
+        } else {
+            left -= 1;
+        }
+        if open.len() > left {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

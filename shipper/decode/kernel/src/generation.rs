@@ -12,8 +12,8 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use crate::completions::Completions;
 use crate::exchanges::as_utf_8;
 
-/// No entry stands here in the table.
-const EMPTY: usize = usize::MAX;
+/// The tag where no entry stands in the table.
+const EMPTY: u32 = 0;
 
 /// What else is in memory of the user of an authentication that waits, which is older.
 #[derive(Debug)]
@@ -72,6 +72,7 @@ struct Entry {
 #[derive(Default)]
 pub struct Generation {
     table: Vec<usize>, // of places of entries, by the hash of their keys; at most half full
+    tags: Vec<u32>,    // of the hashes at these places: most users are not found, and no entry is looked at then
     entries: Vec<Entry>,
     present: usize,
     keys: Vec<u8>,
@@ -146,19 +147,19 @@ impl Generation {
         if self.table.is_empty() {
             return None;
         }
-        let mask = self.table.len() - 1;
+        let (mask, tag) = (self.table.len() - 1, tag_of(hash));
         let mut bucket = first(hash, mask);
-        loop {
-            let at = self.table[bucket];
-            if at == EMPTY {
-                return None;
-            }
-            let entry = &self.entries[at];
-            if entry.hash == hash && self.key(entry) == key {
-                return Some(at);
+        while self.tags[bucket] != EMPTY {
+            if self.tags[bucket] == tag {
+                let at = self.table[bucket];
+                let entry = &self.entries[at];
+                if entry.hash == hash && self.key(entry) == key {
+                    return Some(at);
+                }
             }
             bucket = (bucket + 1) & mask;
         }
+        None
     }
 
     fn add(&mut self, hash: u64, key: &[u8]) -> usize {
@@ -168,15 +169,25 @@ impl Generation {
         let at = self.entries.len();
         self.entries.push(Entry { hash, key: self.keys.len(), length: key.len(), slot: Slot::Gone });
         self.keys.extend_from_slice(key);
-        seat(&mut self.table, hash, at);
+        self.seat(hash, at);
         at
     }
 
     fn grow(&mut self) {
-        self.table = vec![EMPTY; (self.table.len() * 2).max(64)];
-        for (at, entry) in self.entries.iter().enumerate() {
-            seat(&mut self.table, entry.hash, at);
+        let size = (self.table.len() * 2).max(64);
+        (self.table, self.tags) = (vec![0; size], vec![EMPTY; size]);
+        for at in 0..self.entries.len() {
+            self.seat(self.entries[at].hash, at);
         }
+    }
+
+    fn seat(&mut self, hash: u64, at: usize) {
+        let mask = self.table.len() - 1;
+        let mut bucket = first(hash, mask);
+        while self.tags[bucket] != EMPTY {
+            bucket = (bucket + 1) & mask;
+        }
+        (self.table[bucket], self.tags[bucket]) = (at, tag_of(hash));
     }
 
     fn key(&self, entry: &Entry) -> &[u8] {
@@ -282,13 +293,9 @@ fn first(hash: u64, mask: usize) -> usize {
     usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & mask
 }
 
-fn seat(table: &mut [usize], hash: u64, at: usize) {
-    let mask = table.len() - 1;
-    let mut bucket = first(hash, mask);
-    while table[bucket] != EMPTY {
-        bucket = (bucket + 1) & mask;
-    }
-    table[bucket] = at;
+/// The half of a hash that does not say where it stands; never `EMPTY`.
+fn tag_of(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(0) | 1
 }
 
 /// The bytes of a key; a lone surrogate has those that it would have in UTF-8.
