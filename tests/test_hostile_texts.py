@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.decode import compiled
 from tests.support.process import Shipper, configuration, until
 
 LAUNCH = Path(__file__).parent / "bench" / "launch.py"
@@ -81,17 +82,29 @@ GIVES_UP: list[Lines] = [
 HOSTILE: list[Lines] = [*GIVES_UP, long_arguments, long_components, long_names_of_results, long_descriptions]
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
-def test_parse(hostile: Lines, tmp_path: Path) -> None:
-    log = tmp_path / "a.log"
+def parsed(lines: Lines, log: Path, **environment: str) -> tuple[int, str]:
+    """Bytes of memory that `parse` took at most, and what it said."""
     with open(log, "wb") as file:
-        file.writelines(hostile())
+        file.writelines(lines())
     command = [sys.executable, "-I", "-S", str(LAUNCH), os.devnull, sys.executable, "-m", "shipper", "parse", str(log)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
     status, _, _, peak = done.stdout.split()
     assert status == "0", done.stderr
-    assert int(peak) < LEAST
-    assert ("given up because memory was full" in done.stderr) == (hostile in GIVES_UP), done.stderr
+    return int(peak), done.stderr
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_parse(hostile: Lines, tmp_path: Path) -> None:
+    peak, said = parsed(hostile, tmp_path / "a.log")
+    assert peak < LEAST
+    assert ("given up because memory was full" in said) == (hostile in GIVES_UP), said
+
+
+@pytest.mark.skipif(bool(compiled.WHY_NOT), reason=f"no kernel: {compiled.WHY_NOT}")
+@pytest.mark.parametrize("hostile", [many_open_requests, many_open_requests_of_200_characters])
+def test_open_requests_take_no_more_memory_in_the_kernel(hostile: Lines, tmp_path: Path) -> None:
+    peaks = [parsed(hostile, tmp_path / "a.log", MFA_SHIPPER_KERNEL=kernel)[0] for kernel in ("on", "off")]
+    assert peaks[0] < peaks[1] * 1.1
 
 
 @pytest.mark.parametrize("hostile", [long_users, long_names_of_results, many_open_requests, many_users_who_refuse_twice])

@@ -72,6 +72,7 @@ def plan(config: Config) -> str:
             *lines,
             f"pipeline   {len(library.lines)} patterns for lines, {len(library.messages)} for messages, "
             + "; ".join([f"{len(library.codes.codes)} status codes", *map(str, settings.detectors.values())]),
+            f"kernel     {in_use()}",
             f"output     {_target(config)}, format {output.form}, one event per {output.unit}",
             f"batch      {batch.max_events} events, {batch.max_bytes} bytes or {batch.max_age / 1e9:g} s",
             f"metrics    {config.metrics.listen or 'off'}",

@@ -112,7 +112,7 @@ class ComponentState:
         return self.waiting is not None and self.newest != BEFORE_ALL and self.waiting.time > newest + self._ahead
 
     def snapshot(self) -> dict[str, Any]:
-        """What the lines share, as a JSON value."""
+        """What the lines share, as a JSON value; the open exchanges come as an iterator."""
         held = self.merger.snapshot() if self.merger else []
         return {"clock": self.clock, "open": self.exchanges.snapshot(), "held": held}
 
@@ -247,7 +247,7 @@ class LogState:
         return [state.merger for _, state in sorted(self.components.items()) if state.merger is not None]
 
     def snapshot(self) -> dict[str, Any]:
-        """The state as a JSON value."""
+        """The state as a JSON value; the open exchanges come as iterators."""
         return {name: state.snapshot() for name, state in self.components.items() if not state.is_new}
 
     def restore(self, snapshot: Mapping[str, Any], *, held: bool = True) -> None:

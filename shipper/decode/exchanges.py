@@ -7,7 +7,7 @@ component is more than twice the timeout after its request. So which exchanges a
 recent past of the component.
 """
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
 from shipper.decode.compiled import open_exchanges
@@ -98,11 +98,10 @@ class Exchanges:
             expired += 1
         return expired
 
-    def snapshot(self) -> list[Any]:
-        """The open exchanges as a JSON value."""
-        return [
-            [thread, *exchange[:3], exchange[3] and list(exchange[3]), *exchange[4:]] for thread, exchange in self.open.items()
-        ]
+    def snapshot(self) -> Iterator[Any]:
+        """The open exchanges as JSON values, each made when it is asked for: those of the kernel take more memory so."""
+        for thread, exchange in self.open.items():
+            yield [thread, *exchange[:3], exchange[3] and list(exchange[3]), *exchange[4:]]
 
     def restore(self, snapshot: Iterable[Any]) -> None:
         """Replace the open exchanges by those of a snapshot."""

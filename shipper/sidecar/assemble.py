@@ -67,7 +67,6 @@ def settings_of(config: Config) -> Settings:
         per_exchange=config.output.unit == "exchange",
         read_size=config.tail.read_size,
         line_limit=config.tail.max_line,
-        kernel=False,  # an open exchange takes twice the memory there, and a hundred thousand of them more than a sidecar may have
     )
 
 

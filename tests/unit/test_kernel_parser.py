@@ -109,6 +109,43 @@ FIELDS: ExchangeFields = (
 )
 
 
+KINDS: list[ExchangeFields] = [
+    FIELDS,
+    (*FIELDS[:3], None, "", "success"),
+    (*FIELDS[:3], ("anna", None, None, "anna"), "", "unknown"),
+    (*FIELDS[:3], ("Zoë", "münchen.example", "Zoë@münchen.example", "münchen.example\\zoë"), *FIELDS[4:]),
+    (*FIELDS[:3], ("a\\b", "", None, ""), *FIELDS[4:]),
+    (*FIELDS[:3], ("anna", "b.example", "eve@b.example", "b.example\\anna"), *FIELDS[4:]),
+    (*FIELDS[:3], ("anna", None, "anna@b.example", "anna"), *FIELDS[4:]),
+    (*FIELDS[:3], ("n" * 5000, None, None, "n" * 5000), f'"user":{{"name":"{"n" * 5000}"}},', None),
+    (*FIELDS[:5], "failure"),
+    (1 << 80, *FIELDS[1:]),
+    (*FIELDS[:4], '"user":{"name":"Zo\u1234"},', None),
+    (*FIELDS[:5], "another"),
+    (*FIELDS[:3], ("anna", None, None, "\ud800"), *FIELDS[4:]),
+]
+
+
+@pytest.mark.parametrize("fields", KINDS)
+def test_an_exchange_comes_out_as_it_was_put_in(fields: ExchangeFields) -> None:
+    exchanges = open_exchanges(compiled=True)
+    assert exchanges.setdefault("b", fields) is fields
+    exchanges["a"] = exchanges["b"]
+    assert [*exchanges.items()] == [("b", fields), ("a", fields)]
+    assert exchanges.pop("b", None) == exchanges.get("a") == fields
+
+
+def test_exchanges_may_close_while_they_are_told() -> None:
+    exchanges = open_exchanges(compiled=True)
+    for thread in "abcdef":
+        exchanges[thread] = FIELDS
+    told = iter(exchanges.items())
+    assert next(told) == ("a", FIELDS)
+    for thread in "abc":
+        del exchanges[thread]
+    assert [thread for thread, _ in told] == ["d", "e", "f"]
+
+
 def test_open_exchanges_are_a_dictionary_in_order() -> None:
     exchanges, plain = open_exchanges(compiled=True), open_exchanges(compiled=False)
     assert isinstance(plain, dict)
@@ -119,7 +156,7 @@ def test_open_exchanges_are_a_dictionary_in_order() -> None:
 def _use(exchanges: MutableMapping[str, ExchangeFields]) -> None:
     others = [(*FIELDS[:2], f"f-{number}", *FIELDS[3:]) for number in range(4)]
     assert exchanges.setdefault("b", FIELDS) is FIELDS
-    assert exchanges.setdefault("b", others[0]) is FIELDS
+    assert exchanges.setdefault("b", others[0]) == FIELDS
     exchanges["a"] = others[1]
     exchanges["c"] = others[2]
     exchanges["b"] = others[3]  # keeps its place

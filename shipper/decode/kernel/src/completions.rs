@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::batch::{item, keep};
-use crate::exchanges::{Who, as_utf_8, stamp_text, user_fields};
+use crate::exchanges::{Parts, as_utf_8, stamp_text};
 use crate::generation::{Generation, Older, Record, Slot, Waits, hash_of};
 use crate::stamp::Stamp;
 
@@ -29,17 +29,15 @@ pub enum Completion {
     Python(Py<PyTuple>),
 }
 
-/// See `Completion`. Ranges are in texts that all of a chunk share.
+/// See `Completion`.
 #[derive(Debug)]
 pub struct Completed {
     pub position: usize,
-    pub who: Who,
-    pub user: Range<usize>,
-    pub key: Range<usize>,
-    pub id: Range<usize>,
+    /// Those of the exchange but the last, in texts that all of a chunk share.
+    pub texts: Range<usize>,
+    pub parts: Parts,
     pub component: Py<PyString>,
     pub start: i64,
-    pub start_text: Range<usize>,
     pub end: i64,
     pub stamp: Stamp,
     pub code: Py<PyAny>,
@@ -53,14 +51,15 @@ impl Completion {
             Completion::Python(fields) => return Ok(fields.bind(py).clone()),
             Completion::Here(done) => done,
         };
-        let text = |range: &Range<usize>| as_utf_8(py, &texts[range.clone()]).into_any();
+        let (parts, texts) = (done.parts, &texts[done.texts.clone()]);
+        let text = |text: &[u8]| as_utf_8(py, text).into_any();
         let fields = [
             done.position.into_pyobject(py)?.into_any(),
-            user_fields(py, &done.who, &texts[done.user.clone()], &texts[done.key.clone()])?,
-            text(&done.id),
+            parts.user_fields(py, texts)?,
+            text(parts.id(texts)),
             done.component.bind(py).clone().into_any(),
             done.start.into_pyobject(py)?.into_any(),
-            text(&done.start_text),
+            text(parts.stamp(texts)),
             done.end.into_pyobject(py)?.into_any(),
             stamp_text(py, &done.stamp).into_any(),
             done.code.bind(py).clone(),
@@ -103,7 +102,8 @@ impl Completions {
     pub fn waits(&self, py: Python<'_>, at: usize) -> Option<(Waits, [&[u8]; 3])> {
         let Some(Completion::Here(done)) = self.completions.get(at) else { return None };
         let (code, component) = (done.code.clone_ref(py), done.component.clone_ref(py));
-        let texts = [&self.texts[done.id.clone()], &self.texts[done.start_text.clone()], &done.stamp];
+        let texts = &self.texts[done.texts.clone()];
+        let texts = [done.parts.id(texts), done.parts.stamp(texts), &done.stamp];
         Some((Waits::new(done.start, done.end, code, component, done.success), texts))
     }
 
@@ -115,8 +115,9 @@ impl Completions {
 fn row(py: Python<'_>, completion: &Completion, texts: &mut Vec<u8>) -> PyResult<Row> {
     match completion {
         Completion::Here(done) => {
-            let is_plain = done.end == done.newest && (1..=LONGEST_KEY).contains(&done.key.len());
-            let key = is_plain.then(|| done.key.clone());
+            let length = done.parts.key(&texts[done.texts.clone()]).len(); // it stands at the end
+            let is_plain = done.end == done.newest && (1..=LONGEST_KEY).contains(&length);
+            let key = is_plain.then(|| done.texts.end - length..done.texts.end);
             Ok(Row { start: done.start, end: done.end, code: done.code.clone_ref(py), key })
         }
         Completion::Python(fields) => {

@@ -5,42 +5,138 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
 use crate::line::UserForm;
 use crate::stamp::{STAMP, Stamp};
 
 /// Slots of closed exchanges that are kept, because their threads open others soon.
 const SPARE: usize = 4096;
+/// Bytes of texts that a closed exchange keeps room for, and that Python's exchange is taken over with; nearly all have fewer.
+const ORDINARY: usize = 1024;
 
-/// The user of an exchange.
-#[derive(Debug, Default)]
-pub enum Who {
-    #[default]
-    Nobody,
-    /// Written in a form that is plain.
-    Plain(UserForm),
-    /// As the general path made it: a tuple.
-    Made(Py<PyAny>),
+/// Where the texts of an exchange stand, one behind the other: the time of its request as written, `event.id` of the request, the
+/// user as written, the user's key (empty if there is none), user and process as JSON. Each but the last is a number of bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    stamp: u32,
+    id: u32,
+    user: u32,
+    key: u32,
+    form: Option<UserForm>, // None if there is no user
 }
 
-/// An exchange. Its buffers are used again by the next one of the thread.
+impl Parts {
+    fn cut(self, texts: &[u8]) -> [&[u8]; 5] {
+        let (stamp, rest) = texts.split_at(self.stamp as usize);
+        let (id, rest) = rest.split_at(self.id as usize);
+        let (user, rest) = rest.split_at(self.user as usize);
+        let (key, shared) = rest.split_at(self.key as usize);
+        [stamp, id, user, key, shared]
+    }
+
+    /// The time of the request as written.
+    pub fn stamp(self, texts: &[u8]) -> &[u8] {
+        self.cut(texts)[0]
+    }
+
+    /// `event.id` of the request.
+    pub fn id(self, texts: &[u8]) -> &[u8] {
+        self.cut(texts)[1]
+    }
+
+    /// The user's key; empty if it has none.
+    pub fn key(self, texts: &[u8]) -> &[u8] {
+        self.cut(texts)[3]
+    }
+
+    /// The user as Python knows it.
+    pub fn user_fields<'py>(self, py: Python<'py>, texts: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let [_, _, user, key, _] = self.cut(texts);
+        let (name, domain, email) = match self.form {
+            None => return Ok(py.None().into_bound(py)),
+            Some(UserForm::Bare) => (user, None, None),
+            Some(UserForm::Domain(at)) => (&user[at..], Some(&user[..at - 1]), None),
+            Some(UserForm::Mail(at)) => (&user[..at - 1], Some(&user[at..]), Some(user)),
+        };
+        let text = |part: &[u8]| as_utf_8(py, part);
+        Ok((text(name), domain.map(text), email.map(text), text(key)).into_pyobject(py)?.into_any())
+    }
+}
+
+/// An exchange. The next one of the thread uses its memory again.
 #[derive(Debug, Default)]
 pub struct Exchange {
     pub start: i64,
-    /// The time of the request as written.
-    pub stamp: Vec<u8>,
-    /// `event.id` of the request.
-    pub id: Vec<u8>,
-    pub who: Who,
-    /// The user as written, if it is plain.
-    pub user: Vec<u8>,
-    /// The user's key; empty if it has none.
-    pub key: Vec<u8>,
-    /// User and process as JSON.
-    pub shared: Vec<u8>,
     /// The outcome of its verdict.
     pub verdict: Option<Outcome>,
+    parts: Parts,
+    texts: Vec<u8>,
+}
+
+/// What a request says.
+pub struct Request<'a> {
+    pub time: i64,
+    pub stamp: &'a [u8],
+    /// The two parts of its `event.id`.
+    pub id: [&'a [u8]; 2],
+    pub user: &'a [u8],
+    pub form: UserForm,
+}
+
+impl Exchange {
+    /// Begins with a request; `shared` is user and process as JSON, in pieces.
+    pub fn begin<'a, Pieces: Iterator<Item = &'a [u8]>>(&mut self, request: &Request<'_>, shared: impl Fn() -> Pieces) {
+        let Request { time, stamp, id: [prefix, digits], user, form } = *request;
+        let texts = &mut self.texts;
+        texts.clear();
+        if texts.capacity() == 0 {
+            let size = shared().map(<[u8]>::len).sum::<usize>();
+            texts.reserve_exact(stamp.len() + prefix.len() + digits.len() + 2 * user.len() + size);
+        }
+        for text in [stamp, prefix, digits, user] {
+            texts.extend_from_slice(text);
+        }
+        let key = texts.len();
+        if let UserForm::Mail(at) = form {
+            texts.extend_from_slice(&user[at..]);
+            texts.push(b'\\');
+            texts.extend_from_slice(&user[..at - 1]);
+        } else {
+            texts.extend_from_slice(user);
+        }
+        texts[key..].make_ascii_lowercase();
+        let length = |text: usize| u32::try_from(text).unwrap_or(u32::MAX); // of a line's parts
+        self.parts = Parts {
+            stamp: length(stamp.len()),
+            id: length(prefix.len() + digits.len()),
+            user: length(user.len()),
+            key: length(texts.len() - key),
+            form: Some(form),
+        };
+        shared().for_each(|piece| texts.extend_from_slice(piece));
+        self.start = time;
+        self.verdict = None;
+    }
+
+    /// The texts that its completion has too, and where they stand.
+    pub fn told(&self) -> (&[u8], Parts) {
+        let [.., shared] = self.parts.cut(&self.texts);
+        (&self.texts[..self.texts.len() - shared.len()], self.parts)
+    }
+
+    /// Stamp, id, key of the user, and user and process as JSON.
+    pub fn texts(&self) -> [&[u8]; 4] {
+        let [stamp, id, _, key, shared] = self.parts.cut(&self.texts);
+        [stamp, id, key, shared]
+    }
+
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let [stamp, id, _, shared] = self.texts();
+        let who = self.parts.user_fields(py, &self.texts)?;
+        let verdict = self.verdict.map(outcome_name);
+        (self.start, as_utf_8(py, stamp), as_utf_8(py, id), who, as_latin_1(py, shared), verdict).into_pyobject(py)
+    }
 }
 
 /// An outcome, by its place in `OUTCOMES`.
@@ -61,7 +157,7 @@ pub fn outcome_name(outcome: Outcome) -> &'static str {
 enum Value {
     Closed,
     Here,
-    /// As Python put it, not looked at yet.
+    /// As Python put it: one with longer texts than others have, or that does not fit.
     Python(Py<PyTuple>),
 }
 
@@ -122,7 +218,13 @@ impl OpenExchanges {
         let slot = &mut self.slots[at];
         if !matches!(slot.value, Value::Closed) {
             slot.value = Value::Closed;
+            if slot.exchange.texts.capacity() > ORDINARY {
+                slot.exchange.texts = vec![];
+            }
             self.open -= 1;
+        }
+        while self.order.front().is_some_and(|&(number, at)| !is_in_place(&self.slots[at], number)) {
+            self.order.pop_front();
         }
         if self.slots.len() > SPARE + self.open + self.open / 8 {
             self.sweep();
@@ -151,13 +253,16 @@ impl OpenExchanges {
         }
     }
 
-    /// Forgets the slots of closed exchanges.
+    /// Forgets the slots of closed exchanges; in place, because there may be many that are open.
     fn sweep(&mut self) {
-        let mut slots: Vec<Slot> = self.slots.drain(..).filter(|slot| !matches!(slot.value, Value::Closed)).collect();
-        slots.sort_by_key(|slot| slot.number);
-        self.by_thread = slots.iter().enumerate().map(|(at, slot)| (slot.thread.clone(), at)).collect();
-        self.order = slots.iter().enumerate().map(|(at, slot)| (slot.number, at)).collect();
-        self.slots = slots;
+        self.slots.retain(|slot| !matches!(slot.value, Value::Closed));
+        self.slots.sort_unstable_by_key(|slot| slot.number);
+        self.by_thread.clear();
+        self.order.clear();
+        for (at, slot) in self.slots.iter().enumerate() {
+            self.by_thread.insert(slot.thread.clone(), at);
+            self.order.push_back((slot.number, at));
+        }
     }
 
     /// The first open slot with a number beyond `number`.
@@ -166,16 +271,16 @@ impl OpenExchanges {
         self.order.range(from..).find(|&&(number, at)| is_in_place(&self.slots[at], number)).map(|&(_, at)| &self.slots[at])
     }
 
-    fn in_order(&self) -> impl Iterator<Item = &Slot> {
-        self.order.iter().filter(|&&(number, at)| is_in_place(&self.slots[at], number)).map(|&(_, at)| &self.slots[at])
-    }
-
-    fn set(&mut self, thread: &str, fields: Py<PyTuple>) {
+    fn set(&mut self, thread: &str, fields: &Bound<'_, PyTuple>) {
         let at = self.find(thread).unwrap_or_else(|| self.add(thread.into()));
         if self.is_closed(at) {
             self.place(at);
         }
-        self.slots[at].value = Value::Python(fields);
+        let slot = &mut self.slots[at];
+        (slot.value, slot.exchange) = match taken(fields).filter(|exchange| exchange.texts.len() <= ORDINARY) {
+            Some(exchange) => (Value::Here, exchange),
+            None => (Value::Python(fields.clone().unbind()), Exchange::default()),
+        };
     }
 }
 
@@ -185,24 +290,26 @@ fn is_in_place(slot: &Slot, number: u64) -> bool {
 
 /// An exchange that Python made; None if it does not fit here.
 fn taken(fields: &Bound<'_, PyTuple>) -> Option<Exchange> {
-    let (start, stamp, id, who, shared, verdict): (i64, String, String, Bound<'_, PyAny>, String, Option<String>) =
-        fields.extract().ok()?;
-    let (who, key) = if who.is_none() {
-        (Who::Nobody, String::new())
-    } else {
-        let key = who.get_item(3).ok()?.extract().ok()?;
-        (Who::Made(who.unbind()), key)
+    type Fields<'py> = (i64, String, String, Bound<'py, PyAny>, String, Option<String>);
+    let (start, stamp, id, who, shared, verdict): Fields<'_> = fields.extract().ok()?;
+    let (user, key, form) = if who.is_none() { (String::new(), String::new(), None) } else { written(&who)? };
+    let length = |text: &str| u32::try_from(text.len()).ok();
+    let parts = Parts { stamp: length(&stamp)?, id: length(&id)?, user: length(&user)?, key: length(&key)?, form };
+    let texts = [stamp.as_bytes(), id.as_bytes(), user.as_bytes(), key.as_bytes(), &latin_1(&shared)?].concat();
+    let verdict = verdict.map(|name| outcome_of(&name).ok_or(())).transpose().ok()?;
+    Some(Exchange { start, verdict, parts, texts })
+}
+
+/// A user that Python made as one text, with its key, and how to read that text.
+fn written(who: &Bound<'_, PyAny>) -> Option<(String, String, Option<UserForm>)> {
+    let (name, domain, email, key): (String, Option<String>, Option<String>, String) = who.extract().ok()?;
+    let (user, form) = match (domain, email) {
+        (None, None) => (name, UserForm::Bare),
+        (Some(domain), None) => (format!("{domain}\\{name}"), UserForm::Domain(domain.len() + 1)),
+        (Some(domain), Some(email)) if email == format!("{name}@{domain}") => (email, UserForm::Mail(name.len() + 1)),
+        _ => return None,
     };
-    Some(Exchange {
-        start,
-        stamp: stamp.into_bytes(),
-        id: id.into_bytes(),
-        who,
-        user: vec![],
-        key: key.into_bytes(),
-        shared: latin_1(&shared)?,
-        verdict: verdict.map(|name| outcome_of(&name).ok_or(())).transpose().ok()?,
-    })
+    Some((user, key, Some(form)))
 }
 
 /// The bytes of a text that is bytes read as latin-1.
@@ -218,22 +325,6 @@ pub fn as_latin_1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     }
 }
 
-/// A user as Python knows it.
-pub fn user_fields<'py>(py: Python<'py>, who: &Who, user: &[u8], key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let form = match who {
-        Who::Nobody => return Ok(py.None().into_bound(py)),
-        Who::Made(fields) => return Ok(fields.bind(py).clone()),
-        Who::Plain(form) => *form,
-    };
-    let (name, domain, email) = match form {
-        UserForm::Bare => (user, None, None),
-        UserForm::Domain(at) => (&user[at..], Some(&user[..at - 1]), None),
-        UserForm::Mail(at) => (&user[..at - 1], Some(&user[at..]), Some(user)),
-    };
-    let text = |part: &[u8]| as_latin_1(py, part);
-    Ok((text(name), domain.map(text), email.map(text), as_utf_8(py, key)).into_pyobject(py)?.into_any())
-}
-
 /// A text that Python gave, or that is plain.
 pub fn as_utf_8<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     PyString::new(py, &String::from_utf8_lossy(bytes))
@@ -242,14 +333,7 @@ pub fn as_utf_8<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
 fn fields<'py>(py: Python<'py>, slot: &Slot) -> PyResult<Bound<'py, PyTuple>> {
     match &slot.value {
         Value::Python(fields) => Ok(fields.bind(py).clone()),
-        _ => {
-            let exchange = &slot.exchange;
-            let who = user_fields(py, &exchange.who, &exchange.user, &exchange.key)?;
-            let verdict = exchange.verdict.map(outcome_name);
-            let (stamp, id, shared) =
-                (as_utf_8(py, &exchange.stamp), as_utf_8(py, &exchange.id), as_latin_1(py, &exchange.shared));
-            (exchange.start, stamp, id, who, shared, verdict).into_pyobject(py)
-        }
+        _ => slot.exchange.fields(py),
     }
 }
 
@@ -273,20 +357,20 @@ impl OpenExchanges {
         at.map_or_else(|| Err(PyKeyError::new_err(thread.to_owned())), |at| fields(py, &self.slots[at]))
     }
 
-    fn __setitem__(&mut self, thread: &str, fields: Py<PyTuple>) {
+    fn __setitem__(&mut self, thread: &str, fields: &Bound<'_, PyTuple>) {
         self.set(thread, fields);
     }
 
     fn __delitem__(&mut self, thread: &str) -> PyResult<()> {
         let at = self.find(thread).filter(|&at| !self.is_closed(at));
         let at = at.ok_or_else(|| PyKeyError::new_err(thread.to_owned()))?;
-        self.slots[at].exchange = Exchange::default(); // given up: its thread may never come back for the buffers
+        self.slots[at].exchange = Exchange::default(); // given up: its thread may never come back for the memory
         self.close(at);
         Ok(())
     }
 
-    fn __iter__(this: Py<Self>) -> Threads {
-        Threads { exchanges: this, number: 0 }
+    fn __iter__(this: Py<Self>) -> InOrder {
+        InOrder::of(this, Told::Threads)
     }
 
     #[pyo3(signature = (thread, default = None))]
@@ -301,7 +385,7 @@ impl OpenExchanges {
         match self.find(thread).filter(|&at| !self.is_closed(at)) {
             Some(at) => fields(py, &self.slots[at]),
             None => {
-                self.set(thread, exchange.clone().unbind());
+                self.set(thread, &exchange);
                 Ok(exchange)
             }
         }
@@ -321,20 +405,12 @@ impl OpenExchanges {
         Ok(found)
     }
 
-    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for slot in self.in_order() {
-            list.append((PyString::new(py, &slot.thread), fields(py, slot)?))?;
-        }
-        Ok(list)
+    fn items(this: Py<Self>) -> InOrder {
+        InOrder::of(this, Told::Items)
     }
 
-    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for slot in self.in_order() {
-            list.append(fields(py, slot)?)?;
-        }
-        Ok(list)
+    fn values(this: Py<Self>) -> InOrder {
+        InOrder::of(this, Told::Values)
     }
 
     fn clear(&mut self) {
@@ -345,24 +421,43 @@ impl OpenExchanges {
     }
 }
 
-/// The threads of open exchanges, in order.
+/// What an iterator over open exchanges gives.
+enum Told {
+    Threads,
+    Values,
+    Items,
+}
+
+/// An iterator over open exchanges, which makes nothing of Python before it is asked for. They may change meanwhile.
 #[pyclass(module = "shipper.decode._kernel")]
-pub struct Threads {
+pub struct InOrder {
     exchanges: Py<OpenExchanges>,
+    told: Told,
     number: u64,
 }
 
+impl InOrder {
+    fn of(exchanges: Py<OpenExchanges>, told: Told) -> Self {
+        Self { exchanges, told, number: 0 }
+    }
+}
+
 #[pymethods]
-impl Threads {
+impl InOrder {
     fn __iter__(this: Py<Self>) -> Py<Self> {
         this
     }
 
-    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Py<PyString>>> {
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let exchanges = self.exchanges.try_borrow(py)?;
         let Some(slot) = exchanges.first_beyond(self.number) else { return Ok(None) };
         self.number = slot.number;
-        Ok(Some(PyString::new(py, &slot.thread).unbind()))
+        let thread = || PyString::new(py, &slot.thread);
+        Ok(Some(match self.told {
+            Told::Threads => thread().into_any(),
+            Told::Values => fields(py, slot)?.into_any(),
+            Told::Items => (thread(), fields(py, slot)?).into_pyobject(py)?.into_any(),
+        }))
     }
 }
 

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::batch::{Batch, Label, Labels, Spare, Texts, keep};
 use crate::completions::{Completed, Completion, Completions, clamped};
-use crate::exchanges::{Exchange, OpenExchanges, Outcome, Who, as_latin_1, latin_1, outcome_name, outcome_of, stamp_text};
+use crate::exchanges::{Exchange, OpenExchanges, Outcome, Request, as_latin_1, latin_1, outcome_name, outcome_of, stamp_text};
 use crate::line::{Line, Message, UserForm, read};
 use crate::stamp::{Clock, Stamp, put_number};
 use crate::template::{Template, Values};
@@ -62,7 +62,7 @@ struct Context {
 
 /// A template, and what its use leads to.
 struct Made {
-    template: Template,
+    template: Option<Template>, // None: no event
     origin: Py<PyAny>,
     key: Vec<u8>, // of the user whom the line names itself
     outcome: Option<Outcome>,
@@ -225,50 +225,23 @@ impl Context {
 }
 
 impl UserPieces {
-    fn put(&self, out: &mut Vec<u8>, user: &[u8], form: UserForm) {
-        let (pieces, values): (_, &[&[u8]]) = match form {
-            UserForm::Bare => (&self.bare, &[user, user]),
-            UserForm::Domain(at) => (&self.domain, &[&user[at..], &user[..at - 1], &user[at..]]),
-            UserForm::Mail(at) => (&self.mail, &[&user[..at - 1], &user[at..], user, &user[..at - 1], user]),
+    /// The JSON of a user, in pieces.
+    fn json<'a>(&'a self, user: &'a [u8], form: UserForm) -> impl Iterator<Item = &'a [u8]> {
+        const END: &[u8] = b"";
+        let (pieces, values) = match form {
+            UserForm::Bare => (&self.bare, [user, user, END, END, END, END]),
+            UserForm::Domain(at) => (&self.domain, [&user[at..], &user[..at - 1], &user[at..], END, END, END]),
+            UserForm::Mail(at) => (&self.mail, [&user[..at - 1], &user[at..], user, &user[..at - 1], user, END]),
         };
-        for (at, piece) in pieces.iter().enumerate() {
-            out.extend_from_slice(piece);
-            out.extend_from_slice(values.get(at).copied().unwrap_or_default());
-        }
-    }
-}
-
-impl Exchange {
-    fn begin(&mut self, place: &Place<'_>, user: &[u8], form: UserForm, pieces: &UserPieces, process: &[u8]) {
-        self.start = place.time;
-        refill(&mut self.stamp, place.line.stamp);
-        self.who = Who::Plain(form);
-        refill(&mut self.user, user);
-        self.key.clear();
-        if let UserForm::Mail(at) = form {
-            self.key.extend_from_slice(&user[at..]);
-            self.key.push(b'\\');
-            self.key.extend_from_slice(&user[..at - 1]);
-        } else {
-            self.key.extend_from_slice(user);
-        }
-        self.key.make_ascii_lowercase();
-        self.shared.clear();
-        pieces.put(&mut self.shared, user, form);
-        self.shared.extend_from_slice(process);
-        self.verdict = None;
+        pieces.iter().zip(values).flat_map(|(piece, value)| [piece.as_slice(), value])
     }
 }
 
 impl Exchange {
     fn tied(&self) -> Tied<'_> {
-        Tied { shared: &self.shared, request: &self.id, start: &self.stamp, began: self.start, key: &self.key }
+        let [start, request, key, shared] = self.texts();
+        Tied { shared, request, start, began: self.start, key }
     }
-}
-
-fn refill(buffer: &mut Vec<u8>, text: &[u8]) {
-    buffer.clear();
-    buffer.extend_from_slice(text);
 }
 
 impl Writer {
@@ -278,6 +251,7 @@ impl Writer {
         for &counter in &used.adds {
             self.counters[counter] += 1;
         }
+        let Some(template) = &used.template else { return };
         let values = Values {
             stamp: place.line.stamp,
             time: place.time,
@@ -292,7 +266,7 @@ impl Writer {
             duration: place.time - tied.began,
         };
         let batch = &mut self.batch;
-        used.template.put(&mut batch.out, &values);
+        template.put(&mut batch.out, &values);
         batch.ends.push(batch.out.len());
         let key = if tied.key.is_empty() { &used.key } else { tied.key };
         let key = (!key.is_empty()).then(|| keep(&mut batch.keys, key));
@@ -304,22 +278,20 @@ impl Writer {
     fn complete(
         &mut self,
         place: &Place<'_>,
-        exchange: &mut Exchange,
+        exchange: &Exchange,
         code: Py<PyAny>,
         success: bool,
         component: Py<PyString>,
         newest: i64,
     ) {
         let batch = &mut self.batch;
+        let (texts, parts) = exchange.told();
         let completed = Completed {
             position: batch.ends.len() - 1,
-            who: std::mem::take(&mut exchange.who),
-            user: keep(&mut batch.texts, &exchange.user),
-            key: keep(&mut batch.texts, &exchange.key),
-            id: keep(&mut batch.texts, &exchange.id),
+            texts: keep(&mut batch.texts, texts),
+            parts,
             component,
             start: exchange.start,
-            start_text: keep(&mut batch.texts, &exchange.stamp),
             end: place.time,
             stamp: *place.line.stamp,
             code,
@@ -355,9 +327,10 @@ impl Kernel {
             };
             let place = Place { bytes: &bytes[..bytes.len() - tail.len()], line, offset, time };
             let exchange = &mut self.result;
-            exchange.begin(&place, user, form, &self.users, &head.process);
-            refill(&mut exchange.id, &writer.prefix);
-            exchange.id.extend_from_slice(&writer.digits);
+            let id = [&*writer.prefix, &writer.digits];
+            exchange.begin(&Request { time, stamp: place.line.stamp, id, user, form }, || {
+                self.users.json(user, form).chain([&*head.process])
+            });
             writer.put(py, &place, &Tied { request: guid, ..exchange.tied() }, backslash, entry);
             if let Some((code, success)) = &writer.entries[entry].completes {
                 let (code, success) = (code.clone_ref(py), *success);
@@ -408,9 +381,10 @@ impl Kernel {
                     return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec(), opening.to_vec())));
                 };
                 let exchange = exchanges.open(slot);
-                exchange.begin(&place, user, form, &self.users, &head.process);
-                refill(&mut exchange.id, &writer.prefix);
-                exchange.id.extend_from_slice(&writer.digits);
+                let id = [&*writer.prefix, &writer.digits];
+                exchange.begin(&Request { time, stamp: place.line.stamp, id, user, form }, || {
+                    self.users.json(user, form).chain([&*head.process])
+                });
                 let backslash = match form {
                     UserForm::Domain(at) => Some(place.line.at + CALL + opening.len() + at - 1),
                     _ => None,
@@ -493,7 +467,10 @@ impl Kernel {
     fn add(&mut self, pieces: &[Vec<u8>], gaps: &str, origin: Py<PyAny>, adds: Vec<usize>) -> PyResult<usize> {
         let counters = &mut self.writer.counters;
         counters.resize(adds.iter().map(|counter| counter + 1).fold(counters.len(), usize::max), 0);
-        let template = Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?;
+        let template = match pieces {
+            [] => None,
+            _ => Some(Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?),
+        };
         self.writer.entries.push(Made { template, origin, key: vec![], outcome: None, completes: None, adds });
         Ok(self.writer.entries.len() - 1)
     }
@@ -599,7 +576,8 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of requests with this tail and opening quote; `adds` are the counters that each of its events counts up.
+    /// Answers the question for the template of requests with this tail and opening quote; `adds` are the counters that each of its events
+    /// counts up. Without `pieces` no event is made.
     fn add_request(
         &mut self,
         context: usize,
@@ -650,6 +628,9 @@ impl Kernel {
         origin: Py<PyAny>,
         adds: Vec<usize>,
     ) -> PyResult<()> {
+        if pieces.is_empty() {
+            return Err(PyValueError::new_err("an event completes an authentication"));
+        }
         let entry = self.add(&pieces, gaps, origin, adds)?;
         self.writer.entries[entry].completes = Some((code, success));
         self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
