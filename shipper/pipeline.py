@@ -38,7 +38,7 @@ from shipper.emit.formats import FORMATS, REWRITING, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.memo import Texts
 from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
+from shipper.read.files import KERNEL_READ_SIZE, LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
 from shipper.read.logs import Input, Log
 
 
@@ -71,7 +71,7 @@ class Settings:
     completions_only: bool = False
     fast: bool = True
     kernel: bool = not compiled.WHY_NOT
-    read_size: int = READ_SIZE
+    read_size: int = READ_SIZE if compiled.WHY_NOT else KERNEL_READ_SIZE
     line_limit: int = LINE_LIMIT
     memory: int = MEMORY
 
@@ -107,7 +107,8 @@ class Pipeline:
         self._compiled = settings.kernel and settings.fast and settings.library.builtin and not merges
         self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory, compiled=self._compiled)
         self.on_completed: OnCompleted | None = None
-        new = partial(Detectors, settings.of_a_log, Envelope(settings.options.constants), counts, settings.memory)
+        envelope = Envelope(settings.options.constants)
+        new = partial(Detectors, settings.of_a_log, envelope, counts, settings.memory, kernel=self._compiled)
         self._detectors = ComponentDetectors(new, self.state)
         self._facts: Texts[Facts] = Texts(Parser.MEMO, Parser.MEMO_TEXT)
         self._keep = selection(settings.conditions, settings.since, settings.until)
