@@ -198,11 +198,16 @@ def _passed(
     hits: list[_Hit] = []
     missed, agree, lowest = 0, True, _ALL
     for start, name, end, success, _ in prompts:
+        double = name in seconds
+        if held is NOTHING_HELD:  # the first prompt, and others until one is answered
+            missed |= ALL_MISSED if double else 0
+            held = [(0, _ALL, end, end)] if success else NOTHING_HELD
+            continue
         then: list[Held] = []
         for first, stop, proof, since in held:
             step = bisect_left(_STEPS, start - since, first, stop)
             if first < step:
-                if name in seconds:
+                if double:
                     missed |= (1 << step) - (1 << first)
                 agree = agree and step <= lowest
                 now = (first, step, end, max(since, end)) if success and end > proof else (first, step, proof, since)
@@ -211,7 +216,7 @@ def _passed(
                 then.append(now)
             if step < stop:
                 lowest = min(lowest, step)
-                hits.append((step, stop, name in seconds, start - proof))
+                hits.append((step, stop, double, start - proof))
                 then.append((step, stop, proof, max(since, start, proof) if renewed else since))
         held = then
     return hits, held, missed, agree
