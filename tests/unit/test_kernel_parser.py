@@ -80,6 +80,12 @@ def test_the_kernel_leaves_only_lines_that_it_does_not_know(monkeypatch: pytest.
     assert len(events) == len(DOUBLE) + 1
 
 
+@pytest.mark.parametrize("host", ["mfa01", "549864182.100000"])
+def test_results_where_a_name_looks_like_a_mark(host: str) -> None:
+    lines = LOGS["results"] * 2
+    assert shipped(lines, 2, format="splunk-hec", host=host) == shipped(lines, 0, fast=False, format="splunk-hec", host=host)
+
+
 @pytest.mark.parametrize(("user", "left"), [("KÖLN\\Zoë", 2), ("Иван", 2), ("山田@東京", 2), ("Straße", 3)])
 def test_users_that_the_kernel_takes(user: str, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bytes] = []
