@@ -16,7 +16,7 @@ mod template;
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 4;
+pub const INTERFACE: u32 = 5;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]
