@@ -104,9 +104,7 @@ class Pipeline:
         self.settings = settings
         self.counts = counts
         merges = settings.per_exchange and not settings.only_findings
-        self._compiled = (
-            settings.kernel and settings.fast and settings.library.builtin and not merges and not settings.completions_only
-        )
+        self._compiled = settings.kernel and settings.fast and settings.library.builtin and not merges
         self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory, compiled=self._compiled)
         self.on_completed: OnCompleted | None = None
         new = partial(Detectors, settings.of_a_log, Envelope(settings.options.constants), counts, settings.memory)
@@ -128,7 +126,8 @@ class Pipeline:
         if self.settings.fast and self.settings.library.builtin:
             scratch = partial(_scratch, self.settings)
             fast = FastParser(general, scratch, completions_only=self.settings.completions_only)
-            self.parser = KernelParser(fast, self._wrap if self._direct else None) if self._compiled else fast
+            wrap = self._wrap if self._direct else None
+            self.parser = KernelParser(fast, wrap, completions_only=self.settings.completions_only) if self._compiled else fast
 
     def _general(self, file: LogFile) -> Parser:
         s = self.settings

@@ -23,7 +23,8 @@ from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from shipper.cli import command as cli
-from shipper.config.load import load_config, schema
+from shipper.config.load import load_config
+from shipper.config.schema import schema
 from shipper.config.yaml_file import dotted, read_settings
 from shipper.sidecar.metrics import VitalsCollector
 from shipper.sidecar.vitals import Vitals

@@ -17,12 +17,14 @@ import pytest
 import trustme
 
 from shipper.commands.upload import target
+from shipper.decode.ecs import DATASETS
 from shipper.deliver.dead_letters import label_of
 from shipper.deliver.http.elasticsearch import BulkCourier
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
 from shipper.deliver.http.splunk_hec import HecCourier
 from shipper.deliver.sink import Batch, Receipt, SinkDown
+from shipper.emit.formats import data_stream
 from shipper.errors import RunError, UsageError
 from shipper.model import Origin
 from shipper.testing import block
@@ -387,7 +389,7 @@ def test_a_password_in_a_url_is_refused_and_not_told(url: str) -> None:
 def test_what_can_be_a_key(text: str, is_key: bool, tmp_path: Path) -> None:
     key = tmp_path / "key.txt"
     key.write_text(text, encoding="utf-8")
-    with HttpServer(looks({"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE})) as server:
+    with HttpServer(looks({"/_bulk": WANTS_DOCUMENTS} | NONE_THERE)) as server:
         if is_key:
             target(server.url, key, None, "default")
             assert server.requests[-1].headers["Authorization"] == "Basic bWU6cMOkc3N3b3Jk"
@@ -406,7 +408,7 @@ def test_a_key_that_is_missing(answers: dict[str, Reply]) -> None:
 @pytest.mark.parametrize("page", [b"<html>Welcome", b"", {"code": 200, "message": "ok"}, {"text": "fine"}])
 def test_who_answers_everything_is_a_cluster_where_it_has_a_bulk(page: object) -> None:
     """As a proxy in front of Elasticsearch that shows its own page at every other path."""
-    answers = {"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE, MAPPING: Reply(404), PRIVILEGES: Reply(404)}
+    answers = {"/_bulk": WANTS_DOCUMENTS, **dict.fromkeys(STREAMS, Reply(404)), **NONE_THERE, PRIVILEGES: Reply(404)}
     with HttpServer(lambda request: answers.get(request.path, Reply(200, page))) as server:
         assert target(server.url, None, None, "default").format == "elastic-bulk"
     with (
@@ -545,60 +547,97 @@ def closed(kind: str, value: str) -> dict[str, object]:
     return {kind: {"action": {"auto_create_index": value}}}
 
 
-STREAM = "/logs-azure_mfa.radius-default"
-MAPPING = f"{STREAM}/_mapping"
-SETTINGS = "/_cluster/settings"
-SIMULATE, PRIVILEGES = f"/_index_template/_simulate_index{STREAM}", "/_security/user/_has_privileges"
+RADIUS, NPS = "/logs-azure_mfa.radius-default", "/logs-azure_mfa.nps-default"
+STREAMS = [f"/logs-azure_mfa.{name}-default" for name in ("radius", "server", "adsync", "nps", "unparsed")]
+SETTINGS, PRIVILEGES = "/_cluster/settings", "/_security/user/_has_privileges"
+SIMULATE = "/_index_template/_simulate_index"
+ALL_THERE = dict.fromkeys(STREAMS, Reply(200, {"b": OURS}))
+NONE_THERE = {SIMULATE + stream: TEMPLATE for stream in STREAMS}
+
+
+def with_block(name: str) -> dict[str, Reply]:
+    """Answers where the newest index of the NPS extension's stream has a block."""
+    older = {**OURS, "settings": {"index": {"blocks": {"write": "true"}}}}
+    newest = {**OURS, "settings": {"index": {"blocks": {name: "true"}}}}
+    return ALL_THERE | {NPS: Reply(200, {".ds-2026.11.02-000010": newest, ".ds-2026.11.01-000009": older})}
+
+
+def without_right(rights: dict[str, bool]) -> dict[str, Reply]:
+    """Answers where these are the rights on the NPS extension's stream."""
+    granted = {stream[1:]: {"create_doc": True, "auto_configure": True} for stream in STREAMS}
+    return {PRIVILEGES: Reply(200, {"has_all_requested": False, "index": granted | {NPS[1:]: rights}})}
 
 
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ({"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE}, None),
-        ({"/_bulk": WANTS_DOCUMENTS, SIMULATE: Reply(403, {})}, None),
+        (NONE_THERE, None),
+        (ALL_THERE, None),
+        (NONE_THERE | {SIMULATE + NPS: Reply(403, {})}, None),
         ({"/_bulk": Reply(401, {"error": {"reason": "unable to authenticate"}})}, "is not known there (401)"),
         ({"/_bulk": Reply(200, b"<html>hello")}, "that is no Elasticsearch and no OpenSearch: 200 <html>hello"),
         (
-            {"/_bulk": WANTS_DOCUMENTS, SIMULATE: Reply(200, {})},
+            NONE_THERE | {SIMULATE + NPS: Reply(200, {})},
+            "logs-azure_mfa.nps-default has no index template of ours: "
             "run deploy/elastic/install.sh or deploy/opensearch/install.sh, or fields",
         ),
+        (ALL_THERE | {NPS: Reply(200, {"a": {"mappings": {}}})}, "and make logs-azure_mfa.nps-default anew"),
+        (ALL_THERE | {RADIUS: Reply(200, {"a": {"mappings": {}}, "b": OURS})}, None),
+        (dict.fromkeys(STREAMS, Reply(403, {})), None),
         (
-            {"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(200, {"a": {"mappings": {}}})},
-            "and make logs-azure_mfa.radius-default anew",
-        ),
-        ({"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(200, {"a": {"mappings": {}}, "b": OURS})}, None),
-        ({"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(403, {})}, None),
-        (
-            {"/_bulk": WANTS_DOCUMENTS, SIMULATE: TEMPLATE, SETTINGS: Reply(200, closed("persistent", "false"))},
-            "is not there, and the cluster makes no index by itself (action.auto_create_index: false)",
+            dict.fromkeys(STREAMS, Reply(400, {"error": "no handler"})),
+            "the server knows of no index templates at this URL (404); is its path right?",
         ),
         (
-            {
-                "/_bulk": WANTS_DOCUMENTS,
-                SIMULATE: TEMPLATE,
-                SETTINGS: Reply(200, closed("transient", "true") | closed("defaults", "false")),
-            },
-            None,
+            ALL_THERE | {RADIUS: Reply(503, {"error": {"reason": "state not recovered"}})},
+            "busy or ill (503): state not recovered",
         ),
-        ({"/_bulk": WANTS_DOCUMENTS, MAPPING: Reply(200, {"b": OURS}), SETTINGS: Reply(200, closed("defaults", "false"))}, None),
+        (NONE_THERE | {SIMULATE + RADIUS: Reply(429, {})}, "busy or ill (429): 429 {}"),
         (
-            {
-                "/_bulk": WANTS_DOCUMENTS,
-                SIMULATE: TEMPLATE,
-                PRIVILEGES: Reply(
-                    200,
-                    {"has_all_requested": False, "index": {STREAM[1:]: {"create_doc": True, "auto_configure": False}}},
-                ),
-            },
-            "we lack the right auto_configure on logs-azure_mfa.radius-default",
+            with_block("read_only_allow_delete"),
+            "logs-azure_mfa.nps-default takes no documents now (index.blocks.read_only_allow_delete): "
+            "make room on the disks of the cluster",
+        ),
+        (with_block("read_only"), "(index.blocks.read_only): take the block away"),
+        (with_block("metadata"), None),
+        (
+            NONE_THERE | ALL_THERE | {NPS: Reply(404), SETTINGS: Reply(200, closed("persistent", "false"))},
+            "logs-azure_mfa.nps-default is not there, and the cluster makes no index of such a name by itself "
+            "(action.auto_create_index: false): make it with PUT /_data_stream/NAME",
+        ),
+        (
+            NONE_THERE | {SETTINGS: Reply(200, closed("persistent", "+*.nps-*, -logs-*,+*"))},
+            "logs-azure_mfa.radius-default, logs-azure_mfa.server-default, logs-azure_mfa.adsync-default, "
+            "logs-azure_mfa.unparsed-default are not there, and",
+        ),
+        (NONE_THERE | {SETTINGS: Reply(200, closed("defaults", "other*"))}, "(action.auto_create_index: other*): make each with"),
+        (NONE_THERE | {SETTINGS: Reply(200, closed("defaults", "logs-*,-*"))}, None),
+        (NONE_THERE | {SETTINGS: Reply(200, closed("transient", "true") | closed("defaults", "false"))}, None),
+        (ALL_THERE | {SETTINGS: Reply(200, closed("defaults", "false"))}, None),
+        (
+            NONE_THERE | without_right({"create_doc": True, "auto_configure": False}),
+            "we lack the right auto_configure on logs-azure_mfa.nps-default: give the API key or the user both",
+        ),
+        (
+            NONE_THERE | without_right({"create_doc": False, "auto_configure": False}),
+            "we lack the right create_doc and auto_configure on logs-azure_mfa.nps-default",
         ),
     ],
 )
 def test_what_check_finds(answers: dict[str, Reply], reason: str | None) -> None:
-    with HttpServer(looks(answers)) as server:
+    with HttpServer(looks({"/_bulk": WANTS_DOCUMENTS} | answers)) as server:
         found = bulk(server.url).verify()
         assert found is None if reason is None else reason in str(found)
-        assert {request.path for request in server.requests} <= {"/_bulk", SIMULATE, PRIVILEGES, MAPPING, SETTINGS}
+        changing = [
+            request for request in server.requests if request.method != "GET" and request.path not in (PRIVILEGES, "/_bulk")
+        ]
+        assert all(request.path.startswith(SIMULATE) for request in changing)
+        assert not any(request.body for request in server.requests if request.path == "/_bulk")
+
+
+def test_every_data_set_is_looked_at() -> None:
+    """Those of the streams above are all that the built-in patterns know."""
+    assert [f"/{data_stream(dataset, 'default')}" for dataset in DATASETS] == STREAMS
 
 
 @pytest.mark.parametrize(
@@ -674,6 +713,9 @@ def test_tls_with_an_authority_of_ones_own(authority: trustme.CA, tmp_path_facto
         assert hec(collector.url, ca_file=str(ca_file)).verify() is None
         told = "its certificate is not accepted: unable to get local issuer certificate; is {} right?"
         assert told.format("ca_file") in str(hec(collector.url).verify())
+        ca_file.write_text("no certificate", encoding="ascii")
+        with pytest.raises(RunError, match=r"--to-ca: .*ca\.pem holds no certificate in PEM form"):
+            target(collector.url, None, str(ca_file), "default")
         with pytest.raises(RunError) as error:
             target(collector.url, None, None, "default")
         assert told.format("--to-ca") in str(error.value)

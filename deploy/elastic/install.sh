@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts every file of api/ where its path says: api/_index_template/NAME.json becomes PUT URL/_index_template/NAME.
+# Puts every file of api/ where its path says: api/_index_template/NAME.json becomes PUT URL/_index_template/NAME. Again for an upgrade.
 # Usage: install.sh URL [--without-policy] [curl options, such as -u NAME:PASSWORD]
 set -eu
 url=${1:?"usage: install.sh URL [--without-policy] [curl options]"}
@@ -9,7 +9,18 @@ if [ "${1:-}" = --without-policy ]; then skip='^_(ilm|plugins)/'; shift; fi
 cd "$(dirname "$0")/api"
 # Components before the templates that are composed of them: the order of the alphabet.
 find . -name '*.json' | sed 's|^\./||' | LC_ALL=C sort | grep -Ev "$skip" | while read -r file; do
-    printf 'PUT %s: ' "${file%.json}"
-    curl --silent --show-error --fail-with-body "$@" -X PUT -H 'Content-Type: application/json' --data-binary "@$file" "${url%/}/${file%.json}"
+    name=${file%.json}
+    target=${url%/}/$name
+    case $file in _plugins/*) # a policy that is there is replaced only by who names the version that it replaces
+        target=$target$(curl --silent --show-error "$@" "$target" |
+            sed -n 's/.*"_seq_no" *: *\([0-9]*\).*"_primary_term" *: *\([0-9]*\).*/?if_seq_no=\1\&if_primary_term=\2/p')
+    esac
+    printf 'PUT %s: ' "$name"
+    curl --silent --show-error --fail-with-body "$@" -X PUT -H 'Content-Type: application/json' --data-binary "@$file" "$target" || {
+        status=$?
+        echo
+        case $file in _ilm/*|_plugins/*) echo "Where policies cannot be had: $0 URL --without-policy" >&2; esac
+        exit $status
+    }
     echo
 done

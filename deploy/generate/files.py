@@ -10,7 +10,7 @@ import msgspec
 from deploy.generate import chart, elastic, field_reference, grafana, sigma, splunk
 from deploy.generate.places import ROOT
 from deploy.generate.sigma import events
-from shipper.config.load import schema
+from shipper.config.schema import schema
 from shipper.report.summary import schema as report_schema
 
 Files = dict[str, bytes]  # path below the folder of its generator, content

@@ -114,7 +114,7 @@ def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str)
     if reason and key is None and "(401" in reason:
         raise UsageError(f"--to {url}: it lets nobody in without a key or token: give --to-key FILE")
     if reason:
-        raise RunError(f"--to: {reason.replace('is ca_file right?', 'is --to-ca right?')}")
+        raise RunError(f"--to: {reason.replace('ca_file', '--to-ca')}")
     return Target(HttpSink(form, courier), form, courier.statuses)
 
 

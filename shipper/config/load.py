@@ -118,31 +118,6 @@ def _read(value: Any, kind: Any) -> Any:
     return written.read(str(value))
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the file."""
-    described = _as_written(msgspec.json.schema(config_type(), schema_hook=lambda kind: {"type": "string"}))
-    for section in described["$defs"].values():
-        if "description" in section:  # a docstring, whose indentation Python 3.13 takes away
-            section["description"] = " ".join(section["description"].split())
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "mfa-shipper configuration",
-        "description": "Generated from shipper/config/sections.py by `make deploy-files`.",
-        **described,
-        "anyOf": [{"required": ["inputs"]}, {"required": ["detect"]}],
-    }
-
-
-def _as_written(part: Any) -> Any:
-    """A part of msgspec's schema with the types that values have in the file, such as a text for a duration."""
-    if isinstance(part, list):
-        return [_as_written(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    kinds = part.pop("written", None)
-    return {key: _as_written(item) for key, item in part.items()} | ({"type": kinds} if kinds else {})
-
-
 def _all_faults(values: Mapping[str, Any], first: msgspec.ValidationError) -> list[Fault]:
     """The first fault of each section: msgspec stops at the first one, so each section is converted by itself."""
     faults: list[Fault] = []

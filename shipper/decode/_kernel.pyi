@@ -111,7 +111,8 @@ class Kernel:
 
     In an `add` method, `pieces` are the texts between the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
     e the same as seconds since 1970, i id of the event, l original line, h the same up to the message, m message, u user and process, o offset, r id of the
-    request, s its time stamp, d nanoseconds since then, - nothing. `adds` are the counters that go up by one with each event, by numbers that the caller gives them.
+    request, s its time stamp, d nanoseconds since then, - nothing. Without pieces there is no event, which a request or
+    a verdict can do without. `adds` are the counters that go up by one with each line, by numbers that the caller gives them.
     """
 
     def __new__(cls, timeout: int, prefix: str, users: Sequence[Sequence[bytes]]) -> Kernel:

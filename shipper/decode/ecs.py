@@ -61,6 +61,10 @@ def dataset(component: str) -> str:
     return f"{MODULE}.{_DATASETS.get(lower, lower.replace('-', '_').replace(' ', '_'))}"
 
 
+DATASETS = tuple(dict.fromkeys(map(dataset, [*_DATASETS, "unparsed"])))
+"""Every `event.dataset` of what the built-in patterns know, and that of lines which no pattern matches."""
+
+
 def is_known(component: str | None) -> bool:
     """True for a component whose messages the built-in patterns know."""
     return component is not None and component.lower() in _DATASETS

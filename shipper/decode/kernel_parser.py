@@ -35,16 +35,18 @@ class KernelParser:
     Its texts are wrapped, if there is something to wrap around them.
     """
 
-    def __init__(self, fast: FastParser, wrap: Wrap | None = None) -> None:
+    def __init__(self, fast: FastParser, wrap: Wrap | None = None, *, completions_only: bool = False) -> None:
         """
         Args:
             fast: takes all other chunks; its state must have been made for the kernel (`LogState`).
             wrap: what is put around each event.
+            completions_only: as for `FastParser`, of the lines of exchanges that the kernel takes.
         """
+        self._tells = not completions_only
         self.fast = fast
         self.general = fast.general
         general, threads = fast.general, fast.threads
-        users = [[piece.encode("latin-1") for piece in pieces] for pieces in threads.users]
+        users = [[piece.encode("latin-1") for piece in pieces if self._tells] for pieces in threads.users]
         timeout = min(general.options.exchange_timeout, _LONGEST)
         self._kernel = compiled.Kernel(timeout, f"{general.file.fingerprint}-", users)
         self._wrap = wrap
@@ -163,6 +165,8 @@ class KernelParser:
     def _shown(self, template: Template, gaps: str) -> tuple[list[bytes], str, Origin] | None:
         """The pieces, gaps and origin of a template as it goes out; None if it cannot be cut."""
         texts, origin = template
+        if not self._tells:
+            return [b""] if gaps == STATUS else [], "", origin
         pieces = [*texts]
         if not self.general.options.keep_original:
             gaps = gaps.replace("l", "-").replace("h", "-")

@@ -5,9 +5,9 @@ from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from shipper.decode.ecs import dataset
-from shipper.detect.finding import Found
+from shipper.detect.finding import Found, shown
 from shipper.detect.prompts import NO_METHOD, code_text
-from shipper.model import CompletionFields, Label, is_withdrawal
+from shipper.model import CompletionFields, Label, User, is_withdrawal
 from shipper.report import found
 from shipper.report.durations import TENTH, in_tenths
 from shipper.report.figures import LISTED, Figures
@@ -230,7 +230,7 @@ class Fold:
         if code.status_class in LISTED:
             entry: dict[str, str | None] = {
                 "time": end_text,
-                "user": person.name,
+                "user": shown(User(*user)),  # whatever spelling other lines have
                 "code": code_text(code),
                 "description": code.description,
             }
@@ -260,7 +260,8 @@ class Fold:
         if fatigue is not None:
             person.count("fatigue")
             numbers = {field: value for field, value in fatigue.items() if isinstance(value, bool | int)}
-            entry = {"time": time, "user": person.name, "start": about.start, "end": about.end}
+            assert completion[1] is not None
+            entry = {"time": time, "user": shown(User(*completion[1])), "start": about.start, "end": about.end}
             self.figures.listed["fatigue"].add(time, {**entry, "component": component, "host": host, **numbers})
 
     def _double(self, about: found.DoublePrompt, service: Service, person: Person, *, has_cache: bool) -> str | None:

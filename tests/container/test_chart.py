@@ -183,7 +183,7 @@ def test_any_value_of_the_configuration_can_come_from_outside() -> None:
     settings = [
         f'config.{key}="{outside}"' for key in ("output.batch.max_events", "output.batch.max_age", "pipeline.keep_original")
     ]
-    settings += [f'config.output.kafka={{"topic": "mfa", "bootstrap_servers": {servers}}}' for servers in (f'"{outside}"',)]
+    settings += [f'config.output.kafka={{"topic": "mfa", "bootstrap_servers": "{outside}"}}', 'secret="kafka"']
     assert render(settings=tuple(settings)).config().count(outside) == 4
 
 
@@ -205,10 +205,55 @@ def test_numbers_stay_numbers() -> None:
         ("netwrokPolicy={}", "netwrokPolicy"),
         ('config.pipeline.memory="much"', "memory"),
         ('replicas="two"', "replicas"),
+        ("config=null", "config"),
+        ("image=null", "image"),
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_runs(setting: str, said: str) -> None:
     assert re.search(rf"values don't meet.*{said}", refusal(setting), re.S)
+
+
+CLAIM = 'logs={"volume": {"persistentVolumeClaim": {"claimName": "mfa01"}}}'
+KAFKA = 'config.output={"type": "kafka", "kafka": {"bootstrap_servers": ["kafka:9092"], "topic": "mfa"%s}}'
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (['config.output.type="kafka"'], "config.output.kafka: it is missing, and config.output.type is kafka"),
+        (
+            ['form="detect"'],
+            "config.output.type: the form detect reads a topic of Kafka and writes into one, so it must be kafka",
+        ),
+        (
+            [KAFKA % ', "security": {"protocol": "SSL", "ca_file": "/run/secrets/mfa-shipper/ca.pem"}'],
+            "secret: the configuration reads files below /run/secrets/mfa-shipper, which hold the keys of a Secret; name it",
+        ),
+        (["replicas=2", CLAIM], "replicas: 2 pods would follow the same logs, those of logs.volume"),
+        (['config.shutdown_timeout="30s"'], "terminationGracePeriodSeconds: 30 is not more than config.shutdown_timeout, 30s"),
+        (["config.shutdown_timeout=45"], "terminationGracePeriodSeconds: 30 is not more than config.shutdown_timeout, 45"),
+        (['config.shutdown_timeout="2m"', "terminationGracePeriodSeconds=120"], "terminationGracePeriodSeconds: 120 is not more"),
+        (["terminationGracePeriodSeconds=10"], "terminationGracePeriodSeconds: 10 is not more than config.shutdown_timeout, 10s"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_runs(settings: list[str], said: str) -> None:
+    assert f": {said}" in refusal(*settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["replicas=2"],
+        ["replicas=2", 'logs={"volume": {"emptyDir": {}}}'],
+        ['form="detect"', "replicas=2", KAFKA % ""],
+        ['form="detect"', 'config.output={"type": "${TYPE}"}'],
+        ['config.shutdown_timeout="29s"'],
+        ['config.shutdown_timeout="${TIMEOUT}"'],
+        [KAFKA % ', "security": {"password": "${file:/run/secrets/mfa-shipper/password}"}', 'secret="kafka"'],
+    ],
+)
+def test_what_can_work_is_not_refused(settings: list[str]) -> None:
+    assert render(settings=tuple(settings)).workload()
 
 
 def test_every_value_is_told() -> None:

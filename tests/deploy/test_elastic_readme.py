@@ -15,6 +15,7 @@ from deploy.generate.elastic.templates import NAME
 from deploy.generate.schema import fields
 from tests.deploy.elastic.loaded import install, week
 from tests.deploy.tools import DEPLOY, ROOT
+from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.opensearch import OpenSearch
 
 PRODUCTS = {"elastic": "ELASTICSEARCH", "opensearch": "OPENSEARCH"}
@@ -88,6 +89,32 @@ def test_the_script_fails_where_a_request_fails(opensearch: OpenSearch) -> None:
     done = subprocess.run([str(DEPLOY / "opensearch" / "install.sh"), opensearch.url], capture_output=True, text=True)
     assert done.returncode != 0
     assert "_plugins" in done.stdout
+    assert "--without-policy" in done.stderr
+
+
+def test_the_script_replaces_a_policy_that_is_there() -> None:
+    """Index State Management takes an update only with the version of the policy that it replaces, by its documentation; the node here lacks it."""
+    policy = f"/_plugins/_ism/policies/{NAME}"
+    versions: list[int] = []
+
+    def answer(request: Request) -> Reply:
+        if request.path != policy:
+            return Reply(200, {"acknowledged": True})
+        version = {"_id": NAME, "_version": len(versions), "_seq_no": len(versions) + 6, "_primary_term": 3}
+        if request.method == "GET":
+            return Reply(200, {**version, "policy": {"last_updated_time": 1}}) if versions else Reply(404, {"error": "not found"})
+        replaced = {"if_seq_no": [str(version["_seq_no"])], "if_primary_term": ["3"]} if versions else {}
+        if request.query != replaced:
+            return Reply(409, {"error": "version conflict, document already exists"})
+        versions.append(len(request.body))
+        return Reply(201, {"_id": NAME})
+
+    with HttpServer(answer) as server:
+        for _ in range(3):
+            done = subprocess.run([str(DEPLOY / "opensearch" / "install.sh"), server.url], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert len(versions) == 3
+    assert len(set(versions)) == 1
 
 
 def test_numbers_are_todays(tmp_path: Path) -> None:

@@ -163,19 +163,57 @@ def test_a_template_of_somebody_else_stops_an_import(node: OpenSearch, tmp_path:
     assert "logs-azure_mfa.radius-without has no index template of ours: run deploy/elastic/install.sh" in done.stderr
 
 
-def test_a_cluster_that_makes_no_index_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
-    log = tmp_path / "Mfa.log"
+@pytest.mark.parametrize("setting", ["false", "+other*,+logs-azure_mfa.radius-*,-*"])
+def test_a_cluster_that_makes_no_index_stops_an_import(setting: str, node: OpenSearch, tmp_path: Path) -> None:
+    """Also where the stream of the RADIUS service is there, and the others are not."""
+    log, namespace = tmp_path / "Mfa.log", "closed" if setting == "false" else "patterns"
     generate(Recipe(lines=30, seed=3), log)
+    node.ask("PUT", f"/_data_stream/logs-azure_mfa.radius-{namespace}")
     before = node.ask("GET", "/_cluster/state/metadata?filter_path=metadata.indices.*.state")
-    node.ask("PUT", "/_cluster/settings", {"persistent": {"action.auto_create_index": "false"}})
+    node.ask("PUT", "/_cluster/settings", {"persistent": {"action.auto_create_index": setting}})
+    others = [f"logs-azure_mfa.{name}-{namespace}" for name in ("server", "adsync", "nps", "unparsed")]
     try:
-        done = command("parse", str(log), "--to", node.url, "--namespace", "closed")
+        done = command("parse", str(log), "--to", node.url, "--namespace", namespace)
+        after = node.ask("GET", "/_cluster/state/metadata?filter_path=metadata.indices.*.state")
+        for stream in others:
+            node.ask("PUT", f"/_data_stream/{stream}")
+        again = command("parse", str(log), "--to", node.url, "--namespace", namespace)
     finally:
         node.ask("PUT", "/_cluster/settings", {"persistent": {"action.auto_create_index": None}})
 
     assert done.returncode == 1
-    assert "logs-azure_mfa.radius-closed is not there, and the cluster makes no index by itself" in done.stderr
-    assert node.ask("GET", "/_cluster/state/metadata?filter_path=metadata.indices.*.state") == before
+    assert f"--to: {', '.join(others)} are not there, and the cluster makes no index of such a name by itself" in done.stderr
+    assert f"(action.auto_create_index: {setting}): make each with PUT /_data_stream/NAME" in done.stderr
+    assert after == before
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_cluster_whose_disk_is_full_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
+    """The block is the one that OpenSearch sets by itself; that of an older index of the stream does not count."""
+    log = tmp_path / "Mfa.log"
+    generate(Recipe(lines=300, seed=3), log)
+    stream = "logs-azure_mfa.radius-full"
+    node.ask("PUT", f"/_data_stream/{stream}")
+    block, older = "index.blocks.read_only_allow_delete", f".ds-{stream}-000001"
+    node.ask("PUT", f"/{older}/_settings", {block: True})
+    done = command("parse", str(log), "--to", node.url, "--namespace", "full")
+    node.ask("PUT", f"/{older}/_settings", {block: None})
+    node.ask("POST", f"/{stream}/_rollover")
+    node.ask("PUT", f"/{older}/_settings", {block: True})
+    again = command("parse", str(log), "--to", node.url, "--namespace", "full")
+
+    told = "takes no documents now (index.blocks.read_only_allow_delete): make room on the disks of the cluster"
+    assert (done.returncode, done.stderr) == (1, f"mfa-shipper: --to: {stream} {told}\n")
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_path_where_no_cluster_is_stops_an_import(node: OpenSearch, tmp_path: Path) -> None:
+    """`_bulk` answers below any path of one part, which is the name of an index to it."""
+    log = tmp_path / "Mfa.log"
+    generate(Recipe(lines=30, seed=3), log)
+    done = command("parse", str(log), "--to", f"{node.url}/elastic")
+    told = "the server knows of no index templates at this URL (400); is its path right?"
+    assert (done.returncode, done.stderr) == (1, f"mfa-shipper: --to: {told}\n")
 
 
 def test_a_sidecar_that_is_killed_loses_and_doubles_nothing(node: OpenSearch, tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def readiness(port: int) -> dict[str, Any]:
             page = answer.read()
     except HTTPError as error:
         page = error.read()
+    except OSError as error:  # it starts again
+        return {"ready": False, "reason": str(error)}
     answered: dict[str, Any] = json.loads(page)
     return answered
 

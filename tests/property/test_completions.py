@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipper.decode import compiled
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
@@ -15,10 +18,10 @@ from tests.support.generate import Recipe, generate
 from tests.support.logs import library, log_file, logs, mark_length
 
 
-def folded(data: bytes, size: int, *, completions_only: bool) -> tuple[list[Any], list[Any], Counts]:
+def folded(data: bytes, size: int, *, completions_only: bool, **choices: Any) -> tuple[list[Any], list[Any], Counts]:
     """Completions with what their events' labels say, findings, counts."""
     counts = Counts()
-    pipeline = Pipeline(Settings(library(), completions_only=completions_only), counts)
+    pipeline = Pipeline(Settings(library(), completions_only=completions_only, **choices), counts)
     file = log_file(data)
     pipeline.open(file)
     completions: list[Any] = []
@@ -44,15 +47,20 @@ def about(label: tuple[Any, ...], text: str) -> Sequence[Any]:
 @settings(deadline=None)
 @given(logs(), st.sampled_from((64, 300, 1 << 18)))
 def test_any_log(data: bytes, size: int) -> None:
-    assert folded(data, size, completions_only=True) == folded(data, size, completions_only=False)
+    told = folded(data, size, completions_only=False)
+    assert folded(data, size, completions_only=True) == told
+    assert folded(data, size, completions_only=True, kernel=False) == told
 
 
-def test_a_usual_log_takes_that_path(tmp_path: Any) -> None:
+@pytest.mark.parametrize("kernel", [not compiled.WHY_NOT, False])
+def test_a_usual_log_takes_that_path(tmp_path: Path, *, kernel: bool) -> None:
     generate(Recipe(3000, users=50), tmp_path / "mfa.log")
     data = (tmp_path / "mfa.log").read_bytes()
-    pipeline = Pipeline(Settings(library(), completions_only=True), Counts())
+    pipeline = Pipeline(Settings(library(), completions_only=True, kernel=kernel), Counts())
     pipeline.open(log_file(data))
     (texts, _, completions), _ = pipeline.decode(Chunk(data, 0))
 
-    assert folded(data, 4096, completions_only=True) == folded(data, 4096, completions_only=False)
+    assert folded(data, 4096, completions_only=True, kernel=kernel) == folded(data, 4096, completions_only=False)
+    assert compiled.are_compiled(texts) == kernel
+    assert len(texts) < 1.2 * len(completions)
     assert sum(not texts[completion[0]] for completion in completions) > 0.9 * len(completions)

@@ -89,6 +89,7 @@ TWO_STEPS = ((0.5, 0.5, "ann", 20, "radius"), (20.0, 5.0, "ann", 19, "radius"))
 @example([PAIR, (20_000.0, 5.0, "ann", 21, "radius"), (20.0, 5.0, "ann", 21, "radius")], [4, 7], True)
 @example([PAIR, (3.0, 0.5, "ann", 21, "ahead"), (3.0, 0.5, "ann", 21, "result")], [4], False)
 @example([PAIR] * 40, [60], True)
+@example([PAIR, (3.0, 0.5, "contoso\\BOB", 21, "radius"), (6500.0, 5.0, "CONTOSO\\bob", 112, "radius")], [1], False)
 def test_wherever_it_is_cut(asked: Asked, cuts: Sequence[int], sorted_by_time: bool) -> None:
     data = data_of(asked, sorted_by_time=sorted_by_time)
     folds = [Fold(TIMEOUT, WINDOW), *(LaterFold(TIMEOUT, WINDOW) for _ in cuts)]

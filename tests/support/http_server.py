@@ -59,7 +59,7 @@ class HttpServer:
                 except OSError:  # whoever asked has gone
                     self.close_connection = True
 
-            do_POST = do_HEAD = do_GET  # noqa: N815
+            do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Say nothing."""

@@ -29,4 +29,6 @@ HEADS = [(70.0, "|0|1412|x|pfrad|Calling pfAuthUser('ann', '', 1)"), (71.0, "|0|
 def test_they_are_those_of_all_events(part: list[tuple[float, str]], end: bytes) -> None:
     data = log_of(sign_in(0, 8, user="bob"), part, sign_in(3000, 5)).replace(b"\n", end)
 
-    assert folded(data, 1 << 18, completions_only=True) == folded(data, 1 << 18, completions_only=False)
+    told = folded(data, 1 << 18, completions_only=False)
+    assert folded(data, 1 << 18, completions_only=True) == told
+    assert folded(data, 1 << 18, completions_only=True, kernel=False) == told

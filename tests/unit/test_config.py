@@ -1,14 +1,18 @@
 """The configuration file: strict, every mistake in one sentence with its place, secrets printed nowhere."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
-from shipper.config.load import load_config, schema
+from shipper.config.load import load_config
 from shipper.config.rules import warnings
+from shipper.config.schema import schema
 from shipper.config.sections import options_of
 from shipper.config.yaml_file import read_settings
 from shipper.detect import DETECTORS
@@ -348,7 +352,36 @@ def test_every_format_and_sink_can_be_chosen() -> None:
     output = schema()["$defs"]["OutputSection"]["properties"]
     (formats,) = (kind["enum"] for kind in output["format"]["anyOf"] if "enum" in kind)
     assert set(formats) == set(FORMATS)
-    assert set(output["type"]["enum"]) == set(SINKS)
+    (types,) = (kind["enum"] for kind in output["type"]["anyOf"] if "enum" in kind)
+    assert set(types) == set(SINKS)
+
+
+def from_outside(value: Any, environ: dict[str, str]) -> Any:
+    """A configuration with a reference in place of each value and each list of values; what they stand for goes to `environ`."""
+    if isinstance(value, dict):
+        return {key: from_outside(item, environ) for key, item in value.items()}
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [from_outside(item, environ) for item in value]
+    if value is None or value == []:
+        return value
+    name = f"V{len(environ)}"
+    environ[name] = ", ".join(value) if isinstance(value, list) else json.dumps(value).strip('"')
+    return f"${{{name}}}"
+
+
+def test_the_schema_takes_a_reference_wherever_the_program_does(tmp_path: Path) -> None:
+    """In every setting: lists, numbers, switches, choices, durations, addresses."""
+    annotated, file = ROOT / "deploy" / "docs" / "mfa-shipper.yaml", tmp_path / "c.yaml"
+    environ: dict[str, str] = {}
+    written = from_outside(read_settings(str(annotated), {}).values, environ)
+    file.write_text(yaml.safe_dump(written), encoding="utf-8")
+    loaded, wanted = (msgspec.to_builtins(load_config(str(path), environ)[0], enc_hook=str) for path in (file, annotated))
+    assert len(environ) > 50
+    assert loaded == wanted
+    validator = Draft202012Validator(schema())
+    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(written)] == []
+    written["log"]["level"] = "$${LEVEL}"
+    assert [error.json_path for error in validator.iter_errors(written)] == ["$.log.level"]
 
 
 def test_the_schema_refuses_what_the_program_refuses() -> None:

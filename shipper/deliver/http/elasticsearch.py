@@ -3,25 +3,22 @@
 Each document has the id of its event and is only created, never replaced: one that is there already (409) is done, so
 sending again harms nothing.
 
-Sources: Elastic, "Bulk API", "Simulate index", "Has privileges"; OpenSearch, "Bulk", "Simulate index templates".
+Sources: Elastic, "Bulk API"; OpenSearch, "Bulk".
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
+from shipper.deliver.http.cluster_fitness import TOO_MANY, cause, refuse_busy, unfit
 from shipper.deliver.http.connection import Answer, Connection, excerpt
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import Batch, Receipt, SinkDown
-from shipper.emit.formats import data_stream
 
 CREATED, THERE_ALREADY = 201, 409
-TOO_MANY = 429
 LOOK_TIMEOUT = 5.0  # seconds
-DATASET = "azure_mfa.radius"  # whose data stream is looked at
 
 
 class _Error(msgspec.Struct):
@@ -53,7 +50,7 @@ class BulkCourier:
         """`namespace` is that of the data streams."""
         self._connection = Connection(options)
         self._look = replace(options, timeout=min(LOOK_TIMEOUT, options.timeout))
-        self._stream = data_stream(DATASET, namespace)
+        self._namespace = namespace
         self.statuses: Counter[int] = Counter()  # of documents that are there now
 
     def reach(self) -> None:
@@ -103,57 +100,11 @@ class BulkCourier:
         look = Connection(self._look)
         try:
             _refuse_stranger(_asked_for_nothing(look))
-            return self._missing_template(look) or self._missing_index(look) or self._missing_right(look)
+            return unfit(look, self._namespace)
         except SinkDown as error:
             return str(error)
         finally:
             look.close()
-
-    def _missing_template(self, look: Connection) -> str | None:
-        there = look.ask("GET", f"/{self._stream}/_mapping")  # a stream that is there hides what a new one would be like
-        if there.status == 200:
-            known = any(_is_ours(index) for index in there.json().values())
-            hint = f"and make {self._stream} anew, which has fields of guessed types"
-        else:
-            answer = look.ask("POST", f"/_index_template/_simulate_index/{self._stream}")
-            known = answer.status in (401, 403) or _is_ours(answer.json().get("template"))  # who may only write may not look
-            hint = "or fields would get guessed types"
-        if known or there.status in (401, 403):
-            return None
-        return (
-            f"{self._stream} has no index template of ours: run deploy/elastic/install.sh or deploy/opensearch/install.sh, {hint}"
-        )
-
-    def _missing_index(self, look: Connection) -> str | None:
-        if look.ask("GET", f"/{self._stream}/_mapping").status != 404:
-            return None
-        answer = look.ask("GET", "/_cluster/settings?include_defaults=true&filter_path=*.action.auto_create_index").json()
-        given = (
-            answer.get(kind, {}).get("action", {}).get("auto_create_index") for kind in ("transient", "persistent", "defaults")
-        )
-        if next((setting for setting in given if setting is not None), None) != "false":
-            return None  # or we may not ask; the rights of a pattern are told by the first batch
-        return (
-            f"{self._stream} is not there, and the cluster makes no index by itself (action.auto_create_index: false): "
-            f"make it and the other streams of ours with PUT /_data_stream/NAME"
-        )
-
-    def _missing_right(self, look: Connection) -> str | None:
-        body = b'{"index":[{"names":["%s"],"privileges":["create_doc","auto_configure"]}]}' % self._stream.encode()
-        answer = look.ask("POST", "/_security/user/_has_privileges", body, {"Content-Type": "application/json"})
-        if answer.status != 200 or answer.json().get("has_all_requested") is not False:
-            return None  # OpenSearch has no such question
-        rights: Any = answer.json().get("index", {}).get(self._stream, {})
-        missing = " and ".join(name for name, granted in rights.items() if not granted)
-        return f"we lack the right {missing} on {self._stream}: give the API key or the user both on logs-azure_mfa.*"
-
-
-def _is_ours(index: Any) -> bool:
-    """True for an index, or what one would be, that knows our fields."""
-    try:
-        return "azure_mfa" in index["mappings"]["properties"]
-    except (KeyError, TypeError):
-        return False
 
 
 def _bulk(answer: Answer) -> _Bulk:
@@ -192,7 +143,7 @@ def _reason(document: _Document) -> str:
     error = document.error or _Error()
     cause = error.caused_by or _Error()
     text = ": ".join(part for part in (error.type, error.reason, cause.reason) if part)
-    return f"{document.status} {text or 'without a reason'}"
+    return f"{document.status} {text.rstrip(';') or 'without a reason'}"
 
 
 def _asked_for_nothing(connection: Connection) -> Answer:
@@ -235,14 +186,8 @@ def _refuse_failure(answer: Answer) -> None:
     if status == 401:
         raise SinkDown("the API key, or the user with this password, is not known there (401)")
     if status == 403:
-        raise SinkDown(f"we may not write there (403): {_cause(answer)}")
+        raise SinkDown(f"we may not write there (403): {cause(answer)}")
     if status in (404, 405):
         raise SinkDown(f"there is no _bulk at this URL ({status}); is its path right?")
-    if status == TOO_MANY or status >= 500:
-        raise SinkDown(f"the cluster is busy or ill ({status}): {_cause(answer)}", answer.retry_after)
-    raise SinkDown(f"the server refuses the request ({status}): {_cause(answer)}")
-
-
-def _cause(answer: Answer) -> str:
-    error = answer.json().get("error")
-    return str(error.get("reason") or error.get("type")) if isinstance(error, dict) else str(error or excerpt(answer))
+    refuse_busy(answer)
+    raise SinkDown(f"the server refuses the request ({status}): {cause(answer)}")

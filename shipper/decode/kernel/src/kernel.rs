@@ -59,7 +59,7 @@ struct Context {
 
 /// A template, and what its use leads to.
 struct Made {
-    template: Template,
+    template: Option<Template>, // None: no event
     origin: Py<PyAny>,
     key: Vec<u8>, // of the user whom the line names itself
     outcome: Option<Outcome>,
@@ -237,6 +237,7 @@ impl Writer {
         for &counter in &used.adds {
             self.counters[counter] += 1;
         }
+        let Some(template) = &used.template else { return };
         let values = Values {
             stamp: place.line.stamp,
             time: place.time,
@@ -251,7 +252,7 @@ impl Writer {
             duration: place.time - tied.began,
         };
         let batch = &mut self.batch;
-        used.template.put(&mut batch.out, &values);
+        template.put(&mut batch.out, &values);
         batch.ends.push(batch.out.len());
         let key = if tied.key.is_empty() { &used.key } else { tied.key };
         let key = (!key.is_empty()).then(|| keep(&mut batch.keys, key));
@@ -426,7 +427,10 @@ impl Kernel {
     fn add(&mut self, pieces: &[Vec<u8>], gaps: &str, origin: Py<PyAny>, adds: Vec<usize>) -> PyResult<usize> {
         let counters = &mut self.writer.counters;
         counters.resize(adds.iter().map(|counter| counter + 1).fold(counters.len(), usize::max), 0);
-        let template = Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?;
+        let template = match pieces {
+            [] => None,
+            _ => Some(Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?),
+        };
         self.writer.entries.push(Made { template, origin, key: vec![], outcome: None, completes: None, adds });
         Ok(self.writer.entries.len() - 1)
     }
@@ -528,7 +532,8 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of requests with this tail and opening quote; `adds` are the counters that each of its events counts up.
+    /// Answers the question for the template of requests with this tail and opening quote; `adds` are the counters that each of its events
+    /// counts up. Without `pieces` no event is made.
     fn add_request(
         &mut self,
         context: usize,
@@ -579,6 +584,9 @@ impl Kernel {
         origin: Py<PyAny>,
         adds: Vec<usize>,
     ) -> PyResult<()> {
+        if pieces.is_empty() {
+            return Err(PyValueError::new_err("an event completes an authentication"));
+        }
         let entry = self.add(&pieces, gaps, origin, adds)?;
         self.writer.entries[entry].completes = Some((code, success));
         self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
