@@ -107,7 +107,8 @@ class Pipeline:
         self._compiled = settings.kernel and settings.fast and settings.library.builtin and not merges
         self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory, compiled=self._compiled)
         self.on_completed: OnCompleted | None = None
-        new = partial(Detectors, settings.of_a_log, Envelope(settings.options.constants), counts, settings.memory)
+        envelope = Envelope(settings.options.constants)
+        new = partial(Detectors, settings.of_a_log, envelope, counts, settings.memory, kernel=self._compiled)
         self._detectors = ComponentDetectors(new, self.state)
         self._facts: Texts[Facts] = Texts(Parser.MEMO, Parser.MEMO_TEXT)
         self._keep = selection(settings.conditions, settings.since, settings.until)

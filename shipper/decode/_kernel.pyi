@@ -56,7 +56,7 @@ class Labels(Sequence[Label]):
         """These with the labels of findings behind the events at these positions."""
 
 class Completions(Sequence[CompletionFields]):
-    """The authentications that a chunk completes; as a `Waiting` too, those of them that wait in a detector.
+    """The authentications that a chunk completes; as a `Waiting` too.
 
     Attributes:
         component: of all of them; None if they have several.
@@ -77,8 +77,8 @@ class Completions(Sequence[CompletionFields]):
     def pass_over(
         self,
         at: int,
-        young: dict[str, Any],
-        old: dict[str, Any],
+        young: MutableMapping[str, Any],
+        old: MutableMapping[str, Any],
         turn: int,
         horizon: int,
         room: int,
@@ -89,17 +89,31 @@ class Completions(Sequence[CompletionFields]):
 
         Args:
             at: the first of them.
-            young, old: the generations of the detector.
+            young, old: the generations of the detector, each a `Generation`.
             turn: the last time of the younger one.
             horizon: of the rule, in nanoseconds.
             room: how many the younger one takes.
             durations: of the detector.
-            classes: of status that matter, always the same ones; None if all do. With classes, those that wait are kept without
-                the others of their chunk.
+            classes: of status that matter, always the same ones; None if all do.
 
         Returns:
             The first one that has to be looked at, or their number; and how many were taken.
         """
+
+class Generation(MutableMapping[str, Any]):
+    """A dictionary of memories, in which those that wait take little room. It is a `Waiting` of those that it has itself."""
+
+    def __new__(cls) -> Generation: ...
+    @staticmethod
+    def of(memories: dict[str, Any], /) -> Generation: ...
+    def __getitem__(self, key: str) -> Any: ...
+    def __setitem__(self, key: str, memory: Any) -> None: ...
+    def __delitem__(self, key: str) -> None: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def completion(self, at: int) -> CompletionFields: ...
+    def end(self, at: int) -> int: ...
+    def code(self, at: int) -> Code: ...
 
 class Durations:
     """For how long after its end an authentication matters to those that start, by its code."""
@@ -162,6 +176,21 @@ class Kernel:
         adds: Sequence[int],
     ) -> None:
         """Answers the question for the template of statuses with this number in an exchange with this outcome."""
+
+    def add_result(
+        self,
+        context: int,
+        word: str,
+        tail: str,
+        code: Code,
+        success: bool,
+        pieces: Sequence[bytes],
+        gaps: str,
+        origin: Origin,
+        adds: Sequence[int],
+    ) -> None:
+        """Answers the question for the template of one-line results with this word and this text, of ASCII, behind `Call status: `.
+        There, the gaps for line and message end before that text, and the id of the request is the one that the line names."""
 
     def add_message(
         self,

@@ -5,11 +5,11 @@
 
 import os
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from shipper.model import Code, CompletionFields, ExchangeFields, Label
 
-INTERFACE = 5  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 6  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:
@@ -30,6 +30,7 @@ WHY_NOT = trouble()
 if not WHY_NOT:
     from shipper.decode._kernel import Completions as Completions
     from shipper.decode._kernel import Durations as Durations
+    from shipper.decode._kernel import Generation as Generation
     from shipper.decode._kernel import Kernel as Kernel
     from shipper.decode._kernel import Labels as Labels
     from shipper.decode._kernel import OpenExchanges as OpenExchanges
@@ -64,3 +65,8 @@ def are_completions(completions: Sequence[CompletionFields]) -> "TypeGuard[Compl
 def durations(of_code: Callable[[Code], int | None]) -> "Durations | None":
     """What `Completions.pass_over` takes; None if there is no kernel."""
     return None if WHY_NOT else Durations(of_code)
+
+
+def generation(memories: dict[str, Any], *, compiled: bool) -> MutableMapping[str, Any]:
+    """A dictionary for what a detector remembers, with these memories; `compiled`: the kernel can use it."""
+    return Generation.of(memories) if compiled else memories

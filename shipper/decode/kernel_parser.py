@@ -1,6 +1,6 @@
 """The fast path of the lines of exchanges where the kernel is there. Pure.
 
-The kernel takes the lines that `plain.py` takes, of requests, verdicts and statuses; each by itself. It has the open exchanges, makes
+The kernel takes the lines that `plain.py` takes: requests, verdicts, statuses and one-line results, each by itself. It has the open exchanges, makes
 the events, and asks for what it does not know: what the lines with one head share, and templates (`templates.py`; those of lines
 that come again as they are, in `repeated.py`). A line of
 which it is not sure goes to the general path as its original bytes, and so do the events that come of it into the kernel's.
@@ -15,13 +15,14 @@ from shipper.decode.clock import ComponentState
 from shipper.decode.parser import Events
 from shipper.decode.plain import BEGINS, FEW, PASS_OVER, FastParser
 from shipper.decode.repeated import RepeatedLines
-from shipper.decode.templates import END, START, Template, Templates
+from shipper.decode.templates import END, START, Template, Templates, count
 from shipper.model import MOST_SHAPES, TALLIES, Chunk, Counts, Label, Origin
 
 Wrap = Callable[[str, Label], tuple[str, str, str]]
 """What a format puts around the text of an event: the text before it, the event, the text after it."""
 
 REQUEST, VERDICT, STATUS = "tilmuor", "tiluor", "tistdluor"  # what goes into the gaps of templates: see `_kernel.pyi`
+RESULT = REQUEST
 MESSAGE, LINE = "tihuo", "tio"
 _LONGEST = 1 << 62  # nanoseconds; a timeout that is longer is as long as any
 _MARKS = {"549864182.100000": "e", "mark-7-id-7-mark": "i"}  # seconds since 1970 of START, and an id
@@ -55,12 +56,13 @@ class KernelParser:
         self._numbers: dict[Templates, int] = {}
         self._components: dict[str, int] = {}
         self._counters: dict[tuple[str, str], int] = {}  # by name, and key if it counts by name: the kernel's number
+        self._names: list[tuple[str, str]] = []  # of counters, by number
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
         general, data = self.general, chunk.data
         are_lines, lines = not (chunk.cut or chunk.records is not None or general.file.encoding != "utf-8"), data.count(b"\n")
-        if not are_lines or b"|Pfauth " in data or not BEGINS(data) or general.state.crowded_by(lines):
+        if not are_lines or not BEGINS(data) or general.state.crowded_by(lines):
             return self.fast(chunk)
         if self.fast.pass_over:
             self.fast.pass_over -= 1
@@ -101,6 +103,8 @@ class KernelParser:
         templates = self._contexts[context]
         if asked == "request":
             return self._request(context, templates, *key)
+        if asked == "result":
+            return self._result(context, templates, *key)
         return self._verdict(context, templates, *key) if asked == "verdict" else self._status(context, templates, *key)
 
     def _head(self, head: str) -> bool:
@@ -145,6 +149,20 @@ class KernelParser:
         self._kernel.add_status(context, outcome, number, half.code, half.success, *shown, self._adds(half.counts))
         return True
 
+    def _result(self, context: int, templates: Templates, word: str, tail: str) -> bool:
+        result = templates.result(word, tail)
+        if result is None:
+            return False
+        pieces, origin, code, success, tally, behind = result
+        kept = behind if self.general.options.keep_original else ""
+        texts = (*pieces[:3], f"{kept}{pieces[3]}", f"{behind}{pieces[4]}", *pieces[5:])
+        shown, counts = self._shown((texts, origin), RESULT), Counts()
+        if not shown:
+            return False
+        count(counts, [tally])
+        self._kernel.add_result(context, word, tail, code, success, *shown, self._adds(counts))
+        return True
+
     def _message(self, context: int, message: bytes, *, orphan: bool) -> bool:
         templates = self._contexts[context]
         found = self._repeated.message(templates.level, templates.component, message, orphan=orphan)
@@ -184,12 +202,16 @@ class KernelParser:
             value = getattr(counts, name)
             if value:
                 for key, times in value.items() if name in TALLIES else [("", value)]:
-                    numbers += [self._counters.setdefault((name, key), len(self._counters))] * times
+                    number = self._counters.get((name, key))
+                    if number is None:
+                        number = self._counters[name, key] = len(self._names)
+                        self._names.append((name, key))
+                    numbers += [number] * times
         return numbers
 
     def _count(self, counted: list[tuple[int, int]]) -> None:
         """Add what the kernel has counted."""
-        names, counts = [*self._counters], self.general.counts
+        names, counts = self._names, self.general.counts
         for counter, number in counted:
             name, key = names[counter]
             if key:

@@ -6,6 +6,7 @@ with any other. Those wait, and `step` gets them, in their order, when one comes
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
@@ -24,17 +25,21 @@ MEMORY_OF_ONE = 3072  # bytes of `pipeline.memory` for each authentication that 
 class Detectors:
     """The detectors of one component of a log."""
 
-    def __init__(self, rules: Mapping[str, Rule], envelope: Envelope, counts: Counts, memory: int = MEMORY) -> None:
+    def __init__(
+        self, rules: Mapping[str, Rule], envelope: Envelope, counts: Counts, memory: int = MEMORY, *, kernel: bool = False
+    ) -> None:
         """
         Args:
             rules: the parameters of the detectors that run, by name.
             envelope: adds the fields that every event carries.
             counts: kept up to date.
             memory: `pipeline.memory`, in bytes.
+            kernel: completions come from it.
         """
         self._counts = counts
         most = memory // MEMORY_OF_ONE
-        self._hosts = {name: LocalDetector(DETECTORS[name], rule, envelope, counts, most) for name, rule in rules.items()}
+        new = partial(LocalDetector, envelope=envelope, counts=counts, most=most, kernel=kernel)
+        self._hosts = {name: new(DETECTORS[name], rule) for name, rule in rules.items()}
 
     def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
         """The findings of a chunk, in the order of the events that they stand behind."""

@@ -223,7 +223,7 @@ def _after(state: State, rule: Rule) -> int:
 def _repeats(finding: Finding) -> bool:
     """See `Detector.repeats`."""
     first, second = finding["first"], finding["second"]
-    return all(first[part] == second[part] for part in (START, END, CODE, METHOD))
+    return (first[START], first[END], first[CODE], first[METHOD]) == (second[START], second[END], second[CODE], second[METHOD])
 
 
 def alert(finding: Finding, user: str, rule: Rule) -> Alert:

@@ -1,7 +1,8 @@
 """One detector over the authentications of one component of a log, its users in memory: see `detector.py`. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from shipper.decode import compiled
@@ -29,7 +30,7 @@ class LocalDetector:
     `late` and `behind` are those of `Counts`, since somebody set them to zero.
     """
 
-    def __init__(self, detector: AnyDetector, rule: Rule, envelope: Envelope, counts: Counts, most: int) -> None:
+    def __init__(self, detector: AnyDetector, rule: Rule, envelope: Envelope, counts: Counts, most: int, *, kernel: bool) -> None:
         """As `Detectors`; `rule` is the detector's."""
         self._detector = detector
         self.most = most
@@ -42,10 +43,11 @@ class LocalDetector:
         self._begins = detector.begins
         self._lull = detector.lull if detector.lull and detector.lull.holds(rule) else None
         self._duration = Spans(self._lull, rule)
-        # Where it can put steps off, the kernel looks at most authentications.
-        self._near_only = None if self._lull is None else compiled.durations(self._duration)
-        self._young: dict[str, Memory] = {}
-        self._old: dict[str, Memory] = {}
+        # Where it can put steps off, the kernel looks at most of them.
+        self._near_only = compiled.durations(self._duration) if kernel and self._lull else None
+        self._generation = partial(compiled.generation, compiled=self._near_only is not None)
+        self._young: MutableMapping[str, Memory] = self._generation({})
+        self._old: MutableMapping[str, Memory] = self._generation({})
         self._under_way: set[str] = set()  # users whose states are (see `Begins`)
         self._stepped: set[str] = set()  # users whose states may hold something lasting
         self._turn = BEFORE_ALL  # the last time of this generation
@@ -67,10 +69,9 @@ class LocalDetector:
 
     def _take(self, arrived: Arrived | CompiledArrived, row: Row, findings: list[Found]) -> None:
         """Take an authentication; `findings` gets those that it leads to."""
-        at, user, start, end, newest = row
-        completions, waiting = arrived.completions, arrived.waiting
+        (at, user, start, end, newest), waiting = row, arrived.waiting
         if user is None:
-            if is_withdrawal(completions[at]):
+            if is_withdrawal(arrived.completion(at)):
                 self._withdraw()
             return
         if newest > self._turn:
@@ -90,12 +91,12 @@ class LocalDetector:
                 memory, size = self._carried(key, memory, newest - self._horizon)
                 self._stored += size
             if memory is None and self._lull is not None:
-                young[key] = (waiting, at, None) if self._begins is None else alone(completions[at], None)
+                young[key] = (waiting, at, None) if self._begins is None else alone(arrived.completion(at), None)
                 return
         if memory is None or start <= self._after(memory):
-            findings += self._step(key, memory, completions[at])
+            findings += self._step(key, memory, arrived.completion(at))
         elif self._duration(waiting.code(at)) is not None:
-            young[key] = (waiting, at, memory) if self._begins is None else alone(completions[at], memory)
+            young[key] = (waiting, at, memory) if self._begins is None else alone(arrived.completion(at), memory)
 
     def _near(self, arrived: CompiledArrived, durations: "compiled.Durations") -> Iterator[Row]:
         """The rows of those that may have to do with another one; the kernel takes the others as `_take` would."""
@@ -147,12 +148,11 @@ class LocalDetector:
     def _next_generation(self, newest: int) -> None:
         young = self._young
         # One that was ahead of the clock belongs to the time that is now.
-        self._young = {key: young.pop(key) for key in (self._ahead,) if key in young}
+        self._young = self._generation({key: young.pop(key) for key in (self._ahead,) if key in young})
         self._ahead = ""
-        self._old = young if newest <= self._turn + self._horizon else {}
+        self._old = young if newest <= self._turn + self._horizon else self._generation({})
         self._forget_missing()
-        self._turn = self._end_of_generation(newest)
-        self._strays = 0
+        self._turn, self._strays = self._end_of_generation(newest), 0
 
     def _end_of_generation(self, newest: int) -> int:
         """The last time of the generation in which this one is: the same whenever the log began to be read."""
@@ -176,13 +176,13 @@ class LocalDetector:
         gone = [remembered(memory, oldest) for key, memory in self._old.items() if key not in self._young]
         lost = [left for left in gone if left is not None and self._detector.forget(self._state(left), oldest)]
         self._counts.crowded_out += len(lost)
-        self._old, self._young, self._strays = self._young, {}, 0
+        self._old, self._young, self._strays = self._young, self._generation({}), 0
         self._forget_missing()
 
     def _forget_missing(self) -> None:
         for users in (self._under_way, self._stepped):
             if users:
-                users.intersection_update(self._old | self._young)
+                users.intersection_update({*self._old, *self._young})
 
     def _carried(self, key: str, memory: Memory, oldest: int) -> tuple[Memory | None, int]:
         """Take the memory of a user from the old generation into the young one; None if there is more than that may hold.
@@ -233,7 +233,8 @@ class LocalDetector:
         detector.forget(state, completion[10] - self._horizon)
         findings, counted = detector.step(state, completion, rule)
         self._young[key] = self._known(key, state)
-        self._counts.detected.update(counted)
+        if counted:
+            self._counts.detected.update(counted)
         if not findings:
             return []
         user = completion[1]
@@ -246,8 +247,7 @@ class LocalDetector:
 
     def _state(self, memory: Memory | None) -> Any:
         """The state of a user, with what waited taken in."""
-        known = known_of(memory)
-        state = self._detector.empty() if known is None else known.state
+        state = self._detector.empty() if (known := known_of(memory)) is None else known.state
         for completion in waits(memory):
             self._detector.step(state, completion, self._rule)
         return state
@@ -268,8 +268,8 @@ class LocalDetector:
         if newest > self._turn:
             self._next_generation(newest)
             self._stored = 0
-        stored, older = max(0, self._stored - self._strays), self._old.keys() - self._young.keys()
-        states = {key: self._state(memory) for key, memory in (self._old | self._young).items()}
+        stored, older = max(0, self._stored - self._strays), {*self._old} - {*self._young}
+        states = {key: self._state(memory) for key, memory in {**self._old, **self._young}.items()}
         states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
         undo = None
         if self._before is not None:
@@ -312,10 +312,10 @@ class LocalDetector:
         self._under_way.clear()
         ahead = "" if undo is None or self._begins is None else undo[0]
         self._stored, older, self._ahead = generations or (0, (), ahead)
-        self._strays = 0
-        self._young = {key: self._known(key, state) for key, state in users.items()}
-        self._old = {key: self._young.pop(key) for key in older if key in self._young}
-        self._turn = self._end_of_generation(newest)
+        self._turn, self._strays = self._end_of_generation(newest), 0
+        young = {key: self._known(key, state) for key, state in users.items()}
+        self._old = self._generation({key: young.pop(key) for key in older if key in young})
+        self._young = self._generation({**young})
 
     def lasting(self) -> dict[str, Any]:
         """See `Detectors.lasting`."""
@@ -337,4 +337,4 @@ class LocalDetector:
     @property
     def size(self) -> int:
         """How many users are in memory."""
-        return len(self._old.keys() | self._young.keys())
+        return len({*self._old, *self._young})

@@ -58,14 +58,16 @@ class Arrived:
         completions: these.
         waiting: what is kept of those that wait.
         code: returns the status of one of them.
+        completion: returns one of them.
         tidy: each has a user and is the newest, as nearly all are.
     """
 
-    __slots__ = ("_ends", "_newests", "_starts", "_users", "code", "completions", "tidy", "waiting")
+    __slots__ = ("_ends", "_newests", "_starts", "_users", "code", "completion", "completions", "tidy", "waiting")
 
     def __init__(self, completions: Sequence[CompletionFields]) -> None:
         """`completions` are one or more."""
         self.completions = completions
+        self.completion: Callable[[int], CompletionFields] = completions.__getitem__
         self.waiting: Waiting | compiled.Completions = Waiting(completions)
         _, self._users, _, _, self._starts, _, self._ends, _, codes, _, self._newests = zip(*completions, strict=True)
         self.code: Callable[[int], Code] = codes.__getitem__
@@ -83,12 +85,19 @@ class Arrived:
 class CompiledArrived:
     """The same of completions that the kernel made: most are looked at there alone."""
 
-    __slots__ = ("code", "completions", "tidy", "waiting")
+    __slots__ = ("_last", "code", "completions", "tidy", "waiting")
 
     def __init__(self, completions: "compiled.Completions") -> None:
         self.completions = self.waiting = completions
         self.code = completions.code
         self.tidy = completions.tidy
+        self._last: tuple[int, CompletionFields] | None = None  # that was looked at
+
+    def completion(self, at: int) -> CompletionFields:
+        """See `Arrived`."""
+        if self._last is None or self._last[0] != at:
+            self._last = at, self.completions[at]
+        return self._last[1]
 
     def rows(self) -> Iterator[Row]:
         """See `Arrived.rows`."""
@@ -96,7 +105,7 @@ class CompiledArrived:
 
     def row(self, at: int) -> Row:
         """See `Arrived.row`."""
-        _, user, _, _, start, _, end, _, _, _, newest = self.completions[at]
+        _, user, _, _, start, _, end, _, _, _, newest = self.completion(at)
         return at, user, start, end, end if end == newest else newest
 
 

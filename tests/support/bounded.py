@@ -172,7 +172,7 @@ def alike(detector: AnyDetector, rule: AnyRule, most: int, made: list[list[Compl
     """Run both hosts on the same completions; some chunks follow a restart, some on a memory that was made smaller. The counts."""
 
     def new() -> LocalDetector:
-        return LocalDetector(detector, rule, Envelope({}), counts, most)
+        return LocalDetector(detector, rule, Envelope({}), counts, most, kernel=False)
 
     counts, newest = Counts(), 0
     bounded, lean = Bounded(detector, rule, most), new()

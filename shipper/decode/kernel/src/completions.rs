@@ -1,20 +1,23 @@
 //! The authentications that a chunk completes, side by side, and the first look of a detector's host at them.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::ops::Range;
 
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use crate::batch::item;
+use crate::batch::{item, keep};
 use crate::exchanges::{Parts, as_utf_8, stamp_text};
+use crate::generation::{Generation, Older, Record, Slot, Waits, hash_of};
 use crate::stamp::Stamp;
 
 /// Characters of a user's key that is remembered as it is; a longer one has all its rows looked at in Python.
 const LONGEST_KEY: usize = 128;
-/// Codes whose durations are remembered.
-const CODES: usize = 4096;
+/// Codes that are remembered: a log has a few, which are looked for one by one.
+const CODES: usize = 64;
+/// Values in a state that is surely small, even with those that wait on it (see `remembered.py`).
+const FEW: usize = 128;
 /// Authentications of a user that wait, and are surely few (see `is_small`).
 const CHAIN: usize = 8;
 
@@ -75,8 +78,8 @@ struct Row {
     end: i64,
     code: Py<PyAny>,
     /// None where Python must look at it: it has no user or one with a long key, it did not end at the newest time, or its times
-    /// do not fit.
-    key: Option<Py<PyString>>,
+    /// do not fit. A range of the texts.
+    key: Option<Range<usize>>,
 }
 
 /// Completed authentications. To Python a sequence of the tuples that `CompletionFields` describes, which are made when asked for.
@@ -90,16 +93,38 @@ pub struct Completions {
 
 impl Completions {
     /// Those of a chunk; `texts` are theirs.
-    pub fn new(py: Python<'_>, completions: Vec<Completion>, texts: Vec<u8>) -> PyResult<Self> {
-        let rows = completions.iter().map(|completion| row(py, completion, &texts)).collect::<PyResult<_>>()?;
+    pub fn new(py: Python<'_>, completions: Vec<Completion>, mut texts: Vec<u8>) -> PyResult<Self> {
+        let rows = completions.iter().map(|completion| row(py, completion, &mut texts)).collect::<PyResult<_>>()?;
         let component = only_component(py, &completions)?;
         Ok(Self { completions, texts, rows, component })
     }
 
-    /// One of them without the others.
-    fn alone(&self, py: Python<'_>, at: usize) -> PyResult<Self> {
-        let fields = self.completions[at].fields(py, &self.texts)?;
-        Self::new(py, vec![Completion::Python(fields.unbind())], vec![])
+    /// One of them as it waits, and its texts; None for one that does not fit.
+    pub fn waits(&self, py: Python<'_>, at: usize) -> Option<(Waits, [Cow<'_, [u8]>; 3])> {
+        match self.completions.get(at)? {
+            Completion::Here(done) => {
+                let (code, component) = (done.code.clone_ref(py), done.component.clone_ref(py));
+                let (parts, texts) = (done.parts, &self.texts[done.texts.clone()]);
+                let texts = [parts.id(texts), parts.stamp(texts), &done.stamp].map(Cow::Borrowed);
+                Some((Waits::new(done.start, done.end, code, component, done.success), texts))
+            }
+            Completion::Python(fields) => {
+                type Fields = (String, Py<PyString>, i64, String, i64, String, Py<PyAny>, bool);
+                let (id, component, start, start_text, end, end_text, code, success): Fields =
+                    fields.bind(py).get_slice(2, 10).extract().ok()?;
+                let texts = [id, start_text, end_text].map(|text| Cow::Owned(text.into_bytes()));
+                Some((Waits::new(start, end, code, component, success), texts))
+            }
+        }
+    }
+
+    /// One that does not fit, without those of its chunk and without its user, whose name may be long.
+    pub fn alone<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+        let fields = self.completions[self.check(at)?].fields(py, &self.texts)?;
+        let mut values = vec![0_u8.into_pyobject(py)?.into_any(), py.None().into_bound(py)];
+        values.extend(fields.get_slice(2, fields.len()));
+        let alone = Self::new(py, vec![Completion::Python(PyTuple::new(py, values)?.unbind())], vec![])?;
+        Ok(Bound::new(py, alone)?.into_any())
     }
 
     fn check(&self, at: usize) -> PyResult<usize> {
@@ -107,12 +132,12 @@ impl Completions {
     }
 }
 
-fn row(py: Python<'_>, completion: &Completion, texts: &[u8]) -> PyResult<Row> {
+fn row(py: Python<'_>, completion: &Completion, texts: &mut Vec<u8>) -> PyResult<Row> {
     match completion {
         Completion::Here(done) => {
-            let key = done.parts.key(&texts[done.texts.clone()]);
+            let key = done.parts.key_in(&done.texts);
             let is_plain = done.end == done.newest && (1..=LONGEST_KEY).contains(&key.len());
-            let key = is_plain.then(|| as_utf_8(py, key).unbind());
+            let key = is_plain.then_some(key);
             Ok(Row { start: done.start, end: done.end, code: done.code.clone_ref(py), key })
         }
         Completion::Python(fields) => {
@@ -122,6 +147,7 @@ fn row(py: Python<'_>, completion: &Completion, texts: &[u8]) -> PyResult<Row> {
             let times = (time(4), time(6), time(10));
             let (Ok(start), Ok(end), Ok(newest)) = times else { return Ok(Row { start: 0, end: 0, code, key: None }) };
             let key = key_of(&fields.get_item(1)?)?.filter(|_| end == newest);
+            let key = key.as_ref().and_then(|key| key.to_str(py).ok()).map(|key| keep(texts, key.as_bytes()));
             Ok(Row { start, end, code, key })
         }
     }
@@ -156,8 +182,8 @@ fn only_component(py: Python<'_>, completions: &[Completion]) -> PyResult<Option
 #[pyclass(module = "shipper.decode._kernel")]
 pub struct Durations {
     of_code: Py<PyAny>,
-    known: HashMap<usize, (Py<PyAny>, Option<i64>)>, // by identity of the code, which must stay
-    classes: HashMap<usize, (Py<PyAny>, bool)>,      // the same: if its class is one that matters
+    known: Vec<(Py<PyAny>, Option<i64>)>, // each by the identity of its code
+    classes: Vec<(Py<PyAny>, bool)>,      // the same: if its class is one that matters
 }
 
 #[pymethods]
@@ -165,14 +191,13 @@ impl Durations {
     /// `of_code` returns nanoseconds, or None.
     #[new]
     fn new(of_code: Py<PyAny>) -> Self {
-        Self { of_code, known: HashMap::new(), classes: HashMap::new() }
+        Self { of_code, known: vec![], classes: vec![] }
     }
 }
 
 impl Durations {
     fn of(&mut self, code: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-        let key = code.as_ptr() as usize;
-        if let Some((_, duration)) = self.known.get(&key) {
+        if let Some((_, duration)) = self.known.iter().find(|(known, _)| known.is(code)) {
             return Ok(*duration);
         }
         if self.known.len() >= CODES {
@@ -180,21 +205,20 @@ impl Durations {
         }
         let duration = self.of_code.bind(code.py()).call1((code,))?;
         let duration = if duration.is_none() { None } else { Some(duration.extract().unwrap_or(i64::MAX)) };
-        self.known.insert(key, (code.clone().unbind(), duration));
+        self.known.push((code.clone().unbind(), duration));
         Ok(duration)
     }
 
     /// If the class of a code is one of these, which are always the same.
     fn matters(&mut self, code: &Bound<'_, PyAny>, classes: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let key = code.as_ptr() as usize;
-        if let Some((_, matters)) = self.classes.get(&key) {
+        if let Some((_, matters)) = self.classes.iter().find(|(known, _)| known.is(code)) {
             return Ok(*matters);
         }
         if self.classes.len() >= CODES {
             self.classes.clear();
         }
         let matters = classes.contains(code.getattr("status_class")?)?;
-        self.classes.insert(key, (code.clone().unbind(), matters));
+        self.classes.push((code.clone().unbind(), matters));
         Ok(matters)
     }
 }
@@ -248,15 +272,15 @@ impl Completions {
     }
 
     /// Takes authentications from `at` on that have nothing to do with any before them into `young`, as `LocalDetector` does.
-    /// `classes`: those of another class are left out, and those that wait are kept without those of their chunk.
+    /// `classes`: those of another class are left out.
     ///
     /// Returns the first one that Python must look at, or their number, and how many were taken.
     #[allow(clippy::too_many_arguments)]
     fn pass_over(
         this: &Bound<'_, Self>,
         at: usize,
-        young: &Bound<'_, PyDict>,
-        old: &Bound<'_, PyDict>,
+        young: &Bound<'_, Generation>,
+        old: &Bound<'_, Generation>,
         turn: &Bound<'_, PyAny>,
         horizon: &Bound<'_, PyAny>,
         room: usize,
@@ -266,9 +290,10 @@ impl Completions {
         let (py, completions) = (this.py(), this.get());
         let turn = clamped(turn)?;
         let horizon: Option<i64> = horizon.extract().ok(); // None for one that no time is behind
+        let (mut young, old) = (young.try_borrow_mut()?, old.try_borrow()?);
         let mut taken = 0;
         for (number, row) in completions.rows.iter().enumerate().skip(at) {
-            let Some(key) = row.key.as_ref().map(|key| key.bind(py)) else { return Ok((number, taken)) };
+            let Some(key) = row.key.clone() else { return Ok((number, taken)) };
             let matters = match classes {
                 Some(classes) => durations.matters(row.code.bind(py), classes)?,
                 None => true,
@@ -279,36 +304,63 @@ impl Completions {
             if row.end > turn || taken >= room {
                 return Ok((number, taken));
             }
-            let memory = match young.get_item(key)? {
-                Some(memory) => Some(memory),
-                None => match old.get_item(key)? {
-                    Some(memory) => {
-                        match carried(&memory, horizon.map_or(i64::MIN, |horizon| row.end.saturating_sub(horizon)))? {
-                            Carried::Gone => None,
-                            Carried::Left(left) => {
-                                young.set_item(key, &left)?;
-                                Some(left)
-                            }
-                            Carried::Unknown => return Ok((number, taken)),
-                        }
+            let key = &completions.texts[key];
+            let hash = hash_of(key);
+            let mut memory = Memory::of(young.find(hash, key), py);
+            if matches!(memory, Memory::Nothing) {
+                let oldest = horizon.map_or(i64::MIN, |horizon| row.end.saturating_sub(horizon));
+                match carried(py, &old, old.find(hash, key), oldest, &mut young)? {
+                    Carried::Gone => (),
+                    Carried::Left(left) => {
+                        memory = Memory::of(&left, py);
+                        young.put(hash, key, left);
                     }
-                    None => None,
-                },
-            };
-            if let Some(memory) = &memory {
-                if after(memory, durations)?.is_none_or(|after| row.start <= after) {
-                    return Ok((number, taken));
+                    Carried::Unknown => return Ok((number, taken)),
                 }
             }
-            if memory.is_none() || durations.of(row.code.bind(py))?.is_some() {
-                match classes {
-                    Some(_) => young.set_item(key, (completions.alone(py, number)?, 0, memory))?,
-                    None => young.set_item(key, (this, number, memory))?,
-                }
+            let after = match &memory {
+                Memory::Nothing => i64::MIN,
+                Memory::State(state) => clamped(&state.bind(py).getattr("after")?)?,
+                Memory::Waits(place) => match young.record(*place) {
+                    Some(Record::Own(waits, _)) => {
+                        durations.of(waits.code.bind(py))?.map_or(i64::MIN, |duration| waits.end.saturating_add(duration))
+                    }
+                    _ => return Ok((number, taken)),
+                },
+            };
+            if row.start <= after {
+                return Ok((number, taken));
+            }
+            if matches!(memory, Memory::Nothing) || durations.of(row.code.bind(py))?.is_some() {
+                let Some((waits, texts)) = completions.waits(py, number) else { return Ok((number, taken)) };
+                let older = match memory {
+                    Memory::Nothing => Older::Nothing,
+                    Memory::Waits(place) => Older::Waits(place),
+                    Memory::State(state) => Older::State(state),
+                };
+                let place = young.keep(waits, texts.each_ref().map(|text| &**text), older);
+                young.put(hash, key, Slot::Waits(place));
             }
             taken += 1;
         }
         Ok((completions.rows.len(), taken))
+    }
+}
+
+/// What is in memory of a user.
+enum Memory {
+    Nothing,
+    Waits(usize),
+    State(Py<PyAny>),
+}
+
+impl Memory {
+    fn of(slot: &Slot, py: Python<'_>) -> Self {
+        match slot {
+            Slot::Gone => Self::Nothing,
+            Slot::Waits(place) => Self::Waits(*place),
+            Slot::Python(state) => Self::State(state.clone_ref(py)),
+        }
     }
 }
 
@@ -321,59 +373,71 @@ pub fn clamped(number: &Bound<'_, PyAny>) -> PyResult<i64> {
 }
 
 /// What is left of a memory in the old generation.
-enum Carried<'py> {
+enum Carried {
     Gone,
-    Left(Bound<'py, PyAny>),
+    Left(Slot),
     Unknown,
 }
 
-/// A memory without what ended before `oldest`, if it is a few that wait; of a state Python knows how large it is.
-fn carried<'py>(memory: &Bound<'py, PyAny>, oldest: i64) -> PyResult<Carried<'py>> {
-    let mut kept = vec![];
-    let mut left = memory.clone();
-    while !left.is_none() {
-        let Ok(waits) = left.cast::<PyTuple>().cloned() else {
-            match clamped(&left.getattr("after")?)? < oldest {
-                true => break,
-                false => return Ok(Carried::Unknown),
+/// Takes a memory into `young` without what ended before `oldest`, if it is surely small: see `remembered` and `is_small`.
+fn carried(py: Python<'_>, old: &Generation, slot: &Slot, oldest: i64, young: &mut Generation) -> PyResult<Carried> {
+    let is_over = |state: &Py<PyAny>| PyResult::Ok(clamped(&state.bind(py).getattr("after")?)? < oldest);
+    let mut next = match slot {
+        Slot::Gone => return Ok(Carried::Gone),
+        Slot::Python(state) if is_over(state)? => return Ok(Carried::Gone),
+        Slot::Python(state) if is_small(state.bind(py))? => return Ok(Carried::Left(Slot::Python(state.clone_ref(py)))),
+        Slot::Python(_) => return Ok(Carried::Unknown),
+        Slot::Waits(place) => Some(*place),
+    };
+    let (mut kept, mut older) = (vec![], Older::Nothing);
+    while let Some(place) = next {
+        match old.record(place) {
+            Some(Record::Own(waits, before)) if waits.end >= oldest => {
+                kept.push(place);
+                next = match before {
+                    Older::Nothing => None,
+                    Older::Waits(before) => Some(*before),
+                    Older::State(state) if is_over(state)? => None,
+                    Older::State(state) if is_small(state.bind(py))? => {
+                        older = Older::State(state.clone_ref(py));
+                        None
+                    }
+                    Older::State(_) => return Ok(Carried::Unknown),
+                };
             }
-        };
-        match end_and_code(&waits)? {
-            Some((end, _)) if end >= oldest => {
-                left = waits.get_item(2)?;
-                kept.push(waits);
-            }
-            Some(_) => break,
-            None => return Ok(Carried::Unknown),
+            Some(Record::Own(..)) => break,
+            _ => return Ok(Carried::Unknown),
         }
         if kept.len() > CHAIN {
             return Ok(Carried::Unknown);
         }
-        if left.is_none() {
-            return Ok(Carried::Left(memory.clone()));
+    }
+    let mut left = None;
+    for place in kept.into_iter().rev() {
+        let Some(place) = young.keep_of(py, old, place, older) else { return Ok(Carried::Unknown) };
+        older = Older::Waits(place);
+        left = Some(place);
+    }
+    Ok(left.map_or(Carried::Gone, |place| Carried::Left(Slot::Waits(place))))
+}
+
+/// True if a state holds few values.
+fn is_small(known: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let mut left = FEW;
+    let mut open = vec![known.getattr("state")?];
+    while let Some(value) = open.pop() {
+        if let Ok(members) = value.cast::<PyDict>() {
+            open.extend(members.values());
+        } else if let Ok(members) = value.cast::<PyList>() {
+            open.extend(members);
+        } else if left == 0 {
+            return Ok(false);
+        } else {
+            left -= 1;
+        }
+        if open.len() > left {
+            return Ok(false);
         }
     }
-    let mut left: Option<Bound<'py, PyAny>> = None;
-    for waits in kept.iter().rev() {
-        left = Some((waits.get_item(0)?, waits.get_item(1)?, left).into_pyobject(memory.py())?.into_any());
-    }
-    Ok(left.map_or(Carried::Gone, Carried::Left))
-}
-
-/// End and code of the newest one in a memory that waits, if its times fit.
-fn end_and_code<'py>(waits: &Bound<'py, PyTuple>) -> PyResult<Option<(i64, Bound<'py, PyAny>)>> {
-    let waiting = waits.get_item(0)?;
-    let Ok(waiting) = waiting.cast::<Completions>() else { return Ok(None) };
-    let at: usize = waits.get_item(1)?.extract()?;
-    let Some(row) = waiting.get().rows.get(at).filter(|row| row.key.is_some()) else { return Ok(None) };
-    Ok(Some((row.end, row.code.bind(waits.py()).clone())))
-}
-
-/// The time after which an authentication that starts matters to nothing in memory; None if Python must say.
-fn after(memory: &Bound<'_, PyAny>, durations: &mut Durations) -> PyResult<Option<i64>> {
-    if let Ok(waits) = memory.cast::<PyTuple>() {
-        let Some((end, code)) = end_and_code(waits)? else { return Ok(None) };
-        return Ok(Some(durations.of(&code)?.map_or(i64::MIN, |duration| end.saturating_add(duration))));
-    }
-    clamped(&memory.getattr("after")?).map(Some)
+    Ok(true)
 }

@@ -19,6 +19,7 @@ use crate::template::{Template, Values};
 /// Heads that are remembered; then they are forgotten, and asked for again.
 const HEADS: usize = 4096;
 const CALL: usize = "Calling pfAuthUser(".len();
+const RESULT: usize = "Pfauth ".len() + " for user '".len(); // and the word between them
 /// Bytes of a message or line that may have a template of its own.
 const LONGEST_REPEATED: usize = 256;
 /// Messages and lines that are remembered by their hash, because they have come once.
@@ -52,6 +53,8 @@ struct Context {
     requests: HashMap<(Vec<u8>, Vec<u8>), usize>, // by the text behind the user, and the quote before it
     verdicts: HashMap<i64, usize>,
     statuses: HashMap<(Option<Outcome>, i64), usize>,
+    results: HashMap<(Vec<u8>, Vec<u8>), usize>, // by the word, and the text behind `Call status: `
+    last_result: ((Vec<u8>, Vec<u8>), usize),    // the one that was used last
     messages: HashMap<Vec<u8>, usize>,
     orphans: HashMap<Vec<u8>, usize>,  // verdicts and statuses of no exchange
     last: ((Vec<u8>, Vec<u8>), usize), // of the requests, the one that was used last
@@ -73,6 +76,7 @@ enum Question {
     Request(usize, Vec<u8>, Vec<u8>),
     Verdict(usize, i64),
     Status(usize, Option<Outcome>, i64),
+    Result(usize, Vec<u8>, Vec<u8>),
     Message(usize, Vec<u8>),
     Orphan(usize, Vec<u8>),
     Line(Vec<u8>),
@@ -141,7 +145,8 @@ pub struct Kernel {
     writer: Writer,
     lines: HashMap<Vec<u8>, usize>, // that are not understood
     once: Once,
-    repeats: bool, // lines that are not of exchanges may have templates
+    result: Exchange, // the buffers of one-line results
+    repeats: bool,    // lines that are not of exchanges may have templates
     data: Option<Py<PyBytes>>,
     base: u64, // offset of `data`
     at: usize, // of the line in `data`, and of the next one
@@ -207,6 +212,15 @@ impl Context {
             self.last = (key, entry);
         }
         Some(self.last.1)
+    }
+
+    fn result(&mut self, word: &[u8], tail: &[u8]) -> Option<usize> {
+        if self.last_result.0.0 != word || self.last_result.0.1 != tail {
+            let key = (word.to_vec(), tail.to_vec());
+            let entry = *self.results.get(&key)?;
+            self.last_result = (key, entry);
+        }
+        Some(self.last_result.1)
     }
 }
 
@@ -299,6 +313,32 @@ impl Kernel {
         if time > component.limit {
             return Ok(Taken::Refused);
         }
+        if let Message::Result { guid, word, user, form, tail } = line.message {
+            let Some(entry) = self.contexts[head.context].result(word, tail) else {
+                return Ok(Taken::Asks(Question::Result(head.context, word.to_vec(), tail.to_vec())));
+            };
+            component.take(time);
+            let writer = &mut self.writer;
+            writer.digits.clear();
+            put_number(&mut writer.digits, i64::try_from(offset)?);
+            let backslash = match form {
+                UserForm::Domain(at) => Some(line.at + RESULT + word.len() + at - 1),
+                _ => None,
+            };
+            let place = Place { bytes: &bytes[..bytes.len() - tail.len()], line, offset, time };
+            let exchange = &mut self.result;
+            let id = [&*writer.prefix, &writer.digits];
+            exchange.begin(&Request { time, stamp: place.line.stamp, id, user, form }, || {
+                self.users.json(user, form).chain([&*head.process])
+            });
+            writer.put(py, &place, &Tied { request: guid, ..exchange.tied() }, backslash, entry);
+            if let Some((code, success)) = &writer.entries[entry].completes {
+                let (code, success) = (code.clone_ref(py), *success);
+                writer.complete(&place, exchange, code, success, component.name.clone_ref(py), component.newest);
+            }
+            self.last = Some(*place.line.stamp);
+            return Ok(Taken::Done);
+        }
         let mut exchanges = component.exchanges.bind(py).try_borrow_mut()?;
         head.slot = exchanges.slot(&head.thread, head.slot);
         let repeated = match line.message {
@@ -370,7 +410,7 @@ impl Kernel {
                 };
                 (Some(entry), exchange)
             }
-            Message::Other => return Ok(Taken::Refused),
+            Message::Result { .. } | Message::Other => return Ok(Taken::Refused),
         };
         component.take(time);
         if let Some(entry) = entry {
@@ -463,6 +503,9 @@ fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<B
             ("request", context, as_latin_1(py, &tail), as_latin_1(py, &opening)).into_pyobject(py)
         }
         Question::Verdict(context, number) => ("verdict", context, number).into_pyobject(py),
+        Question::Result(context, word, tail) => {
+            ("result", context, as_latin_1(py, &word), as_latin_1(py, &tail)).into_pyobject(py)
+        }
         Question::Message(context, text) => ("message", context, PyBytes::new(py, &text)).into_pyobject(py),
         Question::Orphan(context, text) => ("orphan", context, PyBytes::new(py, &text)).into_pyobject(py),
         Question::Line(text) => ("other", PyBytes::new(py, &text)).into_pyobject(py),
@@ -495,6 +538,7 @@ impl Kernel {
             },
             lines: HashMap::new(),
             once: Once::default(),
+            result: Exchange::default(),
             repeats: false,
             data: None,
             base: 0,
@@ -590,6 +634,27 @@ impl Kernel {
         let entry = self.add(&pieces, gaps, origin, adds)?;
         self.writer.entries[entry].completes = Some((code, success));
         self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    /// Answers the question for the template of one-line results with this word and text behind `Call status: `.
+    fn add_result(
+        &mut self,
+        context: usize,
+        word: &str,
+        tail: &str,
+        code: Py<PyAny>,
+        success: bool,
+        pieces: Vec<Vec<u8>>,
+        gaps: &str,
+        origin: Py<PyAny>,
+        adds: Vec<usize>,
+    ) -> PyResult<()> {
+        let entry = self.add(&pieces, gaps, origin, adds)?;
+        self.writer.entries[entry].completes = Some((code, success));
+        let key = (word.as_bytes().to_vec(), tail.as_bytes().to_vec());
+        self.context(context)?.results.insert(key, entry);
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 mod batch;
 mod completions;
 mod exchanges;
+mod generation;
 mod kernel;
 mod line;
 mod stamp;
@@ -16,7 +17,7 @@ mod template;
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 5;
+pub const INTERFACE: u32 = 6;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]
@@ -30,6 +31,8 @@ mod _kernel {
     use crate::completions::{Completions, Durations};
     #[pymodule_export]
     use crate::exchanges::OpenExchanges;
+    #[pymodule_export]
+    use crate::generation::Generation;
     #[pymodule_export]
     use crate::kernel::Kernel;
 

@@ -5,6 +5,12 @@ use crate::stamp::{STAMP, Stamp};
 const CALL: &[u8] = b"Calling pfAuthUser(";
 const VERDICT: &[u8] = b"authResult = ";
 const STATUS: &[u8] = b"rawCallStatus = ";
+const RESULT: &[u8] = b"|Pfauth ";
+const WORDS: [&[u8]; 2] = [b"succeeded", b"failed"];
+const FOR_USER: &[u8] = b" for user '";
+const CALL_STATUS: &[u8] = b"'. Call status: ";
+/// Bytes of a GUID.
+const GUID: usize = 36;
 /// What the messages of exchanges begin with in any form.
 const LIKE_OURS: [&[u8]; 3] = [b"Calling pfAuthUser", b"authResult", b"rawCallStatus"];
 const LONGEST_DOMAIN: usize = 64;
@@ -21,7 +27,7 @@ pub struct Line<'a> {
     pub head: &'a [u8],
     /// Its message.
     pub message: Message<'a>,
-    /// Where in the line the message begins.
+    /// Where in the line the message begins, behind the GUID if there is one.
     pub at: usize,
 }
 
@@ -43,6 +49,19 @@ pub enum Message<'a> {
     Verdict(i64),
     /// `rawCallStatus = N`.
     Status(i64),
+    /// `GUID|Pfauth WORD for user 'USER'. Call status: TAIL`.
+    Result {
+        /// The id of the request.
+        guid: &'a [u8],
+        /// How it went.
+        word: &'a [u8],
+        /// The user as written.
+        user: &'a [u8],
+        /// How the user is written.
+        form: UserForm,
+        /// What follows `Call status: `.
+        tail: &'a [u8],
+    },
     /// Any other that does not begin like one of these.
     Other,
 }
@@ -63,7 +82,8 @@ pub fn read(line: &[u8]) -> Option<Line<'_>> {
     let stamp: &Stamp = line.first_chunk::<STAMP>()?;
     let at = message_at(line)?;
     let message = read_message(line.get(at..)?)?;
-    Some(Line { stamp, head: &line[STAMP..at - 1], message, at })
+    let behind = if matches!(message, Message::Result { .. }) { at + GUID + 1 } else { at };
+    Some(Line { stamp, head: &line[STAMP..at - 1], message, at: behind })
 }
 
 /// Where the message begins: behind the fifth bar, of which the first stands right behind the time stamp.
@@ -85,6 +105,8 @@ fn read_message(message: &[u8]) -> Option<Message<'_>> {
         integer(text).map(Message::Verdict)
     } else if let Some(text) = message.strip_prefix(STATUS) {
         integer(text).map(Message::Status)
+    } else if message.get(GUID..).is_some_and(|text| text.starts_with(RESULT)) {
+        result(message)
     } else {
         LIKE_OURS.iter().all(|begin| !message.starts_with(begin)).then_some(Message::Other)
     }
@@ -115,6 +137,26 @@ fn request(text: &[u8]) -> Option<Message<'_>> {
     if matches!(text.first()?, b',' | b')') {
         return None; // no user, or a message of another form
     }
+    let (user, form, tail) = split_user(text)?;
+    quote(tail)?;
+    Some(Message::Request { opening, user, form, tail })
+}
+
+/// A one-line result.
+fn result(message: &[u8]) -> Option<Message<'_>> {
+    let (guid, text) = message.split_at_checked(GUID)?;
+    let text = text.strip_prefix(RESULT)?;
+    let word = *WORDS.iter().find(|&&word| text.starts_with(word))?;
+    let (user, form, tail) = split_user(text[word.len()..].strip_prefix(FOR_USER)?)?;
+    let is_guid = guid.iter().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    });
+    is_guid.then_some(Message::Result { guid, word, user, form, tail: tail.strip_prefix(CALL_STATUS)? })
+}
+
+/// The plain user at the beginning of a text, how it is written, and what follows.
+fn split_user(text: &[u8]) -> Option<(&[u8], UserForm, &[u8])> {
     let mut end = plain_length(text);
     let mut form = UserForm::Bare;
     if text.get(end) == Some(&b'\\') {
@@ -132,7 +174,6 @@ fn request(text: &[u8]) -> Option<Message<'_>> {
     if !(1..=LONGEST_NAME).contains(&name) {
         return None;
     }
-    quote(tail)?;
     if form == UserForm::Bare {
         if let Some(at) = memchr::memrchr(b'@', user) {
             if at == 0 || at + 1 == end {
@@ -141,7 +182,7 @@ fn request(text: &[u8]) -> Option<Message<'_>> {
             form = UserForm::Mail(at + 1);
         }
     }
-    Some(Message::Request { opening, user, form, tail })
+    Some((user, form, tail))
 }
 
 fn plain_length(text: &[u8]) -> usize {
@@ -174,12 +215,19 @@ mod tests {
         read(line.as_bytes()).map(|found| {
             assert_eq!(found.stamp, STAMP.as_bytes());
             assert_eq!(found.head, b"|0|1412|6452|pfrad");
-            assert_eq!(&line[found.at..], text);
+            if !matches!(found.message, Message::Result { .. }) {
+                assert_eq!(&line[found.at..], text);
+            }
             match found.message {
                 Message::Request { opening, user, form, tail } => {
                     let [opening, user, tail] = [opening, user, tail].map(String::from_utf8_lossy);
                     let ascii = if opening == "'" { "" } else { &*opening };
                     format!("{ascii}{user} {form:?} {tail}")
+                }
+                Message::Result { guid, word, user, form, tail } => {
+                    assert_eq!(&line[found.at - 1..found.at + 7], "|Pfauth ");
+                    let [guid, word, user, tail] = [guid, word, user, tail].map(String::from_utf8_lossy);
+                    format!("{guid} {word} {user} {form:?} {tail}")
                 }
                 other => format!("{other:?}"),
             }
@@ -209,6 +257,29 @@ mod tests {
         assert_eq!(calling(&format!(r"DOM\{long}n")), None);
         assert_eq!(calling(&format!(r"{}\anna", "d".repeat(65))), None);
         assert_eq!(message("Calling pfAuthUser('anna"), None);
+    }
+
+    #[test]
+    fn results() {
+        let result = |text: &str| message(text).filter(|found| found != "Other");
+        let guid = "82a3db8d-3317-43F7-b203-6ba81cba93c9";
+        let said = result(&format!(r#"{guid}|Pfauth succeeded for user 'DOM\anna'. Call status: X - "Y"."#));
+        assert_eq!(said, Some(format!(r#"{guid} succeeded DOM\anna Domain(4) X - "Y"."#)));
+        let said = result(&format!("{guid}|Pfauth failed for user 'a@b'. Call status: "));
+        assert_eq!(said, Some(format!("{guid} failed a@b Mail(2) ")));
+        for text in [
+            format!("{guid}|Pfauth went for user 'anna'. Call status: X"),
+            format!("{guid}|Pfauth failed for user ''. Call status: X"),
+            format!("{guid}|Pfauth failed for user 'O'Brien'. Call status: X"),
+            format!("{guid}|Pfauth failed for user 'anna'. Call state: X"),
+            format!("{guid}|Pfauth failed for user anna. Call status: X"),
+            format!("{guid} Pfauth failed for user 'anna'. Call status: X"),
+            format!("{}|Pfauth failed for user 'anna'. Call status: X", guid.replace('-', "a")),
+            format!("{}|Pfauth failed for user 'anna'. Call status: X", guid.replace('a', "g")),
+            format!("{guid}|Pfauth failed"),
+        ] {
+            assert_eq!(result(&text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,446 @@
+//! What a detector's host remembers of its users for a span of time: to Python a dictionary from keys to memories (see `remembered.py`).
+//!
+//! Nearly all of it are authentications that wait and are forgotten unseen. Those are kept side by side, without an object for each.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+
+use pyo3::exceptions::{PyIndexError, PyKeyError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
+
+use crate::completions::Completions;
+use crate::exchanges::as_utf_8;
+
+/// The tag where no entry stands in the table.
+const EMPTY: u32 = 0;
+
+/// What else is in memory of the user of an authentication that waits, which is older.
+#[derive(Debug)]
+pub enum Older {
+    /// Nothing.
+    Nothing,
+    /// Another that waits, by its place.
+    Waits(usize),
+    /// A state, as Python has it.
+    State(Py<PyAny>),
+}
+
+/// What a detector's `step` reads of an authentication that waits.
+#[derive(Debug)]
+pub struct Waits {
+    pub start: i64,
+    pub end: i64,
+    pub code: Py<PyAny>,
+    pub component: Py<PyString>,
+    pub success: bool,
+    /// Its id, start and end as texts: where they begin, and the length of each.
+    text: usize,
+    lengths: [usize; 3],
+}
+
+/// An authentication that waits.
+#[derive(Debug)]
+pub enum Record {
+    /// Kept here.
+    Own(Waits, Older),
+    /// By its place among those of a chunk that Python has, as it is here.
+    Other(Py<PyAny>, usize, Older),
+}
+
+/// The memory of a user.
+#[derive(Debug)]
+pub enum Slot {
+    /// There is none.
+    Gone,
+    /// An authentication that waits, by its place.
+    Waits(usize),
+    /// As Python has it.
+    Python(Py<PyAny>),
+}
+
+#[derive(Debug)]
+struct Entry {
+    hash: u64,
+    key: usize, // where it begins
+    length: usize,
+    slot: Slot,
+}
+
+/// See the module.
+#[pyclass(module = "shipper.decode._kernel")]
+#[derive(Default)]
+pub struct Generation {
+    table: Vec<usize>, // of places of entries, by the hash of their keys; at most half full
+    tags: Vec<u32>,    // of the hashes at these places: most users are not found, and no entry is looked at then
+    entries: Vec<Entry>,
+    present: usize,
+    keys: Vec<u8>,
+    records: Vec<Record>,
+    texts: Vec<u8>,
+}
+
+/// The hash of a key, the same in all generations of this process.
+pub fn hash_of(key: &[u8]) -> u64 {
+    static SEED: OnceLock<RandomState> = OnceLock::new();
+    SEED.get_or_init(RandomState::new).hash_one(key)
+}
+
+impl Generation {
+    /// The memory of a user.
+    pub fn find(&self, hash: u64, key: &[u8]) -> &Slot {
+        match self.place(hash, key) {
+            Some(at) => &self.entries[at].slot,
+            None => &Slot::Gone,
+        }
+    }
+
+    /// Sets it.
+    pub fn put(&mut self, hash: u64, key: &[u8], slot: Slot) {
+        let at = self.place(hash, key).unwrap_or_else(|| self.add(hash, key));
+        self.present += usize::from(matches!(self.entries[at].slot, Slot::Gone));
+        self.entries[at].slot = slot;
+    }
+
+    /// One that waits, by its place.
+    pub fn record(&self, at: usize) -> Option<&Record> {
+        self.records.get(at)
+    }
+
+    /// Keeps an authentication that waits; returns its place. The texts are its id, its start and its end.
+    pub fn keep(&mut self, mut waits: Waits, texts: [&[u8]; 3], older: Older) -> usize {
+        waits.text = self.texts.len();
+        waits.lengths = texts.map(<[u8]>::len);
+        texts.into_iter().for_each(|text| self.texts.extend_from_slice(text));
+        self.push(Record::Own(waits, older))
+    }
+
+    /// Keeps one that another generation has, with what else is in memory now.
+    pub fn keep_of(&mut self, py: Python<'_>, other: &Self, at: usize, older: Older) -> Option<usize> {
+        Some(match other.records.get(at)? {
+            Record::Own(waits, _) => self.keep(waits.again(py), other.texts_of(waits), older),
+            Record::Other(waiting, at, _) => self.push(Record::Other(waiting.clone_ref(py), *at, older)),
+        })
+    }
+
+    /// One of its own once more.
+    fn repeat(&mut self, py: Python<'_>, at: usize, older: Older) -> Option<usize> {
+        let record = match self.records.get(at)? {
+            Record::Own(waits, _) => Record::Own(Waits { text: waits.text, lengths: waits.lengths, ..waits.again(py) }, older),
+            Record::Other(waiting, at, _) => Record::Other(waiting.clone_ref(py), *at, older),
+        };
+        Some(self.push(record))
+    }
+
+    fn push(&mut self, record: Record) -> usize {
+        self.records.push(record);
+        self.records.len() - 1
+    }
+
+    fn texts_of(&self, waits: &Waits) -> [&[u8]; 3] {
+        let (first, rest) = self.texts[waits.text..].split_at(waits.lengths[0]);
+        let (second, rest) = rest.split_at(waits.lengths[1]);
+        [first, second, &rest[..waits.lengths[2]]]
+    }
+
+    fn place(&self, hash: u64, key: &[u8]) -> Option<usize> {
+        if self.table.is_empty() {
+            return None;
+        }
+        let (mask, tag) = (self.table.len() - 1, tag_of(hash));
+        let mut bucket = first(hash, mask);
+        while self.tags[bucket] != EMPTY {
+            if self.tags[bucket] == tag {
+                let at = self.table[bucket];
+                let entry = &self.entries[at];
+                if entry.hash == hash && self.key(entry) == key {
+                    return Some(at);
+                }
+            }
+            bucket = (bucket + 1) & mask;
+        }
+        None
+    }
+
+    fn add(&mut self, hash: u64, key: &[u8]) -> usize {
+        if (self.entries.len() + 1) * 2 > self.table.len() {
+            self.grow();
+        }
+        let at = self.entries.len();
+        self.entries.push(Entry { hash, key: self.keys.len(), length: key.len(), slot: Slot::Gone });
+        self.keys.extend_from_slice(key);
+        self.seat(hash, at);
+        at
+    }
+
+    fn grow(&mut self) {
+        let size = (self.table.len() * 2).max(64);
+        (self.table, self.tags) = (vec![0; size], vec![EMPTY; size]);
+        for at in 0..self.entries.len() {
+            self.seat(self.entries[at].hash, at);
+        }
+    }
+
+    fn seat(&mut self, hash: u64, at: usize) {
+        let mask = self.table.len() - 1;
+        let mut bucket = first(hash, mask);
+        while self.tags[bucket] != EMPTY {
+            bucket = (bucket + 1) & mask;
+        }
+        (self.table[bucket], self.tags[bucket]) = (at, tag_of(hash));
+    }
+
+    fn key(&self, entry: &Entry) -> &[u8] {
+        &self.keys[entry.key..entry.key + entry.length]
+    }
+
+    /// A memory as Python has it.
+    fn memory<'py>(this: &Bound<'py, Self>, slot: &Slot) -> PyResult<Bound<'py, PyAny>> {
+        match slot {
+            Slot::Gone => Ok(this.py().None().into_bound(this.py())),
+            Slot::Python(memory) => Ok(memory.bind(this.py()).clone()),
+            Slot::Waits(at) => Self::waits(this, *at),
+        }
+    }
+
+    /// One that waits as Python has it, with what is older.
+    pub fn waits<'py>(this: &Bound<'py, Self>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+        let (py, mut places, mut next) = (this.py(), vec![], Some(at));
+        let generation = this.borrow();
+        let mut memory = py.None().into_bound(py);
+        while let Some(place) = next {
+            places.push(place);
+            let (Record::Own(_, older) | Record::Other(_, _, older)) = &generation.records[place];
+            next = match older {
+                Older::Nothing => None,
+                Older::Waits(older) => Some(*older),
+                Older::State(state) => {
+                    memory = state.bind(py).clone();
+                    None
+                }
+            };
+        }
+        for place in places.into_iter().rev() {
+            memory = match &generation.records[place] {
+                Record::Own(..) => (this.clone(), place, memory).into_pyobject(py)?.into_any(),
+                Record::Other(waiting, at, _) => (waiting.bind(py).clone(), at, memory).into_pyobject(py)?.into_any(),
+            };
+        }
+        Ok(memory)
+    }
+
+    /// A memory that Python has, in the form in which it is kept. It must not hold a generation: nobody would break the circle.
+    fn taken(this: &Bound<'_, Self>, memory: &Bound<'_, PyAny>) -> PyResult<Slot> {
+        let (mut waits, mut left) = (vec![], memory.clone());
+        while let Ok(some) = left.clone().cast_into::<PyTuple>() {
+            left = some.get_item(2)?;
+            waits.push((some.get_item(0)?, some.get_item(1)?.extract::<usize>()?));
+        }
+        if waits.is_empty() {
+            return Ok(Slot::Python(left.unbind()));
+        }
+        let mut older = if left.is_none() { Older::Nothing } else { Older::State(left.unbind()) };
+        let mut place = 0;
+        for (waiting, at) in waits.into_iter().rev() {
+            place = Self::kept(this, waiting, at, older)?;
+            older = Older::Waits(place);
+        }
+        Ok(Slot::Waits(place))
+    }
+
+    /// Keeps one that waits; returns its place.
+    fn kept(this: &Bound<'_, Self>, waiting: Bound<'_, PyAny>, at: usize, older: Older) -> PyResult<usize> {
+        let py = this.py();
+        let mut generation = this.borrow_mut();
+        let kept = match waiting.cast::<Self>() {
+            Ok(other) if other.is(this) => generation.repeat(py, at, older),
+            Ok(other) => generation.keep_of(py, &other.borrow(), at, older),
+            Err(_) => {
+                let Ok(some) = waiting.cast::<Completions>() else {
+                    return Ok(generation.push(Record::Other(waiting.clone().unbind(), at, older)));
+                };
+                Some(match some.get().waits(py, at) {
+                    Some((waits, texts)) => generation.keep(waits, texts.each_ref().map(|text| &**text), older),
+                    None => generation.push(Record::Other(some.get().alone(py, at)?.unbind(), 0, older)),
+                })
+            }
+        };
+        kept.ok_or_else(|| PyIndexError::new_err("no such authentication"))
+    }
+
+    fn checked(&self, at: usize) -> PyResult<&Waits> {
+        match self.records.get(at) {
+            Some(Record::Own(waits, _)) => Ok(waits),
+            _ => Err(PyIndexError::new_err("no such authentication")),
+        }
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !matches!(entry.slot, Slot::Gone))
+    }
+}
+
+impl Waits {
+    /// One whose texts are still to be kept.
+    pub fn new(start: i64, end: i64, code: Py<PyAny>, component: Py<PyString>, success: bool) -> Self {
+        Self { start, end, code, component, success, text: 0, lengths: [0; 3] }
+    }
+
+    fn again(&self, py: Python<'_>) -> Self {
+        Self::new(self.start, self.end, self.code.clone_ref(py), self.component.clone_ref(py), self.success)
+    }
+}
+
+fn first(hash: u64, mask: usize) -> usize {
+    usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & mask
+}
+
+/// The half of a hash that does not say where it stands; never `EMPTY`.
+fn tag_of(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(0) | 1
+}
+
+/// The bytes of a key; a lone surrogate has those that it would have in UTF-8.
+fn bytes_of(key: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    match key.to_str() {
+        Ok(text) => Ok(text.as_bytes().to_vec()),
+        Err(_) => Ok(key.call_method1("encode", ("utf-8", "surrogatepass"))?.cast::<PyBytes>()?.as_bytes().to_vec()),
+    }
+}
+
+fn key_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(PyString::new(py, text).into_any()),
+        Err(_) => PyBytes::new(py, bytes).call_method1("decode", ("utf-8", "surrogatepass")),
+    }
+}
+
+#[pymethods]
+impl Generation {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn __len__(&self) -> usize {
+        self.present
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
+        let key = bytes_of(key)?;
+        Ok(!matches!(self.find(hash_of(&key), &key), Slot::Gone))
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn get<'py>(
+        this: &Bound<'py, Self>,
+        key: &Bound<'py, PyString>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let key = bytes_of(key)?;
+        let generation = this.borrow();
+        match generation.find(hash_of(&key), &key) {
+            Slot::Gone => Ok(default.unwrap_or_else(|| this.py().None().into_bound(this.py()))),
+            slot => Self::memory(this, slot),
+        }
+    }
+
+    fn __getitem__<'py>(this: &Bound<'py, Self>, key: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        let found = Self::get(this, key, None)?;
+        if found.is_none() { Err(PyKeyError::new_err(key.clone().unbind())) } else { Ok(found) }
+    }
+
+    fn __setitem__(this: &Bound<'_, Self>, key: &Bound<'_, PyString>, memory: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (key, slot) = (bytes_of(key)?, Self::taken(this, memory)?);
+        this.borrow_mut().put(hash_of(&key), &key, slot);
+        Ok(())
+    }
+
+    fn __delitem__(&mut self, key: &Bound<'_, PyString>) -> PyResult<()> {
+        let bytes = bytes_of(key)?;
+        let at = self.place(hash_of(&bytes), &bytes).filter(|&at| !matches!(self.entries[at].slot, Slot::Gone));
+        let at = at.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))?;
+        self.entries[at].slot = Slot::Gone;
+        self.present -= 1;
+        Ok(())
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.keys(py)?.try_iter()
+    }
+
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let keys = PyList::empty(py);
+        self.present().try_for_each(|entry| keys.append(key_of(py, self.key(entry))?))?;
+        Ok(keys)
+    }
+
+    fn items<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let (py, items, generation) = (this.py(), PyList::empty(this.py()), this.borrow());
+        for entry in generation.present() {
+            items.append((key_of(py, generation.key(entry))?, Self::memory(this, &entry.slot)?))?;
+        }
+        Ok(items)
+    }
+
+    #[pyo3(signature = (key, default = None))]
+    fn pop<'py>(
+        this: &Bound<'py, Self>,
+        key: &Bound<'py, PyString>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let found = Self::get(this, key, None)?;
+        if found.is_none() {
+            return Ok(default.unwrap_or(found));
+        }
+        this.borrow_mut().__delitem__(key)?;
+        Ok(found)
+    }
+
+    fn __deepcopy__<'py>(this: &Bound<'py, Self>, _memo: &Bound<'py, PyAny>) -> Bound<'py, Self> {
+        this.clone()
+    }
+
+    /// See `Waiting.completion`.
+    fn completion<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyTuple>> {
+        let record = self.checked(at)?;
+        let [id, start_text, end_text] = self.texts_of(record).map(|text| as_utf_8(py, text).into_any());
+        let (start, end) = (record.start.into_pyobject(py)?.into_any(), record.end.into_pyobject(py)?.into_any());
+        PyTuple::new(
+            py,
+            [
+                0_u8.into_pyobject(py)?.into_any(),
+                py.None().into_bound(py),
+                id,
+                record.component.bind(py).clone().into_any(),
+                start,
+                start_text,
+                end.clone(),
+                end_text,
+                record.code.bind(py).clone(),
+                record.success.into_pyobject(py)?.to_owned().into_any(),
+                end,
+            ],
+        )
+    }
+
+    /// See `Waiting.end`.
+    fn end(&self, at: usize) -> PyResult<i64> {
+        Ok(self.checked(at)?.end)
+    }
+
+    /// See `Waiting.code`.
+    fn code<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.checked(at)?.code.bind(py).clone())
+    }
+
+    /// Takes the memories of a dictionary.
+    #[staticmethod]
+    fn of<'py>(py: Python<'py>, memories: &Bound<'py, PyDict>) -> PyResult<Bound<'py, Self>> {
+        let this = Bound::new(py, Self::default())?;
+        for (key, memory) in memories {
+            Self::__setitem__(&this, key.cast()?, &memory)?;
+        }
+        Ok(this)
+    }
+}
