@@ -38,7 +38,7 @@ from shipper.emit.formats import FORMATS, REWRITING, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.memo import Texts
 from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
-from shipper.read.files import LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
+from shipper.read.files import KERNEL_READ_SIZE, LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
 from shipper.read.logs import Input, Log
 
 
@@ -71,7 +71,7 @@ class Settings:
     completions_only: bool = False
     fast: bool = True
     kernel: bool = not compiled.WHY_NOT
-    read_size: int = READ_SIZE
+    read_size: int = READ_SIZE if compiled.WHY_NOT else KERNEL_READ_SIZE
     line_limit: int = LINE_LIMIT
     memory: int = MEMORY
 

@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from shipper.commands.upload import target
+from shipper.config.load import load_config
 from shipper.decode.ecs import DATASETS
 from shipper.deliver.dead_letters import label_of
 from shipper.deliver.http.elasticsearch import BulkCourier
@@ -27,6 +28,7 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.emit.formats import data_stream
 from shipper.errors import RunError, UsageError
 from shipper.model import Origin
+from shipper.sidecar.sinks import build_sink
 from shipper.testing import block
 from tests.support.http_server import Collector, HttpServer, Reply, Request
 from tests.support.jars import free_port
@@ -357,6 +359,13 @@ def test_the_token_is_tried_without_an_event() -> None:
         assert hec(collector.url, acknowledgement=False).verify() == told
 
 
+@pytest.mark.parametrize(("token", "said"), [("te", "401 no text of te"), ("text", "401 no *** of ***")])
+def test_a_token_of_a_few_letters_makes_no_holes_in_words(token: str, said: str) -> None:
+    """They would tell it."""
+    with HttpServer(lambda request: Reply(403, f"401 no text of {token}".encode())) as server:
+        assert hec(server.url, token=token).verify() == f"403 {said}"
+
+
 def test_an_index_that_is_not_there_stops_the_flow() -> None:
     """Somebody can make it; no event is thrown away before."""
     with Collector(indexes=("main",)) as collector, opened(hec(collector.url)) as sink:
@@ -403,6 +412,27 @@ def test_a_key_that_is_missing(answers: dict[str, Reply]) -> None:
     told = "it lets nobody in without a key or token: give --to-key FILE"
     with HttpServer(looks(answers)) if answers else Collector() as server, pytest.raises(UsageError, match=told):
         target(server.url, None, None, "default")
+
+
+@pytest.mark.parametrize(("text", "hint"), [("id:key", True), ("aWQ6a2V5", False)])
+def test_an_api_key_that_was_taken_for_a_password(text: str, hint: bool, tmp_path: Path) -> None:
+    key = tmp_path / "key.txt"
+    key.write_text(text, encoding="utf-8")
+    answers = {"/_bulk": Reply(401, {"error": {"type": "security_exception"}})}
+    with HttpServer(looks(answers)) as server, pytest.raises(RunError) as error:
+        target(server.url, key, None, "default")
+    assert str(error.value).endswith("give an API key in its encoded form") == hint
+
+
+@pytest.mark.parametrize("written", ["id:key", "aWQ6a2V5"])
+def test_an_api_key_as_beats_have_it_or_as_kibana_shows_it(written: str, tmp_path: Path) -> None:
+    with HttpServer(looks({"/_bulk": WANTS_DOCUMENTS} | ALL_THERE)) as server:
+        file = tmp_path / "config.yaml"
+        section = f"{{urls: ['{server.url}'], security: {{api_key: '{written}'}}}}"
+        output = f"output: {{type: elasticsearch, elasticsearch: {section}}}"
+        file.write_text(f"state_dir: {tmp_path}\ninputs: [{{path: {tmp_path}/x.log}}]\n{output}\n", encoding="utf-8")
+        assert build_sink(load_config(str(file), {})[0]).verify() is None
+        assert {request.headers["Authorization"] for request in server.requests} == {"ApiKey aWQ6a2V5"}
 
 
 @pytest.mark.parametrize("page", [b"<html>Welcome", b"", {"code": 200, "message": "ok"}, {"text": "fine"}])
@@ -635,6 +665,35 @@ def test_what_check_finds(answers: dict[str, Reply], reason: str | None) -> None
         assert not any(request.body for request in server.requests if request.path == "/_bulk")
 
 
+def test_the_first_event_waits_for_the_template() -> None:
+    """An index that it made without would have guessed fields for good; once it is there, nothing more is asked."""
+    answers = {"/_bulk": WANTS_DOCUMENTS, SIMULATE + RADIUS: Reply(200, {})}
+    with HttpServer(looks(answers)) as server:
+        sink = bulk(server.url)
+        with pytest.raises(SinkDown, match=r"^logs-azure_mfa\.radius-default has no index template of ours: run deploy/elastic"):
+            sink.open()
+        answers[SIMULATE + RADIUS] = TEMPLATE
+        sink.open()
+        server.requests.clear()
+        sink.open()
+        assert [request.path for request in server.requests] == ["/_bulk"]
+        sink.close(1.0)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {RADIUS: Reply(200, {"a": {"mappings": {}}})},
+        {RADIUS: Reply(403, {})},
+        {SIMULATE + RADIUS: Reply(403, {})},
+        {SIMULATE + RADIUS: Reply(400, {})},
+    ],
+)
+def test_who_may_not_be_asked_or_has_a_stream_gets_events(answers: dict[str, Reply]) -> None:
+    with HttpServer(looks({"/_bulk": WANTS_DOCUMENTS} | answers)) as server, opened(bulk(server.url)):
+        assert all(not request.body for request in server.requests)
+
+
 def test_every_data_set_is_looked_at() -> None:
     """Those of the streams above are all that the built-in patterns know."""
     assert [f"/{data_stream(dataset, 'default')}" for dataset in DATASETS] == STREAMS
@@ -775,11 +834,12 @@ def test_a_proxy_as_curl_takes_it(variable: str, scheme: str, monkeypatch: pytes
         monkeypatch.setenv("no_proxy", "127.0.0.1,::1")
         monkeypatch.setenv(variable, proxy.url.replace("http://", scheme))
         bulk("http://es.invalid:9200").open()
-        assert [request.headers["Host"] for request in proxy.requests] == ["es.invalid:9200"]
+        assert {request.headers["Host"] for request in proxy.requests} == {"es.invalid:9200"}
+        proxy.requests.clear()
         for address in ("127.0.0.1", "[::1]"):
             with pytest.raises(SinkDown, match=r"connection refused|address"):
                 bulk(f"http://{address}:{free_port()}").open()
-        assert len(proxy.requests) == 1
+        assert proxy.requests == []
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,48 @@ def test_what_parse_makes_arrives(options: list[str], log: Path, tmp_path: Path)
     assert sorted(cluster.documents.values()) == sorted(written.read_bytes().splitlines()[1::2])
 
 
+def test_the_index_of_splunk_is_refused_for_a_cluster(log: Path) -> None:
+    with Cluster() as cluster, importing(log, "--to", cluster.url, "--to-index", "mfa") as process:
+        status, said = ended(process)
+    assert (status, len(cluster.documents)) == (2, 0)
+    assert "--to-index is for Splunk; of Elasticsearch and OpenSearch, --namespace says into which data streams" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Mfa.log", "is one of the logs to read; give another name"),
+        ("key", "is a file that an option reads; give another name"),
+        ("no/refused.ndjson", "it cannot be written: No such file or directory"),
+        ("other.ndjson", "it holds something else than refused events; give another name"),
+    ],
+)
+def test_refused_events_are_kept_where_they_harm_nobody(name: str, said: str, log: Path, tmp_path: Path) -> None:
+    """They are appended: to a log, another program's file, or nowhere at all and for ever."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "Mfa.log").write_bytes(log.read_bytes())
+    (folder / "other.ndjson").write_text('{"event": 1}\n', encoding="utf-8")
+    (folder / "key").write_text("SECRET-SECRET-SECRET", encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    given = ["--to-key", folder / "key", "--refused", folder / name]
+    with Cluster() as cluster, importing(folder / "Mfa.log", "--to", cluster.url, *given) as process:
+        status, told = ended(process)
+    assert (status, len(cluster.documents)) == (2, 0)
+    assert f"--refused {folder / name}" in told
+    assert said in told
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_refused_events_of_an_earlier_import_stay(log: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "refused.ndjson"
+    letter = b'{"time":"2026-01-01T00:00:00.000Z","reason":"400","id":"ab-1","offset":1,"line":"{}"}\n'
+    kept.write_bytes(letter)
+    with Cluster() as cluster, importing(log, "--to", cluster.url, "--refused", kept) as process:
+        assert ended(process)[0] == 0
+    assert kept.read_bytes() == letter
+
+
 def test_the_key_is_told_to_nobody_but_the_server(log: Path, tmp_path: Path) -> None:
     """Not even where the server says it: some repeat what they were sent."""
     key = tmp_path / "key"

@@ -31,7 +31,7 @@ def _listed(endings: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def refuse_input(output: str | None, logs: Iterable[str], *others: Path | None) -> None:
+def refuse_input(output: str | None, logs: Iterable[str], *others: Path | None, option: str = "--output") -> None:
     """Refuse an output that is one of the files to read, under whatever name.
 
     Appended to its own input, the output would never end.
@@ -40,6 +40,7 @@ def refuse_input(output: str | None, logs: Iterable[str], *others: Path | None) 
         output: as for `open_output`.
         logs: paths; `-` is standard input.
         others: further files that are read; None for an option that was not given.
+        option: that named it.
 
     Raises:
         UsageError: it is one of them.
@@ -48,7 +49,7 @@ def refuse_input(output: str | None, logs: Iterable[str], *others: Path | None) 
     target = _regular(1 if to_stdout else output)
     if target is None:
         return
-    name = "standard output" if to_stdout else f"--output {output}"
+    name = "standard output" if to_stdout else f"{option} {output}"
     if target in [_regular(0 if path == STDIN else path) for path in logs]:
         raise UsageError(f"{name} is one of the logs to read; give another name")
     if target in [_regular(path) for path in others]:

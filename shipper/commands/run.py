@@ -11,6 +11,7 @@ from shipper.commands.signals import Stop
 from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.deliver.delivery import Delivery
+from shipper.deliver.outage import Outage
 from shipper.deliver.sink import Refusal
 from shipper.detect import DETECTORS
 from shipper.emit.output import ClosedPipe
@@ -29,7 +30,6 @@ OTHER_FILES = 64  # descriptors that are not logs: those of the sink, the checkp
 SHOWN = 20  # known positions that are logged at the start
 
 
-REMINDER = 60 * SECOND
 YOUNG = 5000  # new objects after which the collector looks at them; 700 unless it is set
 AGAIN = 1.0  # seconds until what worked before a reload is tried again
 
@@ -40,36 +40,29 @@ class SinkLog:
     def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
         """`now`: nanoseconds of a monotonic clock."""
         self.sink = ""
-        self._now = now
         self._was_down = False
-        self._away: tuple[int, int, str] | None = None  # since when, when it was told last, why
+        self._outage = Outage(now)
 
     def down(self, reason: str) -> None:
         log("warning", "the sink does not accept events; reading waits, nothing is lost", sink=self.sink, reason=reason)
         self._was_down = True
-        now = self._now()
-        self._away = now if self._away is None else self._away[0], now, reason
+        self._outage.begin(reason)
 
     def up(self) -> None:
         log("info", "the sink accepts events" + (" again" if self._was_down else ""), sink=self.sink)
-        self._away = None
+        self._outage.end()
 
     def remind(self) -> None:
         """Call it often: says once a minute that the sink is still away."""
-        if self._away is None:
-            return
-        since, told, reason = self._away
-        now = self._now()
-        if now - told >= REMINDER:
-            minutes = (now - since) // REMINDER
+        due = self._outage.due()
+        if due:
             log(
                 "warning",
                 "the sink still does not accept events; nothing is lost",
                 sink=self.sink,
-                minutes=minutes,
-                reason=reason,
+                minutes=due.minutes,
+                reason=due.reason,
             )
-            self._away = since, now, reason
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         log("error", "records were refused and are among the dead letters", number=len(refusals), reason=refusals[0].reason)

@@ -6,13 +6,14 @@ import sys
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
+from shipper.commands.forms import refuse_input
 from shipper.commands.parse import ParseOptions, read_into, settings_of
 from shipper.commands.screen import tell
 from shipper.config.units import url as url_of
@@ -24,11 +25,13 @@ from shipper.deliver.http.elasticsearch import BulkCourier, has_bulk
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.sink import HttpSink
 from shipper.deliver.http.splunk_hec import HEALTH, HecCourier, tells_health
+from shipper.deliver.outage import Outage
 from shipper.deliver.sink import Refusal, SinkDown
 from shipper.errors import RunError, UsageError
 from shipper.first_line import first_line
 from shipper.model import Block, Counts
 from shipper.printable import printable
+from shipper.read.logs import Log
 from shipper.report.advice import counted
 from shipper.times import SECOND
 
@@ -46,9 +49,21 @@ def send_logs(options: ParseOptions) -> Counts:
     _refuse_contradictions(options)
     assert options.to is not None
     to = target(options.to, options.to_key, options.to_ca, options.namespace or "default")
+    if options.to_index is not None and to.format == "elastic-bulk":
+        raise UsageError("--to-index is for Splunk; of Elasticsearch and OpenSearch, --namespace says into which data streams")
     refused = Refused(options.refused)
     chosen = replace(options, format=to.format, events=options.events or "exchange")
-    counts = read_into(chosen, settings_of(chosen), lambda logs: _upload(to, refused, options.quiet))
+
+    def begin(logs: Sequence[Log]) -> AbstractContextManager["Upload"]:
+        if options.refused is not None:
+            read = [file.on_disk for log in logs for file in log.inputs]
+            refuse_input(str(options.refused), read, options.to_key, options.pseudonyms, options.status_codes, option="--refused")
+            reason = DeadLetterFile(str(options.refused)).unusable()
+            if reason:
+                raise UsageError(f"--refused {options.refused}: {reason}")
+        return _upload(to, refused, options.quiet)
+
+    counts = read_into(chosen, settings_of(chosen), begin)
     if refused.number:
         raise RunError(f"--to: {counted(refused.number, 'event')} refused; the first: {printable(refused.first)}")
     return counts
@@ -113,6 +128,8 @@ def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str)
         reason = str(error)
     if reason and key is None and "(401" in reason:
         raise UsageError(f"--to {url}: it lets nobody in without a key or token: give --to-key FILE")
+    if reason and key is not None and ":" in key and "(401" in reason:
+        reason += "; with a colon it was taken for NAME:PASSWORD: give an API key in its encoded form"
     if reason:
         raise RunError(f"--to: {reason.replace('ca_file', '--to-ca')}")
     return Target(HttpSink(form, courier), form, courier.statuses)
@@ -163,20 +180,31 @@ class Refused:
         self.first = self.first or f"{refusals[0].reason} (event {refusals[0].label[1]})"
 
 
-class _Told:
-    """Says on standard error when the server is away, and when it is back."""
+class Told:
+    """Says on standard error when the server is away, once a minute that it still is, and when it is back."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
+        """`now`: nanoseconds of a monotonic clock."""
         self._is_away = False
+        self._outage = Outage(now)
 
     def down(self, reason: str) -> None:
         self._is_away = True
+        self._outage.begin(reason)
         print(f"mfa-shipper: {printable(reason)}; trying again", file=sys.stderr)
 
     def up(self) -> None:
         if self._is_away:
             print("mfa-shipper: the server takes events again", file=sys.stderr)
         self._is_away = False
+        self._outage.end()
+
+    def remind(self) -> None:
+        """Call it often while events wait."""
+        due = self._outage.due()
+        if due:
+            minutes = counted(due.minutes, "minute")
+            print(f"mfa-shipper: {printable(due.reason)}; still trying after {minutes}, nothing is lost", file=sys.stderr)
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
         """The sums say it."""
@@ -194,7 +222,8 @@ class Upload:
     def __init__(self, to: Target, refused: Refused) -> None:
         self._to = to
         self._refused = refused
-        self._delivery = Delivery(to.sink, refused, _Told(), run=token_hex(8), now=time.monotonic_ns, random=random.random)
+        self._told = Told()
+        self._delivery = Delivery(to.sink, refused, self._told, run=token_hex(8), now=time.monotonic_ns, random=random.random)
         self._batcher: Batcher[None] = Batcher(Limits())
 
     def take(self, block: Block) -> None:
@@ -218,6 +247,7 @@ class Upload:
 
     def _turn(self) -> None:
         self._delivery.turn(0.2)
+        self._told.remind()
         wake = self._delivery.wake
         if not self._delivery.awaits_receipts and wake is not None:
             time.sleep(min(0.2, max(0.0, (wake - time.monotonic_ns()) / SECOND)))

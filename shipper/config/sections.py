@@ -189,7 +189,7 @@ class HttpSecurity(_Section, frozen=True):
 
 
 class ElasticsearchSecurity(HttpSecurity, frozen=True):
-    """How to connect to the cluster: with `api_key`, as Kibana shows it encoded, or with `username` and `password`."""
+    """How to connect to the cluster: with `api_key`, encoded as Kibana shows it or `ID:KEY`, or with `username` and `password`."""
 
     api_key: SecretText | None = None
     username: Name | None = None

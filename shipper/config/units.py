@@ -30,6 +30,8 @@ ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 URL = "^https?://(?P<host>\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~%/-]*)?$"
 """A regular expression of the URLs of servers, for schemas."""
 
+_OF_THE_INTERFACE = ("/services/collector/event", "/services/collector/raw", "/services/collector", "/_bulk")
+
 TOPIC = "^[A-Za-z0-9._-]{1,249}$"
 """A regular expression of the names of topics, for schemas."""
 
@@ -164,7 +166,7 @@ def url(text: str) -> str:
     """The address of a server: `https://es1:9200`, perhaps with a path.
 
     Raises:
-        ValueError: not such a URL.
+        ValueError: not such a URL, or one of what is asked below it.
     """
     found = re.fullmatch(URL, text, re.ASCII)
     if "@" in text:  # also behind a slash, which a password may hold; what stands there is not told
@@ -176,7 +178,11 @@ def url(text: str) -> str:
         raise ValueError(f"{text!r}: {host} is no name of a host and no address")
     if port and not 1 <= int(port) <= 65535:
         raise ValueError(f"{text!r}: ports go from 1 to 65535")
-    return text.rstrip("/")
+    address = text.rstrip("/")
+    for path in _OF_THE_INTERFACE:
+        if address.endswith(path):
+            raise ValueError(f"{text!r}: leave {path} out, which is added where it is needed; write {address.removesuffix(path)}")
+    return address
 
 
 def _is_host(host: str) -> bool:

@@ -41,7 +41,7 @@ class KernelParser:
         Args:
             fast: takes all other chunks; its state must have been made for the kernel (`LogState`).
             wrap: what is put around each event.
-            completions_only: as for `FastParser`, of the lines of exchanges that the kernel takes.
+            completions_only: as for `FastParser`, of all lines that the kernel takes.
         """
         self._tells = not completions_only
         self.fast = fast
@@ -143,7 +143,7 @@ class KernelParser:
 
     def _status(self, context: int, templates: Templates, outcome: str | None, number: int) -> bool:
         half = templates.status(outcome, str(number))
-        shown = half and self._shown(half.event, STATUS)
+        shown = half and self._shown(half.event, STATUS, completes=True)
         if not half or not shown or half.code is None:
             return False
         self._kernel.add_status(context, outcome, number, half.code, half.success, *shown, self._adds(half.counts))
@@ -156,7 +156,7 @@ class KernelParser:
         pieces, origin, code, success, tally, behind = result
         kept = behind if self.general.options.keep_original else ""
         texts = (*pieces[:3], f"{kept}{pieces[3]}", f"{behind}{pieces[4]}", *pieces[5:])
-        shown, counts = self._shown((texts, origin), RESULT), Counts()
+        shown, counts = self._shown((texts, origin), RESULT, completes=True), Counts()
         if not shown:
             return False
         count(counts, [tally])
@@ -180,11 +180,11 @@ class KernelParser:
         self._kernel.add_line(line, *shown, self._adds(found.counts))
         return True
 
-    def _shown(self, template: Template, gaps: str) -> tuple[list[bytes], str, Origin] | None:
+    def _shown(self, template: Template, gaps: str, *, completes: bool = False) -> tuple[list[bytes], str, Origin] | None:
         """The pieces, gaps and origin of a template as it goes out; None if it cannot be cut."""
         texts, origin = template
         if not self._tells:
-            return [b""] if gaps == STATUS else [], "", origin
+            return [b""] if completes else [], "", origin
         pieces = [*texts]
         if not self.general.options.keep_original:
             gaps = gaps.replace("l", "-").replace("h", "-")

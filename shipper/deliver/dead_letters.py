@@ -51,6 +51,19 @@ class DeadLetterFile:
         finally:
             os.close(descriptor)
 
+    def unusable(self) -> str | None:
+        """Why no letter can be added, without a trace of having looked; None if one can."""
+        was_there = os.path.lexists(self.path)
+        try:
+            os.close(open_made(self.path, os.O_RDWR | os.O_APPEND | NOFOLLOW))
+            if not was_there:
+                os.unlink(self.path)
+            elif os.path.getsize(self.path) and next(self.read(), None) is None:
+                return "it holds something else than refused events; give another name"
+        except OSError as error:
+            return f"it cannot be written: {error.strerror}"
+        return None
+
     def now(self) -> str:
         """The time as letters write it."""
         return self._time().isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -23,6 +23,7 @@ from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
 from shipper.shared_files import open_shared
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
+KERNEL_READ_SIZE = 2 * READ_SIZE  # what a read costs beside its lines is Python's alone then, and counts for more
 LINE_LIMIT = 1024 * 1024  # bytes
 STDIN = "-"
 

@@ -73,7 +73,9 @@ def _http_options(section: ElasticsearchSection | SplunkHecSection, urls: list[s
 
 def _authorization(security: ElasticsearchSecurity) -> str | None:
     if security.api_key is not None:
-        return f"ApiKey {security.api_key.value}"
+        key = security.api_key.value
+        # ID:KEY, as Beats have it, which is what the encoded form holds.
+        return f"ApiKey {b64encode(key.encode()).decode() if ':' in key else key}"
     if security.username is None or security.password is None:
         return None
     login = f"{security.username}:{security.password.value}".encode()

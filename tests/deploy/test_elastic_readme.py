@@ -84,6 +84,25 @@ def test_the_script_puts_files_where_it_is_told(opensearch: OpenSearch, tmp_path
     assert all(line.endswith('{"acknowledged":true}') for line in said)
 
 
+@every_product
+def test_the_script_puts_every_file_and_needs_little(product: str, tmp_path: Path) -> None:
+    """In the compose file it runs in OpenSearch's image, which is Amazon Linux 2023 with no more than it needs itself."""
+    for name in ("sh", "dirname", "curl", "sed"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    script, made = DEPLOY / product / "install.sh", DEPLOY / product / "api"
+    files = {f"/{path.relative_to(made).with_suffix('')}" for path in made.rglob("*.json")}
+    policy = {name for name in files if name.startswith(("/_ilm/", "/_plugins/"))}
+    assert len(policy) == 1
+    for options, wanted in (([], files), (["--without-policy"], files - policy)):
+        with HttpServer(lambda request: Reply(200, {})) as server:
+            done = subprocess.run(
+                ["sh", script, server.url, *options], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+            )
+            put = [request.path for request in server.requests if request.method == "PUT"]
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (sorted(put), put[0].split("/")[1]) == (sorted(wanted), "_component_template")
+
+
 def test_the_script_fails_where_a_request_fails(opensearch: OpenSearch) -> None:
     """The policy is refused by a node without the plug-in: the script must not go on as if nothing had happened."""
     done = subprocess.run([str(DEPLOY / "opensearch" / "install.sh"), opensearch.url], capture_output=True, text=True)

@@ -216,6 +216,26 @@ def test_a_path_where_no_cluster_is_stops_an_import(node: OpenSearch, tmp_path: 
     assert (done.returncode, done.stderr) == (1, f"mfa-shipper: --to: {told}\n")
 
 
+def test_a_sidecar_waits_for_the_template(node: OpenSearch, tmp_path: Path) -> None:
+    """Nothing is made of guessed fields, and once the template is there it goes on by itself."""
+    theirs = {"index_patterns": ["logs-azure_mfa.*-early"], "priority": 1000, "data_stream": {}, "template": {}}
+    node.ask("PUT", "/_index_template/early", theirs)
+    section = {"urls": [node.url], "namespace": "early"}
+    shipper = Shipper(tmp_path, configuration(tmp_path, {"type": "elasticsearch", "elasticsearch": section}))
+    log = tmp_path / "logs" / "Mfa.log"
+    generate(Recipe(lines=300, seed=7), log)
+    with open(log, "ab") as writing:
+        writing.write(closing(log))
+    shipper.start()
+    until(lambda: "logs-azure_mfa.radius-early has no index template of ours" in shipper.said(), shipper.said)
+    assert stored(node, "early") == []
+    node.ask("DELETE", "/_index_template/early")
+    wanted = sorted(event["event"]["id"] for event in parsed(log))
+    until(lambda: len(stored(node, "early")) >= len(wanted), "all documents are there", every=0.5)
+    assert shipper.terminate() == 0, shipper.said()
+    assert stored(node, "early") == wanted
+
+
 def test_a_sidecar_that_is_killed_loses_and_doubles_nothing(node: OpenSearch, tmp_path: Path) -> None:
     """SIGKILL in the middle, connections that are cut, a server that is away: each document is there once."""
     text = tmp_path / "text"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from shipper.config import units
 from shipper.config.load import load_config
 from shipper.config.rules import warnings
 from shipper.config.schema import schema
@@ -346,6 +347,17 @@ def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             load_config(str(path), {})
+
+
+@pytest.mark.parametrize("path", ["/services/collector", "/services/collector/event", "/services/collector/raw/", "/_bulk"])
+@pytest.mark.parametrize("below", ["", "/siem"])
+def test_the_path_of_a_request_is_no_part_of_a_url(below: str, path: str) -> None:
+    """Other shippers, and Splunk's own pages, want it there."""
+    given = f"https://splunk:8088{below}"
+    said = f"'{given}{path}': leave {path.rstrip('/')} out, which is added where it is needed; write {given}"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        units.url(given + path)
+    assert units.url(f"{given}/") == given
 
 
 def test_every_format_and_sink_can_be_chosen() -> None:

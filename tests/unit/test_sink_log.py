@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from shipper.commands.run import SinkLog
+from shipper.commands.upload import Told
 from shipper.sidecar.log import LOGGER
 from shipper.times import SECOND
 
@@ -62,3 +63,22 @@ def test_an_outage_is_told_at_once_then_once_a_minute_and_when_it_is_over(logged
     now = 900 * SECOND
     sink.remind()
     assert [said for said, _ in logged.take()] == ["the sink accepts events again"]
+
+
+def test_an_import_tells_an_outage_in_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0
+    told = Told(lambda: now)
+    told.remind()
+    told.down("connection refused")
+    for second in range(1, 121):
+        now = second * SECOND
+        told.remind()
+    told.up()
+    now = 300 * SECOND
+    told.remind()
+    assert capsys.readouterr().err.splitlines() == [
+        "mfa-shipper: connection refused; trying again",
+        "mfa-shipper: connection refused; still trying after 1 minute, nothing is lost",
+        "mfa-shipper: connection refused; still trying after 2 minutes, nothing is lost",
+        "mfa-shipper: the server takes events again",
+    ]

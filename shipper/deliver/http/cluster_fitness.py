@@ -36,25 +36,35 @@ def unfit(look: Connection, namespace: str) -> str | None:
     return _missing_indexes(look, absent) or _missing_right(look, list(there))
 
 
+def unprepared(look: Connection, namespace: str) -> str | None:
+    """Why the first event must wait: it would make a stream of guessed fields, which no template mends later. None also if the
+    cluster does not let us ask, and where the stream is there."""
+    stream = data_stream(DATASETS[0], namespace)
+    if look.ask("GET", f"/{stream}").status != 404:
+        return None
+    answer = look.ask("POST", f"/_index_template/_simulate_index/{stream}")
+    return _no_template(stream) if answer.status == 200 and not _is_ours(answer.json().get("template")) else None
+
+
+def _no_template(stream: str, hint: str = "or fields would get guessed types") -> str:
+    return f"{stream} has no index template of ours: run deploy/elastic/install.sh or deploy/opensearch/install.sh, {hint}"
+
+
 def _wrong_fields(look: Connection, stream: str, there: Answer) -> str | None:
     """A stream that is there hides what a new one would be like."""
     if there.status in NOT_ALLOWED:
         return None
     if there.status == 200:
-        known = any(_is_ours(index) for index in there.json().values())
-        hint = f"and make {stream} anew, which has fields of guessed types"
-    else:
-        answer = look.ask("POST", f"/_index_template/_simulate_index/{stream}")
-        refuse_busy(answer)
-        if answer.status in NOT_ALLOWED:  # who may only write may not look
+        if any(_is_ours(index) for index in there.json().values()):
             return None
-        if answer.status != 200:
-            return f"the server knows of no index templates at this URL ({answer.status}); is its path right?"
-        known = _is_ours(answer.json().get("template"))
-        hint = "or fields would get guessed types"
-    if known:
+        return _no_template(stream, f"and make {stream} anew, which has fields of guessed types")
+    answer = look.ask("POST", f"/_index_template/_simulate_index/{stream}")
+    refuse_busy(answer)
+    if answer.status in NOT_ALLOWED:  # who may only write may not look
         return None
-    return f"{stream} has no index template of ours: run deploy/elastic/install.sh or deploy/opensearch/install.sh, {hint}"
+    if answer.status != 200:
+        return f"the server knows of no index templates at this URL ({answer.status}); is its path right?"
+    return None if _is_ours(answer.json().get("template")) else _no_template(stream)
 
 
 def _is_ours(index: Any) -> bool:

@@ -20,7 +20,7 @@ from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.http.timed import POOLS
 from shipper.deliver.sink import SinkDown
 from shipper.printable import printable
-from shipper.secrets import HIDDEN
+from shipper.secrets import HIDDEN, WHOLE
 from shipper.tls import UnusableFile, tls_context
 
 FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
@@ -128,7 +128,7 @@ class Connection:
             raise SinkDown(
                 f"{_server(url)}: it sends us to {there or 'nowhere'} ({answer.status}); give the URL of the server itself"
             )
-        if self._credential:  # some servers repeat what they got, and what they say is told and kept
+        if len(self._credential) >= WHOLE:  # some servers repeat what they got, and what they say is told and kept
             data = data.replace(self._credential, HIDDEN.encode())
         return Answer(answer.status, _pause(answer.headers), data)
 

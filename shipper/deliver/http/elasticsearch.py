@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import msgspec
 
-from shipper.deliver.http.cluster_fitness import TOO_MANY, cause, refuse_busy, unfit
+from shipper.deliver.http.cluster_fitness import TOO_MANY, cause, refuse_busy, unfit, unprepared
 from shipper.deliver.http.connection import Answer, Connection, excerpt
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.sink import Batch, Receipt, SinkDown
@@ -51,12 +51,17 @@ class BulkCourier:
         self._connection = Connection(options)
         self._look = replace(options, timeout=min(LOOK_TIMEOUT, options.timeout))
         self._namespace = namespace
+        self._is_prepared = False
         self.statuses: Counter[int] = Counter()  # of documents that are there now
 
     def reach(self) -> None:
         look = Connection(self._look, self._connection.met)
         try:
             _refuse_stranger(_asked_for_nothing(look))
+            reason = None if self._is_prepared else unprepared(look, self._namespace)
+            if reason:
+                raise SinkDown(reason)
+            self._is_prepared = True
         finally:
             look.close()
 
