@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::batch::{item, keep};
-use crate::exchanges::{Parts, as_utf_8, stamp_text};
+use crate::exchanges::{Parts, as_utf_8};
 use crate::generation::{Generation, Older, Record, Slot, Waits, hash_of};
 use crate::stamp::Stamp;
 
@@ -53,22 +53,30 @@ impl Completion {
             Completion::Here(done) => done,
         };
         let (parts, texts) = (done.parts, &texts[done.texts.clone()]);
-        let text = |text: &[u8]| as_utf_8(py, text).into_any();
+        let [id, start_text, end_text] = texts_of(py, parts.id(texts), parts.stamp(texts), &done.stamp);
         let fields = [
             done.position.into_pyobject(py)?.into_any(),
             parts.user_fields(py, texts)?,
-            text(parts.id(texts)),
+            id,
             done.component.bind(py).clone().into_any(),
             done.start.into_pyobject(py)?.into_any(),
-            text(parts.stamp(texts)),
+            start_text,
             done.end.into_pyobject(py)?.into_any(),
-            stamp_text(py, &done.stamp).into_any(),
+            end_text,
             done.code.bind(py).clone(),
             done.success.into_pyobject(py)?.to_owned().into_any(),
             done.newest.into_pyobject(py)?.into_any(),
         ];
         PyTuple::new(py, fields)
     }
+}
+
+/// Id, start and end of an authentication as Python texts; start and end are one text if they are the same, as those of a result are:
+/// memory may be full of them.
+pub fn texts_of<'py>(py: Python<'py>, id: &[u8], start: &[u8], end: &[u8]) -> [Bound<'py, PyAny>; 3] {
+    let start_text = as_utf_8(py, start).into_any();
+    let end_text = if start == end { start_text.clone() } else { as_utf_8(py, end).into_any() };
+    [as_utf_8(py, id).into_any(), start_text, end_text]
 }
 
 /// What says whether an authentication waits.
