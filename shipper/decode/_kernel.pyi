@@ -1,9 +1,12 @@
 """The compiled kernel; its source is in `kernel/`."""
 
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from shipper.model import Code, CompletionFields, ExchangeFields, Label, Origin
+
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
 
 INTERFACE: int
 
@@ -36,6 +39,19 @@ class Labels(Sequence[Label]):
     @overload
     def __getitem__(self, index: slice) -> list[Label]: ...
     def __len__(self) -> int: ...
+    def records(
+        self, data: bytes, ends: Sequence[int], route: Callable[[Origin], tuple[_First, _Second]], length: int
+    ) -> list[tuple[_First, bytes, bytes, _Second]]:
+        """A tuple for each event of a block: what `route` gives for its origin first, a key, the text without its line end, and
+        what `route` gives second.
+
+        Args:
+            data: of the block.
+            ends: of the block, an array of eight bytes for each.
+            route: is asked once for the same object.
+            length: the key of an event without a user is that many characters of its id.
+        """
+
     def with_findings(self, findings: Sequence[tuple[int, Label]]) -> Labels:
         """These with the labels of findings behind the events at these positions."""
 

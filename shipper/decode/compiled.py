@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, TypeGuard
 
-from shipper.model import Code, CompletionFields, ExchangeFields
+from shipper.model import Code, CompletionFields, ExchangeFields, Label
 
-INTERFACE = 5  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 6  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:
@@ -50,6 +50,11 @@ def open_exchanges(*, compiled: bool) -> MutableMapping[str, ExchangeFields]:
 def are_compiled(texts: Sequence[str]) -> "TypeGuard[Texts]":
     """True for the texts of events that a kernel made."""
     return not WHY_NOT and isinstance(texts, Texts)
+
+
+def are_labels(labels: Sequence[Label]) -> "TypeGuard[Labels]":
+    """True for the labels of such events."""
+    return not WHY_NOT and isinstance(labels, Labels)
 
 
 def are_completions(completions: Sequence[CompletionFields]) -> "TypeGuard[Completions]":

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from shipper.decode.grok import Convert
+from shipper.decode.heavy import LONGEST_NAME
 from shipper.decode.parser import Events, Parser
 from shipper.decode.templates import Result, Tally, Templates, count
 from shipper.decode.threads import Sender, Threads
@@ -90,6 +91,8 @@ class SyslogParser:
         host, program, pid = host_1 or host_2, program_1 or program_2, pid_1 or pid_2
         is_number = pid.isdigit() and len(pid) <= LONGEST_PID
         if (is_number and not _PID.fullmatch(pid)) or "-" in (host_2, program_2):  # nothing, but for RFC 3164 a name
+            return None
+        if len(program) > LONGEST_NAME:  # detectors know it by another name
             return None
         kind = host, program, is_number, not no_guid
         templates = self._templates.get(kind) or self._new_templates(kind)

@@ -85,19 +85,20 @@ class Arrived:
 class CompiledArrived:
     """The same of completions that the kernel made: most are looked at there alone."""
 
-    __slots__ = ("_last", "code", "completions", "tidy", "waiting")
+    __slots__ = ("_seen", "code", "completions", "tidy", "waiting")
 
     def __init__(self, completions: "compiled.Completions") -> None:
         self.completions = self.waiting = completions
         self.code = completions.code
         self.tidy = completions.tidy
-        self._last: tuple[int, CompletionFields] | None = None  # that was looked at
+        self._seen: dict[int, CompletionFields] = {}  # those that were looked at: detectors keep the same texts of them
 
     def completion(self, at: int) -> CompletionFields:
         """See `Arrived`."""
-        if self._last is None or self._last[0] != at:
-            self._last = at, self.completions[at]
-        return self._last[1]
+        seen = self._seen.get(at)
+        if seen is None:
+            seen = self._seen[at] = self.completions[at]
+        return seen
 
     def rows(self) -> Iterator[Row]:
         """See `Arrived.rows`."""

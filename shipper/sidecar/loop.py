@@ -73,7 +73,7 @@ class Sidecar:
         self._poll_interval = poll_interval
         self._eager_interval = min(poll_interval, max(SECOND // 100, limits.max_age // 4))
         self._last_read = now() - SECOND
-        self._next_look = self._next_save = now()
+        self._next_look = self._next_save = self._next_count = now()
         self._unsaved = self._has_to_save = False
         self._idle = False  # the last read found nothing
         self.stopping = False
@@ -244,4 +244,6 @@ class Sidecar:
         v.events_waiting = self._batcher.waiting + (self._full.events if self._full else 0) + v.events_under_way
         v.files_open, v.lag_bytes = self._tail.levels
         v.newest = self._sources.newest
-        v.memo_entries, v.users = self._sources.sizes
+        if v.beat >= self._next_count or self.stopping:  # counting users takes a while where there are many
+            self._next_count = v.beat + SECOND
+            v.memo_entries, v.users = self._sources.sizes

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.decode import compiled
-from shipper.model import Chunk, Counts
+from shipper.model import Chunk, Counts, is_withdrawal
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
 from tests.support.generate import Recipe, generate
@@ -29,7 +29,8 @@ def folded(data: bytes, size: int, *, completions_only: bool, **choices: Any) ->
     for chunk in read_chunks(BytesIO(data[mark_length(data) :]).read, mark_length(data), file.encoding, size, 1 << 20):
         (texts, labels, completed), findings = pipeline.decode(chunk)
         assert len(texts) == len(labels)
-        completions += [(*completion[1:], *about(labels[completion[0]], texts[completion[0]])) for completion in completed]
+        told = [completion for completion in completed if not is_withdrawal(completion)]  # whose position says nothing
+        completions += [(*completion[1:], *about(labels[completion[0]], texts[completion[0]])) for completion in told]
         found += [(text, *about(label, text)) for _, text, label in findings]
         assert {position for position, _, _ in findings} <= {completion[0] for completion in completed}
     pipeline.close()

@@ -92,6 +92,13 @@ def test_the_fast_path_changes_no_byte(
     assert run(fast=True, sizes=sizes) == run(fast=False, sizes=[1 << 16])
 
 
+def test_a_program_with_a_long_name_is_the_same_to_detectors_on_both_paths() -> None:
+    line = f"<134>1 2017-02-14T02:57:19.234778Z mfa01 {'x' * 200} 18288 - - Pfauth succeeded for user 'anna'. Call status: {grammar.RESULTS.plain[0]}\n"
+    data = (line * 3).encode()
+    seen = [shipped(Settings(library(), fast=fast), data, [1], 1 << 20) for fast in (True, False)]
+    assert seen[0] == seen[1]
+
+
 @pytest.mark.parametrize("head", [head for head in HEADS if "[a b" not in head])
 def test_plain_results_take_the_fast_path(head: str) -> None:
     lines = [

@@ -1,6 +1,7 @@
 """Events as Kafka records: topic, key, headers and value."""
 
 import json
+from array import array
 from typing import Any
 
 import pytest
@@ -8,11 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.partitioner import DefaultPartitioner
 
+from shipper.decode import compiled
 from shipper.deliver.dead_letters import label_of
 from shipper.deliver.kafka.partitioner import RememberingPartitioner
 from shipper.deliver.kafka.records import USERS, Record, Records
 from shipper.deliver.sink import joined
-from shipper.model import Label, Origin
+from shipper.model import Chunk, Counts, Label, Origin
+from shipper.pipeline import Pipeline, Settings
+from tests.support.logs import library, log_file
+from tests.unit.test_plain import exchange
 
 RADIUS = Origin("Mfa.log", "azure_mfa.radius", "event")
 ID = "0123456789abcdef-72"
@@ -52,6 +57,33 @@ def test_alerts_may_have_a_topic_of_their_own(alert_topic: str | None, topic: st
     assert record(Origin(None, "d", "alert"), alert_topic=alert_topic)[0] == topic
     assert record(Origin(None, "d", "event"), alert_topic=alert_topic)[0] == "t"
     assert record(Origin(None, "d", "pipeline_error"), alert_topic=alert_topic)[0] == "t"
+
+
+@pytest.mark.skipif(bool(compiled.WHY_NOT), reason=f"no kernel: {compiled.WHY_NOT}")
+@pytest.mark.parametrize("alert_topic", ["alerts", None])
+def test_the_records_of_the_kernels_events_are_those_of_their_labels(alert_topic: str | None) -> None:
+    """Events with a user and without, of both paths, and a finding."""
+    lines = [*exchange(0), *exchange(10), "no line", exchange(20)[1], *exchange(30, call="Calling pfAuthUser('Zoë', '', 1)")]
+    data = "".join(f"{line}\n" for line in lines).encode()
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(data))
+    made = pipeline(Chunk(data, 0))
+    assert compiled.are_labels(made.labels)
+    found = Records("t", alert_topic).of([made])
+    assert found == Records("t", alert_topic).of([made._replace(labels=[*made.labels])])
+    assert len({key for _, key, _, _ in found}) == 3
+    assert len({topic for topic, _, _, _ in found}) == (1 if alert_topic is None else 2)
+
+
+@pytest.mark.skipif(bool(compiled.WHY_NOT), reason=f"no kernel: {compiled.WHY_NOT}")
+@pytest.mark.parametrize("ends", [[1], [1, 2, 3], [1, 1 << 20], [5, 2]])
+def test_the_kernel_makes_no_records_of_a_block_that_is_none(ends: list[int]) -> None:
+    data = "".join(f"{line}\n" for line in exchange(0)[:2]).encode()
+    pipeline = Pipeline(Settings(library()), Counts())
+    pipeline.open(log_file(data))
+    made = pipeline(Chunk(data, 0))
+    with pytest.raises(ValueError, match="an end"):
+        Records("t", None).of([made._replace(ends=array("Q", ends))])
 
 
 def test_each_event_of_each_block_is_a_record() -> None:

@@ -6,6 +6,7 @@ and in order; an event without a user takes the fingerprint of its file.
 
 from collections.abc import Iterable
 
+from shipper.decode import compiled
 from shipper.memo import Memo
 from shipper.model import Block, Origin
 
@@ -38,6 +39,9 @@ class Records:
         records: list[Record] = []
         add, routes, keys = records.append, self._routes, self._keys
         for data, ends, labels in blocks:
+            if compiled.are_labels(labels):
+                records += labels.records(data, ends, routes.__getitem__, FINGERPRINT)
+                continue
             start = 0
             for end, (_, event_id, origin, user) in zip(ends, labels, strict=True):
                 topic, headers = routes[origin]

@@ -4,7 +4,8 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
@@ -20,6 +21,9 @@ pub enum Label {
     /// As the general path made it.
     Python(Py<PyAny>),
 }
+
+/// Origins whose route is remembered while records are made.
+const ROUTES: usize = 64;
 
 /// Bytes of a buffer that is kept for the next chunk at most: one long line must not hold memory for good.
 const SPARE: usize = 1 << 20;
@@ -228,6 +232,66 @@ impl Labels {
     }
 }
 
+type Route<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// What a function gives for origins. Few origins are told apart, and each is always the same object.
+struct Routes<'a, 'py> {
+    route: &'a Bound<'py, PyAny>,
+    known: Vec<(Bound<'py, PyAny>, Route<'py>)>,
+}
+
+impl<'py> Routes<'_, 'py> {
+    fn of(&mut self, origin: &Bound<'py, PyAny>) -> PyResult<Route<'py>> {
+        if let Some((_, route)) = self.known.iter().find(|(other, _)| other.is(origin)) {
+            return Ok(route.clone());
+        }
+        let route: Route<'py> = self.route.call1((origin,))?.extract()?;
+        if self.known.len() < ROUTES {
+            self.known.push((origin.clone(), route.clone()));
+        }
+        Ok(route)
+    }
+}
+
+impl Labels {
+    /// The route of an event on both sides of its key.
+    fn facts<'py>(
+        &self,
+        py: Python<'py>,
+        at: usize,
+        routes: &mut Routes<'_, 'py>,
+        length: usize,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let label = match self.woven.as_ref().map(|woven| &woven[at]) {
+            Some(Woven::Finding(label)) => Err(label),
+            Some(Woven::Own(at)) => Ok(*at),
+            None => Ok(at),
+        };
+        match label.map(|at| &self.own.labels[at]) {
+            Ok(Label::Here { offset, origin, key, .. }) => {
+                let key = match key {
+                    Some(key) => PyBytes::new(py, &self.own.keys[key.clone()]),
+                    None => {
+                        let mut id = self.own.prefix.to_vec();
+                        put_number(&mut id, i64::try_from(*offset)?);
+                        PyBytes::new(py, &id[..length.min(id.len())])
+                    }
+                };
+                let (first, second) = routes.of(origin.bind(py))?;
+                Ok((first, key.into_any(), second))
+            }
+            Ok(Label::Python(label)) | Err(label) => {
+                type Fields<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
+                let (_, id, origin, user): Fields<'_> = label.bind(py).extract()?;
+                let beginning = || id.get_item(PySlice::new(py, 0, isize::try_from(length)?, 1));
+                let key = if user.is_none() { beginning()? } else { user };
+                let (first, second) = routes.of(&origin)?;
+                Ok((first, key.call_method1("encode", ("utf-8", "replace"))?, second))
+            }
+        }
+    }
+}
+
 #[pymethods]
 impl Labels {
     fn __len__(&self) -> usize {
@@ -240,6 +304,33 @@ impl Labels {
             Some(Woven::Own(at)) => self.own.get(py, *at),
             Some(Woven::Finding(label)) => Ok(label.bind(py).clone()),
         })
+    }
+
+    /// A tuple for each event: what `route` gives for its origin first, the key, the text without its line end, and what it gives
+    /// second. The key is that of the user, or the first `length` characters of the id where there is none.
+    fn records<'py>(
+        &self,
+        py: Python<'py>,
+        data: &[u8],
+        ends: PyBuffer<u64>,
+        route: &Bound<'py, PyAny>,
+        length: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let ends = ends.to_vec(py)?;
+        if ends.len() != self.length() {
+            return Err(PyValueError::new_err("an end for each event"));
+        }
+        let mut routes = Routes { route, known: vec![] };
+        let mut records = Vec::with_capacity(ends.len());
+        let mut start = 0;
+        for (at, end) in ends.into_iter().enumerate() {
+            let end = usize::try_from(end)?;
+            let value = data.get(start..end.saturating_sub(1)).ok_or_else(|| PyValueError::new_err("an end behind the data"))?;
+            start = end;
+            let (first, key, second) = self.facts(py, at, &mut routes, length)?;
+            records.push((first, key, PyBytes::new(py, value), second).into_pyobject(py)?);
+        }
+        PyList::new(py, records)
     }
 
     /// These labels with those of findings between them; `findings` as for `Texts.block`, with labels.

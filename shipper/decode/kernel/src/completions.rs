@@ -1,5 +1,6 @@
 //! The authentications that a chunk completes, side by side, and the first look of a detector's host at them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use pyo3::exceptions::PyIndexError;
@@ -7,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::batch::{item, keep};
-use crate::exchanges::{Parts, as_utf_8, stamp_text};
+use crate::exchanges::{Parts, as_utf_8};
 use crate::generation::{Generation, Older, Record, Slot, Waits, hash_of};
 use crate::stamp::Stamp;
 
@@ -52,22 +53,30 @@ impl Completion {
             Completion::Here(done) => done,
         };
         let (parts, texts) = (done.parts, &texts[done.texts.clone()]);
-        let text = |text: &[u8]| as_utf_8(py, text).into_any();
+        let [id, start_text, end_text] = texts_of(py, parts.id(texts), parts.stamp(texts), &done.stamp);
         let fields = [
             done.position.into_pyobject(py)?.into_any(),
             parts.user_fields(py, texts)?,
-            text(parts.id(texts)),
+            id,
             done.component.bind(py).clone().into_any(),
             done.start.into_pyobject(py)?.into_any(),
-            text(parts.stamp(texts)),
+            start_text,
             done.end.into_pyobject(py)?.into_any(),
-            stamp_text(py, &done.stamp).into_any(),
+            end_text,
             done.code.bind(py).clone(),
             done.success.into_pyobject(py)?.to_owned().into_any(),
             done.newest.into_pyobject(py)?.into_any(),
         ];
         PyTuple::new(py, fields)
     }
+}
+
+/// Id, start and end of an authentication as Python texts; start and end are one text if they are the same, as those of a result are:
+/// memory may be full of them.
+pub fn texts_of<'py>(py: Python<'py>, id: &[u8], start: &[u8], end: &[u8]) -> [Bound<'py, PyAny>; 3] {
+    let start_text = as_utf_8(py, start).into_any();
+    let end_text = if start == end { start_text.clone() } else { as_utf_8(py, end).into_any() };
+    [as_utf_8(py, id).into_any(), start_text, end_text]
 }
 
 /// What says whether an authentication waits.
@@ -98,13 +107,32 @@ impl Completions {
         Ok(Self { completions, texts, rows, component })
     }
 
-    /// One of them as it waits, and its texts; None for one that the general path made.
-    pub fn waits(&self, py: Python<'_>, at: usize) -> Option<(Waits, [&[u8]; 3])> {
-        let Some(Completion::Here(done)) = self.completions.get(at) else { return None };
-        let (code, component) = (done.code.clone_ref(py), done.component.clone_ref(py));
-        let texts = &self.texts[done.texts.clone()];
-        let texts = [done.parts.id(texts), done.parts.stamp(texts), &done.stamp];
-        Some((Waits::new(done.start, done.end, code, component, done.success), texts))
+    /// One of them as it waits, and its texts; None for one that does not fit.
+    pub fn waits(&self, py: Python<'_>, at: usize) -> Option<(Waits, [Cow<'_, [u8]>; 3])> {
+        match self.completions.get(at)? {
+            Completion::Here(done) => {
+                let (code, component) = (done.code.clone_ref(py), done.component.clone_ref(py));
+                let (parts, texts) = (done.parts, &self.texts[done.texts.clone()]);
+                let texts = [parts.id(texts), parts.stamp(texts), &done.stamp].map(Cow::Borrowed);
+                Some((Waits::new(done.start, done.end, code, component, done.success), texts))
+            }
+            Completion::Python(fields) => {
+                type Fields = (String, Py<PyString>, i64, String, i64, String, Py<PyAny>, bool);
+                let (id, component, start, start_text, end, end_text, code, success): Fields =
+                    fields.bind(py).get_slice(2, 10).extract().ok()?;
+                let texts = [id, start_text, end_text].map(|text| Cow::Owned(text.into_bytes()));
+                Some((Waits::new(start, end, code, component, success), texts))
+            }
+        }
+    }
+
+    /// One that does not fit, without those of its chunk and without its user, whose name may be long.
+    pub fn alone<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+        let fields = self.completions[self.check(at)?].fields(py, &self.texts)?;
+        let mut values = vec![0_u8.into_pyobject(py)?.into_any(), py.None().into_bound(py)];
+        values.extend(fields.get_slice(2, fields.len()));
+        let alone = Self::new(py, vec![Completion::Python(PyTuple::new(py, values)?.unbind())], vec![])?;
+        Ok(Bound::new(py, alone)?.into_any())
     }
 
     fn check(&self, at: usize) -> PyResult<usize> {
@@ -115,9 +143,9 @@ impl Completions {
 fn row(py: Python<'_>, completion: &Completion, texts: &mut Vec<u8>) -> PyResult<Row> {
     match completion {
         Completion::Here(done) => {
-            let length = done.parts.key(&texts[done.texts.clone()]).len(); // it stands at the end
-            let is_plain = done.end == done.newest && (1..=LONGEST_KEY).contains(&length);
-            let key = is_plain.then(|| done.texts.end - length..done.texts.end);
+            let key = done.parts.key_in(&done.texts);
+            let is_plain = done.end == done.newest && (1..=LONGEST_KEY).contains(&key.len());
+            let key = is_plain.then_some(key);
             Ok(Row { start: done.start, end: done.end, code: done.code.clone_ref(py), key })
         }
         Completion::Python(fields) => {
@@ -318,7 +346,7 @@ impl Completions {
                     Memory::Waits(place) => Older::Waits(place),
                     Memory::State(state) => Older::State(state),
                 };
-                let place = young.keep(waits, texts, older);
+                let place = young.keep(waits, texts.each_ref().map(|text| &**text), older);
                 young.put(hash, key, Slot::Waits(place));
             }
             taken += 1;

@@ -1,6 +1,7 @@
 //! The open exchanges of one component: to Python a dictionary, in order, of the tuples that `ExchangeFields` describes.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyKeyError;
@@ -45,9 +46,10 @@ impl Parts {
         self.cut(texts)[1]
     }
 
-    /// The user's key; empty if it has none.
-    pub fn key(self, texts: &[u8]) -> &[u8] {
-        self.cut(texts)[3]
+    /// Where the user's key stands if the texts stand there; it is empty if the user has none.
+    pub fn key_in(self, texts: &Range<usize>) -> Range<usize> {
+        let begin = texts.start + (self.stamp + self.id + self.user) as usize;
+        begin..begin + self.key as usize
     }
 
     /// The user as Python knows it.

@@ -9,11 +9,12 @@ use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 
-use crate::completions::Completions;
-use crate::exchanges::as_utf_8;
+use crate::completions::{Completions, texts_of};
 
 /// The tag where no entry stands in the table.
 const EMPTY: u32 = 0;
+/// The length of an end that is the start, as that of a result.
+const SAME: u32 = u32::MAX;
 
 /// What else is in memory of the user of an authentication that waits, which is older.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub struct Waits {
     pub success: bool,
     /// Its id, start and end as texts: where they begin, and the length of each.
     text: usize,
-    lengths: [usize; 3],
+    lengths: [u32; 3],
 }
 
 /// An authentication that waits.
@@ -71,8 +72,8 @@ struct Entry {
 #[pyclass(module = "shipper.decode._kernel")]
 #[derive(Default)]
 pub struct Generation {
-    table: Vec<usize>, // of places of entries, by the hash of their keys; at most half full
-    tags: Vec<u32>,    // of the hashes at these places: most users are not found, and no entry is looked at then
+    table: Vec<u32>, // of places of entries, by the hash of their keys; at most half full
+    tags: Vec<u32>,  // of the hashes at these places: most users are not found, and no entry is looked at then
     entries: Vec<Entry>,
     present: usize,
     keys: Vec<u8>,
@@ -110,8 +111,15 @@ impl Generation {
     /// Keeps an authentication that waits; returns its place. The texts are its id, its start and its end.
     pub fn keep(&mut self, mut waits: Waits, texts: [&[u8]; 3], older: Older) -> usize {
         waits.text = self.texts.len();
-        waits.lengths = texts.map(<[u8]>::len);
-        texts.into_iter().for_each(|text| self.texts.extend_from_slice(text));
+        waits.lengths = texts.map(|text| number(text.len()));
+        let [id, start, end] = texts;
+        self.texts.extend_from_slice(id);
+        self.texts.extend_from_slice(start);
+        if start == end {
+            waits.lengths[2] = SAME;
+        } else {
+            self.texts.extend_from_slice(end);
+        }
         self.push(Record::Own(waits, older))
     }
 
@@ -138,9 +146,10 @@ impl Generation {
     }
 
     fn texts_of(&self, waits: &Waits) -> [&[u8]; 3] {
-        let (first, rest) = self.texts[waits.text..].split_at(waits.lengths[0]);
-        let (second, rest) = rest.split_at(waits.lengths[1]);
-        [first, second, &rest[..waits.lengths[2]]]
+        let [id, start, end] = waits.lengths;
+        let (id, rest) = self.texts[waits.text..].split_at(id as usize);
+        let (start, rest) = rest.split_at(start as usize);
+        [id, start, if end == SAME { start } else { &rest[..end as usize] }]
     }
 
     fn place(&self, hash: u64, key: &[u8]) -> Option<usize> {
@@ -151,7 +160,7 @@ impl Generation {
         let mut bucket = first(hash, mask);
         while self.tags[bucket] != EMPTY {
             if self.tags[bucket] == tag {
-                let at = self.table[bucket];
+                let at = self.table[bucket] as usize;
                 let entry = &self.entries[at];
                 if entry.hash == hash && self.key(entry) == key {
                     return Some(at);
@@ -187,7 +196,7 @@ impl Generation {
         while self.tags[bucket] != EMPTY {
             bucket = (bucket + 1) & mask;
         }
-        (self.table[bucket], self.tags[bucket]) = (at, tag_of(hash));
+        (self.table[bucket], self.tags[bucket]) = (number(at), tag_of(hash));
     }
 
     fn key(&self, entry: &Entry) -> &[u8] {
@@ -256,10 +265,12 @@ impl Generation {
             Ok(other) if other.is(this) => generation.repeat(py, at, older),
             Ok(other) => generation.keep_of(py, &other.borrow(), at, older),
             Err(_) => {
-                let own = waiting.cast::<Completions>().ok().and_then(|some| some.get().waits(py, at));
-                Some(match own {
-                    Some((waits, texts)) => generation.keep(waits, texts, older),
-                    None => generation.push(Record::Other(waiting.clone().unbind(), at, older)),
+                let Ok(some) = waiting.cast::<Completions>() else {
+                    return Ok(generation.push(Record::Other(waiting.clone().unbind(), at, older)));
+                };
+                Some(match some.get().waits(py, at) {
+                    Some((waits, texts)) => generation.keep(waits, texts.each_ref().map(|text| &**text), older),
+                    None => generation.push(Record::Other(some.get().alone(py, at)?.unbind(), 0, older)),
                 })
             }
         };
@@ -287,6 +298,11 @@ impl Waits {
     fn again(&self, py: Python<'_>) -> Self {
         Self::new(self.start, self.end, self.code.clone_ref(py), self.component.clone_ref(py), self.success)
     }
+}
+
+/// A length or place: what a log may keep in memory is far from the largest one.
+fn number(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(SAME - 1)
 }
 
 fn first(hash: u64, mask: usize) -> usize {
@@ -402,7 +418,8 @@ impl Generation {
     /// See `Waiting.completion`.
     fn completion<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyTuple>> {
         let record = self.checked(at)?;
-        let [id, start_text, end_text] = self.texts_of(record).map(|text| as_utf_8(py, text).into_any());
+        let [id, start_text, end_text] = self.texts_of(record);
+        let [id, start_text, end_text] = texts_of(py, id, start_text, end_text);
         let (start, end) = (record.start.into_pyobject(py)?.into_any(), record.end.into_pyobject(py)?.into_any());
         PyTuple::new(
             py,

@@ -17,7 +17,7 @@ mod template;
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 5;
+pub const INTERFACE: u32 = 6;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]
