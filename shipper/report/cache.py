@@ -119,6 +119,8 @@ class CacheSums:
         """
         if memory is not None:
             return self._simulate(prompts, seconds, memory)
+        if len(prompts) == 2 and prompts[0][1] not in seconds:
+            return self._take_pair(prompts, seconds)  # which says the same of two that are far apart
         missed = None
         for part in _near(prompts):
             by_far_the_most = len(part) <= 2 and part[0][1] not in seconds
@@ -196,11 +198,16 @@ def _passed(
     hits: list[_Hit] = []
     missed, agree, lowest = 0, True, _ALL
     for start, name, end, success, _ in prompts:
+        double = name in seconds
+        if held is NOTHING_HELD:  # the first prompt, and others until one is answered
+            missed |= ALL_MISSED if double else 0
+            held = [(0, _ALL, end, end)] if success else NOTHING_HELD
+            continue
         then: list[Held] = []
         for first, stop, proof, since in held:
             step = bisect_left(_STEPS, start - since, first, stop)
             if first < step:
-                if name in seconds:
+                if double:
                     missed |= (1 << step) - (1 << first)
                 agree = agree and step <= lowest
                 now = (first, step, end, max(since, end)) if success and end > proof else (first, step, proof, since)
@@ -209,7 +216,7 @@ def _passed(
                 then.append(now)
             if step < stop:
                 lowest = min(lowest, step)
-                hits.append((step, stop, name in seconds, start - proof))
+                hits.append((step, stop, double, start - proof))
                 then.append((step, stop, proof, max(since, start, proof) if renewed else since))
         held = then
     return hits, held, missed, agree

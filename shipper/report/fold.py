@@ -105,6 +105,8 @@ class Fold:
             since, until = self._span
             completions = [one for one in completions if since <= one[7][:-1] < until or is_withdrawal(one)]
             findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
+        else:
+            completions = [*completions]  # the kernel makes one anew each time that somebody asks for it
         self._chunk(texts, labels, completions, findings)
 
     def _chunk(
@@ -201,6 +203,9 @@ class Fold:
 
     def _other(self, completion: CompletionFields, kind: Kind, service: Service, person: Person, address: str | None) -> None:
         """Take an authentication that is not just a prompt, or may be the second step of one."""
+        if kind.silent and not person.waiting:
+            person.others += 1
+            return
         _, user, event_id, _, start, _, end, end_text, code, success, newest = completion
         assert user is not None
         is_over = newest > person.latest + service.apart

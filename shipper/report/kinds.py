@@ -37,9 +37,22 @@ class Kind:
         answers: their durations in tenths of a second. Kinds of one method share it.
         answered: the user answered the prompt.
         plain: a prompt and nothing else: no first step, no refusal, nothing to be listed.
+        silent: no prompt, no first step, nothing to be listed.
     """
 
-    __slots__ = ("answered", "answers", "code", "component", "host", "hours", "number", "outcome", "plain", "second_steps")
+    __slots__ = (
+        "answered",
+        "answers",
+        "code",
+        "component",
+        "host",
+        "hours",
+        "number",
+        "outcome",
+        "plain",
+        "second_steps",
+        "silent",
+    )
 
     def __init__(
         self, code: Code, component: str, host: str | None, outcome: str, hours: Counter[int], answers: Counter[int]
@@ -48,7 +61,9 @@ class Kind:
         self.hours, self.answers = hours, answers
         self.number = self.second_steps = 0
         self.answered = code.status_class not in ("no_response", "pending")
-        self.plain = bool(code.prompted) and code.status_class not in (*REFUSALS, *LISTED, "pending")
+        has_more = code.status_class in (*LISTED, "pending")
+        self.plain = bool(code.prompted) and not has_more and code.status_class not in REFUSALS
+        self.silent = not code.prompted and not has_more
 
     @property
     def key(self) -> Shape:

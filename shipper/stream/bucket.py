@@ -66,6 +66,17 @@ class BucketCounts:
     detected: Counter[str] = field(default_factory=Counter)
     waiting: dict[tuple[int, int], int] = field(default_factory=dict)
 
+    def take(self, done: "BucketCounts") -> None:
+        """Add what a committed transaction has done; `done` counts from zero again."""
+        for name in ("judged", "late", "repeated", "forgotten", "crowded_out"):
+            setattr(self, name, getattr(self, name) + getattr(done, name))
+            setattr(done, name, 0)
+        self.crowded = done.crowded or self.crowded
+        self.detected.update(done.detected)
+        done.detected.clear()
+        self.waiting.update(done.waiting)
+        done.waiting.clear()
+
     def have(self, buckets: Collection[int]) -> None:
         """This instance has these buckets now; what waits in others is no matter of its own any more."""
         for bucket, origin in list(self.waiting):

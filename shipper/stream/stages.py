@@ -66,6 +66,13 @@ class StreamCounts:
     dead_letters: int = 0
     buckets: BucketCounts = field(default_factory=BucketCounts)
 
+    def take(self, done: "StreamCounts") -> None:
+        """Add what a committed transaction has done; `done` counts from zero again."""
+        for name in ("events", "completions", "nobody", "dead_letters"):
+            setattr(self, name, getattr(self, name) + getattr(done, name))
+            setattr(done, name, 0)
+        self.buckets.take(done.buckets)
+
 
 def bucket_keys(partitions: int) -> list[bytes]:
     """The key of each bucket. There is one for each partition of the topic between the stages, and Kafka's partitioner takes its key

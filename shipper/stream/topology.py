@@ -42,12 +42,24 @@ class _Value(Serializer):
 
 
 class Detection(Application):
-    """The application. `stopped` is called once it has been asked to stop; perhaps in a signal handler."""
+    """The application.
 
-    def __init__(self, stopped: Callable[[], None], **options: Any) -> None:
+    `stopped` is called once it has been asked to stop, perhaps in a signal handler; `committed` when a transaction is, and all that
+    was done before with it.
+    """
+
+    def __init__(self, stopped: Callable[[], None], committed: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
         self._stopped = stopped
         self._fails = False
+        context: Any = self._processing_context
+        begin = context.init_checkpoint
+
+        def init_checkpoint() -> None:  # it follows a commit, and nothing else tells of one
+            committed()
+            begin()
+
+        context.init_checkpoint = init_checkpoint
 
     def assigned(self, topic: str) -> set[int]:
         """The partitions of a topic that this instance has now."""
@@ -73,13 +85,15 @@ def build(
     Args:
         settings: what it does.
         transactional_id: of this instance alone, and the same after a restart: that ends what a dead one left open.
-        counts: kept up to date.
+        counts: get what a transaction has done, once it is committed.
         beat: is called every few seconds while the application turns.
         stopped: see `Detection`.
     """
     common = {k: v for k, v in connection(settings.kafka).items() if k not in _CONNECTION}
+    done = StreamCounts()
     app = Detection(
         stopped,
+        lambda: counts.take(done),
         broker_address=ConnectionConfig(**{k.replace(".", "_"): v for k, v in connection(settings.kafka).items() if k in _CONNECTION}),
         consumer_group=settings.group,
         state_dir=os.path.join(settings.state_dir, "detect"),
@@ -120,7 +134,7 @@ def build(
         ALERTS: app.topic(settings.alert_topic, **written),
         DEAD_LETTERS: app.topic(settings.dead_letter_topic, **written),
     }
-    event_stage, bucket_stage = EventStage(settings, counts, time.monotonic_ns), BucketStage(settings, counts)
+    event_stage, bucket_stage = EventStage(settings, done, time.monotonic_ns), BucketStage(settings, done)
 
     def read(value: bytes | None) -> list[Message]:
         return event_stage(value, _place())

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from shipper.deliver.kafka.client import KafkaOptions
+from shipper.sidecar.transactional_id import kept
 from shipper.stream.settings import DetectSettings
 from shipper.stream.ticks import Ticks
 from shipper.times import SECOND
@@ -71,6 +72,33 @@ def test_it_is_not_ready_while_the_broker_is_away_and_says_so_once(frail: Broker
     assert "Kafka producer error" not in said
     assert detect.terminate() == 0, detect.said()
     assert len(detect.said().splitlines()) < 12, detect.said()
+
+
+def test_what_a_lost_transaction_did_is_not_counted(broker: Broker, tmp_path: Path) -> None:
+    """Another client with its transactional id ends the transaction at hand; what was in it is read again."""
+    rig, pairs = Rig(broker, tmp_path, lateness="0s"), 10_000
+    rig.put([status(f"user{n}", 2 * n + half, T0 + n + 8 * half) for n in range(pairs) for half in (0, 1)], b"all")
+    port = free_port()
+    detect = rig.instance(metrics={"listen": f"127.0.0.1:{port}"})
+    detect.start()
+
+    def number(name: str) -> float:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            rows = dict(row.rsplit(" ", 1) for row in answer.read().decode().splitlines())
+        return float(rows[f"mfa_shipper_detect_{name}_total"])
+
+    until(lambda: "detecting" in detect.said(), detect.said)
+    for times in range(1, 4):
+        judged = number("judged")
+        until(lambda before=judged: number("judged") > before, detect.said, every=0.01)  # type: ignore[misc]
+        thief = {"bootstrap.servers": broker.address, "transactional.id": str(kept(str(tmp_path / "detect" / "state")))}
+        Producer(thief).init_transactions(20)
+        until(lambda times=times: number("restarts") >= times, detect.said)  # type: ignore[misc]
+    until(lambda: number("judged") == 2 * pairs, detect.said)
+    found = rig.waits_for(pairs, detect)
+    assert len({finding["event"]["id"] for finding in found}) == len(found) == pairs
+    assert (number("double_prompts"), number("events")) == (pairs, 2 * pairs)
+    assert detect.terminate() == 0, detect.said()
 
 
 def test_what_ends_the_thread_of_the_ticks_ends_the_service(broker: Broker, tmp_path: Path) -> None:

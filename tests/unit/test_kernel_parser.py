@@ -83,6 +83,25 @@ def test_the_kernel_leaves_only_lines_that_it_does_not_know(monkeypatch: pytest.
     assert len(events) == len(DOUBLE) + 1
 
 
+@pytest.mark.parametrize("host", ["mfa01", "549864182.100000"])
+def test_results_where_a_name_looks_like_a_mark(host: str) -> None:
+    lines = LOGS["results"] * 2
+    assert shipped(lines, 2, format="splunk-hec", host=host) == shipped(lines, 0, fast=False, format="splunk-hec", host=host)
+
+
+@pytest.mark.parametrize(("user", "left"), [("KÖLN\\Zoë", 2), ("Иван", 2), ("山田@東京", 2), ("Straße", 3)])
+def test_users_that_the_kernel_takes(user: str, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[bytes] = []
+
+    def raw(self: Parser, line: bytes, offset: int, **how: bool) -> None:
+        given.append(line)
+        Parser.line(self, line.decode(), offset, [])
+
+    monkeypatch.setattr(Parser, "raw", raw)
+    shipped([*exchange(0), *exchange(10, call=f"Calling pfAuthUser('{user}', '', 1)")], 0)
+    assert len(given) == left
+
+
 @pytest.mark.parametrize(("other", "compiled_next"), [(1, True), (40, False)])
 def test_a_short_chunk_does_not_tell_what_kind_of_log_this_is(other: int, compiled_next: bool) -> None:
     """The first read of a file is short, and its times are for the general path."""
@@ -92,6 +111,23 @@ def test_a_short_chunk_does_not_tell_what_kind_of_log_this_is(other: int, compil
     pipeline.decode(Chunk(parts[0], 0))
     events, _ = pipeline.decode(Chunk(parts[1], len(parts[0])))
     assert compiled.are_compiled(events.texts) is compiled_next
+
+
+def test_users_of_any_script() -> None:
+    """Their keys, which the labels have, too: the kernel knows the case of some letters."""
+    letters = [
+        *range(0x80, 0x700),
+        *range(0x700, 0xD800, 97),
+        *range(0x3030, 0x3100),
+        *range(0xAC00 - 3, 0xAC03),
+        *range(0xD7A0, 0xD7B0),
+    ]
+    letters += [0x4DFF, 0x4E00, 0x9FFF, 0xA000, 0xFB01, 0xFF21, 0x10400, 0x1F464]
+    names = [f"A{chr(code)}z" for code in letters] + ["\xc4" * 20, "\xc4" * 21, "a" * 39 + "\xc4"]
+    users = [user for name in names for user in (name, f"{name}\\b", f"D\\{name}", f"{name}@{name}")]
+    lines = [line for n, user in enumerate(users) for line in exchange(n % 600, call=f"Calling pfAuthUser('{user}', '', 1)")[::2]]
+    made = shipped(lines, 2, detectors={})
+    assert made[0] == shipped(lines, 0, fast=False, detectors={})[0]
 
 
 def test_the_state_of_a_log_is_the_kernels() -> None:

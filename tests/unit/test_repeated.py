@@ -1,5 +1,6 @@
 """Lines that come again and again, the same but for time and thread: the kernel makes of them what the general path makes."""
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -185,6 +186,22 @@ def test_what_line_has_a_template() -> None:
     repeated = scratch_of(Options())
     assert [text for text in LINES if not repeated.line(text)] == [LINES[4], LINES[5], *LINES[9:12]]
     assert not repeated.line(head(1) + b"a message")
+
+
+def test_what_depends_on_more_than_the_line_has_no_template() -> None:
+    numbers = count()
+
+    def scratch(file: Any) -> Parser:
+        pipeline = Pipeline(
+            Settings(library(), Options(True, {"labels": {"n": str(next(numbers))}}), fast=False, kernel=False), Counts()
+        )
+        pipeline.open(file)
+        assert isinstance(pipeline.parser, Parser)
+        return pipeline.parser
+
+    repeated = RepeatedLines(scratch, log_file(b""))
+    assert repeated.message("0", "pfrad", MESSAGES[0], orphan=False) is None
+    assert repeated.line(LINES[0]) is None
 
 
 def test_templates_are_limited() -> None:

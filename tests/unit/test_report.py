@@ -162,6 +162,19 @@ def test_prompts_that_no_cache_ties_together_are_parted() -> None:
     assert [step.spared_prompts for step in cache.types[0].renewed if step.seconds in (900, 1200, 3600)] == [0, 1, 1]
 
 
+def test_a_prompt_that_ends_while_an_earlier_one_rings_is_spared_by_any_cache() -> None:
+    cache = summary_of(log_of(sign_in(0, 50), sign_in(5, 5, thread=2), sign_in(60, 5))).cache
+
+    assert cache is not None
+    assert [step.spared_prompts for step in cache.types[0].not_renewed if step.seconds in (1, 7, 10)] == [1, 1, 2]
+
+
+def test_a_cache_hit_is_no_prompt() -> None:
+    authentications = summary_of(log_of(sign_in(0, 5), sign_in(10, 0.1, 6))).authentications
+
+    assert (authentications.total.authentications, authentications.total.prompts, authentications.cache_hits) == (2, 1, 1)
+
+
 def test_the_narrower_cache_is_recommended_where_it_spares_as_much() -> None:
     summary = summary_of(log_of(result(0, address="10.0.0.1"), result(9, address="10.0.0.1")))
 

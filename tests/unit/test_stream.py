@@ -14,8 +14,9 @@ from shipper.detect import default_rules
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
+from shipper.stream.bucket import BucketCounts
 from shipper.stream.completions import EventReader, NotOurs
-from shipper.stream.stages import DEAD_LETTER_KEY, Place, bucket_keys
+from shipper.stream.stages import DEAD_LETTER_KEY, Place, StreamCounts, bucket_keys
 from shipper.stream.users import LONGEST_STATE
 from shipper.times import SECOND
 from tests.support.across import ship_across
@@ -514,3 +515,19 @@ def test_an_event_without_a_user_is_counted() -> None:
     stream = Stream(settings())
     stream.take(event(2, "", 0, 5))
     assert (stream.counts.nobody, stream.counts.completions, stream.counts.events) == (1, 0, 1)
+
+
+def test_what_a_transaction_did_is_added_once() -> None:
+    shown, done = StreamCounts(), StreamCounts()
+    for number in (1, 2):
+        done.events += 3
+        done.buckets.judged += 2
+        done.buckets.detected["double_prompts"] += 1
+        done.buckets.waiting[0, number] = number
+        shown.take(done)
+        shown.take(done)
+        assert (shown.events, shown.buckets.judged, shown.buckets.detected["double_prompts"]) == (3 * number, 2 * number, number)
+    done.buckets.crowded = "probe"
+    shown.take(done)
+    assert (shown.buckets.waiting, shown.buckets.crowded) == ({(0, 1): 1, (0, 2): 2}, "probe")
+    assert done == StreamCounts(buckets=BucketCounts(crowded="probe"))

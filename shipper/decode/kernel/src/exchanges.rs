@@ -8,7 +8,7 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-use crate::line::UserForm;
+use crate::line::{UserForm, fold};
 use crate::stamp::{STAMP, Stamp};
 
 /// Slots of closed exchanges that are kept, because their threads open others soon.
@@ -107,7 +107,7 @@ impl Exchange {
         } else {
             texts.extend_from_slice(user);
         }
-        texts[key..].make_ascii_lowercase();
+        fold(texts, key);
         let length = |text: usize| u32::try_from(text).unwrap_or(u32::MAX); // of a line's parts
         self.parts = Parts {
             stamp: length(stamp.len()),

@@ -16,6 +16,8 @@ const LIKE_OURS: [&[u8]; 3] = [b"Calling pfAuthUser", b"authResult", b"rawCallSt
 const LONGEST_DOMAIN: usize = 64;
 /// A longer user takes the general path, so that no exchange that is opened here is heavy.
 const LONGEST_NAME: usize = 96;
+/// The same of one that is not ASCII, which weighs more; with its domain.
+const LONGEST_WIDE: usize = 40;
 const LONGEST_NUMBER: usize = 9;
 
 /// A line.
@@ -171,7 +173,7 @@ fn split_user(text: &[u8]) -> Option<(&[u8], UserForm, &[u8])> {
         UserForm::Domain(at) => end - at,
         _ => end,
     };
-    if !(1..=LONGEST_NAME).contains(&name) {
+    if !(1..=LONGEST_NAME).contains(&name) || (end > LONGEST_WIDE && !user.is_ascii()) {
         return None;
     }
     if form == UserForm::Bare {
@@ -185,8 +187,56 @@ fn split_user(text: &[u8]) -> Option<(&[u8], UserForm, &[u8])> {
     Some((user, form, tail))
 }
 
+/// How many bytes at the beginning of a text are plain: ASCII, or letters whose case is known here.
 fn plain_length(text: &[u8]) -> usize {
-    text.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(text.len())
+    let mut end = 0;
+    loop {
+        end += text[end..].iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(text.len() - end);
+        match letter(&text[end..]) {
+            Some((_, length)) => end += length,
+            None => return end,
+        }
+    }
+}
+
+/// The letter at the beginning of a text as it is in a key, and its bytes; None for any other character. A key is what Python's
+/// `casefold` makes of a user: here are letters with which it does nothing, or adds the same to each.
+fn letter(text: &[u8]) -> Option<(char, usize)> {
+    let (code, length) = match *text {
+        [a @ 0xC2..=0xDF, b @ 0x80..=0xBF, ..] => ((u32::from(a) & 0x1F) << 6 | (u32::from(b) & 0x3F), 2),
+        [a @ 0xE1..=0xEC, b @ 0x80..=0xBF, c @ 0x80..=0xBF, ..] => {
+            ((u32::from(a) & 0xF) << 12 | (u32::from(b) & 0x3F) << 6 | (u32::from(c) & 0x3F), 3)
+        }
+        _ => return None,
+    };
+    let folded = match code {
+        0xC0..=0xD6 | 0xD8..=0xDE | 0x410..=0x42F => code + 32, // Latin-1, Cyrillic
+        0x400..=0x40F => code + 80,
+        0xE0..=0xF6 | 0xF8..=0xFF | 0x430..=0x45F => code,
+        0x5D0..=0x5EA | 0x621..=0x64A => code, // Hebrew, Arabic
+        0x3041..=0x3096 | 0x30A1..=0x30FA | 0x30FC..=0x30FE | 0x4E00..=0x9FFF | 0xAC00..=0xD7A3 => code, // Kana, Han, Hangul
+        _ => return None,
+    };
+    char::from_u32(folded).map(|folded| (folded, length))
+}
+
+/// Makes the key of a plain user out of the text from `begin` on, as Python's `casefold` does.
+pub fn fold(text: &mut Vec<u8>, begin: usize) {
+    text[begin..].make_ascii_lowercase();
+    if text[begin..].is_ascii() {
+        return;
+    }
+    let user = text.split_off(begin);
+    let mut rest = &*user;
+    while let Some((&first, others)) = rest.split_first() {
+        if let Some((folded, length)) = letter(rest) {
+            text.extend_from_slice(folded.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = &rest[length..];
+        } else {
+            text.push(first);
+            rest = others;
+        }
+    }
 }
 
 /// A whole number as JSON writes one, of nine digits at most.
@@ -244,9 +294,16 @@ mod tests {
         assert_eq!(calling(r"DOM\a@b").as_deref(), Some(r"DOM\a@b Domain(4) ', '', 1)"));
         assert!(calling(&long).is_some());
         assert!(calling(&format!(r"{}\{long}", "d".repeat(64))).is_some());
-        for user in ["", ",", ")", "@b", "a@", r"\anna", r"DOM\", r"DOM\a\b", "a\"b", "a\tb", "Zoë"] {
+        for user in
+            ["", ",", ")", "@b", "a@", r"\anna", r"DOM\", r"DOM\a\b", "a\"b", "a\tb", "Straße", "Ωmega", "a\u{d7}b", "ab\u{2028}"]
+        {
             assert_eq!(calling(user), None, "{user}");
         }
+        assert_eq!(calling("Köln\\Zoë").as_deref(), Some("Köln\\Zoë Domain(6) ', '', 1)"));
+        assert_eq!(calling("山田@例え。jp").as_deref(), None); // a full stop of another script
+        assert_eq!(calling("山田@東京").as_deref(), Some("山田@東京 Mail(7) ', '', 1)"));
+        assert!(calling(&"é".repeat(20)).is_some());
+        assert_eq!(calling(&"é".repeat(21)), None);
         let curly = message("Calling pfAuthUser(‘DOM\\anna’, ”, 1)");
         assert_eq!(curly.as_deref(), Some("‘DOM\\anna Domain(4) ’, ”, 1)"));
         for open in ["‘’, 1)", "‘”anna’, 1)", "\"anna\", 1)", "‘anna\", 1)", "‗anna’", "‘anna†", "''anna'', 1)"]
@@ -257,6 +314,17 @@ mod tests {
         assert_eq!(calling(&format!(r"DOM\{long}n")), None);
         assert_eq!(calling(&format!(r"{}\anna", "d".repeat(65))), None);
         assert_eq!(message("Calling pfAuthUser('anna"), None);
+    }
+
+    #[test]
+    fn keys() {
+        for (user, key) in
+            [("DOM\\Anna", "dom\\anna"), ("KÖLN\\ÉVA", "köln\\éva"), ("ЁЖИК", "ёжик"), ("山田A", "山田a"), ("", "")]
+        {
+            let mut text = format!("f-7{user}").into_bytes();
+            super::fold(&mut text, 3);
+            assert_eq!(String::from_utf8_lossy(&text), format!("f-7{key}"));
+        }
     }
 
     #[test]
