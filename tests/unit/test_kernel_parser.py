@@ -1,7 +1,9 @@
 """The kernel makes of lines what the general path makes of them, in every format, and keeps exchanges as a dictionary does."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
+from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, ExchangeFields
 from shipper.pipeline import Pipeline, Settings
+from shipper.read.files import read_chunks
 from shipper.times import SECOND
 from tests.support.logs import entries, library, log_file
 from tests.unit.test_plain import LOGS, exchange
@@ -355,3 +358,39 @@ def test_the_last_time_that_belongs_to_an_exchange(end: str, late: int) -> None:
     made = shipped(lines, 3)
     assert made == shipped(lines, 0, fast=False)
     assert made[1].orphans == late
+
+
+def lines_of_ten_megabytes() -> list[str]:
+    """One long part in each line, between lines of the same thread that the kernel takes."""
+    long, head = "x" * 10_000_000, "|0|1412|4|pfrad|"
+    texts = [
+        f"Calling pfAuthUser('{long}', '', 1)", f"Calling pfAuthUser('DOM\\{long}', '', 1)", f"Calling pfAuthUser('anna', '{long}', 1)",
+        f"authResult = {long}", f"rawCallStatus = {long}", long,
+    ]  # fmt: skip
+    odd = [f"2017-02-14T02:00:05.000000Z{head}{text}" for text in texts]
+    odd += [
+        f"2017-02-14T02:00:05.000000Z|0|1412|4|{long}|authResult = 1",
+        f"2017-02-14T02:00:05.000000Z|0|{long}|4|pfrad|authResult = 1",
+        long,
+    ]
+    return [line for number, text in enumerate(odd) for line in (*exchange(10 * number), text)]
+
+
+def lines_of_100_000_threads() -> list[str]:
+    """More than are remembered; the first ones come again when they are forgotten."""
+    threads = [*range(100_000), *range(100)]
+    return [exchange(number // 1000, head=f"|0|1|{thread}|pfrad|")[number % 3] for number, thread in enumerate(threads)]
+
+
+@pytest.mark.parametrize("hostile", [lines_of_ten_megabytes, lines_of_100_000_threads])
+def test_hostile_lines(hostile: Callable[[], list[str]]) -> None:
+    lines = hostile()
+    data = "".join(f"{line}\n" for line in lines).encode()
+    digests = []
+    for kernel in (True, False):
+        pipeline, digest = Pipeline(Settings(library(), kernel=kernel), Counts()), sha256()
+        pipeline.open(log_file(data))
+        for chunk in read_chunks(BytesIO(data).read, 0, "utf-8", 1 << 18, 16 << 20):
+            digest.update(repr(entries(pipeline(chunk))).encode())
+        digests.append((digest.digest(), pipeline.counts, pipeline.snapshot()))
+    assert digests[0] == digests[1]
