@@ -90,9 +90,8 @@ class SyslogParser:
         host_1, program_1, pid_1, host_2, program_2, pid_2, no_guid, word, tail = key
         host, program, pid = host_1 or host_2, program_1 or program_2, pid_1 or pid_2
         is_number = pid.isdigit() and len(pid) <= LONGEST_PID
-        if (is_number and not _PID.fullmatch(pid)) or "-" in (host_2, program_2):  # nothing, but for RFC 3164 a name
-            return None
-        if len(program) > LONGEST_NAME:  # detectors know it by another name
+        is_odd = (is_number and not _PID.fullmatch(pid)) or "-" in (host_2, program_2)  # nothing, but for RFC 3164 a name
+        if is_odd or len(program) > LONGEST_NAME:  # detectors know it by another name
             return None
         kind = host, program, is_number, not no_guid
         templates = self._templates.get(kind) or self._new_templates(kind)
