@@ -4,6 +4,7 @@ The key is the casefolded `domain\\user` of the event, so that one user's events
 and in order; an event without a user takes the fingerprint of its file.
 """
 
+from array import array
 from collections.abc import Iterable
 
 from shipper.decode import compiled
@@ -40,7 +41,7 @@ class Records:
         add, routes, keys = records.append, self._routes, self._keys
         for data, ends, labels in blocks:
             if compiled.are_labels(labels):
-                records += labels.records(data, ends, routes.__getitem__, FINGERPRINT)
+                records += labels.records(data, array("Q", ends), routes.__getitem__, FINGERPRINT)
                 continue
             start = 0
             for end, (_, event_id, origin, user) in zip(ends, labels, strict=True):

@@ -54,18 +54,19 @@ impl Completion {
         };
         let (parts, texts) = (done.parts, &texts[done.texts.clone()]);
         let [id, start_text, end_text] = texts_of(py, parts.id(texts), parts.stamp(texts), &done.stamp);
+        let [start, end, newest] = times_of(py, done.start, done.end, done.newest)?;
         let fields = [
             done.position.into_pyobject(py)?.into_any(),
             parts.user_fields(py, texts)?,
             id,
             done.component.bind(py).clone().into_any(),
-            done.start.into_pyobject(py)?.into_any(),
+            start,
             start_text,
-            done.end.into_pyobject(py)?.into_any(),
+            end,
             end_text,
             done.code.bind(py).clone(),
             done.success.into_pyobject(py)?.to_owned().into_any(),
-            done.newest.into_pyobject(py)?.into_any(),
+            newest,
         ];
         PyTuple::new(py, fields)
     }
@@ -77,6 +78,14 @@ pub fn texts_of<'py>(py: Python<'py>, id: &[u8], start: &[u8], end: &[u8]) -> [B
     let start_text = as_utf_8(py, start).into_any();
     let end_text = if start == end { start_text.clone() } else { as_utf_8(py, end).into_any() };
     [as_utf_8(py, id).into_any(), start_text, end_text]
+}
+
+/// Start, end and newest time as Python numbers, those that are the same as one number, for the same reason.
+pub fn times_of<'py>(py: Python<'py>, start: i64, end: i64, newest: i64) -> PyResult<[Bound<'py, PyAny>; 3]> {
+    let number = |time: i64| -> PyResult<_> { Ok(time.into_pyobject(py)?.into_any()) };
+    let last = number(end)?;
+    let [first, newest] = [start, newest].map(|time| if time == end { Ok(last.clone()) } else { number(time) });
+    Ok([first?, last, newest?])
 }
 
 /// What says whether an authentication waits.

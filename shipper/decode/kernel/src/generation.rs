@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 
-use crate::completions::{Completions, texts_of};
+use crate::completions::{Completions, texts_of, times_of};
 
 /// The tag where no entry stands in the table.
 const EMPTY: u32 = 0;
@@ -420,7 +420,7 @@ impl Generation {
         let record = self.checked(at)?;
         let [id, start_text, end_text] = self.texts_of(record);
         let [id, start_text, end_text] = texts_of(py, id, start_text, end_text);
-        let (start, end) = (record.start.into_pyobject(py)?.into_any(), record.end.into_pyobject(py)?.into_any());
+        let [start, end, newest] = times_of(py, record.start, record.end, record.end)?;
         PyTuple::new(
             py,
             [
@@ -430,11 +430,11 @@ impl Generation {
                 record.component.bind(py).clone().into_any(),
                 start,
                 start_text,
-                end.clone(),
+                end,
                 end_text,
                 record.code.bind(py).clone(),
                 record.success.into_pyobject(py)?.to_owned().into_any(),
-                end,
+                newest,
             ],
         )
     }
