@@ -66,8 +66,9 @@ def test_it_is_not_ready_while_the_broker_is_away_and_says_so_once(frail: Broker
 
     said = detect.said()
     assert said.count("events cannot be read now; findings wait") == 1
-    # The application may have begun again, if it was just asking for something; then that is how it is back.
-    assert said.count("events can be read again") + said.count("info    detecting") == 2
+    # The application may have begun again, if it was just asking for something; then that, too, says that it is back.
+    again, begun = said.count("events can be read again"), said.count("info    detecting")
+    assert again <= 1 <= begun <= 2 <= again + begun
     assert "Kafka consumer error" not in said
     assert "Kafka producer error" not in said
     assert detect.terminate() == 0, detect.said()

@@ -202,7 +202,7 @@ def expected(log: Log, *files: bytes) -> oracle.Found:
     return oracle.find(files or [log.data], window=log.window, timeout=log.timeout, retries=log.retries)
 
 
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 some = settings(many, max_examples=100)
 
 

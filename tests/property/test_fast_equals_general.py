@@ -107,7 +107,7 @@ RESULT = (
 PLAINEST: dict[str, Any] = {"keep_original": True, "constants": {}, "rule": Rule()}
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     logs(),
     SETTINGS,

@@ -92,8 +92,8 @@ def logs(draw: st.DrawFn, *, ordered: bool | None = None) -> Log:
     return Log(tuple((time or 0, rest) for time, rest in lines), window, draw(st.integers(1, 5)), timeout)
 
 
-many = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-some = settings(many, max_examples=150)
+many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+some = settings(many, max_examples=100)
 
 
 def found(how: Settings, data: bytes) -> oracle.Found:

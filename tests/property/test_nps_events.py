@@ -95,7 +95,7 @@ def events(draw: st.DrawFn) -> bytes:
     return raw
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     lines=st.lists(events(), min_size=1, max_size=12),
     end=st.sampled_from((b"\n", b"\n", b"\r\n")),

@@ -116,7 +116,7 @@ def spellings(text: str) -> list[str]:
     return [text.casefold(), html.unescape(read).casefold(), read.replace("\\\\", "\\").casefold()]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(named_logs(), st.booleans())
 def test_no_name_is_left(made: tuple[list[str], bytes], merged: bool) -> None:
     names, log = made

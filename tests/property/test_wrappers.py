@@ -90,7 +90,7 @@ def placeless(events: list[dict[str, Any]], lines: list[str], host: str | None) 
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
@@ -114,7 +114,7 @@ def test_the_events_are_those_of_the_plain_log(choices: bytes, mixture: tuple[st
     assert placeless(other, wrapped, host)[1:] == placeless(plain, lines, None)[1:]
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     choices=st.integers(1, 30).flatmap(lambda size: st.binary(min_size=grammar.STEP * size, max_size=grammar.STEP * size)),
     mixture=st.sampled_from(grammar.MIXTURES),
