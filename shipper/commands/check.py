@@ -4,6 +4,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+from shipper.commands.detect import MISSING
 from shipper.config.rules import warnings
 from shipper.config.sections import Config
 from shipper.decode.compiled import in_use
@@ -214,7 +215,7 @@ def connect(config: Config) -> None:
         try:
             from shipper.stream.fitness import unfit
         except ImportError:
-            raise UsageError("detect: it needs Quix Streams; pip install '.[detect]'") from None
+            raise UsageError(MISSING) from None
         looks.append(partial(unfit, detect_settings(config)))
     for look in looks:
         try:

@@ -12,7 +12,7 @@ from shipper.stream.assemble import detect_settings
 from shipper.stream.settings import DetectSettings
 from shipper.times import SECOND
 
-MISSING = "detect: Quix Streams is not installed; pip install '.[detect]'"
+MISSING = "detect: Quix Streams is not installed; in a checkout, pip install '.[detect]'"
 
 
 def detect(config: Config, secrets: set[str], load: Callable[[], tuple[Config, set[str]]]) -> int:

@@ -376,4 +376,4 @@ def test_without_quix_streams_it_says_what_to_install(tmp_path: Path) -> None:
         [sys.executable, "-c", code, "detect", "--config", str(config)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "mfa-shipper: detect: Quix Streams is not installed; pip install '.[detect]'\n"
+    assert done.stderr == "mfa-shipper: detect: Quix Streams is not installed; in a checkout, pip install '.[detect]'\n"
