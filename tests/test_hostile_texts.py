@@ -107,7 +107,7 @@ def test_open_requests_take_no_more_memory_in_the_kernel(hostile: Lines, tmp_pat
     assert peaks[0] < peaks[1] * 1.1
 
 
-@pytest.mark.parametrize("hostile", [long_users, long_names_of_results, many_open_requests, many_users_who_refuse_twice])
+@pytest.mark.parametrize("hostile", [long_users, many_open_requests, many_users_who_refuse_twice])
 def test_run_and_its_warm_start(hostile: Lines, tmp_path: Path) -> None:
     """Killed and started again, it reads the recent past, and takes no more memory than before."""
     output = {"type": "file", "file": {"path": str(tmp_path / "out.ndjson")}, "batch": {"max_age": "50ms"}}

@@ -23,7 +23,7 @@ SELECTION = [
     "--deselect=tests/test_golden.py::test_neither_fast_path_nor_read_size_change_a_byte_or_a_count",
     "--deselect=tests/test_golden.py::test_a_snapshot_goes_on_where_it_was_taken",
     "tests/unit", "tests/test_golden.py", "tests/contract",
-    "tests/chaos/test_foreign.py::test_ten_kills[exactly-once-kafka-python]",
+    "tests/chaos/test_foreign.py::test_kills[exactly-once-kafka-python]",
 ]  # fmt: skip
 PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
 FROM_OUTSIDE = ["-m", "pytest", "-n", "2", "--dist", "worksteal", "tests/wine"]

@@ -368,7 +368,7 @@ def test_unwrapping_is_linear() -> None:
         "Feb 14 02:57:19 h pfsvc: Pfauth failed for user '",
         "<1>1 2017-02-14T02:57:19Z h a 1 - - Pfauth failed for user 'a'. Call status: ",
     ]
-    texts = [*hostile(beginnings), *((b, r, LENGTH // len(r), line) for b in beginnings for r in repeated)]
+    texts = [*hostile(beginnings), *((b, r, LENGTH // 2 // len(r), line) for b in beginnings for r in repeated)]
 
     assert finishes(UNWRAP, texts)
     assert finishes(PARSE, ("utf-8", texts))
