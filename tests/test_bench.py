@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from tests.bench import readers, stages
-from tests.bench.cases import PARSE, PLAIN_LOOP, recipes
+from tests.bench.cases import PARSE, PLAIN_LOOP, RSYSLOG, recipes
 from tests.bench.measure import FailedError, Sample, output, run
+from tests.deploy.pipes import find
 from tests.support.generate import generate
 
 LINES = 6000
@@ -57,6 +58,16 @@ def test_a_plain_loop_understands_its_log(content: str, logs: dict[str, Path], t
     assert (CONTENTS[content] - ODD) * LINES < len(telling) < (CONTENTS[content] + ODD) * LINES
 
 
+def test_a_peer_understands_its_log(logs: dict[str, Path], tmp_path: Path) -> None:
+    find("rsyslogd", "apt-get install --no-install-recommends rsyslog")
+    run((*RSYSLOG, str(logs["radius"])), tmp_path / "out")
+    events = [orjson.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    run((*PLAIN_LOOP, str(logs["radius"]), str(tmp_path / "plain"), "radius"))
+    wanted = [orjson.loads(line) for line in (tmp_path / "plain").read_bytes().splitlines()]
+    names = ("@timestamp", "process.thread.id", "user.domain", "user.name", "mfa.auth_result", "mfa.status", "mfa.reason")
+    assert [[event.get(name) for name in names] for event in events] == [[event.get(name) for name in names] for event in wanted]
+
+
 def test_what_is_left_out_is_left_out(logs: dict[str, Path]) -> None:
     events = parsed(logs["radius"])
     findings = [event for event in events if event["event"]["kind"] == "alert"]
@@ -91,7 +102,7 @@ def test_stages_add_up_to_the_whole() -> None:
     ("only", "names"),
     [
         ("NPS", ["parse, NPS lines"]),
-        ("exchange", ["plain loop", "parse", "parse --events exchange"]),
+        ("where", ["plain loop", "parse", "parse --where user.name=ito0"]),
         ("memory, no user", ["peak memory, no user twice, 300 lines"]),
     ],
 )
