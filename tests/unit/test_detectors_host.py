@@ -347,3 +347,14 @@ def test_a_rule_in_words() -> None:
     assert str(Rule(window=SECOND * 3 // 2)) == "double prompts within 1.5 s"
     assert str(FatigueRule()) == "MFA fatigue from 5 refusals within 10 min"
     assert str(FatigueRule(window=90 * SECOND, count=2)) == "MFA fatigue from 2 refusals within 90 s"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_a_withdrawal_goes_back_to_may_be_nothing(known: bool) -> None:
+    """None for a user who was not in memory: an empty state would stay there."""
+    before = [completion(0, 100, 100, 100)] if known else []
+    _, host = lean(*before, completion(1, 200, 300, 110))
+    host.snapshot(110)
+    key, state = host.undo()["double_prompt"]
+    assert key == BOB.key
+    assert (state is not None) == known

@@ -10,6 +10,7 @@ import pytest
 
 from shipper.decode import compiled
 from shipper.decode.compiled import generation
+from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.remembered import Known, alone, waits
 from shipper.model import Chunk, Code, CompletionFields, Counts, UserFields
 from shipper.pipeline import Pipeline, Settings
@@ -103,3 +104,15 @@ def test_nothing_holds_itself() -> None:
     assert sys.getrefcount(state) > before
     del kept
     assert sys.getrefcount(state) == before
+
+
+def test_what_begins_nothing_takes_no_memory() -> None:
+    """MFA fatigue begins with a refusal: of a million who sign in and refuse nothing, none is kept."""
+    pipeline = Pipeline(Settings(library(), detectors={"mfa_fatigue": FatigueRule()}), Counts())
+    pipeline.open(log_file(b""))
+    calls = [f"Calling pfAuthUser('user{number}', '', 1)" for number in range(10)]
+    quiet = [exchange(5 * number, call=call) for number, call in enumerate(calls[:8])]
+    refused = [exchange(41 + 5 * number, call=call, status="129") for number, call in enumerate(calls[8:])]
+    for lines, users in ((quiet, 0), (refused, 2)):
+        pipeline(Chunk("".join(f"{line}\n" for one in lines for line in one).encode(), 0))
+        assert pipeline.sizes[1] == users
