@@ -1,8 +1,7 @@
 """One file that is followed: who it is, and its next whole lines. I/O.
 
-Between two calls reading keeps nothing but an offset: an incomplete last line is read again when it
-has grown. Each read includes the bytes before the offset and compares them with what they were, so a
-file that was truncated and rewritten is noticed even if it is longer than before.
+Between two calls reading keeps nothing but an offset: an incomplete last line is read again when it has grown. Each read includes the bytes
+before the offset and compares them with what they were, so a file that was truncated and rewritten is noticed even if it is longer than before.
 """
 
 import os
@@ -19,6 +18,7 @@ from shipper.read.lines import LineRules, last_newline
 from shipper.read.parts import first_joined, may_hold_parts
 from shipper.read.position import CHECK, Position, check_of
 from shipper.read.records import RecordBuffer, first_taken
+from shipper.read.rotation import number_of
 from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
 
@@ -84,7 +84,7 @@ class Followed:
         self.resumed = self.placed = False
         self.compared = -1
         self.offset = 0
-        self.order: tuple[int, int, str] = (0, 0, "")
+        self.order: tuple[int, int, int, str] = (0, 0, 0, "")
         self._before = b""  # what was read last before `offset`, `CHECK` bytes or fewer
         self._first_dated_end: int | None = None
         self._newest: tuple[int, str | None] = 0, None  # for `newest`: an offset, and the last time stamp before it
@@ -118,7 +118,7 @@ class Followed:
         self._first_dated_end = about.end
         self._rules = LineRules(about.encoding, self._options.line_limit)
         # Of two files that begin at the same time, the one written to earlier comes first.
-        self.order = StampReader().read(self.file.time) or 0, self.modified, self.path
+        self.order = StampReader().read(self.file.time) or 0, self.modified, -number_of(self.path), self.path
         self.offset = about.start
         self._before = about.head[: about.start]
         return True

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 
 from shipper.errors import InputError, RunError
 from shipper.model import LogFile
@@ -14,7 +15,7 @@ from shipper.printable import printable
 from shipper.read.archive_members import Member
 from shipper.read.files import STDIN, Read, open_bytes, size_of
 from shipper.read.identity import TAIL_SPAN, StampOf, last_of_records, last_stamp
-from shipper.read.rotation import is_another_log, name_apart, source_name, source_of_member, why_apart
+from shipper.read.rotation import is_another_log, name_apart, number_of, source_name, source_of_member, why_apart
 from shipper.shared_files import open_shared
 from shipper.times import BEFORE_ALL, SECOND, StampReader
 
@@ -90,16 +91,30 @@ def logs_of(inputs: Iterable[Input], timeout: int, stamp_of: StampOf | None = No
         timeout: how far, in nanoseconds, a file may reach back behind the newest line of those before it.
         stamp_of: for lines that do not begin as MFA Server writes them.
     """
-    reader = StampReader()
-
-    def begin(given: Input) -> tuple[int, str]:
-        return reader.read(given.file.time) or 0, given.path
-
     named: dict[str, list[Input]] = {}
-    for member in sorted(inputs, key=begin):
-        named.setdefault(member.source, []).append(member)
-    logs = [log for name, members in named.items() for log in _divided(name, members, timeout, stamp_of)]
-    return sorted(logs, key=lambda log: begin(log.inputs[0]))
+    for given in inputs:
+        named.setdefault(given.source, []).append(given)
+    logs = [log for name, members in named.items() for log in _divided(name, _in_order(members, stamp_of), timeout, stamp_of)]
+    return sorted(logs, key=lambda log: (_begin(log.inputs[0]), log.inputs[0].path))
+
+
+def _begin(given: Input) -> int:
+    return StampReader().read(given.file.time) or 0
+
+
+def _in_order(members: Iterable[Input], stamp_of: StampOf | None) -> list[Input]:
+    """The files of one name by their first time stamps. Of those that begin at the same time, one that ends earlier comes first, and of
+    those that end at the same time as well the one with the higher number."""
+
+    def age(given: Input) -> tuple[int, int, str]:
+        end = StampReader().read(_last_stamp(given, stamp_of) or "") if given.dated else None
+        return end or 0, -number_of(given.path), given.path
+
+    ordered: list[Input] = []
+    for _, together in groupby(sorted(members, key=_begin), key=_begin):
+        same = [*together]
+        ordered += sorted(same, key=age) if len(same) > 1 else same
+    return ordered
 
 
 def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampOf | None) -> Iterator[Log]:

@@ -20,6 +20,7 @@ _SURE = rf"(?:[-_.]?{_DAY}(?:{_TIME})?|\.\d+)"
 _RENAMED = re.compile(
     rf"(?P<name>.+?)(?:(?P<ending>\.log){_SURE}+|[-_.]?{_DAY}(?:{_TIME})?(?P<dated>\.log))", re.ASCII | re.IGNORECASE
 )
+_NUMBER = re.compile(r"[-_.(](\d{1,4})\)?(?:\.log)?$", re.ASCII | re.IGNORECASE)
 
 
 def log_name(name: str) -> str:
@@ -47,6 +48,12 @@ def live_name(name: str) -> str | None:
     """
     found = _RENAMED.fullmatch(_PACKED.sub("", name))
     return None if found is None else found["name"] + (found["ending"] or found["dated"])
+
+
+def number_of(name: str) -> int:
+    """The number in a rotation mark, where most programs give the older file the higher one; 0 for none, as the log itself has."""
+    found = _NUMBER.search(_PACKED.sub("", name))
+    return 0 if found is None else int(found[1])
 
 
 def is_packed(name: str) -> bool:

@@ -17,6 +17,7 @@ from shipper.read.inputs import TailInput, expand, fallback_time, find, open_inp
 from shipper.times import EPOCH, SECOND
 
 FIRST = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser('Domain\\pnigam', '', 1)"
+NOON = "2017-02-14T12:00:00Z"
 LATER = "2017-02-15T00:00:00.000000Z|0|1412|6452|pfrad|x"
 
 
@@ -83,10 +84,32 @@ def test_files_of_a_log_and_logs_among_each_other_are_in_the_order_of_their_firs
     ]
 
 
-def test_files_of_one_time_are_in_the_order_of_their_paths(tmp_path: Path) -> None:
-    paths = [log(tmp_path, name) for name in ("a.log.2", "a.log", "a.log.1")]
+def test_files_that_begin_at_one_time_are_in_the_order_in_which_they_end(tmp_path: Path) -> None:
+    """Servers that write whole seconds, and rotate twice within one."""
+    log(tmp_path, "a.log.1.gz").write_bytes(
+        gzip.compress(f"{NOON}|0|1|2|pfrad|x\n{NOON.replace(':00Z', ':01Z')}|0|1|2|pfrad|y\n".encode())
+    )
+    log(tmp_path, "a.log").write_text(f"{NOON}|0|1|2|pfrad|x\n{NOON.replace(':00Z', ':02Z')}|0|1|2|pfrad|y\n")
+    log(tmp_path, "a.log.2", NOON)
+    log(tmp_path, "b.log", NOON)
 
-    assert sources(*paths) == [["a.log", "a.log.1", "a.log.2"]]
+    assert sources(tmp_path) == [["a.log.2", "a.log.1.gz", "a.log"], ["b.log"]]
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["a.log", "a.log.1", "a.log.10", "a.log.2.gz"], ["a.log.10", "a.log.2.gz", "a.log.1", "a.log"]),
+        (["a_2.log", "a (1).log", "a.log"], ["a_2.log", "a (1).log", "a.log"]),
+        (["a-20170214.log", "a-20170213.log", "a.log"], ["a-20170213.log", "a-20170214.log", "a.log"]),
+    ],
+)
+def test_of_files_that_begin_and_end_at_one_time_the_higher_number_is_older(
+    tmp_path: Path, names: list[str], wanted: list[str]
+) -> None:
+    paths = [log(tmp_path, name) for name in names]
+
+    assert sources(*paths) == [wanted]
 
 
 def test_file_without_time_stamp_is_placed_by_its_modification_time(tmp_path: Path) -> None:
