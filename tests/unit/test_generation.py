@@ -10,10 +10,16 @@ import pytest
 
 from shipper.decode import compiled
 from shipper.decode.compiled import generation
+from shipper.decode.ecs import Envelope
+from shipper.detect import DETECTORS
+from shipper.detect.double_prompt import Rule as DoublePrompt
+from shipper.detect.local import LocalDetector
 from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.remembered import Known, alone, waits
+from shipper.detect.waiting import CompiledArrived
 from shipper.model import Chunk, Code, CompletionFields, Counts, UserFields
 from shipper.pipeline import Pipeline, Settings
+from shipper.times import SECOND
 from tests.support.logs import library, log_file
 from tests.unit.test_plain import exchange
 
@@ -116,3 +122,38 @@ def test_what_begins_nothing_takes_no_memory() -> None:
     for lines, users in ((quiet, 0), (refused, 2)):
         pipeline(Chunk("".join(f"{line}\n" for one in lines for line in one).encode(), 0))
         assert pipeline.sizes[1] == users
+
+
+def made_by_the_kernel(lines: list[str]) -> list["compiled.Completions"]:
+    """The completions of chunks of three lines."""
+    pipeline = Pipeline(Settings(library(), detectors={}), Counts())
+    pipeline.open(log_file(b""))
+    made = []
+    for number in range(0, len(lines), 3):
+        data = "".join(f"{line}\n" for line in lines[number : number + 3]).encode()
+        events = pipeline.parser(Chunk(data, 1000 * number))
+        assert compiled.are_completions(events.completions)
+        made.append(events.completions)
+    return made
+
+
+def host_of(name: str, rule: Any, counts: Counts) -> LocalDetector:
+    return LocalDetector(DETECTORS[name], rule, Envelope({}), counts, 1000, kernel=True)
+
+
+def test_what_is_older_than_the_horizon_does_not_wait_on() -> None:
+    """Somebody who signs in once a minute for years is one sign-in in memory, where the horizon is 50 seconds."""
+    host = host_of("double_prompt", DoublePrompt(10 * SECOND, 10 * SECOND), Counts())
+    others = [exchange(60 * minute - 5, call=f"Calling pfAuthUser('user{minute}', '', 1)") for minute in range(1, 30)]
+    lines = [line for minute, other in enumerate(others, 1) for line in (*other, *exchange(60 * minute))]
+    for completions in made_by_the_kernel(lines):
+        assert host(CompiledArrived(completions)) == []
+        assert {len(waits(host._young[user])) for user in host._young} == {1}
+
+
+def test_what_begins_nothing_may_be_late_all_the_same() -> None:
+    counts = Counts()
+    host = host_of("mfa_fatigue", FatigueRule(10 * SECOND, 3, 10 * SECOND), counts)
+    for completions in made_by_the_kernel([*exchange(1000), *exchange(1001), *exchange(100), *exchange(999)]):
+        host(CompiledArrived(completions))
+    assert (host.late, host.entries) == (1, 0)
