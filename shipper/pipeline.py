@@ -104,7 +104,8 @@ class Pipeline:
         self.settings = settings
         self.counts = counts
         merges = settings.per_exchange and not settings.only_findings
-        self._compiled = settings.kernel and settings.fast and settings.library.builtin and not merges
+        whole = not (merges and settings.completions_only)  # events without texts cannot be merged
+        self._compiled = settings.kernel and settings.fast and settings.library.builtin and whole
         self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory, compiled=self._compiled)
         self.on_completed: OnCompleted | None = None
         envelope = Envelope(settings.options.constants)

@@ -82,11 +82,11 @@ GIVES_UP: list[Lines] = [
 HOSTILE: list[Lines] = [*GIVES_UP, long_arguments, long_components, long_names_of_results, long_descriptions]
 
 
-def parsed(lines: Lines, log: Path, **environment: str) -> tuple[int, str]:
+def parsed(lines: Lines, log: Path, *options: str, **environment: str) -> tuple[int, str]:
     """Bytes of memory that `parse` took at most, and what it said."""
     with open(log, "wb") as file:
         file.writelines(lines())
-    command = [sys.executable, "-I", "-S", str(LAUNCH), os.devnull, sys.executable, "-m", "shipper", "parse", str(log)]
+    command = [sys.executable, "-I", "-S", str(LAUNCH), os.devnull, sys.executable, "-m", "shipper", "parse", *options, str(log)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
     status, _, _, peak = done.stdout.split()
     assert status == "0", done.stderr
@@ -101,8 +101,10 @@ def test_parse(hostile: Lines, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(compiled.WHY_NOT), reason=f"no kernel: {compiled.WHY_NOT}")
-def test_open_requests_take_no_more_memory_in_the_kernel(tmp_path: Path) -> None:
-    peaks = [parsed(many_open_requests, tmp_path / "a.log", MFA_SHIPPER_KERNEL=kernel)[0] for kernel in ("on", "off")]
+@pytest.mark.parametrize("unit", ["line", "exchange"])
+def test_open_requests_take_no_more_memory_in_the_kernel(unit: str, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    peaks = [parsed(many_open_requests, log, "--events", unit, MFA_SHIPPER_KERNEL=kernel)[0] for kernel in ("on", "off")]
     assert peaks[0] < peaks[1] * 1.1
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, TypeVar, overload
 
+from shipper.decode.merging import Held
 from shipper.model import Code, CompletionFields, ExchangeFields, Label, Origin
 
 _First = TypeVar("_First")
@@ -18,6 +19,20 @@ class OpenExchanges(MutableMapping[str, ExchangeFields]):
     def __delitem__(self, thread: str) -> None: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
+
+class HeldEvents(MutableMapping[str, Held]):
+    """A dictionary, in order, in which the kernel has what waits to be merged too."""
+
+    def __new__(cls, make: Callable[[int, Sequence[tuple[str, Label]]], Held]) -> HeldEvents:
+        """`make` gives a `Held` of the start of an exchange, and the texts and labels of its events."""
+
+    def __getitem__(self, exchange: str) -> Held: ...
+    def __setitem__(self, exchange: str, held: Held) -> None: ...
+    def __delitem__(self, exchange: str) -> None: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def oldest(self) -> int | None:
+        """The start of the first exchange; None if there is none."""
 
 class Texts(Sequence[str]):
     """The texts of the events of a chunk."""
@@ -125,7 +140,7 @@ class Kernel:
 
     In an `add` method, `pieces` are the texts between the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
     e the same as seconds since 1970, i id of the event, l original line, h the same up to the message, m message, u user and process, o offset, r id of the
-    request, s its time stamp, d nanoseconds since then, - nothing. Without pieces there is no event, which a request or
+    request, s its time stamp, d nanoseconds since then, q and v the lines of request and verdict in a merged event, - nothing. Without pieces there is no event, which a request or
     a verdict can do without. `adds` are the counters that go up by one with each line, by numbers that the caller gives them.
     """
 
@@ -137,8 +152,9 @@ class Kernel:
             users: the pieces of the JSON of a bare user, of one with a domain, and of one with an e-mail address.
         """
 
-    def add_component(self, name: str, state: Any, exchanges: OpenExchanges) -> int:
-        """A component that completions name so, with its `ComponentState`; returns its number."""
+    def add_component(self, name: str, state: Any, exchanges: OpenExchanges, held: HeldEvents | None) -> int:
+        """A component that completions name so, with its `ComponentState`; returns its number. With `held`, requests and verdicts wait
+        there for their status: their templates, and those of statuses, are asked for with "request", "verdict" and "merged"."""
 
     def add_context(self) -> int:
         """A level and component, whose lines share templates; returns its number."""
@@ -176,6 +192,23 @@ class Kernel:
         adds: Sequence[int],
     ) -> None:
         """Answers the question for the template of statuses with this number in an exchange with this outcome."""
+
+    def add_merged(
+        self,
+        context: int,
+        tail: str,
+        opening: str,
+        verdict: int | None,
+        number: int,
+        code: Code,
+        success: bool,
+        pieces: Sequence[bytes],
+        gaps: str,
+        origin: Origin,
+        adds: Sequence[int],
+    ) -> None:
+        """Answers the question for the template of statuses with this number, merged with a request with these texts around the user,
+        and a verdict with this number if there was one."""
 
     def add_result(
         self,

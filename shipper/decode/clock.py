@@ -176,7 +176,7 @@ class LogState:
     def _get(self, name: str) -> ComponentState:
         state = self.components.get(name)
         if state is None:
-            merger = Merger(self._timeout) if self.merges else None
+            merger = Merger(self._timeout, compiled=self._compiled) if self.merges else None
             exchanges = Exchanges(self._timeout, self._opens, self._limit, compiled=self._compiled)
             state = self.components[name] = ComponentState(name, exchanges, merger)
         return state

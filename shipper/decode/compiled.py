@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from shipper.model import Code, CompletionFields, ExchangeFields, Label
 
-INTERFACE = 6  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 7  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:
@@ -31,6 +31,7 @@ if not WHY_NOT:
     from shipper.decode._kernel import Completions as Completions
     from shipper.decode._kernel import Durations as Durations
     from shipper.decode._kernel import Generation as Generation
+    from shipper.decode._kernel import HeldEvents as HeldEvents
     from shipper.decode._kernel import Kernel as Kernel
     from shipper.decode._kernel import Labels as Labels
     from shipper.decode._kernel import OpenExchanges as OpenExchanges

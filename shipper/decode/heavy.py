@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from shipper.decode.exchanges import Exchanges
-from shipper.decode.merging import Event, Merger
+from shipper.decode.merging import Event, Held, Merger
 from shipper.model import Code, ExchangeFields
 
 LONGEST_NAME = 128  # characters of a component that is kept in memory whatever becomes of its line
@@ -74,8 +74,9 @@ class Heavy:
         """
         state, event_id = self._components[component], exchange[2]
         held = state.merger.held.get(event_id) if state.merger is not None else None
-        if held is not None and len(line) > _HEAVY_LINE:
+        if state.merger is not None and held is not None and len(line) > _HEAVY_LINE:
             held.weight += _COPIES * _bytes(line)
+            state.merger.held[event_id] = held
         self._note(component, thread or "", exchange, 0 if held is None else held.weight)
         return NOTHING if self._weight <= self._limit else self._make_room()
 
@@ -119,7 +120,7 @@ class Heavy:
         """Weigh all exchanges of the components anew."""
         self._entries, self._weight = {}, 0
         for name, state in self._components.items():
-            held = {} if state.merger is None else state.merger.held
+            held: Mapping[str, Held] = {} if state.merger is None else state.merger.held
             for event_id, waiting in held.items():
                 if waiting.weight:
                     self._note(name, "", (waiting.start, "", event_id, None, "", None), waiting.weight)

@@ -22,9 +22,11 @@ Wrap = Callable[[str, Label], tuple[str, str, str]]
 """What a format puts around the text of an event: the text before it, the event, the text after it."""
 
 REQUEST, VERDICT, STATUS = "tilmuor", "tiluor", "tistdluor"  # what goes into the gaps of templates: see `_kernel.pyi`
+MERGED, MERGED_WITH_VERDICT = "tistdqluor", "tistdqvluor"
 RESULT = REQUEST
 MESSAGE, LINE = "tihuo", "tio"
 _LONGEST = 1 << 62  # nanoseconds; a timeout that is longer is as long as any
+_WITHOUT_ORIGINAL = str.maketrans("lhqv", "----")
 _MARKS = {"549864182.100000": "e", "mark-7-id-7-mark": "i"}  # seconds since 1970 of START, and an id
 _AT_MARKS = re.compile("(" + "|".join(map(re.escape, _MARKS)) + ")")
 _OTHERS = {"e": "549864183.223344", "i": "mark-8-id-8-mark"}  # the same of END
@@ -44,6 +46,7 @@ class KernelParser:
             completions_only: as for `FastParser`, of all lines that the kernel takes.
         """
         self._tells = not completions_only
+        self._merges = fast.general.state.merges
         self.fast = fast
         self.general = fast.general
         general, threads = fast.general, fast.threads
@@ -100,12 +103,14 @@ class KernelParser:
         if asked in ("message", "orphan"):
             return self._message(*about, orphan=asked == "orphan")
         context, *key = about
-        templates = self._contexts[context]
-        if asked == "request":
-            return self._request(context, templates, *key)
-        if asked == "result":
-            return self._result(context, templates, *key)
-        return self._verdict(context, templates, *key) if asked == "verdict" else self._status(context, templates, *key)
+        answers: dict[str, Callable[..., bool]] = {
+            "request": self._request,
+            "verdict": self._verdict,
+            "status": self._status,
+            "merged": self._merged,
+            "result": self._result,
+        }
+        return answers[asked](context, self._contexts[context], *key)
 
     def _head(self, head: str) -> bool:
         thread = self.fast.threads.find(head)
@@ -123,11 +128,12 @@ class KernelParser:
 
     def _add_component(self, name: str, state: ComponentState) -> int:
         exchanges: compiled.OpenExchanges = state.exchanges.open  # type: ignore[assignment]
-        return self._kernel.add_component(name, state, exchanges)
+        held: compiled.HeldEvents | None = None if state.merger is None else state.merger.held  # type: ignore[assignment]
+        return self._kernel.add_component(name, state, exchanges, held)
 
     def _request(self, context: int, templates: Templates, tail: str, opening: str) -> bool:
         template = templates.request(tail, opening)
-        shown = template and self._shown(template, REQUEST)
+        shown = template and self._shown(template, REQUEST, waits=self._merges)
         if not shown:
             return False
         self._kernel.add_request(context, tail, opening, *shown, self._adds(Counts(requests=1, lines=1)))
@@ -135,7 +141,7 @@ class KernelParser:
 
     def _verdict(self, context: int, templates: Templates, number: int) -> bool:
         half = templates.verdict(str(number))
-        shown = half and self._shown(half.event, VERDICT)
+        shown = half and self._shown(half.event, VERDICT, waits=self._merges)
         if not half or not shown or half.outcome is None:
             return False
         self._kernel.add_verdict(context, number, half.outcome, *shown, self._adds(half.counts))
@@ -147,6 +153,15 @@ class KernelParser:
         if not half or not shown or half.code is None:
             return False
         self._kernel.add_status(context, outcome, number, half.code, half.success, *shown, self._adds(half.counts))
+        return True
+
+    def _merged(self, context: int, templates: Templates, tail: str, opening: str, verdict: int | None, number: int) -> bool:
+        half = templates.merged_status(tail, None if verdict is None else str(verdict), str(number), opening)
+        shown = half and self._shown(half.event, MERGED if verdict is None else MERGED_WITH_VERDICT, completes=True)
+        if not half or not shown or half.code is None:
+            return False
+        about = (tail, opening, verdict, number, half.code, half.success)
+        self._kernel.add_merged(context, *about, *shown, self._adds(half.counts))
         return True
 
     def _result(self, context: int, templates: Templates, word: str, tail: str) -> bool:
@@ -180,15 +195,17 @@ class KernelParser:
         self._kernel.add_line(line, *shown, self._adds(found.counts))
         return True
 
-    def _shown(self, template: Template, gaps: str, *, completes: bool = False) -> tuple[list[bytes], str, Origin] | None:
-        """The pieces, gaps and origin of a template as it goes out; None if it cannot be cut."""
+    def _shown(
+        self, template: Template, gaps: str, *, completes: bool = False, waits: bool = False
+    ) -> tuple[list[bytes], str, Origin] | None:
+        """The pieces, gaps and origin of a template as it goes out, or as it is if it `waits` to be merged; None if it cannot be cut."""
         texts, origin = template
         if not self._tells:
             return [b""] if completes else [], "", origin
         pieces = [*texts]
         if not self.general.options.keep_original:
-            gaps = gaps.replace("l", "-").replace("h", "-")
-        if self._wrap is not None:
+            gaps = gaps.translate(_WITHOUT_ORIGINAL)
+        if self._wrap is not None and not waits:
             wrapped = _wrapped(self._wrap, pieces, gaps, origin)
             if wrapped is None:
                 return None

@@ -32,6 +32,7 @@ STATE = "8a8a8a8a-8b8b-8c8c-8d8d-8e8e8e8e8e8e"  # the id of a challenge
 USER = shared_json(User(NAME, None, None, user_key(NAME, None)), None)
 MARKS = (START, END, DURATION, *map(str, OFFSETS), _PID, TID, NAME, GUID, STATE)
 
+_REQUEST = f"{CALL}{NAME}', '', 1)"
 _QUOTE = "['\u2018-\u201f]"  # as the service writes it, or as word processors change it
 _TAIL = re.compile(rf"{_QUOTE}(?:, (?:{_QUOTE}?[A-Za-z0-9._:-]{{0,64}}{_QUOTE}|[A-Za-z0-9._:-]{{1,64}})){{0,8}}\)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,8}")
@@ -187,7 +188,7 @@ class Templates:
 
     def pair(self, verdict: str, status: str) -> Pair | None:
         """The templates of a verdict and the status right after it, by their numbers; None if there are none."""
-        parser, lines = self._exchange("', '', 1)", verdict, status)
+        parser, lines = self._exchange(verdict, status)
         if parser is None:
             return None
         _, id_2, id_3 = self._ids
@@ -206,17 +207,28 @@ class Templates:
 
         A `Pair` like those of `pair`, with the merged event as both halves.
         """
-        behind = text_of(tail)
-        parser, lines = self._exchange(behind, verdict, status, merged=True) if _TAIL.fullmatch(behind) else (None, [])
-        if parser is None:
+        half = self.merged_status(tail, verdict, status)
+        if half is None or half.code is None:
             return None
-        event_id, offset = self._ids[2], str(OFFSETS[2])
-        template = self._cut(parser, 0, [END, event_id, START, END, DURATION], lines, [], [offset, self._ids[0]])
-        if not template:  # pragma: no cover  where no event can be cut, requests have no template, and nobody asks
-            return None
-        pair = (*template, *template, *self._decided(parser, 2))
+        tally = Tally(2, half.code.status_class, not half.code.known, half.counts.conflicts > 0)
+        pair = (*half.event, *half.event, half.code, half.success, tally)
         self.merged[tail, verdict, status] = pair
         return pair
+
+    def merged_status(self, tail: str, verdict: str | None, status: str, opening: str = "'") -> Half | None:
+        """The template of the event that a request, a verdict if there was one, and a status are merged into; None if there is none.
+        For the texts see `request`; the event has a gap for each original line."""
+        behind, numbers = text_of(tail), [status] if verdict is None else [verdict, status]
+        parser = self._parser() if _TAIL.fullmatch(behind) and all(map(_INTEGER.fullmatch, numbers)) else None
+        if parser is None:
+            return None
+        parser.state.merges = True
+        verdicts = [] if verdict is None else [f"{VERDICT}{verdict}"]
+        before = [END, self._ids[1 + len(verdicts)], START, END, DURATION]
+        half = self._half(parser, [*verdicts, f"{STATUS}{status}"], before, f"{CALL[:-1]}{text_of(opening)}{NAME}{behind}")
+        if half:
+            half.counts.merged = parser.state.take_merged()
+        return half
 
     def verdict(self, verdict: str) -> Half | None:
         """The template of a verdict with this number whose status does not follow at once; None if there is none."""
@@ -243,14 +255,15 @@ class Templates:
             self._statuses[outcome, status] = half
         return half
 
-    def _half(self, parser: Parser, messages: list[str], before: list[str]) -> Half | None:
-        """The template of the last of these messages, which follow a request."""
-        lines = [f"{START}{self._head}{CALL}{NAME}', '', 1)", *(f"{END}{self._head}{message}" for message in messages)]
+    def _half(self, parser: Parser, messages: list[str], before: list[str], request: str = _REQUEST) -> Half | None:
+        """The template of the last of these messages, which follow a request, or of all of them if they are merged."""
+        lines = [f"{START}{self._head}{request}", *(f"{END}{self._head}{message}" for message in messages)]
         lines = [self._around(line) for line in lines]
         for line, offset in zip(lines, OFFSETS, strict=False):
             parser.counts.clear()
             parser.line(line, offset, [])
-        template = self._cut(parser, len(messages), before, lines[-1:], [], [str(OFFSETS[len(messages)]), self._ids[0]])
+        at, shown = (0, lines) if parser.state.merges else (len(messages), lines[-1:])
+        template = self._cut(parser, at, before, shown, [], [str(OFFSETS[len(messages)]), self._ids[0]])
         if not template:
             return None
         if not parser.completions:
@@ -274,14 +287,12 @@ class Templates:
         self.results[word, tail] = result
         return result
 
-    def _exchange(self, tail: str, verdict: str, status: str, *, merged: bool = False) -> tuple[Parser | None, list[str]]:
+    def _exchange(self, verdict: str, status: str) -> tuple[Parser | None, list[str]]:
         """A parser that has taken a marked exchange, and its three lines; None instead of a parser if they are not plain."""
         parser = self._parser() if _INTEGER.fullmatch(verdict) and _INTEGER.fullmatch(status) else None
         if parser is None:
             return None, []
-        if merged:
-            parser.state.merges = True
-        lines = [f"{START}{self._head}{CALL}{NAME}{tail}"]
+        lines = [f"{START}{self._head}{_REQUEST}"]
         lines += [f"{END}{self._head}{VERDICT}{verdict}", f"{END}{self._head}{STATUS}{status}"]
         lines = [self._around(line) for line in lines]
         for line, offset in zip(lines, OFFSETS, strict=True):

@@ -12,7 +12,7 @@ An input makes a log of many lines: steps of the grammar beside this file chosen
 steps chosen by a generator that it seeds, and its bytes as they are. For each log
 
 - no path raises an error; the fast path gives the bytes, the counts and the state of the general one;
-- there is one event a line, and each finding is counted;
+- there is one event a line, less those that are merged into others (in some logs), and each finding is counted;
 - every event is JSON with the fields that all events have (in one log of `SAMPLE`);
 - the work stays in proportion: no more lines given on and templates made than there are lines, and
   no input takes more than `SECONDS` of the processor, which a few thousand lines are far from.
@@ -57,12 +57,13 @@ FIELDS = ("@timestamp", "event", "log", "ecs")
 
 
 class Log(NamedTuple):
-    """A log and how it is to be read: bytes of a line and of a read at most, `event.original` kept or not."""
+    """A log and how it is to be read: bytes of a line and of a read at most, `event.original` kept or not, exchanges merged or not."""
 
     data: bytes
     limit: int
     read_size: int
     keep_original: bool
+    per_exchange: bool
 
 
 class Counted(Pipeline):
@@ -89,9 +90,10 @@ class Fuzzer:
     def __init__(self) -> None:
         library = load()
         self.settings = {
-            (fast, keep): Settings(library=library, options=Options(keep_original=keep), fast=fast)
+            (fast, keep, merged): Settings(library=library, options=Options(keep), fast=fast, per_exchange=merged)
             for fast in (True, False)
             for keep in (True, False)
+            for merged in (True, False)
         }
         self.inputs = 0
         self.lines = 0
@@ -117,7 +119,8 @@ class Fuzzer:
         text = _without_mark(log.data)
         skip = len(log.data) - len(text)
         lines = _count(text, file.encoding)
-        fast, general = (Counted(self.settings[path, log.keep_original], Counts()) for path in (True, False))
+        how = log.keep_original, log.per_exchange
+        fast, general = (Counted(self.settings[path, *how], Counts()) for path in (True, False))
         fast.open(file)
         general.open(file)
         out = _shipped(fast, read_chunks(_reader(text), skip, file.encoding, log.read_size, log.limit))
@@ -125,8 +128,9 @@ class Fuzzer:
         assert out == other, "other bytes"
         assert fast.counts == general.counts, "other counts"
         assert fast.snapshot() == general.snapshot(), "another state"
-        assert fast.counts.lines == fast.counts.events == lines, f"{fast.counts.lines} lines read of {lines}"
-        assert out.count(b"\n") == lines + fast.counts.findings, "not one event a line"
+        assert fast.counts.lines == fast.counts.events + fast.counts.merged == lines, f"{fast.counts.lines} lines read of {lines}"
+        assert out.count(b"\n") == fast.counts.events + fast.counts.findings, "not one event a line"
+        assert log.per_exchange or not fast.counts.merged
         assert fast.templates <= lines, "more templates than lines"
         if not self.inputs % SAMPLE:
             for event in out.splitlines():
@@ -156,7 +160,7 @@ def made(data: bytes) -> Log:
     elif kind < 5:
         log = b"\xef\xbb\xbf" + log
     size = generator.choice((READ_SIZE, READ_SIZE, READ_SIZE, 2048, 1 << 16, 1 << 16, 1 << 16, 100))
-    return Log(log, 1 << 20 if kind < 30 else 100, size, generator.random() < 0.7)
+    return Log(log, 1 << 20 if kind < 30 else 100, size, generator.random() < 0.7, generator.random() < 0.4)
 
 
 def _reader(data: bytes) -> Callable[[int], bytes]:

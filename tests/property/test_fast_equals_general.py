@@ -60,7 +60,7 @@ SETTINGS = st.fixed_dictionaries(
         "format": st.sampled_from(("ecs", *FORMATS)),
         "host": st.sampled_from((None, 'mfa "01"')),
         "only_findings": st.sampled_from((False, False, False, True)),
-        "per_exchange": st.sampled_from((False, False, False, True)),
+        "per_exchange": st.booleans(),
         "conditions": st.sampled_from(((), (), (), ("event.code=2?",), ("event.kind=event",), ("user.name=*A*",))),
         "since": st.sampled_from((None, None, None, "2017-02-14T02:57:20.5")),
         "pseudonyms": st.sampled_from((None, None, None, Pseudonyms(b"0123456789abcdef"))),
@@ -141,8 +141,10 @@ def test_a_log_whose_lines_come_again(data: bytes, options: dict[str, Any], size
         assert other == general
 
 
-def both_paths(data: bytes, **options: Any) -> tuple[list[Any], Counts, bytes]:
-    """What both paths make of a log, the fast one with the kernel and without it."""
+def both_paths(data: bytes, *, merged: bool = False, **options: Any) -> tuple[list[Any], Counts, bytes]:
+    """What both paths make of a log, the fast one with the kernel and without it; `merged`: with one event an exchange as well."""
+    if merged:
+        both_paths(data, **options, per_exchange=True)
     general, *fast = (shipped(made(**way, **(PLAINEST | options)), data, [1 << 16], 1 << 20) for way in WAYS.values())
     assert all(made_fast == general for made_fast in fast)
     return general
@@ -182,7 +184,7 @@ def test_one_odd_value(place: str) -> None:
         assert value == plain or odd_lines != list(plain_lines)
         # Each of the three lines odd or not, between plain exchanges; the result last, in a read of its own and among others.
         ways = ["\n".join(lines) for lines in product(*zip(plain_lines[:3], odd_lines[:3], strict=True))]
-        both_paths("\n".join([*plain_lines[:3], *ways, *plain_lines[:3]]).encode() + b"\n")
+        both_paths("\n".join([*plain_lines[:3], *ways, *plain_lines[:3]]).encode() + b"\n", merged=True)
         both_paths(f"{plain_lines[3]}\n{odd_lines[3]}\n{ways[0]}\n{plain_lines[3]}\n".encode())
 
 
@@ -224,7 +226,7 @@ def test_the_edges_of_the_exchange_timeout(rule: Rule, beyond: int, edge: str) -
         grammar.verdict(grammar.stamp(at) + head, "1"),
         grammar.status(grammar.stamp(at) + head, "21"),
     ]
-    _, counts, _ = both_paths("\n".join([*lines, ""]).encode(), rule=rule)
+    _, counts, _ = both_paths("\n".join([*lines, ""]).encode(), merged=True, rule=rule)
     assert counts.orphans == (0 if 0 <= at * 1000 <= rule.exchange_timeout else 2)
 
 

@@ -42,9 +42,12 @@ def shipped(lines: list[str], cut: int, *, fast: bool = True, **choices: Any) ->
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("keep_original", [True, False])
+@pytest.mark.parametrize("per_exchange", [True, False])
 @pytest.mark.parametrize("name", LOGS)
-def test_every_format(name: str, form: str, keep_original: bool) -> None:
-    choices: dict[str, Any] = {"options": Options(keep_original), "format": form, "host": "mfa01", "index": "mfa"}
+def test_every_format(name: str, form: str, keep_original: bool, per_exchange: bool) -> None:
+    choices: dict[str, Any] = {
+        "options": Options(keep_original), "format": form, "host": "mfa01", "index": "mfa", "per_exchange": per_exchange,
+    }  # fmt: skip
     for cut in (0, 1, len(LOGS[name]) // 2):
         assert shipped(LOGS[name], cut, **choices) == shipped(LOGS[name], 0, fast=False, **choices)
 
@@ -69,18 +72,33 @@ def test_findings_in_every_format(form: str, choices: dict[str, Any]) -> None:
     assert made[1].findings == 1
 
 
-def test_the_kernel_leaves_only_lines_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[bytes] = []
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The lines that are left to the general path."""
+    lines: list[bytes] = []
 
     def raw(self: Parser, line: bytes, offset: int, **how: bool) -> None:
-        given.append(line)
+        lines.append(line)
         Parser.line(self, line.decode(), offset, [])
 
     monkeypatch.setattr(Parser, "raw", raw)
+    return lines
+
+
+def test_the_kernel_leaves_only_lines_that_it_does_not_know(given: list[bytes]) -> None:
     events, *_ = shipped(DOUBLE, 0)
     clock = [line.encode() for line in DOUBLE[:2]]  # the first times of a log are for the general path
     assert given == [*clock, b"no line"]
     assert len(events) == len(DOUBLE) + 1
+
+
+def test_the_same_where_exchanges_are_merged(given: list[bytes]) -> None:
+    """An exchange that the general path has begun is left to it, and what has waited too long is given out by it."""
+    late = [*exchange(510, head="|0|1|5|pfrad|")[:2], *exchange(1200), *exchange(1300)]
+    events, counts, _ = shipped([*DOUBLE, *late], 0, per_exchange=True)
+    assert [line.decode() for line in given] == [*DOUBLE[:3], "no line", *late[2:5]]
+    assert counts.merged == 2 * 5
+    assert len(events) == len(DOUBLE) + len(late) - counts.merged + counts.findings
 
 
 @pytest.mark.parametrize("host", ["mfa01", "549864182.100000"])
@@ -90,14 +108,7 @@ def test_results_where_a_name_looks_like_a_mark(host: str) -> None:
 
 
 @pytest.mark.parametrize(("user", "left"), [("KÖLN\\Zoë", 2), ("Иван", 2), ("山田@東京", 2), ("Straße", 3)])
-def test_users_that_the_kernel_takes(user: str, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[bytes] = []
-
-    def raw(self: Parser, line: bytes, offset: int, **how: bool) -> None:
-        given.append(line)
-        Parser.line(self, line.decode(), offset, [])
-
-    monkeypatch.setattr(Parser, "raw", raw)
+def test_users_that_the_kernel_takes(user: str, left: int, given: list[bytes]) -> None:
     shipped([*exchange(0), *exchange(10, call=f"Calling pfAuthUser('{user}', '', 1)")], 0)
     assert len(given) == left
 

@@ -72,6 +72,8 @@ pub struct Exchange {
     pub start: i64,
     /// The outcome of its verdict.
     pub verdict: Option<Outcome>,
+    /// Its number among the events that wait for their status; 0 if none wait, or Python changed it.
+    pub held: u64,
     parts: Parts,
     texts: Vec<u8>,
 }
@@ -119,6 +121,7 @@ impl Exchange {
         shared().for_each(|piece| texts.extend_from_slice(piece));
         self.start = time;
         self.verdict = None;
+        self.held = 0;
     }
 
     /// The texts that its completion has too, and where they stand.
@@ -228,9 +231,7 @@ impl OpenExchanges {
         while self.order.front().is_some_and(|&(number, at)| !is_in_place(&self.slots[at], number)) {
             self.order.pop_front();
         }
-        if self.slots.len() > SPARE + self.open + self.open / 8 {
-            self.sweep();
-        }
+        self.sweep_if_many();
     }
 
     fn find(&self, thread: &str) -> Option<usize> {
@@ -238,6 +239,7 @@ impl OpenExchanges {
     }
 
     fn add(&mut self, thread: Arc<str>) -> usize {
+        self.sweep_if_many();
         self.slots.push(Slot { thread: thread.clone(), number: 0, value: Value::Closed, exchange: Exchange::default() });
         self.by_thread.insert(thread, self.slots.len() - 1);
         self.slots.len() - 1
@@ -255,8 +257,11 @@ impl OpenExchanges {
         }
     }
 
-    /// Forgets the slots of closed exchanges; in place, because there may be many that are open.
-    fn sweep(&mut self) {
+    /// Forgets the slots of closed exchanges, if there are many; in place, because there may be many that are open.
+    fn sweep_if_many(&mut self) {
+        if self.slots.len() <= SPARE + self.open + self.open / 8 {
+            return;
+        }
         self.slots.retain(|slot| !matches!(slot.value, Value::Closed));
         self.slots.sort_unstable_by_key(|slot| slot.number);
         self.by_thread.clear();
@@ -267,10 +272,17 @@ impl OpenExchanges {
         }
     }
 
-    /// The first open slot with a number beyond `number`.
-    fn first_beyond(&self, number: u64) -> Option<&Slot> {
+    /// What an iterator tells of the first open slot with a number beyond `number`, and the number of that.
+    fn told<'py>(&self, py: Python<'py>, told: Told, number: u64) -> PyResult<Option<(u64, Bound<'py, PyAny>)>> {
         let from = self.order.partition_point(|&(other, _)| other <= number);
-        self.order.range(from..).find(|&&(number, at)| is_in_place(&self.slots[at], number)).map(|&(_, at)| &self.slots[at])
+        let found = self.order.range(from..).find(|&&(number, at)| is_in_place(&self.slots[at], number));
+        let Some(slot) = found.map(|&(_, at)| &self.slots[at]) else { return Ok(None) };
+        let member = told.of(py, PyString::new(py, &slot.thread), || Ok(fields(py, slot)?.into_any()))?;
+        Ok(Some((slot.number, member)))
+    }
+
+    fn iterate(this: Py<Self>, told: Told) -> InOrder {
+        InOrder::new(Box::new(move |py, number| this.try_borrow(py)?.told(py, told, number)))
     }
 
     fn set(&mut self, thread: &str, fields: &Bound<'_, PyTuple>) {
@@ -299,7 +311,7 @@ fn taken(fields: &Bound<'_, PyTuple>) -> Option<Exchange> {
     let parts = Parts { stamp: length(&stamp)?, id: length(&id)?, user: length(&user)?, key: length(&key)?, form };
     let texts = [stamp.as_bytes(), id.as_bytes(), user.as_bytes(), key.as_bytes(), &latin_1(&shared)?].concat();
     let verdict = verdict.map(|name| outcome_of(&name).ok_or(())).transpose().ok()?;
-    Some(Exchange { start, verdict, parts, texts })
+    Some(Exchange { start, verdict, held: 0, parts, texts })
 }
 
 /// A user that Python made as one text, with its key, and how to read that text.
@@ -372,7 +384,7 @@ impl OpenExchanges {
     }
 
     fn __iter__(this: Py<Self>) -> InOrder {
-        InOrder::of(this, Told::Threads)
+        Self::iterate(this, Told::Keys)
     }
 
     #[pyo3(signature = (thread, default = None))]
@@ -408,11 +420,11 @@ impl OpenExchanges {
     }
 
     fn items(this: Py<Self>) -> InOrder {
-        InOrder::of(this, Told::Items)
+        Self::iterate(this, Told::Items)
     }
 
     fn values(this: Py<Self>) -> InOrder {
-        InOrder::of(this, Told::Values)
+        Self::iterate(this, Told::Values)
     }
 
     fn clear(&mut self) {
@@ -423,24 +435,44 @@ impl OpenExchanges {
     }
 }
 
-/// What an iterator over open exchanges gives.
-enum Told {
-    Threads,
+/// What an iterator over a dictionary gives.
+#[derive(Clone, Copy)]
+pub enum Told {
+    Keys,
     Values,
     Items,
 }
 
-/// An iterator over open exchanges, which makes nothing of Python before it is asked for. They may change meanwhile.
+impl Told {
+    /// What is told of a member.
+    pub fn of<'py>(
+        self,
+        py: Python<'py>,
+        key: Bound<'py, PyString>,
+        value: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match self {
+            Self::Keys => key.into_any(),
+            Self::Values => value()?,
+            Self::Items => (key, value()?).into_pyobject(py)?.into_any(),
+        })
+    }
+}
+
+/// Gives the first member beyond a number, and its number.
+type Step = Box<dyn for<'py> Fn(Python<'py>, u64) -> PyResult<Option<(u64, Bound<'py, PyAny>)>> + Send + Sync>;
+
+/// An iterator over a dictionary of the kernel, which makes nothing of Python before it is asked for. That may change meanwhile.
 #[pyclass(module = "shipper.decode._kernel")]
 pub struct InOrder {
-    exchanges: Py<OpenExchanges>,
-    told: Told,
+    step: Step,
     number: u64,
 }
 
 impl InOrder {
-    fn of(exchanges: Py<OpenExchanges>, told: Told) -> Self {
-        Self { exchanges, told, number: 0 }
+    /// Numbers are 1 or more.
+    pub fn new(step: Step) -> Self {
+        Self { step, number: 0 }
     }
 }
 
@@ -451,15 +483,9 @@ impl InOrder {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let exchanges = self.exchanges.try_borrow(py)?;
-        let Some(slot) = exchanges.first_beyond(self.number) else { return Ok(None) };
-        self.number = slot.number;
-        let thread = || PyString::new(py, &slot.thread);
-        Ok(Some(match self.told {
-            Told::Threads => thread().into_any(),
-            Told::Values => fields(py, slot)?.into_any(),
-            Told::Items => (thread(), fields(py, slot)?).into_pyobject(py)?.into_any(),
-        }))
+        let Some((number, member)) = (self.step)(py, self.number)? else { return Ok(None) };
+        self.number = number;
+        Ok(Some(member))
     }
 }
 
@@ -467,4 +493,28 @@ impl InOrder {
 pub fn stamp_text<'py>(py: Python<'py>, stamp: &Stamp) -> Bound<'py, PyString> {
     let text: &[u8; STAMP] = stamp;
     as_latin_1(py, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{OpenExchanges, SPARE};
+
+    #[test]
+    fn threads_that_open_nothing_are_forgotten() {
+        let mut exchanges = OpenExchanges::default();
+        for number in 0..3 * SPARE {
+            let thread = Arc::from(format!("pfrad|1|{number}"));
+            let at = exchanges.slot(&thread, usize::MAX);
+            assert_eq!(exchanges.slot(&thread, at), at);
+            assert!(exchanges.is_closed(at));
+            if number == 7 {
+                exchanges.open(at);
+            }
+            assert!(exchanges.slots.len() <= SPARE + 2);
+        }
+        let opened = exchanges.slot(&Arc::from("pfrad|1|7"), usize::MAX);
+        assert!(!exchanges.is_closed(opened));
+    }
 }

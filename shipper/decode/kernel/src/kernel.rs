@@ -12,9 +12,10 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use crate::batch::{Batch, Label, Labels, Spare, Texts, keep};
 use crate::completions::{Completed, Completion, Completions, clamped};
 use crate::exchanges::{Exchange, OpenExchanges, Outcome, Request, as_latin_1, latin_1, outcome_name, outcome_of, stamp_text};
+use crate::held::{Held, HeldEvents, Part, RequestTexts};
 use crate::line::{Line, Message, UserForm, read};
 use crate::stamp::{Clock, Stamp, put_number};
-use crate::template::{Template, Values};
+use crate::template::{Lines, Template, Values};
 
 /// Heads that are remembered; then they are forgotten, and asked for again.
 const HEADS: usize = 4096;
@@ -30,6 +31,8 @@ struct Component {
     name: Py<PyString>,
     state: Py<PyAny>,
     exchanges: Py<OpenExchanges>,
+    /// If events are merged: those that wait.
+    held: Option<Py<HeldEvents>>,
     newest: i64,
     limit: i64,
     /// The two above are those of Python, but for lines that were taken since.
@@ -53,6 +56,8 @@ struct Context {
     requests: HashMap<(Vec<u8>, Vec<u8>), usize>, // by the text behind the user, and the quote before it
     verdicts: HashMap<i64, usize>,
     statuses: HashMap<(Option<Outcome>, i64), usize>,
+    merged: HashMap<Vec<u8>, usize>,             // see `merged_key`
+    key: Vec<u8>,                                // the one that was asked for last
     results: HashMap<(Vec<u8>, Vec<u8>), usize>, // by the word, and the text behind `Call status: `
     last_result: ((Vec<u8>, Vec<u8>), usize),    // the one that was used last
     messages: HashMap<Vec<u8>, usize>,
@@ -62,7 +67,7 @@ struct Context {
 
 /// A template, and what its use leads to.
 struct Made {
-    template: Option<Template>, // None: no event
+    template: Option<Arc<Template>>, // None: no event
     origin: Py<PyAny>,
     key: Vec<u8>, // of the user whom the line names itself
     outcome: Option<Outcome>,
@@ -76,6 +81,7 @@ enum Question {
     Request(usize, Vec<u8>, Vec<u8>),
     Verdict(usize, i64),
     Status(usize, Option<Outcome>, i64),
+    Merged(usize, Vec<u8>, Vec<u8>, Option<i64>, i64),
     Result(usize, Vec<u8>, Vec<u8>),
     Message(usize, Vec<u8>),
     Orphan(usize, Vec<u8>),
@@ -108,6 +114,15 @@ struct Tied<'a> {
     start: &'a [u8],
     began: i64,
     key: &'a [u8],
+    /// If its events are merged.
+    lines: Lines<'a>,
+}
+
+impl<'a> Tied<'a> {
+    /// What it says where there is none.
+    fn nobody(process: &'a [u8], time: i64) -> Self {
+        Self { shared: process, request: b"", start: b"", began: time, key: b"", lines: Lines::default() }
+    }
 }
 
 /// Which lines have come before, by their hashes: a line that comes once wants no template, and one without a template is not asked
@@ -214,6 +229,11 @@ impl Context {
         Some(self.last.1)
     }
 
+    fn merged(&mut self, held: &Held, number: i64) -> Option<usize> {
+        merged_key(&mut self.key, held.opening(), held.tail(), held.verdict(), number);
+        self.merged.get(&self.key).copied()
+    }
+
     fn result(&mut self, word: &[u8], tail: &[u8]) -> Option<usize> {
         if self.last_result.0.0 != word || self.last_result.0.1 != tail {
             let key = (word.to_vec(), tail.to_vec());
@@ -240,17 +260,28 @@ impl UserPieces {
 impl Exchange {
     fn tied(&self) -> Tied<'_> {
         let [start, request, key, shared] = self.texts();
-        Tied { shared, request, start, began: self.start, key }
+        Tied { shared, request, start, began: self.start, key, lines: Lines::default() }
     }
 }
 
 impl Writer {
-    /// Puts the event of a line into the batch.
-    fn put(&mut self, py: Python<'_>, place: &Place<'_>, tied: &Tied<'_>, backslash: Option<usize>, entry: usize) {
-        let used = &self.entries[entry];
-        for &counter in &used.adds {
+    fn count(&mut self, entry: usize) {
+        for &counter in &self.entries[entry].adds {
             self.counters[counter] += 1;
         }
+    }
+
+    /// The event of a line, to be made later if at all; None if its template makes none.
+    fn part(&self, py: Python<'_>, place: &Place<'_>, backslash: Option<usize>, entry: usize) -> Option<Part> {
+        let Made { template, origin, .. } = &self.entries[entry];
+        let (template, origin, prefix) = (template.clone()?, origin.clone_ref(py), self.prefix.clone());
+        Some(Part { template, origin, time: place.time, prefix, offset: place.offset, message: place.line.at, backslash })
+    }
+
+    /// Puts the event of a line into the batch.
+    fn put(&mut self, py: Python<'_>, place: &Place<'_>, tied: &Tied<'_>, backslash: Option<usize>, entry: usize) {
+        self.count(entry);
+        let used = &self.entries[entry];
         let Some(template) = &used.template else { return };
         let values = Values {
             stamp: place.line.stamp,
@@ -264,6 +295,7 @@ impl Writer {
             request: tied.request,
             start: tied.start,
             duration: place.time - tied.began,
+            lines: tied.lines,
         };
         let batch = &mut self.batch;
         template.put(&mut batch.out, &values);
@@ -274,31 +306,181 @@ impl Writer {
         batch.labels.push(Label::Here { stamp: *place.line.stamp, offset: place.offset, origin, key });
     }
 
-    /// Notes that the event that was put last completes `exchange`.
-    fn complete(
-        &mut self,
-        place: &Place<'_>,
-        exchange: &Exchange,
-        code: Py<PyAny>,
-        success: bool,
-        component: Py<PyString>,
-        newest: i64,
-    ) {
+    /// Notes that the event that was put last, with this template, completes `exchange`, if that is what it does.
+    fn complete(&mut self, py: Python<'_>, place: &Place<'_>, exchange: &Exchange, entry: usize, component: &Component) {
+        let Some((code, success)) = &self.entries[entry].completes else { return };
         let batch = &mut self.batch;
         let (texts, parts) = exchange.told();
         let completed = Completed {
             position: batch.ends.len() - 1,
             texts: keep(&mut batch.texts, texts),
             parts,
-            component,
+            component: component.name.clone_ref(py),
             start: exchange.start,
             end: place.time,
             stamp: *place.line.stamp,
-            code,
-            success,
-            newest,
+            code: code.clone_ref(py),
+            success: *success,
+            newest: component.newest,
         };
         batch.completions.push(Completion::Here(completed));
+    }
+}
+
+/// A line's turn: what it meets.
+struct Turn<'a, 'py> {
+    py: Python<'py>,
+    users: &'a UserPieces,
+    head: &'a Head,
+    context: &'a mut Context,
+    component: &'a mut Component,
+    exchanges: PyRefMut<'py, OpenExchanges>,
+    /// If events are merged: those that wait; none of them is overdue.
+    held: Option<PyRefMut<'py, HeldEvents>>,
+    writer: &'a mut Writer,
+    timeout: i64,
+    patience: i64,
+}
+
+impl Turn<'_, '_> {
+    fn request(&mut self, place: &Place<'_>, opening: &[u8], user: &[u8], form: UserForm, tail: &[u8]) -> Taken {
+        let (slot, writer) = (self.head.slot, &mut *self.writer);
+        if !self.exchanges.is_closed(slot) {
+            return Taken::Refused;
+        }
+        let Some(entry) = self.context.request(opening, tail) else {
+            return Taken::Asks(Question::Request(self.head.context, tail.to_vec(), opening.to_vec()));
+        };
+        let exchange = self.exchanges.open(slot);
+        let id = [&*writer.prefix, &writer.digits];
+        exchange.begin(&Request { time: place.time, stamp: place.line.stamp, id, user, form }, || {
+            self.users.json(user, form).chain([&*self.head.process])
+        });
+        let begin = place.line.at + CALL + opening.len();
+        let backslash = match form {
+            UserForm::Domain(at) => Some(begin + at - 1),
+            _ => None,
+        };
+        if let Some(held) = &mut self.held {
+            let [_, id, key, shared] = exchange.texts();
+            let (opening, tail) = (begin - opening.len()..begin, begin + user.len()..place.bytes.len());
+            let texts = RequestTexts { line: place.bytes, opening, tail, key, shared };
+            let part = writer.part(self.py, place, backslash, entry);
+            match part.and_then(|part| held.hold(id, part, &texts)) {
+                Some(number) => exchange.held = number,
+                None => {
+                    self.exchanges.close(slot);
+                    return Taken::Refused;
+                }
+            }
+            writer.count(entry);
+        } else {
+            writer.put(self.py, place, &exchange.tied(), backslash, entry);
+        }
+        self.component.take(place.time);
+        Taken::Done
+    }
+
+    fn verdict(&mut self, place: &Place<'_>, number: i64) -> Taken {
+        let (context, writer) = (&*self.context, &mut *self.writer);
+        let newest = self.component.newest;
+        let lives = alive(&mut self.exchanges, self.py, self.head.slot, place.time, newest, self.timeout, self.patience);
+        let Some(exchange) = lives else { return Taken::Refused };
+        let waits = self.held.as_mut().map(|held| held.waiting(exchange.held).filter(|waits| waits.verdict().is_none()));
+        let Some(&entry) = context.verdicts.get(&number) else {
+            return Taken::Asks(Question::Verdict(self.head.context, number));
+        };
+        match waits {
+            None => writer.put(self.py, place, &exchange.tied(), None, entry),
+            Some(waits) => {
+                let part = writer.part(self.py, place, None, entry);
+                let (Some(waits), Some(part)) = (waits, part) else { return Taken::Refused };
+                waits.add(part, number, place.bytes);
+                writer.count(entry);
+            }
+        }
+        exchange.verdict = writer.entries[entry].outcome;
+        self.component.take(place.time);
+        Taken::Done
+    }
+
+    fn status(&mut self, place: &Place<'_>, number: i64) -> Taken {
+        let (context, writer, slot) = (&mut *self.context, &mut *self.writer, self.head.slot);
+        let newest = self.component.newest;
+        let lives = alive(&mut self.exchanges, self.py, slot, place.time, newest, self.timeout, self.patience);
+        let Some(exchange) = lives else { return Taken::Refused };
+        let mut tied = exchange.tied();
+        let entry = if let Some(held) = &mut self.held {
+            let Some(waits) = held.waiting(exchange.held) else { return Taken::Refused };
+            tied.lines = waits.lines();
+            context.merged(waits, number).ok_or_else(|| {
+                Question::Merged(self.head.context, waits.tail().to_vec(), waits.opening().to_vec(), waits.verdict(), number)
+            })
+        } else {
+            let entry = context.statuses.get(&(exchange.verdict, number)).copied();
+            entry.ok_or(Question::Status(self.head.context, exchange.verdict, number))
+        };
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(question) => return Taken::Asks(question),
+        };
+        writer.put(self.py, place, &tied, None, entry);
+        self.component.take(place.time);
+        writer.complete(self.py, place, exchange, entry, self.component);
+        if let Some(held) = &mut self.held {
+            held.remove(exchange.held);
+        }
+        self.exchanges.close(slot);
+        Taken::Done
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn result(
+        &mut self,
+        place: &Place<'_>,
+        exchange: &mut Exchange,
+        guid: &[u8],
+        word: &[u8],
+        user: &[u8],
+        form: UserForm,
+        tail: &[u8],
+    ) -> Taken {
+        let Some(entry) = self.context.result(word, tail) else {
+            return Taken::Asks(Question::Result(self.head.context, word.to_vec(), tail.to_vec()));
+        };
+        let (bytes, writer) = (place.bytes, &mut *self.writer);
+        let Line { stamp, at, .. } = place.line;
+        let backslash = match form {
+            UserForm::Domain(behind) => Some(at + RESULT + word.len() + behind - 1),
+            _ => None,
+        };
+        let id = [&*writer.prefix, &writer.digits];
+        exchange.begin(&Request { time: place.time, stamp, id, user, form }, || {
+            self.users.json(user, form).chain([&*self.head.process])
+        });
+        let place = Place { bytes: &bytes[..bytes.len() - tail.len()], ..*place };
+        writer.put(self.py, &place, &Tied { request: guid, ..exchange.tied() }, backslash, entry);
+        self.component.take(place.time);
+        writer.complete(self.py, &place, exchange, entry, self.component);
+        Taken::Done
+    }
+
+    /// A line that may have come before: a message, or an `orphan`, which belongs to no exchange.
+    fn again(&mut self, place: &Place<'_>, once: &mut Once, repeats: bool, orphan: bool) -> Taken {
+        let (context, message) = (self.head.context, &place.bytes[place.line.at..]);
+        let too_old = self.component.newest.max(place.time).saturating_sub(place.time) > self.patience;
+        if !repeats || message.len() > LONGEST_REPEATED || (orphan && too_old) {
+            return Taken::Refused;
+        }
+        let known = if orphan { &self.context.orphans } else { &self.context.messages };
+        let Some(&entry) = known.get(message) else {
+            let question = if orphan { Question::Orphan } else { Question::Message };
+            let asks = once.asks((context, orphan, message));
+            return if asks { Taken::Asks(question(context, message.to_vec())) } else { Taken::Refused };
+        };
+        self.writer.put(self.py, place, &Tied::nobody(&self.head.process, place.time), None, entry);
+        self.component.take(place.time);
+        Taken::Done
     }
 }
 
@@ -310,123 +492,43 @@ impl Kernel {
         let Some(head) = self.heads.get_mut(line.head) else { return Ok(Taken::Asks(Question::Head)) };
         let component = &mut self.components[head.component];
         component.refresh(py)?;
-        if time > component.limit {
+        let held = component.held.as_ref().map(|held| held.bind(py).try_borrow_mut()).transpose()?;
+        if time > component.limit || held.as_ref().is_some_and(|held| held.is_overdue(time, self.timeout)) {
             return Ok(Taken::Refused);
         }
-        if let Message::Result { guid, word, user, form, tail } = line.message {
-            let Some(entry) = self.contexts[head.context].result(word, tail) else {
-                return Ok(Taken::Asks(Question::Result(head.context, word.to_vec(), tail.to_vec())));
-            };
-            component.take(time);
-            let writer = &mut self.writer;
-            writer.digits.clear();
-            put_number(&mut writer.digits, i64::try_from(offset)?);
-            let backslash = match form {
-                UserForm::Domain(at) => Some(line.at + RESULT + word.len() + at - 1),
-                _ => None,
-            };
-            let place = Place { bytes: &bytes[..bytes.len() - tail.len()], line, offset, time };
-            let exchange = &mut self.result;
-            let id = [&*writer.prefix, &writer.digits];
-            exchange.begin(&Request { time, stamp: place.line.stamp, id, user, form }, || {
-                self.users.json(user, form).chain([&*head.process])
-            });
-            writer.put(py, &place, &Tied { request: guid, ..exchange.tied() }, backslash, entry);
-            if let Some((code, success)) = &writer.entries[entry].completes {
-                let (code, success) = (code.clone_ref(py), *success);
-                writer.complete(&place, exchange, code, success, component.name.clone_ref(py), component.newest);
-            }
-            self.last = Some(*place.line.stamp);
-            return Ok(Taken::Done);
-        }
         let mut exchanges = component.exchanges.bind(py).try_borrow_mut()?;
-        head.slot = exchanges.slot(&head.thread, head.slot);
-        let repeated = match line.message {
-            Message::Request { .. } => None,
-            Message::Other => Some(false),
-            _ => exchanges.is_closed(head.slot).then_some(true),
-        };
-        if let Some(orphan) = repeated {
-            let message = &bytes[line.at..];
-            let too_old = component.newest.max(time).saturating_sub(time) > self.patience;
-            if !repeats || message.len() > LONGEST_REPEATED || (orphan && too_old) {
-                return Ok(Taken::Refused);
-            }
-            let context = &self.contexts[head.context];
-            let known = if orphan { &context.orphans } else { &context.messages };
-            let Some(&entry) = known.get(message) else {
-                let asks = self.once.asks((head.context, orphan, message));
-                let question = if orphan { Question::Orphan } else { Question::Message };
-                return Ok(if asks { Taken::Asks(question(head.context, message.to_vec())) } else { Taken::Refused });
-            };
-            component.take(time);
-            let place = Place { bytes, line, offset, time };
-            self.writer.digits.clear();
-            put_number(&mut self.writer.digits, i64::try_from(offset)?);
-            let tied = Tied { shared: &head.process, request: b"", start: b"", began: time, key: b"" };
-            self.writer.put(py, &place, &tied, None, entry);
-            self.last = Some(*place.line.stamp);
-            return Ok(Taken::Done);
+        if !matches!(line.message, Message::Result { .. } | Message::Other) {
+            head.slot = exchanges.slot(&head.thread, head.slot);
         }
-        let (context, slot, writer) = (&mut self.contexts[head.context], head.slot, &mut self.writer);
-        writer.digits.clear();
-        put_number(&mut writer.digits, i64::try_from(offset)?);
+        self.writer.digits.clear();
+        put_number(&mut self.writer.digits, i64::try_from(offset)?);
+        let mut turn = Turn {
+            py,
+            users: &self.users,
+            context: &mut self.contexts[head.context],
+            head,
+            component,
+            exchanges,
+            held,
+            writer: &mut self.writer,
+            timeout: self.timeout,
+            patience: self.patience,
+        };
         let place = Place { bytes, line, offset, time };
-        let (entry, exchange) = match place.line.message {
-            Message::Request { opening, user, form, tail } => {
-                if !exchanges.is_closed(slot) {
-                    return Ok(Taken::Refused);
-                }
-                let Some(entry) = context.request(opening, tail) else {
-                    return Ok(Taken::Asks(Question::Request(head.context, tail.to_vec(), opening.to_vec())));
-                };
-                let exchange = exchanges.open(slot);
-                let id = [&*writer.prefix, &writer.digits];
-                exchange.begin(&Request { time, stamp: place.line.stamp, id, user, form }, || {
-                    self.users.json(user, form).chain([&*head.process])
-                });
-                let backslash = match form {
-                    UserForm::Domain(at) => Some(place.line.at + CALL + opening.len() + at - 1),
-                    _ => None,
-                };
-                writer.put(py, &place, &exchange.tied(), backslash, entry);
-                (None, exchange)
+        let taken = match place.line.message {
+            Message::Request { opening, user, form, tail } => turn.request(&place, opening, user, form, tail),
+            Message::Result { guid, word, user, form, tail } => {
+                turn.result(&place, &mut self.result, guid, word, user, form, tail)
             }
-            Message::Verdict(number) => {
-                let Some(exchange) = alive(&mut exchanges, py, slot, time, component.newest, self.timeout, self.patience) else {
-                    return Ok(Taken::Refused);
-                };
-                let Some(&entry) = context.verdicts.get(&number) else {
-                    return Ok(Taken::Asks(Question::Verdict(head.context, number)));
-                };
-                (Some(entry), exchange)
-            }
-            Message::Status(number) => {
-                let Some(exchange) = alive(&mut exchanges, py, slot, time, component.newest, self.timeout, self.patience) else {
-                    return Ok(Taken::Refused);
-                };
-                let Some(&entry) = context.statuses.get(&(exchange.verdict, number)) else {
-                    return Ok(Taken::Asks(Question::Status(head.context, exchange.verdict, number)));
-                };
-                (Some(entry), exchange)
-            }
-            Message::Result { .. } | Message::Other => return Ok(Taken::Refused),
+            Message::Other => turn.again(&place, &mut self.once, repeats, false),
+            _ if turn.exchanges.is_closed(turn.head.slot) => turn.again(&place, &mut self.once, repeats, true),
+            Message::Verdict(number) => turn.verdict(&place, number),
+            Message::Status(number) => turn.status(&place, number),
         };
-        component.take(time);
-        if let Some(entry) = entry {
-            writer.put(py, &place, &exchange.tied(), None, entry);
-            let Made { outcome, completes, .. } = &writer.entries[entry];
-            match completes {
-                None => exchange.verdict = *outcome,
-                Some((code, success)) => {
-                    let (code, success) = (code.clone_ref(py), *success);
-                    writer.complete(&place, exchange, code, success, component.name.clone_ref(py), component.newest);
-                    exchanges.close(slot);
-                }
-            }
+        if matches!(taken, Taken::Done) {
+            self.last = Some(*place.line.stamp);
         }
-        self.last = Some(*place.line.stamp);
-        Ok(Taken::Done)
+        Ok(taken)
     }
 
     /// Takes a line that is not understood, if such a one has a template.
@@ -448,7 +550,7 @@ impl Kernel {
         self.writer.digits.clear();
         put_number(&mut self.writer.digits, i64::try_from(offset)?);
         let line = Line { stamp: &last, head: b"", message: Message::Other, at: 0 };
-        let tied = Tied { shared: b"", request: b"", start: b"", began: time, key: b"" };
+        let tied = Tied::nobody(b"", time);
         self.writer.put(py, &Place { bytes, line, offset, time }, &tied, None, entry);
         Ok(Taken::Done)
     }
@@ -469,10 +571,27 @@ impl Kernel {
         counters.resize(adds.iter().map(|counter| counter + 1).fold(counters.len(), usize::max), 0);
         let template = match pieces {
             [] => None,
-            _ => Some(Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?),
+            _ => Some(Arc::new(Template::new(pieces, gaps).ok_or_else(|| PyValueError::new_err("a letter for each gap"))?)),
         };
         self.writer.entries.push(Made { template, origin, key: vec![], outcome: None, completes: None, adds });
         Ok(self.writer.entries.len() - 1)
+    }
+
+    /// Like `add`, of an event that completes an authentication with this code and success.
+    fn add_completing(
+        &mut self,
+        pieces: &[Vec<u8>],
+        gaps: &str,
+        origin: Py<PyAny>,
+        adds: Vec<usize>,
+        completes: (Py<PyAny>, bool),
+    ) -> PyResult<usize> {
+        if pieces.is_empty() {
+            return Err(PyValueError::new_err("an event completes an authentication"));
+        }
+        let entry = self.add(pieces, gaps, origin, adds)?;
+        self.writer.entries[entry].completes = Some(completes);
+        Ok(entry)
     }
 
     fn context(&mut self, at: usize) -> PyResult<&mut Context> {
@@ -496,6 +615,23 @@ fn alive<'a>(
     lives.then_some(exchange)
 }
 
+/// What a merged event depends on: the texts around the user of the request, the number of the verdict if there was one, and that of the
+/// status.
+fn merged_key(key: &mut Vec<u8>, opening: &[u8], tail: &[u8], verdict: Option<i64>, number: i64) {
+    key.clear();
+    key.extend_from_slice(&number.to_ne_bytes());
+    key.extend_from_slice(&verdict.unwrap_or(i64::MIN).to_ne_bytes());
+    key.extend_from_slice(&opening.len().to_ne_bytes());
+    key.extend_from_slice(opening);
+    key.extend_from_slice(tail);
+}
+
+/// The bytes of texts that are bytes read as latin-1.
+fn bytes_of<const N: usize>(texts: [&str; N]) -> PyResult<[Vec<u8>; N]> {
+    let bytes: Option<Vec<_>> = texts.into_iter().map(latin_1).collect();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| PyValueError::new_err("bytes"))
+}
+
 fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
     match question {
         Question::Head => ("head", as_latin_1(py, read(line).map_or(b"", |line| line.head))).into_pyobject(py),
@@ -509,6 +645,9 @@ fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<B
         Question::Message(context, text) => ("message", context, PyBytes::new(py, &text)).into_pyobject(py),
         Question::Orphan(context, text) => ("orphan", context, PyBytes::new(py, &text)).into_pyobject(py),
         Question::Line(text) => ("other", PyBytes::new(py, &text)).into_pyobject(py),
+        Question::Merged(context, tail, opening, verdict, number) => {
+            ("merged", context, as_latin_1(py, &tail), as_latin_1(py, &opening), verdict, number).into_pyobject(py)
+        }
         Question::Status(context, outcome, number) => ("status", context, outcome.map(outcome_name), number).into_pyobject(py),
     }
 }
@@ -548,11 +687,17 @@ impl Kernel {
         }
     }
 
-    /// Returns the number of a component, whose name its completions have, for `add_head`.
-    fn add_component(&mut self, name: Py<PyString>, state: Py<PyAny>, exchanges: Py<OpenExchanges>) -> usize {
+    /// Returns the number of a component, whose name its completions have, for `add_head`. With `held` events are merged.
+    fn add_component(
+        &mut self,
+        name: Py<PyString>,
+        state: Py<PyAny>,
+        exchanges: Py<OpenExchanges>,
+        held: Option<Py<HeldEvents>>,
+    ) -> usize {
         let (newest, limit) = (i64::MIN, i64::MIN);
         let (is_current, has_spoken, has_moved) = (false, false, false);
-        self.components.push(Component { name, state, exchanges, newest, limit, is_current, has_spoken, has_moved });
+        self.components.push(Component { name, state, exchanges, held, newest, limit, is_current, has_spoken, has_moved });
         self.components.len() - 1
     }
 
@@ -589,9 +734,8 @@ impl Kernel {
         adds: Vec<usize>,
     ) -> PyResult<()> {
         let entry = self.add(&pieces, gaps, origin, adds)?;
-        let key = [tail, opening].map(|text| latin_1(text).ok_or_else(|| PyValueError::new_err("bytes")));
-        let [tail, opening] = key;
-        self.context(context)?.requests.insert((tail?, opening?), entry);
+        let [tail, opening] = bytes_of([tail, opening])?;
+        self.context(context)?.requests.insert((tail, opening), entry);
         Ok(())
     }
 
@@ -628,12 +772,32 @@ impl Kernel {
         origin: Py<PyAny>,
         adds: Vec<usize>,
     ) -> PyResult<()> {
-        if pieces.is_empty() {
-            return Err(PyValueError::new_err("an event completes an authentication"));
-        }
-        let entry = self.add(&pieces, gaps, origin, adds)?;
-        self.writer.entries[entry].completes = Some((code, success));
+        let entry = self.add_completing(&pieces, gaps, origin, adds, (code, success))?;
         self.context(context)?.statuses.insert((outcome.and_then(outcome_of), number), entry);
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    /// Answers the question for the template of a status with this number, merged with a request and, if there was one, a verdict.
+    fn add_merged(
+        &mut self,
+        context: usize,
+        tail: &str,
+        opening: &str,
+        verdict: Option<i64>,
+        number: i64,
+        code: Py<PyAny>,
+        success: bool,
+        pieces: Vec<Vec<u8>>,
+        gaps: &str,
+        origin: Py<PyAny>,
+        adds: Vec<usize>,
+    ) -> PyResult<()> {
+        let [opening, tail] = bytes_of([opening, tail])?;
+        let mut key = vec![];
+        merged_key(&mut key, &opening, &tail, verdict, number);
+        let entry = self.add_completing(&pieces, gaps, origin, adds, (code, success))?;
+        self.context(context)?.merged.insert(key, entry);
         Ok(())
     }
 

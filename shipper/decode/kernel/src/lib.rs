@@ -9,6 +9,7 @@ mod batch;
 mod completions;
 mod exchanges;
 mod generation;
+mod held;
 mod kernel;
 mod line;
 mod stamp;
@@ -17,7 +18,7 @@ mod template;
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 6;
+pub const INTERFACE: u32 = 7;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]
@@ -33,6 +34,8 @@ mod _kernel {
     use crate::exchanges::OpenExchanges;
     #[pymodule_export]
     use crate::generation::Generation;
+    #[pymodule_export]
+    use crate::held::HeldEvents;
     #[pymodule_export]
     use crate::kernel::Kernel;
 

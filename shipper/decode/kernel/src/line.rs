@@ -21,7 +21,7 @@ const LONGEST_WIDE: usize = 40;
 const LONGEST_NUMBER: usize = 9;
 
 /// A line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// Its time stamp, not checked yet.
     pub stamp: &'a Stamp,
@@ -34,7 +34,7 @@ pub struct Line<'a> {
 }
 
 /// A message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// `Calling pfAuthUser('USER', '', 1)`.
     Request {

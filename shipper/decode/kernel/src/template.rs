@@ -9,6 +9,8 @@ pub enum Gap {
     Epoch,
     Id,
     Original,
+    RequestLine,
+    VerdictLine,
     Head,
     Message,
     Shared,
@@ -26,6 +28,8 @@ impl Gap {
             'e' => Self::Epoch,
             'i' => Self::Id,
             'l' => Self::Original,
+            'q' => Self::RequestLine,
+            'v' => Self::VerdictLine,
             'h' => Self::Head,
             'm' => Self::Message,
             'u' => Self::Shared,
@@ -37,6 +41,15 @@ impl Gap {
             _ => return None,
         })
     }
+}
+
+/// The original lines of a merged event, but for that of the status.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lines<'a> {
+    pub request: &'a [u8],
+    /// Where in that line the backslash stands that JSON doubles, if there is one.
+    pub backslash: Option<usize>,
+    pub verdict: &'a [u8],
 }
 
 /// The values for the gaps of one event.
@@ -57,6 +70,7 @@ pub struct Values<'a> {
     pub request: &'a [u8],
     pub start: &'a [u8],
     pub duration: i64,
+    pub lines: Lines<'a>,
 }
 
 /// An event with gaps.
@@ -96,6 +110,8 @@ impl Template {
                     out.extend_from_slice(values.offset);
                 }
                 Gap::Original => put_escaped(out, values.line, values.backslash, 0),
+                Gap::RequestLine => put_escaped(out, values.lines.request, values.lines.backslash, 0),
+                Gap::VerdictLine => out.extend_from_slice(values.lines.verdict),
                 Gap::Head => out.extend_from_slice(&values.line[..values.message - 1]),
                 Gap::Message => put_escaped(out, values.line, values.backslash, values.message),
                 Gap::Shared => out.extend_from_slice(values.shared),
@@ -122,9 +138,9 @@ fn put_escaped(out: &mut Vec<u8>, line: &[u8], backslash: Option<usize>, from: u
 
 #[cfg(test)]
 mod tests {
-    use super::{Template, Values};
+    use super::{Lines, Template, Values};
 
-    const LETTERS: &str = "teilhmuorsd-";
+    const LETTERS: &str = "teilhmuorsdqv-";
 
     #[test]
     fn every_gap() {
@@ -142,12 +158,13 @@ mod tests {
             request: b"f-3",
             start: b"S",
             duration: 12,
+            lines: Lines { request: br"q\q", backslash: Some(1), verdict: b"V" },
         };
         let mut out = vec![];
         template.put(&mut out, &values);
         assert_eq!(
             String::from_utf8_lossy(&out),
-            r"0<2017-02-14T02:57:19.234778Z1<1487041039.2347782<f-73<head|D\\n4<head5<D\\n6<U7<78<f-39<S10<1211<12<"
+            r"0<2017-02-14T02:57:19.234778Z1<1487041039.2347782<f-73<head|D\\n4<head5<D\\n6<U7<78<f-39<S10<1211<q\\q12<V13<14<"
         );
     }
 
