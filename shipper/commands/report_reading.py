@@ -24,8 +24,9 @@ from shipper.pipeline import OnCompleted, Pipeline, Settings, read_input
 from shipper.read.files import Read
 from shipper.read.logs import Log
 from shipper.report.figures import Figures
-from shipper.report.fold import Fold, Part
+from shipper.report.fold import Fold
 from shipper.report.later import LaterFold
+from shipper.report.parts import Part
 
 
 @dataclass(frozen=True, slots=True)

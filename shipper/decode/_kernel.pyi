@@ -1,13 +1,16 @@
 """The compiled kernel; its source is in `kernel/`."""
 
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from shipper.decode.merging import Held
 from shipper.model import Code, CompletionFields, ExchangeFields, Label, Origin
 
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
+_Person = TypeVar("_Person")
+_Kind = TypeVar("_Kind")
+_Prompt = tuple[int, str, int, bool, str | None]
 
 INTERFACE: int
 
@@ -86,6 +89,13 @@ class Completions(Sequence[CompletionFields]):
     @overload
     def __getitem__(self, index: slice) -> list[CompletionFields]: ...
     def __len__(self) -> int: ...
+    def extremes(self) -> tuple[int, int] | None:
+        """Which of them began first and which ended last, of equal ones the first; None if there are none, or a time needs more than
+        64 bits."""
+
+    def behind(self, position: int) -> int:
+        """Which is the first with an event behind this position; their number if there is none."""
+
     def completion(self, at: int) -> CompletionFields: ...
     def end(self, at: int) -> int: ...
     def code(self, at: int) -> Code: ...
@@ -134,6 +144,63 @@ class Durations:
     """For how long after its end an authentication matters to those that start, by its code."""
 
     def __new__(cls, of_code: Callable[[Code], int | None]) -> Durations: ...
+
+class Runs(Generic[_Person, _Kind]):
+    """The latest prompts of the users of one component, as far as a cache may tie them together: what `Service` of
+    `shipper/report/service.py` keeps, of users of whom there are only plain prompts. Of a user who has some it has the entry, on
+    which it counts `prompts`, `others` and refusals."""
+
+    def __new__(
+        cls, people: dict[str, _Person], nothing: int, apart: int, most: int, steps: Sequence[int] | None
+    ) -> Runs[_Person, _Kind]:
+        """
+        Args:
+            people: the entries of users; a `People`, whose `newcomer` makes one.
+            nothing: the `latest` of an entry without a run.
+            apart: nanoseconds after the latest end until a run is over.
+            most: prompts of a run that is no more kept here.
+            steps: how many nanoseconds the caches hold; None if there are no caches.
+        """
+
+    def __len__(self) -> int: ...
+    def take(
+        self, completions: Completions, labels: Labels, kinds: dict[Any, _Kind], at: int, stop: int, turn: int
+    ) -> tuple[int, list[tuple[_Kind, int]]]:
+        """Takes completions of a chunk from `at` on, up to one that is not plain, or belongs to a run that is not or cannot be kept here.
+
+        Args:
+            completions, labels: of the chunk.
+            kinds: by origin, each a `Kind`.
+            at, stop: which of them.
+            turn: one that ended after this time is not taken.
+
+        Returns:
+            That one, or `stop`; and of those that were taken, which are to be listed, with their kinds.
+        """
+
+    def counted(self) -> list[tuple[_Kind, int, int]]:
+        """How many were taken of each kind in each hour since 1970, since this was asked, in the order in which they came. `kinds` may
+        only change after this."""
+
+    def second(self, key: str, prompt_id: str) -> _Prompt | None:
+        """A prompt of a user is the second one of two; returns it, or None if it is not here."""
+
+    def put(self, key: str, person: _Person, prompts: list[_Prompt], latest: int, seconds: set[str] | None) -> bool:
+        """Takes the run of a user: the entry, the prompts, the latest end, the ids of second ones. False if it cannot be kept here."""
+
+    def pop(self, key: str) -> tuple[_Person, list[_Prompt], int, set[str] | None] | None:
+        """Gives it back."""
+
+    def users(self) -> list[str]:
+        """The keys of those who are here."""
+
+    def sweep(self, newest: int | None = None) -> None:
+        """Counts the runs that are over at this time, or all of them."""
+
+    def sums(self) -> tuple[int, list[list[tuple[int, int, int, int, int]]]]:
+        """What was counted here since the last call: the number of prompts; and what caches would have spared of them, where both readings
+        say the same, and in each where they do not. That is a list of the first step, the one behind the last, how many prompts and second
+        ones, and the longest time since an answer."""
 
 class Kernel:
     """Makes the events of the plain lines of one file. It calls nothing: `go` stops where Python must do something.

@@ -5,11 +5,12 @@
 
 import os
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from shipper.model import Code, CompletionFields, ExchangeFields, Label
 
-INTERFACE = 7  # a kernel that was built for other code than this has another one, in src/lib.rs
+_Person = TypeVar("_Person")
+INTERFACE = 8  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:
@@ -35,6 +36,7 @@ if not WHY_NOT:
     from shipper.decode._kernel import Kernel as Kernel
     from shipper.decode._kernel import Labels as Labels
     from shipper.decode._kernel import OpenExchanges as OpenExchanges
+    from shipper.decode._kernel import Runs as Runs
     from shipper.decode._kernel import Texts as Texts
 
 
@@ -66,6 +68,13 @@ def are_completions(completions: Sequence[CompletionFields]) -> "TypeGuard[Compl
 def durations(of_code: Callable[[Code], int | None]) -> "Durations | None":
     """What `Completions.pass_over` takes; None if there is no kernel."""
     return None if WHY_NOT else Durations(of_code)
+
+
+def runs(
+    people: dict[str, _Person], nothing: int, apart: int, most: int, steps: Sequence[int] | None
+) -> "Runs[_Person, Any] | None":
+    """What keeps the latest prompts of users for a report; None if there is no kernel. For the arguments, see `_kernel.pyi`."""
+    return None if WHY_NOT else Runs(people, nothing, apart, most, steps)
 
 
 def generation(memories: dict[str, Any], *, compiled: bool) -> MutableMapping[str, Any]:

@@ -156,13 +156,13 @@ def caches(figures: Figures) -> Cache | None:
 def _steps(figures: Figures, people: list[Person], days: int, kind: int, name: str) -> list[Step]:
     reading = READINGS.index(name)
     spared = figures.advice.types[kind].sums(reading)
-    missed = [person.misses(kind, reading) for person in people]
+    missed = Counter(person.misses(kind, reading) for person in people)
     return [
         Step(
             seconds=seconds,
             spared_prompts=spared.prompts[step],
             spared_double_prompts=spared.doubles[step],
-            users_spared_all=sum(not bits >> step & 1 for bits in missed),
+            users_spared_all=sum(users for bits, users in missed.items() if not bits >> step & 1),
             without_prompt_a_day=round(spared.prompts[step] / max(1, days), 2),
             longest_without_prompt=spared.longest[step] / SECOND,
         )

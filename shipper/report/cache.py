@@ -24,8 +24,8 @@ TYPES: tuple[Literal["user", "user_and_address"], ...] = ("user", "user_and_addr
 
 LONGEST = LADDER[-1] * SECOND
 ALL_MISSED = (1 << len(LADDER)) - 1  # a bit for each step of the ladder
-_STEPS = tuple(seconds * SECOND for seconds in LADDER)
-_ALL = len(_STEPS)
+STEPS = tuple(seconds * SECOND for seconds in LADDER)
+_ALL = len(STEPS)
 
 Prompt = tuple[int, str, int, bool, str | None]
 """Start, id, end in nanoseconds, success, client address. A tuple, so that prompts sort by start, then id."""
@@ -47,7 +47,7 @@ _Hit = tuple[int, int, bool, int]
 
 def ends(memory: Memory) -> int:
     """The last nanosecond at which any of the caches answers."""
-    return max(since + _STEPS[stop - 1] for held in memory for _, stop, _, since in held)
+    return max(since + STEPS[stop - 1] for held in memory for _, stop, _, since in held)
 
 
 class Spared:
@@ -135,7 +135,7 @@ class CacheSums:
             return None
         (_, _, end, success, _), (start, name, _, _, _) = prompts
         double = name in seconds
-        step = bisect_left(_STEPS, start - end) if success else _ALL
+        step = bisect_left(STEPS, start - end) if success else _ALL
         if step < _ALL:
             self.both.count(step, _ALL, double, start - end)
         return [(1 << step) - 1] * len(READINGS) if double and step else None
@@ -205,7 +205,7 @@ def _passed(
             continue
         then: list[Held] = []
         for first, stop, proof, since in held:
-            step = bisect_left(_STEPS, start - since, first, stop)
+            step = bisect_left(STEPS, start - since, first, stop)
             if first < step:
                 if double:
                     missed |= (1 << step) - (1 << first)

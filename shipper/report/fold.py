@@ -1,73 +1,27 @@
 """Folds the completed authentications and the findings of one log into the tables of a report. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from shipper.decode import compiled
 from shipper.decode.ecs import dataset
 from shipper.detect.finding import Found, shown
 from shipper.detect.prompts import NO_METHOD, code_text
 from shipper.model import CompletionFields, Label, User, is_withdrawal
-from shipper.report import found
 from shipper.report.durations import TENTH, in_tenths
-from shipper.report.figures import LISTED, Figures
-from shipper.report.kinds import HOUR, NO_CACHE, Kind, Kinds, Shape, count_by_hour
-from shipper.report.people import REFUSALS, Person
-from shipper.report.service import EVERYTHING_MISSED, PIECE, Service
+from shipper.report.figures import Figures
+from shipper.report.findings import Findings
+from shipper.report.kinds import HOUR, NO_CACHE, Kind, Kinds, count_all, count_by_hour
+from shipper.report.parts import Ahead, Authentications, Part
+from shipper.report.people import Person
+from shipper.report.service import PIECE, Service
 from shipper.report.tables import OTHERS
-from shipper.times import AFTER_ALL, StampReader
+from shipper.times import AFTER_ALL
 
 MOST_SERVICES = 64
 _COMPONENT, _START, _END = itemgetter(3), itemgetter(4), itemgetter(6)
 _CEILING = TENTH - 1
-_STAMPS = StampReader()
-
-
-Ahead = dict[str, tuple[str, Label, CompletionFields]]
-"""By component, the completion that is ahead of the clock, its label and the text of its event."""
-
-
-class Authentications(NamedTuple):
-    """Completed authentications, on their way to the tables of their users.
-
-    Attributes:
-        kinds: of each the kind.
-        completions: of each what completed it, in order.
-        addresses: of the clients, by the position of the completion, where they are known.
-        findings: to which they led.
-    """
-
-    kinds: Sequence[Kind]
-    completions: Sequence[CompletionFields]
-    addresses: Mapping[int, str]
-    findings: Sequence[Found]
-
-
-class Aside(NamedTuple):
-    """An authentication that may have to do with earlier ones of its user, which another process knows."""
-
-    shape: Shape
-    completion: CompletionFields
-    address: str | None
-    findings: tuple[Found, ...]
-
-
-class Part(NamedTuple):
-    """What was folded of a part of a log, on its way to another process.
-
-    Attributes:
-        figures: all that is counted.
-        services: what is not yet counted, by component.
-        aside: what can only be counted once the part before is known, in order.
-        withdraws: by component, if the first that the part says of it is that the completion ahead of its clock is withdrawn.
-        ahead: the completions whose time is ahead of the clock at the end of the part.
-    """
-
-    figures: Figures
-    services: dict[str, Service]
-    aside: Sequence[Aside]
-    withdraws: Mapping[str, bool]
-    ahead: Ahead
 
 
 class Fold:
@@ -89,12 +43,13 @@ class Fold:
             since, until: as for `selection`: only what completed within is counted.
             half: None for both.
         """
-        self._has_users, self._in_rows = half != "rows", half != "users"
+        self._has_users, self._in_rows, self._is_whole = half != "rows", half != "users", half is None
         self.figures = Figures()
-        self._timeout, self._window, self._host = exchange_timeout, window, host
+        self._timeout, self._window = exchange_timeout, window
         self._span = None if since is None and until is None else (since or "", until or ":")
         self._services: dict[str, Service] = {}
         self._kinds = Kinds(self.figures, host)
+        self._findings = Findings(self.figures, self._kinds, host)
         self._ahead: Ahead = {}
 
     def __call__(
@@ -105,17 +60,15 @@ class Fold:
             since, until = self._span
             completions = [one for one in completions if since <= one[7][:-1] < until or is_withdrawal(one)]
             findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
-        else:
-            completions = [*completions]  # the kernel makes one anew each time that somebody asks for it
         self._chunk(texts, labels, completions, findings)
 
     def _chunk(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
     ) -> None:
         if completions:
-            first, last = min(completions, key=_START), max(completions, key=_END)
+            first, last = _extremes(completions)
             if is_withdrawal(first) or self._ahead or last[6] > last[10] or _is_ahead(completions):
-                self._settle(texts, labels, completions, findings)
+                self._settle(texts, labels, [*completions], findings)
             else:
                 self.figures.stretch(first[4], first[5], last[6], last[7])
                 self._take(texts, labels, completions, findings)
@@ -161,6 +114,44 @@ class Fold:
     ) -> None:
         if self._kinds.are_many:
             self._kinds.spread()
+        if self._is_whole and compiled.are_completions(completions) and compiled.are_labels(labels) and completions.component:
+            self._take_compiled(texts, labels, completions, findings)
+        else:
+            self._look_at(texts, labels, [*completions], findings)
+
+    def _take_compiled(
+        self, texts: Sequence[str], labels: "compiled.Labels", completions: "compiled.Completions", findings: Sequence[Found]
+    ) -> None:
+        """As `_look_at`, of which the kernel does most."""
+        assert completions.component
+        service = self._services.get(completions.component) or self._begin(completions.component)
+        assert service.runs is not None
+        runs, behind, at = service.runs, _by_position(findings), 0
+        for position in (*sorted(behind), len(texts)):
+            stop = completions.behind(position)
+            while at < stop:
+                at, listed = runs.take(completions, labels, self._kinds, at, stop, service.turn)
+                for kind, place in listed:
+                    self._list(kind, completions[place], None)
+                if at < stop:
+                    self._look_at_one(texts, labels, completions[at], service)
+                    at += 1
+            for finding in behind.get(position, ()):
+                self._findings.count(finding, completions[at - 1], service)
+        count_all(runs.counted())
+
+    def _look_at_one(self, texts: Sequence[str], labels: Sequence[Label], completion: CompletionFields, service: Service) -> None:
+        """Take a completion that the kernel does not take."""
+        assert service.runs is not None
+        count_all(service.runs.counted())
+        self._look_at(texts, labels, [completion], ())
+        if completion[1] is not None:
+            service.hand_over(completion[1][3])
+
+    def _look_at(
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+    ) -> None:
+        """Take completions one by one."""
         kinds, addresses = self._kinds.of(texts, labels, completions)
         if self._in_rows:
             count_by_hour(kinds, [completion[6] for completion in completions])
@@ -170,20 +161,20 @@ class Fold:
     def _take_users(self, new: Authentications) -> None:
         """What authentications tell of their users."""
         kinds, completions, addresses, findings = new
-        name, service, turn, address = None, None, AFTER_ALL, None
-        behind: dict[int, list[Found]] = {}
-        for finding in findings:
-            behind.setdefault(finding[0], []).append(finding)
+        name, service, turn, runs, address = None, None, AFTER_ALL, None, None
+        behind = _by_position(findings)
         for kind, completion in zip(kinds, completions, strict=True):
             position, user, event_id, component, start, _, end, _, _, success, newest = completion
             if user is None:
                 continue
             if component is not name or service is None:
                 name, service = component, self._services.get(component) or self._begin(component)
-                people, apart, turn = service.people, service.apart, service.turn
+                people, apart, turn, runs = service.people, service.apart, service.turn, service.runs
             if newest > turn:
                 turn = service.sweep(newest)
-            person = people.get(user[3]) or people.new(user)
+            if runs:
+                service.recall(user[3])
+            person = people.get(user[3]) or service.newcomer(user)
             if addresses:
                 address = addresses.get(position)
             if person.waiting or not kind.plain:
@@ -199,22 +190,21 @@ class Fold:
                 if not len(run) % PIECE:
                     service.shorten(person, newest)
             for finding in behind.get(position, ()) if behind else ():
-                self._find(finding, completion, service, person)
+                self._findings.count(finding, completion, service)
 
     def _other(self, completion: CompletionFields, kind: Kind, service: Service, person: Person, address: str | None) -> None:
         """Take an authentication that is not just a prompt, or may be the second step of one."""
         if kind.silent and not person.waiting:
             person.others += 1
             return
-        _, user, event_id, _, start, _, end, end_text, code, success, newest = completion
-        assert user is not None
+        _, _, event_id, _, start, _, end, _, code, success, newest = completion
         is_over = newest > person.latest + service.apart
         prompt = None if is_over else service.answered(person, completion, address)
         if prompt is not None:
             person.others += 1
             kind.second_steps += 1
             self._kinds.second_steps[end // HOUR] += bool(code.prompted)
-        elif not code.prompted:
+        elif not kind.prompted:
             person.others += 1
         else:
             prompt = start, event_id, end, success, address
@@ -224,23 +214,28 @@ class Fold:
             person.run.append(prompt)
             if not len(person.run) % PIECE:
                 service.shorten(person, newest)
-        if code.status_class == "pending":
+        if kind.pending:
             person.first_steps += 1
             if prompt is not None:
                 person.waiting = {**(person.waiting or {}), code.method or NO_METHOD: prompt}
         elif prompt is not None and kind.answered:
             kind.answers[in_tenths(prompt[2] - prompt[0])] += 1
-        if code.status_class in REFUSALS and code.prompted:
-            person.count(code.status_class)
-        if code.status_class in LISTED:
-            entry: dict[str, str | None] = {
-                "time": end_text,
-                "user": shown(User(*user)),  # whatever spelling other lines have
-                "code": code_text(code),
-                "description": code.description,
-            }
-            entry |= {"method": code.method, "component": kind.component, "host": kind.host, "address": address}
-            self.figures.listed[code.status_class].add(end_text, entry)
+        if kind.refusal is not None:
+            person.count(kind.refusal)
+        if kind.listed:
+            self._list(kind, completion, address)
+
+    def _list(self, kind: Kind, completion: CompletionFields, address: str | None) -> None:
+        user, end_text, code = completion[1], completion[7], kind.code
+        assert user is not None
+        entry: dict[str, str | None] = {
+            "time": end_text,
+            "user": shown(User(*user)),  # whatever spelling other lines have
+            "code": code_text(code),
+            "description": code.description,
+        }
+        entry |= {"method": code.method, "component": kind.component, "host": kind.host, "address": address}
+        self.figures.listed[code.status_class].add(end_text, entry)
 
     def _begin(self, component: str) -> Service:
         """The tables of a component; past `MOST_SERVICES`, further ones share those of one."""
@@ -250,49 +245,11 @@ class Fold:
             self._services[name] = Service(self._timeout, self._window, advice)
         return self._services[name]
 
-    def _find(self, finding: Found, completion: CompletionFields, service: Service, person: Person) -> None:
-        """Count a finding about a person, to which a completion led."""
-        _, text, (time, _, origin, _) = finding
-        about, told = found.event(text)
-        component, host, double, fatigue = completion[3], origin.host or self._host, told.double_prompt, told.mfa_fatigue
-        self.figures.findings[about.action] += 1
-        if double is not None:
-            address = self._double(double, service, person, has_cache=origin.dataset != NO_CACHE)
-            service.people.pair(person, (time, text, host, address))
-            # The second prompt may have ended before the first one, which completed it.
-            end = completion[6] if time == completion[7] else _STAMPS.read(time) or 0
-            self._kinds.doubles[double.second.method, component, host, end // HOUR] += 1
-        if fatigue is not None:
-            person.count("fatigue")
-            numbers = {field: value for field, value in fatigue.items() if isinstance(value, bool | int)}
-            assert completion[1] is not None
-            entry = {"time": time, "user": shown(User(*completion[1])), "start": about.start, "end": about.end}
-            self.figures.listed["fatigue"].add(time, {**entry, "component": component, "host": host, **numbers})
-
-    def _double(self, about: found.DoublePrompt, service: Service, person: Person, *, has_cache: bool) -> str | None:
-        """Count a double prompt; returns the client address of the second prompt, if it is known."""
-        pattern = about.pattern
-        prompt = service.second(person, about.second.id)
-        address = prompt[4] if prompt else None
-        person.count(pattern)
-        if not has_cache:
-            self.figures.doubles_without_cache += 1
-        else:
-            person.count("cacheable")
-            if prompt is None:  # it came too late to be compared
-                person.miss(0, EVERYTHING_MISSED)
-                person.miss(1, EVERYTHING_MISSED)
-        self.figures.gaps[pattern][-(-about.gap_ms // 100)] += 1
-        client = self.figures.client(address)
-        client.patterns[pattern] += 1
-        if pattern == "concurrent":
-            began, again = (_STAMPS.read(side.start) or 0 for side in (about.first, about.second))
-            client.repeats[in_tenths(again - began)] += 1
-        return address
-
     def part(self) -> Part:
         """What was folded, to be joined to what comes before it; the end of this fold."""
         self._kinds.spread()
+        for service in self._services.values():
+            service.part()
         return Part(self.figures, self._services, (), {}, self._ahead)
 
     def join(self, part: Part) -> None:
@@ -326,6 +283,23 @@ class Fold:
         return self.figures
 
 
+def _by_position(findings: Sequence[Found]) -> dict[int, list[Found]]:
+    behind: dict[int, list[Found]] = {}
+    for finding in findings:
+        behind.setdefault(finding[0], []).append(finding)
+    return behind
+
+
+def _extremes(completions: Sequence[CompletionFields]) -> tuple[CompletionFields, CompletionFields]:
+    """Of one or more completions that which began first, and that which ended last."""
+    places = completions.extremes() if compiled.are_completions(completions) else None
+    if places is not None:
+        return completions[places[0]], completions[places[1]]
+    return min(completions, key=_START), max(completions, key=_END)
+
+
 def _is_ahead(completions: Sequence[CompletionFields]) -> bool:
     """True if one of several components has a time ahead of its clock. (Of one component that would be the latest.)"""
+    if compiled.are_completions(completions) and completions.component is not None:
+        return False
     return len(set(map(_COMPONENT, completions))) > 1 and any(completion[6] > completion[10] for completion in completions)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from shipper.decode.ecs import dataset
@@ -36,6 +36,10 @@ class Kind:
         second_steps: those that were the second step of a prompt.
         answers: their durations in tenths of a second. Kinds of one method share it.
         answered: the user answered the prompt.
+        prompted: a prompt.
+        pending: a first step.
+        listed: to be listed.
+        refusal: the class of a prompt that was refused; else None.
         plain: a prompt and nothing else: no first step, no refusal, nothing to be listed.
         silent: no prompt, no first step, nothing to be listed.
     """
@@ -47,9 +51,13 @@ class Kind:
         "component",
         "host",
         "hours",
+        "listed",
         "number",
         "outcome",
+        "pending",
         "plain",
+        "prompted",
+        "refusal",
         "second_steps",
         "silent",
     )
@@ -61,9 +69,11 @@ class Kind:
         self.hours, self.answers = hours, answers
         self.number = self.second_steps = 0
         self.answered = code.status_class not in ("no_response", "pending")
-        has_more = code.status_class in (*LISTED, "pending")
-        self.plain = bool(code.prompted) and not has_more and code.status_class not in REFUSALS
-        self.silent = not code.prompted and not has_more
+        self.prompted, self.pending = bool(code.prompted), code.status_class == "pending"
+        self.listed = code.status_class in LISTED
+        self.refusal = code.status_class if self.prompted and code.status_class in REFUSALS else None
+        is_alone = not self.pending and not self.listed and self.refusal is None
+        self.plain, self.silent = is_alone and self.prompted, is_alone and not self.prompted
 
     @property
     def key(self) -> Shape:
@@ -168,13 +178,18 @@ class Kinds(dict[Any, Kind]):
         self.second_steps.clear()
 
 
+def count_all(counted: Iterable[tuple[Kind, int, int]]) -> None:
+    """Count completions of a kind that ended in an hour since 1970, so many each."""
+    for kind, hour, number in counted:
+        kind.number += number
+        kind.hours[hour] += number
+
+
 def count_by_hour(kinds: Sequence[Kind], ends: Sequence[int]) -> None:
     """Count completions of these kinds, which ended at these times in nanoseconds."""
     hour = min(ends) // HOUR
     if hour == max(ends) // HOUR:
-        for kind, number in Counter(kinds).items():
-            kind.number += number
-            kind.hours[hour] += number
+        count_all((kind, hour, number) for kind, number in Counter(kinds).items())
         return
     for kind, end in zip(kinds, ends, strict=True):
         kind.number += 1

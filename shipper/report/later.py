@@ -11,7 +11,8 @@ from typing import Any
 
 from shipper.detect.finding import Found
 from shipper.model import CompletionFields, Label, is_withdrawal
-from shipper.report.fold import Aside, Authentications, Fold, Part
+from shipper.report.fold import Fold
+from shipper.report.parts import Aside, Authentications, Part
 from shipper.report.service import reach
 
 _Ends = dict[str, int | None]  # by user, the latest end; None once nothing before the part matters
@@ -31,6 +32,7 @@ class LaterFold(Fold):
     def _chunk(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
     ) -> None:
+        completions = [*completions]  # looked at one by one, not in the kernel
         for completion in completions:
             self._withdraws.setdefault(completion[3], is_withdrawal(completion))
         super()._chunk(texts, labels, completions, findings)

@@ -71,11 +71,11 @@ class Person:
         self.memory: dict[tuple[int, str], Memory] | None = None
         self.waiting: dict[str, Prompt] | None = None
 
-    def count(self, name: str) -> None:
+    def count(self, name: str, more: int = 1) -> None:
         """Count one of `NUMBERS` up."""
         if self.numbers is None:
             self.numbers = _NONE[:]
-        self.numbers[PLACE[name]] += 1
+        self.numbers[PLACE[name]] += more
 
     def number(self, name: str) -> int:
         """One of `NUMBERS`."""
@@ -89,18 +89,26 @@ class Person:
     @property
     def doubles(self) -> int:
         """Double prompts of all patterns."""
-        return sum(map(self.number, PATTERNS))
+        return sum(map(self.number, PATTERNS)) if self.numbers else 0
 
     @property
     def refusals(self) -> int:
         """Prompts that were denied, not answered or called a fraud."""
-        return sum(map(self.number, REFUSALS))
+        return sum(map(self.number, REFUSALS)) if self.numbers else 0
 
     def miss(self, kind: int, bits: Missed) -> None:
         """Caches of a type with these bits would not have spared a double prompt."""
         if self.missed is None:
             self.missed = [[0] * len(READINGS) for _ in TYPES]
         self.missed[kind] = [a | b for a, b in zip(self.missed[kind], bits, strict=True)]
+
+    def miss_both(self, by_user: Missed, by_address: Missed) -> None:
+        """The same of both types of caches."""
+        if self.missed is None:
+            self.missed = [by_user, by_address]
+        else:
+            self.miss(0, by_user)
+            self.miss(1, by_address)
 
     def misses(self, kind: int, reading: int) -> int:
         """The bits of a cache type and reading."""
@@ -144,6 +152,10 @@ class People(dict[str, Person]):
         self._enter(user[3], person)
         return person
 
+    def newcomer(self, user: UserFields) -> Person | None:
+        """The same, if there is room without forgetting others."""
+        return self.new(user) if len(self) < MOST_PEOPLE else None
+
     def _enter(self, key: str, person: Person) -> None:
         if len(self) >= MOST_PEOPLE:
             kept = nlargest(MOST_PEOPLE // 2, self.items(), key=_interest)
@@ -173,8 +185,12 @@ class People(dict[str, Person]):
     def add(self, other: "People") -> None:
         """Add the users of another log to these, which take over what is in their entries."""
         self.forgotten += other.forgotten
-        for key, theirs in other.items():
-            self.add_user(key, theirs)
+        if not self:
+            self.update(other)
+            self._pairs += sum(len(person.pairs or ()) for person in other.values())
+        else:
+            for key, theirs in other.items():
+                self.add_user(key, theirs)
         self.limit()
 
     def add_user(self, key: str, theirs: Person) -> Person:

@@ -2,15 +2,19 @@
 
 A prompt ends a run when no cache of the ladder can reach from it to the next one; the run is then counted and forgotten.
 Long ones are counted piece by piece. So memory holds the prompts of the last hours of event time.
+
+The kernel, where it is there, has the runs in which all are plain prompts, and counts them as is done here. Python takes the run of
+a user over once there is more to it.
 """
 
 from bisect import bisect_left
 from collections.abc import Collection
 from operator import itemgetter
 
+from shipper.decode import compiled
 from shipper.detect.prompts import NO_METHOD
-from shipper.model import CompletionFields
-from shipper.report.cache import ALL_MISSED, LONGEST, NOTHING_HELD, READINGS, TYPES, CacheSums, Prompt, ends
+from shipper.model import CompletionFields, UserFields
+from shipper.report.cache import ALL_MISSED, LONGEST, NOTHING_HELD, READINGS, STEPS, TYPES, CacheSums, Prompt, ends
 from shipper.report.people import NO_PROMPT, People, Person
 from shipper.times import BEFORE_ALL
 
@@ -57,14 +61,56 @@ class Service:
         self._slack = 4 * exchange_timeout  # after that much event time a prompt and its findings are known
         self.apart = reach(exchange_timeout, window)
         self._advice = advice
-        self._active: list[Person] = []
+        self._active: set[Person] = set()
+        # The runs that the kernel has.
+        self.runs = compiled.runs(self.people, NO_PROMPT, self.apart, PIECE, None if advice is None else STEPS)
+
+    def newcomer(self, user: UserFields) -> Person:
+        """An entry for a user who has none."""
+        if self.runs:
+            person = self.people.newcomer(user)
+            if person is not None:
+                return person
+            self.take_over()  # whose prompts then count for who is forgotten
+        return self.people.new(user)
+
+    def recall(self, key: str) -> None:
+        """Take the run of a user over from the kernel, if it has one."""
+        known = None if self.runs is None else self.runs.pop(key)
+        if known is not None:
+            person, run, latest, seconds = known
+            person.run, person.latest, person.seconds = run, latest, seconds
+            self._active.add(person)
+
+    def hand_over(self, key: str) -> None:
+        """Let the kernel have the run of a user, if it is one of plain prompts now."""
+        person = self.people.get(key)
+        if self.runs is None or person is None or not person.run or person.waiting or person.memory is not None:
+            return
+        if self.runs.put(key, person, person.run, person.latest, person.seconds):
+            self._active.discard(person)
+            person.run, person.latest, person.seconds, person.waiting = [], NO_PROMPT, None, None
+
+    def take_over(self) -> None:
+        """Take all over that the kernel has."""
+        if self.runs is None:
+            return
+        for key in self.runs.users():
+            self.recall(key)
+        prompts, found = self.runs.sums()
+        if self._advice is not None:
+            self._advice.prompts += prompts
+            by_user = self._advice.types[0]
+            for spans, numbers in zip((by_user.both, *by_user.readings), found, strict=True):
+                for sums in numbers:
+                    spans.sum(*sums)
 
     def begin(self, person: Person) -> None:
         """A run of prompts begins; count the one before it."""
         if person.latest > NO_PROMPT:
             self._end(person)
         else:
-            self._active.append(person)
+            self._active.add(person)
 
     def _end(self, person: Person) -> None:
         self._count(person)
@@ -72,7 +118,7 @@ class Service:
 
     def join(self, later: "Service") -> None:
         """Take the users of a later part of the log. Those that it knows were not asked for so long before that it counted them
-        as if nothing had been."""
+        as if nothing had been. The kernel has nothing of either."""
         self.people.forgotten += later.people.forgotten
         for key, theirs in later.people.items():
             before = self.people.get(key)
@@ -83,27 +129,34 @@ class Service:
             person.run, person.latest, person.seconds = theirs.run, theirs.latest, theirs.seconds
             person.memory, person.waiting = theirs.memory, theirs.waiting
             if person.latest > NO_PROMPT and not was_active:
-                self._active.append(person)
+                self._active.add(person)
         self.people.limit()
 
     def sweep(self, newest: int) -> int:
         """Count the runs of users who were not asked for so long that nothing can follow. To be called when the newest
         event time of the log passes `turn`; returns the next one."""
         self.turn = newest + self.apart
-        active = []
-        for person in self._active:
-            if person.latest + self.apart < newest:
-                self._end(person)
-            else:
-                active.append(person)
-        self._active = active
+        over = [person for person in self._active if person.latest + self.apart < newest]
+        for person in over:
+            self._end(person)
+        self._active.difference_update(over)
+        if self.runs:
+            self.runs.sweep(newest)
         return self.turn
 
     def close(self) -> None:
         """The end of the log: count what is left."""
+        if self.runs:
+            self.runs.sweep()
+        self.take_over()
         for person in self._active:
             self._end(person)
-        self._active = []
+        self._active.clear()
+
+    def part(self) -> None:
+        """The end of a part of the log; what is left goes to another process."""
+        self.take_over()
+        self.runs = None
 
     def answered(self, person: Person, completion: CompletionFields, address: str | None) -> Prompt | None:
         """The prompt whose second step an authentication is, with the end and the outcome that it has now; None if it is none."""
@@ -120,8 +173,12 @@ class Service:
         person.latest = max(person.latest, end)
         return prompt
 
-    def second(self, person: Person, prompt_id: str) -> Prompt | None:
-        """A finding says that a prompt is the second of two; returns that prompt, or None if it is not known any more."""
+    def second(self, key: str, prompt_id: str) -> Prompt | None:
+        """A finding says that a prompt of a user is the second of two; returns that prompt, or None if it is not known any more."""
+        found = None if self.runs is None else self.runs.second(key, prompt_id)
+        if found is not None:
+            return found
+        person = self.people[key]
         for prompt in reversed(person.run):
             if prompt[1] == prompt_id:
                 person.seconds = person.seconds or set()

@@ -36,8 +36,8 @@ def prompts_of(asked: Sequence[tuple[int, int, bool, str | None, bool]]) -> tupl
     return prompts, seconds
 
 
-def simulated(prompts: Sequence[Prompt], seconds: set[str]) -> tuple[Advice, Person]:
-    """What the report makes of them, given in the order in which they end."""
+def simulated(prompts: Sequence[Prompt], seconds: set[str], *, in_kernel: bool) -> tuple[Advice, Person]:
+    """What the report makes of them, given in the order in which they end; `in_kernel`: the kernel has them between these times."""
     advice = Advice()
     service = Service(TIMEOUT, 60 * SECOND, advice)
     person = service.people.new(("ann", None, None, "ann"))
@@ -46,13 +46,16 @@ def simulated(prompts: Sequence[Prompt], seconds: set[str]) -> tuple[Advice, Per
         newest = max(newest, prompt[2])
         if newest > service.turn:
             service.sweep(newest)
+        service.recall("ann")
         if newest > person.latest + service.apart:
             service.begin(person)
         person.latest = max(person.latest, prompt[2])
         person.run.append(prompt)
+        if in_kernel:
+            service.hand_over("ann")
         if prompt[1] in seconds:
-            assert service.second(person, prompt[1]) == prompt
-        if not len(person.run) % PIECE:
+            assert service.second("ann", prompt[1]) == prompt
+        if len(person.run) and not len(person.run) % PIECE:
             service.shorten(person, newest)
     service.close()
     return advice, person
@@ -81,10 +84,10 @@ def asked_about_each(
     return spared, doubles, longest, left
 
 
-def compare(prompts: list[Prompt], seconds: set[str]) -> None:
-    advice, person = simulated(prompts, seconds)
+def compare(prompts: list[Prompt], seconds: set[str], *, in_kernel: bool = False) -> None:
+    advice, person = simulated(prompts, seconds, in_kernel=in_kernel)
 
-    assert advice.prompts == len(prompts)
+    assert advice.prompts == person.prompts == len(prompts)
     assert advice.with_address == sum(prompt[4] is not None for prompt in prompts)
     for kind, by_address in enumerate((False, True)):
         for reading in range(len(READINGS)):
@@ -100,6 +103,12 @@ def compare(prompts: list[Prompt], seconds: set[str]) -> None:
 @example([(0, 20 * SECOND, True, None, False), (10 * SECOND, 5 * SECOND, True, None, True), (1, 0, True, "10.0.0.1", True)])
 def test_few_prompts(asked: list[tuple[int, int, bool, str | None, bool]]) -> None:
     compare(*prompts_of(asked))
+
+
+@settings(deadline=None)
+@given(ASKED, st.booleans())
+def test_few_prompts_in_the_kernel(asked: list[tuple[int, int, bool, str | None, bool]], nowhere: bool) -> None:
+    compare(*prompts_of([(*one[:3], None if nowhere else one[3], one[4]) for one in asked]), in_kernel=True)
 
 
 @settings(deadline=None, max_examples=40)

@@ -19,7 +19,7 @@ from tests.support.reports import READ_WITH, TIMEOUT, log_of, result, sign_in
 
 WINDOW = 60 * SECOND
 SIGN_IN = st.tuples(
-    st.sampled_from([0.5, 3.0, 20.0, 70.0, 700.0, 2500.0, 5990.0, 6500.0, 20_000.0]),  # after the one before
+    st.sampled_from([0.5, 3.0, 20.0, 70.0, 700.0, 2500.0, 3590.0, 5990.0, 6500.0, 20_000.0]),  # after the one before
     st.sampled_from([0.5, 5.0, 30.0, 400.0]),  # lasts
     st.sampled_from(["ann", "CONTOSO\\bob", "contoso\\BOB", ""]),
     st.sampled_from([21, 21, 21, 129, 133, 20, 20, 19, 22, 6, 112, 14]),

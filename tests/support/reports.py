@@ -1,10 +1,14 @@
 """Logs of a few lines, and what a report says of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
+from shipper.decode import compiled
 from shipper.model import Counts
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
@@ -16,6 +20,7 @@ from shipper.report.summary import Settings as ReadWith
 from shipper.times import SECOND
 from tests.support.logs import library, log_file
 
+NO_CHOICES: Mapping[str, Any] = MappingProxyType({})
 BASE = datetime(2017, 2, 14, 9)
 TIMEOUT = 600 * SECOND
 GUID = "82a3db8d-3317-43f7-b203-6ba81cba93c9"
@@ -55,9 +60,11 @@ def log_of(*parts: Sequence[tuple[float, str]]) -> bytes:
     return "".join(f"{stamp(at)}{rest}\n" for at, rest in lines).encode()
 
 
-def figures_of(data: bytes, counts: Counts | None = None, size: int = 1 << 18, **options: Any) -> Figures:
-    """What is folded of a log that is read so many bytes at a time."""
-    chosen = Settings(library())
+def figures_of(
+    data: bytes, counts: Counts | None = None, size: int = 1 << 18, reading: Mapping[str, Any] = NO_CHOICES, **options: Any
+) -> Figures:
+    """What is folded of a log that is read so many bytes at a time; `reading` are other settings of the pipeline."""
+    chosen = Settings(library(), **reading)
     pipeline = Pipeline(chosen, counts or Counts())
     fold = Fold(TIMEOUT, 60 * SECOND, **options)
     pipeline.open(log_file(data))
@@ -75,3 +82,14 @@ def summary_of(*logs: bytes, **options: Any) -> Summary:
         figures.add(figures_of(data, counts, **options))
     named = [Log(name="Svc.log", files=["Svc.log"])]
     return summarize(figures, counts, READ_WITH, named, ["a note"], lambda status_class, code: f"{status_class} {code}")
+
+
+def same_without_kernel(data: bytes, size: int, **options: Any) -> None:
+    """The report of a log that is read so many bytes at a time is the same without the kernel, to the byte."""
+
+    def told(*, kernel: bool) -> bytes:
+        counts = Counts()
+        figures = figures_of(data, counts, size, {"kernel": kernel, "completions_only": True}, **options)
+        return msgspec.json.format(msgspec.json.encode(summarize(figures, counts, READ_WITH, [], [], lambda *_: None)))
+
+    assert told(kernel=not compiled.WHY_NOT) == told(kernel=False)

@@ -418,8 +418,9 @@ def test_findings_of_any_detector_are_counted() -> None:
 
 def test_a_prompt_that_is_not_known_is_no_second_one() -> None:
     of_radius = service.Service(TIMEOUT, 0, None)
+    of_radius.people.new(("ann", None, None, "ann"))
 
-    assert of_radius.second(of_radius.people.new(("ann", None, None, "ann")), "f-0") is None
+    assert of_radius.second("ann", "f-0") is None
 
 
 def test_a_user_with_very_many_double_prompts_keeps_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:

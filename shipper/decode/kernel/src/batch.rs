@@ -227,6 +227,14 @@ impl Own {
 }
 
 impl Labels {
+    /// The origin of an event that was made here; None for another one.
+    pub fn origin(&self, at: usize) -> Option<&Py<PyAny>> {
+        match self.own.labels.get(at)? {
+            Label::Here { origin, .. } if self.woven.is_none() => Some(origin),
+            _ => None,
+        }
+    }
+
     fn length(&self) -> usize {
         self.woven.as_ref().map_or(self.own.labels.len(), Vec::len)
     }

@@ -47,6 +47,13 @@ pub struct Completed {
 }
 
 impl Completion {
+    fn position(&self, py: Python<'_>) -> PyResult<usize> {
+        match self {
+            Completion::Here(done) => Ok(done.position),
+            Completion::Python(fields) => fields.bind(py).get_item(0)?.extract(),
+        }
+    }
+
     fn fields<'py>(&self, py: Python<'py>, texts: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
         let done = match self {
             Completion::Python(fields) => return Ok(fields.bind(py).clone()),
@@ -99,6 +106,25 @@ struct Row {
     key: Option<Range<usize>>,
 }
 
+/// One that the kernel completed and a detector's host may pass over: it has a user, and ended at the newest time.
+pub struct SignIn<'a> {
+    pub position: usize,
+    pub start: i64,
+    pub end: i64,
+    pub success: bool,
+    pub id: &'a [u8],
+    pub key: &'a [u8],
+    parts: Parts,
+    texts: &'a [u8],
+}
+
+impl SignIn<'_> {
+    /// Its user as Python knows it.
+    pub fn user<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.parts.user_fields(py, self.texts)
+    }
+}
+
 /// Completed authentications. To Python a sequence of the tuples that `CompletionFields` describes, which are made when asked for.
 #[pyclass(module = "shipper.decode._kernel", frozen, sequence)]
 pub struct Completions {
@@ -135,6 +161,15 @@ impl Completions {
         }
     }
 
+    /// One of them, if it is one of these; see `SignIn`.
+    pub fn sign_in(&self, at: usize) -> Option<SignIn<'_>> {
+        let key = &self.texts[self.rows.get(at)?.key.clone()?];
+        let Completion::Here(done) = &self.completions[at] else { return None };
+        let (Completed { position, start, end, success, parts, .. }, texts) = (done, &self.texts[done.texts.clone()]);
+        let id = parts.id(texts);
+        Some(SignIn { position: *position, start: *start, end: *end, success: *success, id, key, parts: *parts, texts })
+    }
+
     /// One that does not fit, without those of its chunk and without its user, whose name may be long.
     pub fn alone<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
         let fields = self.completions[self.check(at)?].fields(py, &self.texts)?;
@@ -162,7 +197,9 @@ fn row(py: Python<'_>, completion: &Completion, texts: &mut Vec<u8>) -> PyResult
             let code = fields.get_item(8)?.unbind();
             let time = |at: usize| fields.get_item(at)?.extract::<i64>();
             let times = (time(4), time(6), time(10));
-            let (Ok(start), Ok(end), Ok(newest)) = times else { return Ok(Row { start: 0, end: 0, code, key: None }) };
+            let (Ok(start), Ok(end), Ok(newest)) = times else {
+                return Ok(Row { start: i64::MIN, end: i64::MAX, code, key: None });
+            };
             let key = key_of(&fields.get_item(1)?)?.filter(|_| end == newest);
             let key = key.as_ref().and_then(|key| key.to_str(py).ok()).map(|key| keep(texts, key.as_bytes()));
             Ok(Row { start, end, code, key })
@@ -264,6 +301,28 @@ impl Completions {
     #[getter]
     fn tidy(&self) -> bool {
         self.rows.iter().all(|row| row.key.is_some())
+    }
+
+    /// The place of the first one with an event behind a position, or the number of all.
+    fn behind(&self, py: Python<'_>, position: usize) -> PyResult<usize> {
+        let (mut first, mut end) = (0, self.completions.len());
+        while first < end {
+            let middle = first.midpoint(end);
+            if self.completions[middle].position(py)? <= position {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        Ok(first)
+    }
+
+    /// Which of them began first and which ended last, of equal ones the first; None if there are none or a time does not fit.
+    fn extremes(&self) -> Option<(usize, usize)> {
+        let places = || self.rows.iter().enumerate();
+        let (first, row) = places().min_by_key(|(_, row)| row.start)?;
+        let (last, _) = places().rev().max_by_key(|(_, row)| row.end)?;
+        (row.start != i64::MIN).then_some((first, last))
     }
 
     /// See `Waiting.completion`.

@@ -6,19 +6,22 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod caches;
 mod completions;
 mod exchanges;
 mod generation;
 mod held;
 mod kernel;
 mod line;
+mod runs;
+mod shapes;
 mod stamp;
 mod template;
 
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 7;
+pub const INTERFACE: u32 = 8;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]
@@ -38,6 +41,8 @@ mod _kernel {
     use crate::held::HeldEvents;
     #[pymodule_export]
     use crate::kernel::Kernel;
+    #[pymodule_export]
+    use crate::runs::Runs;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

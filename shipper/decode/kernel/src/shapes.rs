@@ -1,0 +1,107 @@
+//! The kinds of sign-ins that a report counts: `Kind` and `Kinds` of `shipper/report/kinds.py`.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+const TENTH: i64 = 100_000_000; // nanoseconds
+const HOUR: i64 = 36_000 * TENTH;
+/// Kinds that are remembered from chunk to chunk; a log has a few dozen.
+const MOST: usize = 256;
+
+/// What Python says of a kind.
+pub struct Shape {
+    origin: Py<PyAny>,
+    kind: Py<PyAny>,
+    answers: Py<PyDict>,
+    /// The class of a prompt that was refused.
+    pub refusal: Option<Py<PyAny>>,
+    pub pending: bool,
+    pub listed: bool,
+    pub prompted: bool,
+    pub answered: bool,
+}
+
+impl Shape {
+    fn new(origin: &Bound<'_, PyAny>, kind: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let says = |name: &str| kind.getattr(name)?.is_truthy();
+        Ok(Self {
+            origin: origin.clone().unbind(),
+            kind: kind.clone().unbind(),
+            answers: kind.getattr("answers")?.cast_into()?.unbind(),
+            refusal: Some(kind.getattr("refusal")?).filter(|refusal| !refusal.is_none()).map(Bound::unbind),
+            pending: says("pending")?,
+            listed: says("listed")?,
+            prompted: says("prompted")?,
+            answered: says("answered")?,
+        })
+    }
+
+    /// The kind itself.
+    pub fn kind<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.kind.bind(py)
+    }
+
+    /// Counts how long an answer took.
+    pub fn answer(&self, py: Python<'_>, nanoseconds: i64) -> PyResult<()> {
+        let (answers, tenths) = (self.answers.bind(py), (nanoseconds + TENTH - 1).div_euclid(TENTH));
+        let number = answers.get_item(tenths)?.map_or(Ok(0), |number| number.extract::<i64>())?;
+        answers.set_item(tenths, number + 1)
+    }
+}
+
+/// The kinds that were met, and how many there were of each in each hour, in the order in which they came.
+#[derive(Default)]
+pub struct Shapes {
+    known: Vec<Shape>,
+    valid: Vec<usize>, // those that Python still has
+    counted: Vec<(usize, i64, u64)>,
+}
+
+impl Shapes {
+    /// Python may have other kinds now.
+    pub fn begin(&mut self) {
+        self.valid.clear();
+    }
+
+    /// The kind of an origin, one of `kinds`, which may change only when `begin` is called; None if it is not among them.
+    pub fn find(&mut self, origin: &Bound<'_, PyAny>, kinds: &Bound<'_, PyDict>) -> PyResult<Option<usize>> {
+        if let Some(&at) = self.valid.iter().find(|&&at| self.known[at].origin.is(origin)) {
+            return Ok(Some(at));
+        }
+        let Some(kind) = kinds.get_item(origin)? else { return Ok(None) };
+        let known = self.known.iter().position(|shape| shape.kind.is(&kind));
+        if known.is_none() {
+            self.known.push(Shape::new(origin, &kind)?);
+        }
+        let at = known.unwrap_or(self.known.len() - 1);
+        self.valid.push(at);
+        Ok(Some(at))
+    }
+
+    /// One that was found.
+    pub fn get(&self, at: usize) -> &Shape {
+        &self.known[at]
+    }
+
+    /// Counts a sign-in that ended at a time.
+    pub fn count(&mut self, at: usize, end: i64) {
+        let hour = end.div_euclid(HOUR);
+        match self.counted.iter_mut().rev().find(|(other, of, _)| (*other, *of) == (at, hour)) {
+            Some((_, _, number)) => *number += 1,
+            None => self.counted.push((at, hour, 1)),
+        }
+    }
+
+    /// What was counted, which is forgotten: kind, hour since 1970, number.
+    pub fn counted<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let counted = PyList::empty(py);
+        for (at, hour, number) in self.counted.drain(..) {
+            counted.append((self.known[at].kind(py), hour, number))?;
+        }
+        if self.known.len() > MOST {
+            self.known.clear();
+            self.valid.clear();
+        }
+        Ok(counted)
+    }
+}
