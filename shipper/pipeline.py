@@ -203,7 +203,10 @@ class Pipeline:
 
     def snapshot(self) -> bytes:
         """All that a later line can depend on, as JSON; `restore` goes on from it."""
-        return json.dumps(self.values(), sort_keys=True, default=list).encode()  # orjson holds no year 9999 in nanoseconds
+        try:
+            return orjson.dumps(self.values(), default=list, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # it holds neither the year 9999 in nanoseconds nor half of a surrogate pair
+            return json.dumps(self.values(), sort_keys=True, default=list).encode()  # anew: iterators are used up
 
     def values(self) -> dict[str, Any]:
         """What `snapshot` writes: the values themselves, for a pipeline that goes on in place of this one."""
