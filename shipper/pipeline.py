@@ -105,7 +105,7 @@ class Pipeline:
         self.counts = counts
         merges = settings.per_exchange and not settings.only_findings
         self._compiled = settings.kernel and settings.fast and settings.library.builtin and not merges
-        self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory, compiled=self._compiled)
+        self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory)
         self.on_completed: OnCompleted | None = None
         envelope = Envelope(settings.options.constants)
         new = partial(Detectors, settings.of_a_log, envelope, counts, settings.memory, kernel=self._compiled)

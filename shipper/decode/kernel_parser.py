@@ -39,7 +39,7 @@ class KernelParser:
     def __init__(self, fast: FastParser, wrap: Wrap | None = None, *, completions_only: bool = False) -> None:
         """
         Args:
-            fast: takes all other chunks; its state must have been made for the kernel (`LogState`).
+            fast: takes all other chunks.
             wrap: what is put around each event.
             completions_only: as for `FastParser`, of all lines that the kernel takes.
         """
@@ -122,8 +122,7 @@ class KernelParser:
         return True
 
     def _add_component(self, name: str, state: ComponentState) -> int:
-        exchanges: compiled.OpenExchanges = state.exchanges.open  # type: ignore[assignment]
-        return self._kernel.add_component(name, state, exchanges)
+        return self._kernel.add_component(name, state, state.exchanges.for_kernel())
 
     def _request(self, context: int, templates: Templates, tail: str, opening: str) -> bool:
         template = templates.request(tail, opening)

@@ -10,19 +10,8 @@ from shipper.decode.ecs import Envelope
 from shipper.detect.finding import Found, found, shown
 from shipper.detect.protocol import AnyDetector, Begins, Rule
 from shipper.detect.remembered import (
-    Known,
-    Memory,
-    Spans,
-    alone,
-    digest,
-    is_over,
-    is_small,
-    known_of,
-    remembered,
-    short,
-    size_of,
-    waits,
-)
+    Known, Memory, Spans, alone, digest, is_over, is_small, known_of, remembered, short, size_of, waits,
+)  # fmt: skip
 from shipper.detect.waiting import Arrived, CompiledArrived, Row
 from shipper.model import CompletionFields, Counts, User, is_withdrawal
 from shipper.times import AFTER_ALL, BEFORE_ALL, SECOND
@@ -89,7 +78,6 @@ class LocalDetector:
             return
         if newest > self._turn:
             self._next_generation(newest)
-            self._stored = 0
         key = short(user[3])
         if end is not newest and self._is_late(key, end, newest):
             return
@@ -165,7 +153,7 @@ class LocalDetector:
         self._ahead = ""
         self._old = young if newest <= self._turn + self._horizon else self._generation({})
         self._forget_missing()
-        self._turn, self._strays = self._end_of_generation(newest), 0
+        self._turn, self._stored, self._strays = self._end_of_generation(newest), 0, 0
 
     def _end_of_generation(self, newest: int) -> int:
         """The last time of the generation in which this one is: the same whenever the log began to be read."""
@@ -280,10 +268,8 @@ class LocalDetector:
         oldest = newest - self._horizon
         if newest > self._turn:
             self._next_generation(newest)
-            self._stored = 0
         stored, older = max(0, self._stored - self._strays), {*self._old} - {*self._young}
-        memories = {**self._old, **self._young}
-        states = {key: self._state(memory) for key, memory in memories.items() if not is_over(memory, oldest)}
+        states = {key: self._state(memory) for key, memory in {**self._old, **self._young}.items() if not is_over(memory, oldest)}
         states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
         undo = None
         if self._before is not None:
