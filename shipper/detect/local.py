@@ -9,9 +9,7 @@ from shipper.decode import compiled
 from shipper.decode.ecs import Envelope
 from shipper.detect.finding import Found, found, shown
 from shipper.detect.protocol import AnyDetector, Begins, Rule
-from shipper.detect.remembered import (
-    Known, Memory, Spans, alone, digest, is_over, is_small, known_of, remembered, short, size_of, waits,
-)  # fmt: skip
+from shipper.detect.remembered import Known, Memory, Spans, alone, digest, is_small, known_of, remembered, short, size_of, waits
 from shipper.detect.waiting import Arrived, CompiledArrived, Row
 from shipper.model import CompletionFields, Counts, User, is_withdrawal
 from shipper.times import AFTER_ALL, BEFORE_ALL, SECOND
@@ -269,7 +267,8 @@ class LocalDetector:
         if newest > self._turn:
             self._next_generation(newest)
         stored, older = max(0, self._stored - self._strays), {*self._old} - {*self._young}
-        states = {key: self._state(memory) for key, memory in {**self._old, **self._young}.items() if not is_over(memory, oldest)}
+        memories = {**self._old, **self._young}.items()
+        states = {key: self._state(memory) for key, memory in memories if known_of(memory) or remembered(memory, oldest)}
         states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
         undo = None
         if self._before is not None:

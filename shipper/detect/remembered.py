@@ -80,7 +80,7 @@ def digest(key: str) -> str:
 def remembered(memory: Memory, oldest: int) -> Memory | None:
     """A memory without what ended before `oldest`: of those that wait, each ended before the next one started."""
     if isinstance(memory, tuple) and memory[2] is None:  # as nearly always
-        return None if is_over(memory, oldest) else memory
+        return memory if memory[0].end(memory[1]) >= oldest else None
     kept: list[Waits] = []
     left: Memory | None = memory
     while isinstance(left, tuple) and left[0].end(left[1]) >= oldest:
@@ -91,11 +91,6 @@ def remembered(memory: Memory, oldest: int) -> Memory | None:
     for waiting, at, _ in reversed(kept):
         left = waiting, at, left
     return left
-
-
-def is_over(memory: Memory, oldest: int) -> bool:
-    """True if all that is in a memory is one that waits, and it ended before `oldest`."""
-    return isinstance(memory, tuple) and memory[2] is None and memory[0].end(memory[1]) < oldest
 
 
 def alone(completion: CompletionFields, older: Memory | None) -> Waits:
