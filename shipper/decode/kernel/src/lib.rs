@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+#[cfg(test)]
+mod chance;
 mod completions;
 mod exchanges;
 mod generation;
