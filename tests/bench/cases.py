@@ -1,6 +1,7 @@
 """What is measured: the logs, the commands, what each is compared with, and the targets."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ SHIPPER = (sys.executable, "-m", "shipper")
 PARSE = (*SHIPPER, "parse", "--deterministic", "-q", "--no-progress")
 REPORT = (*SHIPPER, "report", "--no-progress")
 PLAIN_LOOP = (sys.executable, str(Path(__file__).with_name("plain_loop.py")))
+RSYSLOG = (sys.executable, str(Path(__file__).with_name("peers") / "rsyslog.py"))
 
 MIB = 1 << 20
 PEAK_TARGET = 64 * MIB  # a process
@@ -28,8 +30,9 @@ class Case:
     Attributes:
         name: its row in the table.
         log: a key of `recipes`.
-        options: of `parse`; None is the plain loop.
-        command: instead of `parse`.
+        options: of `command`.
+        command: `parse`, or another one of the program.
+        other: instead of `command`: a program that takes the log, the output and the kind of the log.
         to_file: write a file instead of the null device.
         against: the case it is compared with, round by round.
         wall: compare wall-clock seconds, not CPU seconds.
@@ -39,8 +42,9 @@ class Case:
 
     name: str
     log: str = "radius"
-    options: tuple[str, ...] | None = ()
+    options: tuple[str, ...] = ()
     command: tuple[str, ...] = PARSE
+    other: tuple[str, ...] = ()
     to_file: bool = False
     against: str | None = None
     wall: bool = False
@@ -54,9 +58,9 @@ class Case:
             FailedError: the command failed.
         """
         target = str(out) if self.to_file else os.devnull
-        if self.options is not None:
+        if not self.other:
             return run((*self.command, *self.options, str(log)), target)
-        return run((*PLAIN_LOOP, str(log), target, self.log if self.log in ("results", "syslog", "nps") else "radius"))
+        return run((*self.other, str(log), target, self.log if self.log in ("results", "syslog", "nps") else "radius"))
 
 
 def recipes(lines: int, seed: int) -> dict[str, Recipe]:
@@ -82,14 +86,15 @@ SOMEBODY = "user.name=ito0"  # one of the 20,000 users of a log
 
 
 def _plain(log: str) -> Case:
-    return Case(f"{PLAIN}, {log}", log, None, shown=False)
+    return Case(f"{PLAIN}, {log}", log, other=PLAIN_LOOP, shown=False)
 
 
 CASES = (
-    Case(PLAIN, options=None),
-    Case(PLAIN_TO_FILE, options=None, to_file=True),
+    Case(PLAIN, other=PLAIN_LOOP),
+    Case(PLAIN_TO_FILE, other=PLAIN_LOOP, to_file=True),
     Case(PARSE_ROW, against=PLAIN, target=1.9),
     Case("parse, to a file", to_file=True, against=PLAIN_TO_FILE, target=1.6),
+    *([Case("rsyslog, to a file", other=RSYSLOG, to_file=True, against=PLAIN_TO_FILE)] if shutil.which("rsyslogd") else []),
     Case("parse, two workers", options=("--workers", "2"), against=PARSE_ROW, wall=True, target=1.8),
     _plain("distinct"),
     Case("parse, no user twice", "distinct", against=f"{PLAIN}, distinct", target=1.5),
