@@ -373,6 +373,19 @@ def test_the_last_time_that_belongs_to_an_exchange(end: str, late: int) -> None:
     assert made[1].orphans == late
 
 
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("end", ["authResult = 1", "rawCallStatus = 21"])
+def test_the_last_newest_time_at_which_an_exchange_lives(end: str, late: int) -> None:
+    """A line that comes late belongs to it while other threads are no more than twice the timeout ahead."""
+    call = exchange(0)[0].partition("pfrad|")[2]
+    others = [f"2017-02-14T02:{minute}:10.000000Z|0|1412|{minute}|pfrad|{call}" for minute in ("07", "14")]
+    last = f"2017-02-14T02:20:10.00000{late}Z|0|1412|20|pfrad|{call}"
+    lines = [*exchange(0), exchange(10)[0], *others, last, f"2017-02-14T02:08:00.000000Z|0|1412|4|pfrad|{end}"]
+    made = shipped(lines, 3)
+    assert made == shipped(lines, 0, fast=False)
+    assert made[1].orphans == late
+
+
 def lines_of_ten_megabytes() -> list[str]:
     """One long part in each line, between lines of the same thread that the kernel takes."""
     long, head = "x" * 10_000_000, "|0|1412|4|pfrad|"

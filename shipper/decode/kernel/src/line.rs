@@ -260,7 +260,7 @@ mod tests {
     use crate::chance::Chance;
 
     const STAMP: &str = "2017-02-14T02:57:19.234778Z";
-    const CASES: usize = if cfg!(miri) { 2000 } else { 200_000 };
+    const CASES: usize = if cfg!(miri) { 500 } else { 200_000 };
 
     fn message(text: &str) -> Option<String> {
         let line = format!("{STAMP}|0|1412|6452|pfrad|{text}");
