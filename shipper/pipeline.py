@@ -106,7 +106,7 @@ class Pipeline:
         merges = settings.per_exchange and not settings.only_findings
         whole = not (merges and settings.completions_only)  # events without texts cannot be merged
         self._compiled = settings.kernel and settings.fast and settings.library.builtin and whole
-        self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory, compiled=self._compiled)
+        self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory)
         self.on_completed: OnCompleted | None = None
         envelope = Envelope(settings.options.constants)
         new = partial(Detectors, settings.of_a_log, envelope, counts, settings.memory, kernel=self._compiled)
@@ -204,7 +204,10 @@ class Pipeline:
 
     def snapshot(self) -> bytes:
         """All that a later line can depend on, as JSON; `restore` goes on from it."""
-        return json.dumps(self.values(), sort_keys=True, default=list).encode()  # orjson holds no year 9999 in nanoseconds
+        try:
+            return orjson.dumps(self.values(), default=list, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # it holds neither the year 9999 in nanoseconds nor half of a surrogate pair
+            return json.dumps(self.values(), sort_keys=True, default=list).encode()  # anew: iterators are used up
 
     def values(self) -> dict[str, Any]:
         """What `snapshot` writes: the values themselves, for a pipeline that goes on in place of this one."""

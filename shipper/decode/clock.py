@@ -132,13 +132,12 @@ class LogState:
         heavy: exchanges with long texts.
     """
 
-    def __init__(self, exchange_timeout: int, *, merges: bool = False, memory: int = MEMORY, compiled: bool = False) -> None:
+    def __init__(self, exchange_timeout: int, *, merges: bool = False, memory: int = MEMORY) -> None:
         """
         Args:
             exchange_timeout: nanoseconds from a request to its status.
             merges: see above.
             memory: `pipeline.memory`, in bytes. A quarter of it is for light exchanges and one for heavy ones.
-            compiled: the kernel can use it.
         """
         self.components: dict[str, ComponentState] = {}
         # Of two that are open one can be held back with its event.
@@ -146,7 +145,6 @@ class LogState:
         self._released = 0
         self.heavy = Heavy(self.components, memory // 4)
         self._timeout = exchange_timeout
-        self._compiled = compiled
         self.merges = merges
         self._opens: list[Open] = []  # of all components: together they have a limit
         self._known: dict[str | None, ComponentState] = {}
@@ -176,8 +174,8 @@ class LogState:
     def _get(self, name: str) -> ComponentState:
         state = self.components.get(name)
         if state is None:
-            merger = Merger(self._timeout, compiled=self._compiled) if self.merges else None
-            exchanges = Exchanges(self._timeout, self._opens, self._limit, compiled=self._compiled)
+            merger = Merger(self._timeout) if self.merges else None
+            exchanges = Exchanges(self._timeout, self._opens, self._limit)
             state = self.components[name] = ComponentState(name, exchanges, merger)
         return state
 

@@ -45,9 +45,14 @@ def in_use() -> str:
     return f"none ({WHY_NOT})" if WHY_NOT else "compiled"
 
 
-def open_exchanges(*, compiled: bool) -> MutableMapping[str, ExchangeFields]:
-    """A dictionary for open exchanges; `compiled`: the kernel can use it."""
-    return OpenExchanges() if compiled else {}
+def are_open_exchanges(exchanges: MutableMapping[str, ExchangeFields]) -> "TypeGuard[OpenExchanges]":
+    """True for open exchanges that the kernel can use."""
+    return not WHY_NOT and isinstance(exchanges, OpenExchanges)
+
+
+def are_held_events(held: MutableMapping[str, Any]) -> "TypeGuard[HeldEvents]":
+    """True for events that wait for the last one of their exchange, where the kernel can use them."""
+    return not WHY_NOT and isinstance(held, HeldEvents)
 
 
 def are_compiled(texts: Sequence[str]) -> "TypeGuard[Texts]":

@@ -10,7 +10,7 @@ recent past of the component.
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
-from shipper.decode.compiled import open_exchanges
+from shipper.decode import compiled
 from shipper.model import MEMORY, ExchangeFields
 
 MEMORY_OF_ONE = 2048  # bytes of `pipeline.memory` for each exchange that may be open, and for what else it comes with
@@ -37,23 +37,31 @@ class Exchanges:
         timeout: int,
         opens: list[Open] | None = None,
         limit: int = MEMORY // MEMORY_OF_ONE,
-        *,
-        compiled: bool = False,
     ) -> None:
         """
         Args:
             timeout: in nanoseconds.
             opens: those that are open in each component of the log; these are added.
             limit: see above.
-            compiled: the kernel can use them.
         """
         self.timeout = timeout
         self.crowded_out = 0
         self._limit = limit
         self.patience = 2 * timeout
-        self.open: Open = open_exchanges(compiled=compiled)
+        self.open: Open = {}
         self._opens = [] if opens is None else opens
         self._opens.append(self.open)
+
+    def for_kernel(self) -> "compiled.OpenExchanges":
+        """Keep those that are open where the kernel can use them too, which takes longer when Python asks for one."""
+        kept = self.open
+        if not compiled.are_open_exchanges(kept):
+            at = next(at for at, other in enumerate(self._opens) if other is self.open)
+            kept = compiled.OpenExchanges()
+            for thread, exchange in self.open.items():
+                kept[thread] = exchange
+            self.open = self._opens[at] = kept
+        return kept
 
     def request(self, thread: Thread, exchange: ExchangeFields) -> int:
         """Open an exchange; returns how many older ones this gives up (0 or 1)."""

@@ -41,7 +41,7 @@ class KernelParser:
     def __init__(self, fast: FastParser, wrap: Wrap | None = None, *, completions_only: bool = False) -> None:
         """
         Args:
-            fast: takes all other chunks; its state must have been made for the kernel (`LogState`).
+            fast: takes all other chunks.
             wrap: what is put around each event.
             completions_only: as for `FastParser`, of all lines that the kernel takes.
         """
@@ -127,9 +127,8 @@ class KernelParser:
         return True
 
     def _add_component(self, name: str, state: ComponentState) -> int:
-        exchanges: compiled.OpenExchanges = state.exchanges.open  # type: ignore[assignment]
-        held: compiled.HeldEvents | None = None if state.merger is None else state.merger.held  # type: ignore[assignment]
-        return self._kernel.add_component(name, state, exchanges, held)
+        held = None if state.merger is None else state.merger.for_kernel()
+        return self._kernel.add_component(name, state, state.exchanges.for_kernel(), held)
 
     def _request(self, context: int, templates: Templates, tail: str, opening: str) -> bool:
         template = templates.request(tail, opening)

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from shipper.decode import compiled as kernel
+from shipper.decode import compiled
 from shipper.model import Document, Label, Origin
 
 
@@ -86,11 +86,21 @@ class Merger:
     `held` is public for the fast path. `merged` counts the events that became part of a status.
     """
 
-    def __init__(self, timeout: int, *, compiled: bool = False) -> None:
-        """`timeout` in nanoseconds; `compiled`: the kernel can use it."""
+    def __init__(self, timeout: int) -> None:
+        """`timeout` in nanoseconds."""
         self._timeout = timeout
-        self.held: HeldEvents | kernel.HeldEvents = kernel.HeldEvents(Held.of) if compiled else HeldEvents()
+        self.held: HeldEvents | compiled.HeldEvents = HeldEvents()
         self.merged = 0
+
+    def for_kernel(self) -> "compiled.HeldEvents":
+        """Hold them where the kernel can use them too, which takes longer when Python asks for one."""
+        kept = self.held
+        if not compiled.are_held_events(kept):
+            kept = compiled.HeldEvents(Held.of)
+            for exchange, held in self.held.items():
+                kept[exchange] = held
+            self.held = kept
+        return kept
 
     def overdue(self, now: int) -> Iterator[Event]:
         """The held events whose status can no longer come at the event time `now`. Emit them before any other event."""

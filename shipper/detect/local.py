@@ -76,7 +76,6 @@ class LocalDetector:
             return
         if newest > self._turn:
             self._next_generation(newest)
-            self._stored = 0
         key = short(user[3])
         if end is not newest and self._is_late(key, end, newest):
             return
@@ -152,7 +151,7 @@ class LocalDetector:
         self._ahead = ""
         self._old = young if newest <= self._turn + self._horizon else self._generation({})
         self._forget_missing()
-        self._turn, self._strays = self._end_of_generation(newest), 0
+        self._turn, self._stored, self._strays = self._end_of_generation(newest), 0, 0
 
     def _end_of_generation(self, newest: int) -> int:
         """The last time of the generation in which this one is: the same whenever the log began to be read."""
@@ -267,9 +266,9 @@ class LocalDetector:
         oldest = newest - self._horizon
         if newest > self._turn:
             self._next_generation(newest)
-            self._stored = 0
         stored, older = max(0, self._stored - self._strays), {*self._old} - {*self._young}
-        states = {key: self._state(memory) for key, memory in {**self._old, **self._young}.items()}
+        memories = {**self._old, **self._young}.items()
+        states = {key: self._state(memory) for key, memory in memories if known_of(memory) or remembered(memory, oldest)}
         states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
         undo = None
         if self._before is not None:

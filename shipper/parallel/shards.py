@@ -49,7 +49,23 @@ class Shard:
 
 
 def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
-    """The pieces of all sources, in the order of the output."""
+    """The pieces of all sources, in the order of the output.
+
+    A cut has its price: the past of the piece behind it is read twice, and its state is compared. So files that are no
+    larger than a piece may be stay whole, if that keeps all workers busy.
+    """
+    pieces = _pieces(sources, workers, whole=MOST)
+    return pieces if _is_even(pieces, workers) else _pieces(sources, workers, whole=LEAST)
+
+
+def _is_even(pieces: Sequence[Shard], workers: int) -> bool:
+    """True if no worker has much more to do than the others; they do one piece each in turn."""
+    most = max(sum(piece.size for piece in pieces[number::workers]) for number in range(workers))
+    return most * workers <= (1 + HEAD_START) * sum(piece.size for piece in pieces)
+
+
+def _pieces(sources: Sequence[Log], workers: int, whole: int) -> list[Shard]:
+    """The pieces of all sources; files of up to `whole` bytes are not cut."""
     pieces: list[Shard] = []
     for source in sources:
         ranges: list[tuple[Range, int]] = []
@@ -59,7 +75,7 @@ def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
         for one in source.inputs:
             size = one.size
             by_line = size is not None and one.file.encoding == "utf-8" and one.file.export is None
-            ranges = _cut(one, size or 0, workers) if by_line else [(Range(one, 0, None), 0)]
+            ranges = _cut(one, size or 0, workers, whole) if by_line else [(Range(one, 0, None), 0)]
             for part, length in ranges:
                 before = [Range(one, 0, part.start)] if part.start else []
                 of_source.append((part, length, (*before, *past), known or part.start > 0))
@@ -72,10 +88,10 @@ def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
     return pieces
 
 
-def _cut(one: Input, size: int, workers: int) -> list[tuple[Range, int]]:
-    """Ranges of one file that take about the same time, as many as keep all workers busy."""
+def _cut(one: Input, size: int, workers: int, whole: int) -> list[tuple[Range, int]]:
+    """Ranges of one file that take about the same time, as many as keep all workers busy; one if it has up to `whole` bytes."""
     rounds = -(-size // (MOST * workers))
-    number = max(1, min(rounds * workers, size // LEAST))
+    number = 1 if size <= whole else min(rounds * workers, size // LEAST)
     edges = [0]
     with open(one.path, "rb", opener=open_shared) as file:
         for n in range(1, number):

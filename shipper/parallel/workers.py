@@ -81,7 +81,7 @@ class _Worker:
                 self._piece(index)
         except (MfaShipperError, ClosedPipe) as error:
             end = error
-        except EOFError:
+        except (EOFError, ConnectionError):
             end = RunError(LOST)
         except OSError as error:
             end = RunError(f"a worker failed: {error}")

@@ -576,6 +576,26 @@ def test_the_first_piece_is_larger_by_what_the_others_read_before(tmp_path: Path
     assert len(others) % number == number - 1
 
 
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("lines", "pieces_of"),
+    [
+        ((60, 60, 60, 60), [1, 1, 1, 1]),  # two each
+        ((60, 55, 58), [2, 1, 1]),  # one of three would have two of them
+        ((60, 6), [2, 1]),
+        ((200, 200), [4, 4]),  # more than a piece may be
+    ],
+    ids=str,
+)
+def test_files_stay_whole_where_that_keeps_all_workers_busy(tmp_path: Path, lines: tuple[int, ...], pieces_of: list[int]) -> None:
+    names = [write(tmp_path / f"{number}.log", [f"{number:099}"] * count) for number, count in enumerate(lines)]
+    with open_inputs(names) as (sources, _):
+        found = plan(sources, 2)
+
+    assert len(sources) == len(lines)
+    assert [sum(piece.range.input.path == name for piece in found) for name in names] == pieces_of
+
+
 def test_a_file_of_one_endless_line_is_not_held_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     with open(path, "wb") as file:

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from shipper.decode import compiled
-from shipper.decode.compiled import open_exchanges
 from shipper.decode.ecs import shared_json
-from shipper.decode.kernel_parser import KernelParser
 from shipper.decode.parser import Options, Parser
 from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import DOUBLE_PROMPT
@@ -141,13 +139,6 @@ def test_users_of_any_script() -> None:
     assert made[0] == shipped(lines, 0, fast=False, detectors={})[0]
 
 
-def test_the_state_of_a_log_is_the_kernels() -> None:
-    pipeline = Pipeline(Settings(library()), Counts())
-    pipeline.open(log_file(b""))
-    assert isinstance(pipeline.parser, KernelParser)
-    assert type(pipeline.state.of("pfrad").exchanges.open) is compiled.OpenExchanges
-
-
 PROCESS = {"pid": 1, "thread": {"id": 9}}
 FIELDS: ExchangeFields = (
     7,
@@ -178,7 +169,7 @@ KINDS: list[ExchangeFields] = [
 
 @pytest.mark.parametrize("fields", KINDS)
 def test_an_exchange_comes_out_as_it_was_put_in(fields: ExchangeFields) -> None:
-    exchanges = open_exchanges(compiled=True)
+    exchanges = compiled.OpenExchanges()
     assert exchanges.setdefault("b", fields) is fields
     exchanges["a"] = exchanges["b"]
     assert [*exchanges.items()] == [("b", fields), ("a", fields)]
@@ -186,7 +177,7 @@ def test_an_exchange_comes_out_as_it_was_put_in(fields: ExchangeFields) -> None:
 
 
 def test_exchanges_may_close_while_they_are_told() -> None:
-    exchanges = open_exchanges(compiled=True)
+    exchanges = compiled.OpenExchanges()
     for thread in "abcdef":
         exchanges[thread] = FIELDS
     told = iter(exchanges.items())
@@ -197,8 +188,7 @@ def test_exchanges_may_close_while_they_are_told() -> None:
 
 
 def test_open_exchanges_are_a_dictionary_in_order() -> None:
-    exchanges, plain = open_exchanges(compiled=True), open_exchanges(compiled=False)
-    assert isinstance(plain, dict)
+    exchanges, plain = compiled.OpenExchanges(), dict[str, ExchangeFields]()
     for some in (exchanges, plain):
         _use(some)
 
@@ -234,7 +224,7 @@ def _use(exchanges: MutableMapping[str, ExchangeFields]) -> None:
 
 def test_many_threads_are_forgotten_when_their_exchanges_close() -> None:
     """More than the kernel keeps the threads of: those that are open keep their order."""
-    exchanges, plain = open_exchanges(compiled=True), open_exchanges(compiled=False)
+    exchanges, plain = compiled.OpenExchanges(), dict[str, ExchangeFields]()
     for number in range(20_000):
         for some in (exchanges, plain):
             some[f"pfrad|1|{number}"] = (number, *FIELDS[1:])
@@ -326,6 +316,29 @@ def test_a_component_has_spoken_and_its_clock_goes_on() -> None:
     assert pipeline.last_time == "2017-02-14T02:00:11.000000Z"
 
 
+def test_exchanges_move_to_the_kernel_with_its_first_line() -> None:
+    """A log without any keeps them where the general path has them at hand; those that are open then are completed all the same."""
+    threads = [exchange(number, head=f"|0|1|{number}|pfrad|") for number in (8, 4, 6)]
+    opened = [lines[0].replace(".000000Z", ".0000000Z") for lines in threads]  # seven digits are the general path's
+    rest = [line for lines in reversed(threads[:2]) for line in lines[1:]]
+    chunks = [Chunk("".join(f"{line}\n" for line in lines).encode(), at) for lines, at in ((opened, 0), (rest, 1 << 20))]
+    made = []
+    for fast in (True, False):
+        pipeline = Pipeline(Settings(library(), fast=fast), Counts())
+        pipeline.open(log_file(b""))
+        seen = entries(pipeline(chunks[0]))
+        state = pipeline.state.of("pfrad")
+        assert [*state.exchanges.open] == ["pfrad|1|8", "pfrad|1|4", "pfrad|1|6"]
+        assert not compiled.are_open_exchanges(state.exchanges.open)
+        seen += entries(pipeline(chunks[1]))
+        assert [*state.exchanges.open] == ["pfrad|1|6"]
+        assert compiled.are_open_exchanges(state.exchanges.open) == fast
+        assert pipeline.state.open == 1
+        made.append((seen, pipeline.counts, pipeline.snapshot()))
+    assert made[0] == made[1]
+    assert made[0][1].classes == {"authenticated": 2}
+
+
 def read_in_threes(lines: list[str], *, kernel: bool, **choices: Any) -> list[Any]:
     """Events of each three lines, the state in the end, and the counts."""
     pipeline = Pipeline(Settings(library(), kernel=kernel, fast=kernel, **choices), Counts())
@@ -366,6 +379,19 @@ def test_the_edges_of_memory(edge: str) -> None:
 @pytest.mark.parametrize("end", ["authResult = 1", "rawCallStatus = 21"])
 def test_the_last_time_that_belongs_to_an_exchange(end: str, late: int) -> None:
     lines = [*exchange(0), exchange(10)[0], f"2017-02-14T02:10:10.00000{late}Z|0|1412|4|pfrad|{end}"]
+    made = shipped(lines, 3)
+    assert made == shipped(lines, 0, fast=False)
+    assert made[1].orphans == late
+
+
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("end", ["authResult = 1", "rawCallStatus = 21"])
+def test_the_last_newest_time_at_which_an_exchange_lives(end: str, late: int) -> None:
+    """A line that comes late belongs to it while other threads are no more than twice the timeout ahead."""
+    call = exchange(0)[0].partition("pfrad|")[2]
+    others = [f"2017-02-14T02:{minute}:10.000000Z|0|1412|{minute}|pfrad|{call}" for minute in ("07", "14")]
+    last = f"2017-02-14T02:20:10.00000{late}Z|0|1412|20|pfrad|{call}"
+    lines = [*exchange(0), exchange(10)[0], *others, last, f"2017-02-14T02:08:00.000000Z|0|1412|4|pfrad|{end}"]
     made = shipped(lines, 3)
     assert made == shipped(lines, 0, fast=False)
     assert made[1].orphans == late

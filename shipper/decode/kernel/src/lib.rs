@@ -7,6 +7,8 @@
 
 mod batch;
 mod caches;
+#[cfg(test)]
+mod chance;
 mod completions;
 mod exchanges;
 mod generation;

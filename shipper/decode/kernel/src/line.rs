@@ -256,9 +256,11 @@ fn integer(text: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, integer, read};
+    use super::{CALL, Message, RESULT, UserForm, integer, read};
+    use crate::chance::Chance;
 
     const STAMP: &str = "2017-02-14T02:57:19.234778Z";
+    const CASES: usize = if cfg!(miri) { 500 } else { 200_000 };
 
     fn message(text: &str) -> Option<String> {
         let line = format!("{STAMP}|0|1412|6452|pfrad|{text}");
@@ -377,5 +379,92 @@ mod tests {
         for text in ["Calling pfAuthUser(anna)", "authResult: 1", "rawCallStatus = x", "authResult"] {
             assert_eq!(message(text), None, "{text}");
         }
+    }
+
+    /// Pieces of which a line of chance is made: those of lines, in any order.
+    const PIECES: [&str; 27] = [
+        STAMP,
+        "|0|1412|6452|pfrad|",
+        "|i|7|9|pfsvc|",
+        "|",
+        "Calling pfAuthUser(",
+        "'",
+        "\u{2018}",
+        "\u{201d}",
+        "anna",
+        "DOM\\",
+        "@",
+        "Zo\u{eb}",
+        "\u{416}",
+        "', '', 1)",
+        "authResult = ",
+        "rawCallStatus = ",
+        "-",
+        "0",
+        "21",
+        "999999999",
+        "82a3db8d-3317-43F7-b203-6ba81cba93c9",
+        "|Pfauth ",
+        "succeeded",
+        "failed",
+        " for user '",
+        "'. Call status: ",
+        "X - \"Y\".",
+    ];
+
+    fn of_chance(chance: &mut Chance) -> Vec<u8> {
+        let (guid, user) = (PIECES[20], [chance.of(&["", "DOM\\", "a@"]), chance.of(&PIECES[8..13])].concat());
+        let mut line = match chance.below(6) {
+            0 => (0..chance.below(9)).map(|_| chance.of(&PIECES)).collect(),
+            1 | 2 => format!("{STAMP}|0|1412|6452|pfrad|Calling pfAuthUser('{user}', '', 1)"),
+            3 => format!("{STAMP}|0|1412|6452|pfrad|{}{}", chance.of(&PIECES[14..16]), chance.of(&PIECES[16..20])),
+            _ => format!("{STAMP}|i|7|9|pfsvc|{guid}|Pfauth failed for user '{user}'. Call status: X"),
+        }
+        .into_bytes();
+        chance.damage(&mut line);
+        line
+    }
+
+    /// A line is what its parts say, byte for byte, whatever it is.
+    #[test]
+    fn parts_make_the_line() {
+        let (mut chance, mut kinds) = (Chance::new(1), [0; 5]);
+        for _ in 0..CASES {
+            let line = of_chance(&mut chance);
+            let Some(found) = read(&line) else { continue };
+            let message = &line[line.len().min(found.stamp.len() + found.head.len() + 1)..];
+            assert_eq!([found.stamp, found.head, b"|", message].concat(), line);
+            let (kind, again) = match found.message {
+                Message::Request { opening, user, form, tail } => {
+                    check_user(user, form);
+                    (0, [CALL, opening, user, tail].concat())
+                }
+                Message::Verdict(number) => (1, format!("authResult = {number}").into_bytes()),
+                Message::Status(number) => (2, format!("rawCallStatus = {number}").into_bytes()),
+                Message::Result { guid, word, user, form, tail } => {
+                    check_user(user, form);
+                    assert_eq!(&line[found.at..], &message[guid.len() + 1..]);
+                    (3, [guid, RESULT, word, b" for user '", user, b"'. Call status: ", tail].concat())
+                }
+                Message::Other => (4, message.to_vec()),
+            };
+            assert_eq!(again, message, "{}", String::from_utf8_lossy(&line));
+            kinds[kind] += 1;
+        }
+        assert!(kinds.iter().all(|&count| count > CASES / 100), "{kinds:?}");
+    }
+
+    /// How a user is written is where its sign stands, and its key is the user in small letters.
+    fn check_user(user: &[u8], form: UserForm) {
+        let text = std::str::from_utf8(user).expect("a plain user is text");
+        match form {
+            UserForm::Bare => assert!(!text.contains(['@', '\\'])),
+            UserForm::Domain(at) => assert_eq!((text.find('\\'), text.rfind('\\')), (Some(at - 1), Some(at - 1))),
+            UserForm::Mail(at) => assert_eq!((text.rfind('@'), text.find('\\')), (Some(at - 1), None)),
+        }
+        let mut key = b"f-7".to_vec();
+        key.extend_from_slice(user);
+        super::fold(&mut key, 3);
+        assert_eq!(String::from_utf8_lossy(&key), format!("f-7{}", text.to_lowercase()));
     }
 }

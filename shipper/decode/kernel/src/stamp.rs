@@ -118,7 +118,11 @@ pub fn put_number(out: &mut Vec<u8>, number: i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, put_epoch, put_number};
+    use super::{Clock, STAMP, put_epoch, put_number};
+    use crate::chance::Chance;
+
+    const YEARS: std::ops::Range<i64> = if cfg!(miri) { 1999..2001 } else { 1970..2200 };
+    const CASES: usize = if cfg!(miri) { 2000 } else { 200_000 };
 
     fn read(text: &str) -> Option<i64> {
         Clock::new().read(text.as_bytes().try_into().ok()?)
@@ -166,6 +170,7 @@ mod tests {
         let mut read = |text: &[u8; 27]| clock.read(text);
         let first = read(b"2017-02-14T02:57:19.000001Z");
         assert_eq!(read(b"2017-02-14T02:57:60.000001Z"), None);
+        assert_eq!(read(b"2017-02-14T02:57:60.000001Z"), None);
         assert_eq!(read(b"2017-02-14T02:57:19.000001Z"), first);
         assert_eq!(read(b"2017-02-14T02:57:20.000001Z"), first.map(|time| time + 1_000_000_000));
     }
@@ -184,5 +189,42 @@ mod tests {
         let mut out = vec![];
         put_epoch(&mut out, 1_487_041_039_004_070_000);
         assert_eq!(out, b"1487041039.004070");
+    }
+
+    /// Each day that there is begins when the one before ends.
+    #[test]
+    fn days() {
+        let (mut days, mut next) = (0, None);
+        for year in YEARS {
+            for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                let Some(time) = read(&format!("{year}-{month:02}-{day:02}T00:00:00.000000Z")) else { continue };
+                assert_eq!(next.unwrap_or(time), time, "{year}-{month}-{day}");
+                next = Some(time + 86_400_000_000_000);
+                days += 1;
+            }
+        }
+        assert_eq!(days, if cfg!(miri) { 365 + 366 } else { 84_006 });
+    }
+
+    /// What a clock has read before changes nothing; a time is read as it is written, or not at all.
+    #[test]
+    fn clocks_agree() {
+        let (mut chance, mut clock, mut readable) = (Chance::new(2), Clock::new(), 0);
+        for _ in 0..CASES {
+            let mut number = |end| chance.below(end);
+            let (minute, second, micros) = (58 + number(3), 57 + number(4), number(1_000_000)); // few, so that some come again at once
+            let mut text = format!("2016-02-29T23:{minute:02}:{second:02}.{micros:06}Z").into_bytes();
+            chance.damage(&mut text);
+            let Ok(stamp) = <&[u8; STAMP]>::try_from(&*text) else { continue };
+            let time = clock.read(stamp);
+            assert_eq!(time, Clock::new().read(stamp), "{}", String::from_utf8_lossy(stamp));
+            let Some(time) = time else { continue };
+            readable += 1;
+            let mut epoch = vec![];
+            put_epoch(&mut epoch, time);
+            let fraction = String::from_utf8_lossy(&stamp[19..26]);
+            assert_eq!(String::from_utf8_lossy(&epoch), format!("{}{fraction}", time / 1_000_000_000));
+        }
+        assert!(readable > CASES / 3, "{readable}");
     }
 }
