@@ -11,8 +11,10 @@ from shipper.detect import DETECTORS
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import MEMORY_OF_ONE, Detectors
 from shipper.detect.double_prompt import Rule
+from shipper.detect.local import LocalDetector
 from shipper.detect.mfa_fatigue import Rule as FatigueRule
-from shipper.detect.remembered import digest
+from shipper.detect.remembered import digest, size_of
+from shipper.detect.waiting import Arrived
 from shipper.model import Code, CompletionFields, Counts
 from shipper.times import SECOND
 from tests.support.burst import BURST
@@ -156,3 +158,29 @@ def test_those_that_belong_to_an_earlier_generation_crowd_out_nobody() -> None:
     strays = [(*prompt(number, f"user{number}", second=horizon - 5)[:10], first[0][10]) for number in range(2, 4)]
     last = [prompt(number, f"user{number}", second=horizon + 11) for number in range(4, 6)]
     assert found(first + strays + last, 1) == ([], 0, 6)
+
+
+def with_much_of_one(horizon: int) -> LocalDetector:
+    """A host that has forty prompts of anna in the older generation, and sees bob at the end of the younger one."""
+    host = LocalDetector(DETECTORS["double_prompt"], RULE, Envelope({}), Counts(), 1000, kernel=False)
+    host(Arrived([prompt(number, "anna", second=horizon + number / 10) for number in range(40)]))
+    host(Arrived([prompt(40, "bob", second=2 * horizon + 1)]))
+    return host
+
+
+@pytest.mark.parametrize(("room", "lost"), [(0, 0), (-1, 1)])
+def test_one_user_may_fill_a_generation(room: int, lost: int) -> None:
+    horizon = RULE.horizon // SECOND
+    host = with_much_of_one(horizon)
+    host.most = size_of(host.snapshot((2 * horizon + 1) * SECOND)["anna"]) + room
+    host(Arrived([prompt(41, "anna", second=2 * horizon + 1)]))
+    assert host._counts.crowded_out == lost
+
+
+@pytest.mark.parametrize(("second", "least", "most"), [(1.0, 30, 40), (5.0, 2, 2)])
+def test_much_that_is_over_takes_no_room(second: float, least: int, most: int) -> None:
+    """All forty ended before the horizon in the end, but one that starts so soon might still have mattered."""
+    horizon = RULE.horizon // SECOND
+    host = with_much_of_one(horizon)
+    host(Arrived([prompt(41, "anna", second=2 * horizon + second)]))
+    assert least <= host.generations()[0] <= most
