@@ -232,7 +232,7 @@ class Pipeline:
         """Go on from a snapshot or its values; call `open` first, for the file that comes next. A snapshot that reading the recent past
         led to also takes what `lasting` said at that point. Without what is `held` back if another one goes on as well."""
         state: Mapping[str, Any] = json.loads(snapshot) if isinstance(snapshot, bytes) else snapshot
-        self.state.restore(state["components"], held=held)
+        self.state.restore(state["components"], held=held, for_kernel=self._compiled)
         self._general_parser.last_time = state["last_time"]
         newest = {name: component.newest for name, component in self.state.components.items()}
         self._detectors.restore(state["detectors"], newest, lasting, state["undo"], state["generations"])

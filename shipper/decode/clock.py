@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shipper.decode import compiled
 from shipper.decode.ecs import dataset
 from shipper.decode.exchanges import MEMORY_OF_ONE, Exchanges, Open
 from shipper.decode.heavy import LONGEST_NAME, Heavy
@@ -115,6 +116,10 @@ class ComponentState:
         """What the lines share, as a JSON value; the open exchanges come as an iterator."""
         held = self.merger.snapshot() if self.merger else []
         return {"clock": self.clock, "open": self.exchanges.snapshot(), "held": held}
+
+    def for_kernel(self) -> "tuple[compiled.OpenExchanges, compiled.HeldEvents | None]":
+        """What is open, and what waits to be merged, kept where the kernel can use it too."""
+        return self.exchanges.for_kernel(), None if self.merger is None else self.merger.for_kernel()
 
     def restore(self, newest: int, waiting: Sequence[Any] | None = None) -> None:
         """Set the clock."""
@@ -248,10 +253,13 @@ class LogState:
         """The state as a JSON value; the open exchanges come as iterators."""
         return {name: state.snapshot() for name, state in self.components.items() if not state.is_new}
 
-    def restore(self, snapshot: Mapping[str, Any], *, held: bool = True) -> None:
-        """Set the state as it was in a snapshot; not what was `held` back if that is False."""
+    def restore(self, snapshot: Mapping[str, Any], *, held: bool = True, for_kernel: bool = False) -> None:
+        """Set the state as it was in a snapshot; not what was `held` back if that is False. `for_kernel`: keep it where the kernel can
+        use it, which takes half the memory."""
         for name in [*snapshot, *(self.components.keys() - snapshot.keys())]:
             state, saved = self._get(name), snapshot.get(name, _NOTHING)
+            if for_kernel:
+                state.for_kernel()
             state.restore(*saved["clock"])
             state.exchanges.restore(saved["open"])
             if state.merger is not None:

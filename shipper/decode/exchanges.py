@@ -58,8 +58,8 @@ class Exchanges:
         if not compiled.are_open_exchanges(kept):
             at = next(at for at, other in enumerate(self._opens) if other is self.open)
             kept = compiled.OpenExchanges()
-            for thread, exchange in self.open.items():
-                kept[thread] = exchange
+            for thread in [*self.open]:  # one by one, or all would be in memory twice
+                kept[thread] = self.open.pop(thread)
             self.open = self._opens[at] = kept
         return kept
 

@@ -127,8 +127,7 @@ class KernelParser:
         return True
 
     def _add_component(self, name: str, state: ComponentState) -> int:
-        held = None if state.merger is None else state.merger.for_kernel()
-        return self._kernel.add_component(name, state, state.exchanges.for_kernel(), held)
+        return self._kernel.add_component(name, state, *state.for_kernel())
 
     def _request(self, context: int, templates: Templates, tail: str, opening: str) -> bool:
         template = templates.request(tail, opening)

@@ -97,8 +97,8 @@ class Merger:
         kept = self.held
         if not compiled.are_held_events(kept):
             kept = compiled.HeldEvents(Held.of)
-            for exchange, held in self.held.items():
-                kept[exchange] = held
+            for exchange in [*self.held]:  # one by one, or all would be in memory twice
+                kept[exchange] = self.held.pop(exchange)
             self.held = kept
         return kept
 

@@ -14,11 +14,14 @@ mod exchanges;
 mod generation;
 mod held;
 mod kernel;
+mod known;
 mod line;
 mod runs;
 mod shapes;
 mod stamp;
 mod template;
+mod turn;
+mod writing;
 
 use pyo3::prelude::*;
 
