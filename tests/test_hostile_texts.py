@@ -1,6 +1,5 @@
 """Logs full of users, threads and components of a megabyte, or of ever new ones: none fills the memory, and what is given up is said."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shipper.decode import compiled
-from tests.support.process import Shipper, configuration, until
+from tests.support.process import Shipper, configuration, delivered, until
 
 LAUNCH = Path(__file__).parent / "bench" / "launch.py"
 LEAST = 128 << 20  # bytes of memory that must be enough
@@ -130,11 +129,3 @@ def test_run_and_its_warm_start(hostile: Lines, tmp_path: Path) -> None:
         shipper.kill()
     assert max(peaks) < LEAST
     assert peaks[1] < peaks[0] * 1.1
-
-
-def delivered(folder: Path) -> int:
-    """The offset up to which all is delivered."""
-    checkpoint = folder / "state" / "checkpoint.json"
-    if not checkpoint.exists():
-        return 0
-    return max((place["offset"] for place in json.loads(checkpoint.read_bytes())["places"].values()), default=0)

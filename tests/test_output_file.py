@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shipper.deliver.rotated_files import rotated
-from tests.support.process import Shipper, configuration, numbered, until
+from tests.support.process import Shipper, configuration, delivered, numbered, until
 
 
 def ships_to(folder: Path, path: Path, batch: dict[str, Any] | None = None, **file: Any) -> Shipper:
@@ -42,7 +42,9 @@ def test_a_file_taken_from_a_quiet_shipper(neighbour: Callable[[Path], object], 
     shipper = ships_to(tmp_path, out)
     write(tmp_path, 0, 10)
     shipper.start()
-    until(lambda: len(messages(out)) == 10, "ten events")
+    until(
+        lambda: delivered(tmp_path) == len(numbered(0, 10)), "ten events"
+    )  # until then it looks whether the file is still there
     neighbour(out)
     write(tmp_path, 10, 20)
     until(lambda: len(messages(out)) == 10, "ten events in a new file")

@@ -243,3 +243,11 @@ class Verdict:
 
     def __str__(self) -> str:
         return f"{self.wanted:,} wanted, {self.lost:,} lost, {self.wrong:,} wrong, {self.repeats:,} repeated"
+
+
+def delivered(folder: Path) -> int:
+    """The offset up to which all is delivered."""
+    checkpoint = folder / "state" / "checkpoint.json"
+    if not checkpoint.exists():
+        return 0
+    return max((place["offset"] for place in json.loads(checkpoint.read_bytes())["places"].values()), default=0)
