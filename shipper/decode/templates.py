@@ -225,10 +225,7 @@ class Templates:
         parser.state.merges = True
         verdicts = [] if verdict is None else [f"{VERDICT}{verdict}"]
         before = [END, self._ids[1 + len(verdicts)], START, END, DURATION]
-        half = self._half(parser, [*verdicts, f"{STATUS}{status}"], before, f"{CALL[:-1]}{text_of(opening)}{NAME}{behind}")
-        if half:
-            half.counts.merged = parser.state.take_merged()
-        return half
+        return self._half(parser, [*verdicts, f"{STATUS}{status}"], before, f"{CALL[:-1]}{text_of(opening)}{NAME}{behind}")
 
     def verdict(self, verdict: str) -> Half | None:
         """The template of a verdict with this number whose status does not follow at once; None if there is none."""
@@ -262,6 +259,7 @@ class Templates:
         for line, offset in zip(lines, OFFSETS, strict=False):
             parser.counts.clear()
             parser.line(line, offset, [])
+        parser.counts.merged = parser.state.take_merged()
         at, shown = (0, lines) if parser.state.merges else (len(messages), lines[-1:])
         template = self._cut(parser, at, before, shown, [], [str(OFFSETS[len(messages)]), self._ids[0]])
         if not template:

@@ -10,6 +10,7 @@ import pytest
 
 from shipper.decode import compiled
 from shipper.decode.ecs import shared_json
+from shipper.decode.kernel_parser import KernelParser
 from shipper.decode.parser import Options, Parser
 from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import DOUBLE_PROMPT
@@ -431,3 +432,14 @@ def test_hostile_lines(hostile: Callable[[], list[str]]) -> None:
             digest.update(repr(entries(pipeline(chunk))).encode())
         digests.append((digest.digest(), pipeline.counts, pipeline.snapshot()))
     assert digests[0] == digests[1]
+
+
+def test_what_has_no_template_of_its_own_is_not_merged_by_the_kernel() -> None:
+    pipeline = Pipeline(Settings(library(), per_exchange=True), Counts())
+    pipeline.open(log_file(b""))
+    pipeline(Chunk("".join(f"{line}\n" for line in exchange(0)).encode(), 0))
+    parser = pipeline.parser
+    assert isinstance(parser, KernelParser)
+    (templates,) = parser._contexts
+    for tail, merged in (("', '', 1)", True), ("', '', 1) and more", False)):
+        assert parser._merged(0, templates, tail, "'", 1, 21) is merged

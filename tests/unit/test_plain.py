@@ -9,6 +9,7 @@ import pytest
 
 from shipper.decode import templates, threads
 from shipper.decode.parser import Options, Parser
+from shipper.decode.plain import PASS_OVER, FastParser
 from shipper.model import Chunk, Counts
 from shipper.pipeline import Pipeline, Settings
 from tests.support.logs import library, log_file
@@ -126,3 +127,18 @@ def test_both_paths_agree_whatever_is_in_every_event(constants: dict[str, Any], 
     for lines in ([*LOGS["numbers of halves"], *exchange(30)], LOGS["results"]):
         fast, general = (parsed(lines, options, fast=fast, per_exchange=per_exchange) for fast in (True, False))
         assert fast == general
+
+
+def test_chunks_behind_one_without_a_plain_line_go_to_the_general_path() -> None:
+    """As many as `PASS_OVER`; with the events and counts that all of it has."""
+    odd = "".join(f"{line.replace('000000Z', '0000000Z')}\n" for second in range(20) for line in exchange(second)).encode()
+    plain = "".join(f"{line}\n" for line in exchange(30)).encode()
+    results = []
+    for fast in (True, False):
+        pipeline = Pipeline(Settings(library(), fast=fast, kernel=False), Counts())
+        pipeline.open(log_file(odd))
+        chunks = [Chunk(odd, 0), *(Chunk(plain, len(odd) + number * len(plain)) for number in range(PASS_OVER + 2))]
+        left = [pipeline.parser.pass_over for chunk in chunks if pipeline(chunk) and isinstance(pipeline.parser, FastParser)]
+        assert left == ([*range(PASS_OVER, -1, -1), 0, 0] if fast else [])
+        results.append((pipeline.counts, pipeline.snapshot()))
+    assert results[0] == results[1]
