@@ -358,3 +358,11 @@ def test_what_a_withdrawal_goes_back_to_may_be_nothing(known: bool) -> None:
     key, state = host.undo()["double_prompt"]
     assert key == BOB.key
     assert (state is not None) == known
+
+
+def test_a_snapshot_of_a_later_generation_has_taken_nothing_yet() -> None:
+    _, host = lean(completion(0, 100, 100, 100), completion(1, 101, 102, 102))
+    host.snapshot(105)  # the horizon is 37, so the generation ends with 110
+    assert host.generations()["double_prompt"][0] == 2
+    host.snapshot(111)
+    assert host.generations()["double_prompt"][0] == 0

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shipper.detect.remembered import LONGEST_KEY, Known, alone, is_small, short, size_of
+from shipper.detect.remembered import LONGEST_KEY, Known, alone, is_small, remembered, short, size_of, waits
 from shipper.model import Code, CompletionFields
 
 APP = Code(21, "Mobile App Authenticated", "authenticated", "success", True, "mobile_app", "low", None)
@@ -51,3 +51,11 @@ def test_only_a_key_that_is_longer_is_shortened() -> None:
 def test_a_long_key_may_hold_what_is_no_text() -> None:
     """Half of a pair, as JSON may spell it."""
     assert short("\ud800" * 200) != short("\ud801" * 200)
+
+
+@pytest.mark.parametrize("older", [None, Known(0, {})])
+def test_what_ended_before_is_not_remembered(older: Any) -> None:
+    memory = alone(SIGN_IN, older)  # it ended at 0
+    assert remembered(memory, 0) is not None
+    assert remembered(memory, 1) is None
+    assert len(waits(remembered(alone((*SIGN_IN[:4], 5, "start", 6, *SIGN_IN[7:]), memory), 1))) == 1
