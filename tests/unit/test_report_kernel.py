@@ -23,6 +23,12 @@ ASKED = {
     "two steps": [PAIR, *TWO_STEPS, PAIR, *TWO_STEPS[:1], PAIR, PAIR],
     "an address": [PAIR, (3.0, 5.0, "ann", 112, "radius"), (3.0, 0.5, "ann", 21, "10.0.0.1"), PAIR],
     "nearly an hour later": [PAIR, (3590.0, 5.0, "ann", 21, "radius"), (3604.0, 5.0, "ann", 21, "radius")],
+    "over before it is looked for": [
+        (3.0, 5.0, "bob", 21, "radius"),
+        (100.0, 5.0, "ann", 21, "radius"),
+        (6000.0, 5.0, "eve", 21, "radius"),
+        (100.0, 5.0, "ann", 21, "radius"),
+    ],
     "nobody": [PAIR, (3.0, 5.0, "", 21, "radius"), PAIR],
     "users who come again": [PAIR, PAIR, (20_000.0, 5.0, "bob", 6, "radius"), PAIR, (20_000.0, 5.0, "ann", 6, "radius"), PAIR],
 }
