@@ -471,15 +471,15 @@ Y.log
   Y.log, without a time stamp
 mfa01-X.log
   mfa01-X.log.1.gz, from 2017-02-14T01:00:00Z
-  mfa01-X (1).log, from 2017-02-14T05:00:00Z
+  mfa01-X.log, from 2017-02-14T05:00:00Z
 standard input
   -, from 2017-02-14T02:00:00Z
 mfa02-X.log
   mfa02-X.log, from 2017-02-14T03:00:00Z
 mfa01-X.log {fingerprint}
-  mfa01-X.log, from 2017-02-14T05:00:00Z
-  note: mfa01-X.log is read as a log of its own, whatever its name says: it begins at 2017-02-14T05:00:00Z, and \
-mfa01-X (1).log goes on until 2017-02-14T07:00:00Z
+  mfa01-X (1).log, from 2017-02-14T05:00:00Z
+  note: mfa01-X (1).log is read as a log of its own, whatever its name says: it begins at 2017-02-14T05:00:00Z, and \
+mfa01-X.log goes on until 2017-02-14T06:00:00Z
 """
     )
 

@@ -29,7 +29,7 @@ from shipper.sidecar.pages import BEAT, MOST_CONNECTIONS, Listen, Server, pages_
 from shipper.sidecar.vitals import Vitals
 from shipper.testing import FakeClock, MemorySink
 from shipper.times import SECOND
-from tests.support.process import until
+from tests.support.process import DEADLINE, until
 
 # Alert rules and dashboards are made of these names: to rename one breaks those of others.
 NAMES = """
@@ -85,7 +85,7 @@ class Case:
 
     def page(self, path: str) -> tuple[int, str]:
         try:
-            with urlopen(f"http://127.0.0.1:{self.server.port}{path}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{self.server.port}{path}", timeout=DEADLINE) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:

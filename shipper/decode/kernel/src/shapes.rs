@@ -65,7 +65,7 @@ impl Shapes {
 
     /// The kind of an origin, one of `kinds`, which may change only when `begin` is called; None if it is not among them.
     pub fn find(&mut self, origin: &Bound<'_, PyAny>, kinds: &Bound<'_, PyDict>) -> PyResult<Option<usize>> {
-        if let Some(&at) = self.valid.iter().find(|&&at| self.known[at].origin.is(origin)) {
+        if let Some(&at) = self.valid.iter().find(|at| self.known[**at].origin.is(origin)) {
             return Ok(Some(at));
         }
         let Some(kind) = kinds.get_item(origin)? else { return Ok(None) };
