@@ -10,7 +10,7 @@ CRATE := $(KERNEL)/Cargo.toml $(shell find $(KERNEL)/src -name '*.rs')
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-tools container-check pictures wheels windows windows-check windows-exe clean
+.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar bench-detect kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-tools container-check pictures wheels windows windows-check windows-exe clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-readers: $(READY) ## Measure that each reader takes time and memory in pro
 
 bench-sidecar: $(READY) ## Measure the sidecar into a real Kafka, OpenSearch and VictoriaLogs, about 20 minutes
 	$(BIN)/python -m tests.bench.sidecar
+
+bench-detect: $(READY) ## Measure detect on a real Kafka: throughput, memory, starts, delays, about 15 minutes
+	$(BIN)/python -m tests.bench.detect
 
 kafka: $(READY) ## Run a real Kafka on port 9092 to try the sidecar with (needs Java 17 and Maven)
 	$(BIN)/python -m tests.support.kafka
