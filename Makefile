@@ -10,7 +10,7 @@ CRATE := $(KERNEL)/Cargo.toml $(shell find $(KERNEL)/src -name '*.rs')
 unexport PYTHONDONTWRITEBYTECODE # the tests start the command a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help demo kernel kernel-check test coverage mutants lint check format bench bench-readers bench-sidecar bench-detect kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-tools container-check pictures wheels windows windows-check windows-exe clean
+.PHONY: help demo kernel kernel-check test slow-test coverage mutants lint check format bench bench-readers bench-sidecar bench-detect kafka kafka-consume chaos fuzz deploy-files deploy-check deploy-tools image image-locks container-tools container-check pictures wheels windows windows-check windows-exe clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,11 @@ demo: $(READY) ## Set up .venv, parse an example log, show the double prompt in 
 
 PYTEST := -m pytest -n 4 --dist worksteal -q
 
-test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run all tests, or with PYTHONS="3.11 3.12 3.13" on each of these
-	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) $(TESTS))
+test: $(if $(PYTHONS),$(PYTHONS:%=test-%),$(READY)) ## Run the tests but for those marked slow, or with PYTHONS="3.11 3.12 3.13" all of them on each of these
+	$(if $(PYTHONS),,$(BIN)/python $(PYTEST) -m "not slow" $(TESTS))
+
+slow-test: $(READY) ## Run the tests marked slow: kills, broken networks, hostile and very large files
+	$(BIN)/python $(PYTEST) -m slow $(TESTS)
 
 .PRECIOUS: .cache/python-%/.ready
 .cache/python-%/.ready: pyproject.toml $(CRATE)
@@ -62,7 +65,7 @@ lint: $(READY) ## Format, lint and types
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 shipper
 
-check: lint kernel-check coverage test ## Format and lint, types, coverage, all tests: what must pass before a commit
+check: lint kernel-check coverage test slow-test ## Format and lint, types, coverage, all tests: what must pass before a commit
 
 format: $(READY) ## Let ruff format and mend what it can
 	$(BIN)/ruff format .

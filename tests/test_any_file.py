@@ -204,6 +204,7 @@ def test_a_line_of_10_mb_is_cut_and_memory_stays_bounded(folder: Path, usual: in
     assert most < usual + ROOM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("first", ["", LINES[-1]])
 def test_a_hole_of_200_mib_is_no_part_of_the_line_behind_it(folder: Path, usual: int, first: str, workers: str) -> None:
@@ -247,6 +248,7 @@ def test_a_large_file_in_an_archive_takes_no_more_memory(folder: Path, usual: in
     assert most < usual + ROOM
 
 
+@pytest.mark.slow
 def test_a_large_event_log_takes_no_more_memory(folder: Path, usual: int) -> None:
     pytest.importorskip("evtx")
     path = folder / "large.evtx"

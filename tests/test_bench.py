@@ -14,6 +14,8 @@ from tests.bench.measure import FailedError, Sample, output, run
 from tests.deploy.pipes import find
 from tests.support.generate import generate
 
+pytestmark = pytest.mark.slow
+
 LINES = 6000
 ODD = 0.03  # lines at most that belong to no authentication
 BENCH = (sys.executable, "-m", "tests.bench", "--rounds", "1", "--markdown")

@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.process import Shipper, configuration, numbered, until
 
+pytestmark = pytest.mark.slow
+
 MB = 1_000_000
 LEAST = 128 << 20  # bytes of memory that must be enough
 STAMP = b"2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|"

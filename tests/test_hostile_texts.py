@@ -12,6 +12,8 @@ import pytest
 from shipper.decode import compiled
 from tests.support.process import Shipper, configuration, delivered, until
 
+pytestmark = pytest.mark.slow
+
 LAUNCH = Path(__file__).parent / "bench" / "launch.py"
 LEAST = 128 << 20  # bytes of memory that must be enough
 Lines = Callable[[], Iterator[bytes]]

@@ -14,6 +14,8 @@ import pytest
 
 from shipper import __version__
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CRATE = {
     path.relative_to(ROOT).as_posix(): path.read_bytes()

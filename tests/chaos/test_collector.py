@@ -13,6 +13,8 @@ from tests.support.http_server import Collector, Reply
 from tests.support.jars import free_port
 from tests.support.process import Shipper, configuration, expected, until
 
+pytestmark = pytest.mark.slow
+
 LINES, PARTS = 2000, 4
 FAULTS = (
     Reply(503, {"text": "Server is busy", "code": 9}),

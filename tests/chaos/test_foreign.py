@@ -15,6 +15,8 @@ from tests.support.generate import Recipe, generate
 from tests.support.kafka import Broker, create_topic, read_topic
 from tests.support.process import Shipper, Verdict, configuration, expected, until
 
+pytestmark = pytest.mark.slow
+
 KILLS = 7  # not after a day whose log was deleted, or nothing would be left to deliver
 LINES = 600  # a life of the shipper
 DATE = b"2017-02-14"

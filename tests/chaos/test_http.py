@@ -6,6 +6,8 @@ import pytest
 
 from tests.chaos.http import run, sides
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("into", "seed"), [("cluster", 4), ("cluster", 3), ("acknowledging", 3), ("collector", 5)])
 def test_nothing_is_lost(into: str, seed: int, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.chaos import judge
 from tests.support.kafka import Broker
 
+pytestmark = pytest.mark.slow
+
 PLANS = [
     judge.Plan(seed=1, servers=2, sign_ins=240, instances=1, kills=2, partitions=3, rate=0.8),
     judge.Plan(seed=2, servers=4, sign_ins=240, instances=2, kills=3, partitions=4, rate=0.8),

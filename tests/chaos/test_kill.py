@@ -7,6 +7,8 @@ import pytest
 from tests.chaos.kill import Plan, run, run_to_a_file
 from tests.support.kafka import Broker, start_or_skip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
 @pytest.mark.parametrize("exactly_once", [False, True])

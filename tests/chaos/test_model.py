@@ -4,6 +4,8 @@ import pytest
 
 from tests.chaos.model import run
 
+pytestmark = pytest.mark.slow
+
 LIVES, A_TEST = 300, 15
 
 

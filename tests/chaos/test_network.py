@@ -16,6 +16,8 @@ from tests.support.generate import Recipe, generate
 from tests.support.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
 from tests.support.process import Shipper, Verdict, configuration, expected, until
 
+pytestmark = pytest.mark.slow
+
 MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
 
 

@@ -17,6 +17,8 @@ from tests.chaos.kill import delivered
 from tests.support.kafka import Broker, create_topic, read_topic
 from tests.support.process import Shipper, Verdict, configuration, expected, numbered, until
 
+pytestmark = pytest.mark.slow
+
 
 class Pair:
     """Two shippers that read one log into one topic, with one transactional id."""

@@ -11,6 +11,8 @@ import pytest
 
 from tests.fuzz import made_files, packed_files
 
+pytestmark = pytest.mark.slow
+
 READERS = {*made_files.READERS, *packed_files.READERS}
 FUZZER = Path(__file__).parent / "fuzz_parse.py"
 FROM_HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}  # an installed copy brings no tests

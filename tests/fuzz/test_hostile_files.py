@@ -12,6 +12,8 @@ from tests.fuzz import hostile
 from tests.fuzz.properties import check_cut
 from tests.support.exports import EXPORTS, content
 
+pytestmark = pytest.mark.slow
+
 FILES = hostile.files()
 
 

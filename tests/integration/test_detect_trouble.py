@@ -23,6 +23,8 @@ from tests.integration.test_detect import T0, Rig, status, twice
 from tests.support.kafka import Broker, create_topic, free_port, read_topic, start_or_skip
 from tests.support.process import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def frail(tmp_path: Path) -> Iterator[Broker]:

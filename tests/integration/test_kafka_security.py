@@ -17,6 +17,8 @@ from tests.support.kafka import free_port, read_topic, start_or_skip
 from tests.support.process import Shipper, configuration, until
 from tests.support.secure import MECHANISM, USERS, SecureBroker
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = ["kafka-python", "confluent-kafka"]
 LOG = (Path(__file__).parents[2] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log").read_bytes()
 EVENTS = 24  # of LOG

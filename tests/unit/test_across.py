@@ -312,6 +312,7 @@ def test_a_full_or_damaged_file_is_one_sentence() -> None:
             list(spool.read(0, end))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ordered", [True, False])
 def test_memory_does_not_grow_with_the_logs(*, ordered: bool) -> None:
     """Two logs of a sign-in each ten seconds; out of order, every one but the first is late."""

@@ -420,6 +420,7 @@ def lines_of_100_000_threads() -> list[str]:
     return [exchange(number // 1000, head=f"|0|1|{thread}|pfrad|")[number % 3] for number, thread in enumerate(threads)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", [lines_of_ten_megabytes, lines_of_100_000_threads])
 def test_hostile_lines(hostile: Callable[[], list[str]]) -> None:
     lines = hostile()

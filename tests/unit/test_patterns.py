@@ -327,6 +327,7 @@ def test_example_of_the_readme_works(portal: Path) -> None:
     assert (facts.code.number, facts.code.outcome) == (7, "success")
 
 
+@pytest.mark.slow
 def test_example_of_the_readme_is_linear(portal: Path) -> None:
     beginnings = ["bypass", "bypass granted: user ", "bypass granted: user a by b"]
     repeated = [" by ", ", callStatus = ", ", callStatus = x", " by a, callStatus = "]
@@ -337,11 +338,13 @@ def test_example_of_the_readme_is_linear(portal: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATTERNS)
 def test_pattern_is_linear(name: str) -> None:
     assert finishes(MATCH, (name, hostile(BEGINNINGS[name])))
 
 
+@pytest.mark.slow
 def test_unwrapping_is_linear() -> None:
     line = "2017-02-14T02:57:19Z|0|1|2|pfrad|x"
     beginnings = [
@@ -382,6 +385,7 @@ def test_splitting_arguments_stops_at_32() -> None:
     assert split_arguments(", 1" * 40) == ("1",) * 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
 def test_parser_is_linear(encoding: str) -> None:
     """From the bytes of a line to its event; in UTF-16, characters that look like line ends to a byte search included."""

@@ -337,6 +337,7 @@ def test_a_line_of_a_gigabyte_takes_the_memory_of_its_beginning(kind: str) -> No
         assert [(chunk.offset, len(chunk.data), chunk.cut) for chunk in read_chunks(read, 0, encoding)] == [(0, LINE_LIMIT, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_hole_of_a_gigabyte_takes_no_memory_and_the_line_begins_behind_it(encoding: str) -> None:
     left = GIGABYTE // READ_SIZE
@@ -416,6 +417,7 @@ def chunks_of(rig: Rig, wait: float) -> list[Chunk]:
     return [reading.chunk for reading in iter(rig.tail.read, None)]
 
 
+@pytest.mark.slow
 def test_a_hole_of_a_gigabyte_in_a_followed_file(make: Callable[..., Rig]) -> None:
     rig = make()
     rig.append("a.log", line(1))
