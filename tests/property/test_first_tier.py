@@ -86,3 +86,22 @@ def test_the_detectors_find_the_same(
 ) -> None:
     lines = lines_of(sign_ins)
     assert shipped(lines, size, memory, rules, fast=True) == shipped(lines, size, memory, rules, fast=False)
+
+
+@pytest.mark.parametrize("memory", range(20_000, 30_000, 500))
+@pytest.mark.parametrize("size", [9, 30])
+def test_a_memory_that_is_full(size: int, memory: int) -> None:
+    """Users who come once in a while, and then again: as many are forgotten as without the kernel, and at the same time."""
+    lines: list[str] = []
+    for number in range(120):
+        head = f"{grammar.stamp((100 + number) * MOMENT)}|0|1412|7|pfrad"
+        lines += [
+            grammar.request(head, f"user{number % 50}", "', '', 1)"),
+            grammar.verdict(head, "1"),
+            grammar.status(head, "21"),
+        ]
+    rules = {"double_prompt": Rule(60 * SECOND, 600 * SECOND, False)}
+    with_kernel, without = (shipped(lines, size, memory, rules, fast=fast) for fast in (True, False))
+
+    assert with_kernel == without
+    assert with_kernel[-3].crowded_out
