@@ -102,7 +102,7 @@ chaos: $(READY) ## Kill, freeze and reload the sidecar, pairs with one identity,
 	$(BIN)/python -m tests.chaos.http 1-5 --into acknowledging
 	$(BIN)/python -m tests.chaos.http 1-5 --into opensearch
 
-mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, about 10 minutes
+mutants: $(READY) ## Change the rule line by line, and see that a test fails each time, an hour or two
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
 	$(BIN)/python -m tests.mutants
 
