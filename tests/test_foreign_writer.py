@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.process import whole_lines
+
 # The other process: one call of Python's for each order, with no more patience than a server has.
 FOREIGN = """
 import gzip, os, shutil, sys
@@ -73,7 +75,7 @@ class World:
         return text
 
     def came(self) -> list[str]:
-        return [json.loads(line)["message"] for line in self.out.read_bytes().splitlines()] if self.out.exists() else []
+        return [json.loads(line)["message"] for line in whole_lines(self.out)]
 
     def until_came(self, *texts: str) -> None:
         end = time.monotonic() + PATIENCE

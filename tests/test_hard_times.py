@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from tests.support.process import Shipper, Verdict, as_a_user, configuration, expected, numbered, until
+from tests.support.process import Shipper, Verdict, as_a_user, configuration, expected, numbered, until, whole_lines
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
 LOG = EXAMPLE.read_bytes()
@@ -28,8 +28,7 @@ def ships_to_a_file(folder: Path, command: tuple[str, ...] = (), **more: Any) ->
 
 
 def came(folder: Path) -> list[bytes]:
-    path = folder / "out.ndjson"
-    return path.read_bytes().splitlines() if path.exists() else []
+    return whole_lines(folder / "out.ndjson")
 
 
 @pytest.fixture
@@ -209,10 +208,10 @@ def test_a_rotated_log_goes_on_where_it_was_when_it_has_been_compressed(
     assert verdict.repeats <= 3000
 
 
-# Each look at the clock finds it a day later than the time before, or two days earlier.
+# Each look at the clock finds another day: the next one, or each third time one that is long over.
 JUMPING = """
 import itertools, sys, time
-days = itertools.cycle([0, 1, 2, 0])
+days = (day if day % 3 else -day for day in itertools.cycle(range(1, 1000)))
 real = time.time
 time.time = lambda: real() + 86400 * next(days)
 from shipper.cli import main

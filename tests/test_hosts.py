@@ -13,7 +13,7 @@ from shipper.decode.library import load
 from shipper.detect import default_rules
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, settings
-from tests.support.process import Shipper, configuration, until
+from tests.support.process import Shipper, configuration, until, whole_lines
 
 PLAIN = "2017-02-14T02:57:19.000000Z|0|1412|6452|pfrad|{}\n"
 EXCHANGE = "".join(PLAIN.format(said) for said in ("Calling pfAuthUser('bob', '', 1)", "authResult = 1", "rawCallStatus = 21"))
@@ -89,7 +89,7 @@ def test_run_takes_the_host_of_the_input(tmp_path: Path) -> None:
     shipper = Shipper(tmp_path, config)
     shipper.start()
     output = tmp_path / "out.ndjson"
-    until(lambda: output.exists() and len(output.read_bytes().splitlines()) == 3, "three events")
+    until(lambda: len(whole_lines(output)) == 3, "three events")
     assert shipper.terminate() == 0
     events = [json.loads(line) for line in output.read_bytes().splitlines()]
     assert {Path(event["log"]["file"]["path"]).stem: event["host"]["name"] for event in events} == {

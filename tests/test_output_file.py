@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shipper.deliver.rotated_files import rotated
-from tests.support.process import Shipper, configuration, delivered, numbered, until
+from tests.support.process import Shipper, configuration, delivered, numbered, until, whole_lines
 
 
 def ships_to(folder: Path, path: Path, batch: dict[str, Any] | None = None, **file: Any) -> Shipper:
@@ -23,8 +23,7 @@ def ships_to(folder: Path, path: Path, batch: dict[str, Any] | None = None, **fi
 
 def messages(*paths: Path) -> list[str]:
     """The messages of all events, as they stand in the files."""
-    lines = (line for path in paths if path.exists() for line in path.read_bytes().splitlines())
-    return [json.loads(line)["message"] for line in lines]
+    return [json.loads(line)["message"] for path in paths for line in whole_lines(path)]
 
 
 def wanted(end: int) -> set[str]:

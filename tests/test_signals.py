@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.support.kafka import free_port
-from tests.support.process import Shipper, configuration, numbered, until
+from tests.support.process import Shipper, configuration, delivered, numbered, until, whole_lines
 
 
 def to_file(folder: Path, name: str = "out.ndjson") -> dict[str, Any]:
@@ -22,7 +22,7 @@ def to_file(folder: Path, name: str = "out.ndjson") -> dict[str, Any]:
 
 
 def events(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in whole_lines(path)]
 
 
 def messages(path: Path) -> list[str]:
@@ -42,11 +42,11 @@ def reload(shipper: Shipper, said: str = "the configuration is reloaded") -> Non
 
 @pytest.fixture
 def shipper(tmp_path: Path) -> Iterator[Shipper]:
-    """A shipper that has delivered ten lines to a file."""
+    """A shipper that has delivered ten lines to a file, and noted it: what is not yet synced when the file is renamed comes again."""
     shipper = Shipper(tmp_path, configuration(tmp_path, to_file(tmp_path)))
     write(tmp_path, 0, 10)
     shipper.start()
-    until(lambda: len(messages(tmp_path / "out.ndjson")) == 10, "ten events")
+    until(lambda: delivered(tmp_path) == len(numbered(0, 10)), "ten events are delivered")
     yield shipper
     assert shipper.terminate() == 0
     assert "Traceback" not in shipper.said()

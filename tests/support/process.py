@@ -214,6 +214,11 @@ def expected(generations: list[bytearray], folder: Path, others: Iterable[Path] 
         return {event["event"]["id"]: event for event in documents(b"".join(blocks).splitlines())}
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file that has its end; the last one may just be written. No lines if there is no file yet."""
+    return path.read_bytes().rpartition(b"\n")[0].splitlines() if path.exists() else []
+
+
 def documents(lines: list[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         yield json.loads(line)
