@@ -366,3 +366,12 @@ def test_a_snapshot_of_a_later_generation_has_taken_nothing_yet() -> None:
     assert host.generations()["double_prompt"][0] == 2
     host.snapshot(111)
     assert host.generations()["double_prompt"][0] == 0
+
+
+def test_a_detector_that_tells_no_repeats_counts_none() -> None:
+    counts = Counts()
+    burst = Detectors({"burst": BurstRule(10, 2)}, Envelope({}), counts)
+    found = burst([completion(0, 100, 100, 100), completion(1, 100, 100, 100)])
+
+    assert [label[1] for _, _, label in found] == ["id-1-b"]
+    assert counts.repeated == 0
