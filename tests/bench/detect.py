@@ -11,8 +11,6 @@ import json
 import os
 import re
 import shutil
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,13 +24,13 @@ from urllib.request import urlopen
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.bench import table
 from tests.bench.cases import MIB, PLAIN_LOOP
 from tests.bench.following import behind, usage
 from tests.bench.measure import run
+from tests.bench.on_kafka import kafka, show
 from tests.bench.table import Row, verdict
 from tests.support.generate import Recipe, closing, generate
-from tests.support.kafka import LONG_RUN, Broker, Unavailable, create_topic, free_port
+from tests.support.kafka import Broker, create_topic, free_port
 from tests.support.process import Shipper, configuration, until
 
 BUCKETS = 4
@@ -344,24 +342,14 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=30.0, help="of the pairs")
     given: Any = arguments.parse_args()
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="mfa-bench-") as name:
-        folder = Path(name)
-        try:
-            broker = Broker(folder / "kafka", java=LONG_RUN).start()
-        except Unavailable as error:
-            raise SystemExit(str(error)) from None
+    with kafka() as (broker, folder):
         bench = Bench(broker, folder)
-        for part in (
-            throughput(bench, given.lines, given.rounds), flat(bench, given.lines // 3, max(2, given.rounds // 2)),
-            delay(bench, given.seconds), starts(bench, given.lines // 3),
-        ):  # fmt: skip
-            for row in part:
-                rows.append(row)
-                print(f"  {' | '.join(row)}", file=sys.stderr, flush=True)
-        broker.kill()
-    print(table.text(rows, table.HEADINGS._replace(ratio="", spread="")))
+        show(
+            [
+                throughput(bench, given.lines, given.rounds), flat(bench, given.lines // 3, max(2, given.rounds // 2)),
+                delay(bench, given.seconds), starts(bench, given.lines // 3),
+            ]
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -9,10 +9,7 @@ Speeds are compared with `parse` of the same log in the same run. An independent
 
 import argparse
 import json
-import os
 import shutil
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,13 +20,13 @@ from typing import Any
 
 from confluent_kafka import Consumer
 
-from tests.bench import table
 from tests.bench.following import behind, usage
 from tests.bench.measure import run
+from tests.bench.on_kafka import kafka, show
 from tests.bench.outputs import catch_up_over_http
 from tests.bench.table import Row, verdict
 from tests.support.generate import Recipe, generate
-from tests.support.kafka import LONG_RUN, Broker, Unavailable, create_topic
+from tests.support.kafka import Broker, create_topic
 from tests.support.process import Shipper, configuration, until
 
 MODES = [(client, exactly_once) for client in ("kafka-python", "confluent-kafka") for exactly_once in (False, True)]
@@ -218,28 +215,18 @@ def main() -> None:
     arguments.add_argument("--lines", type=int, default=2_000_000, help="of the backlog")
     arguments.add_argument("--seconds", type=float, default=60.0, help="for each row that takes a given time")
     given: Any = arguments.parse_args()
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="mfa-bench-") as name:
-        folder = Path(name)
-        try:
-            broker = Broker(folder / "kafka", java=LONG_RUN).start()
-        except Unavailable as error:
-            raise SystemExit(str(error)) from None
+    with kafka() as (broker, folder):
         bench = Bench(broker, folder)
         backlog = folder / "backlog"
         generate(Recipe(lines=given.lines, seed=5), backlog)
         generate(Recipe(lines=int(RATE * given.seconds), seed=6), folder / "growing")
         text = (folder / "growing").read_bytes()
-        for part in (
-            catch_up(bench, backlog, given.lines), delays(bench, given.seconds / 2, text), start(bench, text),
-            idle(bench, given.seconds / 2, text), outage(bench, given.seconds, text), catch_up_over_http(folder, given.lines),
-        ):  # fmt: skip
-            for row in part:
-                rows.append(row)
-                print(f"  {' | '.join(row)}", file=sys.stderr, flush=True)
-        broker.kill()
-    print(table.text(rows, table.HEADINGS._replace(spread="")))
+        show(
+            [
+                catch_up(bench, backlog, given.lines), delays(bench, given.seconds / 2, text), start(bench, text),
+                idle(bench, given.seconds / 2, text), outage(bench, given.seconds, text), catch_up_over_http(folder, given.lines),
+            ]
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
