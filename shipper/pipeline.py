@@ -34,7 +34,7 @@ from shipper.detect.finding import Found, on_host, woven
 from shipper.detect.protocol import Rule
 from shipper.emit.blocks import block, compiled_block
 from shipper.emit.filters import selection
-from shipper.emit.formats import FORMATS, REWRITING, Format, pretty
+from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.memo import Texts
 from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
@@ -115,9 +115,8 @@ class Pipeline:
         self._keep = selection(settings.conditions, settings.since, settings.until)
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
         self._wrap = _format(settings)
-        # Nothing stands between parser and output, so that the parser may wrap its events.
-        rewrites = settings.pretty or settings.format in REWRITING
-        self._direct = not (self._keep or self._hide or settings.only_findings or rewrites)
+        # Nothing stands between parser and output, so that the parser may format its events.
+        self._direct = not (self._keep or self._hide or settings.only_findings or settings.pretty)
         self.parser: Parser | FastParser | KernelParser = self._general(LogFile(None, "", ""))
 
     def open(self, file: LogFile, last_time: str | None = None) -> None:

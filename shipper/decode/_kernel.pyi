@@ -206,8 +206,10 @@ class Kernel:
     """Makes the events of the plain lines of one file. It calls nothing: `go` stops where Python must do something.
 
     In an `add` method, `pieces` are the texts between the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
-    e the same as seconds since 1970, i id of the event, l original line, h the same up to the message, m message, u user and process, o offset, r id of the
-    request, s its time stamp, d nanoseconds since then, q and v the lines of request and verdict in a merged event, - nothing. Without pieces there is no event, which a request or
+    e the same as seconds since 1970, k as milliseconds, i id of the event, l original line, h the same up to the message, m message, u user and process, o offset, r id of the
+    request, s its time stamp, K the same as milliseconds, d nanoseconds since then, D milliseconds, q and v the lines of request and verdict in a merged event, - nothing; for OCSF, U the members of
+    its user object, n the user's name, x the process and an e-mail address that has no place there. A line of an exchange without a user
+    is refused where the template has U or n. Without pieces there is no event, which a request or
     a verdict can do without. `adds` are the counters that go up by one with each line, by numbers that the caller gives them.
     """
 

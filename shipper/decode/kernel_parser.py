@@ -6,43 +6,37 @@ that come again as they are, in `repeated.py`). A line of
 which it is not sure goes to the general path as its original bytes, and so do the events that come of it into the kernel's.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from shipper.decode import compiled
 from shipper.decode.clock import ComponentState
+from shipper.decode.formatted import Wrap, formatted
 from shipper.decode.parser import Events
 from shipper.decode.plain import BEGINS, FEW, PASS_OVER, FastParser
 from shipper.decode.repeated import RepeatedLines
-from shipper.decode.templates import END, START, Template, Templates, count
-from shipper.model import MOST_SHAPES, TALLIES, Chunk, Counts, Label, Origin
-
-Wrap = Callable[[str, Label], tuple[str, str, str]]
-"""What a format puts around the text of an event: the text before it, the event, the text after it."""
+from shipper.decode.templates import Template, Templates, count
+from shipper.model import MOST_SHAPES, TALLIES, Chunk, Counts, Origin
 
 REQUEST, VERDICT, STATUS = "tilmuor", "tiluor", "tistdluor"  # what goes into the gaps of templates: see `_kernel.pyi`
 MERGED, MERGED_WITH_VERDICT = "tistdqluor", "tistdqvluor"
 RESULT = REQUEST
-MESSAGE, LINE = "tihuo", "tio"
+MESSAGE, LINE = "tihxo", "tio"
 _LONGEST = 1 << 62  # nanoseconds; a timeout that is longer is as long as any
 _WITHOUT_ORIGINAL = str.maketrans("lhqv", "----")
-_MARKS = {"549864182.100000": "e", "mark-7-id-7-mark": "i"}  # seconds since 1970 of START, and an id
-_AT_MARKS = re.compile("(" + "|".join(map(re.escape, _MARKS)) + ")")
-_OTHERS = {"e": "549864183.223344", "i": "mark-8-id-8-mark"}  # the same of END
 
 
 class KernelParser:
     """A `FastParser` for one file that leaves the lines of exchanges to the kernel: same results, faster.
 
-    Its texts are wrapped, if there is something to wrap around them.
+    Its texts are those of a format, if there is one.
     """
 
     def __init__(self, fast: FastParser, wrap: Wrap | None = None, *, completions_only: bool = False) -> None:
         """
         Args:
             fast: takes all other chunks.
-            wrap: what is put around each event.
+            wrap: what a format makes of each event.
             completions_only: as for `FastParser`, of all lines that the kernel takes.
         """
         self._tells = not completions_only
@@ -204,10 +198,10 @@ class KernelParser:
         if not self.general.options.keep_original:
             gaps = gaps.translate(_WITHOUT_ORIGINAL)
         if self._wrap is not None and not waits:
-            wrapped = _wrapped(self._wrap, pieces, gaps, origin)
-            if wrapped is None:
+            made = formatted(self._wrap, pieces, gaps, origin)
+            if made is None:
                 return None
-            pieces, gaps = wrapped
+            pieces, gaps = made
         return [piece.encode("latin-1") for piece in pieces], gaps, origin
 
     def _adds(self, counts: Counts) -> list[int]:
@@ -233,18 +227,3 @@ class KernelParser:
                 getattr(counts, name)[key] += number
             else:
                 setattr(counts, name, getattr(counts, name) + number)
-
-
-def _wrapped(wrap: Wrap, pieces: list[str], gaps: str, origin: Origin) -> tuple[list[str], str] | None:
-    """The pieces and gaps of a template with what a format puts around its events; None if that cannot be told from marks."""
-    before, event, after = wrap("\n", (START, "mark-7-id-7-mark", origin, None))
-    around = _AT_MARKS.split(before)
-    marks = [_MARKS[mark] for mark in around[1::2]]
-    *first, last = around[::2]
-    other = "".join(piece + _OTHERS[mark] for piece, mark in zip(first, marks, strict=True)) + last
-    if wrap("\n", (END, _OTHERS["i"], origin, None)) != (other, event, after):
-        return None  # what looks like a mark is none
-    if not event:
-        pieces[-1] = pieces[-1].removesuffix("\n")
-    pieces[0], pieces[-1] = last + pieces[0], pieces[-1] + after
-    return [*first, *pieces], "".join(marks) + gaps

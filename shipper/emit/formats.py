@@ -2,7 +2,8 @@
 
 A format takes the JSON text of an event, with its line end, and its label. It returns three parts that
 are written one after the other: the text before the event, the event, and the text after it; the last
-of them ends with a line end. Parts, because events are long and copying one costs more than anything
+of them ends with a line end. All that it takes of an event's values it puts there as they are, or as those of its time (`formatted.py`
+cuts templates at them). Parts, because events are long and copying one costs more than anything
 else here.
 
 Sources: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
@@ -88,8 +89,6 @@ def ocsf(*, host: str | None, namespace: str, index: str | None) -> Format:
 
 
 FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "ocsf": ocsf, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
-REWRITING = frozenset({"ocsf"})
-"""Those that make another document of an event, where the others put something around it."""
 
 
 def pretty(wrap: Format) -> Format:

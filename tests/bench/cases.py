@@ -120,6 +120,7 @@ CASES = (
     Case("parse, in Docker's JSON", "docker", against=PARSE_ROW),
     Case("parse, behind rsyslog's head", "rsyslog", against=PARSE_ROW),
     Case("parse --format splunk-hec", options=("--format", "splunk-hec"), against=PLAIN, target=_target(None, 3.0)),
+    Case("parse --format ocsf", options=("--format", "ocsf"), against=PLAIN, target=_target(None, 3.0)),
     Case("parse --format elastic-bulk", options=("--format", "elastic-bulk"), against=PLAIN, target=_target(None, 3.0)),
     Case("parse --no-original", options=("--no-original",), against=PLAIN),
     Case(

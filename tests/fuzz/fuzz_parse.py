@@ -53,17 +53,19 @@ from shipper.pipeline import Pipeline, Settings  # noqa: E402  behind the import
 STEPS = 4000  # that a seeded generator adds to an input
 SAMPLE = 64
 SECONDS = 5.0
+FORMATS = ("ecs",) * 8 + ("ocsf", "splunk-hec")
 FIELDS = ("@timestamp", "event", "log", "ecs")
 
 
 class Log(NamedTuple):
-    """A log and how it is to be read: bytes of a line and of a read at most, `event.original` kept or not, exchanges merged or not."""
+    """A log and how it is to be read: bytes of a line and of a read at most, `event.original` kept or not, exchanges merged or not, and the format."""
 
     data: bytes
     limit: int
     read_size: int
     keep_original: bool
     per_exchange: bool
+    form: str
 
 
 class Counted(Pipeline):
@@ -90,10 +92,11 @@ class Fuzzer:
     def __init__(self) -> None:
         library = load()
         self.settings = {
-            (fast, keep, merged): Settings(library=library, options=Options(keep), fast=fast, per_exchange=merged)
+            (fast, keep, merged, form): Settings(library, options=Options(keep), fast=fast, per_exchange=merged, format=form)
             for fast in (True, False)
             for keep in (True, False)
             for merged in (True, False)
+            for form in set(FORMATS)
         }
         self.inputs = 0
         self.lines = 0
@@ -119,7 +122,7 @@ class Fuzzer:
         text = _without_mark(log.data)
         skip = len(log.data) - len(text)
         lines = _count(text, file.encoding)
-        how = log.keep_original, log.per_exchange
+        how = log.keep_original, log.per_exchange, log.form
         fast, general = (Counted(self.settings[path, *how], Counts()) for path in (True, False))
         fast.open(file)
         general.open(file)
@@ -132,7 +135,7 @@ class Fuzzer:
         assert out.count(b"\n") == fast.counts.events + fast.counts.findings, "not one event a line"
         assert log.per_exchange or not fast.counts.merged
         assert fast.templates <= lines, "more templates than lines"
-        if not self.inputs % SAMPLE:
+        if not self.inputs % SAMPLE and log.form == "ecs":
             for event in out.splitlines():
                 document = orjson.loads(event)
                 assert not [field for field in FIELDS if field not in document and document["event"]["kind"] != "alert"]
@@ -160,7 +163,8 @@ def made(data: bytes) -> Log:
     elif kind < 5:
         log = b"\xef\xbb\xbf" + log
     size = generator.choice((READ_SIZE, READ_SIZE, READ_SIZE, 2048, 1 << 16, 1 << 16, 1 << 16, 100))
-    return Log(log, 1 << 20 if kind < 30 else 100, size, generator.random() < 0.7, generator.random() < 0.4)
+    keeps, merges = generator.random() < 0.7, generator.random() < 0.4
+    return Log(log, 1 << 20 if kind < 30 else 100, size, keeps, merges, generator.choice(FORMATS))
 
 
 def _reader(data: bytes) -> Callable[[int], bytes]:

@@ -59,9 +59,10 @@ def test_every_format(name: str, form: str, keep_original: bool, per_exchange: b
         {"only_findings": True},
         {"conditions": ("event.kind=alert",)},
         {"pretty": True},
-        {"host": "549864182.100000"},
-        {"host": "549864182.100000 mark-7-id-7-mark"},
+        {"host": "549864183.223344"},
+        {"host": "549864183.223344 mark-3-id-3-mark"},
         {"host": "1987-06-05T04:03:02.100000Z"},
+        {"options": Options(constants={"host": {"name": "mark-3-user"}, "tags": ["549864182100", '"name":"mark-3-user"']})},
     ],
 )
 def test_findings_in_every_format(form: str, choices: dict[str, Any]) -> None:
@@ -100,7 +101,7 @@ def test_the_same_where_exchanges_are_merged(given: list[bytes]) -> None:
     assert len(events) == len(DOUBLE) + len(late) - counts.merged + counts.findings
 
 
-@pytest.mark.parametrize("host", ["mfa01", "549864182.100000"])
+@pytest.mark.parametrize("host", ["mfa01", "549864183.223344"])
 def test_results_where_a_name_looks_like_a_mark(host: str) -> None:
     lines = LOGS["results"] * 2
     assert shipped(lines, 2, format="splunk-hec", host=host) == shipped(lines, 0, fast=False, format="splunk-hec", host=host)
@@ -110,6 +111,42 @@ def test_results_where_a_name_looks_like_a_mark(host: str) -> None:
 def test_users_that_the_kernel_takes(user: str, left: int, given: list[bytes]) -> None:
     shipped([*exchange(0), *exchange(10, call=f"Calling pfAuthUser('{user}', '', 1)")], 0)
     assert len(given) == left
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("per_exchange", [False, True])
+def test_every_format_is_made_from_templates(form: str, per_exchange: bool, given: list[bytes]) -> None:
+    lines = [*DOUBLE, *LOGS["results"], *["2017-02-14T05:00:00.000000Z|0|1|2|pfrad|Started", "no line"] * 3]
+    shipped(lines, 0, per_exchange=per_exchange)
+    in_ecs = given.copy()
+    given.clear()
+    shipped(lines, 0, per_exchange=per_exchange, format=form)
+    assert given == in_ecs
+    assert len(given) < len(lines)
+
+
+@pytest.mark.parametrize(
+    "user", ["a@b.example", "a@b", "o+x@b-c.d", "a@b_c.d", "a@.d", "a@b@c.d", "D\\a@b.c", "a@b.", "é@b.c", "a b@c.d"]
+)
+@pytest.mark.parametrize("per_exchange", [False, True])
+def test_a_user_whose_address_is_none_to_ocsf(user: str, per_exchange: bool, given: list[bytes]) -> None:
+    lines = [*exchange(0), *exchange(10, call=f"Calling pfAuthUser('{user}', '', 1)")]
+    made = shipped(lines, 0, format="ocsf", per_exchange=per_exchange)
+    left = len(given)
+    assert made == shipped(lines, 0, fast=False, format="ocsf", per_exchange=per_exchange)
+    assert left == (3 if per_exchange else 2)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("per_exchange", [False, True])
+@pytest.mark.parametrize(
+    "call", ["Calling pfAuthUser('', '', 1)", "Calling pfAuthUser('a\"b', '', 1)", "Calling pfAuthUser('D\\a\\b', '', 1)"]
+)
+def test_an_exchange_that_the_general_path_opened(call: str, per_exchange: bool, form: str) -> None:
+    """It has no user, or one with characters that JSON escapes."""
+    lines = [*exchange(0), *exchange(10), *exchange(20, call=call), *exchange(30)]
+    choices: dict[str, Any] = {"format": form, "per_exchange": per_exchange}
+    assert shipped(lines, 7, **choices) == shipped(lines, 0, fast=False, **choices)
 
 
 @pytest.mark.parametrize(("other", "compiled_next"), [(1, True), (40, False)])
@@ -123,7 +160,8 @@ def test_a_short_chunk_does_not_tell_what_kind_of_log_this_is(other: int, compil
     assert compiled.are_compiled(events.texts) is compiled_next
 
 
-def test_users_of_any_script() -> None:
+@pytest.mark.parametrize("form", ["ecs", "ocsf"])
+def test_users_of_any_script(form: str) -> None:
     """Their keys, which the labels have, too: the kernel knows the case of some letters."""
     letters = [
         *range(0x80, 0x700),
@@ -136,8 +174,8 @@ def test_users_of_any_script() -> None:
     names = [f"A{chr(code)}z" for code in letters] + ["\xc4" * 20, "\xc4" * 21, "a" * 39 + "\xc4"]
     users = [user for name in names for user in (name, f"{name}\\b", f"D\\{name}", f"{name}@{name}")]
     lines = [line for n, user in enumerate(users) for line in exchange(n % 600, call=f"Calling pfAuthUser('{user}', '', 1)")[::2]]
-    made = shipped(lines, 2, detectors={})
-    assert made[0] == shipped(lines, 0, fast=False, detectors={})[0]
+    made = shipped(lines, 2, format=form, detectors={})
+    assert made[0] == shipped(lines, 0, fast=False, format=form, detectors={})[0]
 
 
 PROCESS = {"pid": 1, "thread": {"id": 9}}

@@ -125,7 +125,7 @@ impl Held {
             shared: &self.texts[self.shared.clone()],
             request,
             start: b"",
-            duration: 0,
+            began: part.time,
             lines: Lines::default(),
         };
         let mut text = vec![];

@@ -1,6 +1,6 @@
 //! The kernel: makes the events of the commonest lines of a chunk, as a compiled part of the package that may be absent.
 //!
-//! It knows no field of an event, no clock and no file. What a line means is decided in Python (`parser.py`); events are templates
+//! It knows no clock and no file, and of the fields of an event only those of a user, which OCSF puts in other places (`who.rs`). What a line means is decided in Python (`parser.py`); events are templates
 //! that Python made, with gaps. It refuses every line of which it is not sure, and the general path takes that.
 
 #![forbid(unsafe_code)]
@@ -21,12 +21,13 @@ mod shapes;
 mod stamp;
 mod template;
 mod turn;
+mod who;
 mod writing;
 
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 8;
+pub const INTERFACE: u32 = 9;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]

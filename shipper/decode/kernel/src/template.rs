@@ -1,12 +1,18 @@
 //! Events with gaps: the text between the gaps, and what goes into them.
 
 use crate::stamp::{Stamp, put_epoch, put_number};
+use crate::who::Who;
+
+const MILLISECOND: i64 = 1_000_000; // nanoseconds
 
 /// What goes into a gap; Python names each by a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
     Stamp,
     Epoch,
+    Milliseconds,
+    StartMilliseconds,
+    DurationMilliseconds,
     Id,
     Original,
     RequestLine,
@@ -14,6 +20,9 @@ pub enum Gap {
     Head,
     Message,
     Shared,
+    User,
+    Name,
+    Rest,
     Offset,
     Request,
     Start,
@@ -26,6 +35,9 @@ impl Gap {
         Some(match letter {
             't' => Self::Stamp,
             'e' => Self::Epoch,
+            'k' => Self::Milliseconds,
+            'K' => Self::StartMilliseconds,
+            'D' => Self::DurationMilliseconds,
             'i' => Self::Id,
             'l' => Self::Original,
             'q' => Self::RequestLine,
@@ -33,6 +45,9 @@ impl Gap {
             'h' => Self::Head,
             'm' => Self::Message,
             'u' => Self::Shared,
+            'U' => Self::User,
+            'n' => Self::Name,
+            'x' => Self::Rest,
             'o' => Self::Offset,
             'r' => Self::Request,
             's' => Self::Start,
@@ -69,7 +84,8 @@ pub struct Values<'a> {
     /// `event.id` of the request.
     pub request: &'a [u8],
     pub start: &'a [u8],
-    pub duration: i64,
+    /// The time of the request.
+    pub began: i64,
     pub lines: Lines<'a>,
 }
 
@@ -78,6 +94,8 @@ pub struct Values<'a> {
 pub struct Template {
     text: Vec<u8>,
     gaps: Vec<(usize, Gap)>,
+    splits: bool, // puts parts of `shared`
+    has_user: bool,
 }
 
 impl Template {
@@ -87,17 +105,25 @@ impl Template {
         if gaps.len() + 1 != pieces.len() {
             return None;
         }
+        let has_user = gaps.iter().any(|gap| matches!(gap, Gap::User | Gap::Name));
+        let splits = has_user || gaps.contains(&Gap::Rest);
         let mut end = 0;
         let ends = pieces.iter().map(|piece| {
             end += piece.len();
             end
         });
         let gaps = ends.zip(gaps).collect();
-        Some(Self { text: pieces.concat(), gaps })
+        Some(Self { text: pieces.concat(), gaps, splits, has_user })
+    }
+
+    /// False if it needs a user, and none can be told from `shared`.
+    pub fn suits(&self, shared: &[u8]) -> bool {
+        !self.has_user || Who::read(shared).is_some()
     }
 
     /// Puts the event with these values behind `out`.
     pub fn put(&self, out: &mut Vec<u8>, values: &Values<'_>) {
+        let who = if self.splits { Who::read(values.shared) } else { None };
         let mut at = 0;
         for &(end, gap) in &self.gaps {
             out.extend_from_slice(&self.text[at..end]);
@@ -105,6 +131,9 @@ impl Template {
             match gap {
                 Gap::Stamp => out.extend_from_slice(values.stamp),
                 Gap::Epoch => put_epoch(out, values.time),
+                Gap::Milliseconds => put_number(out, values.time.div_euclid(MILLISECOND)),
+                Gap::StartMilliseconds => put_number(out, values.began.div_euclid(MILLISECOND)),
+                Gap::DurationMilliseconds => put_number(out, (values.time - values.began).div_euclid(MILLISECOND)),
                 Gap::Id => {
                     out.extend_from_slice(values.prefix);
                     out.extend_from_slice(values.offset);
@@ -115,10 +144,16 @@ impl Template {
                 Gap::Head => out.extend_from_slice(&values.line[..values.message - 1]),
                 Gap::Message => put_escaped(out, values.line, values.backslash, values.message),
                 Gap::Shared => out.extend_from_slice(values.shared),
+                Gap::User => who.iter().for_each(|who| who.put_user(out)),
+                Gap::Name => out.extend_from_slice(who.map_or(b"", |who| who.name())),
+                Gap::Rest => match &who {
+                    Some(who) => who.put_rest(out),
+                    None => out.extend_from_slice(values.shared),
+                },
                 Gap::Offset => out.extend_from_slice(values.offset),
                 Gap::Request => out.extend_from_slice(values.request),
                 Gap::Start => out.extend_from_slice(values.start),
-                Gap::Duration => put_number(out, values.duration),
+                Gap::Duration => put_number(out, values.time - values.began),
                 Gap::Nothing => {}
             }
         }
@@ -140,7 +175,7 @@ fn put_escaped(out: &mut Vec<u8>, line: &[u8], backslash: Option<usize>, from: u
 mod tests {
     use super::{Lines, Template, Values};
 
-    const LETTERS: &str = "teilhmuorsdqv-";
+    const LETTERS: &str = "teilhmuorsdqv-kKDUnx";
 
     #[test]
     fn every_gap() {
@@ -154,23 +189,38 @@ mod tests {
             line: br"head|D\n",
             message: 5,
             backslash: Some(6),
-            shared: b"U",
+            shared: br#""user":{"name":"N"},"related":{"user":["N"]},P"#,
             request: b"f-3",
             start: b"S",
-            duration: 12,
+            began: 1_487_041_038_000_999_999,
             lines: Lines { request: br"q\q", backslash: Some(1), verdict: b"V" },
         };
         let mut out = vec![];
         template.put(&mut out, &values);
         assert_eq!(
             String::from_utf8_lossy(&out),
-            r"0<2017-02-14T02:57:19.234778Z1<1487041039.2347782<f-73<head|D\\n4<head5<D\\n6<U7<78<f-39<S10<1211<q\\q12<V13<14<"
+            concat!(
+                r#"0<2017-02-14T02:57:19.234778Z1<1487041039.2347782<f-73<head|D\\n4<head5<D\\n6<"user":{"name":"N"},"related":{"user":["N"]},P7<7"#,
+                r#"8<f-39<S10<123377800111<q\\q12<V13<14<148704103923415<148704103800016<123317<"name":"N"18<N19<P20<"#
+            )
         );
     }
 
     #[test]
+    fn users() {
+        let suits = |letter: &str, shared: &str| {
+            Template::new(&[vec![], vec![]], letter).expect("as many letters as gaps").suits(shared.as_bytes())
+        };
+        let user = r#""user":{"name":"N"},"related":{"user":["N"]},"#;
+        for (letter, without) in [("U", false), ("n", false), ("x", true), ("u", true)] {
+            assert!(suits(letter, user));
+            assert_eq!(suits(letter, "P"), without, "{letter}");
+        }
+    }
+
+    #[test]
     fn no_template() {
-        assert!(Template::new(&[vec![], vec![]], "x").is_none());
+        assert!(Template::new(&[vec![], vec![]], "y").is_none());
         assert!(Template::new(&[vec![]], "t").is_none());
         assert!(Template::new(&[], "").is_none());
     }

@@ -98,6 +98,9 @@ impl Turn<'_, '_> {
         let Some(&entry) = context.verdicts.get(&number) else {
             return Taken::Asks(Question::Verdict(self.head.context, number));
         };
+        if !writer.entries[entry].suits(exchange.tied().shared) {
+            return Taken::Refused;
+        }
         match waits {
             None => writer.put(self.py, place, &exchange.tied(), None, entry),
             Some(waits) => {
@@ -132,6 +135,9 @@ impl Turn<'_, '_> {
             Ok(entry) => entry,
             Err(question) => return Taken::Asks(question),
         };
+        if !writer.entries[entry].suits(tied.shared) {
+            return Taken::Refused;
+        }
         writer.put(self.py, place, &tied, None, entry);
         self.component.take(place.time);
         writer.complete(self.py, place, exchange, entry, self.component);

@@ -67,6 +67,13 @@ impl Exchange {
     }
 }
 
+impl Made {
+    /// False if its event needs a user, and none can be told from `shared`.
+    pub fn suits(&self, shared: &[u8]) -> bool {
+        self.template.as_ref().is_none_or(|template| template.suits(shared))
+    }
+}
+
 impl Writer {
     pub fn count(&mut self, entry: usize) {
         for &counter in &self.entries[entry].adds {
@@ -97,7 +104,7 @@ impl Writer {
             shared: tied.shared,
             request: tied.request,
             start: tied.start,
-            duration: place.time - tied.began,
+            began: tied.began,
             lines: tied.lines,
         };
         let batch = &mut self.batch;
