@@ -177,7 +177,11 @@ class XmlRecords(Between):
     _LONGEST = 128  # bytes of a token; the beginning of one at the end of the data is looked at again
     _opening = re.compile(rb"<(?:(?P<event>" + _NAME + rb"Event(?=[\s/>]))|(?P<quiet>\?|!--|/?" + _NAME + rb"Events(?=[\s/>])))")
     _token = re.compile(
-        rb"(?P<end></" + _NAME + rb"Event\s{0,32}>)|<!(?P<opaque>\[CDATA\[|--)|</?" + _NAME + rb"Events?(?=[\s/>])"
+        rb"</"
+        + _NAME
+        + rb"Event(?:(?P<end>\s{0,32}>)|(?P<open>\s{1,32}\Z))|<!(?P<opaque>\[CDATA\[|--)|</?"
+        + _NAME
+        + rb"Events?(?=[\s/>])"
     )
 
     def __init__(self) -> None:
@@ -203,6 +207,8 @@ class XmlRecords(Between):
 
     def _inside(self, data: bytearray, at: int, final: bool) -> Step:
         while (found := self._token.search(data, at)) is not None:
+            if found["open"] and not final:  # the bracket that closes it may be next
+                return Edge.MORE, found.start()
             if found["opaque"] is None:
                 self._state = Between.between
                 return Edge.END, found.end() if found["end"] else found.start()

@@ -76,16 +76,38 @@ XML_TEXTS = st.sampled_from(
     st.lists(st.lists(XML_TEXTS, max_size=4), max_size=5),
     st.booleans(),
     st.sampled_from(["", "e:"]),
+    st.sampled_from(["", " ", "\r\n\t", " " * 32]),
     st.sampled_from(ENCODINGS),
     CUTS,
 )
 def test_xml_elements_are_found_wherever_they_stand(
-    contents: list[list[str]], root: bool, prefix: str, encoding: str, cuts: list[int]
+    contents: list[list[str]], root: bool, prefix: str, blanks: str, encoding: str, cuts: list[int]
 ) -> None:
-    written = [f"<{prefix}Event xmlns='x'>{''.join(content)}</{prefix}Event>" for content in contents]
+    written = [f"<{prefix}Event xmlns='x'>{''.join(content)}</{prefix}Event{blanks}>" for content in contents]
     head, end = ("<?xml version='1.0'?>\r\n<!-- <Event> -->\n<Events a='b'>", "</Events>\n") if root else ("", "")
     data = f"{head}{' '.join(written)}{end}".encode(encoding)
     assert [text for _, text, _ in records(XML, pieces_of(data, cuts), encoding)] == written
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    ("closing", "first", "others"),
+    [
+        ("</Event\t>", "<Event></Event\t>", []),
+        ("</e:Event \r\n >", "<Event></e:Event \r\n >", []),
+        (f"</Event{' ' * 32}>", f"<Event></Event{' ' * 32}>", []),
+        (f"</Event{' ' * 33}>", "<Event>", [f"</Event{' ' * 33}>"]),
+        ("</Event a>", "<Event>", ["</Event a>"]),
+        ("</Event ", "<Event>", ["</Event"]),
+        ("</Event", "<Event></Event", []),
+    ],
+)
+def test_a_closing_tag_is_the_same_wherever_the_reads_end(encoding: str, closing: str, first: str, others: list[str]) -> None:
+    data = f"<Event>{closing}".encode(encoding)
+    expected = [first, *others]
+    for size in range(1, len(data) + 1):
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        assert [text for _, text, _ in records(XML, pieces, encoding)] == expected, size
 
 
 FIELDS = st.text(st.sampled_from('a,;"\n\r é'), max_size=5)
@@ -125,6 +147,8 @@ def test_rows_are_found_wherever_their_quotes_end(rows: list[list[str]], end: st
                 b"<Events>",
                 b">",
                 b"</Event>",
+                b"</Event",
+                b"\t",
                 b"<!--",
                 b"-->",
                 b"<![CDATA[",
