@@ -106,7 +106,7 @@ mutants: $(READY) ## Change the rule line by line, and see that a test fails eac
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
 	$(BIN)/python -m tests.mutants
 
-fuzz: $(READY) ## Fuzz the parser with ten million lines and each reader, in sum with ten million records, about an hour
+fuzz: $(READY) ## Fuzz the parser with ten million lines and each reader, in sum with ten million records, about 50 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_parse.py --lines 10000000
 	$(BIN)/python tests/fuzz/fuzz_readers.py --records 10000000 --jobs 2

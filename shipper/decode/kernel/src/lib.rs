@@ -7,9 +7,9 @@
 
 mod batch;
 mod caches;
-#[cfg(test)]
-mod chance;
 mod completions;
+#[cfg(test)]
+mod drawn;
 mod exchanges;
 mod generation;
 mod held;

@@ -256,11 +256,16 @@ fn integer(text: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::{CALL, Message, RESULT, UserForm, integer, read};
-    use crate::chance::Chance;
+    use crate::drawn::{CASES, damaged, each};
 
     const STAMP: &str = "2017-02-14T02:57:19.234778Z";
-    const CASES: usize = if cfg!(miri) { 500 } else { 200_000 };
 
     fn message(text: &str) -> Option<String> {
         let line = format!("{STAMP}|0|1412|6452|pfrad|{text}");
@@ -381,7 +386,7 @@ mod tests {
         }
     }
 
-    /// Pieces of which a line of chance is made: those of lines, in any order.
+    /// Pieces of lines, which stand in any order in some of those that are drawn.
     const PIECES: [&str; 27] = [
         STAMP,
         "|0|1412|6452|pfrad|",
@@ -412,26 +417,25 @@ mod tests {
         "X - \"Y\".",
     ];
 
-    fn of_chance(chance: &mut Chance) -> Vec<u8> {
-        let (guid, user) = (PIECES[20], [chance.of(&["", "DOM\\", "a@"]), chance.of(&PIECES[8..13])].concat());
-        let mut line = match chance.below(6) {
-            0 => (0..chance.below(9)).map(|_| chance.of(&PIECES)).collect(),
-            1 | 2 => format!("{STAMP}|0|1412|6452|pfrad|Calling pfAuthUser('{user}', '', 1)"),
-            3 => format!("{STAMP}|0|1412|6452|pfrad|{}{}", chance.of(&PIECES[14..16]), chance.of(&PIECES[16..20])),
-            _ => format!("{STAMP}|i|7|9|pfsvc|{guid}|Pfauth failed for user '{user}'. Call status: X"),
-        }
-        .into_bytes();
-        chance.damage(&mut line);
-        line
+    fn any_line() -> impl Strategy<Value = Vec<u8>> {
+        let user =
+            || (select(&["", "DOM\\", "a@"][..]), select(&PIECES[8..13])).prop_map(|(before, user)| format!("{before}{user}"));
+        let guid = PIECES[20];
+        let number = (select(&PIECES[14..16]), select(&PIECES[16..20]));
+        damaged(prop_oneof![
+            1 => vec(select(&PIECES[..]), 0..9).prop_map(|pieces| pieces.concat()),
+            2 => user().prop_map(|user| format!("{STAMP}|0|1412|6452|pfrad|Calling pfAuthUser('{user}', '', 1)")),
+            1 => number.prop_map(|(what, number)| format!("{STAMP}|0|1412|6452|pfrad|{what}{number}")),
+            2 => user().prop_map(move |user| format!("{STAMP}|i|7|9|pfsvc|{guid}|Pfauth failed for user '{user}'. Call status: X")),
+        ])
     }
 
     /// A line is what its parts say, byte for byte, whatever it is.
     #[test]
     fn parts_make_the_line() {
-        let (mut chance, mut kinds) = (Chance::new(1), [0; 5]);
-        for _ in 0..CASES {
-            let line = of_chance(&mut chance);
-            let Some(found) = read(&line) else { continue };
+        let kinds = RefCell::new([0; 5]);
+        each(&any_line(), |line| {
+            let Some(found) = read(&line) else { return };
             let message = &line[line.len().min(found.stamp.len() + found.head.len() + 1)..];
             assert_eq!([found.stamp, found.head, b"|", message].concat(), line);
             let (kind, again) = match found.message {
@@ -449,8 +453,9 @@ mod tests {
                 Message::Other => (4, message.to_vec()),
             };
             assert_eq!(again, message, "{}", String::from_utf8_lossy(&line));
-            kinds[kind] += 1;
-        }
+            kinds.borrow_mut()[kind] += 1;
+        });
+        let kinds = kinds.into_inner();
         assert!(kinds.iter().all(|&count| count > CASES / 100), "{kinds:?}");
     }
 

@@ -81,7 +81,11 @@ fn is_address(email: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::option;
+    use proptest::prelude::*;
+
     use super::{Who, is_address};
+    use crate::drawn::{damaged, each};
 
     const PROCESS: &str = r#""process":{"pid":1},"#;
 
@@ -125,6 +129,26 @@ mod tests {
         ] {
             assert_eq!(shown(shared), None, "{shared}");
         }
+    }
+
+    /// What is read is what was written, whatever it is.
+    #[test]
+    fn parts_make_the_json() {
+        let part = "[ -!#-\\[\\]-~éЖ]{0,9}";
+        let users = (part, option::of(part), option::of(part)).prop_map(|(name, domain, email)| {
+            let [domain, fields, related] = [(domain, ",\"domain\":"), (email.clone(), ",\"email\":"), (email, ",")]
+                .map(|(text, before)| text.map_or_else(String::new, |text| format!("{before}\"{text}\"")));
+            format!(r#""user":{{"name":"{name}"{domain}{fields}}},"related":{{"user":["{name}"{related}]}},{PROCESS}"#)
+        });
+        each(&damaged(users), |json| {
+            let Some(Who { name, domain, email, process }) = Who::read(&json) else { return };
+            let quoted = |text: &[u8]| [b"\"", text, b"\""].concat();
+            let member = |before: &[u8], text: Option<&[u8]>| text.map_or(vec![], |text| [before, &quoted(text)].concat());
+            let head = [&br#""user":{"name":"#[..], &quoted(name)].concat();
+            let user = [head, member(br#","domain":"#, domain), member(br#","email":"#, email)].concat();
+            assert!(json.starts_with(&[&user, &br#"},"related":{"user":["#[..]].concat()));
+            assert!(json.ends_with(&[b"]},", process].concat()));
+        });
     }
 
     #[test]
