@@ -268,7 +268,7 @@ class LocalDetector:
             self._next_generation(newest)
         stored, older = max(0, self._stored - self._strays), {*self._old} - {*self._young}
         memories = {**self._old, **self._young}.items()
-        states = {key: self._state(memory) for key, memory in memories if known_of(memory) or remembered(memory, oldest)}
+        states = {key: self._state(memory) for key, memory in memories if remembered(memory, oldest)}
         states = {key: state for key, state in states.items() if self._detector.forget(state, oldest)}
         undo = None
         if self._before is not None:
