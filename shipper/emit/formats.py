@@ -2,9 +2,11 @@
 
 A format takes the JSON text of an event, with its line end, and its label. It returns three parts that
 are written one after the other: the text before the event, the event, and the text after it; the last
-of them ends with a line end. All that it takes of an event's values it puts there as they are, or as those of its time (`formatted.py`
-cuts templates at them). Parts, because events are long and copying one costs more than anything
+of them ends with a line end. Parts, because events are long and copying one costs more than anything
 else here.
+
+The kernel writes the events of a format that puts their values anywhere as they are, and times as text, seconds or milliseconds
+(`decode/formatted.py`). One that makes anything else of a value is right, and slower.
 
 Sources: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
 """
