@@ -177,11 +177,8 @@ mod tests {
 
     const LETTERS: &str = "teilhmuorsdqv-kKDUnx";
 
-    #[test]
-    fn every_gap() {
-        let pieces: Vec<Vec<u8>> = (0..=LETTERS.len()).map(|number| format!("{number}<").into_bytes()).collect();
-        let template = Template::new(&pieces, LETTERS).expect("as many letters as gaps");
-        let values = Values {
+    fn values() -> Values<'static> {
+        Values {
             stamp: b"2017-02-14T02:57:19.234778Z",
             time: 1_487_041_039_234_778_000,
             prefix: b"f-",
@@ -194,9 +191,15 @@ mod tests {
             start: b"S",
             began: 1_487_041_038_000_999_999,
             lines: Lines { request: br"q\q", backslash: Some(1), verdict: b"V" },
-        };
+        }
+    }
+
+    #[test]
+    fn every_gap() {
+        let pieces: Vec<Vec<u8>> = (0..=LETTERS.len()).map(|number| format!("{number}<").into_bytes()).collect();
+        let template = Template::new(&pieces, LETTERS).expect("as many letters as gaps");
         let mut out = vec![];
-        template.put(&mut out, &values);
+        template.put(&mut out, &values());
         assert_eq!(
             String::from_utf8_lossy(&out),
             concat!(
@@ -216,6 +219,9 @@ mod tests {
             assert!(suits(letter, user));
             assert_eq!(suits(letter, "P"), without, "{letter}");
         }
+        let mut out = vec![];
+        Template::new(&[vec![], vec![]], "x").expect("as many letters as gaps").put(&mut out, &values());
+        assert_eq!(out, b"P");
     }
 
     #[test]
