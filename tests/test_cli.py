@@ -166,7 +166,11 @@ def test_version_and_no_command() -> None:
             "Invalid value for '--namespace': 'Prod' is not a data stream namespace; write",
         ),
         (["parse", "--namespace", "É", "LOG"], "'É' is not a data stream namespace"),
+        (["parse", "--namespace", "\udcff", "LOG"], "'\\udcff' is not a data stream namespace"),
+        (["parse", "--host", "\udcff", "LOG"], "Invalid value for '--host': '\\udcff' is not UTF-8"),
+        (["report", "--host", "\udcff", "LOG"], "Invalid value for '--host': '\\udcff' is not UTF-8"),
         (["parse", "--patterns", "nowhere", "LOG"], "pattern directory nowhere does not exist"),
+        (["parse", "--patterns", "LOG", "LOG"], "is no directory"),
         (["parse", "--status-codes", "nowhere.csv", "LOG"], "cannot read the code table nowhere.csv: No such file"),
         (["parse", "nowhere.log"], "there is no file nowhere.log"),
         (["parse", "no\x1b2Jwhere.log"], "there is no file no\\x1b2Jwhere.log"),
@@ -408,7 +412,7 @@ def test_the_summary_stands_on_standard_error(log: Path) -> None:
 
     assert re.match(rf"{TOTAL} lines in \d+\.\d s, {TOTAL + 1} events out\n", done.error)
     assert "  requests 8 · verdicts 8 · statuses 8 · results 0 · other 1 · unparsed 1\n" in done.error
-    assert "  authentications 8\n  by class: authenticated 6, denied 1, cached 1\n" in done.error
+    assert "  authentications 8\n  by class: authenticated 6, cached 1, denied 1\n" in done.error
     assert "double prompts 1\n" in done.error
     assert "note: 2 without the request line, 1 exchange open at the end\n" in done.error
     assert len(done.events) == TOTAL + 1

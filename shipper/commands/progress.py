@@ -33,7 +33,8 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
         steps = c.classes["pending"]
         waiting = f", and {counted(steps, 'first step')} waiting for a code" if steps else ""
         lines.append(f"  authentications {c.statuses + c.results - steps:,}{waiting}")
-        lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in c.classes.most_common()))
+        classes = sorted(c.classes.items(), key=lambda row: (-row[1], row[0]))
+        lines.append("  by class: " + ", ".join(f"{name} {n:,}" for name, n in classes))
     lines += [f"  {_detected(DETECTORS[name], counts)}" for name in detectors]
     notes = {
         "without the request line": c.orphans,

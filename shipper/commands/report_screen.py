@@ -19,6 +19,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 STEPS = (1, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600)  # of the ladder, that are shown
 FAILURES = 12
 EVENTS = 5
+NOBODY = "no user named"
 
 
 def report_screen(summary: Summary, screen: Screen) -> str:
@@ -160,7 +161,7 @@ def _security(summary: Summary) -> Iterable[RenderableType]:
             for row in security.fatigue.latest[:EVENTS]
         ),
         counted(security.fraud.total, "fraud report"),
-        *(f"  {row.time}  {row.user}: {row.description}" for row in security.fraud.latest[:EVENTS]),
+        *(f"  {row.time}  {row.user or NOBODY}: {row.description}" for row in security.fraud.latest[:EVENTS]),
         f"{counted(security.denied, 'prompt')} denied, {security.no_response:,} without an answer, of {counted(security.users_refusing, 'user')}",
         f"{counted(security.lockouts.total, 'sign-in')} of blocked or locked users, {security.bypasses.total:,} by a one-time bypass",
     ]

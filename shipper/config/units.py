@@ -113,7 +113,14 @@ def name(text: str) -> str:
         raise ValueError("it may not be empty")
     if any(sign < " " or sign == "\x7f" for sign in text):
         raise ValueError(f"{text!r} holds control characters")
+    if not _is_text(text):
+        raise ValueError(f"{text!r} is not UTF-8")
     return text
+
+
+def _is_text(text: str) -> bool:
+    """False if it holds bytes that are not UTF-8, as a command line may."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def channel(text: str) -> str:
@@ -302,7 +309,7 @@ def namespace(text: str) -> str:
     Raises:
         ValueError: not a namespace.
     """
-    if text != text.lower() or not 1 <= len(text) <= 100 or set(text) & set('\\/*?"<>| ,#:-'):
+    if text != text.lower() or not 1 <= len(text) <= 100 or set(text) & set('\\/*?"<>| ,#:-') or not _is_text(text):
         raise ValueError(
             f"{text!r} is not a data stream namespace; write up to 100 lower-case characters, "
             'without spaces or any of -\\/*?"<>|,#:'

@@ -141,7 +141,7 @@ def load_definitions(directory: Path) -> list[Definition]:
         UsageError: there is no such directory, or no grok file in it.
     """
     if not directory.is_dir():
-        raise UsageError(f"pattern directory {directory} does not exist")
+        raise UsageError(f"pattern directory {directory} {'is no directory' if directory.exists() else 'does not exist'}")
     files = sorted(directory.glob("*.grok"))
     if not files:
         raise UsageError(f"pattern directory {directory} contains no *.grok file")

@@ -166,6 +166,7 @@ class Fold:
         for kind, completion in zip(kinds, completions, strict=True):
             position, user, event_id, component, start, _, end, _, _, success, newest = completion
             if user is None:
+                self._of_nobody(completion, kind, addresses.get(position))
                 continue
             if component is not name or service is None:
                 name, service = component, self._services.get(component) or self._begin(component)
@@ -191,6 +192,11 @@ class Fold:
                     service.shorten(person, newest)
             for finding in behind.get(position, ()) if behind else ():
                 self._findings.count(finding, completion, service)
+
+    def _of_nobody(self, completion: CompletionFields, kind: Kind, address: str | None) -> None:
+        """Take one whose user the log does not name: a fraud is one, whoever reported it."""
+        if kind.listed:
+            self._list(kind, completion, address)
 
     def _other(self, completion: CompletionFields, kind: Kind, service: Service, person: Person, address: str | None) -> None:
         """Take an authentication that is not just a prompt, or may be the second step of one."""
@@ -227,10 +233,9 @@ class Fold:
 
     def _list(self, kind: Kind, completion: CompletionFields, address: str | None) -> None:
         user, end_text, code = completion[1], completion[7], kind.code
-        assert user is not None
         entry: dict[str, str | None] = {
             "time": end_text,
-            "user": shown(User(*user)),  # whatever spelling other lines have
+            "user": None if user is None else shown(User(*user)),  # whatever spelling other lines have
             "code": code_text(code),
             "description": code.description,
         }

@@ -43,7 +43,7 @@ class LaterFold(Fold):
         here = {completion[0] for completion in compress(completions, known)}
         for kind, completion, is_known in zip(kinds, completions, known, strict=True):
             position = completion[0]
-            if not is_known and completion[1] is not None:
+            if not is_known:
                 found = tuple(finding for finding in findings if finding[0] == position) if findings else ()
                 self._aside.append(Aside(kind.key, completion, addresses.get(position), found))
         super()._take_users(
@@ -56,10 +56,10 @@ class LaterFold(Fold):
         )
 
     def _is_known(self, completion: CompletionFields) -> bool:
-        """True if all that an authentication has to do with stands in this part."""
+        """True if all that an authentication has to do with stands in this part: always, where it is nobody's."""
         _, user, _, component, _, _, end, _, _, _, newest = completion
         if user is None:
-            return False
+            return True
         if component not in self._ends:
             self._ends[component] = newest, {}
         begin, ends = self._ends[component]

@@ -105,6 +105,15 @@ def test_refusals_and_what_opens_a_door_are_listed() -> None:
     assert (fraud.time, fraud.user, fraud.code, fraud.method) == (stamp(125), "CONTOSO\\ann", "112", "phone_call")
 
 
+def test_what_opens_a_door_is_listed_where_no_user_is_named() -> None:
+    codes = (132, 14, 7, 129)
+    security = summary_of(log_of(*(sign_in(60 * n, 5, code, user="") for n, code in enumerate(codes)))).security
+
+    assert (security.fraud.total, security.lockouts.total, security.bypasses.total) == (1, 1, 1)
+    assert security.fraud.latest[0].user is None
+    assert (security.denied, security.users_refusing) == (1, 0)
+
+
 def test_fatigue_is_a_finding_like_others() -> None:
     summary = summary_of(log_of(*(sign_in(20 * n, 5, 129) for n in range(5)), sign_in(120, 5, 21)))
 
