@@ -460,7 +460,7 @@ def test_missing_directory(tmp_path: Path) -> None:
 def test_file_in_place_of_a_directory(tmp_path: Path) -> None:
     (tmp_path / "a.grok").write_text("A x\n", encoding="utf-8")
 
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(UsageError, match="is no directory"):
         load_definitions(tmp_path / "a.grok")
 
 
