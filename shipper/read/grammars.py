@@ -176,13 +176,8 @@ class XmlRecords(Between):
     _NAME = rb"(?:[\w.-]{1,64}:)?"
     _LONGEST = 128  # bytes of a token; the beginning of one at the end of the data is looked at again
     _opening = re.compile(rb"<(?:(?P<event>" + _NAME + rb"Event(?=[\s/>]))|(?P<quiet>\?|!--|/?" + _NAME + rb"Events(?=[\s/>])))")
-    _token = re.compile(
-        rb"</"
-        + _NAME
-        + rb"Event(?:(?P<end>\s{0,32}>)|(?P<open>\s{1,32}\Z))|<!(?P<opaque>\[CDATA\[|--)|</?"
-        + _NAME
-        + rb"Events?(?=[\s/>])"
-    )
+    _closing = rb"</" + _NAME + rb"Event(?:(?P<end>\s{0,32}>)|(?P<open>\s{1,32}\Z))"
+    _token = re.compile(_closing + rb"|<!(?P<opaque>\[CDATA\[|--)|</?" + _NAME + rb"Events?(?=[\s/>])")
 
     def __init__(self) -> None:
         super().__init__()
