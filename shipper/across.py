@@ -15,7 +15,6 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from shipper.decode.ecs import Envelope
 from shipper.detect.across import AcrossLogs, Completed, merged
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
@@ -192,9 +191,8 @@ def findings_across(settings: Settings, logs: Sequence[Sequence[Part]], counts: 
         RunError: the temporary files cannot be read.
     """
     pipeline = Pipeline(settings, counts)  # for its filters and its format
-    constants = settings.options.constants
-    detectors = ComponentDetectors(partial(Detectors, settings.detectors, Envelope(constants), counts), pipeline.state)
-    across = AcrossLogs(detectors, settings.detectors.values(), constants.get("host", {}).get("name"))
+    detectors = ComponentDetectors(partial(Detectors, settings.detectors, counts), pipeline.state)
+    across = AcrossLogs(detectors, settings.detectors.values(), settings.options.constants.get("host", {}).get("name"))
     in_order = merged([stream for parts in logs for stream in of_log(parts)])
     while batch := list(islice(in_order, BATCH)):
         yield pipeline.findings(across(batch))

@@ -30,7 +30,7 @@ from shipper.decode.plain import FastParser
 from shipper.detect import default_rules
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
-from shipper.detect.finding import Found, on_host, woven
+from shipper.detect.finding import Found, event_of, woven
 from shipper.detect.protocol import Rule
 from shipper.emit.blocks import block, compiled_block
 from shipper.emit.filters import selection
@@ -108,8 +108,8 @@ class Pipeline:
         self._compiled = settings.kernel and settings.fast and settings.library.builtin and whole
         self.state = LogState(settings.options.exchange_timeout, merges=merges, memory=settings.memory)
         self.on_completed: OnCompleted | None = None
-        envelope = Envelope(settings.options.constants)
-        new = partial(Detectors, settings.of_a_log, envelope, counts, settings.memory, kernel=self._compiled)
+        self.envelope = Envelope(settings.options.constants)
+        new = partial(Detectors, settings.of_a_log, counts, settings.memory, kernel=self._compiled)
         self._detectors = ComponentDetectors(new, self.state)
         self._facts: Texts[Facts] = Texts(Parser.MEMO, Parser.MEMO_TEXT)
         self._keep = selection(settings.conditions, settings.since, settings.until)
@@ -161,8 +161,9 @@ class Pipeline:
         """What the user wants of findings that were made elsewhere, as a block."""
         return self._emit([], [], findings)
 
-    def _emit(self, texts: Sequence[str], labels: Sequence[Label], findings: list[Found]) -> Block:
+    def _emit(self, texts: Sequence[str], labels: Sequence[Label], found: list[Found]) -> Block:
         """What the user wants of the events and findings, as a block."""
+        findings = [event_of(finding, self.envelope) for finding in found]
         if self.state.merges:
             self.counts.merged += self.state.take_merged()
         if self.settings.only_findings:
@@ -268,7 +269,7 @@ def _format(settings: Settings) -> Format | None:
 
 def _with_host(finding: Found, host: str | None) -> Found:
     """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
-    return finding if host is None else on_host(finding, orjson.loads(finding[1].encode("latin-1")), host)
+    return finding if host is None else finding._replace(host=host)
 
 
 def run_source(

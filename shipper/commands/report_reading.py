@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from shipper.across import BATCH, Gathered, of_log
 from shipper.across import Part as Spooled
 from shipper.decode.clock import LogState
-from shipper.decode.ecs import Envelope, dataset
+from shipper.decode.ecs import dataset
 from shipper.detect.across import AcrossLogs, Timed, merged
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
@@ -131,9 +131,7 @@ class Reading:
                 gathered.add(number, number, Spooled(spool, begin, spool.end))
                 self._add(read, figures, counts)
             detectors = AcrossLogs(
-                ComponentDetectors(
-                    partial(Detectors, settings.detectors, Envelope({}), counts), LogState(self.options.exchange_timeout)
-                ),
+                ComponentDetectors(partial(Detectors, settings.detectors, counts), LogState(self.options.exchange_timeout)),
                 settings.detectors.values(),
                 self.options.host,
             )

@@ -12,6 +12,7 @@ from shipper.commands.codes import METHODS
 from shipper.decode.facts import Library
 from shipper.decode.line_patterns import Stamps
 from shipper.decode.principal import split_principal
+from shipper.detect.finding import event_of
 from shipper.errors import RunError, UsageError
 from shipper.model import Chunk, Counts, Document, Label
 from shipper.pipeline import Pipeline, Settings, read_input
@@ -81,7 +82,7 @@ def _tell(pipeline: Pipeline, chunks: Iterable[Chunk], wanted: "_Wanted", told: 
         (texts, labels, _), findings = pipeline.decode(chunk)
         for document in wanted.of(zip(texts, labels, strict=True)):
             told.add(document)
-        for document in wanted.of((found, label) for _, found, label in findings):
+        for document in wanted.of(event_of(finding, pipeline.envelope)[1:] for finding in findings):
             told.add(document)
 
 

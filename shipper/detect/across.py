@@ -10,11 +10,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-import orjson
-
-from shipper.detect import DETECTORS
 from shipper.detect.components import ComponentDetectors
-from shipper.detect.finding import Found, on_host
+from shipper.detect.finding import Found, on_hosts
 from shipper.detect.protocol import Rule
 from shipper.model import CompletionFields
 from shipper.times import BEFORE_ALL
@@ -94,8 +91,7 @@ class AcrossLogs:
             if host is not None and fields[6] >= time - self._span:
                 self._remember(time, fields[2], host)
             batch.append((position, *fields[1:10], time))
-        findings = self._detectors(batch)
-        return [self._named(finding) for finding in findings]
+        return [on_hosts(finding, self._host_of, self._host) for finding in self._detectors(batch)]
 
     def _remember(self, time: int, exchange_id: str, host: str) -> None:
         if time > self._turn:
@@ -105,15 +101,3 @@ class AcrossLogs:
 
     def _host_of(self, exchange_id: str) -> str | None:
         return self._young.get(exchange_id) or self._old.get(exchange_id) or self._host
-
-    def _named(self, finding: Found) -> Found:
-        """A finding with the host of each authentication that it tells. Its own is that of the one whose id it has."""
-        document = orjson.loads(finding[1].encode("latin-1"))
-        name = document["event"]["action"]
-        fields = document["azure_mfa"][name]
-        for side in DETECTORS[name].sides:
-            host = self._host_of(fields[side]["id"])
-            if host is not None:
-                fields[side]["host"] = host
-        host = self._host_of(document["event"]["id"].rpartition("-")[0])
-        return on_host(finding, document, None if host == self._host else host)

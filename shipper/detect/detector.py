@@ -11,7 +11,6 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
-from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.finding import Found
 from shipper.detect.local import LocalDetector
@@ -25,20 +24,17 @@ MEMORY_OF_ONE = 3072  # bytes of `pipeline.memory` for each authentication that 
 class Detectors:
     """The detectors of one component of a log."""
 
-    def __init__(
-        self, rules: Mapping[str, Rule], envelope: Envelope, counts: Counts, memory: int = MEMORY, *, kernel: bool = False
-    ) -> None:
+    def __init__(self, rules: Mapping[str, Rule], counts: Counts, memory: int = MEMORY, *, kernel: bool = False) -> None:
         """
         Args:
             rules: the parameters of the detectors that run, by name.
-            envelope: adds the fields that every event carries.
             counts: kept up to date.
             memory: `pipeline.memory`, in bytes.
             kernel: completions come from it.
         """
         self._counts = counts
         most = memory // MEMORY_OF_ONE
-        new = partial(LocalDetector, envelope=envelope, counts=counts, most=most, kernel=kernel)
+        new = partial(LocalDetector, counts=counts, most=most, kernel=kernel)
         self._hosts = {name: new(DETECTORS[name], rule) for name, rule in rules.items()}
 
     def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:

@@ -1,61 +1,101 @@
 """A finding on its way out: its ECS event, whichever detector found it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
 from shipper.decode.ecs import MODULE, Envelope, dataset, user_parts
-from shipper.detect.protocol import Alert, AnyDetector
-from shipper.model import CompletionFields, Document, Label, Origin, User
+from shipper.detect.protocol import Alert, AnyDetector, Rule
+from shipper.model import Label, Origin, User
 
-Found = tuple[int, str, Label]
-"""A finding among the events of a chunk: the index of the event that it stands behind, its text with its line end, its label."""
-
-
-def found(detector: AnyDetector, alert: Alert, user: User, completion: CompletionFields, envelope: Envelope) -> Found:
-    """The finding that a completion led to; `envelope` adds the fields that every event carries."""
-    component = completion[3]
-    origin = _origin(component)
-    user_fields, related = user_parts(user)
-    document: Document = {
-        "@timestamp": alert.end,
-        "event": {
-            "id": alert.id,
-            "dataset": origin.dataset,
-            "kind": "alert",
-            "category": ["authentication"],
-            "type": ["info"],
-            "action": detector.name,
-            "module": MODULE,
-            "provider": component,
-            "severity": alert.severity,
-            "start": alert.start,
-            "end": alert.end,
-            "duration": alert.duration,
-        },
-        "message": alert.message,
-        "user": user_fields,
-        "related": related,
-        "azure_mfa": {detector.name: alert.fields},
-        "rule": {"name": detector.name, "ruleset": "mfa-shipper", "version": detector.version},
-        **alert.more,
-    }
-    text = orjson.dumps(envelope.close(document), option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
-    return completion[0], text, (alert.end, alert.id, origin, user.key)
+Entry = tuple[int, str, Label]
+"""An event that goes among those of a chunk: the index of the one that it stands behind, its text with its line end, its label."""
 
 
-def on_host(finding: Found, document: Document, host: str | None) -> Found:
-    """A finding whose event is now this document, on this host; None: on that of the run."""
-    position, _, (time, event_id, origin, key) = finding
-    if host is not None:
-        document["host"] = {"name": host}
-        origin = Origin(None, origin.dataset, origin.kind, host=host)
+class Found(NamedTuple):
+    """A finding among the events of a chunk. Its event is made where somebody wants it: see `event_of`.
+
+    Attributes:
+        position: the index of the event that it stands behind.
+        finding: the detector's own value.
+        detector, rule: what made it.
+        user: whom it is about.
+        component: which wrote the authentications.
+        host: `host.name`, where it is not the one of the run.
+        sides: the same of the authentications that it tells, by the names of their fields, where they are to be named.
+    """
+
+    position: int
+    finding: Any
+    detector: AnyDetector
+    rule: Rule
+    user: User
+    component: str
+    host: str | None = None
+    sides: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def alert(self) -> Alert:
+        """What its detector says of it."""
+        return self.detector.alert(self.finding, shown(self.user), self.rule)
+
+
+def event_of(found: Found, envelope: Envelope) -> Entry:
+    """The ECS event of a finding; `envelope` adds the fields that every event carries."""
+    alert, name, component, key = found.alert, found.detector.name, found.component, found.user.key
+    origin = _origin(component, found.host)
+    for side, host in found.sides.items():
+        alert.fields[side]["host"] = host
+    user_fields, related = user_parts(found.user)
+    document = envelope.close(
+        {
+            "@timestamp": alert.end,
+            "event": {
+                "id": alert.id,
+                "dataset": origin.dataset,
+                "kind": "alert",
+                "category": ["authentication"],
+                "type": ["info"],
+                "action": name,
+                "module": MODULE,
+                "provider": component,
+                "severity": alert.severity,
+                "start": alert.start,
+                "end": alert.end,
+                "duration": alert.duration,
+            },
+            "message": alert.message,
+            "user": user_fields,
+            "related": related,
+            "azure_mfa": {name: alert.fields},
+            "rule": {"name": name, "ruleset": "mfa-shipper", "version": found.detector.version},
+            **alert.more,
+        }
+    )
+    if found.host is not None:
+        document["host"] = {"name": found.host}
     text = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
-    return position, text, (time, event_id, origin, key)
+    return found.position, text, (alert.end, alert.id, origin, key)
 
 
-def woven(texts: Sequence[str], labels: Sequence[Label], findings: Sequence[Found]) -> tuple[list[str], list[Label]]:
+def on_hosts(found: Found, host_of: Callable[[str], str | None], own: str | None) -> Found:
+    """A finding that names the host of each authentication that it tells. Its own is that of the one whose id it has.
+
+    Args:
+        found: the finding.
+        host_of: returns the host that wrote an authentication, by its id, or None if it is not known.
+        own: the host of the run, which every event names anyway.
+    """
+    alert = found.alert
+    sides = {side: host for side in found.detector.sides if (host := host_of(alert.fields[side]["id"])) is not None}
+    host = host_of(alert.id.rpartition("-")[0])
+    return found._replace(host=None if host == own else host, sides=sides)
+
+
+def woven(texts: Sequence[str], labels: Sequence[Label], findings: Sequence[Entry]) -> tuple[list[str], list[Label]]:
     """The events with each finding behind the event that completed it."""
     woven_texts: list[str] = []
     woven_labels: list[Label] = []
@@ -70,8 +110,8 @@ def woven(texts: Sequence[str], labels: Sequence[Label], findings: Sequence[Foun
 
 
 @lru_cache(256)
-def _origin(component: str) -> Origin:
-    return Origin(None, dataset(component), "alert")
+def _origin(component: str, host: str | None) -> Origin:
+    return Origin(None, dataset(component), "alert", host=host)
 
 
 def shown(user: User) -> str:

@@ -6,8 +6,7 @@ from functools import partial
 from typing import Any
 
 from shipper.decode import compiled
-from shipper.decode.ecs import Envelope
-from shipper.detect.finding import Found, found, shown
+from shipper.detect.finding import Found
 from shipper.detect.protocol import AnyDetector, Begins, Rule
 from shipper.detect.remembered import Known, Memory, Spans, alone, digest, is_small, known_of, remembered, short, size_of, waits
 from shipper.detect.waiting import Arrived, CompiledArrived, Row
@@ -30,14 +29,13 @@ class LocalDetector:
     `late` and `behind` are those of `Counts`, since somebody set them to zero.
     """
 
-    def __init__(self, detector: AnyDetector, rule: Rule, envelope: Envelope, counts: Counts, most: int, *, kernel: bool) -> None:
+    def __init__(self, detector: AnyDetector, rule: Rule, counts: Counts, most: int, *, kernel: bool) -> None:
         """As `Detectors`; `rule` is the detector's."""
         self._detector = detector
         self.most = most
         self._stored = 0  # authentications that this generation took
         self._strays = 0  # those of them that are not known to another reader of the log: they ended before it began, for example
         self._rule = rule
-        self._envelope = envelope
         self._counts = counts
         self._horizon = rule.horizon
         self._begins = detector.begins
@@ -240,9 +238,8 @@ class LocalDetector:
         assert user is not None
         self._counts.detected[detector.found.name] += len(findings)
         self._counts.repeated += sum(map(detector.repeats, findings)) if detector.repeats else 0
-        who, envelope = User(*user), self._envelope
-        name = shown(who)
-        return [found(detector, detector.alert(finding, name, rule), who, completion, envelope) for finding in findings]
+        position, who, component = completion[0], User(*user), completion[3]
+        return [Found(position, finding, detector, rule, who, component) for finding in findings]
 
     def _state(self, memory: Memory | None) -> Any:
         """The state of a user, with what waited taken in."""

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import cast
 
 from shipper.decode import compiled
-from shipper.detect.finding import Found
+from shipper.detect.finding import Entry
 from shipper.emit.formats import Format
 from shipper.model import Block, Label
 
@@ -21,7 +21,7 @@ def block(texts: Sequence[str], labels: Sequence[Label], wrap: Format | None) ->
     return Block("".join(parts).encode("latin-1"), list(accumulate(map(len, parts)))[2::3], labels)
 
 
-def compiled_block(texts: "compiled.Texts", labels: Sequence[Label], findings: Sequence[Found], wrap: Format | None) -> Block:
+def compiled_block(texts: "compiled.Texts", labels: Sequence[Label], findings: Sequence[Entry], wrap: Format | None) -> Block:
     """The block of events that the kernel made, and has wrapped, with each finding behind its event."""
     if wrap is not None:
         findings = [(at, "".join(wrap(text, label)), label) for at, text, label in findings]

@@ -3,12 +3,13 @@
 from collections import Counter
 from heapq import nsmallest
 
-from shipper.report import found
+from shipper.detect.double_prompt import MS
+from shipper.detect.prompts import CODE, END_TEXT, METHOD, START_TEXT, Prompt
 from shipper.report.advice import recommended
 from shipper.report.cache import LADDER, READINGS, TYPES
 from shipper.report.durations import buckets, durations
 from shipper.report.figures import Figures
-from shipper.report.people import PATTERNS, Person
+from shipper.report.people import PATTERNS, Person, Shown
 from shipper.report.sections import (
     Cache,
     CacheType,
@@ -97,28 +98,26 @@ def _user(person: Person) -> UserRow:
         authentications=person.completed - person.first_steps,
         prompts=person.prompts,
         spared_from_seconds=_spared_from(person),
-        pairs=[_pair(*told[1:]) for told in reversed(person.pairs or ())],
+        pairs=[_pair(pair) for pair in reversed(person.pairs or ())],
         **_patterns(doubles),
     )
 
 
-def _pair(text: str, host: str | None, address: str | None) -> Pair:
-    about, told = found.event(text)
-    double = told.double_prompt
-    assert double is not None
+def _pair(pair: Shown) -> Pair:
+    double = pair.double
     return Pair(
         pattern=double.pattern,
-        gap_seconds=double.gap_ms / 1000,
-        component=about.provider,
-        first=_side(double.first),
-        second=_side(double.second),
-        host=host,
-        address=address,
+        gap_seconds=double.gap // MS / 1000,
+        component=double.component,
+        first=_side(double.first, double.first_host),
+        second=_side(double.second, double.second_host),
+        host=pair.host,
+        address=pair.address,
     )
 
 
-def _side(prompt: found.Side) -> Side:
-    return Side(start=prompt.start, end=prompt.end, code=prompt.code, method=prompt.method, host=prompt.host)
+def _side(prompt: Prompt, host: str | None) -> Side:
+    return Side(start=prompt[START_TEXT], end=prompt[END_TEXT], code=prompt[CODE], method=prompt[METHOD], host=host)
 
 
 def _spared_from(person: Person) -> int | None:

@@ -1,15 +1,16 @@
 """Counts the findings of a log in the tables of a report. Pure."""
 
-from shipper.detect.finding import Found, shown
+from shipper.decode.ecs import dataset
+from shipper.detect.double_prompt import MS
+from shipper.detect.finding import shown
+from shipper.detect.prompts import END, ID, METHOD, START
 from shipper.model import CompletionFields, User
-from shipper.report import found
 from shipper.report.durations import in_tenths
 from shipper.report.figures import Figures
+from shipper.report.found import DoublePrompt, Told
 from shipper.report.kinds import HOUR, NO_CACHE, Kinds
+from shipper.report.people import Person, Shown
 from shipper.report.service import EVERYTHING_MISSED, Service
-from shipper.times import StampReader
-
-_STAMPS = StampReader()
 
 
 class Findings:
@@ -23,43 +24,40 @@ class Findings:
         """
         self._figures, self._kinds, self._host = figures, kinds, host
 
-    def count(self, finding: Found, completion: CompletionFields, service: Service) -> None:
+    def count(self, finding: Told, completion: CompletionFields, service: Service) -> None:
         """Count a finding about the user of a completion, which led to it."""
-        user, (_, text, (time, _, origin, _)) = completion[1], finding
+        _, detector, time, host, double, fatigue = finding
+        user, component, host = completion[1], completion[3], host or self._host
         assert user is not None
-        person = service.people[user[3]]
-        about, told = found.event(text)
-        component, host, double, fatigue = completion[3], origin.host or self._host, told.double_prompt, told.mfa_fatigue
-        self._figures.findings[about.action] += 1
+        self._figures.findings[detector] += 1
         if double is not None:
-            address = self._double(double, service, user[3], has_cache=origin.dataset != NO_CACHE)
-            service.people.pair(person, (time, text, host, address))
+            person = service.people[user[3]]
+            address = self._double(double, service, person, user[3])
+            service.people.pair(person, Shown(double.order, double, host, address))
             # The second prompt may have ended before the first one, which completed it.
-            end = completion[6] if time == completion[7] else _STAMPS.read(time) or 0
-            self._kinds.doubles[double.second.method, component, host, end // HOUR] += 1
+            method, hour = double.second[METHOD], double.second[END] // HOUR
+            self._kinds.doubles[method, component, host, hour] += 1
         if fatigue is not None:
-            person.count("fatigue")
-            numbers = {field: value for field, value in fatigue.items() if isinstance(value, bool | int)}
-            entry = {"time": time, "user": shown(User(*user)), "start": about.start, "end": about.end}
-            self._figures.listed["fatigue"].add(time, {**entry, "component": component, "host": host, **numbers})
+            service.people[user[3]].count("fatigue")
+            entry = {"time": time, "user": shown(User(*user)), "component": component, "host": host}
+            self._figures.listed["fatigue"].add(time, {**entry, **fatigue})
 
-    def _double(self, about: found.DoublePrompt, service: Service, key: str, *, has_cache: bool) -> str | None:
+    def _double(self, double: DoublePrompt, service: Service, person: Person, key: str) -> str | None:
         """Count a double prompt of a user; returns the client address of the second prompt, if it is known."""
-        pattern, person = about.pattern, service.people[key]
-        prompt = service.second(key, about.second.id)
+        pattern, second = double.pattern, double.second
+        prompt = service.second(key, second[ID])
         address = prompt[4] if prompt else None
         person.count(pattern)
-        if not has_cache:
+        if dataset(double.component) == NO_CACHE:
             self._figures.doubles_without_cache += 1
         else:
             person.count("cacheable")
             if prompt is None:  # it came too late to be compared
                 person.miss(0, EVERYTHING_MISSED)
                 person.miss(1, EVERYTHING_MISSED)
-        self._figures.gaps[pattern][-(-about.gap_ms // 100)] += 1
+        self._figures.gaps[pattern][-(-(double.gap // MS) // 100)] += 1
         client = self._figures.client(address)
         client.patterns[pattern] += 1
         if pattern == "concurrent":
-            began, again = (_STAMPS.read(side.start) or 0 for side in (about.first, about.second))
-            client.repeats[in_tenths(again - began)] += 1
+            client.repeats[in_tenths(second[START] - double.first[START])] += 1
         return address

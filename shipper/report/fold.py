@@ -12,6 +12,7 @@ from shipper.model import CompletionFields, Label, User, is_withdrawal
 from shipper.report.durations import TENTH, in_tenths
 from shipper.report.figures import Figures
 from shipper.report.findings import Findings
+from shipper.report.found import Told, told
 from shipper.report.kinds import HOUR, NO_CACHE, Kind, Kinds, count_all, count_by_hour
 from shipper.report.parts import Ahead, Authentications, Part
 from shipper.report.people import Person
@@ -53,17 +54,18 @@ class Fold:
         self._ahead: Ahead = {}
 
     def __call__(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], found: Sequence[Found]
     ) -> None:
         """Take what a pipeline made of a chunk: its events, what they completed, and what was found."""
+        findings = [told(finding) for finding in found]
         if self._span is not None:
             since, until = self._span
             completions = [one for one in completions if since <= one[7][:-1] < until or is_withdrawal(one)]
-            findings = [finding for finding in findings if since <= finding[2][0][:-1] < until]
+            findings = [finding for finding in findings if since <= finding.time[:-1] < until]
         self._chunk(texts, labels, completions, findings)
 
     def _chunk(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
         if completions:
             first, last = _extremes(completions)
@@ -74,7 +76,7 @@ class Fold:
                 self._take(texts, labels, completions, findings)
 
     def _settle(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
         """Take completions of which one has a time ahead of the clock: it counts once the next one of its component comes, and not at
         all if it is withdrawn."""
@@ -96,7 +98,7 @@ class Fold:
         self._take_settled(texts, labels, settled, findings)
 
     def _take_settled(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
         if completions:
             first, last = min(completions, key=_START), max(completions, key=_END)
@@ -110,7 +112,7 @@ class Fold:
             self._take_settled([text], [label], [completion], [])
 
     def _take(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
         if self._kinds.are_many:
             self._kinds.spread()
@@ -120,7 +122,7 @@ class Fold:
             self._look_at(texts, labels, [*completions], findings)
 
     def _take_compiled(
-        self, texts: Sequence[str], labels: "compiled.Labels", completions: "compiled.Completions", findings: Sequence[Found]
+        self, texts: Sequence[str], labels: "compiled.Labels", completions: "compiled.Completions", findings: Sequence[Told]
     ) -> None:
         """As `_look_at`, of which the kernel does most."""
         assert completions.component
@@ -149,7 +151,7 @@ class Fold:
             service.hand_over(completion[1][3])
 
     def _look_at(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
         """Take completions one by one."""
         kinds, addresses = self._kinds.of(texts, labels, completions)
@@ -270,7 +272,7 @@ class Fold:
         kinds = [self._kinds.of_shape(aside.shape) for aside in part.aside]
         addresses = {at: aside.address for at, aside in enumerate(part.aside) if aside.address is not None}
         completions: list[CompletionFields] = [(at, *aside.completion[1:]) for at, aside in enumerate(part.aside)]
-        findings = [(at, *finding[1:]) for at, aside in enumerate(part.aside) for finding in aside.findings]
+        findings = [finding._replace(position=at) for at, aside in enumerate(part.aside) for finding in aside.findings]
         self._take_users(Authentications(kinds, completions, addresses, findings))
         for component, service in part.services.items():
             (self._services.get(component) or self._begin(component)).join(service)
@@ -288,8 +290,8 @@ class Fold:
         return self.figures
 
 
-def _by_position(findings: Sequence[Found]) -> dict[int, list[Found]]:
-    behind: dict[int, list[Found]] = {}
+def _by_position(findings: Sequence[Told]) -> dict[int, list[Told]]:
+    behind: dict[int, list[Told]] = {}
     for finding in findings:
         behind.setdefault(finding[0], []).append(finding)
     return behind

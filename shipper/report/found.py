@@ -1,57 +1,65 @@
-"""Findings as a report reads them: of their events, only what it tells. Pure."""
+"""Findings as a report counts them: plain data, on its way to the tables or to another process. Pure."""
 
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
-import msgspec
-
-
-class Side(msgspec.Struct, gc=False):
-    """One of two prompts."""
-
-    id: str
-    start: str
-    end: str
-    code: str
-    method: str
-    host: str | None = None
+from shipper.detect.double_prompt import DOUBLE_PROMPT, Pattern
+from shipper.detect.finding import Found
+from shipper.detect.mfa_fatigue import MFA_FATIGUE
+from shipper.detect.prompts import END, END_TEXT, ID, START, Prompt
 
 
-class DoublePrompt(msgspec.Struct, gc=False):
-    """Two prompts that should have been one."""
+class DoublePrompt(NamedTuple):
+    """Two prompts that should have been one, and the servers that wrote them, where their names are known."""
 
-    pattern: Literal["sequential", "concurrent", "retry"]
-    gap_ms: int
-    first: Side
-    second: Side
+    pattern: Pattern
+    component: str
+    first: Prompt
+    second: Prompt
+    first_host: str | None
+    second_host: str | None
 
+    @property
+    def gap(self) -> int:
+        """Nanoseconds from the end of the first one to the start of the second one."""
+        gap: int = self.second[START] - self.first[END]
+        return gap
 
-class Findings(msgspec.Struct):
-    """What the detectors say; that of the detector that made the finding is not None."""
-
-    double_prompt: DoublePrompt | None = None
-    mfa_fatigue: dict[str, Any] | None = None
-
-
-class About(msgspec.Struct):
-    """The fields below `event`."""
-
-    action: str
-    start: str
-    end: str
-    provider: str
+    @property
+    def order(self) -> tuple[str, str, str, str]:
+        """Puts them in the order in which they ended."""
+        return self.second[END_TEXT], self.second[ID], self.first[ID], self.component
 
 
-class Event(msgspec.Struct):
-    """The event of a finding."""
+class Told(NamedTuple):
+    """A finding.
 
-    event: About
-    azure_mfa: Findings
+    Attributes:
+        position: of the completion behind which it stands.
+        detector: the name of the one that made it.
+        time: when what was found ended, as the log writes it.
+        host: the server that wrote it, where that is not the one of the log.
+        double: of a double prompt, the two.
+        fatigue: of refused prompts, the start and the end as texts, and all numbers that their event has.
+    """
+
+    position: int
+    detector: str
+    time: str
+    host: str | None
+    double: DoublePrompt | None = None
+    fatigue: dict[str, Any] | None = None
 
 
-_READ = msgspec.json.Decoder(Event).decode
-
-
-def event(text: str) -> tuple[About, Findings]:
-    """The event of a finding, from its text (UTF-8 read as latin-1)."""
-    read = _READ(text.encode("latin-1"))
-    return read.event, read.azure_mfa
+def told(found: Found) -> Told:
+    """What a report counts of a finding."""
+    name, finding, host = found.detector.name, found.finding, found.host
+    if name == DOUBLE_PROMPT.name:
+        first, second, sides = finding["first"], finding["second"], found.sides
+        hosts = (sides.get("first"), sides.get("second")) if sides else (None, None)
+        double = DoublePrompt(finding["pattern"], found.component, first, second, *hosts)
+        return Told(found.position, name, second[END_TEXT], host, double)
+    alert = found.alert
+    if name != MFA_FATIGUE.name:
+        return Told(found.position, name, alert.end, host)
+    numbers = {field: value for field, value in alert.fields.items() if isinstance(value, bool | int)}
+    return Told(found.position, name, alert.end, host, None, {"start": alert.start, "end": alert.end, **numbers})

@@ -19,7 +19,7 @@ def hide(figures: Figures, user: Hide, address: Hide) -> None:
     """
     for person in figures.people.values():
         person.name = user(person.name)
-        person.pairs = person.pairs and [(end, text, host, place and address(place)) for end, text, host, place in person.pairs]
+        person.pairs = person.pairs and [pair._replace(address=pair.address and address(pair.address)) for pair in person.pairs]
     clients: dict[str | None, Client] = {}
     for place, client in figures.clients.items():
         clients[place if place in (None, OTHERS) else address(str(place))] = client

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
-from shipper.detect.finding import Found
 from shipper.model import CompletionFields, Label, is_withdrawal
 from shipper.report.fold import Fold
+from shipper.report.found import Told
 from shipper.report.parts import Aside, Authentications, Part
 from shipper.report.service import reach
 
@@ -30,7 +30,7 @@ class LaterFold(Fold):
         self._ends: dict[str, tuple[int, _Ends]] = {}  # by component, with its event time at the first authentication
 
     def _chunk(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
         completions = [*completions]  # looked at one by one, not in the kernel
         for completion in completions:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from shipper.detect.finding import Found
 from shipper.model import CompletionFields, Label
 from shipper.report.figures import Figures
+from shipper.report.found import Told
 from shipper.report.kinds import Kind, Shape
 from shipper.report.service import Service
 
@@ -26,7 +26,7 @@ class Authentications(NamedTuple):
     kinds: Sequence[Kind]
     completions: Sequence[CompletionFields]
     addresses: Mapping[int, str]
-    findings: Sequence[Found]
+    findings: Sequence[Told]
 
 
 class Aside(NamedTuple):
@@ -35,7 +35,7 @@ class Aside(NamedTuple):
     shape: Shape
     completion: CompletionFields
     address: str | None
-    findings: tuple[Found, ...]
+    findings: tuple[Told, ...]
 
 
 class Part(NamedTuple):

@@ -2,10 +2,12 @@
 
 from heapq import nlargest
 from operator import itemgetter
+from typing import NamedTuple
 
 from shipper.detect.finding import shown
 from shipper.model import User, UserFields
 from shipper.report.cache import READINGS, TYPES, Memory, Missed, Prompt
+from shipper.report.found import DoublePrompt
 from shipper.times import BEFORE_ALL
 
 MOST_PEOPLE = 250_000
@@ -17,13 +19,20 @@ REFUSALS = ("denied", "no_response", "fraud")
 NUMBERS = (*PATTERNS, *REFUSALS, "fatigue", "cacheable")
 """What is counted of few users; `cacheable` are double prompts on a service that has a cache."""
 
-Told = tuple[str, str, str | None, str | None]
-"""A double prompt: the end of its second prompt, the text of the finding, host and client address."""
+
+class Shown(NamedTuple):
+    """A double prompt that is shown, by its `order`."""
+
+    order: tuple[str, ...]
+    double: DoublePrompt
+    host: str | None
+    address: str | None
+
 
 NO_PROMPT = 2 * BEFORE_ALL
 """The end of the latest prompt where there is none: long before a clock that has not begun to move."""
 
-_WHEN = itemgetter(0, 1)
+_ORDER = itemgetter(0)
 PLACE = {name: place for place, name in enumerate(NUMBERS)}
 _NONE = [0] * len(NUMBERS)
 
@@ -64,7 +73,7 @@ class Person:
         self.first_steps = self.prompts = self.others = 0
         self.numbers: list[int] | None = None
         self.missed: list[Missed] | None = None
-        self.pairs: list[Told] | None = None
+        self.pairs: list[Shown] | None = None
         self.run: list[Prompt] = []
         self.latest = NO_PROMPT
         self.seconds: set[str] | None = None
@@ -114,12 +123,12 @@ class Person:
         """The bits of a cache type and reading."""
         return self.missed[kind][reading] if self.missed else 0
 
-    def pair(self, told: Told) -> None:
+    def pair(self, pair: Shown) -> None:
         """A double prompt of the user, to show; the latest `PAIRS` are kept."""
         if self.pairs is None:
-            self.pairs = [told]
+            self.pairs = [pair]
         else:
-            self.pairs = sorted([*self.pairs, told], key=_WHEN)[-PAIRS:]
+            self.pairs = sorted([*self.pairs, pair], key=_ORDER)[-PAIRS:]
 
     def add(self, other: "Person") -> None:
         """Add what another log says of the user."""
@@ -131,7 +140,7 @@ class Person:
         for kind, bits in enumerate(other.missed or ()):
             self.miss(kind, bits)
         if other.pairs:
-            self.pairs = sorted([*(self.pairs or ()), *other.pairs], key=_WHEN)[-PAIRS:]
+            self.pairs = sorted([*(self.pairs or ()), *other.pairs], key=_ORDER)[-PAIRS:]
 
 
 class People(dict[str, Person]):
@@ -164,9 +173,9 @@ class People(dict[str, Person]):
             self.update(kept)
         self[key] = person
 
-    def pair(self, person: Person, told: Told) -> None:
+    def pair(self, person: Person, pair: Shown) -> None:
         """A double prompt of a user, to show; if there are too many of all users, those with the fewest lose theirs."""
-        person.pair(told)
+        person.pair(pair)
         self._pairs += 1
         self.limit()
 

@@ -17,7 +17,7 @@ import orjson
 
 from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
-from shipper.detect.finding import found, on_host, shown
+from shipper.detect.finding import Found, event_of, on_hosts
 from shipper.detect.protocol import Rule
 from shipper.model import Label
 from shipper.stream.completions import Completed
@@ -143,19 +143,11 @@ class Buckets:
 
     def _told(self, name: str, finding: Any, completed: Completed, judged: Judged) -> Finding:
         """The event of a finding, with the host of each authentication that it names; its own is that of the last."""
-        detector = DETECTORS[name]
+        detector, position, component = DETECTORS[name], completed.fields[0], completed.fields[3]
         self._counts.detected[detector.found.name] += 1
-        user = completed.user
-        alert = detector.alert(finding, shown(user), self._rules[name])
-        made = found(detector, alert, user, completed.fields, self._envelope)
-        document = orjson.loads(made[1].encode("latin-1"))
-        for side in detector.sides:
-            fields = document["azure_mfa"][name][side]
-            host = self._host_of(fields["id"], judged)
-            if host is not None:
-                fields["host"] = host
-        host = self._host_of(alert.id.rpartition("-")[0], judged)
-        _, text, label = on_host(made, document, None if host == self._host else host)
+        made = Found(position, finding, detector, self._rules[name], completed.user, component)
+        made = on_hosts(made, lambda exchange_id: self._host_of(exchange_id, judged), self._host)
+        _, text, label = event_of(made, self._envelope)
         return Finding(text.removesuffix("\n").encode("latin-1"), label)
 
     def _host_of(self, exchange_id: str, judged: Judged) -> str | None:

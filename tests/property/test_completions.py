@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.decode import compiled
+from shipper.detect.finding import event_of
 from shipper.model import Chunk, Counts, is_withdrawal
 from shipper.pipeline import Pipeline, Settings
 from shipper.read.files import read_chunks
@@ -31,8 +32,10 @@ def folded(data: bytes, size: int, *, completions_only: bool, **choices: Any) ->
         assert len(texts) == len(labels)
         told = [completion for completion in completed if not is_withdrawal(completion)]  # whose position says nothing
         completions += [(*completion[1:], *about(labels[completion[0]], texts[completion[0]])) for completion in told]
-        found += [(text, *about(label, text)) for _, text, label in findings]
-        assert {position for position, _, _ in findings} <= {completion[0] for completion in completed}
+        found += [
+            (text, *about(label, text)) for _, text, label in (event_of(finding, pipeline.envelope) for finding in findings)
+        ]
+        assert {finding.position for finding in findings} <= {completion[0] for completion in completed}
     pipeline.close()
     return completions, found, counts
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import Rule
@@ -85,7 +84,7 @@ def test_a_detector_that_lets_none_wait(rule: AnyRule, made: list[list[Completio
 def test_most_wait() -> None:
     """What has nothing to do with any other never reaches `step`, and is gone after two horizons."""
     counts, rule = Counts(), Rule(W, T)
-    host = Detectors({"double_prompt": rule}, Envelope({}), counts)
+    host = Detectors({"double_prompt": rule}, counts)
     for number in range(1000):
         user = User(f"user{number}", None, None, f"user{number}")
         host([(0, user, f"id-{number}", "pfrad", number, "", number, "", APP, True, number)])

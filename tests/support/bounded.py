@@ -8,8 +8,7 @@ from copy import deepcopy
 from random import Random
 from typing import Any
 
-from shipper.decode.ecs import Envelope
-from shipper.detect.finding import Found, found, shown
+from shipper.detect.finding import Found
 from shipper.detect.local import LocalDetector
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
@@ -71,8 +70,8 @@ class Bounded:
         self.young[key] = state
         self._look(key)
         self.counts["findings"] += len(led_to)
-        alerts = [self.detector.alert(finding, shown(user), self.rule) for finding in led_to]
-        return [found(self.detector, alert, user, completion, Envelope({})) for alert in alerts]
+        position, component = completion.position, completion.component
+        return [Found(position, finding, self.detector, self.rule, user, component) for finding in led_to]
 
     def _carried(self, key: str, oldest: int) -> Any:
         state = self.old.get(key)
@@ -172,7 +171,7 @@ def alike(detector: AnyDetector, rule: AnyRule, most: int, made: list[list[Compl
     """Run both hosts on the same completions; some chunks follow a restart, some on a memory that was made smaller. The counts."""
 
     def new() -> LocalDetector:
-        return LocalDetector(detector, rule, Envelope({}), counts, most, kernel=False)
+        return LocalDetector(detector, rule, counts, most, kernel=False)
 
     counts, newest = Counts(), 0
     bounded, lean = Bounded(detector, rule, most), new()

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
-from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import Rule
-from shipper.detect.finding import Found, found, shown
+from shipper.detect.finding import Found
 from shipper.detect.mfa_fatigue import Rule as FatigueRule
 from shipper.detect.protocol import AnyDetector
 from shipper.detect.protocol import Rule as AnyRule
@@ -126,8 +125,8 @@ class Plain:
                 self.before = user.key, deepcopy(state)
             led_to, counted = self.detector.step(state, completion, self.rule)
             self.detected.update([*counted, *[self.detector.found.name] * len(led_to)])
-            alerts = [self.detector.alert(finding, shown(user), self.rule) for finding in led_to]
-            findings += [found(self.detector, alert, user, completion, Envelope({})) for alert in alerts]
+            position, component = completion.position, completion.component
+            findings += [Found(position, finding, self.detector, self.rule, user, component) for finding in led_to]
         return findings
 
     def snapshot(self, newest: int) -> dict[str, Any]:
@@ -138,11 +137,11 @@ class Plain:
 def alike(name: str, rule: AnyRule, made: list[list[CompletionFields]], restart: Callable[[int], bool]) -> None:
     """Run both hosts; before the chunks that `restart` names, the lean one goes on from its snapshot."""
     counts, plain, newest = Counts(), Plain(DETECTORS[name], rule), 0
-    lean = Detectors({name: rule}, Envelope({}), counts)
+    lean = Detectors({name: rule}, counts)
     for number, completions in enumerate(made):
         if restart(number):
             snapshot = json.dumps([lean.snapshot(newest), lean.undo(), lean.generations()])
-            lean = Detectors({name: rule}, Envelope({}), counts)
+            lean = Detectors({name: rule}, counts)
             users, undo, generations = json.loads(snapshot)
             lean.restore(users, newest, undo=undo, generations=generations)
         assert lean(completions) == plain(completions)

@@ -22,6 +22,7 @@ from shipper.detect.across import AcrossLogs, Completed, merged
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import DOUBLE_PROMPT, Rule
+from shipper.detect.finding import event_of
 from shipper.errors import RunError
 from shipper.model import Code, CompletionFields, Counts, Label, Origin, withdrawal
 from shipper.pipeline import Settings
@@ -98,19 +99,17 @@ HORIZON = Rule().horizon
 
 
 def across_logs(host: str | None = None) -> AcrossLogs:
-    constants = {"host": {"name": host, "os": "own"}} if host else {}
     rules = {"double_prompt": Rule()}
-    return AcrossLogs(
-        ComponentDetectors(partial(Detectors, rules, Envelope(constants), Counts()), LogState(0)), rules.values(), host
-    )
+    return AcrossLogs(ComponentDetectors(partial(Detectors, rules, Counts()), LogState(0)), rules.values(), host)
 
 
 def findings(batches: Sequence[Sequence[Completed]], host: str | None = None) -> list[tuple[Any, ...]]:
     """Of each finding the id, its host and those of its two prompts; `host` is that of the run."""
-    logs = across_logs(host)
+    logs, envelope = across_logs(host), Envelope({"host": {"name": host, "os": "own"}} if host else {})
     told: list[tuple[Any, ...]] = []
     for batch in batches:
-        for _, text, (_, event_id, origin, _) in logs([(one.fields[6], one.event_id, one) for one in batch]):
+        for finding in logs([(one.fields[6], one.event_id, one) for one in batch]):
+            _, text, (_, event_id, origin, _) = event_of(finding, envelope)
             document = json.loads(text.encode("latin-1"))
             about, on = document["azure_mfa"]["double_prompt"], document.get("host")
             assert document["event"]["id"] == event_id
@@ -179,8 +178,8 @@ def test_a_server_is_known_as_long_as_a_finding_may_name_it() -> None:
         second = completed(offset + HORIZON, "b-1", start=offset + 60 * SECOND, host="mfa02")
         logs([(offset, "a-1", first)])
         remembered(logs, *range(offset + HORIZON // 8, offset + HORIZON, HORIZON // 8))
-        [(_, text, _)] = logs([(offset + HORIZON, "b-1", second)])
-        assert json.loads(text)["azure_mfa"]["double_prompt"]["first"]["host"] == "mfa01"
+        [finding] = logs([(offset + HORIZON, "b-1", second)])
+        assert finding.sides["first"] == "mfa01"
 
 
 def test_of_what_comes_too_late_no_server_is_remembered() -> None:

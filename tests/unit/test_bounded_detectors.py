@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from shipper.decode.clock import LogState
-from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.components import ComponentDetectors
 from shipper.detect.detector import MEMORY_OF_ONE, Detectors
@@ -33,14 +32,14 @@ def prompt(number: int, user: str, component: str = "pfrad", second: float | Non
 def found(prompts: list[CompletionFields], size: int, restart: bool = False) -> tuple[list[str], int, int]:
     """The ids of findings, what was crowded out, and how many users are in memory at the end."""
     counts, ids = Counts(), []
-    host = Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE)
+    host = Detectors({"double_prompt": RULE}, counts, MOST * MEMORY_OF_ONE)
     rest = iter(prompts)
     while part := list(islice(rest, size)):
-        ids += [label[1] for _, _, label in host(part)]
+        ids += [finding.alert.id for finding in host(part)]
         if restart:
             newest = part[-1][10]
             state, generations = host.snapshot(newest), host.generations()
-            host = Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE)
+            host = Detectors({"double_prompt": RULE}, counts, MOST * MEMORY_OF_ONE)
             host.restore(state, newest, generations=generations)
     return ids, counts.crowded_out, host.size
 
@@ -73,7 +72,7 @@ def test_one_user_with_more_than_a_generation_may_hold_begins_anew(restart: bool
 def test_all_components_together_may_remember_as_much_as_one(components: int) -> None:
     counts, log = Counts(), LogState(600 * SECOND)
     rules = {"double_prompt": RULE}
-    host = ComponentDetectors(lambda: Detectors(rules, Envelope({}), counts, MOST * MEMORY_OF_ONE), log)
+    host = ComponentDetectors(lambda: Detectors(rules, counts, MOST * MEMORY_OF_ONE), log)
     for number in range(40):
         host([prompt(number, f"user{number}", f"c{number % components}")])
         assert host.size <= 2 * MOST
@@ -82,9 +81,7 @@ def test_all_components_together_may_remember_as_much_as_one(components: int) ->
 
 def test_components_that_just_fill_the_memory_lose_nothing() -> None:
     counts = Counts()
-    host = ComponentDetectors(
-        lambda: Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE), LogState(600 * SECOND)
-    )
+    host = ComponentDetectors(lambda: Detectors({"double_prompt": RULE}, counts, MOST * MEMORY_OF_ONE), LogState(600 * SECOND))
     host([prompt(number, f"user{number}", f"c{number % 2}") for number in range(2 * MOST)])
     assert (host.size, counts.crowded_out) == (2 * MOST, 0)
 
@@ -92,9 +89,7 @@ def test_components_that_just_fill_the_memory_lose_nothing() -> None:
 def test_one_component_keeps_what_belongs_to_an_earlier_generation() -> None:
     """Those do not count for its size, and no other component needs the memory."""
     horizon, counts = RULE.horizon // SECOND, Counts()
-    host = ComponentDetectors(
-        lambda: Detectors({"double_prompt": RULE}, Envelope({}), counts, MOST * MEMORY_OF_ONE), LogState(600 * SECOND)
-    )
+    host = ComponentDetectors(lambda: Detectors({"double_prompt": RULE}, counts, MOST * MEMORY_OF_ONE), LogState(600 * SECOND))
     first = [prompt(number, f"user{number}", second=horizon + 10) for number in range(MOST)]
     strays = [(*prompt(MOST + number, f"stray{number}", second=horizon - 5)[:10], first[0][10]) for number in range(MOST)]
     for completion in (*first, *strays, prompt(2 * MOST, "later", second=2 * horizon + 1)):
@@ -106,12 +101,10 @@ def test_one_component_keeps_what_belongs_to_an_earlier_generation() -> None:
 def test_findings_of_components_keep_the_order_of_the_detectors(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DETECTORS, "burst", BURST)
     rules: dict[str, Rule | BurstRule] = {"double_prompt": RULE, "burst": BurstRule(60 * SECOND, 2)}
-    host = ComponentDetectors(
-        lambda: Detectors({name: rules[name] for name in names}, Envelope({}), Counts()), LogState(600 * SECOND)
-    )
+    host = ComponentDetectors(lambda: Detectors({name: rules[name] for name in names}, Counts()), LogState(600 * SECOND))
     prompts = [prompt(number, f"user{number % 2}", f"c{number % 2}") for number in range(4)]
     endings = ["dp" if name == "double_prompt" else "b" for name in names]
-    assert [label[1] for _, _, label in host(prompts)] == [f"id-{number}-{ending}" for number in (2, 3) for ending in endings]
+    assert [finding.alert.id for finding in host(prompts)] == [f"id-{number}-{ending}" for number in (2, 3) for ending in endings]
 
 
 @pytest.mark.parametrize(("lasting", "told"), [(None, True), ({}, False), ({"other": {}}, False)])
@@ -120,7 +113,7 @@ def test_what_is_lasting_goes_to_its_component(lasting: dict[str, Any] | None, *
 
     def new() -> ComponentDetectors:
         rules = {"mfa_fatigue": FatigueRule(60 * SECOND, 2, 600 * SECOND)}
-        return ComponentDetectors(lambda: Detectors(rules, Envelope({}), Counts()), LogState(600 * SECOND))
+        return ComponentDetectors(lambda: Detectors(rules, Counts()), LogState(600 * SECOND))
 
     refused = Code(129, "Mobile App Denied", "denied", "failure", True, "mobile_app", "medium", None)
     whole, again = new(), new()
@@ -133,7 +126,7 @@ def test_what_is_lasting_goes_to_its_component(lasting: dict[str, Any] | None, *
 
 def test_what_is_lasting_is_told_of_the_older_generation_too() -> None:
     rule = FatigueRule(60 * SECOND, 2, 600 * SECOND)
-    host = Detectors({"mfa_fatigue": rule}, Envelope({}), Counts())
+    host = Detectors({"mfa_fatigue": rule}, Counts())
     refused = Code(129, "Mobile App Denied", "denied", "failure", True, "mobile_app", "medium", None)
     seconds = rule.horizon // SECOND  # a generation ends before this one
     made = [prompt(seconds - 2, "anna"), prompt(seconds - 1, "anna"), prompt(seconds + 1, "bob")]
@@ -144,9 +137,9 @@ def test_what_is_lasting_is_told_of_the_older_generation_too() -> None:
 def test_long_names_are_told_apart_and_not_kept() -> None:
     long = "x" * 100_000
     counts = Counts()
-    host = Detectors({"double_prompt": RULE}, Envelope({}), counts)
+    host = Detectors({"double_prompt": RULE}, counts)
     prompts = [prompt(0, f"{long}a"), prompt(1, f"{long}b"), prompt(2, f"{long}a")]
-    assert [label[1] for _, _, label in host(prompts)] == ["id-2-dp"]
+    assert [finding.alert.id for finding in host(prompts)] == ["id-2-dp"]
     assert counts.findings == 1
     assert max(map(len, host.snapshot(2 * SECOND)["double_prompt"])) < 200
 
@@ -162,7 +155,7 @@ def test_those_that_belong_to_an_earlier_generation_crowd_out_nobody() -> None:
 
 def with_much_of_one(horizon: int) -> LocalDetector:
     """A host that has forty prompts of anna in the older generation, and sees bob at the end of the younger one."""
-    host = LocalDetector(DETECTORS["double_prompt"], RULE, Envelope({}), Counts(), 1000, kernel=False)
+    host = LocalDetector(DETECTORS["double_prompt"], RULE, Counts(), 1000, kernel=False)
     host(Arrived([prompt(number, "anna", second=horizon + number / 10) for number in range(40)]))
     host(Arrived([prompt(40, "bob", second=2 * horizon + 1)]))
     return host

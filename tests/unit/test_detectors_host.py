@@ -4,10 +4,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, cast
 
-import orjson
 import pytest
 
-from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS, default_rules, option_names, remembered, rules_for
 from shipper.detect.detector import Detectors
 from shipper.detect.double_prompt import Rule
@@ -38,11 +36,11 @@ def completion(position: int, start: int, end: int, newest: int, code: Code = AP
 def test_findings_stand_in_the_order_of_their_events_then_of_the_register() -> None:
     counts = Counts()
     rules: dict[str, AnyRule] = {"double_prompt": Rule(5, 8), "burst": BurstRule(20, 2)}
-    host = Detectors(rules, Envelope({}), counts)
+    host = Detectors(rules, counts)
 
     findings = host([completion(n, start, start, start) for n, start in enumerate((100, 103, 106, 120))])
 
-    assert [(position, label[1]) for position, _, label in findings] == [
+    assert [(finding.position, finding.alert.id) for finding in findings] == [
         (1, "id-1-dp"), (1, "id-1-b"), (2, "id-2-dp"), (2, "id-2-b"), (3, "id-3-b"),
     ]  # fmt: skip
     assert (counts.findings, counts.detected) == (5, {"double_prompts": 2, "bursts": 3})
@@ -59,7 +57,7 @@ def test_findings_stand_in_the_order_of_their_events_then_of_the_register() -> N
 )
 def test_late_is_what_no_detector_takes(rules: dict[str, AnyRule], late: int) -> None:
     counts = Counts()
-    host = Detectors(rules, Envelope({}), counts)
+    host = Detectors(rules, counts)
     for end in (1000, 990, 989, 963, 962):  # the horizons are 10 and 37
         host([completion(0, end, end, 1000)])
     assert counts.late == late
@@ -67,8 +65,8 @@ def test_late_is_what_no_detector_takes(rules: dict[str, AnyRule], late: int) ->
 
 def lean(*completions: CompletionFields, rule: Rule = Rule(5, 8)) -> tuple[list[str], Detectors]:  # noqa: B008  it is frozen
     """The ids of what is found, a chunk for each completion; and the host."""
-    host = Detectors({"double_prompt": rule}, Envelope({}), Counts())
-    return [label[1] for one in completions for _, _, label in host([one])], host
+    host = Detectors({"double_prompt": rule}, Counts())
+    return [finding.alert.id for one in completions for finding in host([one])], host
 
 
 def prompts(host: Detectors, newest: int) -> dict[str, list[str | int]]:
@@ -148,9 +146,9 @@ def test_a_known_state_that_ends_on_the_horizon_is_still_known() -> None:
 
 
 def test_prompts_that_begin_later_are_not_counted() -> None:
-    host = Detectors({"double_prompt": Rule(5, 8)}, Envelope({}), Counts())
+    host = Detectors({"double_prompt": Rule(5, 8)}, Counts())
     made = [completion(0, 100, 100, 100), completion(1, 104, 104, 104), completion(2, 103, 103, 104)]
-    counts = [orjson.loads(text)["azure_mfa"]["double_prompt"]["count"] for _, text, _ in host(made)]
+    counts = [finding.alert.fields["count"] for finding in host(made)]
     assert counts == [2, 2]
 
 
@@ -220,10 +218,10 @@ class Fatigue:
 
         monkeypatch.setitem(DETECTORS, "mfa_fatigue", replace(detector, step=counted))
         self.counts = Counts()
-        self.host = Detectors({"mfa_fatigue": FatigueRule(5, 2, 8)}, Envelope({}), self.counts)
+        self.host = Detectors({"mfa_fatigue": FatigueRule(5, 2, 8)}, self.counts)
 
     def __call__(self, *completions: CompletionFields) -> list[str]:
-        return [label[1] for _, _, label in self.host(completions)]
+        return [finding.alert.id for finding in self.host(completions)]
 
 
 def test_a_success_is_passed_over_but_where_the_user_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +255,7 @@ def test_what_is_passed_over_is_counted_if_it_is_late(monkeypatch: pytest.Monkey
 
 
 def test_what_is_lasting_is_that_of_users_who_were_told_or_gave_in() -> None:
-    host = Detectors({"mfa_fatigue": FatigueRule(5, 3, 8)}, Envelope({}), Counts())
+    host = Detectors({"mfa_fatigue": FatigueRule(5, 3, 8)}, Counts())
 
     def refuse(*ends: int) -> None:
         host([(*completion(end, end, end, end, REFUSED)[:9], False, end) for end in ends])
@@ -282,7 +280,7 @@ def test_what_is_lasting_goes_into_states_from_the_recent_past() -> None:
     rules = {"mfa_fatigue": FatigueRule(5, 2, 8)}
     refused = [(*completion(end, end, end, end, REFUSED)[:9], False, end) for end in (100, 101)]
     for success, told in ((False, True), (True, False)):
-        whole, warm = (Detectors(rules, Envelope({}), Counts()) for _ in range(2))
+        whole, warm = (Detectors(rules, Counts()) for _ in range(2))
         whole([*refused, *([completion(102, 102, 102, 102)] if success else [])])
         warm(refused)
         warm.restore(warm.snapshot(102), 102, whole.lasting())
@@ -300,15 +298,15 @@ def refused(*ends: int) -> list[CompletionFields]:
 
 
 def test_one_refusal_may_be_enough() -> None:
-    host = Detectors({"mfa_fatigue": FatigueRule(5, 1, 8)}, Envelope({}), Counts())
+    host = Detectors({"mfa_fatigue": FatigueRule(5, 1, 8)}, Counts())
     found = host(refused(100, 103, 109))
-    assert [label[1] for _, _, label in found] == ["id-0-mf", "id-2-mf"]
-    assert orjson.loads(found[0][1])["message"].startswith("CONTOSO\\bob refused 1 prompt within 5e-09 s (1 denied). ")
+    assert [finding.alert.id for finding in found] == ["id-0-mf", "id-2-mf"]
+    assert found[0].alert.message.startswith("CONTOSO\\bob refused 1 prompt within 5e-09 s (1 denied). ")
 
 
 def test_a_refusal_that_ends_later_does_not_count_for_one_that_comes_late() -> None:
     for ends, number in (((101, 100), 0), ((100, 100), 1)):
-        host = Detectors({"mfa_fatigue": FatigueRule(5, 2, 8)}, Envelope({}), Counts())
+        host = Detectors({"mfa_fatigue": FatigueRule(5, 2, 8)}, Counts())
         assert len(host(refused(*ends))) == number
 
 
@@ -370,8 +368,8 @@ def test_a_snapshot_of_a_later_generation_has_taken_nothing_yet() -> None:
 
 def test_a_detector_that_tells_no_repeats_counts_none() -> None:
     counts = Counts()
-    burst = Detectors({"burst": BurstRule(10, 2)}, Envelope({}), counts)
+    burst = Detectors({"burst": BurstRule(10, 2)}, counts)
     found = burst([completion(0, 100, 100, 100), completion(1, 100, 100, 100)])
 
-    assert [label[1] for _, _, label in found] == ["id-1-b"]
+    assert [finding.alert.id for finding in found] == ["id-1-b"]
     assert counts.repeated == 0

@@ -10,7 +10,6 @@ import pytest
 
 from shipper.decode import compiled
 from shipper.decode.compiled import generation
-from shipper.decode.ecs import Envelope
 from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule as DoublePrompt
 from shipper.detect.local import LocalDetector
@@ -138,7 +137,7 @@ def made_by_the_kernel(lines: list[str]) -> list["compiled.Completions"]:
 
 
 def host_of(name: str, rule: Any, counts: Counts) -> LocalDetector:
-    return LocalDetector(DETECTORS[name], rule, Envelope({}), counts, 1000, kernel=True)
+    return LocalDetector(DETECTORS[name], rule, counts, 1000, kernel=True)
 
 
 def test_what_is_older_than_the_horizon_does_not_wait_on() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from shipper.detect.finding import Found
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
-from shipper.model import Chunk, Counts, Origin
+from shipper.model import Chunk, Counts, User
 from shipper.pipeline import Pipeline, Settings
 from shipper.report import advice, figures, fold, kinds, people, service, tables
 from shipper.report.cache import ALL_MISSED
@@ -17,6 +18,8 @@ from shipper.report.summarize import summarize
 from shipper.report.summary import Summary, schema
 from tests.deploy.tools import ROOT
 from tests.support import logs
+from tests.support.burst import BURST
+from tests.support.burst import Rule as BurstRule
 from tests.support.reports import READ_WITH, TIMEOUT, figures_of, log_of, result, sign_in, stamp, summary_of
 
 TWICE = (sign_in(0, 8), sign_in(14, 6))
@@ -416,11 +419,11 @@ def test_findings_of_any_detector_are_counted() -> None:
     pipeline = Pipeline(library, Counts())
     pipeline.open(logs.log_file(data))
     (texts, labels, completions), _ = pipeline.decode(Chunk(data, 0))
-    text = '{"event":{"action":"burst","start":"","end":"","provider":""},"azure_mfa":{"burst":{}}}'
+    position, user, event_id, component, *_ = completions[0]
+    assert user is not None
+    found = Found(position, [event_id, stamp(0), stamp(5), 0, 1], BURST, BurstRule(), User(*user), component)
     folding = fold.Fold(TIMEOUT, 0)
-    folding(
-        texts, labels, completions, [(completions[0][0], text, (stamp(5), "x", Origin(None, "azure_mfa.radius", "alert"), "ann"))]
-    )
+    folding(texts, labels, completions, [found])
 
     assert folding.close().findings == {"burst": 1}
 

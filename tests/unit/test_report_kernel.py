@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from shipper.decode import compiled
-from shipper.detect.finding import Found
 from shipper.model import Chunk, CompletionFields, Counts, Label
 from shipper.pipeline import Pipeline, Settings
 from shipper.report import kinds, people
 from shipper.report.fold import Fold
+from shipper.report.found import Told
 from shipper.times import SECOND
 from tests.property.test_report_parts import PAIR, TWO_STEPS, Asked, data_of
 from tests.support.generate import Recipe, generate
@@ -58,7 +58,7 @@ class Watched(Fold):
     looked_at = 0
 
     def _look_at(
-        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Found]
+        self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
         self.looked_at += len(completions)
         super()._look_at(texts, labels, completions, findings)
