@@ -151,7 +151,7 @@ class Runs(Generic[_Person, _Kind]):
     which it counts `prompts`, `others` and refusals."""
 
     def __new__(
-        cls, people: dict[str, _Person], nothing: int, apart: int, most: int, steps: Sequence[int] | None
+        cls, people: dict[str, _Person], nothing: int, apart: int, most: int, idle: int, steps: Sequence[int] | None
     ) -> Runs[_Person, _Kind]:
         """
         Args:
@@ -159,6 +159,7 @@ class Runs(Generic[_Person, _Kind]):
             nothing: the `latest` of an entry without a run.
             apart: nanoseconds after the latest end until a run is over.
             most: prompts of a run that is no more kept here.
+            idle: users who are kept without a run, since most have another one later.
             steps: how many nanoseconds the caches hold; None if there are no caches.
         """
 
@@ -197,8 +198,8 @@ class Runs(Generic[_Person, _Kind]):
     def sweep(self, newest: int | None = None) -> None:
         """Counts the runs that are over at this time, or all of them."""
 
-    def sums(self) -> tuple[int, list[list[tuple[int, int, int, int, int]]]]:
-        """What was counted here since the last call: the number of prompts; and what caches would have spared of them, where both readings
+    def settle(self) -> tuple[int, list[list[tuple[int, int, int, int, int]]]]:
+        """Adds to the kinds how long answers took, and returns what else was counted here since the last call: the number of prompts; and what caches would have spared of them, where both readings
         say the same, and in each where they do not. That is a list of the first step, the one behind the last, how many prompts and second
         ones, and the longest time since an answer."""
 

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, TypeVar
 from shipper.model import Code, CompletionFields, ExchangeFields, Label
 
 _Person = TypeVar("_Person")
-INTERFACE = 9  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 10  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:
@@ -76,10 +76,10 @@ def durations(of_code: Callable[[Code], int | None]) -> "Durations | None":
 
 
 def runs(
-    people: dict[str, _Person], nothing: int, apart: int, most: int, steps: Sequence[int] | None
+    people: dict[str, _Person], nothing: int, apart: int, most: int, idle: int, steps: Sequence[int] | None
 ) -> "Runs[_Person, Any] | None":
     """What keeps the latest prompts of users for a report; None if there is no kernel. For the arguments, see `_kernel.pyi`."""
-    return None if WHY_NOT else Runs(people, nothing, apart, most, steps)
+    return None if WHY_NOT else Runs(people, nothing, apart, most, idle, steps)
 
 
 def generation(memories: dict[str, Any], *, compiled: bool) -> MutableMapping[str, Any]:

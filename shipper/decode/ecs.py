@@ -1,6 +1,7 @@
 """ECS fields that the events of all kinds of line have in common: version, data set names, constants, users. Pure."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -55,6 +56,7 @@ ACTION_WORDS = {
 }
 
 
+@lru_cache(256)
 def dataset(component: str) -> str:
     """`event.dataset` of a component: `azure_mfa.radius` for pfrad, and so on."""
     lower = component.lower()

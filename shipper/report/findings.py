@@ -4,7 +4,6 @@ from shipper.decode.ecs import dataset
 from shipper.detect.double_prompt import MS
 from shipper.detect.finding import shown
 from shipper.detect.prompts import END, ID, METHOD, START
-from shipper.model import CompletionFields, User
 from shipper.report.durations import in_tenths
 from shipper.report.figures import Figures
 from shipper.report.found import DoublePrompt, Told
@@ -24,22 +23,21 @@ class Findings:
         """
         self._figures, self._kinds, self._host = figures, kinds, host
 
-    def count(self, finding: Told, completion: CompletionFields, service: Service) -> None:
-        """Count a finding about the user of a completion, which led to it."""
-        _, detector, time, host, double, fatigue = finding
-        user, component, host = completion[1], completion[3], host or self._host
-        assert user is not None
+    def count(self, finding: Told, service: Service) -> None:
+        """Count a finding about a user of this component."""
+        _, detector, time, user, component, host, double, fatigue = finding
+        host = host or self._host
         self._figures.findings[detector] += 1
         if double is not None:
-            person = service.people[user[3]]
-            address = self._double(double, service, person, user[3])
+            person = service.people[user.key]
+            address = self._double(double, service, person, user.key)
             service.people.pair(person, Shown(double.order, double, host, address))
             # The second prompt may have ended before the first one, which completed it.
             method, hour = double.second[METHOD], double.second[END] // HOUR
             self._kinds.doubles[method, component, host, hour] += 1
         if fatigue is not None:
-            service.people[user[3]].count("fatigue")
-            entry = {"time": time, "user": shown(User(*user)), "component": component, "host": host}
+            service.people[user.key].count("fatigue")
+            entry = {"time": time, "user": shown(user), "component": component, "host": host}
             self._figures.listed["fatigue"].add(time, {**entry, **fatigue})
 
     def _double(self, double: DoublePrompt, service: Service, person: Person, key: str) -> str | None:

@@ -139,7 +139,7 @@ class Fold:
                     self._look_at_one(texts, labels, completions[at], service)
                     at += 1
             for finding in behind.get(position, ()):
-                self._findings.count(finding, completions[at - 1], service)
+                self._findings.count(finding, service)
         count_all(runs.counted())
 
     def _look_at_one(self, texts: Sequence[str], labels: Sequence[Label], completion: CompletionFields, service: Service) -> None:
@@ -193,7 +193,7 @@ class Fold:
                 if not len(run) % PIECE:
                     service.shorten(person, newest)
             for finding in behind.get(position, ()) if behind else ():
-                self._findings.count(finding, completion, service)
+                self._findings.count(finding, service)
 
     def _of_nobody(self, completion: CompletionFields, kind: Kind, address: str | None) -> None:
         """Take one whose user the log does not name: a fraud is one, whoever reported it."""

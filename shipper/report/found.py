@@ -6,6 +6,7 @@ from shipper.detect.double_prompt import DOUBLE_PROMPT, Pattern
 from shipper.detect.finding import Found
 from shipper.detect.mfa_fatigue import MFA_FATIGUE
 from shipper.detect.prompts import END, END_TEXT, ID, START, Prompt
+from shipper.model import User
 
 
 class DoublePrompt(NamedTuple):
@@ -37,6 +38,8 @@ class Told(NamedTuple):
         position: of the completion behind which it stands.
         detector: the name of the one that made it.
         time: when what was found ended, as the log writes it.
+        user: whom it is about.
+        component: which wrote the authentications.
         host: the server that wrote it, where that is not the one of the log.
         double: of a double prompt, the two.
         fatigue: of refused prompts, the start and the end as texts, and all numbers that their event has.
@@ -45,6 +48,8 @@ class Told(NamedTuple):
     position: int
     detector: str
     time: str
+    user: User
+    component: str
     host: str | None
     double: DoublePrompt | None = None
     fatigue: dict[str, Any] | None = None
@@ -52,14 +57,15 @@ class Told(NamedTuple):
 
 def told(found: Found) -> Told:
     """What a report counts of a finding."""
-    name, finding, host = found.detector.name, found.finding, found.host
+    name, finding, component, host = found.detector.name, found.finding, found.component, found.host
     if name == DOUBLE_PROMPT.name:
         first, second, sides = finding["first"], finding["second"], found.sides
         hosts = (sides.get("first"), sides.get("second")) if sides else (None, None)
-        double = DoublePrompt(finding["pattern"], found.component, first, second, *hosts)
-        return Told(found.position, name, second[END_TEXT], host, double)
+        double = DoublePrompt(finding["pattern"], component, first, second, *hosts)
+        return Told(found.position, name, second[END_TEXT], found.user, component, host, double)
     alert = found.alert
     if name != MFA_FATIGUE.name:
-        return Told(found.position, name, alert.end, host)
+        return Told(found.position, name, alert.end, found.user, component, host)
     numbers = {field: value for field, value in alert.fields.items() if isinstance(value, bool | int)}
-    return Told(found.position, name, alert.end, host, None, {"start": alert.start, "end": alert.end, **numbers})
+    fatigue = {"start": alert.start, "end": alert.end, **numbers}
+    return Told(found.position, name, alert.end, found.user, component, host, None, fatigue)

@@ -128,7 +128,9 @@ class Person:
         if self.pairs is None:
             self.pairs = [pair]
         else:
-            self.pairs = sorted([*self.pairs, pair], key=_ORDER)[-PAIRS:]
+            self.pairs.append(pair)
+            self.pairs.sort(key=_ORDER)
+            del self.pairs[:-PAIRS]
 
     def add(self, other: "Person") -> None:
         """Add what another log says of the user."""

@@ -18,6 +18,7 @@ from shipper.report.cache import ALL_MISSED, LONGEST, NOTHING_HELD, READINGS, ST
 from shipper.report.people import NO_PROMPT, People, Person
 from shipper.times import BEFORE_ALL
 
+MOST_IDLE = 50_000  # users with no prompts in memory whom the kernel keeps, since most come again
 PIECE = 64  # prompts of a run that are in memory before some of them are counted
 _ADDRESS = itemgetter(4)
 EVERYTHING_MISSED = [ALL_MISSED] * len(READINGS)
@@ -63,7 +64,7 @@ class Service:
         self._advice = advice
         self._active: set[Person] = set()
         # The runs that the kernel has.
-        self.runs = compiled.runs(self.people, NO_PROMPT, self.apart, PIECE, None if advice is None else STEPS)
+        self.runs = compiled.runs(self.people, NO_PROMPT, self.apart, PIECE, MOST_IDLE, None if advice is None else STEPS)
 
     def newcomer(self, user: UserFields) -> Person:
         """An entry for a user who has none."""
@@ -97,7 +98,7 @@ class Service:
             return
         for key in self.runs.users():
             self.recall(key)
-        prompts, found = self.runs.sums()
+        prompts, found = self.runs.settle()
         if self._advice is not None:
             self._advice.prompts += prompts
             by_user = self._advice.types[0]

@@ -8,7 +8,7 @@ import pytest
 from shipper.decode import compiled
 from shipper.model import Chunk, CompletionFields, Counts, Label
 from shipper.pipeline import Pipeline, Settings
-from shipper.report import kinds, people
+from shipper.report import kinds, people, service
 from shipper.report.fold import Fold
 from shipper.report.found import Told
 from shipper.times import SECOND
@@ -22,6 +22,11 @@ ASKED = {
     "a long run": [PAIR] * 80,
     "two steps": [PAIR, *TWO_STEPS, PAIR, *TWO_STEPS[:1], PAIR, PAIR],
     "an address": [PAIR, (3.0, 5.0, "ann", 112, "radius"), (3.0, 0.5, "ann", 21, "10.0.0.1"), PAIR],
+    "an answer that takes long": [
+        (3.0, 102.3, "ann", 21, "radius"),
+        (3.0, 102.4, "bob", 21, "radius"),
+        (3.0, 240.0, "ann", 21, "radius"),
+    ],
     "nearly an hour later": [PAIR, (3590.0, 5.0, "ann", 21, "radius"), (3604.0, 5.0, "ann", 21, "radius")],
     "over before it is looked for": [
         (3.0, 5.0, "bob", 21, "radius"),
@@ -36,7 +41,9 @@ ASKED = {
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 @pytest.mark.parametrize("size", [300, 1 << 18])
-def test_few_authentications(asked: Asked, size: int) -> None:
+@pytest.mark.parametrize("idle", [0, 50_000])
+def test_few_authentications(asked: Asked, size: int, idle: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST_IDLE", idle)
     same_without_kernel(data_of(asked, sorted_by_time=True), size)
 
 
@@ -44,6 +51,7 @@ def test_few_authentications(asked: Asked, size: int) -> None:
 @pytest.mark.parametrize("most", [250_000, 40])
 def test_a_usual_log(recipe: Recipe, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "MOST_PEOPLE", most)
+    monkeypatch.setattr(service, "MOST_IDLE", most // 4)
     monkeypatch.setattr(kinds, "MOST_KINDS", 10 if most == 40 else 4096)
     generate(recipe, tmp_path / "mfa.log")
     data = (tmp_path / "mfa.log").read_bytes()

@@ -97,13 +97,14 @@ struct Persons {
     nothing: Py<PyAny>,
     apart: i64,
     most: usize,
+    idle: usize,
     by_key: HashMap<Box<[u8]>, Person>,
     caches: Option<Caches>,
 }
 
 impl Persons {
     /// Takes a sign-in; false if Python must look at it, and nothing has been done.
-    fn take(&mut self, py: Python<'_>, new: &SignIn<'_>, shape: &Shape) -> PyResult<bool> {
+    fn take(&mut self, py: Python<'_>, new: &SignIn<'_>, shape: &mut Shape) -> PyResult<bool> {
         let Some(id) = id_of(new.id).filter(|_| !shape.pending) else { return Ok(false) };
         if !shape.prompted {
             return self.other(py, new);
@@ -171,19 +172,21 @@ pub struct Runs {
 
 #[pymethods]
 impl Runs {
-    /// `people`: the entries of users by their keys, with what makes a new one. `nothing`: the latest end where there are no prompts. `apart`:
-    /// nanoseconds after that end until nothing has to do with them. `most`: prompts of a user, which Python counts piece by piece from then
-    /// on. `steps`: how many nanoseconds the caches hold; None if there is no cache.
+    /// `people`: the entries of users by their keys, with what makes a new one. `nothing`: the latest end where there are no prompts.
+    /// `apart`: nanoseconds after that end until nothing has to do with them. `most`: prompts of a user, which Python counts piece by
+    /// piece from then on. `idle`: users, up to which those who had no prompts for long are kept as well. `steps`: how many nanoseconds
+    /// the caches hold; None if there is no cache.
     #[new]
     fn new(
         people: Py<PyDict>,
         nothing: Py<PyAny>,
         apart: &Bound<'_, PyAny>,
         most: usize,
+        idle: usize,
         steps: Option<Vec<i64>>,
     ) -> PyResult<Self> {
         let (apart, caches) = (clamped(apart)?, steps.map(Caches::new));
-        let persons = Persons { people, nothing, apart, most, by_key: HashMap::new(), caches };
+        let persons = Persons { people, nothing, apart, most, idle, by_key: HashMap::new(), caches };
         Ok(Self { persons, shapes: Shapes::default() })
     }
 
@@ -292,29 +295,35 @@ impl Runs {
         PyList::new(py, self.persons.by_key.keys().map(|key| as_utf_8(py, key)))
     }
 
-    /// Counts the prompts to which nothing can come any more at a time, or all of them. Users who had none for long are forgotten.
+    /// Counts the prompts to which nothing can come any more at a time, or all of them. Where users are many, those who had none for long
+    /// are forgotten.
     #[pyo3(signature = (newest = None))]
     fn sweep(&mut self, py: Python<'_>, newest: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let newest = newest.map(clamped).transpose()?;
         let (apart, caches, mut done) = (self.persons.apart, &mut self.persons.caches, Ok(()));
+        let are_many = self.persons.by_key.len() > self.persons.idle;
         self.persons.by_key.retain(|_, person| {
             if newest.is_some_and(|newest| person.latest.saturating_add(apart) >= newest) || done.is_err() {
                 return true;
             }
-            if newest.is_some() && !person.prompts.is_empty() {
-                done = person.end(py, caches.as_mut());
-                person.prompts = vec![];
-                return true; // many come again soon
+            if newest.is_none() || (are_many && person.prompts.is_empty()) {
+                done = person.end(py, caches.as_mut()).and_then(|()| person.settle(py));
+                return false;
             }
-            done = person.end(py, caches.as_mut()).and_then(|()| person.settle(py));
-            false
+            if !person.prompts.is_empty() {
+                done = person.end(py, caches.as_mut());
+                person.prompts = vec![]; // its memory is for others until the user comes again
+            }
+            true
         });
         done
     }
 
-    /// What caches would have spared of the prompts that were counted here, and forgets it: the number of prompts; then for both readings
-    /// and for each, the steps from which and up to which caches did the same, the number of prompts and of second ones, and the longest time.
-    fn sums<'py>(&mut self, py: Python<'py>) -> PyResult<(u64, Bound<'py, PyList>)> {
+    /// Adds to the kinds how long answers took. Returns what caches would have spared of the prompts that were counted here, and forgets
+    /// it: the number of prompts; then for both readings and for each, the steps from which and up to which caches did the same, the
+    /// number of prompts and of second ones, and the longest time.
+    fn settle<'py>(&mut self, py: Python<'py>) -> PyResult<(u64, Bound<'py, PyList>)> {
+        self.shapes.settle(py)?;
         let readings = PyList::empty(py);
         let Some(caches) = &mut self.persons.caches else { return Ok((0, readings)) };
         for spans in &mut caches.spans {

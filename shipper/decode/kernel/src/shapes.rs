@@ -5,6 +5,8 @@ use pyo3::types::{PyDict, PyList};
 
 const TENTH: i64 = 100_000_000; // nanoseconds
 const HOUR: i64 = 36_000 * TENTH;
+/// Tenths of a second up to which answers are counted here: nearly all take less.
+const TENTHS: usize = 1024;
 /// Kinds that are remembered from chunk to chunk; a log has a few dozen.
 const MOST: usize = 256;
 
@@ -13,6 +15,8 @@ pub struct Shape {
     origin: Py<PyAny>,
     kind: Py<PyAny>,
     answers: Py<PyDict>,
+    /// How many answers took so many tenths of a second, which `answers` does not know yet.
+    tenths: Vec<i64>,
     /// The class of a prompt that was refused.
     pub refusal: Option<Py<PyAny>>,
     pub pending: bool,
@@ -28,6 +32,7 @@ impl Shape {
             origin: origin.clone().unbind(),
             kind: kind.clone().unbind(),
             answers: kind.getattr("answers")?.cast_into()?.unbind(),
+            tenths: vec![0; TENTHS],
             refusal: Some(kind.getattr("refusal")?).filter(|refusal| !refusal.is_none()).map(Bound::unbind),
             pending: says("pending")?,
             listed: says("listed")?,
@@ -42,10 +47,29 @@ impl Shape {
     }
 
     /// Counts how long an answer took.
-    pub fn answer(&self, py: Python<'_>, nanoseconds: i64) -> PyResult<()> {
-        let (answers, tenths) = (self.answers.bind(py), (nanoseconds + TENTH - 1).div_euclid(TENTH));
+    pub fn answer(&mut self, py: Python<'_>, nanoseconds: i64) -> PyResult<()> {
+        let tenths = (nanoseconds + TENTH - 1).div_euclid(TENTH);
+        match usize::try_from(tenths).ok().and_then(|at| self.tenths.get_mut(at)) {
+            Some(number) => *number += 1,
+            None => self.add(py, tenths, 1)?,
+        }
+        Ok(())
+    }
+
+    fn add(&self, py: Python<'_>, tenths: i64, more: i64) -> PyResult<()> {
+        let answers = self.answers.bind(py);
         let number = answers.get_item(tenths)?.map_or(Ok(0), |number| number.extract::<i64>())?;
-        answers.set_item(tenths, number + 1)
+        answers.set_item(tenths, number + more)
+    }
+
+    /// Tells Python of the answers.
+    fn settle(&mut self, py: Python<'_>) -> PyResult<()> {
+        for (tenths, number) in (0..).zip(std::mem::replace(&mut self.tenths, vec![0; TENTHS])) {
+            if number != 0 {
+                self.add(py, tenths, number)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -79,8 +103,13 @@ impl Shapes {
     }
 
     /// One that was found.
-    pub fn get(&self, at: usize) -> &Shape {
-        &self.known[at]
+    pub fn get(&mut self, at: usize) -> &mut Shape {
+        &mut self.known[at]
+    }
+
+    /// Adds to the kinds of Python how long answers took.
+    pub fn settle(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.known.iter_mut().try_for_each(|shape| shape.settle(py))
     }
 
     /// Counts a sign-in that ended at a time.
@@ -99,6 +128,7 @@ impl Shapes {
             counted.append((self.known[at].kind(py), hour, number))?;
         }
         if self.known.len() > MOST {
+            self.settle(py)?;
             self.known.clear();
             self.valid.clear();
         }
