@@ -126,7 +126,7 @@ deploy-files: $(READY)-deploy ## Make the generated files of deploy/ and schemas
 	$(BIN)/python -m deploy.generate
 
 pictures: $(READY)-deploy ## Make the pictures for README, deploy/docs and the dashboards anew (needs Chromium)
-	$(BIN)/python -m tests.deploy.pictures
+	$(BIN)/python -m deploy.pictures
 
 TOOLS := $(CURDIR)/.cache
 SYSLOG_NG := $(TOOLS)/syslog-ng
@@ -166,7 +166,7 @@ windows-check: $(READY) ## Run programs and tests with Python for Windows under 
 	$(BIN)/python -m tests.windows_check $(if $(ALL),--all)
 
 deploy-check: $(READY)-deploy $(SPLUNK)/.ready ## Check what deploy/ holds with the vendors' tools, a real OpenSearch among them
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/deploy tests/pages tests/outputs tests/packaging
 
 EXTRAS := fast
 

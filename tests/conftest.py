@@ -6,12 +6,16 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.jars import Unavailable
 from tests.support.kafka import LENT, Broker, Lent, shared, start_or_skip
+from tests.support.opensearch import OpenSearch
 from tests.support.process import Shipper
+from tests.support.tools import missing
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
@@ -65,3 +69,15 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     with ExitStack() as stack:
         yield start_or_skip(lambda: stack.enter_context(shared((folder if alone else folder.parent) / "kafka")))
+
+
+@pytest.fixture(scope="session")
+def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
+    """A real OpenSearch for all tests of a worker. In CI one that cannot be started is a failure."""
+    node = OpenSearch(Path(tmp_path_factory.mktemp("opensearch")))
+    try:
+        node.start()
+    except Unavailable as error:
+        missing(str(error))
+    yield node
+    node.stop()

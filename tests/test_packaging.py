@@ -59,7 +59,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> bytes:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "MFA_SHIPPER"))
     }
-    pure = {"MFA_SHIPPER_KERNEL_BUILD": "off"}  # tests/deploy/test_kernel_install.py does all of this with the kernel
+    pure = {"MFA_SHIPPER_KERNEL_BUILD": "off"}  # tests/packaging/test_kernel_install.py does all of this with the kernel
     done = subprocess.run(command, cwd=cwd, env=inherited | pure | environment, capture_output=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

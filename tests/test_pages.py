@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import ROOT
+from tests.support.tools import ROOT
 
 REPORT = ("report", str(ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"))
 CODES = ("codes",)

@@ -14,10 +14,10 @@ import orjson
 import pytest
 
 from tests.deploy import corpus
-from tests.deploy.tools import ROOT
 from tests.support.generate import Recipe, generate
 from tests.support.report_counts import Counted
 from tests.support.reports import log_of, sign_in
+from tests.support.tools import ROOT
 
 SCHEMA = json.loads((ROOT / "schemas" / "report.schema.json").read_text(encoding="utf-8"))
 EXAMPLE = ROOT / "deploy" / "examples" / "report.json"

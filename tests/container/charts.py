@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tests.deploy.tools import DEPLOY, run, tool
+from tests.support.tools import DEPLOY, run, tool
 
 CHART = DEPLOY / "kubernetes" / "mfa-shipper"
 EXAMPLES = sorted((DEPLOY / "kubernetes" / "examples").glob("*.yaml"))

@@ -7,8 +7,8 @@ import pytest
 
 from deploy.docker.build import build, unpacked
 from tests.container.sandbox import Image
-from tests.deploy.tools import missing
 from tests.support.jars import Unavailable
+from tests.support.tools import missing
 
 
 def built(extras: str, folder: Path) -> Image:

@@ -13,7 +13,7 @@ import yaml
 
 from shipper import __version__
 from tests.container.charts import CHART, EXAMPLES, INSTALL, VERSION, Rendered, helm, refusal, render
-from tests.deploy.tools import DEPLOY, ROOT, run, tool
+from tests.support.tools import DEPLOY, ROOT, run, tool
 
 VALUES = [CHART / "values.yaml", *EXAMPLES]
 SECRETS = "/run/secrets/mfa-shipper"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.tools import DEPLOY, run, tool
+from tests.support.tools import DEPLOY, run, tool
 
 FILE = DEPLOY / "docker" / "compose.yaml"
 OURS = ("to-kafka", "to-opensearch", "detect")

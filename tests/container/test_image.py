@@ -17,9 +17,9 @@ import yaml
 
 from shipper import __version__
 from tests.container.sandbox import Image, Mount, User, until_healthy
-from tests.deploy.tools import ROOT, run, tool
 from tests.support.kafka import Broker, create_topic, free_port, read_topic
 from tests.support.process import until
+from tests.support.tools import ROOT, run, tool
 
 EXAMPLE = ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"
 LIMIT, LIMIT_OF_DETECT = 100e6, 150e6  # bytes

@@ -12,9 +12,9 @@ import yaml
 from tests.container.charts import render
 from tests.container.kubelet import FIELDS, Node
 from tests.container.sandbox import Image
-from tests.deploy.tools import DEPLOY
 from tests.support.kafka import Broker, create_topic, free_port, read_topic
 from tests.support.process import until
+from tests.support.tools import DEPLOY
 
 LOG = DEPLOY / "examples" / "MultiFactorAuthRadiusSvc.log"
 

@@ -1,36 +1,10 @@
-"""A real OpenSearch for all tests of a worker. In CI one that cannot be started is a failure."""
+"""What the vendors' tools said stands at the end of the report."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.tools import SAID, missing
-from tests.support.jars import Unavailable
-from tests.support.opensearch import OpenSearch
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser  # which not all tests of this folder need
-
-
-@pytest.fixture(scope="session")
-def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
-    node = OpenSearch(Path(tmp_path_factory.mktemp("opensearch")))
-    try:
-        node.start()
-    except Unavailable as error:
-        missing(str(error))
-    yield node
-    node.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from tests.deploy.browser import chromium
-
-    with chromium() as started:
-        yield started
+from tests.support.tools import SAID
 
 
 @pytest.fixture(autouse=True)

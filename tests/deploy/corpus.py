@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from tests.deploy.tools import ROOT
+from tests.support.tools import ROOT
 
 START = datetime(2017, 2, 13, tzinfo=UTC)
 DAYS = 5

@@ -14,8 +14,8 @@ import yaml
 
 from deploy.generate.elastic.package import STREAMS
 from tests.deploy import corpus
-from tests.deploy.tools import DEPLOY
 from tests.support.opensearch import OpenSearch
+from tests.support.tools import DEPLOY
 
 Event = dict[str, Any]
 PACKAGE = DEPLOY / "elastic" / "package"

@@ -14,8 +14,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.deploy.tools import DEPLOY, ROOT, missing
 from tests.support.generate import Recipe, generate
+from tests.support.tools import DEPLOY, ROOT, missing
 
 PIPES = DEPLOY / "pipes"
 SYSLOG_NG = ROOT / ".cache" / "syslog-ng"  # unpacked, as Debian's package cannot be beside rsyslog's

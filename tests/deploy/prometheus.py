@@ -14,8 +14,8 @@ from urllib.request import urlopen
 
 import yaml
 
-from tests.deploy.tools import DEPLOY, ROOT, tool
 from tests.support.process import Shipper, configuration, until
+from tests.support.tools import DEPLOY, ROOT, tool
 
 HINT = "apt-get install --no-install-recommends prometheus"
 FOLDER = DEPLOY / "prometheus"

@@ -16,7 +16,7 @@ from pathlib import Path
 from deploy.generate.schema import known_names
 from deploy.generate.sigma.kibana import ATTACK
 from deploy.generate.sigma.rules import FOLDERS, SIGMA, library
-from tests.deploy.tools import ROOT, run
+from tests.support.tools import ROOT, run
 
 SIGMAHQ = "sigma.validators.sigmahq"
 LOGSOURCE = {"category": "application", "product": "azure_mfa"}

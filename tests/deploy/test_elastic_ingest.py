@@ -15,8 +15,8 @@ from deploy.generate.elastic.templates import PIPELINE
 from deploy.generate.schema import fields
 from tests.deploy import corpus
 from tests.deploy.elastic.loaded import install
-from tests.deploy.tools import ROOT
 from tests.support.opensearch import OpenSearch
+from tests.support.tools import ROOT
 
 Event = dict[str, Any]
 THREAD = re.compile(r"^([^| {]*\|[^|]*\|[0-9]+\|)[0-9]{1,18}(\|)")  # of a line that stands in no other one

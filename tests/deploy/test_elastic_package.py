@@ -20,8 +20,8 @@ from tests.deploy import package_cases
 from tests.deploy.elastic import read_back
 from tests.deploy.elastic.loaded import install
 from tests.deploy.package_cases import PACKAGE
-from tests.deploy.tools import DEPLOY
 from tests.support.opensearch import OpenSearch
+from tests.support.tools import DEPLOY
 
 SHAPES = sorted(package_cases.AGENT.parent.glob("elastic-agent-*.json"))
 every_stream = pytest.mark.parametrize("stream", STREAMS)

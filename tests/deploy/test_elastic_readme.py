@@ -14,9 +14,9 @@ from deploy.generate.elastic.panels import panels
 from deploy.generate.elastic.templates import NAME
 from deploy.generate.schema import fields
 from tests.deploy.elastic.loaded import install, week
-from tests.deploy.tools import DEPLOY, ROOT
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.opensearch import OpenSearch
+from tests.support.tools import DEPLOY, ROOT
 
 PRODUCTS = {"elastic": "ELASTICSEARCH", "opensearch": "OPENSEARCH"}
 every_product = pytest.mark.parametrize("product", PRODUCTS)

@@ -14,8 +14,8 @@ from deploy.generate.elastic.templates import FINAL, NAME, requests
 from deploy.generate.schema import ecs_types, event_schema, fields
 from tests.deploy.elastic.loaded import body, bulk, install
 from tests.deploy.elastic.whole import everything
-from tests.deploy.tools import ROOT
 from tests.support.opensearch import OpenSearch, Refused
+from tests.support.tools import ROOT
 
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/expected.ndjson"))
 

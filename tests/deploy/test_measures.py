@@ -26,8 +26,8 @@ from tests.deploy.elastic.counted import COUNTED, HOURS
 from tests.deploy.elastic.loaded import install, load
 from tests.deploy.spl_text import SplError
 from tests.deploy.splunk_app import expand, filled, panels
-from tests.deploy.tools import DEPLOY, ROOT
 from tests.support.opensearch import OpenSearch
+from tests.support.tools import DEPLOY, ROOT
 
 Event = dict[str, Any]
 

@@ -37,8 +37,8 @@ from tests.deploy.pipes import (
     written,
 )
 from tests.deploy.prometheus import free_port
-from tests.deploy.tools import ROOT
 from tests.support.process import until
+from tests.support.tools import ROOT
 
 LINES = 3000
 SOON = 3.0  # seconds from a line in the log to its event at the end of the chain

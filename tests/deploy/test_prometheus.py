@@ -19,8 +19,8 @@ from shipper.stream.clocks import PartitionClocks
 from shipper.stream.vitals import DetectCollector, DetectVitals
 from tests.deploy.named_fields import in_text, unknown_in_text
 from tests.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, running, write_until_rates_move
-from tests.deploy.tools import ROOT, run, tool
 from tests.support.process import until
+from tests.support.tools import ROOT, run, tool
 
 RULES = yaml.safe_load((FOLDER / "rules.yml").read_text(encoding="utf-8"))
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULES["groups"] for rule in group["rules"]}

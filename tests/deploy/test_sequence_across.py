@@ -11,8 +11,8 @@ import pytest
 
 from tests.deploy.sigma_run import run_eql
 from tests.deploy.test_sigma_sequence import findings, of_exchanges, of_results, query
-from tests.deploy.tools import DEPLOY, ROOT
 from tests.support.fleet import Fleet
+from tests.support.tools import DEPLOY, ROOT
 
 SERVERS, SIGN_INS = 4, 600
 PAGE = DEPLOY / "docs" / "across-servers-in-a-siem.md"

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.generate.sigma import events as sigma_events
 from deploy.generate.sigma.rules import SIGMA, Rule, rules
-from tests.deploy.tools import missing
+from tests.support.tools import missing
 
 RULES = rules()
 SINGLE = [rule for rule in RULES if rule.kind == "single"]

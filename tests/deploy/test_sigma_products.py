@@ -14,7 +14,7 @@ from deploy.generate.schema import known_names
 from deploy.generate.sigma import KIBANA, SPLUNK
 from deploy.generate.sigma.rules import rules
 from tests.deploy import named_fields, sigma_run
-from tests.deploy.tools import DEPLOY
+from tests.support.tools import DEPLOY
 
 RULES = rules()
 TITLES = [rule.main["title"] for rule in RULES]

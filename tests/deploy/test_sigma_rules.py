@@ -16,7 +16,7 @@ from deploy.generate.sigma.rules import FOLDERS, LANGUAGES, SIGMA, Rule, load, r
 from deploy.generate.sigma.triage import LOGS, entries
 from tests.deploy import named_fields, sigma_run
 from tests.deploy.sigma_offline import has_sigmahq, sigma_check
-from tests.deploy.tools import missing
+from tests.support.tools import missing
 
 RULES = rules()
 STEMS = [rule.stem for rule in RULES]

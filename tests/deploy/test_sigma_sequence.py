@@ -15,8 +15,8 @@ from deploy.generate.schema import known_names
 from deploy.generate.sigma.rules import SIGMA
 from tests.deploy import named_fields
 from tests.deploy.sigma_run import run_eql
-from tests.deploy.tools import ROOT
 from tests.support.generate import Recipe, generate
+from tests.support.tools import ROOT
 
 Document = dict[str, Any]
 Pair = tuple[str, str]

@@ -11,7 +11,7 @@ from deploy.generate.sigma.events import Document, codes
 from deploy.generate.sigma.rules import SIGMA, rules
 from tests.deploy import named_fields, sigma_run
 from tests.deploy.sigma_offline import sigma_check
-from tests.deploy.tools import DEPLOY, ROOT, run, tool
+from tests.support.tools import DEPLOY, ROOT, run, tool
 
 TEXT = (SIGMA / "WRITING_RULES.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

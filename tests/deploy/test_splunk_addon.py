@@ -11,7 +11,7 @@ from shipper import __version__
 from shipper.emit.formats import SOURCETYPE
 from tests.deploy.spl_text import SplError
 from tests.deploy.splunk_app import ADD_ON, APP, ECS, RAW, conf, default
-from tests.deploy.tools import run, tool
+from tests.support.tools import run, tool
 
 HINT = "make deploy-check fills .cache/splunk"
 APPS = (ADD_ON, APP)

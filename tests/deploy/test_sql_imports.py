@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.deploy import corpus
-from tests.deploy.tools import DEPLOY, ROOT, missing
+from tests.support.tools import DEPLOY, ROOT, missing
 
 PAGE = (DEPLOY / "docs" / "imports.md").read_text(encoding="utf-8")
 Rows = list[tuple[str, int]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shipper.config.load import load_config
-from tests.deploy.tools import DEPLOY, run, tool
+from tests.support.tools import DEPLOY, run, tool
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 SIDECAR = DEPLOY / "systemd" / "mfa-shipper.service"

@@ -7,7 +7,7 @@ import pytest
 import tree_sitter_powershell
 from tree_sitter import Language, Node, Parser
 
-from tests.deploy.tools import DEPLOY
+from tests.support.tools import DEPLOY
 
 PARSER = Parser(Language(tree_sitter_powershell.language()))
 SCRIPTS = sorted((DEPLOY / "windows").glob("*.ps1"))

@@ -15,8 +15,8 @@ from shipper.page.words import Timeline, clock, moment, plain, shown, to_do, tol
 from shipper.report.sections import Pair, Side, UserRow
 from shipper.report.summarize import COUNTED
 from shipper.report.summary import Summary
-from tests.deploy.tools import ROOT
 from tests.support.html import Parsed, assert_shut_off
+from tests.support.tools import ROOT
 
 WEEK = msgspec.json.decode((ROOT / "deploy" / "examples" / "report.json").read_bytes(), type=Summary)
 HOSTILE = [

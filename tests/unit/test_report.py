@@ -16,11 +16,11 @@ from shipper.report.durations import durations
 from shipper.report.hiding import hide
 from shipper.report.summarize import summarize
 from shipper.report.summary import Summary, schema
-from tests.deploy.tools import ROOT
 from tests.support import logs
 from tests.support.burst import BURST
 from tests.support.burst import Rule as BurstRule
 from tests.support.reports import READ_WITH, TIMEOUT, figures_of, log_of, result, sign_in, stamp, summary_of
+from tests.support.tools import ROOT
 
 TWICE = (sign_in(0, 8), sign_in(14, 6))
 DURING = (sign_in(100, 20, user="bob", thread=2), sign_in(110, 20, user="bob", thread=3))

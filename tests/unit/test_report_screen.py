@@ -6,7 +6,7 @@ import pytest
 from shipper.commands.report_screen import report_screen
 from shipper.commands.screen import Screen
 from shipper.report.summary import Summary
-from tests.deploy.tools import ROOT
+from tests.support.tools import ROOT
 
 EXAMPLE = (ROOT / "deploy" / "examples" / "report.json").read_bytes()
 

@@ -7,9 +7,9 @@ import pytest
 
 from shipper.commands import story
 from shipper.errors import RunError, UsageError
-from tests.deploy.tools import ROOT
 from tests.support.logs import library
 from tests.support.reports import log_of, result, sign_in
+from tests.support.tools import ROOT
 
 EXAMPLE = str(ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.deploy import corpus
-from tests.deploy.tools import DEPLOY, run
 from tests.support.opensearch import OpenSearch
+from tests.support.tools import DEPLOY, run
 
 Event = dict[str, Any]
 CHUNK = 4_000_000  # bytes of one request

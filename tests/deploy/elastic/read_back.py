@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.generate.elastic.panels import Bucket, Metric, Panel
-from tests.deploy.tools import DEPLOY
+from tests.support.tools import DEPLOY
 
 Object = dict[str, Any]
 KIBANA, OPENSEARCH = DEPLOY / "elastic" / "kibana.ndjson", DEPLOY / "opensearch" / "dashboards.ndjson"

@@ -16,9 +16,9 @@ import pytest
 
 from deploy.windows.build import NAME, build, compiled
 from shipper import __version__
-from tests.deploy.tools import ROOT
 from tests.support.kafka import LENT, Broker, create_topic, read_topic, start_or_skip
 from tests.support.process import PROGRAM, numbered, until
+from tests.support.tools import ROOT
 from tests.support.windows import Windows, a_windows, environment
 from tests.support.windows_services import Service, ServiceManager, service_manager
 

@@ -9,8 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.deploy.browser import PHONE, WIDE, watched
-from tests.deploy.tools import ROOT
+from tests.support.browser import PHONE, WIDE, watched
+from tests.support.tools import ROOT
 
 pytestmark = pytest.mark.xdist_group("browser")
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.chaos.proxy import Proxy
 from tests.deploy.elastic.loaded import install
-from tests.deploy.tools import ROOT, missing
 from tests.support.generate import Recipe, closing, generate
 from tests.support.opensearch import OpenSearch
 from tests.support.process import Shipper, configuration, until
+from tests.support.tools import ROOT, missing
 from tests.support.victoria import PROGRAM, VictoriaLogs, victoria_logs
 
 STREAMS = "/logs-azure_mfa.*-{}"

@@ -18,8 +18,8 @@ import vl_convert
 
 from deploy.generate.grafana import KINDS, ROWS, WIDTH, Panel
 from tests.deploy.prometheus import HINT, Prometheus, free_port, get
-from tests.deploy.tools import tool
 from tests.support.process import Shipper, configuration, until
+from tests.support.tools import tool
 
 STEP = timedelta(minutes=30)  # between two looks at the metrics page
 SHOWN = ("Is all well?", "Flow", "Sign-ins")  # the rows of which a week says something
@@ -134,13 +134,13 @@ def _dated(said: str, now: datetime) -> Iterator[str]:
 def _database(folder: Path, samples: Path) -> Iterator[Prometheus]:
     """A Prometheus that has these samples and scrapes nothing."""
     program, data = tool("prometheus", HINT), folder / "data"
-    subprocess.run(
+    subprocess.run(  # noqa: S603  our own files
         [tool("promtool", HINT), "tsdb", "create-blocks-from", "openmetrics", samples, data], check=True, capture_output=True
     )
     (folder / "prometheus.yml").write_text("{}\n", encoding="utf-8")
     port = free_port()
     with open(folder / "prometheus.log", "wb") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603
             [program, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={data}", "--storage.tsdb.retention.time=100y",
              f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log,
         )  # fmt: skip

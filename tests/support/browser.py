@@ -7,7 +7,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.deploy.tools import tool
+from tests.support.tools import tool
 
 WIDE = (1200, 900)
 PHONE = (390, 844)

@@ -1,6 +1,6 @@
 """The pictures for README and deploy/docs, from the made-up week.
 
-python -m tests.deploy.pictures [report] [codes] [dashboard] [grafana]
+python -m deploy.pictures [report] [codes] [dashboard] [grafana]
 """
 
 import json
@@ -12,9 +12,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from tests.deploy import corpus, dashboard_picture, grafana_picture
-from tests.deploy.browser import PHONE, WIDE, chromium, opened
-from tests.deploy.tools import ROOT
+from deploy.pictures import dashboard as dashboard_picture
+from deploy.pictures import grafana as grafana_picture
+from tests.deploy import corpus
+from tests.support.browser import PHONE, WIDE, chromium, opened
+from tests.support.tools import ROOT
 
 FOLDER = ROOT / "deploy" / "docs" / "pictures"
 DASHBOARD_ROWS = 77  # of the grid: what is above them fits a page
@@ -58,7 +60,7 @@ PICTURES = {"report": report, "codes": codes, "dashboard": dashboard, "grafana":
 def _written(week: Path, name: str, *command: str) -> Path:
     """The page that a command writes, run in the folder of the week."""
     line = [sys.executable, "-m", "shipper", *command, "--output", name]
-    subprocess.run(line, cwd=week, env={"PYTHONPATH": str(ROOT)}, check=True)
+    subprocess.run(line, cwd=week, env={"PYTHONPATH": str(ROOT)}, check=True)  # noqa: S603  our own command
     return week / name
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from deploy.kernel.hook import NoKernelError, built
-from tests.deploy.tools import ROOT
+from tests.support.tools import ROOT
 
 CRATE = Path("shipper", "decode", "kernel")
 LOG = ROOT / "deploy" / "examples" / "MultiFactorAuthRadiusSvc.log"

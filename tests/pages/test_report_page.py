@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from shipper.page.render import FIRST_USERS
 from tests.deploy import corpus
-from tests.deploy.browser import PHONE, WIDE, watched
-from tests.deploy.tools import ROOT
+from tests.support.browser import PHONE, WIDE, watched
+from tests.support.tools import ROOT
 
 pytestmark = pytest.mark.xdist_group("browser")
 PICTURES = ROOT / "deploy" / "docs" / "pictures"
