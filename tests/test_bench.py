@@ -11,7 +11,7 @@ import pytest
 from tests.bench import readers, stages
 from tests.bench.cases import PARSE, PLAIN_LOOP, RSYSLOG, recipes
 from tests.bench.measure import FailedError, Sample, output, run
-from tests.deploy.pipes import find
+from tests.support.deploy.pipes import find
 from tests.support.generate import generate
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ import jsonschema
 import orjson
 import pytest
 
-from tests.deploy import corpus
+from tests.support import corpus
 from tests.support.generate import Recipe, generate
 from tests.support.report_counts import Counted
 from tests.support.reports import log_of, sign_in

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from deploy.pictures import dashboard as dashboard_picture
 from deploy.pictures import grafana as grafana_picture
-from tests.deploy import corpus
+from tests.support import corpus
 from tests.support.browser import PHONE, WIDE, chromium, opened
 from tests.support.tools import ROOT
 

@@ -11,7 +11,7 @@ from tests.bench.cases import MIB
 from tests.bench.following import behind, usage
 from tests.bench.measure import run
 from tests.bench.table import Row, failed, verdict
-from tests.deploy.elastic.loaded import install
+from tests.support.deploy.loaded import install
 from tests.support.generate import Recipe, closing, generate
 from tests.support.http_server import Collector
 from tests.support.jars import Unavailable

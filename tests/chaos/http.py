@@ -24,7 +24,7 @@ from shipper.testing import LogWriter
 from tests.chaos.proxy import Proxy
 from tests.chaos.seeds import seeds_of
 from tests.chaos.server import Server
-from tests.deploy.elastic.loaded import install
+from tests.support.deploy.loaded import install
 from tests.support.generate import Recipe, generate
 from tests.support.http_server import Cluster, Collector, HttpServer, Reply, Request
 from tests.support.jars import free_port

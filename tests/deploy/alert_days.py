@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from deploy.generate.sigma.rules import SIGMA, Rule
-from tests.deploy import corpus, sigma_run
+from tests.support import corpus
+from tests.support.deploy import sigma_run
 
 Document = dict[str, Any]
 Key = tuple[str, ...]

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.deploy.spl import commands
 from tests.deploy.spl_text import SplError
-from tests.deploy.splunk_app import ECS, expand
+from tests.support.deploy.splunk_app import ECS, expand
 
 Row = dict[str, Any]  # values by field; a list where an event has several
 Test = Callable[[Row], bool]

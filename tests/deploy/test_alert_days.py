@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from deploy.generate.sigma.rules import SIGMA, rules
-from tests.deploy import corpus, sigma_run
 from tests.deploy.alert_days import LOOKS_EVERY, Measured, measure, week
 from tests.deploy.test_sigma_opensearch import FIELDS, MAPPING, at
+from tests.support import corpus
+from tests.support.deploy import sigma_run
 from tests.support.opensearch import OpenSearch
 
 RULES = rules()

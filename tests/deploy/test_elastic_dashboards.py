@@ -14,8 +14,8 @@ from deploy.generate.elastic import words
 from deploy.generate.elastic.panels import Panel, panels
 from deploy.generate.elastic.templates import NAME, STREAMS
 from deploy.generate.schema import fields
-from tests.deploy import corpus
-from tests.deploy.elastic import read_back
+from tests.support import corpus
+from tests.support.deploy import read_back
 
 FILES = (read_back.KIBANA, read_back.OPENSEARCH)
 SHAPES = {

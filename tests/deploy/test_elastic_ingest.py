@@ -13,8 +13,8 @@ import pytest
 from deploy.generate.elastic.ingest import KEPT, LINE, MESSAGES, TARGETS, fields_of, script
 from deploy.generate.elastic.templates import PIPELINE
 from deploy.generate.schema import fields
-from tests.deploy import corpus
-from tests.deploy.elastic.loaded import install
+from tests.support import corpus
+from tests.support.deploy.loaded import install
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import ROOT
 

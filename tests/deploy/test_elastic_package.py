@@ -16,10 +16,9 @@ from deploy.generate.elastic.package import ADDED, ADDED_ECS, DASHBOARD, FLEET_V
 from deploy.generate.elastic.panels import Panel
 from deploy.generate.elastic.templates import NAME, PIPELINE
 from deploy.generate.schema import ecs_types, fields
-from tests.deploy import package_cases
-from tests.deploy.elastic import read_back
-from tests.deploy.elastic.loaded import install
-from tests.deploy.package_cases import PACKAGE
+from tests.support.deploy import package_cases, read_back
+from tests.support.deploy.loaded import install
+from tests.support.deploy.package_cases import PACKAGE
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import DEPLOY
 

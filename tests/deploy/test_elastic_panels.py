@@ -9,9 +9,9 @@ import pytest
 
 from deploy.generate.elastic.panels import Panel, panels, rows, search
 from deploy.generate.schema import fields
-from tests.deploy import corpus
-from tests.deploy.elastic.counted import COUNTED, HOURS
-from tests.deploy.elastic.loaded import install, load, week
+from tests.deploy.counted import COUNTED, HOURS
+from tests.support import corpus
+from tests.support.deploy.loaded import install, load, week
 from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]

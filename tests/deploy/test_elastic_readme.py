@@ -13,7 +13,7 @@ from deploy.generate.elastic.package import STREAMS
 from deploy.generate.elastic.panels import panels
 from deploy.generate.elastic.templates import NAME
 from deploy.generate.schema import fields
-from tests.deploy.elastic.loaded import install, week
+from tests.support.deploy.loaded import install, week
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import DEPLOY, ROOT

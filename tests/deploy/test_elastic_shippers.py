@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from deploy.generate.elastic.templates import NAME
-from tests.deploy import corpus
-from tests.deploy.elastic.loaded import body, bulk, install
-from tests.deploy.elastic.whole import everything
 from tests.deploy.test_elastic_ingest import golden_lines
+from tests.support import corpus
+from tests.support.deploy.loaded import body, bulk, install
+from tests.support.deploy.whole import everything
 from tests.support.opensearch import OpenSearch
 
 Event = dict[str, Any]

@@ -12,8 +12,8 @@ import pytest
 
 from deploy.generate.elastic.templates import FINAL, NAME, requests
 from deploy.generate.schema import ecs_types, event_schema, fields
-from tests.deploy.elastic.loaded import body, bulk, install
-from tests.deploy.elastic.whole import everything
+from tests.support.deploy.loaded import body, bulk, install
+from tests.support.deploy.whole import everything
 from tests.support.opensearch import OpenSearch, Refused
 from tests.support.tools import ROOT
 

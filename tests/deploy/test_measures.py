@@ -2,7 +2,7 @@
 
 Kibana's and OpenSearch Dashboards' queries, as they stand in the files that are imported, run on the real OpenSearch. Splunk
 runs nowhere here: the terms and counts of its searches are evaluated by `spl_rows.py`. What all are held against is
-counted in plain Python from the events (`elastic/counted.py`).
+counted in plain Python from the events (`counted.py`).
 """
 
 import json
@@ -20,12 +20,13 @@ from typing import Any
 import pytest
 
 from deploy.generate.elastic.panels import Panel, lucene, rows, search
-from tests.deploy import corpus, spl_rows
-from tests.deploy.elastic import read_back
-from tests.deploy.elastic.counted import COUNTED, HOURS
-from tests.deploy.elastic.loaded import install, load
+from tests.deploy import spl_rows
+from tests.deploy.counted import COUNTED, HOURS
 from tests.deploy.spl_text import SplError
-from tests.deploy.splunk_app import expand, filled, panels
+from tests.support import corpus
+from tests.support.deploy import read_back
+from tests.support.deploy.loaded import install, load
+from tests.support.deploy.splunk_app import expand, filled, panels
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import DEPLOY, ROOT
 

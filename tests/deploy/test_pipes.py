@@ -19,7 +19,7 @@ import yaml
 
 from shipper.config.load import load_config
 from tests.deploy.named_fields import in_text, known, unknown_in_text
-from tests.deploy.pipes import (
+from tests.support.deploy.pipes import (
     PIPES,
     SYSLOG_NG,
     Position,
@@ -36,7 +36,7 @@ from tests.deploy.pipes import (
     write_lines,
     written,
 )
-from tests.deploy.prometheus import free_port
+from tests.support.deploy.prometheus import free_port
 from tests.support.process import until
 from tests.support.tools import ROOT
 

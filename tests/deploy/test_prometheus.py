@@ -18,7 +18,7 @@ from shipper.decode.status_codes import CLASSES
 from shipper.stream.clocks import PartitionClocks
 from shipper.stream.vitals import DetectCollector, DetectVitals
 from tests.deploy.named_fields import in_text, unknown_in_text
-from tests.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, running, write_until_rates_move
+from tests.support.deploy.prometheus import FOLDER, HINT, Prometheus, Sidecar, running, write_until_rates_move
 from tests.support.process import until
 from tests.support.tools import ROOT, run, tool
 

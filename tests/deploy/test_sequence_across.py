@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.sigma_run import run_eql
 from tests.deploy.test_sigma_sequence import findings, of_exchanges, of_results, query
+from tests.support.deploy.sigma_run import run_eql
 from tests.support.fleet import Fleet
 from tests.support.tools import DEPLOY, ROOT
 

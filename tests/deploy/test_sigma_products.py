@@ -13,7 +13,8 @@ import yaml
 from deploy.generate.schema import known_names
 from deploy.generate.sigma import KIBANA, SPLUNK
 from deploy.generate.sigma.rules import rules
-from tests.deploy import named_fields, sigma_run
+from tests.deploy import named_fields
+from tests.support.deploy import sigma_run
 from tests.support.tools import DEPLOY
 
 RULES = rules()

@@ -14,8 +14,9 @@ from deploy.generate.sigma import events as sigma_events
 from deploy.generate.sigma.kibana import attack
 from deploy.generate.sigma.rules import FOLDERS, LANGUAGES, SIGMA, Rule, load, rules
 from deploy.generate.sigma.triage import LOGS, entries
-from tests.deploy import named_fields, sigma_run
-from tests.deploy.sigma_offline import has_sigmahq, sigma_check
+from tests.deploy import named_fields
+from tests.support.deploy import sigma_run
+from tests.support.deploy.sigma_offline import has_sigmahq, sigma_check
 from tests.support.tools import missing
 
 RULES = rules()

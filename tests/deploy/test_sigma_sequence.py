@@ -14,7 +14,7 @@ import pytest
 from deploy.generate.schema import known_names
 from deploy.generate.sigma.rules import SIGMA
 from tests.deploy import named_fields
-from tests.deploy.sigma_run import run_eql
+from tests.support.deploy.sigma_run import run_eql
 from tests.support.generate import Recipe, generate
 from tests.support.tools import ROOT
 

@@ -9,8 +9,9 @@ import yaml
 from deploy.generate.schema import known_names
 from deploy.generate.sigma.events import Document, codes
 from deploy.generate.sigma.rules import SIGMA, rules
-from tests.deploy import named_fields, sigma_run
-from tests.deploy.sigma_offline import sigma_check
+from tests.deploy import named_fields
+from tests.support.deploy import sigma_run
+from tests.support.deploy.sigma_offline import sigma_check
 from tests.support.tools import DEPLOY, ROOT, run, tool
 
 TEXT = (SIGMA / "WRITING_RULES.md").read_text(encoding="utf-8")

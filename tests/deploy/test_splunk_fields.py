@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import regex
 
-from tests.deploy import splunk_app as app
 from tests.deploy.spl_text import comparisons, expression_fields, search_fields
-from tests.deploy.splunk_app import CIM_ACTIONS, DEFAULT_FIELDS, ECS, RAW, default, fields, schema_fields, settings
+from tests.support.deploy import splunk_app as app
+from tests.support.deploy.splunk_app import CIM_ACTIONS, DEFAULT_FIELDS, ECS, RAW, default, fields, schema_fields, settings
 
 QUOTES = re.compile("['\"]{2}|[\u2018-\u201f]")
 REGEX_SETTINGS = ("LINE_BREAKER", "EVENT_BREAKER", "TIME_PREFIX")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.deploy import spl
 from tests.deploy.spl_text import SplError, comparisons
-from tests.deploy.splunk_app import (
+from tests.support.deploy.splunk_app import (
     DASHBOARD,
     ECS,
     RAW,

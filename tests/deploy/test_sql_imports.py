@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy import corpus
+from tests.support import corpus
 from tests.support.tools import DEPLOY, ROOT, missing
 
 PAGE = (DEPLOY / "docs" / "imports.md").read_text(encoding="utf-8")

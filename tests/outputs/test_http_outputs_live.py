@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.proxy import Proxy
-from tests.deploy.elastic.loaded import install
+from tests.support.deploy.loaded import install
 from tests.support.generate import Recipe, closing, generate
 from tests.support.opensearch import OpenSearch
 from tests.support.process import Shipper, configuration, until

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from shipper.page.render import FIRST_USERS
-from tests.deploy import corpus
+from tests.support import corpus
 from tests.support.browser import PHONE, WIDE, watched
 from tests.support.tools import ROOT
 

@@ -1,6 +1,6 @@
 """A week of MFA Server logs and one of the NPS extension, made up: the same seed gives the same bytes.
 
-    python -m tests.deploy.corpus FOLDER
+    python -m tests.support.corpus FOLDER
 
 Five working days of a company whose people sign in to a VPN (`pfrad`) and to web sites (`pfsvc`). What dashboards
 are for happens in it: a VPN client with a short timeout asks twice, people reconnect at once, a cache

@@ -1,6 +1,6 @@
 """The command `sigma` with the names that its checks would fetch: of ATT&CK, and of SigmaHQ's log sources.
 
-    python -m tests.deploy.sigma_offline check --fail-on-issues deploy/sigma/rules
+    python -m tests.support.deploy.sigma_offline check --fail-on-issues deploy/sigma/rules
 
 sigma-cli fetches the whole ATT&CK collection as soon as a rule has an attack tag, and ends with a traceback where
 it cannot. deploy/sigma/attack-min.json holds the names in our rules and no others: a tag that it lacks is an issue. Likewise
@@ -31,7 +31,7 @@ def has_sigmahq() -> bool:
 
 def sigma_check(*folders: Path) -> tuple[int, str]:
     """Exit status of `sigma check` on folders of rules, and what it says."""
-    command = (sys.executable, "-m", "tests.deploy.sigma_offline", "check", "--fail-on-issues", "-x", NO_D3FEND)
+    command = (sys.executable, "-m", "tests.support.deploy.sigma_offline", "check", "--fail-on-issues", "-x", NO_D3FEND)
     left_out = ("-x", FILE_NAMES) if has_sigmahq() else ()
     done = run(*command, *left_out, *(folders or (SIGMA / folder for folder in FOLDERS)), cwd=ROOT)
     return done.returncode, done.stdout + done.stderr

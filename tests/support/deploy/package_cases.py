@@ -1,6 +1,6 @@
 """The pipeline tests of the package, in the form of `elastic-package test pipeline`, on the real OpenSearch.
 
-    python -m tests.deploy.package_cases
+    python -m tests.support.deploy.package_cases
 
 writes inputs, expectations and sample events anew: read the difference.
 """
@@ -13,14 +13,14 @@ from typing import Any
 import yaml
 
 from deploy.generate.elastic.package import STREAMS
-from tests.deploy import corpus
+from tests.support import corpus
 from tests.support.opensearch import OpenSearch
-from tests.support.tools import DEPLOY
+from tests.support.tools import DEPLOY, ROOT
 
 Event = dict[str, Any]
 PACKAGE = DEPLOY / "elastic" / "package"
 EXAMPLE = DEPLOY / "examples" / "MultiFactorAuthRadiusSvc.log"
-AGENT = Path(__file__).parent / "shippers" / "elastic-agent-linux.json"
+AGENT = ROOT / "tests" / "deploy" / "shippers" / "elastic-agent-linux.json"
 COMMON = "test-common-config.yml"
 ONLY_ELASTIC = "geoip"  # the one processor that OpenSearch has as a plug-in only
 

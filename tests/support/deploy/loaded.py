@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.deploy import corpus
+from tests.support import corpus
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import DEPLOY, run
 

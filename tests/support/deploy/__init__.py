@@ -1,0 +1,1 @@
+"""What tests of deploy/ need: the products that it is for, started or asked, and what its files say."""
