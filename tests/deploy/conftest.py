@@ -1,10 +1,18 @@
-"""What the vendors' tools said stands at the end of the report."""
+"""The made-up week on a real OpenSearch; and what the vendors' tools said, at the end of the report."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.deploy.loaded import Week
+from tests.support.opensearch import OpenSearch
 from tests.support.tools import SAID
+
+
+@pytest.fixture(scope="session")
+def week(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Week:
+    return Week(opensearch, Path(tmp_path_factory.mktemp("week")))
 
 
 @pytest.fixture(autouse=True)

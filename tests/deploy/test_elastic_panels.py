@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,44 +10,25 @@ from deploy.generate.elastic.panels import Panel, panels, rows, search
 from deploy.generate.schema import fields
 from tests.deploy.counted import COUNTED, HOURS
 from tests.support import corpus
-from tests.support.deploy.loaded import install, load, week
-from tests.support.opensearch import OpenSearch
+from tests.support.deploy.loaded import Week, load
 
-Event = dict[str, Any]
 every_panel = pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.id)
 ABOUT_LINES = {"volume", "unparsed-over-time"}  # one event an authentication changes what they count
 
 
-class Week:
-    """The week in the index and in memory."""
-
-    def __init__(self, node: OpenSearch, folder: Path) -> None:
-        install(node)
-        self.node = node
-        self.folder = folder
-        self.events = week(folder)
-        self.answers = load(node, folder)
-        load(node, folder, "merged", "--events", "exchange")
-        merged = corpus.parse(folder, "--events", "exchange").splitlines()
-        assert len(merged) < 0.6 * len(self.events)
-
-    def shown(self, panel: Panel, namespace: str = "week") -> Any:
-        answer = self.node.ask("POST", f"/logs-*-{namespace}/_search", search(panel, f"{HOURS}h"))
-        assert answer["_shards"]["failed"] == 0
-        return rows(panel, answer)
+def shown(week: Week, panel: Panel, namespace: str = "week") -> Any:
+    answer = week.node.ask("POST", f"/logs-*-{namespace}/_search", search(panel, f"{HOURS}h"))
+    assert answer["_shards"]["failed"] == 0
+    return rows(panel, answer)
 
 
-@pytest.fixture(scope="module")
-def loaded(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Week:
-    return Week(opensearch, Path(tmp_path_factory.mktemp("week")))
-
-
-def test_ten_thousand_events_go_in_and_again_change_nothing(loaded: Week) -> None:
-    events = len(loaded.events)
+def test_ten_thousand_events_go_in_and_again_change_nothing(week: Week) -> None:
+    events = len(week.events)
     assert events >= 10_000
-    assert loaded.answers == Counter({201: events})
-    assert load(loaded.node, loaded.folder) == Counter({409: events})
-    docs = loaded.node.ask("GET", "/logs-*-week/_stats/docs")["_all"]["primaries"]["docs"]
+    assert week.answers == Counter({201: events})
+    assert week.merged[201] < 0.6 * events
+    assert load(week.node, week.folder) == Counter({409: events})
+    docs = week.node.ask("GET", "/logs-*-week/_stats/docs")["_all"]["primaries"]["docs"]
     assert docs == {"count": events, "deleted": 0}  # an overwritten document would count as deleted
 
 
@@ -64,18 +44,18 @@ def test_fields_are_in_the_schema(panel: Panel) -> None:
 
 
 @every_panel
-def test_numbers_are_those_of_the_events(panel: Panel, loaded: Week) -> None:
-    expected = COUNTED[panel.id](loaded.events)
+def test_numbers_are_those_of_the_events(panel: Panel, week: Week) -> None:
+    expected = COUNTED[panel.id](week.events)
     assert any(any(values) for _, values in expected), "the week shows nothing here"
-    shown = loaded.shown(panel)
-    assert [keys for keys, _ in shown] == [keys for keys, _ in expected]
-    for (keys, values), (_, wanted) in zip(shown, expected, strict=True):
+    found = shown(week, panel)
+    assert [keys for keys, _ in found] == [keys for keys, _ in expected]
+    for (keys, values), (_, wanted) in zip(found, expected, strict=True):
         assert values == pytest.approx(wanted, rel=1e-9), keys
 
 
 @pytest.mark.parametrize("panel", [panel for panel in panels() if panel.id not in ABOUT_LINES], ids=lambda panel: panel.id)
-def test_one_event_an_authentication_shows_the_same(panel: Panel, loaded: Week) -> None:
-    assert loaded.shown(panel, "merged") == loaded.shown(panel)
+def test_one_event_an_authentication_shows_the_same(panel: Panel, week: Week) -> None:
+    assert shown(week, panel, "merged") == shown(week, panel)
 
 
 def test_places_do_not_overlap_and_fill_the_width() -> None:
@@ -90,13 +70,11 @@ def test_places_do_not_overlap_and_fill_the_width() -> None:
     assert len(taken) == 48 * len(rows_used)
 
 
-def test_the_corpus_holds_what_dashboards_are_for(loaded: Week) -> None:
-    codes = {event["event"].get("code") for event in loaded.events}
+def test_the_corpus_holds_what_dashboards_are_for(week: Week) -> None:
+    codes = {event["event"].get("code") for event in week.events}
     assert {code["code"] for code in corpus.table()} <= codes
     patterns = {
-        event["azure_mfa"]["double_prompt"]["pattern"]
-        for event in loaded.events
-        if event["event"].get("action") == "double_prompt"
+        event["azure_mfa"]["double_prompt"]["pattern"] for event in week.events if event["event"].get("action") == "double_prompt"
     }
     assert patterns == {"concurrent", "sequential"}
-    assert len({json.dumps(event.get("user")) for event in loaded.events}) > 100
+    assert len({json.dumps(event.get("user")) for event in week.events}) > 100

@@ -14,7 +14,8 @@ import pytest
 from deploy.generate.places import DEPLOY
 from deploy.generate.sigma.rules import SIGMA, Rule, rules
 from tests.deploy.test_sigma_opensearch import COUNTED, Index, cases, index, moment
-from tests.deploy.test_sigma_products import TITLES, kibana_rules, minutes_ago, saved_searches, seconds
+from tests.deploy.test_sigma_products import TITLES, kibana_rules, minutes_ago, seconds
+from tests.support.deploy.splunk_app import default
 
 __all__ = ["index"]  # a fixture
 
@@ -125,14 +126,14 @@ def splunk_sees(stanza: Any, events: list[Arrival], phase: int) -> bool:
 
 @pytest.mark.parametrize("title", [title for title in TITLES if title != BY_CLOCK])
 def test_splunk_sees_what_comes_late(title: str) -> None:
-    stanza = saved_searches()[title]
+    stanza = default("savedsearches")[title]
     for events in arrivals(RULES[title]):
         for phase in range(5):
             assert splunk_sees(stanza, events, phase), f"{events}, runs at {phase}"
 
 
 def test_by_event_time_splunk_never_sees_a_late_fraud_report() -> None:
-    stanza = dict(saved_searches()[FRAUD.main["title"]])
+    stanza = dict(default("savedsearches")[FRAUD.main["title"]])
     before = stanza | {"dispatch.earliest_time": "-10m@m", "dispatch.latest_time": "-5m@m", "dispatch.index_earliest": "-9999m@m"}
     assert not any(splunk_sees(before, [(0, LATE)], phase) for phase in range(5))
     assert all(splunk_sees(stanza, [(0, LATE)], phase) for phase in range(5))

@@ -1,6 +1,5 @@
 """What the rules become in Kibana and in Splunk: rules that can be imported, searches that can be scheduled."""
 
-import configparser
 import json
 import re
 from pathlib import Path
@@ -11,15 +10,15 @@ import pytest
 import yaml
 
 from deploy.generate.schema import known_names
-from deploy.generate.sigma import KIBANA, SPLUNK
+from deploy.generate.sigma import KIBANA
 from deploy.generate.sigma.rules import rules
 from tests.deploy import named_fields
 from tests.support.deploy import sigma_run
+from tests.support.deploy.splunk_app import default
 from tests.support.tools import DEPLOY
 
 RULES = rules()
 TITLES = [rule.main["title"] for rule in RULES]
-MACRO = re.compile(r"`([a-z_]+)`")
 
 
 def kibana_rules() -> list[dict[str, Any]]:
@@ -31,13 +30,6 @@ def validator() -> Any:
     schema = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
-
-
-def saved_searches() -> configparser.RawConfigParser:
-    conf = configparser.RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=True)
-    conf.optionxform = str  # type: ignore[assignment, method-assign]
-    conf.read_string((DEPLOY / SPLUNK).read_text(encoding="utf-8"))
-    return conf
 
 
 def test_kibana_rules_can_be_imported() -> None:
@@ -136,26 +128,25 @@ def test_no_rule_reads_a_day_every_minute() -> None:
 
 
 def test_splunk_has_a_saved_search_for_each_rule() -> None:
-    conf = saved_searches()
-    assert conf.sections() == TITLES
+    stanzas = default("savedsearches")
+    assert list(stanzas) == TITLES
     wanted = {"search", "description", "disabled", "enableSched", "cron_schedule", "counttype", "relation", "quantity"}
     wanted |= {"dispatch.earliest_time", "dispatch.latest_time", "alert.track", "alert.severity", "alert.digest_mode"}
     wanted |= {"alert.suppress", "alert.suppress.fields", "alert.suppress.period"}
     wanted |= {"dispatch.index_earliest", "dispatch.index_latest"}
-    for section, rule in zip(conf.sections(), RULES, strict=True):
+    for stanza, rule in zip(stanzas.values(), RULES, strict=True):
         by_clock = {"dispatch.index_earliest", "dispatch.index_latest"} if rule.triage.back else set()
         techniques = {"action.correlationsearch.annotations"} if rule.main.get("tags") else set()
         made_up_for = {"realtime_schedule"} if rule.kind == "single" else set()
-        assert set(conf[section]) == (wanted - by_clock) | techniques | made_up_for
-        assert conf[section]["alert.severity"] in ("2", "3", "4", "5")
-        assert conf[section]["disabled"] == "1"
-        assert all(step in conf[section]["description"] for step in rule.triage.investigate)
+        assert set(stanza) == (wanted - by_clock) | techniques | made_up_for
+        assert stanza["alert.severity"] in ("2", "3", "4", "5")
+        assert stanza["disabled"] == "1"
+        assert all(step in stanza["description"] for step in rule.triage.investigate)
 
 
 def test_annotations_name_the_techniques_of_the_rules() -> None:
-    conf = saved_searches()
     for rule in RULES:
-        text = conf[rule.main["title"]].get("action.correlationsearch.annotations", '{"mitre_attack": []}')
+        text = default("savedsearches")[rule.main["title"]].get("action.correlationsearch.annotations", '{"mitre_attack": []}')
         tags = [f"attack.{number.lower()}" for number in json.loads(text)["mitre_attack"]]
         assert tags == [tag for tag in rule.main.get("tags", []) if tag.startswith("attack.t")]
 
@@ -169,7 +160,7 @@ def minutes_ago(text: str) -> int:
 
 @pytest.mark.parametrize("title", TITLES)
 def test_a_splunk_schedule_leaves_no_gap(title: str) -> None:
-    stanza, rule = saved_searches()[title], RULES[TITLES.index(title)]
+    stanza, rule = default("savedsearches")[title], RULES[TITLES.index(title)]
     minute, *rest = stanza["cron_schedule"].split()
     assert rest == ["*", "*", "*", "*"]
     every = int(minute.removeprefix("*/")) if minute.startswith("*/") else 60
@@ -184,24 +175,3 @@ def test_a_splunk_schedule_leaves_no_gap(title: str) -> None:
         assert rule.triage.back or seconds(stanza["alert.suppress.period"]) >= (first - last) * 60, (
             "a hit is seen again, and is no new alert"
         )
-
-
-@pytest.mark.parametrize("title", TITLES)
-def test_a_splunk_search_names_fields_that_exist(title: str) -> None:
-    stanza = saved_searches()[title]
-    search = stanza["search"]
-    assert search.startswith('`mfa_index` sourcetype="azure:mfa:ecs" ')
-    named = named_fields.in_query(search)
-    assert named
-    assert named <= known_names()
-    assert search.count("(") == search.count(")")
-    assert search.count('"') % 2 == 0
-    columns = re.split(r"\| (?:table|stats) ", search)[-1]  # the last command that says which columns are left
-    for field in stanza["alert.suppress.fields"].split(", "):
-        assert re.search(rf"(?<![\w.]){re.escape(field)}(?![\w.])", columns), f"{field} is no column of the result"
-
-
-def test_macros_are_defined_by_the_app() -> None:
-    path = (DEPLOY / SPLUNK).with_name("macros.conf")
-    used = {name for title in TITLES for name in MACRO.findall(saved_searches()[title]["search"])}
-    assert used <= set(re.findall(r"^\[([a-z_]+)", path.read_text(encoding="utf-8"), re.MULTILINE))

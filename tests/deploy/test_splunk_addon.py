@@ -9,8 +9,7 @@ import pytest
 
 from shipper import __version__
 from shipper.emit.formats import SOURCETYPE
-from tests.deploy.spl_text import SplError
-from tests.support.deploy.splunk_app import ADD_ON, APP, ECS, RAW, conf, default
+from tests.support.deploy.splunk_app import ADD_ON, APP, ECS, RAW, SplError, conf, default
 from tests.support.tools import run, tool
 
 HINT = "make deploy-check fills .cache/splunk"

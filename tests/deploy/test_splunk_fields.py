@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import regex
 
-from tests.deploy.spl_text import comparisons, expression_fields, search_fields
+from tests.deploy.spl import comparisons, expression_fields, search_fields
 from tests.support.deploy import splunk_app as app
 from tests.support.deploy.splunk_app import CIM_ACTIONS, DEFAULT_FIELDS, ECS, RAW, default, fields, schema_fields, settings
 

@@ -6,13 +6,14 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.deploy import spl
-from tests.deploy.spl_text import SplError, comparisons
+from tests.deploy.spl import comparisons
 from tests.support.deploy.splunk_app import (
     DASHBOARD,
     ECS,
     RAW,
     TOKEN,
     VIEWS,
+    SplError,
     default,
     existing,
     expand,
@@ -52,13 +53,9 @@ def test_fields_of_every_macro_exist(name: str) -> None:
 @pytest.mark.parametrize("name", saved())
 def test_fields_of_every_saved_search_exist(name: str) -> None:
     search = expand(saved()[name])
-    assert spl.check(search, existing(search))
-
-
-def test_saved_searches_search() -> None:
-    assert len(saved()) > 0
-    for name, search in saved().items():
-        assert ECS in expand(search) or "event." in search or "azure_mfa." in search, name
+    assert search.startswith(f'index=mfa sourcetype="{ECS}" ')
+    columns = spl.check(search, existing(search))
+    assert set(default("savedsearches")[name]["alert.suppress.fields"].split(", ")) <= columns
 
 
 def test_a_renamed_field_is_noticed() -> None:
@@ -82,44 +79,24 @@ def check_every_panel(there: frozenset[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "search",
-    [
-        'event.action="mfa-status" azure_mfa.status.code IN (112, 132) | table _time,user.name,event.reason',
-        "azure_mfa.status.class=denied | bin _time span=10m | stats count as event_count by _time user.name | search event_count >= 5",
-        '| multisearch [ search event.code=21 | eval kind="a" ] [ search event.code=7 | eval kind="b" ] | stats dc(kind) AS kinds BY user.name',
-        "| tstats latest(_time) AS last WHERE index=* sourcetype=azure:mfa:ecs BY host | where last<now()-3600",
-        "event.code=7 | streamstats current=f window=5 last(event.code) AS before BY user.name | where before=129",
-        'index=* | rex field=message "(?<word>[a-z]+)" | stats count BY word',
-        "event.action=double_prompt earliest=-1d | stats count AS n values(message) BY user.name\n| where n > 2",
-        'index=* | eval who=lower(coalesce(\'user.domain\', "-")) . "\\\\" . \'user.name\', few=if(NOT (1 IN (1, 2)), -1, null()) | where who!="x"',
-    ],
-)
-def test_searches_as_others_write_them_are_understood(search: str) -> None:
-    """What a converter of rules makes, or a person: saved searches may be any of these."""
-    assert spl.check(expand(search), fields(ECS))
-
-
-@pytest.mark.parametrize(
     ("search", "why"),
     [
         ("index=* event.aktion=x", "no such field here: event.aktion"),
         ("index=* | stats count BY event.code | where event.action=1", "no such field"),
         ("index=* | eval x=event.action", "no such field here: event"),
         ("index=* | stats count BY user | table usr", "usr"),
-        ("index=* | stats cuont BY user", "no such function of stats"),
-        ("index=* | stats count(eval(usr=1)) BY user", "usr"),
+        ("index=* | stats cuont BY user", "no such function: cuont"),
         ("index=* | stats count BY user | sort - total", "total"),
         ("index=* | evaluate x=1", "does not know the command evaluate"),
         ("index=* | eval x=if(user=1,2", "bracket"),
         ('index=* | eval x="a', "quote"),
-        ("index=* | eval x=user src", "an operator is missing before 'src'"),
-        ("index=* | where user=", "a value is missing"),
+        ("index=* | eval x=user src", "an operator or a value is missing"),
+        ("index=* | where user=", "an operator or a value is missing"),
         ("index=* | where foo(user)", "no such function"),
         ("index=* | rename user AS", "OLD AS NEW"),
         ("`mfa_evnets`", "no such macro"),
-        ("index=* [search event.action=y event.kidn=z]", "event.kidn"),
-        ("| multisearch [search event.code=1] [search event.cood=2]", "event.cood"),
-        ("| tstats count WHERE event.code=1 BY host", "event.code"),
+        ("index=* [search event.action=y event.kidn=z]", "a subsearch"),
+        ("| tstats count WHERE event.code=1 BY host", "does not know the command tstats"),
     ],
 )
 def test_mistakes_are_noticed(search: str, why: str) -> None:

@@ -62,3 +62,21 @@ def week(folder: Path) -> list[Event]:
 def load(node: OpenSearch, folder: Path, namespace: str = "week", *options: str) -> Counter[int]:
     """Send the logs of a folder through `--format elastic-bulk`."""
     return bulk(node, corpus.parse(folder, "--format", "elastic-bulk", "--namespace", namespace, *options))
+
+
+class Week:
+    """The made-up week: its logs in a folder, its events, and both kinds of them in an index.
+
+    The namespace `week` has the events of lines, `merged` one event an authentication.
+    """
+
+    def __init__(self, node: OpenSearch, folder: Path) -> None:
+        install(node)
+        self.node, self.folder = node, folder
+        self.events = week(folder)
+        self.answers = load(node, folder)
+        self.merged = load(node, folder, "merged", "--events", "exchange")
+
+    def count(self, query: Event, namespace: str = "week") -> int:
+        """How many documents a query finds."""
+        return int(self.node.ask("POST", f"/logs-azure_mfa.*-{namespace}/_count", {"query": query})["count"])

@@ -14,7 +14,6 @@ import regex
 from deploy.generate import splunk
 from deploy.generate.places import DEPLOY, ROOT
 from deploy.generate.schema import event_schema, leaves
-from tests.deploy.spl_text import SplError
 
 ADD_ON, APP = DEPLOY / splunk.ADD_ON, DEPLOY / splunk.APP
 ECS, RAW = "azure:mfa:ecs", "azure:mfa:radius"
@@ -31,6 +30,10 @@ TOKEN = re.compile(r"\$([\w.]+)(?:\|(\w))?\$")
 TOKENS = {"dataset": "*", "seconds": "30", "who_domain": "dom", "who_name": "anna"}  # what the inputs of the dashboard may hold
 
 Stanzas = dict[str, dict[str, str]]
+
+
+class SplError(Exception):
+    """What Splunk would refuse, or what a check does not know."""
 
 
 def conf(path: Path) -> Stanzas:
