@@ -1,18 +1,36 @@
-"""The made-up week on a real OpenSearch; and what the vendors' tools said, at the end of the report."""
+"""What goes into the real OpenSearch; and what the vendors' tools said, at the end of the report."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.deploy.loaded import Week
+from deploy.generate.sigma import events as sigma_events
+from deploy.generate.sigma.rules import Rule
+from tests.support.deploy.indexed import Index
+from tests.support.deploy.loaded import Week, install
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import SAID
 
 
 @pytest.fixture(scope="session")
-def week(opensearch: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Week:
-    return Week(opensearch, Path(tmp_path_factory.mktemp("week")))
+def node(opensearch: OpenSearch) -> OpenSearch:
+    """With the templates and pipelines of deploy/opensearch."""
+    install(opensearch)
+    return opensearch
+
+
+@pytest.fixture(scope="session")
+def week(node: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Week:
+    return Week(node, Path(tmp_path_factory.mktemp("week")))
+
+
+@pytest.fixture
+def index(opensearch: OpenSearch, rule: Rule) -> Iterator[Index]:
+    """The test events of the rule that a test is about."""
+    made = Index(opensearch, f"sigma-{rule.stem}", sigma_events.stored(rule.stem))
+    yield made
+    made.remove()
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from deploy.generate.elastic.ingest import KEPT, LINE, MESSAGES, TARGETS, fields_of, script
 from deploy.generate.elastic.templates import PIPELINE
 from deploy.generate.schema import fields
 from tests.support import corpus
-from tests.support.deploy.loaded import install
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import ROOT
 
@@ -80,12 +77,6 @@ def comparable(event: Event) -> Event:
             found[name] = str(ipaddress.ip_address(address))
     found["conflict"] = "mfa_outcome_conflict" in event.get("tags", [])
     return found
-
-
-@pytest.fixture(scope="module")
-def node(opensearch: OpenSearch) -> OpenSearch:
-    install(opensearch)
-    return opensearch
 
 
 def compare(lines: list[str], node: OpenSearch, folder: Path) -> dict[str, int]:

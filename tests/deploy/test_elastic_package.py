@@ -17,7 +17,6 @@ from deploy.generate.elastic.panels import Panel
 from deploy.generate.elastic.templates import NAME, PIPELINE
 from deploy.generate.schema import ecs_types, fields
 from tests.support.deploy import package_cases, read_back
-from tests.support.deploy.loaded import install
 from tests.support.deploy.package_cases import PACKAGE
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import DEPLOY
@@ -113,19 +112,18 @@ def leaves(value: dict[str, Any], path: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.stem)
-def test_an_event_keeps_its_id_and_its_data_set(opensearch: OpenSearch, shape: Path) -> None:
+def test_an_event_keeps_its_id_and_its_data_set(node: OpenSearch, shape: Path) -> None:
     """Through an agent: the agent has written its own event.dataset, and a line that is read again is kept once."""
-    install(opensearch)
-    opensearch.ask("PUT", "/_ingest/pipeline/package", package_cases.processors("events"))
+    node.ask("PUT", "/_ingest/pipeline/package", package_cases.processors("events"))
     agent = json.loads(shape.read_text(encoding="utf-8"))
     lines = package_cases.lines_of("events")[:-1]
     created = json.dumps({"create": {}})
     body = "".join(f"{created}\n{json.dumps(agent | {'message': line})}\n" for line in lines)
     streams = f"logs-{NAME}.events-{shape.stem}-packed"
     for status in (201, 409):
-        answer = opensearch.ask("POST", f"/{streams}/_bulk?refresh=true&pipeline=package", body)
+        answer = node.ask("POST", f"/{streams}/_bulk?refresh=true&pipeline=package", body)
         assert {item["create"]["status"] for item in answer["items"]} == {status}
-    found = opensearch.ask("GET", f"/{streams}/_search?size=100")["hits"]["hits"]
+    found = node.ask("GET", f"/{streams}/_search?size=100")["hits"]["hits"]
     events = {event["event"]["id"]: event for event in map(json.loads, lines)}
     assert {hit["_id"] for hit in found} == set(events)
     for hit in found:

@@ -13,7 +13,7 @@ from deploy.generate.elastic.package import STREAMS
 from deploy.generate.elastic.panels import panels
 from deploy.generate.elastic.templates import NAME
 from deploy.generate.schema import fields
-from tests.support.deploy.loaded import install, week
+from tests.support.deploy.loaded import week
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import DEPLOY, ROOT
@@ -46,35 +46,33 @@ def run(line: str, folder: Path, product: str, node: OpenSearch) -> str:
 
 
 @every_product
-def test_events_go_in_as_the_readme_says(product: str, opensearch: OpenSearch, tmp_path: Path) -> None:
-    install(opensearch)
+def test_events_go_in_as_the_readme_says(product: str, node: OpenSearch, tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     week(tmp_path / "logs")
     (tmp_path / "logs" / "NpsExtension.log").unlink()  # the command names the logs of MFA Server
     (tmp_path / "key.txt").write_text("elastic:secret\n", encoding="utf-8")
     line = command(product, "--to").replace("--to ", "--namespace readme --to ")
-    said = run(line, tmp_path, product, opensearch)
-    opensearch.ask("POST", "/_refresh")
+    said = run(line, tmp_path, product, node)
+    node.ask("POST", "/_refresh")
     streams = f"/logs-{NAME}.*-readme"
-    number = opensearch.ask("GET", f"{streams}/_count")["count"]
+    number = node.ask("GET", f"{streams}/_count")["count"]
     assert number > 1000
     assert f"sent: {number:,} created\n" in said
     assert f"{number:,} events out" in said
-    assert f"sent: {number:,} there already\n" in run(line, tmp_path, product, opensearch)
-    opensearch.ask("DELETE", f"/_data_stream{streams}")
+    assert f"sent: {number:,} there already\n" in run(line, tmp_path, product, node)
+    node.ask("DELETE", f"/_data_stream{streams}")
 
 
 @pytest.mark.parametrize("page", ["outputs", "imports"])
-def test_events_go_in_as_the_pages_say(page: str, opensearch: OpenSearch, tmp_path: Path) -> None:
+def test_events_go_in_as_the_pages_say(page: str, node: OpenSearch, tmp_path: Path) -> None:
     text = (DEPLOY / "docs" / f"{page}.md").read_text(encoding="utf-8")
     [line] = re.findall(r"^\$ (mfa-shipper parse .* --to https://es1:9200 .*)$", text, re.M)
-    install(opensearch)
     (tmp_path / "logs").mkdir()
     shutil.copy(DEPLOY / "examples" / "MultiFactorAuthRadiusSvc.log", tmp_path / "logs")
     (tmp_path / "key.txt").write_text("elastic:secret\n", encoding="utf-8")
     line = line.replace("--to https://es1:9200", f'--namespace {page} --to "$ELASTICSEARCH"')
-    assert "sent: 10 created\n" in run(line, tmp_path, "elastic", opensearch)
-    opensearch.ask("DELETE", f"/_data_stream/logs-{NAME}.*-{page}")
+    assert "sent: 10 created\n" in run(line, tmp_path, "elastic", node)
+    node.ask("DELETE", f"/_data_stream/logs-{NAME}.*-{page}")
 
 
 def test_the_script_puts_files_where_it_is_told(opensearch: OpenSearch, tmp_path: Path) -> None:

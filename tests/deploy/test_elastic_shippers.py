@@ -15,7 +15,7 @@ import pytest
 from deploy.generate.elastic.templates import NAME
 from tests.deploy.test_elastic_ingest import golden_lines
 from tests.support import corpus
-from tests.support.deploy.loaded import body, bulk, install
+from tests.support.deploy.loaded import body, bulk
 from tests.support.deploy.whole import everything
 from tests.support.opensearch import OpenSearch
 
@@ -49,12 +49,6 @@ def lacking(wanted: Any, found: Any, path: str = "") -> list[str]:
     if isinstance(wanted, dict) and isinstance(found, dict):
         return [name for key, value in wanted.items() for name in lacking(value, found.get(key), f"{path}.{key}")]
     return [] if wanted == found else [path]
-
-
-@pytest.fixture(scope="module")
-def node(opensearch: OpenSearch) -> OpenSearch:
-    install(opensearch)
-    return opensearch
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,6 @@ from tests.support.tools import ROOT
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/expected.ndjson"))
 
 
-@pytest.fixture(scope="module")
-def node(opensearch: OpenSearch) -> OpenSearch:
-    install(opensearch)
-    return opensearch
-
-
 def documents(path: Path) -> Iterator[dict[str, Any]]:
     """The events of a golden case, whatever its format."""
     text = path.read_text(encoding="utf-8")

@@ -13,11 +13,10 @@ import pytest
 
 from deploy.generate.places import DEPLOY
 from deploy.generate.sigma.rules import SIGMA, Rule, rules
-from tests.deploy.test_sigma_opensearch import COUNTED, Index, cases, index, moment
+from tests.deploy.test_sigma_opensearch import COUNTED
 from tests.deploy.test_sigma_products import TITLES, kibana_rules, minutes_ago, seconds
+from tests.support.deploy.indexed import Index, cases, moment
 from tests.support.deploy.splunk_app import default
-
-__all__ = ["index"]  # a fixture
 
 LATE = 20  # minutes
 RULES = {rule.main["title"]: rule for rule in rules()}
@@ -52,7 +51,7 @@ def test_a_fraud_report_that_comes_late_is_found_on_a_real_server(index: Index) 
     late = reported | {"@timestamp": f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"}
     late["event"] = reported["event"] | {"id": "late-0"}
     pipeline = f"{index.name}-final"
-    index.request("PUT", f"/_ingest/pipeline/{pipeline}", json.loads(PIPELINE.read_text(encoding="utf-8")))
+    index.node.ask("PUT", f"/_ingest/pipeline/{pipeline}", json.loads(PIPELINE.read_text(encoding="utf-8")))
     index.ask("PUT", "/_settings", {"index": {"final_pipeline": pipeline}})
     index.ask("PUT", "/_doc/late-0?refresh=true", late)
     body = json.loads((SIGMA / "lucene" / "mfa_fraud_reported.json").read_text(encoding="utf-8"))

@@ -71,7 +71,6 @@ class Week:
     """
 
     def __init__(self, node: OpenSearch, folder: Path) -> None:
-        install(node)
         self.node, self.folder = node, folder
         self.events = week(folder)
         self.answers = load(node, folder)
