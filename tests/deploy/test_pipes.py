@@ -8,11 +8,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -42,7 +44,7 @@ from tests.support.tools import ROOT
 
 LINES = 3000
 SOON = 3.0  # seconds from a line in the log to its event at the end of the chain
-LATER = b"2017-02-14T09:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 112\n"
+LATER = "2017-02-14T09:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 112"
 
 
 @pytest.fixture
@@ -54,23 +56,46 @@ def place(tmp_path: Path) -> Iterator[Position]:
     made.receiver.close()
 
 
-def filter_is_started_again(place: Position, daemon: int) -> None:
-    """Kill the filter; the daemon starts another, and no line that is written after that is missing."""
-    write_lines(place.log, 30)
-    first = [event for event in parsed(place.log) if event["event"]["kind"] != "alert"]
-    until(lambda: len(written(place)) >= len(first), "the events of the first lines", 60)
-    old = filters(daemon)
-    assert old
-    for process in old:
-        os.kill(process, signal.SIGKILL)
-    until(lambda: not set(filters(daemon)) & set(old), "the filter is gone", 30)
-    before = len(written(place))
-    more = [f"2017-02-14T09:57:{number:02d}.600871Z|0|1412|6452|pfrad|rawCallStatus = 21" for number in range(40)]
-    append(place, more[:20])  # the daemon notices when it hands them on
-    until(lambda: set(filters(daemon)) - set(old), "another filter runs", 30)
-    append(place, more[20:])
-    until(lambda: len(written(place)) >= before + len(more), "the events of the lines after that", 60)
-    assert originals(written(place)[before:]) == more
+@dataclass(frozen=True)
+class Daemon:
+    """rsyslog or syslog-ng: how it is started, in the foreground and with its files in the test's own folder."""
+
+    program: list[str]
+    config: Path
+    options: Sequence[str | Path]
+    environment: dict[str, str]
+
+
+def rsyslog(place: Position) -> Daemon:
+    program = find("rsyslogd", "apt-get install --no-install-recommends rsyslog")
+    place.state.joinpath("rsyslog").mkdir()
+    config = place.put("rsyslog.conf", **{"/var/spool/rsyslog": str(place.state / "rsyslog")})
+    # As a user who may not become another one, and without the system's own log.
+    return Daemon([program], config, ["-n", "-i", place.folder / "rsyslog.pid"], {})
+
+
+def syslog_ng(place: Position, name: str = "syslog-ng.conf") -> Daemon:
+    """With an environment where it was unpacked and not installed."""
+    program = [find("syslog-ng", "see deploy/pipes/README.md", SYSLOG_NG / "usr" / "sbin")]
+    environment = {}
+    if program[0].startswith(str(SYSLOG_NG)):
+        library = SYSLOG_NG / "usr" / "lib"
+        modules = next(library.glob("syslog-ng/*/libafprog.so")).parent
+        places = [library / "x86_64-linux-gnu", library / "syslog-ng", SYSLOG_NG / "lib" / "x86_64-linux-gnu"]
+        program, environment = [*program, f"--module-path={modules}"], {"LD_LIBRARY_PATH": ":".join(map(str, places))}
+    state = place.state / "syslog-ng"
+    options = ["-F", "-R", f"{state}.persist", "-p", f"{state}.pid", "-c", f"{state}.ctl", "--no-caps"]
+    return Daemon(program, place.put(name), options, environment)
+
+
+@pytest.fixture(params=[rsyslog, syslog_ng], ids=lambda made: str(made.__name__))
+def daemon(request: pytest.FixtureRequest, place: Position) -> Daemon:
+    made: Daemon = request.param(place)
+    return made
+
+
+def runs(daemon: Daemon, place: Position) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    return started(place.folder, *daemon.program, "-f", daemon.config, *daemon.options, environment=daemon.environment)
 
 
 def append(place: Position, lines: list[str]) -> None:
@@ -83,178 +108,117 @@ def originals(texts: list[str]) -> list[str]:
     return [event["event"].get("original") for event in events(texts)]
 
 
-def empty_lines_do_not_arrive(place: Position) -> None:
-    """As the README says: an empty line is an event of `parse`, but other shippers leave it out."""
-    last = LATER.replace(b"112", b"21")
-    place.log.write_bytes(LATER + b"\n\n" + last)
-    assert len(parsed(place.log)) == 4
-    until(lambda: originals(written(place))[-1:] == [last.decode().rstrip()], "the event of the last line", 30)
-    assert originals(written(place)) == [LATER.decode().rstrip(), last.decode().rstrip()]
-
-
-def windows_line_ends_are_no_part_of_a_line(place: Position) -> None:
-    whole = place.folder / "whole.log"
-    write_lines(whole, 300)
-    whole.write_bytes(whole.read_bytes().replace(b"\n", b"\r\n"))
-    whole.rename(place.log)
-    wanted = [event["event"].get("original") for event in parsed(place.log)]
-    until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
-    assert originals(written(place)) == wanted
-
-
-def through_the_filter(place: Position) -> list[dict[str, Any]]:
-    """Wait until the events are written, and at the end of the chain; compare them; then one more line, timed."""
-    assert place.receiver
-    wanted = parsed(place.log)
-    assert any(event["event"]["kind"] == "alert" for event in wanted)
-    until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
-    same(events(written(place)), wanted)
-    receiver = place.receiver
-    until(lambda: len(receiver.lines()) >= len(wanted), f"{len(wanted)} events received", 60)
-    same(events(receiver.lines()), wanted)
-    return wanted
-
-
 def one_more_comes_soon(place: Position, before: int) -> None:
     assert place.receiver
     began = time.monotonic()
-    with open(place.log, "ab") as log:
-        log.write(LATER)
+    append(place, [LATER])
     receiver = place.receiver
     until(lambda: len(receiver.lines()) == before + 1, "one more event", 30, every=0.02)
     assert time.monotonic() - began < SOON
     assert json.loads(receiver.lines()[-1])["event"]["code"] == "112"
 
 
-# --- rsyslog
+# --- rsyslog and syslog-ng
 
 
-@pytest.fixture
-def rsyslog(place: Position) -> list[str | Path]:
-    program = find("rsyslogd", "apt-get install --no-install-recommends rsyslog")
-    place.state.joinpath("rsyslog").mkdir()
-    config = place.put("rsyslog.conf", **{"/var/spool/rsyslog": str(place.state / "rsyslog")})
-    # As a user who may not become another one, and without the system's own log.
-    return [program, "-n", "-f", config, "-i", place.folder / "rsyslog.pid"]
-
-
-def test_rsyslog_accepts_the_configuration(rsyslog: list[str | Path]) -> None:
-    done = run(rsyslog[0], "-N1", "-f", rsyslog[3])
+def test_rsyslog_accepts_the_configuration(place: Position) -> None:
+    daemon = rsyslog(place)
+    done = run(*daemon.program, "-N1", "-f", daemon.config)
     assert done.returncode == 0, done.stderr
     assert "End of config validation run. Bye." in done.stderr
     assert len(done.stderr.splitlines()) == 2, done.stderr  # no warning
 
 
-def test_rsyslog_follows_a_file(place: Position, rsyslog: list[str | Path]) -> None:
+@pytest.mark.parametrize("name", ["syslog-ng.conf", "syslog-ng-sidecar.conf"])
+def test_syslog_ng_accepts_the_configuration(place: Position, name: str) -> None:
+    daemon = syslog_ng(place, name)
+    done = run(*daemon.program, "-s", "-f", daemon.config, environment=daemon.environment)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")  # no warning
+
+
+def test_it_follows_a_file(place: Position, daemon: Daemon) -> None:
+    """The events are written, and come to the end of the chain; then one more line, timed."""
+    assert place.receiver
     write_lines(place.log, LINES)
-    with started(place.folder, *rsyslog):
-        wanted = through_the_filter(place)
+    wanted, receiver = parsed(place.log), place.receiver
+    assert any(event["event"]["kind"] == "alert" for event in wanted)
+    with runs(daemon, place):
+        until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
+        same(events(written(place)), wanted)
+        until(lambda: len(receiver.lines()) >= len(wanted), f"{len(wanted)} events received", 60)
+        same(events(receiver.lines()), wanted)
         one_more_comes_soon(place, len(wanted))
     assert len(written(place)) == len(wanted) + 1  # nothing is added when it stops
 
 
-@pytest.mark.parametrize("header", ["<14>Feb 14 02:57:19 mfa01 mfa: ", "<14>1 2017-02-14T02:57:19Z mfa01 mfa - - - "])
-def test_rsyslog_takes_syslog_messages(place: Position, rsyslog: list[str | Path], header: str) -> None:
+@pytest.mark.parametrize(
+    ("daemon", "header"),
+    [
+        (rsyslog, "<14>Feb 14 02:57:19 mfa01 mfa: "),
+        (rsyslog, "<14>1 2017-02-14T02:57:19Z mfa01 mfa - - - "),
+        (syslog_ng, "<14>Feb 14 02:57:19 mfa01 mfa: "),
+    ],
+    indirect=["daemon"],
+)
+def test_it_takes_syslog_messages(place: Position, daemon: Daemon, header: str) -> None:
     log = place.folder / "sent.log"
     lines = write_lines(log, LINES)
     wanted = parsed(log)
-    with started(place.folder, *rsyslog):
-        until(lambda: listening(place.port), "rsyslog listens")
+    with runs(daemon, place):
+        until(lambda: listening(place.port), "it listens")
         send(place.port, lines, header)
         until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
         same(events(written(place)), wanted)
 
 
-def test_rsyslog_starts_the_filter_again(place: Position, rsyslog: list[str | Path]) -> None:
-    with started(place.folder, *rsyslog) as process:
-        filter_is_started_again(place, process.pid)
+def test_it_starts_the_filter_again(place: Position, daemon: Daemon) -> None:
+    """Kill the filter; the daemon starts another, and no line that is written after that is missing."""
+    with runs(daemon, place) as process:
+        write_lines(place.log, 30)
+        first = [event for event in parsed(place.log) if event["event"]["kind"] != "alert"]
+        until(lambda: len(written(place)) >= len(first), "the events of the first lines", 60)
+        old = filters(process.pid)
+        assert old
+        for number in old:
+            os.kill(number, signal.SIGKILL)
+        until(lambda: not set(filters(process.pid)) & set(old), "the filter is gone", 30)
+        before = len(written(place))
+        more = [f"2017-02-14T09:57:{number:02d}.600871Z|0|1412|6452|pfrad|rawCallStatus = 21" for number in range(40)]
+        append(place, more[:20])  # the daemon notices when it hands them on
+        until(lambda: set(filters(process.pid)) - set(old), "another filter runs", 30)
+        append(place, more[20:])
+        until(lambda: len(written(place)) >= before + len(more), "the events of the lines after that", 60)
+        assert originals(written(place)[before:]) == more
 
 
-def test_rsyslog_drops_empty_lines(place: Position, rsyslog: list[str | Path]) -> None:
-    with started(place.folder, *rsyslog):
-        empty_lines_do_not_arrive(place)
+def test_it_drops_empty_lines(place: Position, daemon: Daemon) -> None:
+    """As the README says: an empty line is an event of `parse`, but other shippers leave it out."""
+    last = LATER.replace("112", "21")
+    with runs(daemon, place):
+        append(place, [LATER, "", "", last])
+        assert len(parsed(place.log)) == 4
+        until(lambda: originals(written(place))[-1:] == [last], "the event of the last line", 30)
+        assert originals(written(place)) == [LATER, last]
 
 
-def test_rsyslog_bears_windows_line_ends(place: Position, rsyslog: list[str | Path]) -> None:
-    with started(place.folder, *rsyslog):
-        windows_line_ends_are_no_part_of_a_line(place)
-
-
-# --- syslog-ng
-
-
-@pytest.fixture
-def syslog_ng() -> tuple[list[str], dict[str, str]]:
-    """The command, and its environment where it was unpacked and not installed."""
-    program = find("syslog-ng", "see deploy/pipes/README.md", SYSLOG_NG / "usr" / "sbin")
-    if not program.startswith(str(SYSLOG_NG)):
-        return [program], {}
-    library = SYSLOG_NG / "usr" / "lib"
-    modules = next(library.glob("syslog-ng/*/libafprog.so")).parent
-    places = [library / "x86_64-linux-gnu", library / "syslog-ng", SYSLOG_NG / "lib" / "x86_64-linux-gnu"]
-    return [program, f"--module-path={modules}"], {"LD_LIBRARY_PATH": ":".join(map(str, places))}
-
-
-def in_foreground(place: Position, command: list[str], config: Path) -> list[str | Path]:
-    state = place.state / "syslog-ng"
-    return [*command, "-F", "-f", config, "-R", f"{state}.persist", "-p", f"{state}.pid", "-c", f"{state}.ctl", "--no-caps"]
-
-
-@pytest.mark.parametrize("name", ["syslog-ng.conf", "syslog-ng-sidecar.conf"])
-def test_syslog_ng_accepts_the_configuration(place: Position, syslog_ng: tuple[list[str], dict[str, str]], name: str) -> None:
-    command, environment = syslog_ng
-    done = run(*command, "-s", "-f", place.put(name), environment=environment)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")  # no warning
-
-
-def test_syslog_ng_follows_a_file(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
-    command, environment = syslog_ng
-    write_lines(place.log, LINES)
-    place.events.touch()
-    with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment):
-        wanted = through_the_filter(place)
-        one_more_comes_soon(place, len(wanted))
-
-
-def test_syslog_ng_starts_the_filter_again(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
-    command, environment = syslog_ng
-    place.events.touch()
-    with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment) as process:
-        filter_is_started_again(place, process.pid)
-
-
-def test_syslog_ng_drops_empty_lines(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
-    command, environment = syslog_ng
-    with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment):
-        empty_lines_do_not_arrive(place)
-
-
-def test_syslog_ng_bears_windows_line_ends(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
-    command, environment = syslog_ng
-    with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment):
-        windows_line_ends_are_no_part_of_a_line(place)
-
-
-def test_syslog_ng_takes_syslog_messages(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
-    command, environment = syslog_ng
-    log = place.folder / "sent.log"
-    lines = write_lines(log, LINES)
-    wanted = parsed(log)
-    with started(place.folder, *in_foreground(place, command, place.put("syslog-ng.conf")), environment=environment):
-        until(lambda: listening(place.port), "syslog-ng listens")
-        send(place.port, lines, "<14>Feb 14 02:57:19 mfa01 mfa: ")
+def test_it_bears_windows_line_ends(place: Position, daemon: Daemon) -> None:
+    """They are no part of a line."""
+    with runs(daemon, place):
+        whole = place.folder / "whole.log"
+        write_lines(whole, 300)
+        whole.write_bytes(whole.read_bytes().replace(b"\n", b"\r\n"))
+        whole.rename(place.log)
+        wanted = [event["event"].get("original") for event in parsed(place.log)]
         until(lambda: len(written(place)) >= len(wanted), f"{len(wanted)} events in the file", 60)
-        same(events(written(place)), wanted)
+        assert originals(written(place)) == wanted
 
 
-def test_syslog_ng_starts_the_sidecar(place: Position, syslog_ng: tuple[list[str], dict[str, str]]) -> None:
-    command, environment = syslog_ng
+def test_syslog_ng_starts_the_sidecar(place: Position) -> None:
     assert place.receiver
     write_lines(place.log, LINES)
-    wanted = parsed(place.log)
+    wanted, receiver = parsed(place.log), place.receiver
     place.put("stdout.yaml")
-    receiver = place.receiver
-    with started(place.folder, *in_foreground(place, command, place.put("syslog-ng-sidecar.conf")), environment=environment):
+    with runs(syslog_ng(place, "syslog-ng-sidecar.conf"), place):
         until(lambda: len(receiver.lines()) >= len(wanted), f"{len(wanted)} events received", 60)
         same(events(receiver.lines()), wanted)
         one_more_comes_soon(place, len(wanted))
