@@ -11,8 +11,8 @@ import pytest
 from tests.bench import readers, stages
 from tests.bench.cases import PARSE, PLAIN_LOOP, RSYSLOG, recipes
 from tests.bench.measure import FailedError, Sample, output, run
-from tests.support.deploy.pipes import find
 from tests.support.generate import generate
+from tests.support.tools import tool
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_a_plain_loop_understands_its_log(content: str, logs: dict[str, Path], t
 
 
 def test_a_peer_understands_its_log(logs: dict[str, Path], tmp_path: Path) -> None:
-    find("rsyslogd", "apt-get install --no-install-recommends rsyslog")
+    tool("rsyslogd", "apt-get install --no-install-recommends rsyslog")
     run((*RSYSLOG, str(logs["radius"])), tmp_path / "out")
     events = [orjson.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
     run((*PLAIN_LOOP, str(logs["radius"]), str(tmp_path / "plain"), "radius"))

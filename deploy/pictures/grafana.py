@@ -17,7 +17,8 @@ from typing import Any
 import vl_convert
 
 from deploy.generate.grafana import KINDS, ROWS, WIDTH, Panel
-from tests.support.deploy.prometheus import HINT, Prometheus, free_port, get
+from tests.support.deploy.prometheus import HINT, Prometheus, get
+from tests.support.jars import free_port
 from tests.support.process import Shipper, configuration, until
 from tests.support.tools import tool
 

@@ -3,8 +3,6 @@
 import ipaddress
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from deploy.generate.elastic.ingest import KEPT, LINE, MESSAGES, TARGETS, fields
 from deploy.generate.elastic.templates import PIPELINE
 from deploy.generate.schema import fields
 from tests.support import corpus
+from tests.support.deploy.loaded import leaves
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import ROOT
 
@@ -42,10 +41,9 @@ def alone(lines: list[str]) -> list[str]:
 
 def shipped(lines: list[str], folder: Path) -> list[Event]:
     """What the shipper makes of them."""
+    folder.mkdir()
     (folder / "lines.log").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
-    command = [sys.executable, "-m", "shipper", "parse", "--deterministic", "--no-progress", "lines.log"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, env={"PYTHONPATH": str(ROOT)}, check=True)
-    events = [json.loads(line) for line in done.stdout.splitlines()]
+    events = [json.loads(line) for line in corpus.parse(folder).splitlines()]
     return [event for event in events if event["event"]["kind"] != "alert"]
 
 
@@ -56,13 +54,6 @@ def ingested(node: OpenSearch, lines: list[str]) -> list[Event]:
         documents = [{"_source": {"message": line, "@timestamp": "2001-01-01T00:00:00Z"}} for line in lines[start : start + PAGE]]
         answer = node.ask("POST", f"/_ingest/pipeline/{PIPELINE}/_simulate", {"docs": documents})
         found += [answered["doc"]["_source"] for answered in answer["docs"]]
-    return found
-
-
-def leaves(value: Event, path: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, below in value.items():
-        found |= leaves(below, f"{path}{name}.") if isinstance(below, dict) else {path + name: below}
     return found
 
 
@@ -82,7 +73,7 @@ def comparable(event: Event) -> Event:
 def compare(lines: list[str], node: OpenSearch, folder: Path) -> dict[str, int]:
     """Hold both against each other; returns how many lines of each action were the same."""
     lines = alone(lines)
-    ours, theirs = shipped(lines, folder), ingested(node, lines)
+    ours, theirs = shipped(lines, folder / "lines"), ingested(node, lines)
     assert len(ours) == len(theirs) == len(lines)
     same: dict[str, int] = {}
     for line, wanted, found in zip(lines, ours, theirs, strict=True):

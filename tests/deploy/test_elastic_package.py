@@ -17,6 +17,7 @@ from deploy.generate.elastic.panels import Panel
 from deploy.generate.elastic.templates import NAME, PIPELINE
 from deploy.generate.schema import ecs_types, fields
 from tests.support.deploy import package_cases, read_back
+from tests.support.deploy.loaded import leaves
 from tests.support.deploy.package_cases import PACKAGE
 from tests.support.opensearch import OpenSearch
 from tests.support.tools import DEPLOY
@@ -101,14 +102,6 @@ def test_the_sample_event_is_what_the_pipeline_makes(opensearch: OpenSearch, str
     }
     unknown = {name for name in leaves(sample) if name not in names}
     assert {name.partition(".")[0] for name in unknown} <= {"host", "event"}, unknown  # ECS's own, added by the agent
-
-
-def leaves(value: dict[str, Any], path: str = "") -> Iterator[str]:
-    for name, below in value.items():
-        if isinstance(below, dict):
-            yield from leaves(below, f"{path}{name}.")
-        else:
-            yield path + name
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.stem)

@@ -103,6 +103,7 @@ def as_lucene(search: str) -> str:
         for pattern in (r'fillnull value="-" ([^|]+)', r"stats count AS \w+ BY ([^|]+)")
     )
     terms += [f"_exists_:{name}" for name in sorted(grouped - filled_in - {"_time", "who_domain"})]
+    assert expand("`mfa_who`").endswith("who_name=lower('user.name')")
     text = " ".join(terms).replace("who_name", "user.name")
     text = re.sub(r"\b(?:index|sourcetype)=\S+", "", text).replace('="*"', "=*").replace("=", ":").replace("<:", ":<=")
     text = re.sub(r'([\w.]+)!:"-"', r"_exists_:\1", text)

@@ -23,24 +23,19 @@ from shipper.config.load import load_config
 from tests.deploy.named_fields import in_text, known, unknown_in_text
 from tests.support.deploy.pipes import (
     PIPES,
-    SYSLOG_NG,
     Position,
-    Receiver,
     events,
     filters,
-    find,
     listening,
     parsed,
-    run,
     same,
     send,
     started,
     write_lines,
     written,
 )
-from tests.support.deploy.prometheus import free_port
 from tests.support.process import until
-from tests.support.tools import ROOT
+from tests.support.tools import ROOT, SYSLOG_NG, run, tool
 
 LINES = 3000
 SOON = 3.0  # seconds from a line in the log to its event at the end of the chain
@@ -50,8 +45,6 @@ LATER = "2017-02-14T09:57:24.600871Z|0|1412|6452|pfrad|rawCallStatus = 112"
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Position]:
     made = Position(tmp_path)
-    made.receiver = Receiver()
-    made.port = free_port()
     yield made
     made.receiver.close()
 
@@ -67,7 +60,7 @@ class Daemon:
 
 
 def rsyslog(place: Position) -> Daemon:
-    program = find("rsyslogd", "apt-get install --no-install-recommends rsyslog")
+    program = tool("rsyslogd", "apt-get install --no-install-recommends rsyslog")
     place.state.joinpath("rsyslog").mkdir()
     config = place.put("rsyslog.conf", **{"/var/spool/rsyslog": str(place.state / "rsyslog")})
     # As a user who may not become another one, and without the system's own log.
@@ -76,7 +69,7 @@ def rsyslog(place: Position) -> Daemon:
 
 def syslog_ng(place: Position, name: str = "syslog-ng.conf") -> Daemon:
     """With an environment where it was unpacked and not installed."""
-    program = [find("syslog-ng", "see deploy/pipes/README.md", SYSLOG_NG / "usr" / "sbin")]
+    program = [tool("syslog-ng", "see deploy/pipes/README.md")]
     environment = {}
     if program[0].startswith(str(SYSLOG_NG)):
         library = SYSLOG_NG / "usr" / "lib"
@@ -109,7 +102,6 @@ def originals(texts: list[str]) -> list[str]:
 
 
 def one_more_comes_soon(place: Position, before: int) -> None:
-    assert place.receiver
     began = time.monotonic()
     append(place, [LATER])
     receiver = place.receiver
@@ -138,7 +130,6 @@ def test_syslog_ng_accepts_the_configuration(place: Position, name: str) -> None
 
 def test_it_follows_a_file(place: Position, daemon: Daemon) -> None:
     """The events are written, and come to the end of the chain; then one more line, timed."""
-    assert place.receiver
     write_lines(place.log, LINES)
     wanted, receiver = parsed(place.log), place.receiver
     assert any(event["event"]["kind"] == "alert" for event in wanted)
@@ -214,7 +205,6 @@ def test_it_bears_windows_line_ends(place: Position, daemon: Daemon) -> None:
 
 
 def test_syslog_ng_starts_the_sidecar(place: Position) -> None:
-    assert place.receiver
     write_lines(place.log, LINES)
     wanted, receiver = parsed(place.log), place.receiver
     place.put("stdout.yaml")
@@ -228,8 +218,7 @@ def test_syslog_ng_starts_the_sidecar(place: Position) -> None:
 
 
 def test_telegraf_makes_a_metric_of_each_event(place: Position) -> None:
-    places = (ROOT / ".cache" / "go" / "bin",)
-    program = find("telegraf", "see deploy/pipes/README.md", *places)
+    program = tool("telegraf", "see deploy/pipes/README.md")
     write_lines(place.log, LINES)
     wanted = parsed(place.log)
     place.put("stdout.yaml")
@@ -271,7 +260,7 @@ def test_every_command_line_is_one_that_exists() -> None:
             lines.add((found[1], tuple(re.findall(r"(?<=[\s,])--?[a-z-]*(?=[\s,]|$)", found[2]))))
     assert {"parse", "run"} <= {command for command, _ in lines}
     for command, options in lines:
-        known_ones = run(sys.executable, "-m", "shipper", command, "--help").stdout
+        known_ones = run(sys.executable, "-m", "shipper", command, "--help", cwd=ROOT).stdout
         for option in options:
             assert option == "-" or re.search(rf"(?<![\w-]){option}\b", known_ones), f"{command} {option}"
 

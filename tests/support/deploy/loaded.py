@@ -64,6 +64,14 @@ def load(node: OpenSearch, folder: Path, namespace: str = "week", *options: str)
     return bulk(node, corpus.parse(folder, "--format", "elastic-bulk", "--namespace", namespace, *options))
 
 
+def leaves(value: Event, path: str = "") -> Event:
+    """The values of an event by their dotted names."""
+    found: Event = {}
+    for name, below in value.items():
+        found |= leaves(below, f"{path}{name}.") if isinstance(below, dict) else {path + name: below}
+    return found
+
+
 class Week:
     """The made-up week: its logs in a folder, its events, and both kinds of them in an index.
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,10 +14,10 @@ from threading import Thread
 from typing import Any
 
 from tests.support.generate import Recipe, generate
-from tests.support.tools import DEPLOY, ROOT, missing
+from tests.support.jars import free_port
+from tests.support.tools import DEPLOY, ROOT
 
 PIPES = DEPLOY / "pipes"
-SYSLOG_NG = ROOT / ".cache" / "syslog-ng"  # unpacked, as Debian's package cannot be beside rsyslog's
 ODD = [
     "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|Calling pfAuthUser(‘CONTOSO\\anna’, ‘’, 1)",  # noqa: RUF001
     "2017-02-14T02:57:24.600871Z|0|1412|6452|pfrad|authResult = 1",
@@ -68,8 +67,8 @@ class Position:
             f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -m shipper \"$@\"\n", encoding="utf-8"
         )  # fmt: skip
         self.command.chmod(0o755)
-        self.receiver: Receiver | None = None
-        self.port = 0
+        self.receiver = Receiver()
+        self.port = free_port()
 
     def put(self, name: str, **more: str) -> Path:
         """A copy of a configuration. Each replacement must find its text: the examples all use the same places."""
@@ -81,7 +80,7 @@ class Position:
             "/var/log/mfa": str(self.logs),
             "/var/lib/mfa-shipper": str(self.state),
             "10514": str(self.port),
-            "10515": str(self.receiver.port if self.receiver else 0),
+            "10515": str(self.receiver.port),
         }
         for old, new in more.items():
             assert old in text, f"{name} has no {old}"
@@ -127,16 +126,6 @@ def send(port: int, lines: list[str], header: str) -> None:
         connection.sendall("".join(f"{header}{line}\n" for line in lines).encode())
 
 
-def find(name: str, hint: str, *places: Path) -> str:
-    """A program, in a place of its own or in PATH with the directories of administrators' programs."""
-    own = next((place / name for place in places if (place / name).exists()), None)
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    found = str(own) if own else shutil.which(name, path=path)
-    if found is None:
-        missing(f"{name} is not installed: {hint}")
-    return str(found)
-
-
 @contextmanager
 def started(
     folder: Path, *command: str | Path, environment: Mapping[str, str] | None = None
@@ -159,14 +148,6 @@ def started(
             process.wait(20)
         finally:
             process.kill()
-
-
-def run(*command: str | Path, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end, from the repository's root."""
-    return subprocess.run(
-        [str(part) for part in command], cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
 
 
 def filters(of: int) -> list[int]:

@@ -1,7 +1,6 @@
 """A real Prometheus that scrapes a real sidecar, as deploy/prometheus says."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,19 +13,13 @@ from urllib.request import urlopen
 
 import yaml
 
+from tests.support.jars import free_port
 from tests.support.process import Shipper, configuration, until
 from tests.support.tools import DEPLOY, ROOT, tool
 
 HINT = "apt-get install --no-install-recommends prometheus"
 FOLDER = DEPLOY / "prometheus"
 SECONDS = "1s"  # between two scrapes, and two evaluations of the rules
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def get(url: str) -> bytes:
