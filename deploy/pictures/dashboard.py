@@ -13,7 +13,7 @@ import vl_convert
 
 from deploy.generate.elastic.panels import Panel, panels
 from deploy.generate.elastic.words import LABELS, NAMES
-from tests.deploy.counted import COUNTED, Event, Rows
+from tests.support.deploy.counted import COUNTED, Event, Rows
 
 COLUMN, ROW = 25, 21  # pixels of the grid
 ABOVE = 7  # rows of the grid that the dashboard's own text takes

@@ -8,8 +8,8 @@ import pytest
 
 from deploy.generate.elastic.panels import Panel, panels, rows, search
 from deploy.generate.schema import fields
-from tests.deploy.counted import COUNTED, HOURS
 from tests.support import corpus
+from tests.support.deploy.counted import COUNTED, HOURS
 from tests.support.deploy.loaded import Week, load
 
 every_panel = pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel.id)

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from deploy.generate.elastic.panels import lucene, rows, search
-from tests.deploy.counted import COUNTED, HOURS
 from tests.support.deploy import read_back
+from tests.support.deploy.counted import COUNTED, HOURS
 from tests.support.deploy.loaded import Week
 from tests.support.deploy.splunk_app import expand, filled, panels
 from tests.support.tools import DEPLOY, ROOT
