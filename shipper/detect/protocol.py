@@ -63,7 +63,7 @@ class Alert(NamedTuple):
         duration: nanoseconds between them.
         severity: `event.severity`.
         message: a sentence for a person.
-        fields: the fields below `azure_mfa.NAME`, where NAME is the detector's.
+        fields: the fields below `azure_mfa.NAME`, where NAME is the detector's. The host may add to them.
         more: other fields, such as `threat`.
     """
 
@@ -150,7 +150,7 @@ class Detector(Generic[R, S, F]):
         totals: what else it counts.
         empty: returns the state of a user who has not been seen.
         step: takes the next authentication into a state. It uses the fields from `id` to `success`; the others are
-            the host's, and are not set where a step was put off.
+            the host's, and are not set where a step was put off. No later step changes what it found.
         forget: drops from a state what ended before a time; returns False if nothing is left.
         sides: the fields of a finding that tell an authentication, by its `id`, in the order of their starts.
         alert: tells a finding. The string is the user, as people write one.

@@ -137,15 +137,18 @@ class Plain:
 def alike(name: str, rule: AnyRule, made: list[list[CompletionFields]], restart: Callable[[int], bool]) -> None:
     """Run both hosts; before the chunks that `restart` names, the lean one goes on from its snapshot."""
     counts, plain, newest = Counts(), Plain(DETECTORS[name], rule), 0
-    lean = Detectors({name: rule}, counts)
+    lean, then = Detectors({name: rule}, counts), list[tuple[Any, Any]]()
     for number, completions in enumerate(made):
         if restart(number):
             snapshot = json.dumps([lean.snapshot(newest), lean.undo(), lean.generations()])
             lean = Detectors({name: rule}, counts)
             users, undo, generations = json.loads(snapshot)
             lean.restore(users, newest, undo=undo, generations=generations)
-        assert lean(completions) == plain(completions)
+        found = lean(completions)
+        assert found == plain(completions)
+        then += [(finding.finding, deepcopy(finding.finding)) for finding in found]
         newest = max([newest, *(completion[10] for completion in completions)])
+    assert all(now == before for now, before in then), "a later step has changed what was found"
     assert (counts.detected, counts.late) == (plain.detected, plain.late)
     assert counts.findings == plain.detected[DETECTORS[name].found.name]
     assert lean.snapshot(newest) == {name: plain.snapshot(newest)}
