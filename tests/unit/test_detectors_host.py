@@ -145,6 +145,11 @@ def test_a_known_state_that_ends_on_the_horizon_is_still_known() -> None:
     assert found == ["id-2-dp", "id-3-dp"]
 
 
+def test_a_late_prompt_with_none_shortly_before_it_is_no_second_one() -> None:
+    found, _ = lean(completion(0, 100, 100, 130), completion(1, 130, 130, 130), completion(2, 120, 120, 130))
+    assert found == []
+
+
 def test_prompts_that_begin_later_are_not_counted() -> None:
     host = Detectors({"double_prompt": Rule(5, 8)}, Counts())
     made = [completion(0, 100, 100, 100), completion(1, 104, 104, 104), completion(2, 103, 103, 104)]
