@@ -19,6 +19,8 @@ from shipper.detect.waiting import CompiledArrived
 from shipper.model import Chunk, Code, CompletionFields, Counts, UserFields
 from shipper.pipeline import Pipeline, Settings
 from shipper.times import SECOND
+from tests.support.burst import BURST
+from tests.support.burst import Rule as BurstRule
 from tests.support.logs import library, log_file
 from tests.unit.test_plain import exchange
 
@@ -156,3 +158,15 @@ def test_what_begins_nothing_may_be_late_all_the_same() -> None:
     for completions in made_by_the_kernel([*exchange(1000), *exchange(1001), *exchange(100), *exchange(999)]):
         host(CompiledArrived(completions))
     assert (host.late, host.entries) == (1, 0)
+
+
+def test_a_detector_that_cannot_wait_takes_each_completion() -> None:
+    """No step of it is put off, and so the kernel takes none, wherever the completions come from."""
+    calls = [f"Calling pfAuthUser('user{number}', '', 1)" for number in range(4)]
+    made = made_by_the_kernel([line for number, call in enumerate(calls) for line in exchange(9 * number, call=call)])
+    found = []
+    for kernel in (True, False):
+        host = LocalDetector(BURST, BurstRule(60 * SECOND, 1), Counts(), 1000, kernel=kernel)
+        found.append([finding.alert.id for completions in made for finding in host(CompiledArrived(completions))])
+    assert found[0] == found[1]
+    assert len(found[0]) == 4
