@@ -109,7 +109,7 @@ class Completions(Sequence[CompletionFields]):
         room: int,
         durations: Durations,
         classes: frozenset[str] | None,
-    ) -> tuple[int, int]:
+    ) -> tuple[int, int, Any]:
         """Takes those from `at` on that have nothing to do with any before them into `young`, as `LocalDetector` does.
 
         Args:
@@ -122,7 +122,8 @@ class Completions(Sequence[CompletionFields]):
             classes: of status that matter, always the same ones; None if all do.
 
         Returns:
-            The first one that has to be looked at, or their number; and how many were taken.
+            The first one that has to be looked at, or their number; how many were taken; and what is in memory of the user of that one,
+            if it has to do with that, or None if it has to be looked at for something else.
         """
 
 class Generation(MutableMapping[str, Any]):

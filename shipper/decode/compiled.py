@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, TypeVar
 from shipper.model import Code, CompletionFields, ExchangeFields, Label
 
 _Person = TypeVar("_Person")
-INTERFACE = 10  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 11  # a kernel that was built for other code than this has another one, in src/lib.rs
 
 
 def trouble() -> str:

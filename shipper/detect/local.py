@@ -58,10 +58,9 @@ class LocalDetector:
         """The findings of a chunk."""
         findings: list[Found] = []
         if isinstance(arrived, CompiledArrived) and self._near_only is not None:
-            rows = self._near(arrived, self._near_only)
-        else:
-            rows = arrived.rows() if self._begins is None else self._concerning(arrived, self._begins)
-        for row in rows:
+            self._take_compiled(arrived, self._near_only, findings)
+            return findings
+        for row in arrived.rows() if self._begins is None else self._concerning(arrived, self._begins):
             self._take(arrived, row, findings)
         return findings
 
@@ -95,21 +94,26 @@ class LocalDetector:
         elif self._duration(waiting.code(at)) is not None:
             young[key] = (waiting, at, memory) if self._begins is None else alone(arrived.completion(at), memory)
 
-    def _near(self, arrived: CompiledArrived, durations: "compiled.Durations") -> Iterator[Row]:
-        """The rows of those that may have to do with another one; the kernel takes the others as `_take` would."""
+    def _take_compiled(self, arrived: CompiledArrived, durations: "compiled.Durations", findings: list[Found]) -> None:
+        """As `_take`, of each of a chunk. The kernel takes most of them, which have nothing to do with another one."""
         at, completions, begins = 0, arrived.completions, self._begins
         classes = None if begins is None else begins.classes
-        while True:
-            if begins is not None and (self._under_way or not arrived.tidy):
-                yield from self._concerning(arrived, begins, at)
-                return
-            room = max(0, self.most - self._stored)
-            at, taken = completions.pass_over(at, self._young, self._old, self._turn, self._horizon, room, durations, classes)
+        while begins is None or (arrived.tidy and not self._under_way):
+            young, old, room = self._young, self._old, max(0, self.most - self._stored)
+            at, taken, memory = completions.pass_over(at, young, old, self._turn, self._horizon, room, durations, classes)
             self._stored += taken
             if at >= len(completions):
                 return
-            yield arrived.row(at)
+            if memory is None:
+                self._take(arrived, arrived.row(at), findings)
+            else:
+                self._stored += 1
+                completion = arrived.completion(at)
+                assert completion[1] is not None
+                findings += self._step(completion[1][3], memory, completion)
             at += 1
+        for row in self._concerning(arrived, begins, at):
+            self._take(arrived, row, findings)
 
     def _concerning(self, arrived: Arrived | CompiledArrived, begins: Begins[Any], first: int = 0) -> Iterator[Row]:
         """The rows of those that matter (see `Begins`). The others are most, and this is all that they cost."""

@@ -350,26 +350,27 @@ impl Completions {
     /// Takes authentications from `at` on that have nothing to do with any before them into `young`, as `LocalDetector` does.
     /// `classes`: those of another class are left out.
     ///
-    /// Returns the first one that Python must look at, or their number, and how many were taken.
+    /// Returns the first one that Python must look at, or their number; how many were taken; and what is in memory of the user of that
+    /// one, if it started before that was over.
     #[allow(clippy::too_many_arguments)]
-    fn pass_over(
-        this: &Bound<'_, Self>,
+    fn pass_over<'py>(
+        this: &Bound<'py, Self>,
         at: usize,
-        young: &Bound<'_, Generation>,
-        old: &Bound<'_, Generation>,
+        kept: &Bound<'py, Generation>,
+        old: &Bound<'py, Generation>,
         turn: &Bound<'_, PyAny>,
         horizon: &Bound<'_, PyAny>,
         room: usize,
         durations: &mut Durations,
         classes: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(usize, usize)> {
+    ) -> PyResult<(usize, usize, Option<Bound<'py, PyAny>>)> {
         let (py, completions) = (this.py(), this.get());
         let turn = clamped(turn)?;
         let horizon: Option<i64> = horizon.extract().ok(); // None for one that no time is behind
-        let (mut young, old) = (young.try_borrow_mut()?, old.try_borrow()?);
+        let (mut young, old) = (kept.try_borrow_mut()?, old.try_borrow()?);
         let mut taken = 0;
         for (number, row) in completions.rows.iter().enumerate().skip(at) {
-            let Some(key) = row.key.clone() else { return Ok((number, taken)) };
+            let Some(key) = row.key.clone() else { return Ok((number, taken, None)) };
             let matters = match classes {
                 Some(classes) => durations.matters(row.code.bind(py), classes)?,
                 None => true,
@@ -378,7 +379,7 @@ impl Completions {
                 continue;
             }
             if row.end > turn || taken >= room {
-                return Ok((number, taken));
+                return Ok((number, taken, None));
             }
             let key = &completions.texts[key];
             let hash = hash_of(key);
@@ -391,7 +392,7 @@ impl Completions {
                         memory = Memory::of(&left, py);
                         young.put(hash, key, left);
                     }
-                    Carried::Unknown => return Ok((number, taken)),
+                    Carried::Unknown => return Ok((number, taken, None)),
                 }
             }
             let after = match &memory {
@@ -401,14 +402,15 @@ impl Completions {
                     Some(Record::Own(waits, _)) => {
                         durations.of(waits.code.bind(py))?.map_or(i64::MIN, |duration| waits.end.saturating_add(duration))
                     }
-                    _ => return Ok((number, taken)),
+                    _ => return Ok((number, taken, None)),
                 },
             };
             if row.start <= after {
-                return Ok((number, taken));
+                drop(young);
+                return Ok((number, taken, memory.for_python(kept)?));
             }
             if matches!(memory, Memory::Nothing) || durations.of(row.code.bind(py))?.is_some() {
-                let Some((waits, texts)) = completions.waits(py, number) else { return Ok((number, taken)) };
+                let Some((waits, texts)) = completions.waits(py, number) else { return Ok((number, taken, None)) };
                 let older = match memory {
                     Memory::Nothing => Older::Nothing,
                     Memory::Waits(place) => Older::Waits(place),
@@ -419,7 +421,7 @@ impl Completions {
             }
             taken += 1;
         }
-        Ok((completions.rows.len(), taken))
+        Ok((completions.rows.len(), taken, None))
     }
 }
 
@@ -437,6 +439,15 @@ impl Memory {
             Slot::Waits(place) => Self::Waits(*place),
             Slot::Python(state) => Self::State(state.clone_ref(py)),
         }
+    }
+
+    /// As Python has it, of a user of this generation.
+    fn for_python<'py>(self, generation: &Bound<'py, Generation>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self {
+            Self::Nothing => None,
+            Self::State(state) => Some(state.into_bound(generation.py())),
+            Self::Waits(place) => Some(Generation::waits(generation, place)?),
+        })
     }
 }
 

@@ -27,7 +27,7 @@ mod writing;
 use pyo3::prelude::*;
 
 /// The number of the interface that this module has; `compiled.py` takes no other one.
-pub const INTERFACE: u32 = 10;
+pub const INTERFACE: u32 = 11;
 
 /// The module `shipper.decode._kernel`.
 #[pymodule]
