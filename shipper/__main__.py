@@ -7,8 +7,8 @@ import sys
 def main() -> None:
     """Run the command.
 
-    A SIGHUP at the start of `run` must not end it, and importing takes longest: until its handlers are there, such a signal is
-    ignored, which costs nothing, since nothing was read yet that could be reloaded.
+    A SIGHUP must not end `run` while it starts, and importing takes longest: ignore the signal until the handlers are set.
+    Nothing is lost, since no configuration has been read that could be reloaded.
     """
     if sys.argv[1:2] == ["run"] and hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

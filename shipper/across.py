@@ -1,9 +1,9 @@
 """`parse --across`: the detectors over all logs at once, as if one server had written them. I/O.
 
-The logs are read one after the other, as always, and their authentications, which are few beside the lines, are kept in
-a temporary file. Each log has its own in the order in which it wrote them. So all logs can then be read side by side,
-merged by time, with one open file, and a few kilobytes of memory for each of them. The findings stand behind all events:
-the same bytes, whatever the size of reads and the number of workers.
+The logs are read one after the other, as always. Their authentications, far fewer than their lines, go to a temporary file
+(one for each process that reads logs), in the order of their log. Then all logs are read side by side and merged by time,
+with a few kilobytes of memory for each but no open file of its own. The findings come after all events: the same bytes,
+whatever the size of reads and the number of workers.
 """
 
 import tempfile
@@ -23,13 +23,13 @@ from shipper.model import Block, Code, CompletionFields, Counts, Label, is_withd
 from shipper.pipeline import Pipeline, Settings
 from shipper.shared_files import handed_on
 
-READ = 4096  # bytes of a log's authentications that are in memory, and what they become
-BATCH = 500  # authentications
-STREAMS = 16  # components of a log whose authentications are read by themselves; those of all others together
+READ = 4096  # bytes of a log's authentications in memory at a time, besides the objects made of them
+BATCH = 500  # authentications for one call of the detectors
+STREAMS = 16  # components of a log that get a stream each; all others share one
 
 
 class _Kept(NamedTuple):
-    """A `Completed` as the file holds it. `code` is its number where the table has it."""
+    """A `Completed` as stored in the file. `code` is a number if the table has the code."""
 
     event_id: str
     host: str | None
@@ -46,7 +46,7 @@ class _Kept(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Authentications that stand together in a spool: from one byte to another."""
+    """The authentications in a range of bytes of a spool."""
 
     spool: "Spool"
     begin: int
@@ -54,13 +54,13 @@ class Part(NamedTuple):
 
 
 class Spool:
-    """Authentications in a temporary file that has no name. One process writes it; it or its parent reads it afterwards.
+    """Authentications in an unnamed temporary file. One process writes it; this process or its parent reads it afterwards.
 
-    `end` is how many bytes there are; it may be set back.
+    `end` is the number of bytes; it may be set back.
     """
 
     def __init__(self, codes: Mapping[int, Code], descriptor: int | None = None) -> None:
-        """`codes` is the table, by number; `descriptor` is that of a file which another process has made.
+        """`codes` is the table, by number; `descriptor` is the open file, if another process made it.
 
         Raises:
             RunError: there is no room.
@@ -74,11 +74,11 @@ class Spool:
         except OSError as error:
             raise no_room(error) from None
 
-    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which writes what this one reads
+    def __reduce__(self) -> tuple[Any, ...]:  # for a worker process: the worker writes, this process reads
         return Spool, (self._codes, handed_on(self._file.fileno()))
 
     def add(self, completions: Sequence[CompletionFields], labels: Sequence[Label]) -> None:
-        """Keep the authentications of a chunk whose users are known; `labels` are those of its events.
+        """Store the authentications of a chunk that have a user, and withdrawals; `labels` are the labels of its events.
 
         Raises:
             RunError: there is no room.
@@ -104,7 +104,7 @@ class Spool:
             raise no_room(error) from None
 
     def read(self, begin: int, end: int) -> Iterator[Completed | str]:
-        """What stands between two offsets, a few kilobytes in memory; for a `withdrawal` its component.
+        """Yield the entries between two offsets, with a few kilobytes in memory; a `withdrawal` as the name of its component.
 
         Raises:
             RunError: the temporary file cannot be read.
@@ -131,7 +131,7 @@ class Spool:
         return Completed(event_id, host, fields)
 
     def close(self) -> None:
-        """Give the room back."""
+        """Close the file, which frees its space."""
         self._file.close()
 
 
@@ -142,7 +142,7 @@ def _file(descriptor: int | None) -> IO[bytes]:
 
 
 class Gathered:
-    """The authentications of all logs, while these are read. Its files are gone when the context ends."""
+    """Collects the authentications of all logs, while these are read. Its files are gone when the context ends."""
 
     def __init__(self, codes: Mapping[int, Code]) -> None:
         """`codes` is the table, by number."""
@@ -158,7 +158,7 @@ class Gathered:
             spool.close()
 
     def spool(self) -> Spool:
-        """Another file, for another process that writes.
+        """Make another file, for another process to write.
 
         Raises:
             RunError: there is no room.
@@ -167,7 +167,7 @@ class Gathered:
         return self._spools[-1]
 
     def add(self, log: int, piece: int, part: Part) -> None:
-        """Note where the authentications of a piece of a log are; pieces are numbered over all logs, in their order."""
+        """Note where the authentications of a piece of a log are stored; pieces are numbered in order, over all logs."""
         self._parts[piece] = log, part
 
     @property
@@ -185,7 +185,7 @@ def no_room(error: OSError) -> RunError:
 
 
 def findings_across(settings: Settings, logs: Sequence[Sequence[Part]], counts: Counts) -> Iterator[Block]:
-    """The findings over the authentications of all logs, each given as the parts that hold them.
+    """Yield the findings over all logs; each log is given as the parts that hold its authentications.
 
     Raises:
         RunError: the temporary files cannot be read.
@@ -199,7 +199,7 @@ def findings_across(settings: Settings, logs: Sequence[Sequence[Part]], counts: 
 
 
 def of_log(parts: Sequence[Part]) -> list[Iterator[Completed]]:
-    """The authentications of a log, those of each component by themselves: no component moves the time of another."""
+    """The authentications of a log, as a stream for each component: no component moves the time of another."""
     names = dict.fromkeys(completed.fields[3] for completed in _read(parts) if not isinstance(completed, str))
     apart = list(names)[:STREAMS]
     streams = [_of_components(parts, name.__eq__) for name in apart]
@@ -211,7 +211,7 @@ def _read(parts: Sequence[Part]) -> Iterator[Completed | str]:
 
 
 def _of_components(parts: Sequence[Part], wanted: Callable[[str], bool]) -> Iterator[Completed]:
-    """The authentications of some components. One whose time is ahead of its component's waits until it is withdrawn or not."""
+    """Yield the authentications of some components. One ahead of the clock waits for its component's next, or its withdrawal."""
     ahead: dict[str, Completed] = {}
     for completed in _read(parts):
         name = completed if isinstance(completed, str) else completed.fields[3]

@@ -219,7 +219,7 @@ def run(config_file: str) -> int:
     from shipper.commands.signals import Stop, catch
 
     with contextlib.closing(Stop()) as stop:
-        catch(stop)  # first of all: a signal that comes while the rest is imported is not lost
+        catch(stop)  # first, so that no signal is lost during the imports below
         from shipper.commands.run import run as follow
         from shipper.config.load import load_config
         from shipper.sidecar.log import set_up
@@ -306,7 +306,7 @@ def replay(config_file: str, letters: str | None) -> int:
         with _hiding(secrets):
             delivered, kept = send(config, letters)
     except ClosedPipe:
-        return 0  # the reader has gone; letters that it did not take are kept
+        return 0  # the reader has gone; the letters that it did not take are kept
     _print(f"{delivered} delivered, {kept} refused again and kept\n")
     return 1 if kept else 0
 
@@ -331,10 +331,10 @@ def _print(text: str, output: str | None = None) -> None:
 
 def main() -> None:
     """Run the command; an error is shown as one sentence and sets the exit status."""
-    # Parsing creates many short-lived objects but no cycles, so the garbage collector would only cost time.
+    # Parsing creates many short-lived objects but no cycles: the garbage collector would only cost time.
     gc.disable()
     if sys.stderr is None:  # closed by the caller; print would fall back to standard output
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     set_up()
-    # Windows' shells leave `*.log` to the program, and so does click: `expand` knows what a path can be.
+    # Windows shells leave `*.log` to the program, and click must too: only `expand` knows every form of a path.
     sys.exit(exit_status(lambda: command.main(standalone_mode=False, windows_expand_args=False)))

@@ -1,7 +1,7 @@
 """The streams of the command and the keys that end it, on any console. I/O.
 
-A console of Windows takes bytes in a code page of its own, but text in any script; and it says that it is closed, or that a key
-was pressed, on a thread of its own, while the others may wait for a pipe.
+A Windows console takes bytes only in its code page, but text in any script. It reports a key press or its closing on a
+separate thread, while the other threads may wait for a pipe.
 """
 
 import os
@@ -21,7 +21,7 @@ if sys.platform == "win32":
 
     ENDS = {0: signal.SIGINT, 1: signal.SIGBREAK, 2: signal.SIGTERM, 6: signal.SIGTERM}  # CTRL_C, _BREAK, _CLOSE, _SHUTDOWN_EVENT
     KEYS = (0, 1)
-    CTRL_LOGOFF_EVENT = 5  # only services hear of it, which stay when somebody leaves
+    CTRL_LOGOFF_EVENT = 5  # sent only to services, which keep running when a user logs off
     FOREVER = 3600.0  # seconds
 
     _end: Callable[[int], None] | None = None
@@ -34,10 +34,10 @@ if sys.platform == "win32":
             return 1
         return int(event == CTRL_LOGOFF_EVENT)
 
-    _HANDLER = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(_on_event)  # kept: Windows calls it as long as the process lives
+    _HANDLER = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(_on_event)  # kept: Windows calls it until the process ends
 
     def on_end(end: Callable[[int], None]) -> None:
-        """`end` is called, with the number of a signal, for Ctrl-C, Ctrl-Break, and when the console is closed or Windows shuts
+        """Call `end` with the number of a signal on Ctrl-C or Ctrl-Break, and when the console is closed or Windows shuts
         down: on another thread, whatever the main thread waits for."""
         global _end
         if _end is None:
@@ -45,16 +45,16 @@ if sys.platform == "win32":
         _end = end
 
     def writer_of(descriptor: int) -> Write:
-        """What writes to a descriptor. A console shows the UTF-8 as the text that it is."""
+        """A function that writes to a descriptor. A console shows UTF-8 bytes as text."""
         return open(descriptor, "wb", buffering=0, closefd=False).write
 
     def reader_of(descriptor: int) -> Callable[[int], bytes]:
-        """What reads from a descriptor, up to so many bytes. What is typed comes as UTF-8."""
+        """A function that reads from a descriptor, up to a number of bytes. Typed text arrives as UTF-8."""
         return open(descriptor, "rb", buffering=0, closefd=False).read
 
     @contextmanager
     def uninterrupted() -> Iterator[None]:
-        """Processes that are started inside take no notice of Ctrl-C."""
+        """Make processes that are started inside ignore Ctrl-C."""
         kernel32 = ctypes.WinDLL("kernel32")
         kernel32.SetConsoleCtrlHandler(None, 1)  # a new process inherits that
         try:
@@ -68,19 +68,19 @@ if sys.platform == "win32":
 else:
 
     def on_end(end: Callable[[int], None]) -> None:
-        """Nothing to be done: signals come to the main thread, whatever it waits for."""
+        """Do nothing: signals reach the main thread, whatever it waits for."""
 
     def writer_of(descriptor: int) -> Write:
-        """What writes to a descriptor."""
+        """A function that writes to a descriptor."""
         return partial(os.write, descriptor)
 
     def reader_of(descriptor: int) -> Callable[[int], bytes]:
-        """What reads from a descriptor, up to so many bytes."""
+        """A function that reads from a descriptor, up to a number of bytes."""
         return partial(os.read, descriptor)
 
     @contextmanager
     def uninterrupted() -> Iterator[None]:
-        """Processes that are started inside take no notice of an interrupt, nor of SIGTERM; one that comes meanwhile waits."""
+        """Block SIGINT and SIGTERM: processes that are started inside never receive them, this one does at the end."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # a new process inherits that
         try:
             yield
@@ -92,8 +92,8 @@ else:
 
 
 def set_up() -> None:
-    """What is said about the work never fails for a character that the encoding of the stream lacks; on Windows it is UTF-8.
-    Ctrl-Break there ends a command as Ctrl-C does."""
+    """Make standard output and error escape characters that their encoding lacks, instead of failing. On Windows, set them to
+    UTF-8, and let Ctrl-Break end a command as Ctrl-C does."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8" if sys.platform == "win32" else None, errors="backslashreplace")

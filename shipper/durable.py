@@ -1,4 +1,4 @@
-"""Writes files that survive a loss of power, content and name. I/O.
+"""Writes files whose content and name survive a loss of power. I/O.
 
 A new or renamed file is safe only once both its content and its folder have been synced.
 """
@@ -10,13 +10,13 @@ import sys
 
 from shipper.shared_files import open_shared, patiently
 
-# The errors of file systems that cannot sync a folder (network shares, FUSE) or do not let us open it.
+# Errors of file systems that cannot sync a folder (network shares, FUSE) or deny opening it.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
-NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # for files that no link may stand in for; not on Windows
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # refuses a symbolic link in place of the file; not on Windows
 
 
 def write_durably(path: str, data: bytes, mode: int = 0o640) -> None:
-    """Replace the content of `path`: after a crash it has the old content or the new, never a part of it.
+    """Replace the content of `path`: after a crash the file has the old content or the new, never a part of it.
 
     Raises:
         OSError: not written; the old content is still there.
@@ -42,13 +42,13 @@ def write_synced(path: str, data: bytes, mode: int = 0o640) -> None:
 
 
 def open_made(path: str, flags: int, mode: int = 0o640) -> int:
-    """Open a file, and make it if it is not there; the descriptor.
+    """Open a file, creating it if it does not exist, and return the descriptor.
 
-    What root makes in the folder of somebody else belongs to the owner of the folder: else a command that was run once as
-    root would leave files that the service cannot open.
+    A file that root creates belongs to the owner of its folder: otherwise a command that was run once as root would leave
+    files that the service cannot open.
 
     Raises:
-        OSError: not possible.
+        OSError: the file cannot be opened or created.
     """
     try:
         descriptor = open_shared(path, flags | os.O_CREAT | os.O_EXCL, mode)
@@ -62,7 +62,7 @@ def open_made(path: str, flags: int, mode: int = 0o640) -> int:
 
 
 def _make_alike(path: str, model: str) -> None:
-    """Give a file the mode and, where we may, the owner of another one, if that is there."""
+    """Give the file at `path` the mode of `model` and, if permitted, its owner; do nothing if `model` does not exist."""
     if sys.platform == "win32":
         return
     try:
@@ -86,17 +86,17 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def rename_durably(source: str, target: str) -> None:
-    """Rename `source` to `target`, replacing a file of that name, and sync the folder.
+    """Rename `source` to `target`, replacing an existing file, and sync the folder.
 
     Raises:
-        OSError: not renamed; or renamed, but a loss of power may undo it.
+        OSError: the file was not renamed, or a loss of power may undo the renaming.
     """
     patiently(os.replace, source, target)
     sync_folder(target)
 
 
 def sync_folder(path: str) -> None:
-    """Sync the folder of `path`, which has just been created or renamed. No effect where folders cannot be synced.
+    """Sync the folder of `path`, a file just created or renamed. No effect where folders cannot be synced.
 
     Raises:
         OSError: the device failed.

@@ -54,7 +54,7 @@ class InputError(RunError):
 
     Args:
         sentence: which file, and why.
-        path: of the file, as an input names it.
+        path: of the file, as in `Input.path`.
     """
 
     def __init__(self, sentence: str, path: str) -> None:
@@ -66,16 +66,16 @@ class InputError(RunError):
 
 
 class Terminated(BaseException):
-    """SIGTERM came: whoever holds something that must not stay gives it back, as after an interrupt."""
+    """SIGTERM arrived: raised so that `finally` blocks and context managers clean up, as after an interrupt."""
 
 
 def reader_is_gone(error: OSError) -> bool:
-    """True for what writing to a pipe raises that nobody reads any more. Windows calls that an invalid argument."""
+    """True if writing to a pipe failed because its reader has gone. Windows calls that an invalid argument."""
     return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
 def of_system(error: OSError) -> str:
-    """An error of the operating system as a sentence, with the file that it names."""
+    """An error of the operating system as a sentence, with the name of the file, if it has one."""
     if error.strerror is None:
         return str(error)
     return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"

@@ -11,13 +11,13 @@ LONGEST = 1024  # characters
 
 
 class Memo(dict[Key, Value]):
-    """Remembers `make(key)` for up to `limit` keys, then forgets them all and starts over. Nothing with texts of more
-    than `LONGEST` characters is remembered: it hardly ever comes again, and a log may be full of it.
+    """Remembers `make(key)` for up to `limit` keys, then forgets them all and starts over. A key or value with more than
+    `LONGEST` characters is not remembered: such texts hardly ever repeat, and a log may be full of them.
 
     For a known key, `memo[key]` is a plain dictionary look-up. If `make` raises, nothing is stored; None is
     stored like any other value.
 
-    `make` must not be a method of the object that holds the memo: that is a reference cycle, which leaks
+    `make` must not be a method of the object that holds the memo: that would be a reference cycle, which leaks
     because `parse` disables the garbage collector.
     """
 
@@ -39,14 +39,14 @@ class Memo(dict[Key, Value]):
 
 
 def length(value: Any) -> int:
-    """How many characters or bytes the texts in a value have."""
+    """The number of characters or bytes in the texts of a value."""
     if isinstance(value, str | bytes):
         return len(value)
     return sum(map(length, value)) if isinstance(value, tuple | list) else 0
 
 
 class Texts(dict[str, Value]):
-    """Values by text, for up to `limit` texts with `characters` in all; one more, and all are forgotten."""
+    """Values by text, for up to `limit` texts of `characters` characters in all; one more, and all are forgotten."""
 
     __slots__ = ("_characters", "_left", "_limit")
 
@@ -56,7 +56,7 @@ class Texts(dict[str, Value]):
         self._characters = self._left = characters
 
     def remember(self, text: str, value: Value) -> None:
-        """Take a value whose text is not here yet."""
+        """Store the value of a new text."""
         self._left -= len(text)
         if len(self) >= self._limit or self._left < 0:
             self.clear()

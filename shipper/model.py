@@ -10,12 +10,12 @@ class Chunk(NamedTuple):
     """The bytes of whole lines, or of whole records of an export, from one read.
 
     Attributes:
-        data: ends with a line end, unless it is the end of a file whose last line has none, or of a record.
+        data: the bytes; they end with a line end, except at the end of a record, or of a file whose last line has none.
         offset: position of `data` in the decompressed file, in bytes.
         cut: True if `data` is the beginning of a single line or record that is too long.
-        records: where in `data` each record begins and ends, and each further piece of it; None for lines.
-        half: the last record ends with the file, and not where it says.
-        numbered: it is one record of an event log channel, and `offset` is its number.
+        records: where in `data` each record begins and ends, then each further piece of it; None for lines.
+        half: the end of the file cut the last record off.
+        numbered: `data` is one record of an event log channel, and `offset` is the number of the record.
     """
 
     data: bytes
@@ -27,18 +27,18 @@ class Chunk(NamedTuple):
 
     @property
     def span(self) -> int:
-        """How much higher the offset behind it is."""
+        """How far the chunk advances the offset."""
         return 1 if self.numbered else len(self.data)
 
     def pieces(self) -> Iterator[tuple[bytes, int, int]]:
-        """The bytes of each record, a line end between its pieces, and where in `data` it begins and ends."""
+        """Yield the bytes of each record, with a line end between its pieces, and where in `data` it begins and ends."""
         for begin, end, *more in self.records or ():
             rest = [self.data[more[n] : more[n + 1]] for n in range(0, len(more), 2)]
             record = b"\n".join([self.data[begin:end], *rest]) if rest else self.data[begin:end]
             yield record, begin, (more or (end,))[-1]
 
     def up_to(self, size: int) -> "Chunk":
-        """What of it is before its offset plus `size`, where a line or a record ends."""
+        """The part of the chunk before its offset plus `size`, where a line or a record must end."""
         if size >= self.span:
             return self
         records = None if self.records is None else tuple(span for span in self.records if span[-1] <= size)
@@ -50,9 +50,9 @@ class Export(NamedTuple):
 
     Attributes:
         form: how the records are written.
-        start: offset behind what is no record: the byte order mark, the header of a CSV.
-        columns: of a CSV, the names in its header.
-        delimiter: of a CSV, what stands between two fields.
+        start: offset of the first record, after a byte order mark and the header of a CSV.
+        columns: the names in the header of a CSV.
+        delimiter: the field separator of a CSV.
     """
 
     form: Literal["json", "xml", "csv", "text", "frames"]
@@ -70,9 +70,9 @@ class LogFile:
         fingerprint: 16 hex digits, the first part of every `event.id` (see `read/identity.py`).
         time: the time stamp of events before the first line that has one.
         encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
-        host: the name of the server that writes it, if the configuration says.
+        host: the name of the server that writes the file, if the configuration gives one.
         export: how its records are written; None if it holds lines.
-        parts: its lines are those of a container runtime, which writes long ones in parts.
+        parts: a container runtime writes its lines, long ones in parts.
     """
 
     path: str | None
@@ -119,7 +119,7 @@ class Exchange(NamedTuple):
         id: `event.id` of the request.
         user: None if the request names none.
         shared_json: the fields that all its lines share, user and process, as JSON members with a trailing comma.
-        verdict: outcome of its verdict; None before that has been read.
+        verdict: outcome of its verdict; None until the verdict has been read.
     """
 
     start: int
@@ -203,7 +203,7 @@ class Block(NamedTuple):
     labels: Sequence[Label]
 
 
-MEMORY = 64 << 20  # bytes that open exchanges and recent prompts of a log may take: `pipeline.memory`, unless it is set
+MEMORY = 64 << 20  # default of `pipeline.memory`: bytes for the open exchanges and recent prompts of a log
 MOST_SHAPES = 512
 TALLIES = ("classes", "detected", "causes", "shapes")  # the counters that count by name
 
@@ -213,18 +213,18 @@ class Counts:
     """The counters behind the summary and the metrics; updated once per chunk.
 
     Attributes:
-        findings: of all detectors.
-        out_of_order: orphans so much older than the newest line that no request was kept for them.
-        behind: sign-ins, none of them late, that ended more than a minute before the newest line of their component.
-        repeated: requests of an open exchange that stand twice, and findings of prompts that do.
-        misdated: lines whose time is so far ahead of the others that it moved no clock (see `decode/clock.py`).
-        crowded_out: what was given up because memory was full: exchanges (`given_up` includes them), and users of a detector.
-        masked: events without a user whose texts were masked, because pseudonyms are wanted.
+        findings: findings of all detectors.
+        out_of_order: orphans so much older than the newest line that their requests are no longer kept.
+        behind: sign-ins that ended more than a minute before the newest line of their component, without late ones.
+        repeated: repeated requests of an open exchange, and findings whose prompts are repeats.
+        misdated: lines with a time so far ahead of the others that it moved no clock (see `decode/clock.py`).
+        crowded_out: exchanges (`given_up` includes them) and users of a detector that were dropped because memory was full.
+        masked: events without a user whose texts were masked, with pseudonyms in use.
         backwards: records of exports that are older than the record before them.
         unknown_messages: well-formed lines of a known component whose message no pattern matches; `logs` includes them.
         classes: status codes by class.
-        detected: what the detectors count, by the names of their totals (`detect/protocol.py`).
-        causes: lines that were not understood, by a cause that is known (see `decode.unparsed`).
+        detected: totals of the detectors, by name (`detect/protocol.py`).
+        causes: lines that were not understood, by known cause (see `decode.unparsed`).
         shapes: unknown messages with numbers and quoted texts replaced; only common ones, `MOST_SHAPES` at most.
     """
 
@@ -272,14 +272,14 @@ class Counts:
         self._add_shape(shape, 1)
 
     def _add_shape(self, shape: str, number: int) -> None:
-        """Where there are too many shapes, the rarer half of them is forgotten: a common one is back at once."""
+        """Count a shape. When there are too many, drop the rarer half: a common one is back at once."""
         if len(self.shapes) >= MOST_SHAPES and shape not in self.shapes:
             for rare, _ in self.shapes.most_common()[MOST_SHAPES // 2 :]:
                 del self.shapes[rare]
         self.shapes[shape] += number
 
     def add(self, other: "Counts", times: int = 1) -> None:
-        """Add the counters of another worker or log to these, as often as `times` says."""
+        """Add the counters of another worker or log, `times` times."""
         for name in self.__slots__:
             more = getattr(other, name)
             if not more:
@@ -297,8 +297,8 @@ class Counts:
 
 Document = dict[str, Any]
 
-# `User`, `Exchange` and `Completion` as plain tuples of the same fields: these are made where speed counts, because a plain
-# tuple is built in a quarter of the time.
+# `User`, `Exchange` and `Completion` as plain tuples of the same fields, for code where speed counts: building a plain tuple
+# takes a quarter of the time.
 UserFields = tuple[str, str | None, str | None, str]
 ExchangeFields = tuple[int, str, str, UserFields | None, str, str | None]
 CompletionFields = tuple[int, UserFields | None, str, str, int, str, int, str, Code, bool, int]
@@ -307,7 +307,7 @@ _WITHDRAWN = Code(None, "", "unknown", "unknown", None, None, "", None)
 
 
 def withdrawal(component: str) -> CompletionFields:
-    """Among completions: the last one of this component whose time was ahead of the clock takes no part, because its line was
+    """A marker among completions: ignore the component's last completion that was ahead of the clock, for its line was
     misdated."""
     return 0, None, "", component, 0, "", 0, "", _WITHDRAWN, False, 0
 

@@ -1,13 +1,13 @@
-"""The flow, from bytes to bytes. Read this file first.
+"""The flow, from bytes in to bytes out. Read this file first.
 
-    read/     bytes of whole lines, a chunk at a time
-      -> decode/   one ECS event a line (or an exchange); authentications completed on the way
-      -> detect/   findings, each behind the event that completed it
-      -> emit/     what the user wants to see, in the format that the user wants
+    read/     chunks of whole lines, as bytes
+      -> decode/   one ECS event per line (or per exchange), and the authentications that the chunk completes
+      -> detect/   findings, each after the event that completed it
+      -> emit/     the events and findings that the user selected, in the format that the user chose
       -> a `Block`, which the caller writes or delivers
 
-A `Pipeline` is all the state there is of one log: for each of its components open exchanges, recent prompts, the
-newest event time. Event time is the only clock. The same bytes come out whatever the size of the reads.
+A `Pipeline` holds all state of one log: for each component, the open exchanges, the recent prompts and the newest
+event time. Event time is the only clock. The output is the same, byte for byte, for any read size.
 """
 
 import json
@@ -44,13 +44,13 @@ from shipper.read.logs import Input, Log
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that decides what comes out, resolved once at the start.
+    """Everything that decides the output, resolved once at the start.
 
-    `detectors` are those that run, with their parameters; with `across` they run over all logs at once (see `across.py`), and
-    not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and
-    `per_exchange` are the user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events
-    exchange`. `pseudonyms`: which names go out as pseudonyms, None for none. `memory`: bytes for open exchanges and recent prompts. `fast` and `kernel` may be switched off to compare; they
-    change no byte. With `completions_only` the texts of events are mostly empty: for those who call `decode`.
+    `detectors` are the detectors to run, with their parameters; with `across` they run over all logs at once (see
+    `across.py`), not in the pipeline of each. `only_findings`, `conditions`, `since`, `until` and `per_exchange` are the
+    user's `--only`, `--where`, `--since`, `--until` (see `selection`) and `--events exchange`. `pseudonyms`: which names
+    to replace, None for none. `memory`: bytes for open exchanges and recent prompts. `fast` and `kernel` can be switched
+    off for comparison and change no byte. `completions_only`, for callers of `decode`: most events have no text.
     """
 
     library: Library
@@ -77,9 +77,9 @@ class Settings:
 
     @property
     def warm_up(self) -> int:
-        """Nanoseconds. Reading a log from a line on, before which all lines of a component are older than this by the newest event
-        time of the component, leads to the state of the component that reading all of it leads to, once `Pipeline.lasting` is added.
-        (It begins with the component's clock at that line, and whatever else older lines have led to.)"""
+        """Nanoseconds to read back. If every line of a component before some line is older than this, by the component's newest
+        event time, reading from there leads to the state that reading the whole log leads to, once `Pipeline.lasting` is added.
+        (The reader starts with the component's clock at that line, and any other state that older lines led to.)"""
         open_exchanges = Exchanges(self.options.exchange_timeout).patience
         return max([open_exchanges, *(rule.warm_up for rule in self.of_a_log.values())])
 
@@ -90,13 +90,13 @@ class Settings:
 
 
 OnCompleted = Callable[[Sequence[CompletionFields], Sequence[Label]], None]
-"""Takes the authentications that a chunk completes, and the labels of its events."""
+"""Called with the authentications that a chunk completes, and the labels of its events."""
 
 
 class Pipeline:
-    """From the chunks of one log to blocks of output.
+    """Turns the chunks of one log into blocks of output.
 
-    `on_completed` is called for each chunk, if it is set.
+    `on_completed`, if set, is called for each chunk.
     """
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
@@ -115,12 +115,12 @@ class Pipeline:
         self._keep = selection(settings.conditions, settings.since, settings.until)
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
         self._wrap = _format(settings)
-        # Nothing stands between parser and output, so that the parser may format its events.
+        # No stage between parser and output looks at the events, so the parser may format them.
         self._direct = not (self._keep or self._hide or settings.only_findings or settings.pretty)
         self.parser: Parser | FastParser | KernelParser = self._general(LogFile(None, "", ""))
 
     def open(self, file: LogFile, last_time: str | None = None) -> None:
-        """The chunks to come are of this file; `last_time` where they do not begin with its first line."""
+        """Expect chunks of `file`; `last_time` is the last time stamp before them, if they do not begin with its first line."""
         general = self._general(file)
         general.last_time = last_time or file.time
         self.parser = general
@@ -135,13 +135,12 @@ class Pipeline:
         return Parser(s.library, s.options, file, self.state, self.counts, self._facts)
 
     def __call__(self, chunk: Chunk) -> Block:
-        """The events of a chunk, and the findings that it completes."""
+        """The events of a chunk and the findings that it completes, as a block."""
         (texts, labels, _), findings = self.decode(chunk)
         return self._emit(texts, labels, findings)
 
     def decode(self, chunk: Chunk) -> tuple[Events, list[Found]]:
-        """The events of a chunk with the authentications that it completes, and the findings among them: all that is
-        known of it before anything is left out or formatted."""
+        """The events of a chunk with the authentications that it completes, and the findings, not yet filtered or formatted."""
         events = self.parser(chunk)
         labels = events.labels
         if self.on_completed is not None:
@@ -149,7 +148,7 @@ class Pipeline:
         return events, [_with_host(finding, labels[finding[0]][2].host) for finding in self._detectors(events.completions)]
 
     def close(self) -> Block:
-        """The end of the log: what waits for more lines is counted, and what was held back goes out."""
+        """End the log: count the exchanges that are still open, and return the events that were held back."""
         state, newest = self.state, self.state.newest
         self.counts.given_up += state.expire()
         self.counts.misdated += sum(component.misdated(newest) for component in state.components.values())
@@ -158,11 +157,11 @@ class Pipeline:
         return self._emit([event.text for event in events], [event.label for event in events], [])
 
     def findings(self, findings: list[Found]) -> Block:
-        """What the user wants of findings that were made elsewhere, as a block."""
+        """Filter and format findings that were made elsewhere."""
         return self._emit([], [], findings)
 
     def _emit(self, texts: Sequence[str], labels: Sequence[Label], found: list[Found]) -> Block:
-        """What the user wants of the events and findings, as a block."""
+        """Filter and format events and findings."""
         findings = [event_of(finding, self.envelope) for finding in found]
         if self.state.merges:
             self.counts.merged += self.state.take_merged()
@@ -199,20 +198,20 @@ class Pipeline:
         self.counts.masked += hide.masked
         hide.masked = 0
         if hide.users:
-            self.counts.shapes.clear()  # a name without quotes is still in them
+            self.counts.shapes.clear()  # a shape still shows a name that had no quotes
         return texts, labels
 
     def snapshot(self) -> bytes:
-        """All that a later line can depend on, as JSON; `restore` goes on from it."""
+        """Everything that a later line can depend on, as JSON; `restore` continues from it."""
         try:
             return orjson.dumps(self.values(), default=list, option=orjson.OPT_SORT_KEYS)
-        except TypeError:  # it holds neither the year 9999 in nanoseconds nor half of a surrogate pair
-            return json.dumps(self.values(), sort_keys=True, default=list).encode()  # anew: iterators are used up
+        except TypeError:  # orjson takes neither the year 9999 in nanoseconds nor a lone surrogate
+            return json.dumps(self.values(), sort_keys=True, default=list).encode()  # anew: orjson used up the iterators
 
     def values(self) -> dict[str, Any]:
-        """What `snapshot` writes: the values themselves, for a pipeline that goes on in place of this one."""
+        """The values that `snapshot` writes, for a pipeline that continues in place of this one."""
         components = self.state.components
-        self.counts.given_up += self.state.expire()  # they can change nothing
+        self.counts.given_up += self.state.expire()  # expired exchanges can change nothing
         ahead = [name for name, component in components.items() if component.waiting and component.waiting.completed is not None]
         return {
             "components": self.state.snapshot(),
@@ -223,14 +222,14 @@ class Pipeline:
         }
 
     def lasting(self) -> dict[str, Any]:
-        """What of the state does not follow from the recent past, however much of it is read (`warm_up`); JSON values."""
+        """The state that does not follow from the recent past, however much of it is read (`warm_up`), as JSON values."""
         return self._detectors.lasting()
 
     def restore(
         self, snapshot: bytes | Mapping[str, Any], lasting: Mapping[str, Any] | None = None, *, held: bool = True
     ) -> None:
-        """Go on from a snapshot or its values; call `open` first, for the file that comes next. A snapshot that reading the recent past
-        led to also takes what `lasting` said at that point. Without what is `held` back if another one goes on as well."""
+        """Continue from a snapshot or its values; call `open` first, for the next file. With a snapshot made from the recent past
+        alone, pass what `lasting` returned at that point. `held=False` drops held-back events: the other pipeline keeps them."""
         state: Mapping[str, Any] = json.loads(snapshot) if isinstance(snapshot, bytes) else snapshot
         self.state.restore(state["components"], held=held, for_kernel=self._compiled)
         self._general_parser.last_time = state["last_time"]
@@ -243,43 +242,43 @@ class Pipeline:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many messages are in the memo, and how many users in the detectors."""
+        """The number of messages in the memo, and of users in the detectors."""
         return len(self._facts), self._detectors.size
 
     @property
     def last_time(self) -> str:
-        """The time stamp that an undated line of the file would take now."""
+        """The time stamp that an undated line would get now."""
         return self._general_parser.last_time
 
 
 def _scratch(settings: Settings, file: LogFile) -> Parser:
-    """A parser like those of a pipeline that no line of the log has touched. It knows of no pipeline: what a
-    pipeline holds must not hold the pipeline, because `parse` runs without a collector of cycles.
+    """A parser like a pipeline's, with state that no line of the log has touched. A function without the pipeline: the
+    pipeline holds it, and a reference back would be a cycle, which `parse` never collects.
     """
     s = settings
     return Parser(s.library, s.options, file, LogState(s.options.exchange_timeout), Counts())
 
 
 def _format(settings: Settings) -> Format | None:
-    """What is done to each event; None for nothing but a line end."""
+    """The format of each event; None to write its text as it is."""
     wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace, index=settings.index)
     plain = None if settings.format == "ecs" else wrap
     return pretty(wrap) if settings.pretty else plain
 
 
 def _with_host(finding: Found, host: str | None) -> Found:
-    """A finding with the `host.name` of the event that it stands behind, where that is not the one of the run."""
+    """A finding with the `host.name` of the event that it follows; None if that is the host of the run."""
     return finding if host is None else finding._replace(host=host)
 
 
 def run_source(
     settings: Settings, source: Log, stdin: Read | None, counts: Counts, on_completed: OnCompleted | None = None
 ) -> Iterator[tuple[Block, int]]:
-    """Blocks of output for one source, its files one after the other, each with the bytes of input
-    that it took; `counts` is kept up to date.
+    """Yield the blocks of output for one log, file by file, each with the number of input bytes that it took;
+    `counts` is kept up to date.
 
     Raises:
-        InputError: a file could not be read to its end; what was readable has been given out.
+        InputError: a file could not be read to its end; everything readable has been yielded.
     """
     pipeline = Pipeline(settings, counts)
     pipeline.on_completed = on_completed
@@ -291,7 +290,7 @@ def run_source(
 
 
 def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:
-    """The chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
+    """Yield the chunks of a whole file, or of standard input, which `stdin` reads from its beginning."""
     with one.open() as opened:
         read, at = skip_mark(stdin if one.path == STDIN and stdin is not None else opened)
         export = one.file.export
@@ -311,15 +310,15 @@ def settings(
     keep_original: bool = True,
     **choices: Any,
 ) -> Settings:
-    """The settings for what a user chose, on the command line of `parse` or in the configuration of `run`.
+    """The settings for a user's choices, on the command line of `parse` or in the configuration of `run`.
 
     Args:
-        library: patterns and codes.
-        detectors: those that run, with their parameters.
+        library: the patterns and codes.
+        detectors: the detectors to run, with their parameters.
         fields: constant fields of every event, such as `host` and `tags`; empty ones are left out.
-        server: `host.name` of every event, whatever `fields` or the lines say.
+        server: `host.name` of every event; overrides `fields` and the lines.
         exchange_timeout: how long a request waits for its status, in nanoseconds.
-        agent: say in every event which version made it, and on which host.
+        agent: name the version that made the event, and its host, in every event.
         keep_original: keep `event.original`.
         choices: the other fields of `Settings`.
     """

@@ -1,8 +1,8 @@
-"""Texts of others, such as log lines and file names, on somebody's terminal. Pure."""
+"""Makes untrusted texts, such as log lines and file names, safe to print on a terminal. Pure."""
 
 
 def printable(text: str) -> str:
-    """The text with its control characters escaped, so that it cannot send commands to the terminal, nor begin a line."""
+    """The text with its control characters escaped, so that it can neither command the terminal nor start a new line."""
     return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 

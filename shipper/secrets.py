@@ -1,4 +1,4 @@
-"""Replaces secrets in texts by `***`, also where they are escaped. Pure."""
+"""Replaces secrets in texts by `***`, also in escaped form. Pure."""
 
 import json
 import re
@@ -10,16 +10,16 @@ WHOLE = 4
 
 
 def hide(text: str, secrets: Collection[str]) -> str:
-    """The text with every secret replaced by `***`; one of less than `WHOLE` characters only where it is a whole word."""
+    """The text with every secret replaced by `***`; a secret of less than `WHOLE` characters only where it is a whole word."""
     forms = {form for secret in secrets for form in _forms(secret) if form}
     for form in sorted(forms, key=len, reverse=True):
-        word = rf"(?<!\w){re.escape(form)}(?!\w)"  # holes in our own words would tell a short one
+        word = rf"(?<!\w){re.escape(form)}(?!\w)"  # holes in our own words would reveal a short secret
         text = re.sub(word, HIDDEN, text) if len(form) < WHOLE else text.replace(form, HIDDEN)
     return text
 
 
 def hide_in(value: Any, secrets: Collection[str]) -> Any:
-    """A JSON value with the secrets in its strings replaced; numbers are kept, so that it stays JSON."""
+    """A JSON value with the secrets in its strings replaced; numbers stay, so that the result is valid JSON."""
     if isinstance(value, dict):
         return {key: hide_in(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""Files that other programs may rename, replace, delete and cut while they are open here. I/O.
+"""Opens files so that other programs may rename, replace, delete and truncate them meanwhile. I/O.
 
-POSIX always allows that. On Windows a file that Python has opened can be neither renamed nor deleted, which would harm the very
-server that is being watched, so it is opened with `CreateFileW` and all sharing allowed (Microsoft, "CreateFileW function",
-dwShareMode). Nor does Windows rename or delete what a virus scanner looks at, so that is tried for a while.
+POSIX always allows that. On Windows a file opened by Python can be neither renamed nor deleted, which would harm the watched
+server. So files are opened with `CreateFileW` and full sharing (Microsoft, "CreateFileW function", dwShareMode). Windows also
+refuses to rename or delete a file while a virus scanner reads it, so `patiently` retries for a while.
 """
 
 import errno
@@ -16,7 +16,7 @@ from typing import Any
 Open = Callable[[str], int]
 """Opens a path for reading and returns the descriptor; raises OSError."""
 
-PATIENCE = 2.0  # seconds; a scanner looks at a new file for a fraction of one
+PATIENCE = 2.0  # seconds; a scanner reads a new file for a fraction of a second
 PAUSE = 0.02  # seconds
 
 if sys.platform == "win32":
@@ -98,31 +98,31 @@ else:
 
 
 def open_shared(path: str, flags: int, mode: int = 0o640) -> int:
-    """Open a file; the descriptor, which no other program inherits. Line ends are never changed.
+    """Open a file and return the descriptor, which no other program inherits. Line ends are never translated.
 
     Args:
         path: the file.
-        flags: as those of `os.open`.
-        mode: of a file that is made, where files have one.
+        flags: those of `os.open`.
+        mode: mode of a new file, on systems that have modes.
 
     Raises:
-        OSError: not possible.
+        OSError: the file cannot be opened.
     """
     return _open(path, flags, mode)
 
 
 def open_log(path: str) -> int:
-    """Open a file for reading; the descriptor. Never blocks, not even on a pipe that nobody writes to.
+    """Open a file for reading and return the descriptor. Never blocks, not even on a pipe without a writer.
 
     Raises:
-        OSError: not possible.
+        OSError: the file cannot be opened.
     """
     return _open(path, os.O_RDONLY | NONBLOCK, 0)
 
 
-@cache  # a process can be given a descriptor once only; pickle knows an object again
+@cache  # a descriptor can be passed to a process only once; pickle recognizes the same object
 def handed_on(descriptor: int) -> "_HandedOn":
-    """A descriptor for a process that `multiprocessing` spawns: in what that is sent stands its own descriptor of the file."""
+    """Wrap a descriptor to send it to a process that `multiprocessing` spawns, which receives its own descriptor of the file."""
     return _HandedOn(descriptor)
 
 
@@ -137,10 +137,10 @@ class _HandedOn:
 
 
 def patiently(change: Callable[..., None], *paths: str) -> None:
-    """Rename, replace or delete files; tried again for `PATIENCE` seconds while another program keeps Windows from it.
+    """Rename, replace or delete files; retry for `PATIENCE` seconds while another program makes Windows refuse.
 
     Raises:
-        OSError: of the last attempt.
+        OSError: the error of the last attempt.
     """
     end = time.monotonic() + PATIENCE
     while True:
@@ -155,7 +155,7 @@ def patiently(change: Callable[..., None], *paths: str) -> None:
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Up to `size` bytes from `offset`, fewer only at the end of the file; the place of the descriptor stays as it was."""
+    """Read `size` bytes from `offset`, fewer only at the end of the file, without moving the position of the descriptor."""
     parts: list[bytes] = []
     while size > 0:
         part = _pread(descriptor, size, offset)
@@ -168,5 +168,5 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> int:
-    """Write at `offset`; how many bytes of `data` went there. The place of the descriptor stays as it was."""
+    """Write at `offset` and return how many bytes were written, without moving the position of the descriptor."""
     return _pwrite(descriptor, data, offset)

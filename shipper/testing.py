@@ -1,7 +1,7 @@
-"""Fakes for our tests and for tests of sinks that others write: no broker, no real clock, no chance but by seed.
+"""Fakes for our tests and for tests of third-party sinks: no broker, no real clock, randomness only from a seed.
 
-The fakes follow the `Sink` protocol to the letter, so that code that works with them can work with a real
-sink. `LogWriter` is no fake: it writes real files.
+The fakes follow the `Sink` protocol to the letter, so that code that works with a fake works with a real
+sink. `LogWriter` is not a fake: it writes real files.
 """
 
 import gzip
@@ -29,12 +29,12 @@ class FakeClock:
         return self.time
 
     def wait(self, seconds: float) -> None:
-        """Move the clock by `seconds`, at least by a nanosecond; returns at once."""
+        """Move the clock by `seconds`, at least by a nanosecond, and return at once."""
         self.time += max(1, round(seconds * SECOND))
 
 
 def block(*lines: bytes) -> Block:
-    """A block with an event of one file for each line."""
+    """A block with an event for each line, all of one file."""
     origin = Origin("Mfa.log", "azure_mfa.radius", "event")
     labels: list[Label] = [("2017-02-14T02:57:19Z", f"0123456789abcdef-{n}", origin, None) for n in range(len(lines))]
     return joined(zip(lines, labels, strict=True))
@@ -83,7 +83,7 @@ class MemorySink:
         return Receipt(batch.number, batch.refusals(refused))
 
     def flush(self) -> None:
-        """There is nothing to flush; `flushed` counts the calls."""
+        """Do nothing but count the calls in `flushed`."""
         self.flushed += 1
 
     def abandon(self) -> None:
@@ -91,11 +91,11 @@ class MemorySink:
         self._taken.clear()
 
     def close(self, timeout: float) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 class FlakySink(MemorySink):
-    """A `MemorySink` that fails as real sinks do, repeatably by `seed`.
+    """A `MemorySink` that fails as real sinks do, reproducibly from `seed`.
 
     It can be unreachable, fail to take or to report a batch, hang, fail after delivering a part, deliver but
     lose the receipt, or refuse a record. `calm()` ends all faults but refusals.
@@ -104,7 +104,7 @@ class FlakySink(MemorySink):
     def __init__(
         self, seed: int, in_flight: int = 4, *, stores_places: bool = False, trouble: float = 0.2, refuse: float = 0.0
     ) -> None:
-        """`trouble` is the probability of a fault in each call, `refuse` the share of lines that are refused."""
+        """`trouble` is the probability of a fault in each call, `refuse` the share of refused lines."""
         super().__init__(in_flight, stores_places=stores_places)
         self._random = random.Random(seed)  # noqa: S311  repeatable, not secret
         self._trouble = trouble
@@ -132,7 +132,7 @@ class FlakySink(MemorySink):
         super().send(batch)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Deliver, with a fault now and then."""
+        """Deliver all batches that were sent, or fail at random."""
         if self._fault():
             return []  # hangs this time
         if self._fault(0.5):
@@ -165,27 +165,27 @@ class FlakySink(MemorySink):
         self.lines += lines[: self._random.randint(0, len(lines))]
 
     def _refused(self, batch: Batch) -> dict[int, str]:
-        """The reasons of refusals by index. The same lines every time, like a record that is too large."""
+        """The reasons of refusals, by index. The same lines are refused every time, like a record that is too large."""
         hashes = enumerate(zlib.crc32(line, self._seed) for line in batch.lines())
         return {index: "the fake sink refuses this line" for index, value in hashes if value % 1000 < self._refuse * 1000}
 
 
 class LogWriter:
-    """Writes a log like a server, rotates it like logrotate, and remembers all that it wrote.
+    """Writes a log like a server, rotates it like logrotate, and remembers everything it wrote.
 
-    `generations` are the contents of its files, from the first to the current one: all that a shipper must
-    have read in the end.
+    `generations` are the contents of the log's files, from the first to the current one: a shipper must have
+    read all of them in the end.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.generations: list[bytearray] = [bytearray()]
-        self.cut: list[tuple[int, bytes]] = []  # generations that were cut back, with their bytes before
-        self.destroyed: set[int] = set()  # generations whose end may have gone before anybody could read it
+        self.cut: list[tuple[int, bytes]] = []  # generations that were cut back, with the bytes they had before
+        self.destroyed: set[int] = set()  # generations whose end may have vanished before it was read
         self._descriptor = -1
 
     def write(self, data: bytes) -> None:
-        """Append to the log; creates it if it does not exist."""
+        """Append to the log, creating it if it does not exist."""
         if self._descriptor < 0:
             self._descriptor = open_shared(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.write(self._descriptor, data)
@@ -236,7 +236,7 @@ class LogWriter:
         os.unlink(rotated)
 
     def close(self) -> None:
-        """Close the log, as a server that stops."""
+        """Close the log, like a server that stops."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -10,18 +10,18 @@ from functools import partial
 from shipper.memo import Memo
 
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
-_SCALE: list[int] = [10 ** (9 - digits) for digits in range(10)]  # nanoseconds of the last digit, by number of digits
+_SCALE: list[int] = [10 ** (9 - digits) for digits in range(10)]  # nanoseconds of a unit of the last digit, by number of digits
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_0 = _BEGIN.toordinal()
 
 EPOCH = "1970-01-01T00:00:00.000000Z"
 SECOND = 1_000_000_000
-BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp, and those of a four-digit year may need more than 64 bits
-AFTER_ALL = 1 << 70  # later than any
+BEFORE_ALL = -(1 << 70)  # nanoseconds; earlier than any time stamp. Four-digit years may need more than 64 bits
+AFTER_ALL = 1 << 70  # later than any time stamp
 
 
 def minute_of(text: str) -> int | None:
-    """`2017-02-14T02:57`, a text of this form, in nanoseconds since 1970; None if it names no real instant."""
+    """Nanoseconds since 1970 of a text such as `2017-02-14T02:57`; None if it names no real instant."""
     try:
         minute = datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), tzinfo=UTC)
     except ValueError:
@@ -49,7 +49,7 @@ class StampReader:
             return None if start is None or seconds > 59 else start + seconds * SECOND
 
         self.seconds = Memo(second_of, self.LIMIT)
-        self._text = ""  # the last one that was read, and what it is
+        self._text = ""  # the last time stamp that was read, and its time
         self._time: int | None = None
 
     def read(self, text: str) -> int | None:
@@ -57,7 +57,7 @@ class StampReader:
         if text != self._text:  # a status often has the time of its verdict
             second, digits = self.seconds.get(text[:19]), text[20:-1]
             plain = text.isascii() and digits.isdigit() and text[19] == "." and text[-1] == "Z" and len(digits) < 10
-            if second is not None and plain:  # a second that is known has the form of one
+            if second is not None and plain:  # a known second has the right form
                 self._time = second + int(digits) * _SCALE[len(digits)]
             else:
                 self._time = self._read(text)
@@ -87,7 +87,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def to_utc(text: str) -> str | None:
-    """An RFC 3339 time stamp (`2018-03-07T19:20:20.5+01:00`) in the form of the log; None if it is not one, or no real instant."""
+    """An RFC 3339 time stamp (`2018-03-07T19:20:20.5+01:00`) in the form of the log; None if it is none, or no instant."""
     match = _RFC_3339.fullmatch(text)
     if match is None:
         return None
@@ -108,21 +108,21 @@ def _utc_second(text: str) -> str | None:
     return f"{instant:%Y-%m-%dT%H:%M:%S}".rjust(19, "0")
 
 
-_UTC_SECONDS = Memo(_utc_second, 4096)  # neighbours in a log share them
+_UTC_SECONDS = Memo(_utc_second, 4096)  # neighbouring lines share them
 
 
 class SyslogTime:
     """Reads the local times of syslog programs, in `zone`.
 
-    RFC 3164 writes `Apr 23 19:22:14`, without a year: it is read as one of the twelve months that begin with the month
-    of `first`; None: not at all. Snare writes `Tue Apr 23 19:22:14 2019`, Kiwi `2019-04-23 19:22:14`.
+    RFC 3164 writes `Apr 23 19:22:14`, without a year: the month is taken as one of the twelve that begin with the month of
+    `first`; if `first` is None, such a text is no time. Snare writes `Tue Apr 23 19:22:14 2019`, Kiwi `2019-04-23 19:22:14`.
     """
 
     def __init__(self, first: date | None = None, zone: tzinfo = UTC) -> None:
-        self._known = Memo(partial(_local_time, first, zone), 4096)  # neighbours in a log share them
+        self._known = Memo(partial(_local_time, first, zone), 4096)  # neighbouring lines share them
 
     def __call__(self, text: str) -> str | None:
-        """The time in UTC in the form of the log; None if the text is not one, or no real instant of these months."""
+        """The time in UTC, in the form of the log; None if the text is no such time, or no real instant of these months."""
         return self._known[text]
 
 

@@ -3,7 +3,7 @@
 import os
 import ssl
 
-# What OpenSSL says of a key and a certificate that do not belong together; the last one where even their kinds differ.
+# Reasons that OpenSSL gives for a key that does not belong to the certificate; the last one if even their types differ.
 _MISMATCH = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
@@ -11,7 +11,7 @@ class UnusableFile(ValueError):
     """A file cannot be used; the message says which and why.
 
     Attributes:
-        key: the setting that names it: `ca_file`, `cert_file` or `key_file`.
+        key: the setting that names the file: `ca_file`, `cert_file` or `key_file`.
     """
 
     def __init__(self, key: str, message: str) -> None:
@@ -22,16 +22,16 @@ class UnusableFile(ValueError):
 def tls_context(
     purpose: ssl.Purpose, ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
 ) -> ssl.SSLContext:
-    """The context of a connection.
+    """The TLS context of a connection.
 
     Args:
-        purpose: of whoever is at the other end.
-        ca_file: the authorities to trust; None: those of the system.
-        cert_file: our own certificate, with those between it and its authority.
-        key_file: the key of it.
+        purpose: the role of the peer.
+        ca_file: the authorities to trust; None for those of the system.
+        cert_file: our certificate, with the intermediate certificates up to its authority.
+        key_file: the private key of the certificate; None if `cert_file` holds it.
 
     Raises:
-        UnusableFile: one of them is missing, not readable, or not what it should be.
+        UnusableFile: a file is missing, unreadable, or not in the right form.
     """
     for key, path in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)):
         if path is not None:

@@ -1,1 +1,1 @@
-"""One module a command, named as it is typed."""
+"""One module per command, named like the command."""

@@ -1,4 +1,4 @@
-"""`check`: patterns, code table and configuration are validated before anything runs with them. I/O."""
+"""`check`: validate patterns, code table and configuration before anything runs with them. I/O."""
 
 import os
 from functools import partial
@@ -30,10 +30,10 @@ from shipper.times import SECOND
 
 
 def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> str:
-    """What the patterns and the code table hold, built-in ones and the user's own.
+    """Load the patterns and the code table, built-in and user-defined, and describe them.
 
     Raises:
-        UsageError: one of them is wrong.
+        UsageError: a pattern or the table is wrong.
     """
     library = load(pattern_dirs, status_codes, every_block=True)
     patterns = (*library.lines, *library.messages)
@@ -50,10 +50,10 @@ def check_tables(pattern_dirs: tuple[Path, ...], status_codes: Path | None) -> s
 
 
 def plan(config: Config) -> str:
-    """What `run` would do, or `detect`, on one screen.
+    """Describe what `run` or `detect` would do, on one screen.
 
     Raises:
-        UsageError: `run` would end with it.
+        UsageError: `run` would raise it.
     """
     settings = accepted(config)
     refuse_newer(config.state_dir)
@@ -87,7 +87,7 @@ def plan(config: Config) -> str:
 
 
 def _detection(config: Config) -> str:
-    """What `detect` would do; nothing if the configuration is not for it."""
+    """Describe what `detect` would do; empty if the configuration is not for `detect`."""
     if config.detect is None or config.output.type != "kafka":
         return ""
     detect = detect_settings(config)
@@ -106,7 +106,7 @@ def _detection(config: Config) -> str:
 
 
 def _channels(config: Config) -> tuple[list[str], list[str]]:
-    """A line about each channel that is followed, and why one cannot be read."""
+    """A line for each followed channel, and a sentence for each that cannot be read."""
     lines: list[str] = []
     troubles: list[str] = []
     logs = event_logs() if channels_of(config) else None
@@ -122,20 +122,20 @@ def _channels(config: Config) -> tuple[list[str], list[str]]:
 
 
 def _missing(config: Config) -> list[str]:
-    """What is not there yet, and may never come because its path is wrong; a sentence each."""
+    """A sentence for each input without files and for an output that cannot be written yet, perhaps because of a wrong path."""
     given = [(number, followed.path) for number, followed in enumerate(config.inputs) if followed.path is not None]
     missing = [f"inputs[{number}].path: nothing matches {path} now" for number, path in given if not matches(path)]
     file = config.output.file
     if config.output.type == "file" and file is not None:
         reason = build_sink(config).verify()
         folder = os.path.abspath(os.path.dirname(file.path))
-        if reason and (os.path.isdir(folder) or folder != os.path.abspath(config.state_dir)):  # which run makes
+        if reason and (os.path.isdir(folder) or folder != os.path.abspath(config.state_dir)):  # run creates state_dir
             missing.append(f"output.file.path: {reason}; run waits until it can")
     return missing
 
 
 def _unmatched(config: Config) -> list[str]:
-    """Which inputs follow logs, but not their rotated files; a sentence each."""
+    """A sentence for each input that follows logs, but not their rotated files."""
     sentences = []
     for number, rotated, is_there, remedy in advice(inputs_of(config)):
         which = (
@@ -150,10 +150,10 @@ def _unmatched(config: Config) -> list[str]:
 
 
 def _taken(config: Config) -> list[str]:
-    """What another program has that run needs; what the shipper has that runs with this configuration is only warned of.
+    """Check that the port and the output file are free; return a warning if the shipper of this configuration has the port.
 
     Raises:
-        UsageError: the page of metrics cannot be there, or the output file is another shipper's.
+        UsageError: the metrics page cannot have its port, or another shipper writes to the output file.
     """
     running = _holder(os.path.join(config.state_dir, LOCK))
     file = config.output.file
@@ -176,11 +176,11 @@ def _holder(lock: str) -> int | None:
     try:
         return holder(lock)
     except OSError:
-        return None  # it belongs to somebody else; if that matters, it was told already
+        return None  # another user owns it; if that matters, it has been reported already
 
 
 def _logs(config: Config, settings: Settings) -> list[str]:
-    """Which of the files that are there make which log, and which cannot be read."""
+    """List which existing files form which log, and which cannot be read."""
     logs, problems = find_logs(inputs_of(config), settings.options.exchange_timeout, Stamps(settings.library))
     lines = [(" " * 11 if line.startswith(" ") else "log        ") + line for line in listing(logs)]
     return lines + [f"note       {printable(problem)}" for problem in problems]
@@ -204,11 +204,11 @@ def _target(config: Config) -> str:
 
 
 def connect(config: Config) -> None:
-    """Reach the output; nothing is created there, and a shipper that runs keeps its place.
+    """Check that the output can be reached, without creating anything there or displacing a running shipper.
 
     Raises:
-        RunError: it cannot be reached, or would not accept events, or `detect` could not work with it; says why.
-        UsageError: what `detect` needs is not installed.
+        RunError: the output cannot be reached, would not accept events, or does not suit `detect`; says why.
+        UsageError: a package that `detect` needs is not installed.
     """
     looks = [build_sink(config).verify] if config.inputs else []
     if config.detect is not None and config.output.type == "kafka":

@@ -33,11 +33,11 @@ CAVEAT = "A code describes the call, not whether the sign-in succeeded: that is 
 def render(codes: StatusCodes, form: str, screen: Screen = ENDLESS) -> str:
     """The whole table in one of `FORMS`, with its line end.
 
-    - `table`: aligned columns, in lines as long as the `screen` is wide.
-    - `json`: an array of objects with the names that an event has below `azure_mfa.status`, and the outcome;
-      a value that is not known is left out, as in an event.
-    - `csv`: the form of `schemas/status_codes.csv`; `--status-codes` reads it again.
-    - `html`: a page with the names of the NPS extension and what to check.
+    - `table`: aligned columns that fit the width of `screen`.
+    - `json`: an array of objects with the keys of an event's `azure_mfa.status`, and the outcome; unknown values
+      are left out, as in an event.
+    - `csv`: the form of `schemas/status_codes.csv`, which `--status-codes` reads.
+    - `html`: a page that also has the names of the NPS extension and what to check.
 
     Raises:
         UsageError: a page needs the extra `report`, which is not installed.
@@ -65,8 +65,8 @@ def _position(code: Code) -> tuple[bool, int]:
 
 
 def table(rows: list[Code], screen: Screen, headings: tuple[str, ...] = HEADINGS) -> str:
-    """Some columns of some rows, aligned under their headings, the first one to the right. On a screen that is too narrow for
-    all of them the last ones are left out, and named below."""
+    """Some columns of some rows, aligned under their headings, the first one to the right. If the screen is too narrow, the
+    last columns are left out and named below."""
     from rich.text import Text
 
     from shipper.commands.tables import drawn, new_table, width_of
@@ -118,7 +118,7 @@ def describe(code: Code) -> str:
 
 
 def describe_result(name: str, code: Code, meaning: Meaning) -> str:
-    """A result name of the NPS extension in words: meaning, whose fault, and what its code says and what to check."""
+    """A result name of the NPS extension in words: meaning, whose fault, the facts of its code, and what to check."""
     facts = {
         "means": meaning.text,
         "fault": FAULTS[meaning.fault],
@@ -170,7 +170,7 @@ def _advice() -> dict[tuple[str, int | None], str]:
 
 
 def advice_for(code: Code) -> str:
-    """What to do about a code: advice for the very code if its class is the built-in one, else for its class."""
+    """What to check for a code: its own advice if its class is the built-in one, else the advice for its class."""
     return _advice().get((code.status_class, code.number)) or _advice()[code.status_class, None]
 
 

@@ -1,4 +1,4 @@
-"""`detect`: the detectors over the topic that many sidecars fill. I/O."""
+"""`detect`: run the detectors over the topic that many sidecars fill. I/O."""
 
 from collections.abc import Callable, Collection
 from contextlib import closing
@@ -20,12 +20,12 @@ def detect(config: Config, secrets: set[str], load: Callable[[], tuple[Config, s
 
     Args:
         config: the configuration.
-        secrets: are never shown; those of a later configuration are added.
+        secrets: texts never to show; secrets of a reloaded configuration are added.
         load: reads the configuration again. Raises UsageError if it is wrong.
 
     Raises:
         UsageError: detect cannot start.
-        RunError: it cannot go on.
+        RunError: detect cannot continue.
     """
     try:
         from shipper.stream.service import run_detect

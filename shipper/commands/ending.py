@@ -20,7 +20,7 @@ def _complain(sentence: str) -> None:
 
 
 def end_in_order() -> None:
-    """From now on a first SIGTERM ends a command as an interrupt does: no half of a file stays, and no terminal without a cursor."""
+    """Make the first SIGTERM end a command as an interrupt does: no partial file stays, and the terminal gets its cursor back."""
 
     def end(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # timeout(1) sends a second one
@@ -30,7 +30,7 @@ def end_in_order() -> None:
 
 
 def exit_status(command: Callable[[], object]) -> int:
-    """Run a command; an error is shown as one sentence."""
+    """Run a command and return its exit status; an error is shown as one sentence."""
     status: object = None
     try:
         status = command()
@@ -54,5 +54,5 @@ def exit_status(command: Callable[[], object]) -> int:
         status = 130
     except Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)  # so that whoever waits sees why
+        os.kill(os.getpid(), signal.SIGTERM)  # so that the parent process sees the signal
     return status if isinstance(status, int) else 0

@@ -2,7 +2,7 @@
 
 A text is taken as the first of these that fits: a code (`21`), a result name or an error code of the
 NPS extension (`PhoneAppDenied`, `ESTS_TOKEN_ERROR`), a constant (`SUCCESS_PHONE_APP_AUTHENTICATED`), words
-of the code table (`no response`), a line, or the message of one. Events are those of `parse` for just these lines.
+of the code table (`no response`), a line, or a line's message. The events are those that `parse` makes of these lines alone.
 """
 
 import io
@@ -30,12 +30,12 @@ from shipper.read import identity
 from shipper.read.files import STDIN, UNMARKED_HEAD, encoding_of, open_bytes, read_chunks, read_fully
 from shipper.times import EPOCH
 
-MOST = 20  # lines or records that are explained
+MOST = 20  # lines or records to explain
 MOST_READ = 1 << 20  # bytes of standard input
 SHOWN = 300  # characters of a captured value
 
 _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "„": "“", "«": "»"}  # noqa: RUF001  as blogs and chats write them
-_SPACE = " \t\r\n\ufeff\u00a0\u200b"  # what copying leaves at the ends; the second half are invisible spaces
+_SPACE = " \t\r\n\ufeff\u00a0\u200b"  # characters that copying leaves at the ends; the second half are invisible spaces
 _CODE = re.compile(r"(?:(?:status|code|rawCallStatus)\s*[:=]?\s*|#)?([-\u2212\u2013]?[0-9]{1,18})", re.I)
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _MAIL = re.compile(r"(?:>[ \t]?)+")
@@ -61,7 +61,7 @@ VERDICTS = {
 
 
 def standard_input() -> str:
-    """The text on standard input, unpacked where that is needed.
+    """Read the text on standard input, decompressed if necessary.
 
     Raises:
         RunError: it cannot be read.
@@ -71,18 +71,18 @@ def standard_input() -> str:
 
 
 def text_of(data: bytes) -> str:
-    """The text of bytes from standard input; bytes that are no UTF-8 become surrogates."""
+    """Decode bytes from standard input; bytes that are not UTF-8 become surrogates."""
     encoding, start = encoding_of(data[:UNMARKED_HEAD])
     return data[start:].decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
 
 
 def explain(text: str, library: Library, screen: Screen = ENDLESS) -> str:
-    """What a code, a constant, words of a description, or lines or records of a log mean.
+    """Explain a code, a constant, words of a description, or lines or records of a log.
 
     Args:
         text: as typed or pasted; spaces and quotes around it are ignored.
-        library: the patterns and codes to go by.
-        screen: that tables are for.
+        library: the patterns and codes to explain it with.
+        screen: the screen on which tables are shown.
 
     Raises:
         UsageError: the text is none of these.
@@ -117,7 +117,7 @@ def explain(text: str, library: Library, screen: Screen = ENDLESS) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """The text without spaces around it, the > of a mail before it, and a pair of quotes that encloses all of it."""
+    """The text without surrounding spaces, the > of a quoted mail, and quotes that enclose all of it."""
     text = _MAIL.sub("", text.strip(_SPACE), count=1) if text.lstrip(_SPACE).startswith(">") else text.strip(_SPACE)
     while len(text) > 1 and (text[-1] == _QUOTES.get(text[0]) or (text[0] in "“”" and text[-1] in "“”")):
         text = text[1:-1].strip(_SPACE)
@@ -151,7 +151,7 @@ def _nps_names(codes: StatusCodes) -> list[str]:
 
 
 def _of_nps_name(name: str, codes: StatusCodes) -> str | None:
-    """The answer if this is a name that the NPS extension gives, spelled as it does, else None."""
+    """The answer if this is a name of the NPS extension in its exact spelling, else None."""
     tables = codes.nps_tables
     if name in tables.results:
         return describe_result(name, tables.results[name], tables.meanings[name])
@@ -185,7 +185,7 @@ def _nothing(text: str, codes: StatusCodes) -> str:
 
 
 def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
-    """The answer for lines of a log or records of an export, parsed together so that those of an exchange find each other."""
+    """The answer for lines of a log or records of an export, parsed together so that the lines of an exchange are correlated."""
     text = "\n".join(lines)
     data, about = f"{text}\n".encode("utf-8", "surrogateescape"), _describe(text, library)
     record = about.export is not None
@@ -212,7 +212,7 @@ def _of_lines(lines: list[str], library: Library, trimmed: bool) -> str:
 
 
 def _describe(text: str, library: Library) -> identity.Description:
-    """What `parse` would take a file for that holds this text."""
+    """How `parse` would identify a file that holds this text."""
     return identity.describe(io.BytesIO(f"{text}\n".encode("utf-8", "surrogateescape")).read, stamp_of=Stamps(library))
 
 

@@ -1,4 +1,4 @@
-"""Where an output may go, its form, and what is said where a page cannot be made. I/O."""
+"""The form of an output, the refusal to overwrite an input, and the error for a page without its extra. I/O."""
 
 import os
 import stat
@@ -14,10 +14,10 @@ ENDINGS = {".html": "html", ".htm": "html", ".json": "json", ".csv": "csv"}
 
 
 def form_of(form: str | None, output: str | None, forms: Sequence[str]) -> str:
-    """The form of an output: as asked for, else by the ending of the file's name; the first of `forms` for `.txt` or none.
+    """The form of an output: `form`, else by the file's extension; the first of `forms` for `.txt` or no extension.
 
     Raises:
-        UsageError: nobody asked for a form, and the ending is that of none.
+        UsageError: `form` is None, and no form has this extension.
     """
     ending = Path(output or "").suffix
     known = {name: of for name, of in ENDINGS.items() if of in forms} | {".txt": forms[0], "": forms[0]}
@@ -34,16 +34,16 @@ def _listed(endings: Iterable[str]) -> str:
 def refuse_input(output: str | None, logs: Iterable[str], *others: Path | None, option: str = "--output") -> None:
     """Refuse an output that is one of the files to read, under whatever name.
 
-    Appended to its own input, the output would never end.
+    An output that is appended to its own input would never end.
 
     Args:
         output: as for `open_output`.
         logs: paths; `-` is standard input.
-        others: further files that are read; None for an option that was not given.
-        option: that named it.
+        others: other files to read; None for an option that was not given.
+        option: the option that names the output.
 
     Raises:
-        UsageError: it is one of them.
+        UsageError: the output is one of these files.
     """
     to_stdout = output is None or output == STDIN
     target = _regular(1 if to_stdout else output)
@@ -57,7 +57,7 @@ def refuse_input(output: str | None, logs: Iterable[str], *others: Path | None, 
 
 
 def _regular(file: int | str | Path | None) -> FileId | None:
-    """The identity of a regular file, by descriptor or path; None for anything else, and where there is none."""
+    """The identity of a regular file, by descriptor or path; None for anything else, or if there is no such file."""
     with suppress(OSError):
         status = os.stat(file) if file is not None else None
         if status is not None and stat.S_ISREG(status.st_mode):
@@ -66,7 +66,7 @@ def _regular(file: int | str | Path | None) -> FileId | None:
 
 
 def without_extra(error: ModuleNotFoundError, others: str) -> UsageError:
-    """What a page says that lacks the extra `report`; `others` are the forms that can be made all the same."""
+    """The error for a page without the extra `report`; `others` are the forms that need no extra."""
     return UsageError(
         f"the page needs the extra report ({error.name} is missing): in a checkout, pip install '.[report]'; "
         f"--format {others} do without"

@@ -1,4 +1,4 @@
-"""All logs of `parse`, read one after the other or in several processes, and what takes their events. I/O."""
+"""Read all logs of `parse`, one after the other or in several processes, and hand over their events. I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from shipper.read.logs import Log
 
 
 class Into(Protocol):
-    """What takes the events."""
+    """The destination of the events."""
 
     @property
     def output(self) -> Output | None:
-        """The file; None: there is none, and only this process gives events."""
+        """The output that worker processes may write to; None: only this process can hand over events."""
 
     def take(self, block: Block) -> None:
-        """Take events."""
+        """Accept the events of a block."""
 
     def finish(self) -> list[str]:
-        """Return when all events are where they should be; lines about that for the summary."""
+        """Wait until all events have arrived; return lines about them for the summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """All logs that are to be read, and where their events go."""
+    """All logs to read, and the destination of their events."""
 
     settings: Settings
     logs: Sequence[Log]
@@ -42,8 +42,8 @@ class Import:
     counts: Counts
 
     def with_findings_across(self, workers: int) -> None:
-        """Read all logs, then look for what their authentications make together; of a log that cannot be read to its end,
-        what could be read counts."""
+        """Read all logs, then run the detectors over the authentications of all logs together; of a log that cannot be read
+        to its end, the readable part counts."""
         failure: RunError | None = None
         with Gathered(self.settings.library.codes.codes) as gathered:
             try:
@@ -73,7 +73,7 @@ class Import:
                     gathered.add(number, number, Part(spool, begin, spool.end))
 
     def _on_all_cores(self, workers: int, output: Output, gathered: Gathered | None) -> bool:
-        """Do the work in several processes; False if there is only one shard of it, or no way to share it."""
+        """Read in several processes; return False if there is only one shard, or other processes cannot share the work."""
         from shipper.parallel.shards import plan
         from shipper.parallel.workers import run_workers
         from shipper.parallel.writing import Writing

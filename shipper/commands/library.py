@@ -1,4 +1,4 @@
-"""Patterns, code table and time zones as the options of a command name them. I/O."""
+"""Load the patterns, code table and time zones that a command's options name. I/O."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from shipper.decode.library import load, syslog_time, zone_of
 def library_of(
     pattern_dirs: tuple[Path, ...], status_codes: Path | None, syslog_year: str | None, syslog_zone: str, local_zone: str | None
 ) -> Library:
-    """What lines and records are read with.
+    """The library for decoding lines and records.
 
     Raises:
         UsageError: patterns, code table, year or zone are wrong.

@@ -7,7 +7,7 @@ import regex
 from shipper.decode.grok import Pattern
 from shipper.printable import printable
 
-LOOK_AT = 4096  # characters at the start of a line; a fault behind them is not looked for
+LOOK_AT = 4096  # characters at the start of a line; a mismatch after them is not looked for
 BEFORE, BEHIND = 90, 40  # characters shown on either side of a caret
 
 
@@ -77,7 +77,7 @@ def _stop(pattern: Pattern, text: str, length: int) -> str:
 
 
 def short(text: str, length: int) -> str:
-    """The first `length` characters of a text; where that cuts it, also how many it has."""
+    """The first `length` characters of a text; if that cuts it, also its full length."""
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
 
 

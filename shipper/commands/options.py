@@ -1,4 +1,4 @@
-"""Options that several commands have. I/O."""
+"""Options that several commands share. I/O."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ from shipper.errors import UsageError
 
 
 class Converted(click.ParamType[Any]):
-    """The type of an option whose text is converted by a function; the message of its ValueError is shown."""
+    """The type of an option whose text a function converts; the message of the function's ValueError is shown."""
 
     def __init__(self, name: str, function: Callable[[str], Any]) -> None:
         """`name` stands for the value in the help."""
@@ -39,10 +39,10 @@ class Named(click.Path):
 
 
 def goes_only_with(option: str, *others: str) -> None:
-    """Refuse every option of the command line but `option` and `others`, which are the names of their parameters.
+    """Refuse every option on the command line but `option` and those whose parameters `others` names.
 
     Raises:
-        UsageError: there is another one.
+        UsageError: another option is given.
     """
     context = click.get_current_context()
     for param in context.command.params:
@@ -52,7 +52,7 @@ def goes_only_with(option: str, *others: str) -> None:
 
 
 def near_options(error: click.NoSuchOption) -> list[str]:
-    """The options that are spelled much like the one that does not exist; the dashes in front make none alike."""
+    """The options spelled much like the unknown one; the leading dashes are not compared."""
     name = error.option_name.lstrip("-")
     return [option for option in error.possibilities or () if get_close_matches(name, [option.lstrip("-")])]
 
@@ -150,10 +150,10 @@ def TO_A_SERVER(function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N8
 
 
 def refuse_without_to(options: Mapping[str, Any]) -> None:
-    """Refuse the options that go with `--to` where that is missing.
+    """Refuse the options that need `--to` if it is missing.
 
     Raises:
-        UsageError: there is one.
+        UsageError: such an option is given.
     """
     for key in ("to_key", "to_ca", "to_index", "refused"):
         if options[key] is not None:

@@ -1,4 +1,4 @@
-"""`parse`: log files become a stream of events, with a summary and a progress bar. I/O."""
+"""`parse`: turn log files into a stream of events, with a summary and a progress bar. I/O."""
 
 import os
 import socket
@@ -32,14 +32,14 @@ from shipper.read.inputs import open_inputs
 from shipper.read.logs import Log, listing
 from shipper.report.advice import counted
 
-PLANNED = (  # the options of --plan: they decide what a file is, and when it begins
+PLANNED = (  # the options that go with --plan: they decide how a file is identified, and when it begins
     "exchange_timeout", "deterministic", "syslog_year", "syslog_zone", "local_zone", "max_line", "pattern_dirs", "quiet",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseOptions:
-    """The options of the command, under the names that they have there; durations in nanoseconds, sizes in bytes."""
+    """The options of the command, under the same names; durations in nanoseconds, sizes in bytes."""
 
     files: tuple[str, ...]
     format: str | None
@@ -114,7 +114,7 @@ def settings_of(options: ParseOptions) -> Settings:
 
 
 def _conditions(options: ParseOptions, library: Library) -> tuple[str, ...]:
-    """The conditions of `--where`, once each of them and the span of time can be met."""
+    """The conditions of `--where`; refuse a condition or a time span that no event can meet."""
     if options.since is not None and options.until is not None and options.since >= options.until:
         raise UsageError("--since must be before --until, or no event is left")
     fields = event_fields(library) if options.conditions else {}
@@ -131,7 +131,7 @@ def _detectors(options: ParseOptions) -> Collection[str]:
 
 
 def read_key(path: Path) -> bytes:
-    """The key of pseudonyms: the first line of a file, as `${file:...}` takes it in the configuration of `run`."""
+    """Read the key of pseudonyms: the first line of a file, as `${file:...}` in the configuration of `run` reads it."""
     try:
         open_to_others = os.name == "posix" and path.stat().st_mode & 0o077
         key = first_line(path).encode()
@@ -167,8 +167,8 @@ def import_logs(options: ParseOptions) -> Counts:
     """Parse the files into the output.
 
     Raises:
-        UsageError: an option is wrong, a file is missing or not readable, or the output would replace it;
-            nothing has been written then.
+        UsageError: an option is wrong, a file is missing or not readable, or the output would replace one;
+            nothing has been written.
         RunError: reading or writing failed on the way, or a worker was lost.
     """
     return read_into(options, settings_of(options), lambda logs: _file(options, logs))
@@ -177,7 +177,7 @@ def import_logs(options: ParseOptions) -> Counts:
 def read_into(
     options: ParseOptions, settings: Settings, open_for_logs: Callable[[Sequence[Log]], AbstractContextManager[Into]]
 ) -> Counts:
-    """Parse the files; `open_for_logs` opens what takes the events, once it is known what is read.
+    """Parse the files; `open_for_logs` opens the destination of the events once the logs are known.
 
     Raises:
         UsageError, RunError: see `import_logs`.
@@ -237,14 +237,14 @@ def _file(options: ParseOptions, logs: Sequence[Log]) -> Iterator[_File]:
 
 
 def _unread(logs: Sequence[Log], path: str) -> str:
-    """What to add to a sentence about a file that could not be read to its end: parsing ends there."""
+    """The end of the sentence about a file that could not be read: how many files after it were not read."""
     files = [file.path for log in logs for file in log.inputs]
     more = len(files) - files.index(path) - 1
     return f"; {counted(more, 'more file')} {'was' if more == 1 else 'were'} not read" if more else ""
 
 
 def plan(options: ParseOptions) -> str:
-    """Which files make which log: all that is read of them is where they begin, and where they end.
+    """List which files form which log, reading only the beginning and end of each file.
 
     Raises:
         UsageError: an option is wrong, a file is missing or not readable.
@@ -269,7 +269,7 @@ def plan(options: ParseOptions) -> str:
 
 
 def total_size(logs: Sequence[Log]) -> int | None:
-    """The bytes of all files; None if one of them has no size."""
+    """The bytes of all files; None if the size of one is unknown."""
     total = 0
     for file in (file for log in logs for file in log.inputs):
         size = file.size
@@ -280,10 +280,10 @@ def total_size(logs: Sequence[Log]) -> int | None:
 
 
 def open_for(output: str | None, logs: Sequence[Log], *others: Path | None) -> AbstractContextManager[Output]:
-    """The output, unless it would go into a log, or another file, that is read.
+    """Open the output, unless it is one of the logs or of the `others`, which are read.
 
     Raises:
-        UsageError: it would.
+        UsageError: it is one of these files.
     """
     refuse_input(output, [file.on_disk for log in logs for file in log.inputs], *others)
     return open_output(output)

@@ -13,13 +13,13 @@ from shipper.printable import printable
 from shipper.report.advice import counted
 from shipper.report.hints import hints
 
-SHAPES = 3  # of unknown messages, in the sums
+SHAPES = 3  # unknown messages listed in the sums
 EVERY = 0.1  # seconds between two drawings of the bar
 MINUTE = 60.0
 
 
 def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
-    """The sums of a run, a few lines for a person; `detectors` are the names of those that ran."""
+    """The sums of a run, in a few lines for a person; `detectors` names the detectors that ran."""
     c = counts
     shown = c.events + c.findings - c.findings_filtered
     lines = [
@@ -56,10 +56,10 @@ def summary(counts: Counts, seconds: float, detectors: Collection[str]) -> str:
 
 
 def _unknown_messages(c: Counts) -> list[str]:
-    """Messages of known components that no pattern knows, the commonest ones; nothing where there are none."""
+    """The commonest messages of known components that no pattern matches; empty if there are none."""
     lines = []
     if c.unknown_messages:
-        common = c.shapes.most_common(SHAPES)  # none where pseudonyms are wanted
+        common = c.shapes.most_common(SHAPES)  # empty with --pseudonyms
         lines.append(
             f"  unknown messages {c.unknown_messages:,}"
             + (", the commonest:" if len(c.shapes) > SHAPES else ":" if common else "")
@@ -79,14 +79,14 @@ def _detected(detector: AnyDetector, counts: Counts) -> str:
 
 
 class Progress:
-    """Is told the progress after every block; draws nothing."""
+    """Receives progress after every block; draws nothing."""
 
     def advance(self, bytes_read: int, counts: Counts) -> None:
         """Another `bytes_read` bytes of the input are done."""
 
 
 class Lines(Progress):
-    """Where nobody sees a bar, in a file or a mail of cron: a line after each minute, so that hours are not silent."""
+    """Prints a line every minute where nobody sees a bar, as in a file or cron's mail, so that hours are not silent."""
 
     def __init__(self, total: int | None, now: Callable[[], float] = time.monotonic) -> None:
         """`total`: input bytes, None if not known; `now`: seconds of a monotonic clock."""
@@ -140,7 +140,7 @@ class _Bar(Progress):
 def progress(total: int | None, *, show: bool | None, quiet: bool = False) -> Iterator[Progress]:
     """A bar over `total` input bytes (None: not known) on standard error.
 
-    `show` None means: if standard error is a terminal; where it is none, a line a minute unless `quiet`.
+    With `show` None, there is a bar if standard error is a terminal, else a line every minute unless `quiet`.
     """
     if not (sys.stderr.isatty() if show is None else show):
         yield Progress() if quiet or show is False else Lines(total)

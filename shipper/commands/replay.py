@@ -1,4 +1,4 @@
-"""`replay`: sends dead letters again and removes those that were delivered. I/O."""
+"""`replay`: send dead letters again and remove the delivered ones. I/O."""
 
 import contextlib
 import os
@@ -14,20 +14,20 @@ from shipper.sidecar.checkpoint import Checkpoint
 from shipper.sidecar.lock import lock_state
 from shipper.sidecar.sinks import build_sink
 
-AT_ONCE = 100  # letters
-DEADLINE = 60.0  # seconds for a batch of them
-INDEXERS_DEADLINE = 330.0  # likewise in Splunk, where the collector gives up after 300
+AT_ONCE = 100  # letters in a batch
+DEADLINE = 60.0  # seconds for a batch
+INDEXERS_DEADLINE = 330.0  # likewise for Splunk, whose collector gives up after 300
 
 
 def replay(config: Config, path: str | None) -> tuple[int, int]:
-    """Send the dead letters of `state_dir`, or of the file at `path`; how many were delivered, and how many are kept.
+    """Send the dead letters of `state_dir`, or of the file at `path`; return how many were delivered and how many are kept.
 
     Raises:
         UsageError: a shipper runs on the state directory, or the file holds no dead letters.
-        RunError: the sink cannot be reached. Letters that were delivered by then are removed.
+        RunError: the sink cannot be reached. Letters delivered by then are removed.
     """
     with contextlib.ExitStack() as held:
-        if os.path.isdir(config.state_dir):  # one that we made would belong to whoever runs this, and not to the service
+        if os.path.isdir(config.state_dir):  # a folder made here would belong to this user, not to the service
             Checkpoint(config.state_dir)
             held.callback(lock_state(config.state_dir).release)
             keep_transactional_id(config)
@@ -45,7 +45,7 @@ def _send(sink: Sink, letters: DeadLetterFile, lines: Sequence[bytes], at_once: 
     sent = 0
     try:
         sink.open()
-        # In a transaction one at a time: a letter that is refused again takes the others with it there.
+        # In transactions, one letter at a time: a letter that is refused again would abort the others with it.
         for number, sent in enumerate(range(0, len(lines), at_once), 1):
             batch = lines[sent : sent + at_once]
             sink.send(Batch(number, (joined((line, label_of(line)) for line in batch),)))

@@ -1,4 +1,4 @@
-"""`report`: log files become one summary: who is asked twice, and what to change. I/O."""
+"""`report`: sum up log files: who is asked twice, and what to change. I/O."""
 
 import os
 from collections.abc import Callable
@@ -29,13 +29,13 @@ from shipper.report.summary import Settings as ReadWith
 from shipper.times import SECOND
 
 FORMS = ("text", "json", "html")
-TOP = {"text": 20, "json": 500, "html": 500}  # users and addresses that are listed
+TOP = {"text": 20, "json": 500, "html": 500}  # users and addresses to list
 WIDTH = 120  # columns, where there is no terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
-    """The options of the command, under the names that they have there; durations in nanoseconds, sizes in bytes."""
+    """The options of the command, under the same names; durations in nanoseconds, sizes in bytes."""
 
     files: tuple[str, ...]
     form: str
@@ -61,7 +61,7 @@ class ReportOptions:
 
 
 def settings_of(options: ReportOptions) -> Settings:
-    """The settings of the pipelines: events as short as they can be, since nobody reads them.
+    """The settings of the pipelines: events are as short as possible, since nobody reads them.
 
     Raises:
         UsageError: patterns, code table, time zone or times are wrong.
@@ -85,13 +85,13 @@ def settings_of(options: ReportOptions) -> Settings:
 
 
 def write_report(options: ReportOptions) -> None:
-    """Read the logs and write what is in them.
+    """Read the logs and write the report.
 
     Raises:
-        UsageError: an option is wrong, a file is missing or not readable, or the output would replace it; there is no extra
-            `report` for a page.
-        RunError: a file could not be read to its end, and the report holds what could; or writing failed, or a worker was lost.
-        ClosedPipe: nobody reads the output any more.
+        UsageError: an option is wrong, a file is missing or not readable, or the output would replace one; or a page needs
+            the extra `report`, which is not installed.
+        RunError: a file could not be read to its end (the report covers the readable part), writing failed, or a worker was lost.
+        ClosedPipe: the reader of the output has gone.
     """
     end_in_order()
     if options.open_it:
@@ -115,7 +115,7 @@ def write_report(options: ReportOptions) -> None:
         notes += [*(log.apart for log in logs if log.apart), *failures]
         if hidden is not None:
             hide(figures, hidden.name, hidden.address)
-            counts.shapes.clear()  # a message that nobody knows may hold a name
+            counts.shapes.clear()  # an unknown message may hold a name
         summary = summarize(figures, counts, _read_with(options), described, notes, _advice())
         out.write(write(summary, os.isatty(out.descriptor)))
     if options.open_it and options.output is not None:
@@ -125,7 +125,7 @@ def write_report(options: ReportOptions) -> None:
 
 
 def _writer(form: str) -> Callable[[Summary, bool], bytes]:
-    """What writes a summary in a form; it is told whether for a terminal."""
+    """The function that writes a summary in a form; its second argument is True for a terminal."""
     if form == "html":
         make = page_maker()
         return lambda summary, _: make(summary)

@@ -1,4 +1,4 @@
-"""The report as a page: whether it can be made here, and showing it in a browser. I/O."""
+"""The report as a page: check that it can be made, and show it in a browser. I/O."""
 
 import sys
 import webbrowser
@@ -11,7 +11,7 @@ from shipper.report.summary import Summary
 
 
 def page_maker() -> Callable[[Summary], bytes]:
-    """What makes the page of a summary.
+    """The function that makes the page of a summary.
 
     Raises:
         UsageError: the extra `report` is not installed.
@@ -24,10 +24,10 @@ def page_maker() -> Callable[[Summary], bytes]:
 
 
 def check_open(form: str, output: str | None) -> None:
-    """Refuse `--open` where no page is written into a file.
+    """Refuse `--open` if no page is written to a file.
 
     Raises:
-        UsageError: it is so.
+        UsageError: the form is not `html`, or there is no output file.
     """
     if form != "html" or output in (None, "-"):
         raise UsageError("--open shows a page in the browser: give --output FILE.html as well")

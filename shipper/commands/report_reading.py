@@ -1,4 +1,4 @@
-"""The logs of a report, in one process or in several. I/O."""
+"""Read the logs of a report, in one process or in several. I/O."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,16 +40,16 @@ class FoldedWith:
     until: str | None
 
     def fold(self, half: Literal["rows", "users"] | None = None) -> Fold:
-        """For a log from its beginning on."""
+        """A fold for a log from its beginning on."""
         return Fold(self.exchange_timeout, self.window, self.host, self.since, self.until, half)
 
     def later(self) -> LaterFold:
-        """For a part of a log."""
+        """A fold for a later piece of a log."""
         return LaterFold(self.exchange_timeout, self.window, self.host, self.since, self.until)
 
 
 class _Folding:
-    """A `Work`: what is folded of each piece."""
+    """A `Work` that folds each piece."""
 
     def __init__(self, options: FoldedWith) -> None:
         self._options = options
@@ -64,7 +64,7 @@ class _Folding:
         self._fold(texts, labels, completions, findings)
 
     def turn(self) -> None:
-        """See `Work.turn`. It can be done out of turn."""
+        """See `Work.turn`. Folding does not depend on the turn."""
 
     def close(self, pipeline: Pipeline) -> None:
         """See `Work.close`."""
@@ -77,7 +77,7 @@ class _Folding:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The logs that a report is about; `failures` gets a sentence for each file that cannot be read to its end."""
+    """Reads the logs of a report; `failures` gets a sentence for each file that cannot be read to its end."""
 
     settings: Settings
     logs: Sequence[Log]
@@ -86,11 +86,11 @@ class Reading:
     failures: list[str]
 
     def apart(self, workers: int, told: Told) -> tuple[Figures, Counts]:
-        """Each log by itself, in several processes where that helps."""
+        """Read each log on its own, in several processes where that helps."""
         workers = workers if can_share(self.stdin) else 1
         shards = plan(self.logs, workers) if workers > 1 else []
         if len(shards) > 1 and all(shard.known for shard in shards):
-            with suppress(RunError):  # then they are read again, to have all that can be read
+            with suppress(RunError):  # a file cannot be read to its end: read all again, for what is readable
                 return self._in_pieces(shards, workers, told)
         figures, counts = Figures(), Counts()
         for read in for_each(self._one_log, len(self.logs), workers, told):
@@ -98,7 +98,7 @@ class Reading:
         return figures, counts
 
     def _in_pieces(self, shards: Sequence[Shard], workers: int, told: Told) -> tuple[Figures, Counts]:
-        """All logs, which are cut so that all processes have something to do."""
+        """Read all logs, cut into pieces so that every process has work."""
         figures, counts = Figures(), Counts()
         fold, parts, begun = self.options.fold(), dict[int, Part](), 0
 
@@ -121,7 +121,7 @@ class Reading:
         return figures, counts
 
     def across(self, told: Told) -> tuple[Figures, Counts]:
-        """All logs as those of one server: what is told of users comes from their authentications merged by time."""
+        """Read all logs as those of one server: the figures about users come from all authentications, merged by time."""
         figures, counts, settings = Figures(), Counts(), self.settings
         with Gathered(settings.library.codes.codes) as gathered:
             spool = gathered.spool()
@@ -168,7 +168,7 @@ class Reading:
 
 
 class _Log(NamedTuple):
-    """What was read of a log, and a sentence for each of its files that could not be read to its end."""
+    """The figures and counts of a log, and a sentence for each of its files that could not be read to its end."""
 
     figures: Figures
     counts: Counts
@@ -176,6 +176,6 @@ class _Log(NamedTuple):
 
 
 def _label(timed: Timed) -> Label:
-    """The label of the event that completed an authentication, as far as the fold asks for it."""
+    """The label of the event that completed an authentication, with the values that the fold uses."""
     _, event_id, (_, host, fields) = timed
     return fields[7], event_id, Origin(None, dataset(fields[3]), "event", host=host), None

@@ -16,7 +16,7 @@ from shipper.report.summary import Summary
 
 BAR = 24  # columns
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-STEPS = (1, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600)  # of the ladder, that are shown
+STEPS = (1, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600)  # seconds; the steps of the ladder to show
 FAILURES = 12
 EVENTS = 5
 NOBODY = "no user named"
@@ -144,7 +144,7 @@ def _failures(codes: Sequence[CodeRow]) -> Iterable[RenderableType]:
         return
     table = new_table("failures", "code", "reason", left=(1, 2))
     for row in failed[:FAILURES]:
-        # A result name of the NPS extension is no code to look up.
+        # A result name of the NPS extension is its own description, and no code to look up.
         code = row.code if row.code != row.description else ""
         table.add_row(f"{row.failure:,}", Text(printable(code)), Text(printable(row.description)))
     more = len(failed) - FAILURES

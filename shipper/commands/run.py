@@ -1,4 +1,4 @@
-"""`run`: starts the sidecar, follows it, and ends it on a signal. I/O."""
+"""`run`: start the sidecar, turn its loop, and end it on a signal. I/O."""
 
 import contextlib
 import gc
@@ -26,16 +26,16 @@ from shipper.sidecar.places import read_records
 from shipper.sidecar.vitals import Vitals
 from shipper.times import SECOND
 
-OTHER_FILES = 64  # descriptors that are not logs: those of the sink, the checkpoint and the metrics page
-SHOWN = 20  # known positions that are logged at the start
+OTHER_FILES = 64  # descriptors besides those of logs: for the sink, the checkpoint and the metrics page
+SHOWN = 20  # positions to log at the start
 
 
-YOUNG = 5000  # new objects after which the collector looks at them; 700 unless it is set
-AGAIN = 1.0  # seconds until what worked before a reload is tried again
+YOUNG = 5000  # new objects that trigger the collector; 700 by default
+AGAIN = 1.0  # seconds until the configuration before a reload is tried again
 
 
 class SinkLog:
-    """Logs each change of the sink's state once, and once a minute that it is still away."""
+    """Logs each change of the sink's state once, and a reminder every minute while the sink is away."""
 
     def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
         """`now`: nanoseconds of a monotonic clock."""
@@ -53,7 +53,7 @@ class SinkLog:
         self._outage.end()
 
     def remind(self) -> None:
-        """Call it often: says once a minute that the sink is still away."""
+        """Log once a minute that the sink is still away. Call it often."""
         due = self._outage.due()
         if due:
             log(
@@ -75,30 +75,30 @@ class SinkLog:
 
 
 Load = Callable[[], tuple[Config, set[str]]]
-"""Reads the configuration again: it and its secrets. Raises UsageError if it is wrong."""
+"""Reads the configuration again; returns it and its secrets. Raises UsageError if it is wrong."""
 
 
 def run(config: Config, secrets: set[str], load: Load, stop: Stop, started: Callable[[], None] = lambda: None) -> int:
     """Follow and deliver until SIGTERM or SIGINT; returns the exit status.
 
-    SIGHUP reloads: what was read is delivered, then all parts are built anew from the configuration as it is now. If that cannot be,
-    the old one goes on; and if that cannot be for now either, because somebody has put a folder in the place of the output, for
-    example, it is tried again and again.
+    SIGHUP reloads: what was read is delivered, then all parts are rebuilt from the current configuration. If that fails, the old
+    configuration stays; if that fails too, for example because a folder has taken the place of the output file, it is tried
+    every second.
 
     Args:
         config: the configuration.
-        secrets: are never shown; those of a later configuration are added.
+        secrets: texts never to show; secrets of a reloaded configuration are added.
         load: reads the configuration again.
         stop: set by the signals.
-        started: called when nothing in the configuration can hinder the work any more, also after a reload.
+        started: called when nothing in the configuration can prevent the work any more, also after a reload.
 
     Raises:
         UsageError: the shipper cannot start.
-        RunError: it cannot go on.
+        RunError: the shipper cannot continue.
     """
     most_open = _raise_limits()
     proven: Config | None = None  # the configuration before a reload
-    trouble = ""  # why that one cannot be used, as it was told
+    trouble = ""  # why `proven` cannot be used, as last logged
     while True:
         stop.timeout = config.shutdown_timeout / SECOND
         try:
@@ -125,7 +125,7 @@ def run(config: Config, secrets: set[str], load: Load, stop: Stop, started: Call
 
 
 def _read_again(load: Load, secrets: set[str], stop: Stop) -> Config | None:
-    """The configuration as it is now, if a signal asked for it and it can be used; its secrets are added."""
+    """The current configuration, if a signal asked to reload and the configuration is usable; its secrets are added."""
     if not stop.reload:
         return None
     stop.reload = False
@@ -142,10 +142,10 @@ def _read_again(load: Load, secrets: set[str], stop: Stop) -> Config | None:
 
 
 def spare_the_collector() -> None:
-    """Let the collector of reference cycles pass over all that is there now, for as long as the process lives or until the next call.
+    """Exempt all present objects from the collector of reference cycles, until the next call.
 
-    The clients of Kafka make so many objects for a record that it would look at all modules again every few seconds: a fifth of the
-    time with kafka-python.
+    The Kafka clients create so many objects for each record that the collector would scan all modules again every few seconds: a
+    fifth of the time with kafka-python.
     """
     gc.unfreeze()
     gc.collect()
@@ -154,7 +154,7 @@ def spare_the_collector() -> None:
 
 
 class _Shipper(contextlib.ExitStack):
-    """All that runs with one configuration: lock, metrics page, delivery. Closes what it opened."""
+    """Everything that runs with one configuration: lock, metrics page, delivery. Closes what it opened."""
 
     def __init__(self, config: Config, secrets: set[str], stop: Stop, most_open: int | None) -> None:
         """
@@ -179,10 +179,10 @@ class _Shipper(contextlib.ExitStack):
         self._vitals.delivery = self._delivery
 
     def follow(self, load: Load) -> Config | None:
-        """Follow until a signal; the configuration to go on with, None for the end.
+        """Follow until a signal; return the configuration to continue with, or None to end.
 
         Raises:
-            UsageError, RunError: it cannot go on.
+            UsageError, RunError: the shipper cannot continue.
         """
         config, stop, delivery = self._config, self._stop, self._delivery
         stored = self._checkpoint.load()
@@ -215,7 +215,7 @@ class _Shipper(contextlib.ExitStack):
         """Turn the loop until a signal; see `follow`."""
         logged: set[str] = set()
         trouble: str | None = None
-        misdated = 0  # lines that were told; the next time there are more than twice as many
+        misdated = 0  # lines logged so far; logged again at more than twice as many
         while not self._stop.is_set():
             sidecar.turn()
             self._watcher.remind()
@@ -241,7 +241,7 @@ class _Shipper(contextlib.ExitStack):
         return None
 
     def _stored_in_sink(self, load: Load) -> Stored | Config | None:
-        """The positions that the sink keeps, as soon as it can be reached; see `follow` for a signal that comes before."""
+        """Wait for the sink and return the positions that it stores; on a signal before that, return as `follow` does."""
         delivery = self._delivery
         while not self._stop.is_set():
             delivery.turn(0.0)
@@ -293,13 +293,13 @@ def _log_start(config: Config, sink: str, stored: Stored) -> None:
 
 
 def _raise_limits() -> int | None:
-    """Allow as many open files as the system does, since each followed log stays open.
+    """Raise the limit of open files as far as the system allows, since each followed log stays open.
 
     Returns:
         How many logs may be open at once; None: no limit.
     """
     if sys.platform == "win32":
-        return 8192 - OTHER_FILES  # descriptors of Microsoft's C library (`_setmaxstdio`)
+        return 8192 - OTHER_FILES  # the most that Microsoft's C library allows (`_setmaxstdio`)
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""The signals of `run`: end in order, end at once, reload. I/O."""
+"""The signals of `run` and `detect`: end in order, end at once, reload. I/O."""
 
 import _thread
 import contextlib
@@ -12,20 +12,20 @@ from collections.abc import Callable
 from shipper.consoles import on_end
 from shipper.sidecar.log import log
 
-GRACE = 0.4  # seconds between `shutdown_timeout` and the end of a shipper whose sink does not give way
+GRACE = 0.4  # seconds from `shutdown_timeout` to the end of a shipper whose sink hangs
 
 
 class Stop:
-    """Set by a signal; who waits for it goes on at once.
+    """A flag that a signal sets, and that wakes a waiting thread at once.
 
-    Not `threading.Event`: its lock is not reentrant, and a handler that sets it while the same thread is on its way
-    into `wait` never returns.
+    Not `threading.Event`: its lock is not reentrant, so a handler that sets it while the same thread is entering `wait`
+    never returns.
 
     It holds two sockets until it is closed.
 
     Attributes:
-        reload: a signal asked to read the configuration again; for who does it to take back.
-        timeout: seconds from the signal to the end, at the latest.
+        reload: True if a signal asked to reload; the code that reloads resets it.
+        timeout: seconds from the signal to the end, at most.
     """
 
     def __init__(self, timeout: float = 10.0) -> None:
@@ -33,25 +33,25 @@ class Stop:
         self.timeout = timeout
         self._set = False
         self._since = 0.0
-        self._reader, self._writer = socket.socketpair()  # Windows can wait for nothing else
+        self._reader, self._writer = socket.socketpair()  # on Windows, `select` takes nothing else
         self._writer.setblocking(False)
 
     def set(self) -> None:
-        """Stop. May be called by a signal handler at any moment, and by another thread."""
+        """Ask to stop. Safe in a signal handler at any moment, and on any thread."""
         self._set, self._since = True, self._since or time.monotonic()
         self._wake()
 
     def ask_to_reload(self) -> None:
-        """Likewise, to read the configuration again."""
+        """Ask to read the configuration again; as safe as `set`."""
         self.reload = True
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # it is full, or closed
+        with contextlib.suppress(OSError):  # the socket is full, or closed
             self._writer.send(b"x")
 
     def close(self) -> None:
-        """Give the sockets back. A later signal is noted, and wakes nobody."""
+        """Close the sockets. A later signal still sets the flag, but wakes nobody."""
         self._reader.close()
         self._writer.close()
 
@@ -61,13 +61,13 @@ class Stop:
 
     @property
     def left(self) -> float:
-        """Seconds until the end; `timeout` before the signal."""
+        """Seconds left until the end; `timeout` before the signal."""
         return max(0.0, self.timeout - (time.monotonic() - self._since)) if self._set else self.timeout
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is set or a reload is asked for, for so many seconds at most; True if it is set.
+        """Wait for a stop or a reload, for so many seconds at most; return True if the stop is set.
 
-        Who waits again and again after that, for a sink that is away, does not take a whole processor.
+        Once the stop is set, a call sleeps up to 10 ms, so that a loop that waits for a sink does not take a whole processor.
         """
         if self._set:
             time.sleep(min(seconds, 0.01))
@@ -77,9 +77,9 @@ class Stop:
 
 
 def catch(stop: Stop) -> None:
-    """The first signal to end ends the shipper in order within `stop.timeout`, the second one at once; SIGHUP reloads.
+    """Make the first stop signal end the shipper in order within `stop.timeout`, the second one at once; SIGHUP reloads.
 
-    On Windows the signals are Ctrl-C, Ctrl-Break, and that the console is closed or Windows shuts down.
+    On Windows the stop signals are Ctrl-C, Ctrl-Break, closing the console, and shutting down Windows.
     """
 
     def caught(number: int, frame: object = None) -> None:
@@ -95,11 +95,11 @@ def catch(stop: Stop) -> None:
 
 
 def begin_end(stop: Stop, at_the_latest: Callable[[], None] = lambda: None) -> None:
-    """End the shipper in order, within `stop.timeout`. May be called by a signal handler at any moment, and more than once.
+    """End the shipper in order, within `stop.timeout`. Safe in a signal handler at any moment, and more than once.
 
     Args:
-        stop: is set.
-        at_the_latest: called before the process is ended because it did not end in that time.
+        stop: the flag to set.
+        at_the_latest: called before the process is killed because it did not end in time.
     """
     if stop.is_set():
         return
@@ -108,9 +108,9 @@ def begin_end(stop: Stop, at_the_latest: Callable[[], None] = lambda: None) -> N
 
 
 def _end_after(seconds: float, at_the_latest: Callable[[], None]) -> None:
-    """End the process, whatever its other thread is waiting for: a client that connects, a disk that hangs.
+    """End the process after `seconds`, whatever its main thread waits for: a client that connects, a disk that hangs.
 
-    It is the end of a kill, at a moment at which that costs nothing but repeats.
+    This is like a kill, at a moment when a kill costs only repeated events.
     """
     time.sleep(seconds)
     _thread.start_new_thread(_leave, ())

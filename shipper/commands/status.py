@@ -39,7 +39,7 @@ def state(config: Config) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"the checkpoint in {config.state_dir} cannot be read: {error}") from None
     in_order = sorted(positions.items(), key=lambda item: (item[1].source, item[1].time, item[1].path))
-    read = {position.source: position for _, position in in_order if is_channel(position.path)}  # the youngest of each
+    read = {position.source: position for _, position in in_order if is_channel(position.path)}  # the newest of each
     in_order = [item for item in in_order if not is_channel(item[1].path)]
     places, waiting = _look(config, dict(in_order))
     channels, unread = _channels(config, read)
@@ -54,9 +54,9 @@ def state(config: Config) -> dict[str, Any]:
 
 
 def _channels(config: Config, read: Mapping[str, Position]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    """How far each channel is delivered, and how many records are left, None where that is not known; and why one cannot be read.
+    """How far each channel is delivered, with the number of records left (None: unknown), and why a channel cannot be read.
 
-    A query may leave out some of the records that are left.
+    A query may leave out some of these records.
     """
     followed = {source_name(CHANNEL + given.channel): given.channel for given in channels_of(config)}
     names = {source: position.path.removeprefix(CHANNEL) for source, position in read.items()} | followed
@@ -80,11 +80,11 @@ def _channels(config: Config, read: Mapping[str, Position]) -> tuple[list[dict[s
 
 
 def _look(config: Config, positions: Mapping[str, Position]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Where the files of positions are now, by key, and the files of which nothing is delivered, with the reason.
+    """The current paths of files with a position, by key, and the files of which nothing is delivered, with the reason.
 
-    `positions` are those of a log in the order of their times. A checkpoint holds the name under which the shipper last saw
-    a file; the rotations since then have given it another one. Of several positions with one inode, which copytruncate or
-    a removed file leaves, it belongs to the newest.
+    `positions` are in the order of their log and time. A checkpoint holds the name under which the shipper last saw a file;
+    a later rotation may have renamed the file. If several positions have one inode, as after copytruncate or the removal
+    of a file, the file belongs to the newest.
     """
     found = find(inputs_of(config))
     newest = {(position.device, position.inode): key for key, position in positions.items()}
@@ -105,7 +105,7 @@ def _look(config: Config, positions: Mapping[str, Position]) -> tuple[dict[str, 
 
 
 def _about(match: Match, stamps: Stamps) -> Description | str:
-    """A file by its beginning, or why it cannot be read."""
+    """The description of a file from its beginning, or why it cannot be read."""
     try:
         with open_bytes(match.path, event_logs=False) as read:
             return describe(look_ahead(readable(read)), match.given.encoding, stamps)
@@ -114,7 +114,7 @@ def _about(match: Match, stamps: Stamps) -> Description | str:
 
 
 def _reason(match: Match, about: Description | str, *, known: bool) -> str | None:
-    """Why nothing of a file is delivered; None for the copy of one of which something is, whose beginning is `known`."""
+    """Why nothing of a file is delivered; None if its beginning is `known`: it is a copy of a file that has a position."""
     if isinstance(about, str):
         return about
     if about.time is None:
@@ -127,12 +127,12 @@ def _reason(match: Match, about: Description | str, *, known: bool) -> str | Non
 
 
 def _file(key: str, position: Position, places: Mapping[str, str]) -> dict[str, Any]:
-    """How far a file is delivered, and how many bytes are left; None where that is not known."""
+    """How far a file is delivered, and how many bytes are left (None: unknown)."""
     place = places.get(key)
     path = place or position.path
     known = {"key": key, "log": position.source, "path": path, "offset": position.offset}
     gone = {**known, "lag_bytes": None, "there": False}
-    if place is None and path in places.values():  # the name is another file's now
+    if place is None and path in places.values():  # another file has this name now
         return gone
     try:
         status = os.stat(path)
@@ -143,7 +143,7 @@ def _file(key: str, position: Position, places: Mapping[str, str]) -> dict[str, 
 
 
 def _is_packed(path: str) -> bool:
-    """True for a compressed file, whose size says nothing; by its name where it cannot be read."""
+    """True for a compressed file, whose size does not tell the lag; judged by its name if it cannot be read."""
     try:
         with open(path, "rb", opener=open_shared) as file:
             return form_of(file.read(LOOK)) is not None

@@ -22,13 +22,13 @@ from shipper.report.advice import counted
 from shipper.times import SECOND
 
 MOST_TOLD = 2000  # authentications, findings and other lines
-MOST_USERS = 50_000  # whose names are compared with one that is not there
-_ID = re.compile(r"([0-9a-f]{16}-[0-9]+)(?:-[a-z]+)?")  # of an event; of a finding with its ending
+MOST_USERS = 50_000  # whose names are compared with a user that is not found
+_ID = re.compile(r"([0-9a-f]{16}-[0-9]+)(?:-[a-z]+)?")  # the id of an event, or of a finding with its suffix
 
 
 @dataclass(slots=True)
 class Entry:
-    """Something to tell: when it began, a text, and lines of the log that show it."""
+    """An entry of the story: when it began, its text, and lines of the log that show it."""
 
     start: str
     text: str
@@ -36,9 +36,9 @@ class Entry:
 
 
 def split_files(words: Sequence[str], files: Sequence[str]) -> tuple[str, list[str]]:
-    """Whose story is wanted, and the files it is told of.
+    """Split the words of the command line into the user or id to tell of, and the files to read.
 
-    `--in *.log` without quotes reaches us as one file behind --in and the others among the words.
+    An unquoted `--in *.log` arrives as one file after --in and the others among the words.
     """
     there = [os.path.exists(word) for word in words]
     if all(there):
@@ -48,11 +48,11 @@ def split_files(words: Sequence[str], files: Sequence[str]) -> tuple[str, list[s
 
 
 def story(text: str, files: Sequence[str], library: Library) -> Iterator[str]:
-    """What logs say of a user (`name`, `DOMAIN\\name` or `name@domain`), or of an exchange or event by its id.
+    """Tell what logs say of a user (`name`, `DOMAIN\\name` or `name@domain`), or of an exchange or event by its id.
 
     Raises:
-        UsageError: the logs say nothing of it, or a file is missing or not readable.
-        RunError: a file could not be read to its end; what could be read has been told.
+        UsageError: the logs do not mention the user or id, or a file is missing or not readable.
+        RunError: a file could not be read to its end; its readable part has been told.
     """
     if not text.strip():
         raise UsageError("there is nobody to tell of; give a user, such as 'CONTOSO\\pnigam', or the event.id of an event")
@@ -99,7 +99,7 @@ class _Wanted:
         self._users: dict[str, None] = {}
 
     def of(self, events: Iterable[tuple[str, Label]]) -> Iterator[Document]:
-        """The events that are wanted."""
+        """Yield the wanted events."""
         for text, (_, _, _, key) in events:
             if self.id is not None:
                 if f'"{self.id}' not in text:
@@ -113,7 +113,7 @@ class _Wanted:
                 yield document
 
     def not_found(self, lines: int) -> str:
-        """A sentence for somebody who looked for something that is not there."""
+        """The sentence for a user or id that the logs do not mention."""
         what = "event or exchange" if self.id is not None else "user"
         names = list(self._users) + [key.rpartition("\\")[2] for key in self._users]
         near = get_close_matches(self.text.casefold(), names, 1)
@@ -123,7 +123,7 @@ class _Wanted:
 
 
 def _ids(document: Document) -> Iterator[str]:
-    """The ids that an event has or names, without the ending of a finding's."""
+    """The ids of an event and of the events that it refers to, without the suffix of a finding's id."""
     azure = document.get("azure_mfa", {})
     yield _ID.sub(r"\1", document["event"]["id"])
     yield azure.get("exchange", {}).get("id", "")
@@ -135,7 +135,7 @@ def _ids(document: Document) -> Iterator[str]:
 
 
 class _Told:
-    """What was found. Lines of an exchange are one entry; with `by_line` it shows them as well."""
+    """The entries of the story. The lines of an exchange are one entry, which shows them if `by_line`."""
 
     def __init__(self, *, by_line: bool) -> None:
         self.entries: list[Entry] = []

@@ -10,7 +10,7 @@ from shipper.commands.screen import ENDLESS, Screen
 
 
 def new_table(*columns: str, left: Sequence[int] = (0,)) -> Table:
-    """A table whose columns stand to the right but for those in `left`."""
+    """A table whose columns are aligned to the right, except those in `left`."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for place, name in enumerate(columns):
         table.add_column(name, justify="left" if place in left else "right", overflow="fold")
@@ -18,7 +18,7 @@ def new_table(*columns: str, left: Sequence[int] = (0,)) -> Table:
 
 
 def width_of(part: RenderableType) -> int:
-    """How many columns it takes if nothing in it is folded."""
+    """How many columns a part takes if nothing in it is folded."""
     return _console(ENDLESS).measure(part).maximum
 
 

@@ -1,4 +1,4 @@
-"""`parse --to URL`: events go straight into Elasticsearch, OpenSearch or Splunk, by the delivery that `run` uses. I/O."""
+"""`parse --to URL`: send events to Elasticsearch, OpenSearch or Splunk, by the delivery that `run` uses. I/O."""
 
 import os
 import random
@@ -40,11 +40,11 @@ WORDS = {200: "accepted", 201: "created", 409: "there already"}
 
 
 def send_logs(options: ParseOptions) -> Counts:
-    """Parse the files into the server of `--to`.
+    """Parse the files and send their events to the server of `--to`.
 
     Raises:
         UsageError: an option is wrong, or a file is missing.
-        RunError: the server is not one that takes events, or refused some for good; or see `parse.import_logs`.
+        RunError: the server does not take events, or refused some for good; see also `parse.import_logs`.
     """
     _refuse_contradictions(options)
     assert options.to is not None
@@ -83,9 +83,9 @@ class Target(NamedTuple):
     """A server that takes events.
 
     Attributes:
-        sink: its sink, not yet opened.
-        format: in which it takes events.
-        statuses: how many events it took, by the status of its answers; kept up to date.
+        sink: the sink for it, not yet opened.
+        format: the format in which it takes events.
+        statuses: the number of events by the status of its answers; kept up to date.
     """
 
     sink: HttpSink
@@ -94,13 +94,13 @@ class Target(NamedTuple):
 
 
 def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str) -> Target:
-    """The server at a URL, once it has said what it is and lets us in; nothing is changed there.
+    """Identify the server at a URL and check that it takes our events; nothing is changed there.
 
     Args:
-        url: of Elasticsearch, OpenSearch, or Splunk's HTTP Event Collector.
+        url: the URL of Elasticsearch, OpenSearch, or Splunk's HTTP Event Collector.
         key_file: its first line is an API key, NAME:PASSWORD, or a collector's token.
         ca_file: PEM file of the authority to trust; None: those of the system.
-        namespace: of the data streams.
+        namespace: the namespace of the data streams.
 
     Raises:
         UsageError: the URL, or a file, cannot be used.
@@ -136,7 +136,7 @@ def target(url: str, key_file: Path | None, ca_file: str | None, namespace: str)
 
 
 def _is_collector(options: HttpOptions) -> bool:
-    """True for a collector; whoever it is, it is asked without a key. What answers everything is a collector unless it has a `_bulk`."""
+    """True for a collector. An unknown server gets no key. One that answers any path is a collector unless it has `_bulk`."""
     look = Connection(options)
     try:
         answer = look.ask("GET", HEALTH)
@@ -160,11 +160,11 @@ def _key(path: Path) -> str:
 
 
 class Refused:
-    """The events that the server will never take: counted, and kept in a file if somebody wants that.
+    """The events that the server refuses for good: counted, and kept in the file `path`, if given.
 
     Attributes:
         number: how many.
-        first: why it did not take the first, and which event that is.
+        first: why the server refused the first event, and its id.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -181,7 +181,7 @@ class Refused:
 
 
 class Told:
-    """Says on standard error when the server is away, once a minute that it still is, and when it is back."""
+    """Says on standard error that the server is away, once a minute that it still is, and that it is back."""
 
     def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
         """`now`: nanoseconds of a monotonic clock."""
@@ -200,14 +200,14 @@ class Told:
         self._outage.end()
 
     def remind(self) -> None:
-        """Call it often while events wait."""
+        """Print a reminder if one is due. Call it often while events wait."""
         due = self._outage.due()
         if due:
             minutes = counted(due.minutes, "minute")
             print(f"mfa-shipper: {printable(due.reason)}; still trying after {minutes}, nothing is lost", file=sys.stderr)
 
     def refused(self, refusals: tuple[Refusal, ...]) -> None:
-        """The sums say it."""
+        """Do nothing: the sums count refused events."""
 
     def unkept(self, reason: str | None) -> None:
         if reason:
@@ -215,7 +215,7 @@ class Told:
 
 
 class Upload:
-    """Gives events to the delivery, and waits while the server does not take them."""
+    """Hands events to the delivery, and waits while the server does not take them."""
 
     output = None
 
@@ -253,7 +253,7 @@ class Upload:
             time.sleep(min(0.2, max(0.0, (wake - time.monotonic_ns()) / SECOND)))
 
     def close(self) -> None:
-        """Drop what is not delivered."""
+        """Drop undelivered events."""
         self._to.sink.close(0.0)
 
     def sums(self) -> str:

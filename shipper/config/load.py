@@ -1,7 +1,7 @@
 """Reads the configuration of `run` and `detect`; each mistake becomes one sentence with its file, line and key path.
 
-`sections.py` defines the keys and their types. msgspec checks them; its messages are taken apart here,
-so its version is pinned in pyproject.toml.
+`sections.py` defines the keys and their types. msgspec checks them; this module parses msgspec's messages,
+so pyproject.toml pins its version.
 """
 
 import difflib
@@ -20,12 +20,12 @@ from shipper.errors import UsageError
 
 
 def load_config(path: str, environ: Mapping[str, str], needed: str = "") -> tuple[Config, set[str]]:
-    """The configuration in a file, and the secrets that must not be printed.
+    """Read a file; return the configuration, and the secrets that must not be printed.
 
     Args:
-        path: of the file.
-        environ: for its references.
-        needed: the section that it must have, `inputs` or `detect`; empty: either.
+        path: the file.
+        environ: the environment, for references in the file.
+        needed: the section that the file must have, `inputs` or `detect`; empty: either.
 
     Raises:
         UsageError: the configuration is wrong; one line for each mistake.
@@ -43,7 +43,7 @@ def load_config(path: str, environ: Mapping[str, str], needed: str = "") -> tupl
             settings.add(key, fault)
     if settings.faults or config is None:
         raise UsageError("\n".join(settings.told()))
-    return config, settings.secrets | set(_secrets(config))  # also if the file itself holds them
+    return config, settings.secrets | set(_secrets(config))  # also those in the file itself
 
 
 def _secrets(value: object) -> Iterator[str]:
@@ -59,7 +59,7 @@ def _secrets(value: object) -> Iterator[str]:
 
 
 def _typed(value: Any, path: Path, settings: SettingsFile) -> Any:
-    """The values as the types of their keys have them; what they cannot be is noted."""
+    """Convert values to the types of their keys; note each value that does not fit."""
     if isinstance(value, dict):
         return {key: _typed(item, (*path, key), settings) for key, item in value.items()}
     if isinstance(value, list):
@@ -77,7 +77,7 @@ def _typed(value: Any, path: Path, settings: SettingsFile) -> Any:
 
 
 def _from_outside(text: str, kind: Any, settings: SettingsFile) -> Any:
-    """A text from outside as what it would be in the file: `500` a number, `a, b` a list, if its key takes one."""
+    """Convert a text from outside to what it would be in the file: `500` to a number, `a, b` to a list, if the key takes one."""
     if any(get_origin(member) is list for member in (kind, *get_args(kind))):
         parts = [part.strip() for part in text.split(",") if part.strip()]
         settings.secrets.update(parts)
@@ -86,24 +86,24 @@ def _from_outside(text: str, kind: Any, settings: SettingsFile) -> Any:
         return text
     plain = scalar(text)
     if not _is(kind, plain):
-        return text  # which is told as if it stood in the file
-    settings.secrets.discard(text)  # `no` and 500 are no secrets, and to hide them would spoil every message
+        return text  # reported as if it stood in the file
+    settings.secrets.discard(text)  # `no` and 500 are no secrets, and hiding them would garble every message
     return plain
 
 
 def _is(kind: Any, value: Any) -> bool:
     try:
         msgspec.convert(_read(value, kind), kind)
-    except ValueError:  # msgspec's are some
+    except ValueError:  # also the base of msgspec's errors
         return False
     return True
 
 
 def _read(value: Any, kind: Any) -> Any:
-    """A value of the file as its type has it.
+    """Convert a value of the file to its type.
 
     Raises:
-        ValueError: it cannot be one; says what was expected.
+        ValueError: the value does not fit; says what was expected.
     """
     members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     written = next((note for member in members for note in get_args(member) if isinstance(note, Written)), None)
@@ -119,7 +119,7 @@ def _read(value: Any, kind: Any) -> Any:
 
 
 def _all_faults(values: Mapping[str, Any], first: msgspec.ValidationError) -> list[Fault]:
-    """The first fault of each section: msgspec stops at the first one, so each section is converted by itself."""
+    """The first fault of each section: msgspec stops at the first one, so each section is converted separately."""
     faults: list[Fault] = []
     sections = msgspec.structs.fields(config_type())
     for section in sections:
@@ -137,7 +137,7 @@ def _all_faults(values: Mapping[str, Any], first: msgspec.ValidationError) -> li
 
 
 def _explain(text: str, base: Path) -> Fault:
-    """msgspec's message as ours: the key path in front, and the nearest key in place of an unknown one."""
+    """Turn msgspec's message into a fault: a key path, and a sentence that suggests the nearest key for an unknown one."""
     message, _, location = text.partition(" - at `$")
     parts = re.findall(r"\[(\d+)\]|\.?([^.\[\]`]+)", location.rstrip("`"))
     path = (*base, *(int(number) if number else name for number, name in parts))
@@ -183,7 +183,7 @@ def _type_at(path: Path) -> Any:
 
 
 def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
-    """The fields of a section, also of one that may be null; none for any other type."""
+    """The fields of the type of a section, or of a section that may be null; none for any other type."""
     for inner in (kind, *get_args(kind)):
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
             return msgspec.structs.fields(inner)

@@ -1,7 +1,7 @@
 """`${...}` in a configuration: values from the environment and from files. I/O.
 
-`${NAME}` takes a variable, `${NAME:-default}` the default where it is not set or empty, `${file:/run/secrets/x}` the first line
-of a file, and `$${` stands for `${`. Any other form is an error, because a shell or another shipper would give it a meaning.
+`${NAME}` is a variable, `${NAME:-default}` the default if the variable is unset or empty, `${file:/run/secrets/x}` the first
+line of a file, and `$${` stands for `${`. Any other form is an error, because a shell or another shipper would give it a meaning.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import count
 
 LONGEST = 64 << 10
-"""Characters of the first line of a file."""
+"""Most characters in the first line of a file."""
 
 _REFERENCE = re.compile(r"""\$?\$\{(?:([^}\n]*)\}|[^}\s'"]*)""")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?")
@@ -19,8 +19,8 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?")
 class References:
     """The references of one text.
 
-    They are taken out before YAML reads it, since the braces in `{a: ${B}}` would be YAML's own, and put back
-    into the values that YAML found.
+    Tokens replace them before YAML parses the text, since YAML would take the braces in `{a: ${B}}` for its own.
+    The tokens in parsed values are then resolved.
     """
 
     def __init__(self, text: str, environ: Mapping[str, str]) -> None:
@@ -34,17 +34,17 @@ class References:
             return f"{mark}{len(self._found) - 1}\ue001"
 
         self.text = _REFERENCE.sub(take, text)
-        """The text without them, for YAML."""
+        """The text for YAML, with tokens in place of references."""
 
     def written(self, text: str) -> str:
-        """A text that YAML found, with its references as they were written."""
+        """A parsed text with its references as they were written."""
         return self._token.sub(lambda token: self._found[int(token[1])][0], text)
 
     def resolve(self, text: str, secrets: set[str]) -> tuple[str, bool]:
-        """A text that YAML found with the values of its references, and whether it has any; what comes from outside is added to `secrets`.
+        """A parsed text with its references resolved, and whether it has any; values from outside are added to `secrets`.
 
         Raises:
-            ValueError: a value cannot be had, or the form is not known.
+            ValueError: a variable is not set, a file cannot be read, or the form is unknown.
         """
         outside = False
 

@@ -1,4 +1,4 @@
-"""Which values do not go together, cannot work, or are odd. Pure."""
+"""Find settings that contradict each other, cannot work, or are probably not intended. Pure."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -26,17 +26,17 @@ from shipper.emit.pseudonyms import SHORTEST_KEY
 from shipper.times import SECOND
 
 LONGEST_GROUP = 100
-"""Letters. The longest name of a topic that Quix makes holds it twice, and Kafka takes 249."""
+"""Characters. The longest topic name that Quix Streams makes contains the group twice, and Kafka allows 249."""
 
 MOST_PARTITIONS = 1000
 
 Fault = tuple[Path, str]  # a key path, and what is wrong there
 DAY = 24 * HOUR
-_Range = tuple[Path, int, int, int, str]  # a key path, its value, the least and the most, and these in words
+_Range = tuple[Path, int, int, int, str]  # a key path, its value, the minimum, the maximum, and the range in words
 
 
 def absent(config: Config, needed: str) -> list[Fault]:
-    """The section that is needed and not there; `needed` is `inputs`, `detect`, or empty for either."""
+    """The fault of a missing section; `needed` is `inputs`, `detect`, or empty for either."""
     if needed == "detect" and config.detect is None:
         return [(("detect",), "this section is needed; {} takes its defaults")]
     if not config.inputs and (needed == "inputs" or config.detect is None):
@@ -45,7 +45,7 @@ def absent(config: Config, needed: str) -> list[Fault]:
 
 
 def contradictions(config: Config, needed: str = "") -> list[Fault]:
-    """Key paths whose values do not go together, and why; for `needed` see `absent`."""
+    """Key paths whose values contradict others or cannot work, and why; for `needed` see `absent`."""
     faults = _input_faults(config.inputs) + _output_faults(config.output)
     if config.detect is not None:
         if len(config.detect.group) > LONGEST_GROUP:
@@ -62,7 +62,7 @@ def contradictions(config: Config, needed: str = "") -> list[Fault]:
 
 def _input_faults(inputs: Sequence[Input]) -> list[Fault]:
     faults: list[Fault] = []
-    first: dict[str, int] = {}  # by channel, in which input it stands
+    first: dict[str, int] = {}  # by channel, the number of its first input
     for number, given in enumerate(inputs):
         path: Path = ("inputs", number)
         if given.type == "file":
@@ -129,12 +129,12 @@ def _of_detect(detect: DetectSection) -> list[_Range]:
 
 
 def warnings(config: Config) -> list[str]:
-    """What is allowed, but seldom meant; a sentence each."""
+    """A sentence for each setting that is allowed, but seldom intended."""
     return _open_metrics(config.metrics) + _plain_secrets(config.output)
 
 
 def _plain_secrets(output: OutputSection) -> list[str]:
-    """Secrets that go over the network as they are."""
+    """A warning for each secret that crosses the network in plain text."""
     elastic, splunk = output.elasticsearch, output.splunk_hec
     urls: list[str] = []
     if output.type == "elasticsearch" and elastic is not None and (elastic.security.api_key or elastic.security.password):
@@ -208,7 +208,7 @@ def _certificate_faults(security: HttpSecurity, urls: list[str]) -> list[Fault]:
 
 
 def _not_for_detect(output: OutputSection) -> list[Fault]:
-    """Values of the output with which `detect` has nothing to read."""
+    """Settings of the output that leave `detect` nothing to read."""
     if output.type != "kafka":
         return [(("output", "type"), f"detect reads the events of sidecars from Kafka; use kafka instead of {output.type}")]
     if output.form != "ecs":
@@ -222,7 +222,7 @@ def _not_for_detect(output: OutputSection) -> list[Fault]:
 
 
 def _useless_for_detect(config: Config, detect: DetectSection) -> list[Fault]:
-    """Values with which `detect` would find nothing, or read what it writes."""
+    """Settings with which `detect` would find nothing, or read its own records."""
     faults: list[Fault] = []
     if not config.pipeline.detectors:
         faults.append((("pipeline", "detectors"), "detect has nothing to look for; name detectors, or leave the key out for all"))
@@ -246,7 +246,7 @@ def _useless_for_detect(config: Config, detect: DetectSection) -> list[Fault]:
 
 
 def _kafka_faults(kafka: KafkaSection, detect: DetectSection | None) -> list[Fault]:
-    """`detect`: None if the sidecar writes to the topics."""
+    """`detect` is None if the sidecar writes to the topics."""
     path: Path = ("output", "kafka")
     faults = [((*path, "security", *key), message) for key, message in _security_faults(kafka.security)]
     if kafka.dead_letter_topic in (kafka.topic, kafka.alert_topic) and kafka.dead_letter_topic is not None:

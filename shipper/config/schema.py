@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration file, for editors, and for the Helm chart. Pure."""
+"""The JSON Schema of the configuration file, for editors and for the Helm chart. Pure."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ _ANNOTATIONS = ("description", "default")
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the file."""
+    """The JSON Schema (2020-12) of the configuration file."""
     described = _as_written(msgspec.json.schema(config_type(), schema_hook=lambda kind: {"type": "string"}))
     for section in described["$defs"].values():
-        if "description" in section:  # a docstring, whose indentation Python 3.13 takes away
+        if "description" in section:  # a docstring; only Python 3.13 strips its indentation
             section["description"] = " ".join(section["description"].split())
         for name, value in section["properties"].items():
             section["properties"][name] = _or_from_outside(value)
@@ -33,7 +33,7 @@ def schema() -> dict[str, Any]:
 
 
 def _as_written(part: Any) -> Any:
-    """A part of msgspec's schema with the types that values have in the file, such as a text for a duration."""
+    """A part of msgspec's schema with the types that values have in the file, such as a string for a duration."""
     if isinstance(part, list):
         return [_as_written(item) for item in part]
     if not isinstance(part, dict):
@@ -43,7 +43,7 @@ def _as_written(part: Any) -> Any:
 
 
 def _or_from_outside(part: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a value with `${...}` beside it, where that is not any text anyway; sections cannot come from outside."""
+    """The schema of a value that also allows `${...}`, unless any text is valid anyway; a section cannot come from outside."""
     if "items" in part:
         part = part | {"items": _or_from_outside(part["items"])}
     kinds = part.get("anyOf", [part])
@@ -61,7 +61,7 @@ _REFERENCE = {"$ref": "#/$defs/FromOutside"}
 
 
 def _is_narrow(part: dict[str, Any]) -> bool:
-    """True for what takes less than any text: lists, numbers, switches, choices, patterns."""
+    """True for a schema that refuses some texts: lists, numbers, switches, choices, patterns."""
     if "items" in part:
         return "$ref" not in part["items"]
     return "enum" in part or "pattern" in part or part.get("type") in ("boolean", "integer", "number")

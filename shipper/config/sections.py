@@ -57,7 +57,7 @@ class InputHost(_Section, frozen=True):
 class Input(_Section, frozen=True):
     """One glob to follow, or with `type: windows_event_log` one or more channels of the event log, and of their records those
     that `query` finds. `start` applies to files and channels without a stored position that exist at the first look;
-    `encoding` to files without a byte order mark; `exclude` holds globs of files to leave alone; `host` becomes
+    `encoding` is that of the files, which `auto` detects; `exclude` holds globs of files to leave alone; `host` becomes
     `host.name` of the events, whatever `pipeline.host` or their lines say."""
 
     type: Literal["file", "windows_event_log"] = "file"

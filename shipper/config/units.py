@@ -1,6 +1,6 @@
-"""Values as people write them, in the configuration and on the command line: `60s`, `1MiB`, a host, a path.
+"""Parse values as people write them, in the configuration and on the command line: `60s`, `1MiB`, a host, a path.
 
-Each rule is checked here and nowhere else; the ValueError says what was expected.
+All rules for such values are here; a ValueError says what was expected.
 """
 
 import os
@@ -22,7 +22,7 @@ SIZE = "^[0-9]{1,12} ?([kKmMgG][iI]?)?[bB]?$"
 """A regular expression of sizes, for schemas."""
 
 NAMESPACE = '^[^A-Z\\\\/*?"<>| ,#:\\-]{1,100}$'
-"""A regular expression of namespaces, for schemas; it lets capitals pass that are not ASCII."""
+"""A regular expression of namespaces, for schemas; it accepts capitals that are not ASCII."""
 
 ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 """A regular expression of host and port, for schemas."""
@@ -36,7 +36,7 @@ TOPIC = "^[A-Za-z0-9._-]{1,249}$"
 """A regular expression of the names of topics, for schemas."""
 
 LONGEST_PATH = 4000
-"""Bytes. Linux takes 4,095, with the names that are made in a folder."""
+"""Bytes. Linux allows 4,095, including the names of files created in a folder."""
 
 HOUR = 3600 * SECOND
 
@@ -80,8 +80,8 @@ _MOMENT = re.compile(
 
 
 def moment(text: str) -> str:
-    """A date or time of ISO 8601 as a text that sorts as its time does: UTC, without Z and without zeros at the end of
-    its fraction. A date is its first moment; without a zone it is UTC.
+    """An ISO 8601 date or time as a text that sorts by time: in UTC, without Z and without trailing zeros in its fraction.
+    A date means its first moment; a time without a zone is UTC.
 
     Raises:
         ValueError: not a date or time.
@@ -104,10 +104,10 @@ def _size_text(value: int) -> str:
 
 
 def name(text: str) -> str:
-    """A text that names something.
+    """A name.
 
     Raises:
-        ValueError: there is nothing in it, or what cannot be seen.
+        ValueError: it is blank, or holds control characters or bytes that are not UTF-8.
     """
     if not text.strip():
         raise ValueError("it may not be empty")
@@ -119,15 +119,15 @@ def name(text: str) -> str:
 
 
 def _is_text(text: str) -> bool:
-    """False if it holds bytes that are not UTF-8, as a command line may."""
+    """False if a text holds bytes that are not UTF-8, as a command line may."""
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def channel(text: str) -> str:
-    """The name of an event log channel of Windows.
+    """The name of a Windows event log channel.
 
     Raises:
-        ValueError: none can have it.
+        ValueError: no channel can have this name.
     """
     if not text.strip() or len(text) > 255 or any(sign < " " or sign in '<>&"|\\:`?*' for sign in text):
         raise ValueError(f"{text!r} is no name of an event log channel; write it as in Microsoft-AzureMfa-AuthZ/AuthZOptCh")
@@ -135,10 +135,10 @@ def channel(text: str) -> str:
 
 
 def xpath(text: str) -> str:
-    """An XPath expression for records of an event log, as far as it can be told by its looks; Windows says the rest.
+    """An XPath expression for records of an event log. Only its beginning is checked; Windows checks the rest.
 
     Raises:
-        ValueError: it is none.
+        ValueError: not such an expression.
     """
     if text.lstrip().startswith("<"):
         raise ValueError(
@@ -150,7 +150,7 @@ def xpath(text: str) -> str:
 
 
 def address(text: str, *, any_port: bool = False) -> str:
-    """A host with its port; with `any_port` also 0, for a port that the system chooses.
+    """A host with its port; `any_port` allows port 0, which lets the system choose.
 
     Raises:
         ValueError: not `HOST:PORT`.
@@ -173,10 +173,10 @@ def url(text: str) -> str:
     """The address of a server: `https://es1:9200`, perhaps with a path.
 
     Raises:
-        ValueError: not such a URL, or one of what is asked below it.
+        ValueError: not such a URL, or one with a password or with the path of an endpoint.
     """
     found = re.fullmatch(URL, text, re.ASCII)
-    if "@" in text:  # also behind a slash, which a password may hold; what stands there is not told
+    if "@" in text:  # also after a slash, which a password may contain; the message does not quote it
         raise ValueError("a name or password may not stand in the URL; give it under security")
     if not found:
         raise ValueError(f"{text!r} is not the URL of a server; write https://es1:9200")
@@ -193,7 +193,7 @@ def url(text: str) -> str:
 
 
 def _is_host(host: str) -> bool:
-    """True for what may be resolved: an address, or a name whose parts have 1 to 63 characters."""
+    """True for a host that may resolve: an address, or a name whose parts have 1 to 63 characters."""
     if host.startswith("[") or re.fullmatch("[0-9.]+", host):
         try:
             ip_address(host.strip("[]"))
@@ -215,14 +215,14 @@ def topic(text: str) -> str:
 
 
 def file_path(text: str, longest: int = 255) -> str:
-    """A path, with `~` as the home it stands for. Looks at the environment.
+    """A path with `~` expanded. Reads the environment.
 
     Args:
-        text: what was written.
-        longest: how many bytes each name in it may have.
+        text: the path as written.
+        longest: the most bytes in each name of the path.
 
     Raises:
-        ValueError: no path.
+        ValueError: not a path, or too long.
     """
     if not text.strip() or "\0" in text:
         raise ValueError("a path was expected")
@@ -242,7 +242,7 @@ def file_path(text: str, longest: int = 255) -> str:
 
 
 def existing_file(text: str) -> str:
-    """A path of a file that can be read, with `~` as the home it stands for. Looks at the disk.
+    """The path of a readable file, with `~` expanded. Looks at the disk.
 
     Raises:
         ValueError: there is no such file, or it cannot be read.
@@ -256,7 +256,7 @@ def existing_file(text: str) -> str:
 
 
 def existing_folder(text: str) -> str:
-    """A path of a folder, with `~` as the home it stands for. Looks at the disk.
+    """The path of a folder, with `~` expanded. Looks at the disk.
 
     Raises:
         ValueError: there is no such folder.
@@ -271,7 +271,7 @@ def zone(text: str) -> str:
     """A time zone that this machine knows: `Europe/Berlin`, or `+01:00`.
 
     Raises:
-        ValueError: it is malformed or not known.
+        ValueError: it is malformed or unknown.
     """
     try:
         zone_of(text, "")
@@ -281,10 +281,10 @@ def zone(text: str) -> str:
 
 
 def glob_path(text: str) -> str:
-    """A path that may be a glob, with `~` as the home it stands for. Looks at the environment.
+    """A path or a glob, with `~` expanded. Reads the environment, and for braces looks at the disk.
 
     Raises:
-        ValueError: no path, or a glob that means nothing here.
+        ValueError: not a path, or a glob with braces.
     """
     expanded = file_path(text)
     if re.search(r"\{[^{}]*,[^{}]*\}", expanded) and not os.path.lexists(expanded):
@@ -318,10 +318,10 @@ def namespace(text: str) -> str:
 
 
 def detectors(text: str) -> tuple[str, ...]:
-    """The detectors that `double_prompt,NAME` lists.
+    """The detectors in a list such as `double_prompt,NAME`.
 
     Raises:
-        ValueError: one of them does not exist.
+        ValueError: a detector does not exist.
     """
     names = tuple(name.strip() for name in text.split(","))
     for name in names:

@@ -1,4 +1,4 @@
-"""The kinds of values in the configuration file: how each is written, and what it is read as. Pure."""
+"""The types of values in the configuration file: how each is written, and how it is converted. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Secret:
     def __init__(self, value: str) -> None:
         """
         Raises:
-            ValueError: there is nothing in it.
+            ValueError: the text is empty.
         """
         if not value:
             raise ValueError("it may not be empty")
@@ -30,11 +30,11 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a value stands in the file.
+    """How a value is written in the file.
 
     Attributes:
-        read: makes the value of its text; a ValueError says what was expected.
-        example: what is expected, where it may be a number as well; None: it is a text.
+        read: converts the text to the value; a ValueError says what was expected.
+        example: sample texts, for a value that may also be a number; None: only a text is valid.
     """
 
     read: Callable[[str], object]
@@ -42,7 +42,7 @@ class Written:
 
 
 def _about(text: str, **schema: object) -> Meta:
-    """What the schema says of a type; `written`: its types in the file, where those are others."""
+    """Describe a type for the schema; `written`: its types in the file, if they differ."""
     return Meta(description=text, extra_json_schema=schema or None)
 
 

@@ -1,6 +1,6 @@
 """Reads a YAML file into values that JSON can hold, and remembers the line of each key. I/O.
 
-References such as `${NAME}` are resolved (see `references`). Whatever they bring in is a secret and never printed.
+References such as `${NAME}` are resolved (see `references`). Their values are secrets and never printed.
 """
 
 import math
@@ -20,7 +20,7 @@ LARGEST_FILE = 128 << 10
 """Bytes."""
 
 MOST_VALUES = 10_000
-"""An alias (`*name`) counts all values behind it, each time it is used."""
+"""Each use of an alias (`*name`) counts all values of its anchor."""
 
 DEEPEST = 16
 """Levels of nesting."""
@@ -35,7 +35,7 @@ class SettingsFile:
         values: its values, with each `${...}` replaced.
         lines: the line of each key path, counted from 1.
         outside: the key paths whose text had a `${...}`.
-        secrets: what came from the environment or from other files.
+        secrets: the values from the environment and from other files.
         faults: the first mistake at each key path, as a sentence.
     """
 
@@ -97,7 +97,7 @@ def read_settings(name: str, environ: Mapping[str, str]) -> SettingsFile:
 
 
 def scalar(text: str) -> Any:
-    """The number, boolean or null that a text would be in a YAML file; any other text as it is."""
+    """The number, boolean or null that a text would be in a YAML file; any other text unchanged."""
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -120,7 +120,7 @@ def _text(name: str) -> str:
 
 
 def _load(references: References, settings: SettingsFile) -> Any:
-    """The values of a YAML text; notes the line of each key, and a key that appears twice."""
+    """Parse a YAML text; note the line of each key, and keys that appear twice."""
     loader = yaml.SafeLoader(references.text)
     try:
         node = loader.get_single_node()
@@ -133,7 +133,7 @@ def _load(references: References, settings: SettingsFile) -> Any:
 
 
 class _Lines:
-    """Walks through the nodes of a YAML text before its values are made: a few aliases can stand for billions of values."""
+    """Walks the nodes of a YAML text before its values are constructed: a few aliases can expand to billions of values."""
 
     def __init__(self, settings: SettingsFile, references: References) -> None:
         self._settings = settings
@@ -144,7 +144,7 @@ class _Lines:
         """Note the lines of all keys below a node.
 
         Raises:
-            UsageError: there are too many values, they are nested too deep, or a key is no text.
+            UsageError: there are too many values, they are nested too deep, or a key is not a text.
         """
         line = node.start_mark.line + 1
         self._settings.lines.setdefault(path, line)
@@ -176,7 +176,7 @@ class _Lines:
 
 
 class _Filler:
-    """Puts the values of references into what YAML has read, and refuses what JSON cannot hold."""
+    """Resolves the references in parsed values, and refuses values that JSON cannot hold."""
 
     def __init__(self, settings: SettingsFile, references: References) -> None:
         self._settings = settings

@@ -15,7 +15,7 @@ _Prompt = tuple[int, str, int, bool, str | None]
 INTERFACE: int
 
 class OpenExchanges(MutableMapping[str, ExchangeFields]):
-    """A dictionary, in order, in which the kernel has its exchanges too."""
+    """An ordered dictionary of open exchanges that Python and the kernel share."""
 
     def __getitem__(self, thread: str) -> ExchangeFields: ...
     def __setitem__(self, thread: str, exchange: ExchangeFields) -> None: ...
@@ -24,10 +24,10 @@ class OpenExchanges(MutableMapping[str, ExchangeFields]):
     def __len__(self) -> int: ...
 
 class HeldEvents(MutableMapping[str, Held]):
-    """A dictionary, in order, in which the kernel has what waits to be merged too."""
+    """An ordered dictionary of events held for merging that Python and the kernel share."""
 
     def __new__(cls, make: Callable[[int, Sequence[tuple[str, Label]]], Held]) -> HeldEvents:
-        """`make` gives a `Held` of the start of an exchange, and the texts and labels of its events."""
+        """`make` returns a `Held`, given the start of an exchange, and the texts and labels of its events."""
 
     def __getitem__(self, exchange: str) -> Held: ...
     def __setitem__(self, exchange: str, held: Held) -> None: ...
@@ -35,7 +35,7 @@ class HeldEvents(MutableMapping[str, Held]):
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
     def oldest(self) -> int | None:
-        """The start of the first exchange; None if there is none."""
+        """Returns the start of the first exchange; None if there is none."""
 
 class Texts(Sequence[str]):
     """The texts of the events of a chunk."""
@@ -46,8 +46,8 @@ class Texts(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __len__(self) -> int: ...
     def block(self, findings: Sequence[tuple[int, bytes]]) -> tuple[bytes, bytes]:
-        """The bytes of the events with those of findings behind the events at these positions, and the end of each: eight bytes
-        in native order."""
+        """Returns the bytes of all events, each finding after the event at its position, and the end of each, as eight bytes in
+        native order."""
 
 class Labels(Sequence[Label]):
     """The labels of the events of a chunk."""
@@ -60,25 +60,24 @@ class Labels(Sequence[Label]):
     def records(
         self, data: bytes, ends: Sequence[int], route: Callable[[Origin], tuple[_First, _Second]], length: int
     ) -> list[tuple[_First, bytes, bytes, _Second]]:
-        """A tuple for each event of a block: what `route` gives for its origin first, a key, the text without its line end, and
-        what `route` gives second.
+        """Returns a tuple for each event of a block: the route's first part, key, text without line end, the route's second part.
 
         Args:
-            data: of the block.
-            ends: of the block, an array of eight bytes for each.
-            route: is asked once for the same object.
-            length: the key of an event without a user is that many characters of its id.
+            data: the bytes of the block.
+            ends: the ends of the block, an array of eight bytes for each.
+            route: returns the route of an origin; its answers are cached by identity, for up to 64 origins.
+            length: an event without a user has that many characters of its id for a key.
         """
 
     def with_findings(self, findings: Sequence[tuple[int, Label]]) -> Labels:
-        """These with the labels of findings behind the events at these positions."""
+        """Returns these labels, with the label of each finding after that of the event at its position."""
 
 class Completions(Sequence[CompletionFields]):
-    """The authentications that a chunk completes; as a `Waiting` too.
+    """The authentications that a chunk completes; also a `Waiting` of them.
 
     Attributes:
-        component: of all of them; None if they have several.
-        tidy: each has a user and ended at the newest time, and not even a key is long.
+        component: the component of all of them; None if they have several.
+        tidy: each has a user with a key of ordinary length, and ended at the newest time.
     """
 
     component: str | None
@@ -90,11 +89,10 @@ class Completions(Sequence[CompletionFields]):
     def __getitem__(self, index: slice) -> list[CompletionFields]: ...
     def __len__(self) -> int: ...
     def extremes(self) -> tuple[int, int] | None:
-        """Which of them began first and which ended last, of equal ones the first; None if there are none, or a time needs more than
-        64 bits."""
+        """Returns the places of the earliest start and latest end (first of equals); None if empty or a time exceeds 64 bits."""
 
     def behind(self, position: int) -> int:
-        """Which is the first with an event behind this position; their number if there is none."""
+        """Returns the place of the first completion whose event is after this position; their number if there is none."""
 
     def completion(self, at: int) -> CompletionFields: ...
     def end(self, at: int) -> int: ...
@@ -110,24 +108,24 @@ class Completions(Sequence[CompletionFields]):
         durations: Durations,
         classes: frozenset[str] | None,
     ) -> tuple[int, int, Any]:
-        """Takes those from `at` on that have nothing to do with any before them into `young`, as `LocalDetector` does.
+        """Takes authentications from `at` on that have nothing to do with earlier ones into `young`, as `LocalDetector` does.
 
         Args:
-            at: the first of them.
+            at: the place of the first.
             young, old: the generations of the detector, each a `Generation`.
-            turn: the last time of the younger one.
+            turn: the last time of the younger generation.
             horizon: of the rule, in nanoseconds.
-            room: how many the younger one takes.
+            room: how many authentications the younger generation may still take.
             durations: of the detector.
-            classes: of status that matter, always the same ones; None if all do.
+            classes: the status classes that matter, the same in all calls; None if all do.
 
         Returns:
-            The first one that has to be looked at, or their number; how many were taken; and what is in memory of the user of that one,
-            if it has to do with that, or None if it has to be looked at for something else.
+            The place of the first authentication that Python must look at, or their number; how many were taken; and the memory
+            of its user, if the authentication has to do with that memory, or None if Python must look at it for another reason.
         """
 
 class Generation(MutableMapping[str, Any]):
-    """A dictionary of memories, in which those that wait take little room. It is a `Waiting` of those that it has itself."""
+    """A dictionary of memories that stores waiting authentications in little room; also a `Waiting` of those it stores."""
 
     def __new__(cls) -> Generation: ...
     @staticmethod
@@ -142,77 +140,79 @@ class Generation(MutableMapping[str, Any]):
     def code(self, at: int) -> Code: ...
 
 class Durations:
-    """For how long after its end an authentication matters to those that start, by its code."""
+    """How long after its end an authentication matters to those that start then, by its code (`Lull.of_code`)."""
 
     def __new__(cls, of_code: Callable[[Code], int | None]) -> Durations: ...
 
 class Runs(Generic[_Person, _Kind]):
-    """The latest prompts of the users of one component, as far as a cache may tie them together: what `Service` of
-    `shipper/report/service.py` keeps, of users of whom there are only plain prompts. Of a user who has some it has the entry, on
-    which it counts `prompts`, `others` and refusals."""
+    """The current run of prompts of each user of one component (prompts that a cache may tie together), as in `Service` of
+    `shipper/report/service.py`, but only of users with nothing but plain prompts. The entries of these users count `prompts`,
+    `others` and refusals."""
 
     def __new__(
         cls, people: dict[str, _Person], nothing: int, apart: int, most: int, idle: int, steps: Sequence[int] | None
     ) -> Runs[_Person, _Kind]:
         """
         Args:
-            people: the entries of users; a `People`, whose `newcomer` makes one.
+            people: the entries of users, a `People`; its `newcomer` makes new ones.
             nothing: the `latest` of an entry without a run.
             apart: nanoseconds after the latest end until a run is over.
-            most: prompts of a run that is no more kept here.
-            idle: users who are kept without a run, since most have another one later.
-            steps: how many nanoseconds the caches hold; None if there are no caches.
+            most: number of prompts at which a run is no longer kept here.
+            idle: most users to keep without a run, since most users have another one later.
+            steps: how many nanoseconds each cache holds; None if there are no caches.
         """
 
     def __len__(self) -> int: ...
     def take(
         self, completions: Completions, labels: Labels, kinds: dict[Any, _Kind], at: int, stop: int, turn: int
     ) -> tuple[int, list[tuple[_Kind, int]]]:
-        """Takes completions of a chunk from `at` on, up to one that is not plain, or belongs to a run that is not or cannot be kept here.
+        """Takes completions of a chunk from `at` on, up to one that is not plain, or whose run is not or cannot be kept here.
 
         Args:
             completions, labels: of the chunk.
-            kinds: by origin, each a `Kind`.
-            at, stop: which of them.
-            turn: one that ended after this time is not taken.
+            kinds: a `Kind` for each origin.
+            at, stop: the range of completions.
+            turn: a completion that ended after this time is not taken.
 
         Returns:
-            That one, or `stop`; and of those that were taken, which are to be listed, with their kinds.
+            The place of the first completion not taken, or `stop`; and the kind and place of each taken one that is to be listed.
         """
 
     def counted(self) -> list[tuple[_Kind, int, int]]:
-        """How many were taken of each kind in each hour since 1970, since this was asked, in the order in which they came. `kinds` may
-        only change after this."""
+        """Returns and resets the number of completions taken of each kind in each hour since 1970, in order of appearance.
+        `kinds` may change only after this call."""
 
     def second(self, key: str, prompt_id: str) -> _Prompt | None:
-        """A prompt of a user is the second one of two; returns it, or None if it is not here."""
+        """Marks a prompt of a user as the second of a double prompt and returns it; None if it is not here."""
 
     def put(self, key: str, person: _Person, prompts: list[_Prompt], latest: int, seconds: set[str] | None) -> bool:
-        """Takes the run of a user: the entry, the prompts, the latest end, the ids of second ones. False if it cannot be kept here."""
+        """Takes over the run of a user, with the ids of second prompts in `seconds`. Returns False if it cannot be kept here."""
 
     def pop(self, key: str) -> tuple[_Person, list[_Prompt], int, set[str] | None] | None:
-        """Gives it back."""
+        """Gives the run of a user back; None if there is none."""
 
     def users(self) -> list[str]:
-        """The keys of those who are here."""
+        """Returns the keys of the users kept here."""
 
     def sweep(self, newest: int | None = None) -> None:
-        """Counts the runs that are over at this time, or all of them."""
+        """Counts the runs that are over at the time `newest`, or all of them."""
 
     def settle(self) -> tuple[int, list[list[tuple[int, int, int, int, int]]]]:
-        """Adds to the kinds how long answers took, and returns what else was counted here since the last call: the number of prompts; and what caches would have spared of them, where both readings
-        say the same, and in each where they do not. That is a list of the first step, the one behind the last, how many prompts and second
-        ones, and the longest time since an answer."""
+        """Adds the durations of answers to the kinds. Returns and resets the cache sums: the number of prompts; and what caches
+        would have spared, in three lists: where both readings agree, and of each where they differ. An item: first step, step
+        after the last, number of prompts, of second ones among them, and the longest time since an answer."""
 
 class Kernel:
-    """Makes the events of the plain lines of one file. It calls nothing: `go` stops where Python must do something.
+    """Makes the events of the plain lines of one file. The kernel calls nothing: `go` returns when Python must act.
 
-    In an `add` method, `pieces` are the texts between the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
-    e the same as seconds since 1970, k as milliseconds, i id of the event, l original line, h the same up to the message, m message, u user and process, o offset, r id of the
-    request, s its time stamp, K the same as milliseconds, d nanoseconds since then, D milliseconds, q and v the lines of request and verdict in a merged event, - nothing; for OCSF, U the members of
-    its user object, n the user's name, x the process and an e-mail address that has no place there. A line of an exchange without a user
-    is refused where the template has U or n. Without pieces there is no event, which a request or
-    a verdict can do without. `adds` are the counters that go up by one with each line, by numbers that the caller gives them.
+    In an `add` method, `pieces` are the texts around the gaps of an event, and `gaps` has a letter for each gap: t time stamp,
+    e and k the same as seconds and milliseconds since 1970, i id of the event, l original line, h the same up to the message,
+    m message, u user and process, o offset, r id of the request, s its time stamp, K the same as milliseconds, d and D the
+    nanoseconds and milliseconds since then, q and v the lines of request and verdict in a merged event, - nothing; for OCSF,
+    U the members of the user object, n the user's name, x the process and an e-mail address that OCSF has no place for.
+
+    A template with U or n refuses lines of exchanges without a user. Without pieces no event is made; events that complete an
+    authentication need them. `adds` are the counters that each line increments, by numbers that the caller gives them.
     """
 
     def __new__(cls, timeout: int, prefix: str, users: Sequence[Sequence[bytes]]) -> Kernel:
@@ -220,15 +220,15 @@ class Kernel:
         Args:
             timeout: of exchanges, in nanoseconds.
             prefix: of the ids of events, before the offset.
-            users: the pieces of the JSON of a bare user, of one with a domain, and of one with an e-mail address.
+            users: the JSON pieces of a bare user, of a user with a domain, and of a user with an e-mail address.
         """
 
     def add_component(self, name: str, state: Any, exchanges: OpenExchanges, held: HeldEvents | None) -> int:
-        """A component that completions name so, with its `ComponentState`; returns its number. With `held`, requests and verdicts wait
-        there for their status: their templates, and those of statuses, are asked for with "request", "verdict" and "merged"."""
+        """Registers a component: its name in completions, its `ComponentState`. Returns its number. With `held`, requests and
+        verdicts wait there for their status, and the questions for templates are "request", "verdict" and "merged"."""
 
     def add_context(self) -> int:
-        """A level and component, whose lines share templates; returns its number."""
+        """Registers a level and component, whose lines share templates; returns its number."""
 
     def add_head(self, head: str, context: int, component: int, thread: str, process: bytes) -> None:
         """Answers the question for a head; `thread` is the key of its exchanges, `process` is JSON."""
@@ -243,12 +243,12 @@ class Kernel:
         origin: Origin,
         adds: Sequence[int],
     ) -> None:
-        """Answers the question for the template of requests with this text behind the user, and this quote before it."""
+        """Answers the question for the template of requests with this text after the user, and this quote before it."""
 
     def add_verdict(
         self, context: int, number: int, outcome: str, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]
     ) -> None:
-        """Answers the question for the template of verdicts with this number, which give an exchange this outcome."""
+        """Answers the question for the template of verdicts with this number, which set the outcome of their exchange."""
 
     def add_status(
         self,
@@ -262,7 +262,7 @@ class Kernel:
         origin: Origin,
         adds: Sequence[int],
     ) -> None:
-        """Answers the question for the template of statuses with this number in an exchange with this outcome."""
+        """Answers the question for the template of statuses with this number after a verdict with this outcome, or none."""
 
     def add_merged(
         self,
@@ -278,8 +278,8 @@ class Kernel:
         origin: Origin,
         adds: Sequence[int],
     ) -> None:
-        """Answers the question for the template of statuses with this number, merged with a request with these texts around the user,
-        and a verdict with this number if there was one."""
+        """Answers the question for the template of statuses with this number, merged with a request that has these texts around
+        the user, and with the verdict of number `verdict`, if any."""
 
     def add_result(
         self,
@@ -293,8 +293,8 @@ class Kernel:
         origin: Origin,
         adds: Sequence[int],
     ) -> None:
-        """Answers the question for the template of one-line results with this word and this text, of ASCII, behind `Call status: `.
-        There, the gaps for line and message end before that text, and the id of the request is the one that the line names."""
+        """Answers the question for the template of one-line results with this word and this ASCII text after `Call status: `. The
+        gaps for line and message end before that text, and the id of the request is the GUID in the line."""
 
     def add_message(
         self,
@@ -307,27 +307,27 @@ class Kernel:
         origin: Origin,
         adds: Sequence[int],
     ) -> None:
-        """Answers the question for the template of a message that is none of an exchange, or of an `orphan`: a verdict or status of a
-        thread without a request. `key` is that of the user whom it names, if it does."""
+        """Answers the question for the template of a message outside exchanges, or of an `orphan`: a verdict or status of a
+        thread without a request. `key` is the key of the user named in the message, or empty."""
 
     def add_line(self, line: bytes, pieces: Sequence[bytes], gaps: str, origin: Origin, adds: Sequence[int]) -> None:
         """Answers the question for the template of a line that is not understood."""
 
     def begin(self, data: bytes, offset: int, repeats: bool) -> None:
-        """Begins a chunk. `repeats`: messages and lines that are none of exchanges may have templates, for which `go` asks when they come
-        for the second time."""
+        """Begins a chunk. `repeats`: messages and lines outside exchanges may have templates; `go` asks for one at the second
+        occurrence."""
 
     def go(self, general: Any) -> tuple[Any, ...] | None:
-        """Takes lines until Python must do something, and tells the states and the general parser the times; None at the end.
+        """Takes lines until Python must act, and sets the times of the states and the general parser. Returns None at the end.
 
-        A tuple is `("line",)` if the general path must take the next line; or else a question, which an `add` method answers.
+        Otherwise returns `("line",)` if the general path must take the next line, or a question that an `add` method answers.
         """
 
     def skip(self) -> tuple[bytes, int, bool]:
-        """Passes over the line that stopped `go`: its bytes without LF, its offset, and whether it has an end."""
+        """Skips the line that stopped `go`. Returns its bytes without LF, its offset, and whether it had an LF."""
 
     def take(self, texts: list[str], labels: list[Label], completions: list[CompletionFields]) -> None:
-        """Takes the events that the general path has made of that line."""
+        """Adds the events that the general path made of the skipped line."""
 
     def finish(self) -> tuple[Texts, Labels, Completions, list[tuple[int, int]]]:
-        """What the chunk has come to, and by how much each counter went up."""
+        """Returns the output of the chunk, and the increment of each counter that changed."""

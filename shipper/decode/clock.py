@@ -1,11 +1,11 @@
-"""The state of a log: for each of its components, the newest event time and all else that its lines share. Pure.
+"""The state of a log: for each component, the newest event time and everything else that its lines share. Pure.
 
-A log may hold several components, and each has a clock of its own: two services whose files were joined into one wrote at
-different times, and neither moves the other's.
+Each component of a log has its own clock: two services whose files were joined into one wrote at different times, and
+neither moves the other's clock.
 
-One line cannot move a clock for good. A time more than a day ahead of the newest one of its component, and the first one
-of a component, waits for the component's next time: if that is not more than a day before it, it becomes the newest; else
-its line was misdated, and is as if it had not been there, but for its event.
+A single line cannot move a clock for good. The first time of a component, and any time more than a day (or twice the exchange
+timeout, if longer) ahead of its newest one, waits for the component's next time. If that is at most a day earlier, the
+waiting time becomes the newest; otherwise its line was misdated and has no effect but its event.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from shipper.model import MEMORY
 from shipper.times import BEFORE_ALL, SECOND
 
 DAY = 24 * 3600 * SECOND
-MOST_COMPONENTS = 64  # of a log that have a clock of their own; all others share one, and so do those with long names
-OTHERS = "|"  # the name of what they share; no component is called so
-KNOWN = 1024  # names of components that are looked up and remembered
+MOST_COMPONENTS = 64  # of a log, with a clock each; all others share one, and so do those with long names
+OTHERS = "|"  # the name of the shared state; no component has this name
+KNOWN = 1024  # component names whose state is cached
 NPS = dataset("NPS Extension")
 
 Clock = tuple[int, Sequence[Any] | None]
@@ -32,12 +32,12 @@ Clocks = Mapping[str, Clock]
 
 @dataclass(slots=True)
 class Waiting:
-    """A time that waits for the next one.
+    """A time that waits for the next time of its component.
 
     Attributes:
         time: in nanoseconds since 1970.
-        thread, exchange: of its line's exchange, if it is a request.
-        completed: the component of its line, if that completed the authentication of a user.
+        thread, exchange: thread and id of the exchange that its line opened, if it is a request.
+        completed: the component of its line, if the line completed a user's authentication.
     """
 
     time: int
@@ -50,11 +50,11 @@ class ComponentState:
     """The state that the lines of a component share: open exchanges, the clock, and events held back for merging.
 
     Attributes:
-        name: of the component, as `slot` has it.
+        name: of the component, as `slot` returns it.
         newest: the newest event time, in nanoseconds since 1970.
-        limit: a line with a later time must call `turn`; any other may set `newest`. It may be lower than it could be.
-        waiting: the time that waits for the next one, if one does.
-        spoke: a line of it was read since this was set to False.
+        limit: a line with a later time must call `turn`; any other may set `newest`. May be lower than necessary.
+        waiting: the time that waits for the next one, if any.
+        spoke: True if a line was read since this was set to False.
     """
 
     __slots__ = ("_ahead", "exchanges", "limit", "merger", "name", "newest", "spoke", "waiting")
@@ -67,13 +67,13 @@ class ComponentState:
         self.limit = BEFORE_ALL
         self.waiting: Waiting | None = None
         self.spoke = False
-        # Whatever the timeout: no verdict or status that waits may belong to an exchange.
+        # At least `patience`, so that no verdict or status whose time waits can belong to an exchange.
         self._ahead = max(DAY, exchanges.patience)
 
     def turn(self, time: int) -> Waiting | None:
-        """Take the time of the next line; returns the time that waited, if its line turns out to be misdated.
+        """Take the time of the next line; return the time that waited, if its line turns out to be misdated.
 
-        Afterwards `waiting` is this line's if its time waits.
+        Afterwards `waiting` holds the time of this line if it waits.
         """
         before, self.waiting = self.waiting, None
         if before is not None and time >= before.time - DAY:
@@ -108,17 +108,17 @@ class ComponentState:
         return self.newest, waits
 
     def misdated(self, newest: int) -> bool:
-        """True if at the end of the log a time still waits that is far ahead of its component, and of `newest`, the newest
-        time of the whole log."""
+        """True if, at the end of the log, the waiting time is far ahead of its component and of `newest`, the newest time
+        of the whole log."""
         return self.waiting is not None and self.newest != BEFORE_ALL and self.waiting.time > newest + self._ahead
 
     def snapshot(self) -> dict[str, Any]:
-        """What the lines share, as a JSON value; the open exchanges come as an iterator."""
+        """The state as a JSON value, with the open exchanges as an iterator."""
         held = self.merger.snapshot() if self.merger else []
         return {"clock": self.clock, "open": self.exchanges.snapshot(), "held": held}
 
     def for_kernel(self) -> "tuple[compiled.OpenExchanges, compiled.HeldEvents | None]":
-        """What is open, and what waits to be merged, kept where the kernel can use it too."""
+        """The open exchanges and the held events, in containers that the kernel shares."""
         return self.exchanges.for_kernel(), None if self.merger is None else self.merger.for_kernel()
 
     def restore(self, newest: int, waiting: Sequence[Any] | None = None) -> None:
@@ -129,11 +129,11 @@ class ComponentState:
 
 
 class LogState:
-    """The state of a log: that of its components.
+    """The state of a log, by component.
 
     Attributes:
-        components: by the name that `slot` gives them. None of them is ever replaced, so that others may hold it.
-        merges: events are held back to be merged (see `merging.py`).
+        components: by the name that `slot` returns. A state is never replaced, so that other objects may keep it.
+        merges: True if events are held back to be merged (see `merging.py`).
         heavy: exchanges with long texts.
     """
 
@@ -142,10 +142,10 @@ class LogState:
         Args:
             exchange_timeout: nanoseconds from a request to its status.
             merges: see above.
-            memory: `pipeline.memory`, in bytes. A quarter of it is for light exchanges and one for heavy ones.
+            memory: `pipeline.memory`, in bytes. A quarter of it is for light exchanges, a quarter for heavy ones.
         """
         self.components: dict[str, ComponentState] = {}
-        # Of two that are open one can be held back with its event.
+        # Half as many with merging: each exchange may have held events as well.
         self._limit = memory // MEMORY_OF_ONE // (2 if merges else 1)
         self._released = 0
         self.heavy = Heavy(self.components, memory // 4)
@@ -155,7 +155,7 @@ class LogState:
         self._known: dict[str | None, ComponentState] = {}
 
     def of(self, component: str | None) -> ComponentState:
-        """The state of a component that a line has just named; None for lines that name none."""
+        """The state of the component that the current line names; None for a line that names none."""
         state = self._known.get(component)
         if state is None and component is not None and len(component) > LONGEST_NAME:
             state = self._get(OTHERS)
@@ -167,7 +167,7 @@ class LogState:
         return state
 
     def slot(self, component: str | None) -> str:
-        """The name under which a component has its state. The NPS extension is one component, whichever provider it writes as."""
+        """The name of a component's state. The NPS extension is one component, whichever provider it writes as."""
         return self.of(component).name
 
     def _slot(self, component: str | None) -> str:
@@ -195,13 +195,13 @@ class LogState:
         return sum(map(len, self._opens))
 
     def crowded_by(self, lines: int) -> bool:
-        """True if with so many more lines there may be more exchanges than are kept open, or more events than are held back."""
+        """True if that many more lines may exceed the limit of open exchanges or of held events."""
         held = sum(len(merger.held) for merger in self._mergers) if self.merges else 0
         return max(self.open, held) + lines >= self._limit
 
     def surplus(self) -> list[Event]:
-        """Events that are held back no longer, because there are too many: those that waited longest in the component with most.
-        Emit them before any other event."""
+        """Release held events past the limit: those that waited longest in the component that holds most. Emit them before any
+        other event."""
         mergers, events = self._mergers, list[Event]()
         while sum(len(merger.held) for merger in mergers) > self._limit:
             fullest = max(mergers, key=lambda merger: len(merger.held))
@@ -220,29 +220,29 @@ class LogState:
             self._get(name).restore(*clock)
 
     def expire(self) -> int:
-        """Give up what no line can close any more; returns how many exchanges."""
+        """Give up exchanges that no line can close any more; return how many."""
         return sum(state.exchanges.expire(state.newest) for state in self.components.values())
 
     def expire_first(self) -> int:
-        """Like `expire`, see `Exchanges.expire_first`."""
+        """Like `expire`, but see `Exchanges.expire_first`."""
         return sum(state.exchanges.expire_first(state.newest) for state in self.components.values())
 
     def take_crowded_out(self) -> int:
-        """How many exchanges were given up, and events held back no longer, because there were too many, since the last call."""
+        """How many exchanges were given up, and held events released, because of the limit since the last call."""
         crowded_out, self._released = self._released, 0
         for state in self.components.values():
             crowded_out, state.exchanges.crowded_out = crowded_out + state.exchanges.crowded_out, 0
         return crowded_out
 
     def take_merged(self) -> int:
-        """How many events became part of another since the last call."""
+        """How many events were merged into another since the last call."""
         merged = 0
         for merger in self._mergers:
             merged, merger.merged = merged + merger.merged, 0
         return merged
 
     def close(self) -> list[Event]:
-        """The log has ended: returns all held events, to be emitted."""
+        """Return all held events, to be emitted at the end of the log."""
         return [event for merger in self._mergers for event in merger.close()]
 
     @property
@@ -250,12 +250,12 @@ class LogState:
         return [state.merger for _, state in sorted(self.components.items()) if state.merger is not None]
 
     def snapshot(self) -> dict[str, Any]:
-        """The state as a JSON value; the open exchanges come as iterators."""
+        """The state as a JSON value, with the open exchanges as iterators."""
         return {name: state.snapshot() for name, state in self.components.items() if not state.is_new}
 
     def restore(self, snapshot: Mapping[str, Any], *, held: bool = True, for_kernel: bool = False) -> None:
-        """Set the state as it was in a snapshot; not what was `held` back if that is False. `for_kernel`: keep it where the kernel can
-        use it, which takes half the memory."""
+        """Restore the state from a snapshot, without held events if not `held`. `for_kernel`: into containers that the kernel
+        shares, which take half the memory."""
         for name in [*snapshot, *(self.components.keys() - snapshot.keys())]:
             state, saved = self._get(name), snapshot.get(name, _NOTHING)
             if for_kernel:

@@ -1,6 +1,6 @@
-"""The compiled kernel where it was built, and otherwise why there is none. The one module that imports it.
+"""Imports the compiled kernel, or records why it cannot be used. No other module imports it.
 
-`MFA_SHIPPER_KERNEL=off` switches it off. Everything works without it, and gives the same bytes.
+`MFA_SHIPPER_KERNEL=off` disables it. Everything works without it, with the same bytes of output.
 """
 
 import os
@@ -10,11 +10,11 @@ from typing import Any, TypeGuard, TypeVar
 from shipper.model import Code, CompletionFields, ExchangeFields, Label
 
 _Person = TypeVar("_Person")
-INTERFACE = 11  # a kernel that was built for other code than this has another one, in src/lib.rs
+INTERFACE = 11  # also in kernel/src/lib.rs; differs in a kernel built for other code
 
 
 def trouble() -> str:
-    """Why no kernel is to be used; nothing if one is."""
+    """The reason not to use the kernel; empty if it is used."""
     wanted = os.environ.get("MFA_SHIPPER_KERNEL", "on")
     if wanted != "on":
         return f"MFA_SHIPPER_KERNEL={wanted}"
@@ -41,47 +41,47 @@ if not WHY_NOT:
 
 
 def in_use() -> str:
-    """Which of the two decodes, for a person: `compiled`, or `none` and why."""
+    """Whether the kernel is in use, for people: `compiled`, or `none` and why."""
     return f"none ({WHY_NOT})" if WHY_NOT else "compiled"
 
 
 def are_open_exchanges(exchanges: MutableMapping[str, ExchangeFields]) -> "TypeGuard[OpenExchanges]":
-    """True for open exchanges that the kernel can use."""
+    """True for open exchanges in a container of the kernel."""
     return not WHY_NOT and isinstance(exchanges, OpenExchanges)
 
 
 def are_held_events(held: MutableMapping[str, Any]) -> "TypeGuard[HeldEvents]":
-    """True for events that wait for the last one of their exchange, where the kernel can use them."""
+    """True for events, held back for merging, in a container of the kernel."""
     return not WHY_NOT and isinstance(held, HeldEvents)
 
 
 def are_compiled(texts: Sequence[str]) -> "TypeGuard[Texts]":
-    """True for the texts of events that a kernel made."""
+    """True for the texts of events that the kernel made."""
     return not WHY_NOT and isinstance(texts, Texts)
 
 
 def are_labels(labels: Sequence[Label]) -> "TypeGuard[Labels]":
-    """True for the labels of such events."""
+    """True for the labels of events that the kernel made."""
     return not WHY_NOT and isinstance(labels, Labels)
 
 
 def are_completions(completions: Sequence[CompletionFields]) -> "TypeGuard[Completions]":
-    """True for authentications that a kernel noted."""
+    """True for authentications that the kernel recorded."""
     return not WHY_NOT and isinstance(completions, Completions)
 
 
 def durations(of_code: Callable[[Code], int | None]) -> "Durations | None":
-    """What `Completions.pass_over` takes; None if there is no kernel."""
+    """The `durations` of `Completions.pass_over`; None without the kernel."""
     return None if WHY_NOT else Durations(of_code)
 
 
 def runs(
     people: dict[str, _Person], nothing: int, apart: int, most: int, idle: int, steps: Sequence[int] | None
 ) -> "Runs[_Person, Any] | None":
-    """What keeps the latest prompts of users for a report; None if there is no kernel. For the arguments, see `_kernel.pyi`."""
+    """A store of users' latest prompts for a report; None without the kernel. For the arguments, see `_kernel.pyi`."""
     return None if WHY_NOT else Runs(people, nothing, apart, most, idle, steps)
 
 
 def generation(memories: dict[str, Any], *, compiled: bool) -> MutableMapping[str, Any]:
-    """A dictionary for what a detector remembers, with these memories; `compiled`: the kernel can use it."""
+    """A dictionary with these memories of a detector; `compiled`: in a container of the kernel."""
     return Generation.of(memories) if compiled else memories

@@ -1,10 +1,9 @@
-"""The event of a well-formed line: as a document, or at once as text. Pure.
+"""Makes the event of a well-formed line, as a document or directly as text. Pure.
 
-The document says what is in an event. But the events of a log differ in little: the times, the ids, the user, the texts.
-Those that differ in nothing else have one *shape*: the text of a document, cut where these values stand. The second line of
-a shape has it cut, and all further ones only fill the gaps. That takes half of the time, and cannot say anything
-else than the document does: a shape is cut from a document of made-up values, and it is used only if, with other made-up
-values in its gaps, it is the text of their document.
+The document defines what is in an event. But the events of a log differ in little: the times, the ids, the user, the texts.
+Events that differ in nothing else share a *shape*: the text of a document, cut where these values stand. The second line of
+a shape cuts it; further lines only fill its gaps, in half the time. A shape cannot deviate from the document: it is cut from
+a document of made-up values, and used only if, filled with other made-up values, it equals the text of their document.
 """
 
 import re
@@ -24,7 +23,7 @@ from shipper.model import Document, LogFile, UserFields
 # The gaps of a shape: time stamp, event id, exchange id, start and duration of the exchange, offset, line, message, request id,
 # user and process. The first six are filled with plain texts, the others with JSON.
 Gaps = tuple[str, str, str, str, str, str, str, str, str, str]
-# The text before, in and after the gaps, which are empty; takes `Gaps`, returns those of these gaps.
+# The texts around the gaps, with an empty text for each gap; and a function that picks the values of these gaps from `Gaps`.
 Shape = tuple[list[str], Callable[[Gaps], tuple[str, ...]]]
 
 
@@ -43,7 +42,7 @@ class _Sample(NamedTuple):
     user: UserFields
 
     def gaps(self, process_json: str) -> Gaps:
-        """The values as they stand in a text."""
+        """The values as they stand in the text of an event."""
         numbers = str(self.duration), str(self.offset)
         texts = text_json(self.line), text_json(self.message), text_json(self.request_id)
         return (*self[:4], *numbers, *texts, shared_json(self.user, None) + process_json)
@@ -62,16 +61,16 @@ _OTHERS = _Sample(
 class Documents:
     """Makes the events of the well-formed lines of one file."""
 
-    LIMIT = 1024  # shapes; then they are forgotten, and cut again
+    LIMIT = 1024  # shapes; then all are dropped, and cut again
 
     def __init__(self, file: LogFile, constants: Mapping[str, Any], *, keep_original: bool) -> None:
-        """`constants` are on every event; `keep_original`: so is its line."""
+        """`constants` are fields of every event; `keep_original`: so is its line."""
         given = {} if file.host is None else {"host": {"name": file.host}}
         self._envelope = Envelope({**constants, **given})
         self.close = self._envelope.close
         self._keep_original = keep_original
         self._file = None if file.path is None else {"path": file.path}
-        # By all that decides on a shape; None: it came once so far, or no text can be cut for it.
+        # By everything that determines a shape; None: it cannot be cut. `_once` has the keys that have come at all.
         self._shapes: dict[tuple[object, ...], Shape | None] = {}
         self._once: set[tuple[object, ...]] = set()
 
@@ -84,7 +83,7 @@ class Documents:
         return log
 
     def document(self, line: Line, part: Part, request_id: str | None) -> Document:
-        """The event of a line, without the fields that only its own pattern captures, and without those of `close`."""
+        """The event of a line as a document, without the fields that only its own pattern captures, and those of `close`."""
         text, offset, _, stamp, _, context, facts, _ = line
         fields, outcome, exchange, user, _ = part
         event, azure = fields(line, outcome, exchange)
@@ -109,8 +108,8 @@ class Documents:
         return document
 
     def text(self, line: Line, part: Part, request_id: str | None) -> str:
-        """The event of a line as JSON with its line end, if it has no other fields than those of `document` and `close`,
-        and its facts name no target. One character for each byte (UTF-8 read as latin-1).
+        """The event of a line as JSON with its line end, one character for each byte (UTF-8 read as latin-1). The line must
+        have no fields but those of `document` and `close`, and its facts no target.
         """
         text, offset, event_id, stamp, time, context, facts, tags = line
         fields, outcome, exchange, user, _ = part
@@ -153,7 +152,7 @@ class Documents:
         return None
 
     def _cut(self, line: Line, part: Part, request_id: str | None) -> Shape | None:
-        """The shape of a line; None if one of the made-up values is in the fields that all lines share."""
+        """Cut the shape of a line; None if a made-up value also occurs in the fields that all lines share."""
         process_json = line[5].process_json
         gaps = _MARKS.gaps(process_json)
         parts = re.split("(" + "|".join(map(re.escape, gaps)) + ")", self._sample(_MARKS, line, part, request_id))

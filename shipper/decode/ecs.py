@@ -64,7 +64,7 @@ def dataset(component: str) -> str:
 
 
 DATASETS = tuple(dict.fromkeys(map(dataset, [*_DATASETS, "unparsed"])))
-"""Every `event.dataset` of what the built-in patterns know, and that of lines which no pattern matches."""
+"""Every `event.dataset` that the built-in patterns know, and that of lines that no pattern matches."""
 
 
 def is_known(component: str | None) -> bool:

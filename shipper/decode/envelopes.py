@@ -1,6 +1,6 @@
-"""What exporters call the parts of a Windows event, as a table: from the keys of a record to the event. Pure.
+"""Finds the parts of a Windows event in a record, by a table of the keys that exporters use. Pure.
 
-The table is `schemas/envelopes.toml`, which says what its entries mean.
+The table is `schemas/envelopes.toml`, which documents its entries.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,16 +14,16 @@ from shipper.memo import Memo
 
 Path = tuple[str, ...]
 PARTS = ("time", "computer", "provider", "process", "thread", "level", "message")
-HEADER_PARTS = 2  # the time and another part at least: what makes the first line of a CSV a header
+HEADER_PARTS = 2  # that a CSV's header must name: the time and at least one more
 _LEVELS = {
     "1": "critical", "2": "error", "3": "warning", "0": "info", "4": "info", "5": "debug", "information": "info",
-    # as Windows in German, French, Spanish and Italian says it
+    # German, French, Spanish and Italian Windows
     "kritisch": "critical", "fehler": "error", "warnung": "warning", "informationen": "info",
     "critique": "critical", "erreur": "error", "avertissement": "warning",
     "crítico": "critical", "advertencia": "warning", "información": "info",
     "critico": "critical", "errore": "error", "avviso": "warning", "informazioni": "info",
 }  # fmt: skip
-_FEW_KEYS = 64  # of a record; those of one with more are not remembered
+_FEW_KEYS = 64  # records with more keys are not cached
 _KEY, _KEYS = 40, 8  # characters of a key, and keys, that a sentence quotes
 _SHOWN = 40  # characters of a time that a sentence quotes
 
@@ -50,7 +50,7 @@ class Inside(NamedTuple):
 
 
 class Exporter(NamedTuple):
-    """One exporter: for each of `PARTS` the keys that hold it, and what else the table says of it."""
+    """One exporter: for each of `PARTS` the keys that hold it, and its other entries in the table."""
 
     name: str
     form: str
@@ -63,9 +63,9 @@ class Exporter(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """An exporter that may have written records with certain keys; only what can be in one of them.
+    """An exporter that may have written records with certain keys, reduced to the paths that they can have.
 
-    `parts` have their paths, and the key that holds the part of a record in which its value is a text: None if several may.
+    `parts`: name, key and paths of each part. The key holds the part wherever its value is a text; None if several keys may.
     """
 
     exporter: Exporter
@@ -74,7 +74,7 @@ class _Candidate(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """What may have written the records with certain keys, and who of them may hold an event in another form."""
+    """Which exporters may have written records with certain keys, and which may have put an event or a line there as text."""
 
     candidates: tuple[_Candidate, ...]
     inside: tuple[tuple[Exporter, tuple[Path, ...]], ...]
@@ -84,8 +84,8 @@ class Envelopes:
     """The table of exporters.
 
     Attributes:
-        zone: of times that name none; None: they are no times.
-        wrappers: what takes off what other shippers put around a line.
+        zone: of times that name none; None: such times are not read.
+        wrappers: removes what other shippers put around a line.
     """
 
     def __init__(
@@ -94,24 +94,24 @@ class Envelopes:
         zone: tzinfo | None = None,
         shippers: Callable[[], Sequence[Shipper]] = tuple,
     ) -> None:
-        """`read` gives the exporters, `shippers` the other shippers; both are called once somebody asks, which a plain log
-        never does."""
+        """`read` returns the exporters, `shippers` the other shippers; both are called on first use, which a plain log
+        never reaches."""
         self.wrappers = Wrappers(shippers)
         self._read, self._shippers = read, shippers
         self.zone = zone
-        # By the keys of a record, those that may have written it: it is asked for each record, and its keys repeat.
+        # By the keys of a record: it is looked up for each record, and keys repeat.
         self._shapes: Memo[tuple[str, ...], _Shape] = Memo(lambda keys: _shape(self.exporters, keys), 256)
 
-    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which reads the tables when it is asked
+    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which reads the tables on first use
         return Envelopes, (self._read, self.zone, self._shippers)
 
     @cached_property
     def exporters(self) -> tuple[Exporter, ...]:
-        """All that the table names."""
+        """All exporters of the table."""
         return tuple(self._read())
 
     def event(self, document: Mapping[str, Any]) -> WindowsEvent | None:
-        """The event in the keys of a record; None if it is one of no exporter, or its time is none."""
+        """The event in a record; None if no known exporter wrote it, or its time is not understood."""
         best = self._best(document)
         if best is None:
             return None
@@ -126,7 +126,7 @@ class Envelopes:
         return WindowsEvent(stamp, level, pid, tid, text_of(value("provider")), value("message", ""), text_of(value("computer")))
 
     def exporter(self, document: Mapping[str, Any]) -> Exporter | None:
-        """The exporter that wrote a record with these keys; None if no one did."""
+        """The exporter that wrote a record with these keys; None if it is unknown."""
         best = self._best(document)
         return None if best is None else best[0]
 
@@ -148,7 +148,7 @@ class Envelopes:
         return self._shapes[keys] if len(keys) <= _FEW_KEYS else _shape(self.exporters, keys)
 
     def message(self, document: Mapping[str, Any]) -> tuple[str, str | None]:
-        """The message in a record of any exporter, and the computer's name; empty where there is none."""
+        """The message in a record of any exporter, or ""; and the computer's name, or None."""
         for exporter in self.exporters:
             text = _message(exporter.parts["message"], document)
             if text:
@@ -156,7 +156,7 @@ class Envelopes:
         return "", None
 
     def is_header(self, columns: Sequence[str]) -> bool:
-        """True if these are the names of columns in a CSV of one of the exporters."""
+        """True if these are the column names in a CSV of one of the exporters."""
         there = dict.fromkeys(columns, "x")
         for exporter in self.exporters:
             found = _found([(part, None, paths) for part, paths in exporter.parts.items()], there)
@@ -176,7 +176,7 @@ class Envelopes:
         return None
 
     def why_not(self, document: Mapping[str, Any], kind: str) -> tuple[str, str]:
-        """Why a record is no event: a sentence, and the part that is missing, `time` or `text`.
+        """Why a record is no event: a sentence, and what is missing: `zone`, `time` or `text`.
 
         `kind` says what the record is, such as `JSON object`; it begins with the form that the table names.
         """
@@ -216,7 +216,7 @@ def _shape(exporters: Sequence[Exporter], keys: Sequence[str]) -> _Shape:
 
 
 def _only_key(paths: Sequence[Path]) -> str | None:
-    """The key that holds a part if its value is a text: then no path goes on below it."""
+    """The key that holds a part if its value is a text, so that no path goes on below it; None if there is no such key."""
     key = paths[0][0]
     return key if (key,) in paths and all(path[0] == key for path in paths) else None
 
@@ -253,7 +253,7 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _found(parts: Iterable[tuple[str, str | None, tuple[Path, ...]]], document: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of an event that a record has, by the names of the table."""
+    """The parts of an event that a record has, by their names in the table."""
     found: dict[str, Any] = {}
     for part, key, paths in parts:
         if key is not None and (text := document[key]).__class__ is str and text and not text.isspace():

@@ -22,14 +22,14 @@ Open = MutableMapping[Thread, ExchangeFields]  # in the order in which they were
 class Exchanges:
     """The open exchanges of one component of a log, by thread.
 
-    `open` is public for the fast path. All components together hold at most `limit` exchanges: one more, and of the
-    component that has most of them the exchange that was opened first is given up. That bounds the memory of those whose texts
-    are as long as texts usually are; for others see `heavy.py`.
+    `open` is public for the fast path. All components together hold at most `limit` exchanges; past it, the component that
+    has most of them gives up the one that it opened first. That bounds the memory of exchanges with texts of usual length; for
+    longer texts see `heavy.py`.
 
     Attributes:
         timeout: nanoseconds from a request to the last line that may belong to it.
-        patience: nanoseconds from a request until, by the newest event time, its exchange is given up.
-        crowded_out: how many were given up because of the limit, since this was set to 0.
+        patience: age of an exchange, in nanoseconds before the newest event time, past which it is given up.
+        crowded_out: exchanges given up because of the limit, since this was set to 0.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class Exchanges:
         """
         Args:
             timeout: in nanoseconds.
-            opens: those that are open in each component of the log; these are added.
-            limit: see above.
+            opens: the open exchanges of each component of the log; those of this one are appended.
+            limit: of open exchanges in all components.
         """
         self.timeout = timeout
         self.crowded_out = 0
@@ -53,7 +53,7 @@ class Exchanges:
         self._opens.append(self.open)
 
     def for_kernel(self) -> "compiled.OpenExchanges":
-        """Keep those that are open where the kernel can use them too, which takes longer when Python asks for one."""
+        """Move the open exchanges to a container that the kernel shares; Python's access to it is slower."""
         kept = self.open
         if not compiled.are_open_exchanges(kept):
             at = next(at for at, other in enumerate(self._opens) if other is self.open)
@@ -64,7 +64,7 @@ class Exchanges:
         return kept
 
     def request(self, thread: Thread, exchange: ExchangeFields) -> int:
-        """Open an exchange; returns how many older ones this gives up (0 or 1)."""
+        """Open an exchange; return how many older ones are given up for it (0 or 1)."""
         given_up = self.open.pop(thread, None) is not None
         if sum(map(len, self._opens)) >= self._limit:
             fullest = max(self._opens, key=len)
@@ -91,7 +91,7 @@ class Exchanges:
         del self.open[thread]
 
     def expire(self, newest: int) -> int:
-        """Give up every exchange older than `patience`; returns how many. `belonging` ignores them even before."""
+        """Give up every exchange older than `patience`; return how many. `belonging` already ignores them."""
         oldest = newest - self.patience
         expired = [thread for thread, exchange in self.open.items() if exchange[0] < oldest]
         for thread in expired:
@@ -99,7 +99,7 @@ class Exchanges:
         return len(expired)
 
     def expire_first(self, newest: int) -> int:
-        """Like `expire`, but stop at the first exchange that is young enough: nearly always the same, and cheap per chunk."""
+        """Like `expire`, but stop at the first young exchange: nearly always the same result, and cheap enough for each chunk."""
         oldest, expired = newest - self.patience, 0
         while self.open and self.open[first := next(iter(self.open))][0] < oldest:
             del self.open[first]
@@ -107,12 +107,12 @@ class Exchanges:
         return expired
 
     def snapshot(self) -> Iterator[Any]:
-        """The open exchanges as JSON values, each made when it is asked for: those of the kernel take more memory so."""
+        """Yield the open exchanges as JSON values, one at a time: the kernel's take more memory in this form."""
         for thread, exchange in self.open.items():
             yield [thread, *exchange[:3], exchange[3] and list(exchange[3]), *exchange[4:]]
 
     def restore(self, snapshot: Iterable[Any]) -> None:
-        """Replace the open exchanges by those of a snapshot."""
+        """Replace the open exchanges with those of a snapshot."""
         self.open.clear()
         for thread, start, start_text, event_id, user, shared_json, verdict in snapshot:
             self.open[thread] = (start, start_text, event_id, (*user,) if user else None, shared_json, verdict)

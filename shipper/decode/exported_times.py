@@ -1,4 +1,4 @@
-"""Times as exporters of Windows events write them, in the form of the log. Pure."""
+"""Converts the times of exporters of Windows events to the form of the log. Pure."""
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -23,9 +23,9 @@ _DAY_FIRST = (
 
 
 def stamp_of(time: Any, zone: tzinfo | None = None, *, day_first: bool = False) -> str | None:
-    """A time as an exporter writes it, in the form of the log; None if it is none, or names no zone and `zone` is None.
+    """Convert an exporter's time to the form of the log; None if it is no time, or names no zone and `zone` is None.
 
-    `day_first`: of 17/10/2019 the day stands first, not the month.
+    `day_first`: 17/10/2019 has the day first, not the month.
     """
     if not isinstance(time, str):
         return None
@@ -54,7 +54,7 @@ def is_local(time: str, *, day_first: bool = False) -> bool:
 
 
 def _local(time: str, *, day_first: bool) -> tuple[datetime, str] | None:
-    """A time without a zone, and the fraction of its second as written; None if it is none, or its day is not sure."""
+    """A time without a zone, and the fraction of its second as written; None if it is no such time, or its day is ambiguous."""
     found = next((match for form in (_DAY_FIRST if day_first else _LOCAL) if (match := form.fullmatch(time))), None)
     if found is None:
         return None

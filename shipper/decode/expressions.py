@@ -1,4 +1,4 @@
-"""Regular expressions as texts: what can be seen without compiling them. Pure."""
+"""Inspects regular expressions as text, without compiling them. Pure."""
 
 import re
 
@@ -13,7 +13,7 @@ _STRANGE = re.compile(r"\(\?(?![:=!<>P]|s:)")  # flags, conditions, comments
 def without_unnamed_groups(expression: str) -> str:
     """The expression with its unnamed groups made non-capturing.
 
-    That changes the numbers of groups, so an expression with a back reference stays as it is.
+    This renumbers the groups, so an expression with a back reference is left unchanged.
     """
     if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]", expression):
         return expression
@@ -21,7 +21,7 @@ def without_unnamed_groups(expression: str) -> str:
 
 
 def beginning(expression: str) -> str:
-    """The text that everything begins with that the expression matches, as far as that is plain to see; it may be empty."""
+    """The literal text that every match begins with, as far as that is easy to see; it may be empty."""
     opening = _OPENING.match(expression)
     assert opening is not None  # it may be empty
     literal = _LITERAL.match(expression, opening.end())

@@ -60,7 +60,7 @@ class Facts:
         decided: the fields that `code` sets below `event`.
         status: the fields that `code` sets below `azure_mfa.status`; unset without a code. Events share
             this object: copy it before you change it.
-        form: the same object for messages whose events can differ in the message, the user, the target and `extra` only.
+        form: an object shared by messages whose events can differ only in the message, the user, the target and `extra`.
         message_json: the text as JSON.
         user_json: the fields that `user` sets, as JSON members with a trailing comma.
     """
@@ -88,7 +88,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """All that is needed to decode lines: the patterns, in the order in which they are tried, and the tables.
+    """Everything needed to decode lines: the patterns, in the order in which they are tried, and the tables.
 
     `builtin` is False if a user added patterns: the fast path knows only the built-in ones.
     """
@@ -110,7 +110,7 @@ def _split_arguments(text: str) -> tuple[str, ...]:
     return tuple(match[1] or (match[2] or "").strip() for match in found)
 
 
-_SHORT_ARGUMENTS = Memo(_split_arguments, 1024)  # a log has few that differ
+_SHORT_ARGUMENTS = Memo(_split_arguments, 1024)  # a log has few different ones
 
 
 def whole_number(text: str) -> int | None:
@@ -159,7 +159,7 @@ TYPES: dict[str, Callable[[str], Any] | None] = {
 
 
 def shape_of(message: str) -> str:
-    """What a message has in common with others like it: quoted texts and numbers are replaced, a long one is cut."""
+    """The text that similar messages share: quoted texts and numbers are replaced, a long message is cut."""
     cut = message[:_SHAPED]
     return _VARYING.sub(_blank, cut) + ("…" if len(message) > _SHAPED else "")
 
@@ -184,7 +184,7 @@ def _interpret(message: str, pattern: Pattern | None, captured: Document, codes:
         return Facts("log", message, shape=shape_of(message) if message else None)
     get = captured.get
     user, arguments = get("user"), get("azure_mfa.request.arguments")
-    if arguments is not None and len(captured) == 1 + (user is not None):  # by far the most messages that were not seen before
+    if arguments is not None and len(captured) == 1 + (user is not None):  # by far the most messages not yet cached
         return Facts("request", message, user, arguments)
     decoded = _DECODED if user else _DECODED_BY_PART
     user = user or _named_user(captured)
@@ -217,7 +217,7 @@ def _interpret(message: str, pattern: Pattern | None, captured: Document, codes:
 
 
 def _grade(fields: Document, action: str | None, codes: StatusCodes) -> tuple[int | None, str | None]:
-    """`event.severity` and `log.level` by the error code of the NPS extension, if the message has one."""
+    """`event.severity` and `log.level` from the error code of the NPS extension, if the message has one."""
     code = fields.get("error.code")
     if code is None:
         return None, None
@@ -233,7 +233,7 @@ def _coded(facts: Facts, code: Code) -> Facts:
 
 
 def _named_user(fields: Document) -> User | None:
-    """The user where a pattern captured name, domain and e-mail address one by one."""
+    """The user whose name, domain and e-mail address a pattern captured separately."""
     name, domain, email = (fields.get(f"user.{part}") for part in ("name", "domain", "email"))
     return User(name, domain or None, email or None, user_key(name, domain)) if name else None
 

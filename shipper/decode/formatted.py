@@ -1,8 +1,8 @@
-"""Templates of the kernel in the form in which a format writes them. Pure.
+"""Converts templates of the kernel from ECS to an output format. Pure.
 
-The template of an ECS event is filled with marks, the format makes of that event what it makes of any, and the result is cut at the
-marks. So a format may put text around an event, or make another document of it. Marks of a second kind prove the cut: what only
-looked like a mark does not change with them, and then there is no template.
+The template of an ECS event is filled with marks, formatted like any event, and the result is cut at the marks. So a format
+may put text around an event or turn it into another document. A second set of marks verifies the cut: text that only looks
+like a mark does not change with it, and then there is no template.
 """
 
 import re
@@ -15,20 +15,20 @@ from shipper.model import Label, Origin, User
 from shipper.times import SECOND, StampReader
 
 Wrap = Callable[[str, Label], tuple[str, str, str]]
-"""What a format makes of the text of an event: the text before it, the event, the text after it."""
+"""A format: takes an event's text and label; returns the text before the event, the event, the text after it."""
 
 _LINES = "lhmqv"  # gaps for lines and parts of lines
 
 
 class _Marks(NamedTuple):
-    """Values that appear nowhere else, by gap (see `_kernel.pyi`): those of ECS events, and those that a format makes of these."""
+    """Values that appear nowhere else, by gap (see `_kernel.pyi`): `filled` in ECS events, `found` in the output of a format."""
 
     filled: dict[str, str]
     found: dict[str, str]
 
     @classmethod
     def of(cls, digit: int, stamp: str, start: str, user: User) -> "_Marks":
-        """Marks with this digit in them, from the time stamp of the event and that of its request."""
+        """Marks that contain `digit`, for an event with time stamp `stamp` whose request has `start`."""
         duration, offset, pid, tid = (f"{digit}{number}0000000000{digit}" for number in range(4, 8))
         process = f'"process":{{"pid":{pid},"thread":{{"id":{tid}}}}},'
         named = {"i": "id", "r": "request", **{gap: f"line-{gap}" for gap in _LINES}}
@@ -61,7 +61,7 @@ _AT_MARKS = re.compile("(" + "|".join(map(re.escape, sorted(_GAP_OF, key=len, re
 
 
 def formatted(wrap: Wrap, pieces: Sequence[str], gaps: str, origin: Origin) -> tuple[list[str], str] | None:
-    """Pieces and gaps of what a format writes of the events of a template; None if that cannot be told from marks."""
+    """The pieces and gaps of a template's events in a format; None if the marks do not show them."""
     one, other = (_written(wrap, pieces, gaps, origin, marks.filled) for marks in (_ONE, _OTHER))
     cut = _AT_MARKS.split(one)
     texts, found = cut[::2], [_GAP_OF[mark] for mark in cut[1::2]]

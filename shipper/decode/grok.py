@@ -32,7 +32,7 @@ from shipper.errors import PatternError
 
 # pygrok opens its own pattern files, which are UTF-8, in the encoding of the locale: it fails where that is ASCII.
 pygrok_module.open = partial(io.open, encoding="utf-8")
-# It also compiles what it has expanded, here all patterns in one, which takes half of the time of a start. Only the text is wanted.
+# It also compiles what it has expanded, here all patterns in one, which takes half of the start-up time. Only the text is needed.
 pygrok_module.re = SimpleNamespace(
     findall=re.findall, sub=re.sub, search=re.search, compile=lambda expression: SimpleNamespace(pattern=expression)
 )
@@ -69,7 +69,7 @@ class _Regex(Protocol):
 
 @dataclass(frozen=True)
 class Pattern:
-    """An expression, which is compiled when it is first needed: most logs need few of them.
+    """An expression, compiled on first use: most logs need few of them.
 
     Attributes:
         expression: the regular expression that grok expanded to.
@@ -90,7 +90,7 @@ class Pattern:
 
     @cached_property
     def begins(self) -> str:
-        """What every text that it matches begins with; it may be empty."""
+        """The literal text that every match begins with; it may be empty."""
         return beginning(self.expression)
 
     @cached_property
@@ -184,7 +184,7 @@ class Compiler:
         self._fields: list[tuple[str, str, Convert | None]] = []
 
     def __call__(self, definitions: Sequence[Definition], *, trusted: bool = False) -> list[Pattern]:
-        """Compile definitions. The expressions of `trusted` ones are good: each is compiled when it is first needed.
+        """Compile definitions. The expressions of `trusted` definitions are known to be good, and compiled on first use.
 
         Raises:
             PatternError: unknown pattern name, type or field, a cycle, or a bad expression.

@@ -1,4 +1,4 @@
-"""A verdict without its status, or a status without its verdict: a read often ends between the two. Pure.
+"""Parses a verdict without its status, or a status without its verdict: a read often ends between the two. Pure.
 
 Part of the fast path, see `plain.py`.
 """
@@ -10,12 +10,12 @@ from shipper.decode.pieces import weave
 from shipper.decode.threads import Thread
 from shipper.model import Counts, ExchangeFields
 
-# For a thread without an open exchange: it starts after any line.
+# Stands for a missing exchange: it starts after any line.
 NO_EXCHANGE: ExchangeFields = (1 << 100, "", "", None, "", None)
 
 
 def add_all(counts: Counts, used: list[Counts]) -> None:
-    """Add what each of `used` counts; the same ones come again and again."""
+    """Add each of `used` to the counts; the same few objects repeat in it."""
     numbers = Counter(map(id, used))
     for more in {id(more): more for more in used}.values():
         counts.add(more, numbers[id(more)])
@@ -34,19 +34,19 @@ def take_half(
     original: str | None = None,
     counted: list[Counts] | None = None,
 ) -> int:
-    """Take a verdict or a status that comes alone.
+    """Parse a verdict or a status that comes alone.
 
     Args:
-        general: the parser whose state is used and that gets the event.
+        general: the parser that holds the state and gets the event.
         thread: the thread of the line; None if the line is not plain.
         stamp: the time stamp of the line.
         whole: its whole seconds in nanoseconds since 1970; None if it names no real instant.
         fraction: the six digits of its fraction.
-        verdict, status: the number of the line; the other one is empty.
+        verdict, status: the number in the line; the other is empty.
         offset: byte offset of the line in the file.
         head: the line up to the `|` before its message.
-        original: the whole line, escaped as in a JSON string, if something is wrapped around it.
-        counted: gets what the line adds to the counts; None: it is added here.
+        original: the whole line with its wrapper, escaped as in a JSON string; None if it has no wrapper.
+        counted: gets what the line adds to the counts; None: added to those of `general`.
 
     Returns:
         The length of the line; 0 if the general path must take it.

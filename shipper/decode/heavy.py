@@ -1,8 +1,8 @@
-"""Open exchanges with long texts: what all of a log weigh together is bounded. Pure.
+"""Bounds the memory of open exchanges with long texts. Pure.
 
-Nearly all exchanges are light, and their number is bounded (`Exchanges`). A log that anybody can write to may hold users of a
-megabyte each, so those that are heavier are weighed, and past the limit those that began first are given up.
-The others are not given up for them. Which one that is depends on the lines alone, not on how they were read.
+Nearly all exchanges are light, and `Exchanges` bounds their number. But a log that anybody can write to may hold users of a
+megabyte each. So the heavy exchanges of a log are weighed, and past the limit the oldest of them are given up, never a light
+one. Which ones depends on the lines alone, not on how they were read.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from shipper.decode.exchanges import Exchanges
 from shipper.decode.merging import Event, Held, Merger
 from shipper.model import Code, ExchangeFields
 
-LONGEST_NAME = 128  # characters of a component that is kept in memory whatever becomes of its line
-ORDINARY = 160  # characters of a line; a shorter one of ASCII makes nothing heavy
-_SURELY_LIGHT = 600  # characters of what an exchange shares and its thread, from which its other texts follow
-_HEAVY = 1152  # bytes; the fast path makes no exchange with more
-_HEAVY_LINE = 2048  # characters of a line from which on its event, if it is held back, is heavy
-_KEPT = 0.75  # of the limit, where it was passed: to look for the oldest takes time
-_COPIES = 3  # of a line in its event
-_WIDEST = 5  # bytes of a character, of which a text and the UTF-8 that Python keeps beside it may have some
+LONGEST_NAME = 128  # characters of a component's name, or of a description, that stay in memory
+ORDINARY = 160  # characters; an ASCII line up to this length makes no exchange heavy
+_SURELY_LIGHT = 600  # characters of an exchange's thread and shared JSON, which bound its other texts
+_HEAVY = 1152  # bytes; the fast path makes no heavier exchange
+_HEAVY_LINE = 2048  # characters; the event of a longer line is heavy while it is held back
+_KEPT = 0.75  # share of the limit to shrink to once it is passed, because finding the oldest takes time
+_COPIES = 3  # copies of a line in its event
+_WIDEST = 5  # bytes counted per character of a non-ASCII text, with the UTF-8 that Python caches for it
 
 
 class Holder(Protocol):
@@ -64,13 +64,13 @@ class Heavy:
         self._weight = 0
 
     def weigh(self, component: str, thread: str | None, exchange: ExchangeFields, line: str) -> GivenUp:
-        """Note what a line adds to its exchange, which it has opened if it is a request; returns what is given up for it.
+        """Weigh an exchange after a line of it; return what is given up to stay within the limit.
 
         Args:
-            component: its name.
+            component: name of its component.
             thread: of the exchange; None if its lines name none.
-            exchange: as it is now.
-            line: its text.
+            exchange: its state after the line.
+            line: the text of the line.
         """
         state, event_id = self._components[component], exchange[2]
         held = state.merger.held.get(event_id) if state.merger is not None else None
@@ -130,14 +130,14 @@ class Heavy:
 
 
 def light(component: str, code: Code) -> tuple[str, Code]:
-    """Component and code of an authentication as detectors, which keep them in memory, know them."""
+    """Shorten a long component name or description of an authentication: detectors keep them in memory."""
     if not code.known and len(code.description) > LONGEST_NAME:
         code = code._replace(description=_shortened(code.description), constant=None)
     return component if len(component) <= LONGEST_NAME else _shortened(component), code
 
 
 def _shortened(text: str) -> str:
-    """What stands for a long text in memory: its beginning, and a digest that tells it from any other."""
+    """The beginning of a long text, with a digest that distinguishes it from any other."""
     return f"{text[:LONGEST_NAME]}…{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 

@@ -1,9 +1,9 @@
-"""The fast path of the lines of exchanges where the kernel is there. Pure.
+"""The fast path with the compiled kernel. Pure.
 
-The kernel takes the lines that `plain.py` takes: requests, verdicts, statuses and one-line results, each by itself. It has the open exchanges, makes
-the events, and asks for what it does not know: what the lines with one head share, and templates (`templates.py`; those of lines
-that come again as they are, in `repeated.py`). A line of
-which it is not sure goes to the general path as its original bytes, and so do the events that come of it into the kernel's.
+The kernel parses the lines that `plain.py` parses (requests, verdicts, statuses and one-line results), one at a time. It keeps
+the open exchanges, makes the events, and asks Python for what it does not know: the values shared by the lines with one head,
+and templates (`templates.py`; for lines that repeat, `repeated.py`). A line that it is not sure of goes to the general path as
+its original bytes, and the events made there join the kernel's.
 """
 
 from collections.abc import Callable
@@ -18,26 +18,26 @@ from shipper.decode.repeated import RepeatedLines
 from shipper.decode.templates import Template, Templates, count
 from shipper.model import MOST_SHAPES, TALLIES, Chunk, Counts, Origin
 
-REQUEST, VERDICT, STATUS = "tilmuor", "tiluor", "tistdluor"  # what goes into the gaps of templates: see `_kernel.pyi`
+REQUEST, VERDICT, STATUS = "tilmuor", "tiluor", "tistdluor"  # the gaps of each kind of template: see `_kernel.pyi`
 MERGED, MERGED_WITH_VERDICT = "tistdqluor", "tistdqvluor"
 RESULT = REQUEST
 MESSAGE, LINE = "tihxo", "tio"
-_LONGEST = 1 << 62  # nanoseconds; a timeout that is longer is as long as any
+_LONGEST = 1 << 62  # nanoseconds; a longer timeout makes no difference
 _WITHOUT_ORIGINAL = str.maketrans("lhqv", "----")
 
 
 class KernelParser:
     """A `FastParser` for one file that leaves the lines of exchanges to the kernel: same results, faster.
 
-    Its texts are those of a format, if there is one.
+    With a `wrap`, the texts of its events are already formatted.
     """
 
     def __init__(self, fast: FastParser, wrap: Wrap | None = None, *, completions_only: bool = False) -> None:
         """
         Args:
-            fast: takes all other chunks.
-            wrap: what a format makes of each event.
-            completions_only: as for `FastParser`, of all lines that the kernel takes.
+            fast: parses the chunks that the kernel cannot take.
+            wrap: the output format; None: events stay as they are.
+            completions_only: as for `FastParser`, but for every line that the kernel takes.
         """
         self._tells = not completions_only
         self._merges = fast.general.state.merges
@@ -52,8 +52,8 @@ class KernelParser:
         self._repeated = RepeatedLines(threads.scratch, general.file)
         self._numbers: dict[Templates, int] = {}
         self._components: dict[str, int] = {}
-        self._counters: dict[tuple[str, str], int] = {}  # by name, and key if it counts by name: the kernel's number
-        self._names: list[tuple[str, str]] = []  # of counters, by number
+        self._counters: dict[tuple[str, str], int] = {}  # the kernel's number, by name and key (or "") of a counter
+        self._names: list[tuple[str, str]] = []  # name and key, by the kernel's number
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
@@ -66,7 +66,7 @@ class KernelParser:
             return general(chunk)
         general.begin()
         kernel = self._kernel
-        # Where shapes may be forgotten, it matters which came first.
+        # Messages get templates only while no shape can be dropped: which one is dropped depends on their order.
         kernel.begin(data, chunk.offset, len(general.counts.shapes) + lines < MOST_SHAPES)
         while (stop := kernel.go(general)) is not None:
             if stop[0] == "line" or not self._answer(*stop):
@@ -78,7 +78,7 @@ class KernelParser:
         return Events(texts, labels, completions)
 
     def _leave(self) -> None:
-        """Leave the line at which the kernel stopped to the general path."""
+        """Pass the line at which the kernel stopped to the general path."""
         general, kernel = self.general, self._kernel
         line, offset, ended = kernel.skip()
         general.raw(line, offset, ended=ended)
@@ -89,7 +89,7 @@ class KernelParser:
         general.begin()
 
     def _answer(self, asked: str, *about: Any) -> bool:
-        """Give the kernel what it asks for; False if there is nothing of the kind."""
+        """Give the kernel what it asks for; return False if there is none."""
         if asked == "head":
             return self._head(*about)
         if asked == "other":
@@ -190,7 +190,7 @@ class KernelParser:
     def _shown(
         self, template: Template, gaps: str, *, completes: bool = False, waits: bool = False
     ) -> tuple[list[bytes], str, Origin] | None:
-        """The pieces, gaps and origin of a template as it goes out, or as it is if it `waits` to be merged; None if it cannot be cut."""
+        """The pieces, gaps and origin of a template, formatted unless it `waits` to be merged; None if it cannot be cut."""
         texts, origin = template
         if not self._tells:
             return [b""] if completes else [], "", origin
@@ -205,7 +205,7 @@ class KernelParser:
         return [piece.encode("latin-1") for piece in pieces], gaps, origin
 
     def _adds(self, counts: Counts) -> list[int]:
-        """The numbers of the counters that are not zero."""
+        """The kernel's numbers of the counters in `counts`, each as often as it is incremented."""
         numbers: list[int] = []
         for name in Counts.__slots__:
             value = getattr(counts, name)
@@ -219,7 +219,7 @@ class KernelParser:
         return numbers
 
     def _count(self, counted: list[tuple[int, int]]) -> None:
-        """Add what the kernel has counted."""
+        """Add the kernel's counts to those of the parser."""
         names, counts = self._names, self.general.counts
         for counter, number in counted:
             name, key = names[counter]

@@ -1,7 +1,7 @@
-"""For each kind of line: its effect on the exchange of its thread, and the fields that it gives its event. Pure.
+"""The kinds of lines: the effect of each on the exchange of its thread, and the fields of its event. Pure.
 
-Only the event that completes an authentication says success or failure, so that counting either counts each
-authentication once. A request, a verdict and a status that waits for a second step say unknown.
+Only the event that completes an authentication has the outcome success or failure, so that counting either counts
+each authentication once. A request, a verdict, and a status that waits for a second step have the outcome unknown.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from shipper.model import Counts, Document, ExchangeFields, UserFields
 
 CONCLUSIVE = ("success", "failure")
 
-# Makes the fields below `event` and those below `azure_mfa`. Takes a line, the outcome of its event, and its exchange.
+# Takes a line, the outcome of its event, and its exchange; returns the fields below `event` and those below `azure_mfa`.
 Fields = Callable[[Line, str, ExchangeFields | None], tuple[Document, Document]]
 
-# What a line turns out to be: what makes its fields; the outcome of its event (empty: it has none); the exchange that it
+# The effect of a line: the function that makes its fields; the outcome of its event (empty: none); the exchange that it
 # belongs to; its user; the authentication that it completes. A plain tuple, like `Line`.
 Part = tuple[Fields, str, ExchangeFields | None, UserFields | None, ExchangeFields | None]
 
 
 def thread_of(line: Line) -> str | None:
-    """What ties the lines of an exchange together: the thread, or the correlation id of the NPS extension."""
+    """The key that the lines of an exchange share: the thread, or the correlation id of the NPS extension."""
     _, _, _, _, _, context, facts, _ = line
     return context.thread if facts.correlation is None else facts.correlation
 
@@ -168,7 +168,7 @@ def _tied(azure: Document, exchange: ExchangeFields | None) -> Document:
 
 
 def _decided(line: Line, counts: Counts, verdict: str | None) -> str:
-    """The outcome of a status or result, from its code and the verdict; counts and tags a conflict of the two."""
+    """The outcome of a status or result, from its code and the verdict; count and tag a conflict of the two."""
     _, _, _, _, _, _, facts, tags = line
     code = facts.code
     assert code is not None
@@ -182,7 +182,7 @@ def _decided(line: Line, counts: Counts, verdict: str | None) -> str:
 
 
 def _coded(line: Line, types: list[str], action: str, outcome: str) -> Document:
-    """The `event` object of a status or result, down to what its code decides."""
+    """The `event` object of a status or result, up to the fields that its code sets."""
     _, _, event_id, _, _, context, facts, _ = line
     return {
         "id": event_id,

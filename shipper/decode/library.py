@@ -23,9 +23,9 @@ from shipper.decode.wrappers import Shipper
 from shipper.errors import UsageError
 from shipper.times import SyslogTime
 
-LINE, MESSAGE = "LINE_", "MESSAGE_"  # how the names of patterns begin that are tried on a line, on its message
+LINE, MESSAGE = "LINE_", "MESSAGE_"  # name prefixes of the patterns for a line and for its message
 OPEN_ENDED = ("azure_mfa.", "labels.")  # a pattern may capture any field below these
-DECODED = ("user", "azure_mfa.request.arguments", "azure_mfa.auth_result", "azure_mfa.status.", "event.outcome")  # by MESSAGE_
+DECODED = ("user", "azure_mfa.request.arguments", "azure_mfa.auth_result", "azure_mfa.status.", "event.outcome")  # MESSAGE_ only
 RESERVED = (  # set by the shipper itself
     "ecs.version", "event.dataset", "event.id", "event.kind", "event.module", "event.original", "log.file.path", "log.offset",
 )  # fmt: skip
@@ -77,8 +77,8 @@ def _leaves(properties: dict[str, Any], path: str) -> dict[str, dict[str, Any]]:
 
 
 def event_fields(library: Library) -> dict[str, dict[str, Any]]:
-    """All fields that an event can have, by their dotted names, each with its JSON Schema; that of a field which only a
-    pattern names is empty."""
+    """The JSON Schema of every field that an event can have, by dotted name; empty for a field that only a pattern
+    names."""
     captured = {field for pattern in (*library.lines, *library.messages) for _, field, _ in pattern.fields}
     leaves = _leaves(read_schema("event.schema.json")["properties"], "")
     return {
@@ -101,7 +101,7 @@ def read_schema(name: str) -> dict[str, Any]:
 
 
 def _read_text(path: Path, role: str) -> str:
-    """The text of a UTF-8 file; `role` says in errors what it is, such as `the code table`."""
+    """The text of a UTF-8 file; errors call it `role`, such as `the code table`."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -111,7 +111,7 @@ def _read_text(path: Path, role: str) -> str:
 
 
 def load_codes(path: Path | None = None) -> StatusCodes:
-    """The built-in code table, with the rows of `path` added or in place of its own.
+    """The built-in code table; rows of `path` are added to it or replace its rows.
 
     Raises:
         TableError: a row is bad; names FILE:LINE.
@@ -152,7 +152,7 @@ def load_definitions(directory: Path) -> list[Definition]:
 
 
 def _check_captures(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -> None:
-    """Check that only LINE_ patterns capture the time stamp, each of them does, and none captures what its message means."""
+    """Check that LINE_ patterns, and no others, capture the time stamp, and that they capture no field of `DECODED`."""
     for pattern in lines:
         names = [field for _, field, _ in pattern.fields]
         if "@timestamp" not in names:
@@ -167,7 +167,7 @@ def _check_captures(lines: tuple[Pattern, ...], messages: tuple[Pattern, ...]) -
 
 
 def load_envelopes(zone: tzinfo | None = None) -> Envelopes:
-    """The table of exporters; `zone` is that of times that name none."""
+    """The table of exporters; `zone` applies to times that name none."""
     return Envelopes(_exporters, zone, _shippers)
 
 
@@ -180,7 +180,7 @@ def _shippers() -> Sequence[Shipper]:
 
 
 def _envelopes() -> dict[str, Any]:
-    import tomllib  # not before it is needed: its patterns take longer to compile than all else here
+    import tomllib  # imported late: its patterns take longer to compile than all else here
 
     text = _read_text(data_dir("schemas") / "envelopes.toml", "the table of exporters")
     return tomllib.loads(text)
@@ -190,9 +190,9 @@ def syslog_time(year: str | None, zone: tzinfo, option: str) -> SyslogTime:
     """A reader of the local times that syslog programs write.
 
     Args:
-        year: `YYYY`, or `YYYY-MM` for the twelve months from there; None: those without a year are not read.
-        zone: theirs.
-        option: what the user calls the year, for errors.
+        year: `YYYY`, or `YYYY-MM` for the twelve months from there; None: times without a year are not read.
+        zone: the zone of the times.
+        option: the name of the year's option, for errors.
 
     Raises:
         UsageError: the year is malformed.
@@ -205,10 +205,10 @@ def syslog_time(year: str | None, zone: tzinfo, option: str) -> SyslogTime:
 
 
 def zone_of(zone: str, option: str) -> tzinfo:
-    """A zone by its name, such as `Europe/Berlin`, or as `+01:00`; `option` is what the user calls it, for errors.
+    """The zone of a name such as `Europe/Berlin`, or of an offset such as `+01:00`; `option` is the option's name, for errors.
 
     Raises:
-        UsageError: it is malformed, or this machine does not know it.
+        UsageError: it is malformed, or unknown on this machine.
     """
     if zone[:1] in ("+", "-"):
         try:
@@ -236,10 +236,10 @@ def load(
 
     Args:
         pattern_dirs: directories of further *.grok files. Their patterns are tried first, and replace built-in
-            ones of the same name.
+            patterns of the same name.
         status_codes: a CSV file with rows that are added to the code table or replace rows of it.
-        syslog: reads the local times of syslog programs; without it they are UTC, and those without a year are not read.
-        local_zone: of times in exports that name none; without it, they are no times.
+        syslog: reads the local times of syslog programs; by default these are UTC, and not read without a year.
+        local_zone: the zone of times in exports that name none; without it, such times are not read.
         every_block: also compile building blocks that no pattern uses, to find their errors.
 
     Raises:

@@ -37,7 +37,7 @@ class LinePattern:
         self.is_syslog = SYSLOG_HOST in self._names
         self.stamp = next((convert for _, field, convert in pattern.fields if field == "@timestamp"), None)
 
-    # Not before they are needed, so that a pattern that is never tried is never compiled.
+    # Cached properties, so that a pattern that is never tried is never compiled.
     @cached_property
     def find(self) -> Callable[[str], "re.Match[str] | None"]:
         """Takes a line; returns its match."""
@@ -70,18 +70,18 @@ def _pick(pattern: Pattern, names: list[str]) -> Callable[["re.Match[str]"], tup
 
 
 class WindowsLine:
-    """Windows events as their exporters write them, in a line or a record; one whose message is a line of a log is that line."""
+    """Windows events as exporters write them, in a line or a record. An event whose message is a log line counts as that line."""
 
     has_extra = True
     stamp: Convert | None = None
 
     def __init__(self, events: EventReader, lines: Sequence[LinePattern] = ()) -> None:
-        """`lines` are the forms of a line that a message may be."""
+        """`lines`: the forms of log lines that a message may hold."""
         self._events = events
         self._lines = lines
 
     def find(self, text: str) -> "WindowsEvent | _Message | None":
-        """The event of a line or record, or None for any other."""
+        """The event in a line or record, or the log line in its message; None for any other text."""
         event = self._events.read(text)
         message, host = self._events.message(text) if event is None else (event.message, event.host)
         if not _DATED.match(message):
@@ -98,13 +98,13 @@ class WindowsLine:
         return stamp, level, pid, tid, provider, None, message
 
     def others(self, found: "WindowsEvent | _Message") -> tuple[tuple[str, Any], ...]:
-        """The computer's name, and what the form of a line in the message captured."""
+        """The computer's name, and the fields that the form of a log line in the message captured."""
         captured = found.form.others(found.match) if isinstance(found, _Message) else ()
         return (((HOST, found.host),) if found.host else ()) + captured
 
 
 class _Message(NamedTuple):
-    """A line of a log that is the message of an event."""
+    """A log line that is the message of an event."""
 
     form: LinePattern
     match: "re.Match[str]"
@@ -115,7 +115,7 @@ _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[^|\s]{0,16}[|]")
 
 
 class Wrapped(NamedTuple):
-    """A line of the form `form` inside another: what that form found, and what stood around it."""
+    """A line of the form `form` inside another: the match of that form, and the wrapper."""
 
     form: "LineForm"
     found: Any
@@ -123,18 +123,18 @@ class Wrapped(NamedTuple):
 
 
 class WrappedLine:
-    """Lines of other forms inside a record of Docker or of another shipper, or behind a prefix or head that is not theirs."""
+    """Lines of other forms inside a record of Docker or another shipper, or behind a foreign prefix or head."""
 
     has_extra = True
     stamp: Convert | None = None
 
     def __init__(self, forms: "Sequence[LineForm]", unwrap: Callable[[str], Inner | None]) -> None:
-        """`forms` are those that can stand inside; `unwrap` takes off what is around a line, and returns None where nothing is."""
+        """`forms`: the forms that may be inside; `unwrap`: removes the wrapper of a line, or returns None if it has none."""
         self._forms = forms
         self._unwrap = unwrap
 
     def find(self, line: str) -> Wrapped | None:
-        """What is in a line; None if nothing is around it, or nothing of a known form is in it."""
+        """The wrapped line in a line; None if there is no wrapper, or no known form inside it."""
         inner = self._unwrap(line)
         if inner is None:
             return None
@@ -147,7 +147,7 @@ class WrappedLine:
         return (stamp if stamp is None or wrapped.form.stamp is None else wrapped.form.stamp(stamp), *others)
 
     def others(self, wrapped: Wrapped) -> tuple[tuple[str, Any], ...]:
-        """The other fields of the inner line, and the host of what is around it unless the inner line names its own."""
+        """The other fields of the inner line, and the host that the wrapper names unless the inner line names one."""
         inner = wrapped.inner
         fields = dict(wrapped.form.others(wrapped.found)) if wrapped.form.has_extra else {}
         around = {SYSLOG_HOST: inner.hostname, HOST: inner.host if fields.keys().isdisjoint(HOSTS) else None}
@@ -181,9 +181,9 @@ class LineForm(Protocol):
 def line_patterns_of(patterns: Iterable[Pattern], events: EventReader) -> list[LineForm]:
     """All forms of a line in the order in which they are tried.
 
-    LINE_ patterns come first, then Windows events. A whole line behind a syslog head is looked for before the patterns
-    that take it for a message, and one in a record whose text looks like no line of a log, or that has what another program
-    read as a line, where all else has failed.
+    LINE_ patterns come first, then Windows events. Wrapped lines are tried just before the syslog patterns, which would
+    take a whole line behind a syslog head for a message. Last come records with a text that does not look like a log line,
+    and records that hold a line as another program read it.
     """
     lines = [LinePattern(pattern) for pattern in patterns]
     plain: list[LineForm] = [*lines, WindowsLine(events, lines)]
@@ -195,9 +195,9 @@ def line_patterns_of(patterns: Iterable[Pattern], events: EventReader) -> list[L
 
 
 def inner_of(line: str, found: Any, events: EventReader) -> Inner | None:
-    """The line inside a line that was not understood; None if it is the line itself that was not.
+    """The line inside a line that was not understood; None if nothing is wrapped around it.
 
-    `found` is what a form of a line found in it, whose time stamp turned out to be none; None if no form matched.
+    `found` is the match of a form whose time stamp names no real instant; None if no form matched.
     """
     if found is None:
         return events.envelopes.wrappers.unwrap(line, strictly=False) or events.inside(line)
@@ -205,14 +205,14 @@ def inner_of(line: str, found: Any, events: EventReader) -> Inner | None:
 
 
 def inner_line(library: Library, line: str) -> Inner | None:
-    """What is inside a line, if a parser looks inside; None if it takes the line itself."""
+    """The line inside a line, if a parser would look inside; None if it would parse the line itself."""
     events = EventReader(library.envelopes)
     found = (form.find(line) for form in line_patterns_of(library.lines, events))
     return inner_of(line, next((match for match in found if match is not None), None), events)
 
 
 class Stamps:
-    """The time stamps of lines of any form, and of records of any export."""
+    """Reads the time stamps of lines of any form, and of records of any export."""
 
     def __init__(self, library: Library) -> None:
         self._library = library

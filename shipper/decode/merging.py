@@ -1,9 +1,9 @@
-"""`--events exchange`: the three events of an exchange are merged into its status. Pure.
+"""`--events exchange`: merges the three events of an exchange into its status. Pure.
 
-The status takes over the fields that only the request and the verdict have, and `event.original`
-becomes the list of their lines. Requests and verdicts are held back until their status comes. If it
-can no longer come (event time has passed the timeout, or the log ends), they are emitted unchanged,
-so that no line is lost.
+The status gains the fields that only the request and the verdict have, and `event.original` becomes
+the list of all the lines. Requests and verdicts are held back until their status comes. If it can
+no longer come (event time has passed the timeout, or the log ends), they are emitted unchanged, so
+that no line is lost.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ from shipper.model import Document, Label, Origin
 
 
 class Event:
-    """An event, as a document or as its JSON text; the other form is made when it is needed."""
+    """An event, as a document or as its JSON text; the other form is made on demand."""
 
     __slots__ = ("_document", "_text", "label")
 
     def __init__(self, document: Document | None, text: str, label: Label) -> None:
-        """Give either: with a `document`, `text` is empty; with None, `text` is the whole JSON text and its line end."""
+        """Pass one of them: a `document` and an empty `text`, or None and the whole JSON text with its line end."""
         self._document = document
         self._text = text
         self.label = label
@@ -39,11 +39,11 @@ class Event:
         return self._text or orjson.dumps(self._document, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
 
 
-MOST_VERDICTS = 16  # held back of one exchange; any other goes out as it is
+MOST_VERDICTS = 16  # held back per exchange; any further one is emitted unmerged
 
 
 class Held:
-    """The events of an exchange that wait for its status. Put it back into `Merger.held` after a change.
+    """The held events of an exchange, which wait for its status. Assign it to `Merger.held` again after a change.
 
     Attributes:
         start: time of the request, in nanoseconds since 1970.
@@ -51,7 +51,7 @@ class Held:
         tail: the text that follows the user in a plain request. None if the fast path cannot merge this
             exchange: the request is not plain, or a verdict has been held since.
         original: with a `tail`, the line of the request, escaped as in a JSON string.
-        weight: bytes of the events if they are many (see `heavy.py`).
+        weight: bytes of the events of long lines (see `heavy.py`).
     """
 
     __slots__ = ("events", "original", "start", "tail", "weight")
@@ -65,7 +65,7 @@ class Held:
 
     @classmethod
     def of(cls, start: int, events: Sequence[tuple[str, Label]]) -> "Held":
-        """What the kernel holds: the texts and labels of a request, and of a verdict if there was one."""
+        """A `Held` from the kernel's texts and labels: of a request, and of a verdict if there was one."""
         request, *verdicts = [Event(None, text, label) for text, label in events]
         held = cls(start, request)
         held.events += verdicts
@@ -73,10 +73,10 @@ class Held:
 
 
 class HeldEvents(dict[str, Held]):
-    """Events that wait, by exchange id, in the order in which they were held back."""
+    """Held events by exchange id, in the order in which they were held back."""
 
     def oldest(self) -> int | None:
-        """The start of the first exchange; None if there is none."""
+        """The start time of the first exchange; None if there is none."""
         return next(iter(self.values())).start if self else None
 
 
@@ -93,7 +93,7 @@ class Merger:
         self.merged = 0
 
     def for_kernel(self) -> "compiled.HeldEvents":
-        """Hold them where the kernel can use them too, which takes longer when Python asks for one."""
+        """Move the held events to a container that the kernel shares; Python's access to it is slower."""
         kept = self.held
         if not compiled.are_held_events(kept):
             kept = compiled.HeldEvents(Held.of)
@@ -113,7 +113,7 @@ class Merger:
         return () if held is None else held.events
 
     def take(self, event: Event, time: int) -> Event | None:
-        """Take the next event, of `time` nanoseconds; returns the event to emit now, merged or as it was, or None: it is held."""
+        """Take the next event, at `time` in nanoseconds; return the event to emit, merged or unchanged, or None if it is held."""
         document = event.document
         exchange = document.get("azure_mfa", {}).get("exchange", {}).get("id")
         action = document["event"].get("action")
@@ -147,7 +147,7 @@ class Merger:
         return Event(document, "", status.label)
 
     def close(self) -> list[Event]:
-        """The log has ended: returns all held events, to be emitted."""
+        """Return all held events, to be emitted at the end of the log."""
         events = [event for held in self.held.values() for event in held.events]
         self.held.clear()
         return events
@@ -159,7 +159,7 @@ class Merger:
         ]
 
     def restore(self, snapshot: Iterable[Any]) -> None:
-        """Replace the held events by those of a snapshot."""
+        """Replace the held events with those of a snapshot."""
         self.held.clear()
         for held_id, start, weight, events in snapshot:
             request, *verdicts = [_from_json(*event) for event in events]
@@ -180,7 +180,7 @@ def _from_json(
 
 
 def merge_azure(earlier: Document, later: Document) -> Document:
-    """The `azure_mfa` objects of two events merged, two levels deep; where both have a value, the later one counts."""
+    """Merge the `azure_mfa` objects of two events, two levels deep; where both have a value, the later one wins."""
     merged = {**earlier, **later}
     for key, value in earlier.items():
         if isinstance(value, dict) and isinstance(later.get(key), dict):

@@ -13,7 +13,7 @@ from shipper.model import Code
 
 
 class Meaning(NamedTuple):
-    """What a name means to an administrator: in a sentence, whose fault it is (see `FAULTS`), what to check."""
+    """What a name means to an administrator: a sentence, whose fault it is (see `FAULTS`), what to check."""
 
     text: str
     fault: str
@@ -34,9 +34,9 @@ FAULTS = {
 
 
 class NpsError(NamedTuple):
-    """An error code, or a part of its cases: those whose text holds `about` (any, where it is empty).
+    """An error code whose text contains `about`; an empty `about` is in any text.
 
-    `severity` and `level` are None where the name is none of an error.
+    `severity` and `level` are None if the name does not stand for an error.
     """
 
     code: str
@@ -67,7 +67,7 @@ class NpsTables:
 
 
 def read_nps_tables(results: str, errors: str, codes: Mapping[int, Code]) -> NpsTables:
-    """The two tables from their CSV texts; each result name stands for a row of the code table, or brings one of its own."""
+    """The two tables from their CSV texts; a result name refers to a row of the code table or defines a row of its own."""
     by_name: dict[str, Code] = {}
     meanings: dict[str, Meaning] = {}
     for row in csv.DictReader(io.StringIO(results, newline="")):

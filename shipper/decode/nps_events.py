@@ -157,8 +157,8 @@ class NpsParser:
         return True
 
     def _state(self, before: str, between: str, after: str, rest: str) -> ComponentState | None:
-        """The state of the component of the events with these texts around time, thread and message; None if `LIMIT` were asked
-        for, or they are long."""
+        """The state of the component of events with these texts around time, thread and message; None if the texts are long, or
+        after `LIMIT` states."""
         if len(self._states) >= LIMIT or len(before) + len(between) + len(after) + len(rest) > FRAME:
             return None
         parser = self._scratch(self._general.file)

@@ -2,8 +2,8 @@
 
     line -> grok (LINE_*) -> facts of its message -> exchange of its thread -> document
 
-What a line means is decided here; `plain.py` only gets to the same events faster. The facts of recent
-messages are remembered.
+This path defines what a line means; `plain.py` only makes the same events faster. The facts of recent
+messages are cached.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +36,8 @@ class Options:
     Attributes:
         keep_original: put `event.original` on every event, not only on lines that no pattern matches.
         constants: fields that every event carries, such as host, agent, labels; `tags` come before a line's own.
-        own_host: a line whose head names the server that wrote it has that name as `host.name`, not that of `constants`.
-        exchange_timeout: nanoseconds that a status may come after its request.
+        own_host: take `host.name` from the head of a line that names its server, not from `constants`.
+        exchange_timeout: the longest time from a request to its status, in nanoseconds.
     """
 
     keep_original: bool = True
@@ -47,10 +47,10 @@ class Options:
 
 
 class Events(NamedTuple):
-    """The result of a chunk: the text and the label of each event, in order, and the authentications completed in it.
+    """The events of a chunk: their texts and labels, in order, and the authentications that they complete.
 
-    A text is the JSON of one event with its line end. Its characters are the bytes of the output (UTF-8 read as
-    latin-1), so that the plain parts of a line need no encoding.
+    A text is the JSON of one event with its line end. Each character is one byte of output (UTF-8 read as latin-1),
+    so the plain parts of a line need no encoding.
     """
 
     texts: Sequence[str]
@@ -61,10 +61,10 @@ class Events(NamedTuple):
 class Parser:
     """Turns the chunks of one file into events, in order."""
 
-    MEMO = 24_576  # messages remembered
+    MEMO = 24_576  # messages cached
     MEMO_LENGTH = 256  # characters; longer messages hardly ever repeat
-    MEMO_TEXT = 64 * MEMO  # characters of all of them
-    CONTEXTS = 4096  # processes and threads remembered
+    MEMO_TEXT = 64 * MEMO  # characters of all cached messages
+    CONTEXTS = 4096  # processes and threads cached
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Parser:
         counts: Counts,
         facts: Texts[Facts] | None = None,
     ) -> None:
-        """`facts` remembers the facts of messages, for other parsers too."""
+        """`facts` caches the facts of messages; parsers may share it."""
         self.library = library
         self.options = options
         self.file = file
@@ -122,7 +122,7 @@ class Parser:
         return self.end()
 
     def _ascii(self, chunk: Chunk) -> None:
-        """Take the lines of a chunk of ASCII text: one decoding for all of them."""
+        """Parse a chunk of ASCII text, decoded once as a whole."""
         *lines, rest = chunk.data.decode("ascii").split("\n")
         offset = chunk.offset
         for text in lines:
@@ -140,13 +140,13 @@ class Parser:
         self.texts, self.labels, self.completions = [], [], []
 
     def end(self) -> Events:
-        """Finish a chunk; returns the result of the lines since `begin`."""
+        """Finish a chunk; return the events of the lines since `begin`."""
         self.counts.given_up += self.state.expire_first()
         self.counts.crowded_out += self.state.take_crowded_out()
         return Events(self.texts, self.labels, self.completions)
 
     def raw(self, line: bytes, offset: int, *, ended: bool, cut: bool = False, bare: bool = False) -> None:
-        """Take a line as bytes without its LF, or a record. `ended`: something marked its end, gone if `bare`; `cut`: it went on."""
+        """Parse a line without LF, or a record. `ended`: its end was marked; `bare`: that mark's CR is gone; `cut`: it is cut."""
         line, offset = without_lead(line, offset, self.file.encoding)
         text, tags = decode(line, self.file.encoding, ended=ended and not bare, cut=cut)
         if tags:
@@ -155,7 +155,7 @@ class Parser:
         self.line(text, offset, tags, half=not (ended or cut))
 
     def line(self, text: str, offset: int, tags: list[str], *, half: bool = False) -> None:
-        """Take a decoded line; `half`: it ends with its file, perhaps too early."""
+        """Parse a decoded line; `half`: it ends with its file and may be incomplete."""
         self.counts.lines += 1
         event_id = f"{self.file.fingerprint}-{offset}"
         bare = text.rstrip(BLANKS)
@@ -176,7 +176,7 @@ class Parser:
         self._unparsed(text, offset, event_id, tags, found)
 
     def _well_formed(self, form: LineForm, found: Any, text: str, offset: int, event_id: str, tags: list[str]) -> bool:
-        """Take a line that `form` matched; False if its time stamp names no real instant, and nothing was done."""
+        """Parse a line that `form` matched; return False, with no effect, if its time stamp names no real instant."""
         stamp, level, pid, tid, component, request_id, message = form.standard(found)
         if form.stamp is not None:
             stamp = form.stamp(stamp or "")
@@ -215,7 +215,7 @@ class Parser:
         return True
 
     def _weigh(self, line: Line, exchange: ExchangeFields | None, state: ComponentState) -> None:
-        """Give up exchanges if this line makes them take too much memory."""
+        """Weigh the exchange of this line; give up exchanges if they take too much memory."""
         kind = line[6].kind
         if exchange is not None and (kind == "request" or (kind == "verdict" and state.merger is not None)):
             given_up, events = self.state.heavy.weigh(state.name, thread_of(line), exchange, line[0])
@@ -226,7 +226,7 @@ class Parser:
     def _add_document(
         self, form: LineForm, found: Any, line: Line, part: Part, request_id: str | None, state: ComponentState
     ) -> None:
-        """Emit the event of a line that may have fields of its own, or be merged."""
+        """Emit the event of a line that may have fields of its own or must be merged."""
         _, _, event_id, stamp, time, context, facts, tags = line
         user = part[3]
         document = self._documents.document(line, part, request_id)
@@ -241,7 +241,7 @@ class Parser:
         self._add(document, (stamp, event_id, origin, user and user[3]), time, state)
 
     def _withdraw(self, misdated: Waiting, state: ComponentState) -> None:
-        """A line before turns out to be misdated: it leaves nothing but its event."""
+        """Undo an earlier line that turned out to be misdated: only its event stays."""
         self.counts.misdated += 1
         self.counts.given_up += state.withdraw(misdated)
         if state.merger is not None and misdated.exchange is not None:
@@ -250,8 +250,8 @@ class Parser:
             self.completions.append(withdrawal(misdated.completed))
 
     def _unparsed(self, text: str, offset: int, event_id: str, tags: list[str], found: Any, reason: Reason | None = None) -> None:
-        """Take a line that no pattern matches, or only with a time stamp that names no real instant: its event says why,
-        so that no line disappears. `reason`: if it is known."""
+        """Emit a `pipeline_error` for a line that no pattern matches, or whose time stamp names no real instant, so that
+        no line disappears. `reason`: why, if already known."""
         self.counts.unparsed += 1
         inner = inner_of(text, found, self._events)
         line, place, partial = (text, "", False) if inner is None else (inner.text, inner.place, inner.partial)
@@ -291,14 +291,14 @@ class Parser:
         self.emit(self.state.surplus() if event is None else (event,))
 
     def emit(self, events: Iterable[Event]) -> None:
-        """Give out events that were held back."""
+        """Emit events that were held back."""
         for event in events:
             self.texts.append(event.text)
             self.labels.append(event.label)
 
     def _facts_of(self, message: str) -> Facts:
         facts = self.interpret(message)
-        if len(message) <= self.MEMO_LENGTH and not facts.correlation:  # no message with a correlation id comes again
+        if len(message) <= self.MEMO_LENGTH and not facts.correlation:  # a message with a correlation id never repeats
             self._facts.remember(message, facts)
         return facts
 
@@ -329,7 +329,7 @@ def _host_of(document: Document) -> Document | None:
 
 
 def _put_extra(document: Document, extra: Sequence[tuple[str, Any]]) -> None:
-    """Set the fields that only this line's pattern captured."""
+    """Set the fields that only the pattern of this line captured."""
     azure = document.get("azure_mfa")
     if azure and "status" in azure:
         azure["status"] = azure["status"].copy()  # all events of this code share it

@@ -32,7 +32,7 @@ def cut(text: str, marks: Sequence[str]) -> Pieces | None:
 
 
 def weave(pieces: Pieces, values: Sequence[str]) -> str:
-    """The pieces joined, with a value in each gap."""
+    """Join the pieces, with a value in each gap."""
     parts = [""] * (len(pieces) + len(values))
     parts[::2], parts[1::2] = pieces, values
     return "".join(parts)
@@ -45,7 +45,7 @@ def process_json(pid: str, tid: str | None) -> str:
 
 
 def text_of(latin_1: str) -> str:
-    """A text that is UTF-8 read as latin-1; empty for anything else."""
+    """Decode UTF-8 that was read as latin-1; return an empty text for anything else."""
     try:
         return latin_1.encode("latin-1").decode()
     except UnicodeError:
@@ -53,5 +53,5 @@ def text_of(latin_1: str) -> str:
 
 
 def json_inside(text: str) -> str:
-    """A text as it stands in JSON between its quotes. One character for each byte."""
+    """A text as JSON without its quotes, one character for each byte."""
     return orjson.dumps(text).decode("latin-1")[1:-1]

@@ -1,6 +1,6 @@
 """The fast path: turns the commonest lines into events without the general path. Pure.
 
-An optimisation of `parser.py`, nothing else. It knows these forms, in plain printable ASCII:
+Only an optimisation of `parser.py`. It knows these forms, in plain printable ASCII:
 
     TIME|L|PID|TID|COMPONENT|Calling pfAuthUser('USER', '', 1)
     TIME|L|PID|TID|COMPONENT|authResult = N      usually with the next line of the file,
@@ -61,8 +61,8 @@ _KNOWN = (
 )  # a chunk without them has no plain line
 
 BEGINS = re.compile(rb"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z\|").match
-PASS_OVER = 15  # chunks that go to the general path as a whole after one without a plain line
-FEW = 32  # lines of a chunk that do not tell what kind of log this is: the first read of a file may be so short
+PASS_OVER = 15  # chunks that go to the general path as a whole after a chunk without a plain line
+FEW = 32  # a chunk with fewer lines does not tell the kind of log: the first read of a file may be that short
 
 NOBODY = ComponentState("", Exchanges(0))  # before the first plain line of a chunk
 
@@ -75,10 +75,10 @@ class FastParser:
     def __init__(self, general: Parser, scratch: Scratch, *, completions_only: bool = False) -> None:
         """
         Args:
-            general: takes every line that is not plain, and holds the state.
+            general: parses every line that is not plain, and holds the state.
             scratch: makes a parser like `general` with a new state, for templates.
-            completions_only: of a plain exchange comes one event, the last, with an empty text: for a report, which needs its
-                label and the completion.
+            completions_only: emit only the last event of a plain exchange, with an empty text: a report needs just its label
+                and the completion.
         """
         self._tells = not completions_only
         self.general = general
@@ -86,7 +86,7 @@ class FastParser:
         self._wrapped = WrappedParser(general, scratch)
         self._syslog = SyslogParser(general, scratch)
         self._nps = NpsParser(general, scratch)
-        self.pass_over = 0  # chunks for the general path, because the last one had no plain line; public for the kernel's parser
+        self.pass_over = 0  # chunks still to go to the general path after one without a plain line; public for `KernelParser`
 
     def __call__(self, chunk: Chunk) -> Events:
         """The events of a chunk."""
@@ -120,7 +120,7 @@ class FastParser:
         return self.general.state.crowded_by(data.count(b"\n"))
 
     def _exchanges(self, chunk: Chunk, text: str, gap: int) -> bool:
-        """Take the lines of a chunk with RADIUS exchanges.
+        """Parse the lines of a chunk with RADIUS exchanges; return False if none was plain.
 
         `text` is the chunk with LF line ends; `gap` is the length of a line end in the chunk, in bytes.
         A single loop with local names, because a function call per line would cost as much as the rest.
@@ -218,7 +218,7 @@ class FastParser:
         return bool(requests or tallies or halves)
 
     def _general(self, chunk: Chunk, offset: int, lines: int) -> int:
-        """Pass the next `lines` lines at `offset` to the general path unchanged; returns the offset of the line after them."""
+        """Pass the next `lines` lines at `offset` to the general path unchanged; return the offset behind them."""
         data, at = chunk.data, offset - chunk.offset
         for _ in range(lines):
             end = data.find(b"\n", at)
@@ -229,7 +229,7 @@ class FastParser:
         return chunk.offset + at
 
     def _merger(self, state: ComponentState, time: int) -> Merger:
-        """The merger of a component, after its events are emitted whose status can no longer come at `time`."""
+        """The merger of a component, after emitting the held events whose status can no longer come at `time`."""
         assert state.merger is not None
         self.general.emit(state.merger.overdue(time))
         return state.merger
@@ -237,7 +237,7 @@ class FastParser:
     def _merged(
         self, thread: Thread, exchange: ExchangeFields, verdict: str, status: str, stamp: str, head: str, time: int, offset: int
     ) -> tuple[Pair | None, str]:
-        """The merged event of an exchange, whose status is at `offset`, and its templates; None if the general path must do it."""
+        """The templates and the merged event of an exchange whose status is at `offset`; None for the general path."""
         merger, keep = self._merger(thread.state, time), None if self.general.options.keep_original else 0
         start, start_text, request_id, _, shared, _ = exchange
         held = merger.held.get(request_id)

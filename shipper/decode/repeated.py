@@ -1,8 +1,8 @@
-"""Templates of lines that come again and again, the same but for time and thread: log messages, statuses that no request belongs
-to, and lines that are not understood. For the kernel, see `kernel_parser.py`. Pure.
+"""Templates, for the kernel, of lines that repeat except for time and thread: log messages, verdicts and statuses without a
+request, and lines that are not understood. See `kernel_parser.py`. Pure.
 
-Each is an event that the general path made of a marked line, cut at the marks. The rest of it may hold what looks like a mark, so a
-template counts only if with other values in its gaps it is what the general path makes of a line with these.
+A template is an event that the general path made from a marked line, cut at the marks. The rest of the event may contain text
+that looks like a mark, so a template is used only if, filled with other values, it equals the general path's event for them.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from shipper.decode.pieces import process_json, weave
 from shipper.decode.templates import END, OFFSETS, START, Template, cut_event
 from shipper.model import Counts, LogFile
 
-LIMIT = 512  # templates of a file: to make one costs as much as a few lines on the general path
+LIMIT = 512  # templates of a file; making one costs as much as a few lines on the general path
 _THREADS = (("880000000000000001", "880000000000000002"), ("880000000000000003", "880000000000000004"))
 
 
 class Repeated(NamedTuple):
-    """What a line leads to.
+    """The effect of a line that repeats.
 
     Attributes:
-        event: its template.
+        event: the template of its event.
         counts: what one such line adds to the counts.
-        key: that of the user whom it names; empty if it names none.
+        key: of the user that it names; empty if it names none.
     """
 
     event: Template
@@ -38,13 +38,13 @@ class RepeatedLines:
         """`scratch` makes a parser with a new state."""
         self._scratch = scratch
         self._file = file
-        self._left = 2 * LIMIT  # parsers: two for each
+        self._left = 2 * LIMIT  # parsers: two for each template
 
     def message(self, level: str, component: str, message: bytes, *, orphan: bool) -> Repeated | None:
         """The template of the lines of a level and component with this message; None if there is none.
 
-        Its gaps are time stamp, id, the original line up to the message, process, and offset. `orphan`: it is a verdict or a status of
-        a thread without a request; any other message is one that leads to nothing but its event.
+        Its gaps are time stamp, id, the original line up to the message, process, and offset. `orphan`: the message is a verdict
+        or status of a thread without a request; any other message must have no effect but its event.
         """
         made = []
         for stamp, offset, (pid, tid) in zip((START, END), OFFSETS, _THREADS, strict=False):
@@ -76,7 +76,7 @@ class RepeatedLines:
         return self._checked(parser, cut_event(parser, 0, [stamp, event_id], [], [], [offset_text]), *other)
 
     def _checked(self, parser: Parser, event: Template | None, other: Parser, values: list[str]) -> Repeated | None:
-        """The template, if it makes what `other` has made."""
+        """The template, if with `values` it equals the event of `other`."""
         if event is None:
             return None
         if not parser.options.keep_original and len(values) > len(OFFSETS):

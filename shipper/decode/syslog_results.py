@@ -1,6 +1,6 @@
 """The fast path for one-line results that MFA Server sends through syslog, in the messages of RFC 5424 and RFC 3164. Pure.
 
-As `wrapped.py`, for lines whose head is all that there is: it gives time, host, component and process.
+Like `wrapped.py`, for lines with no head but syslog's, which gives time, host, component and process.
 """
 
 import re
@@ -17,8 +17,8 @@ from shipper.decode.wrapped import GUID, USER, lines_of, take_result
 from shipper.model import Chunk, LogFile
 from shipper.times import to_utc
 
-FOUND = 4096  # pairs of sender and template that are remembered; then they are forgotten, and found again
-KINDS = 32  # of senders, that get templates; lines of any other take the general path
+FOUND = 4096  # pairs of sender and template cached; then all are dropped, and found again
+KINDS = 32  # of senders that get templates; lines of any other take the general path
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 _BSD = r"[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -33,7 +33,7 @@ _RESULTS = re.compile(
 )
 LONGEST_PID = 18  # digits that are read as a number
 _PID = re.compile(r"0|[1-9][0-9]{0,17}")
-_FIRST = 4  # lines of a chunk of which one must be such a result
+_FIRST = 4  # lines at the start of a chunk; one of them must be such a result
 
 
 class SyslogParser:
@@ -42,7 +42,7 @@ class SyslogParser:
     def __init__(self, general: Parser, scratch: Callable[[LogFile], Parser]) -> None:
         """
         Args:
-            general: takes every line that is not plain, and holds the state.
+            general: parses every line that is not plain, and holds the state.
             scratch: makes a parser like `general` with a new state, for templates.
         """
         self._general = general
@@ -52,11 +52,11 @@ class SyslogParser:
         self._local = _reader_of_local_times(general)
 
     def __call__(self, chunk: Chunk, data: bytes) -> Events | None:
-        """The events of a chunk; None if it does not begin with lines that are taken here.
+        """The events of a chunk; None if it does not begin with such results.
 
         Args:
             chunk: as it was read.
-            data: its bytes, with LF as line end and no other CR.
+            data: its bytes, with LF for each line end and no CR left.
         """
         if not any(map(_is_result, data.split(b"\n", _FIRST)[:_FIRST])):
             return None
@@ -71,7 +71,7 @@ class SyslogParser:
         return general.end()
 
     def _take(self, groups: tuple[str, ...], offset: int, original: str, tallies: list[Tally]) -> bool:
-        """Take a line; False if the general path must do it."""
+        """Parse a line; False leaves it to the general path."""
         time_1, host_1, program_1, pid_1, time_2, host_2, program_2, pid_2, guid, word, user, tail = groups
         stamp = time_1 or time_2
         if stamp[-1] != "Z":
@@ -86,12 +86,12 @@ class SyslogParser:
         return take_result(self._general, template, principal, sender, (stamp, time, offset, original), word, user, guid, tallies)
 
     def _find(self, *key: Any) -> tuple[Sender, Result] | None:
-        """Who sent a line, and its template; None if the general path must take it."""
+        """The sender of a line, and its template; None leaves it to the general path."""
         host_1, program_1, pid_1, host_2, program_2, pid_2, no_guid, word, tail = key
         host, program, pid = host_1 or host_2, program_1 or program_2, pid_1 or pid_2
         is_number = pid.isdigit() and len(pid) <= LONGEST_PID
-        is_odd = (is_number and not _PID.fullmatch(pid)) or "-" in (host_2, program_2)  # nothing, but for RFC 3164 a name
-        if is_odd or len(program) > LONGEST_NAME:  # detectors know it by another name
+        is_odd = (is_number and not _PID.fullmatch(pid)) or "-" in (host_2, program_2)  # "-" is a name in RFC 3164
+        if is_odd or len(program) > LONGEST_NAME:  # detectors get a long name shortened
             return None
         kind = host, program, is_number, not no_guid
         templates = self._templates.get(kind) or self._new_templates(kind)
@@ -118,7 +118,7 @@ class SyslogParser:
 
 
 def _reader_of_local_times(general: Parser) -> Convert:
-    """What the general path reads the time stamps of RFC 3164 with."""
+    """The general path's reader of RFC 3164 time stamps."""
     fields = (field for pattern in general.library.lines if pattern.name == "LINE_SYSLOG_3164" for field in pattern.fields)
     return next(convert for _, field, convert in fields if field == "@timestamp" and convert is not None)
 

@@ -1,6 +1,6 @@
 """Templates of the fast path: events that the general path made from marked lines, cut at the marks. Pure.
 
-A field that is added to the general path is therefore in the templates too.
+So a field that is added to the general path is in the templates too.
 """
 
 import re
@@ -21,7 +21,7 @@ CALL = "|Calling pfAuthUser('"
 VERDICT = "|authResult = "
 STATUS = "|rawCallStatus = "
 
-LIMIT = 512  # templates for one level and component; to make one costs as much as a few lines on the general path
+LIMIT = 512  # templates for one level and component; making one costs as much as a few lines on the general path
 
 # Marks: valid values that appear nowhere else in an event.
 START, END, DURATION = "1987-06-05T04:03:02.100000Z", "1987-06-05T04:03:03.223344Z", "1123344000"
@@ -55,7 +55,7 @@ class Tally:
 
 
 def count(counts: Counts, tallies: list[Tally]) -> None:
-    """Add what the uses of templates have told."""
+    """Add the tallies of all uses of templates to the counts."""
     for tally, number in Counter(tallies).items():
         counts.lines += number * tally.lines
         counts.verdicts += number * (tally.lines - 1)
@@ -103,13 +103,13 @@ def _sample(value: Any) -> Any:
 def cut_event(
     parser: Parser, index: int, before: list[str], lines: list[str], messages: list[str], behind: list[str]
 ) -> Template | None:
-    """Cut the event number `index` of a parser; None if that fails.
+    """Cut event number `index` of a parser at its marks; None if that fails.
 
     Args:
-        parser: has taken the marked lines.
-        index: of the event among the parser's.
+        parser: has parsed the marked lines.
+        index: of the event in `parser.texts`.
         before: the marks before the original lines.
-        lines: the original lines; if the user does not want them, there is an empty piece for each.
+        lines: the original lines; without `keep_original`, the template gets an empty piece for each.
         messages: the text of `message`, if it varies.
         behind: the JSON of user and process, and the marks after it.
     """
@@ -149,8 +149,8 @@ class Templates:
             file: whose lines the templates are for.
             level: of the lines.
             component: of the lines.
-            around: makes a line of them of one as MFA Server writes it.
-            ids: those that `around` keeps.
+            around: turns a line as MFA Server writes it into a line of the file.
+            ids: the ids that `around` keeps.
         """
         self._scratch = scratch
         self._around = around
@@ -171,8 +171,8 @@ class Templates:
         self._left = LIMIT
 
     def request(self, tail: str, opening: str = "'") -> Template | None:
-        """The template of requests whose user is followed by `tail`, from the closing quote on; None if there is none. Both texts are
-        UTF-8 read as latin-1."""
+        """The template of requests with the quote `opening` before the user and `tail`, from the closing quote on, behind; None
+        if there is none. Both texts are UTF-8 read as latin-1."""
         behind = text_of(tail)
         parser = self._parser() if _TAIL.fullmatch(behind) else None
         if parser is None:
@@ -216,8 +216,8 @@ class Templates:
         return pair
 
     def merged_status(self, tail: str, verdict: str | None, status: str, opening: str = "'") -> Half | None:
-        """The template of the event that a request, a verdict if there was one, and a status are merged into; None if there is none.
-        For the texts see `request`; the event has a gap for each original line."""
+        """The template of the event that a request, a verdict unless None, and a status are merged into; None if there is none.
+        For `tail` and `opening` see `request`; the event has a gap for each original line."""
         behind, numbers = text_of(tail), [status] if verdict is None else [verdict, status]
         parser = self._parser() if _TAIL.fullmatch(behind) and all(map(_INTEGER.fullmatch, numbers)) else None
         if parser is None:
@@ -253,7 +253,7 @@ class Templates:
         return half
 
     def _half(self, parser: Parser, messages: list[str], before: list[str], request: str = _REQUEST) -> Half | None:
-        """The template of the last of these messages, which follow a request, or of all of them if they are merged."""
+        """The template of the last of these messages, which follow a request, or of all the lines if they are merged."""
         lines = [f"{START}{self._head}{request}", *(f"{END}{self._head}{message}" for message in messages)]
         lines = [self._around(line) for line in lines]
         for line, offset in zip(lines, OFFSETS, strict=False):
@@ -286,7 +286,7 @@ class Templates:
         return result
 
     def _exchange(self, verdict: str, status: str) -> tuple[Parser | None, list[str]]:
-        """A parser that has taken a marked exchange, and its three lines; None instead of a parser if they are not plain."""
+        """A parser that has parsed a marked exchange, and its three lines; no parser if the numbers are not plain."""
         parser = self._parser() if _INTEGER.fullmatch(verdict) and _INTEGER.fullmatch(status) else None
         if parser is None:
             return None, []
@@ -298,12 +298,12 @@ class Templates:
         return parser, lines
 
     def _parser(self) -> Parser | None:
-        """A parser for another template, or None if `LIMIT` are made."""
+        """A parser for another template; None once `LIMIT` are made."""
         self._left -= 1
         return self._scratch(self._file) if self._left >= 0 else None
 
     def _decided(self, parser: Parser, lines: int) -> tuple[Code, bool, Tally]:
-        """Code, success and tally of the authentication that a parser has completed in so many lines."""
+        """Code, success and tally of the authentication that a parser completed, with the `lines` of the tally."""
         code, success = parser.completions[0][8:10]
         return code, success, Tally(lines, code.status_class, not code.known, parser.counts.conflicts > 0)
 

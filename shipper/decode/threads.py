@@ -1,4 +1,4 @@
-"""What the plain lines of a thread share, and users as JSON; part of the fast path, see `plain.py`. Pure."""
+"""Values that the plain lines of a thread share, and users as JSON. Part of the fast path, see `plain.py`. Pure."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from shipper.decode.templates import Templates
 from shipper.model import LogFile, UserFields
 
 _PLAIN = re.compile(r"\|([0-9A-Za-z])\|(0|[1-9][0-9]{0,17})\|(0|[1-9][0-9]{0,17})\|([A-Za-z0-9_]{1,128})")
-LIMIT = 16_384  # threads remembered; then they are forgotten, and found again
+LIMIT = 16_384  # threads cached; then all are dropped, and found again
 LONGEST_USER = 96  # characters; a longer user takes the general path, so that no exchange of the fast path is heavy
 CONTEXTS = 32  # pairs of level and component that get templates; lines of any other take the general path
 
@@ -55,10 +55,10 @@ class Threads:
         """
         Args:
             scratch: makes a parser with a new state, for templates.
-            file: whose lines they write.
-            log: its state.
-            around: puts around a line what stands around theirs.
-            limit: threads remembered; None: `LIMIT`.
+            file: the file that holds their lines.
+            log: the state of its log.
+            around: wraps a line as their lines are wrapped.
+            limit: threads cached; None: `LIMIT`.
             contexts: pairs of level and component that get templates.
         """
         self.known: dict[str, Thread] = {}
@@ -95,7 +95,7 @@ class Threads:
         return thread
 
     def user(self, text: str, process: str) -> tuple[UserFields | None, str]:
-        """The user of a line, and the JSON of user and process (empty: not plain); `process` is that of the process."""
+        """The user that a line names as `text`, and the JSON of user and `process` (empty: the user is not plain)."""
         domain: str | None
         domain, _, name = text.partition("\\")
         if domain and name:

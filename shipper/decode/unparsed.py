@@ -1,4 +1,4 @@
-"""Why no pattern matched a line: a sentence for its event, and the cause that the summary can give a hint about. Pure."""
+"""Why no pattern matched a line: a sentence for its event, and the cause, for which the summary has a hint. Pure."""
 
 import re
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _OTHER_CLOCK = re.compile(
 )
 _MAIL = re.compile(r"[ \t]{0,8}>[> \t]{0,32}")
 
-# What a summary says of lines by cause, as `Counts.causes` counts them: a fixed set, so that what is counted is bounded.
+# The summary's hints, by cause as in `Counts.causes`: a fixed set, so that the counts are bounded.
 HINTS = {
     "own": "hold events that mfa-shipper wrote: give the logs that they were made of",
     "mail": "begin with >, as text copied from a mail does: remove that, or get the file itself",
@@ -34,7 +34,7 @@ HINTS = {
 }
 
 _OWN = re.compile(r'\{\s{0,8}"@timestamp": ?"[^"]{1,40}",\s{0,8}"event": ?\{\s{0,8}"id": ?"[0-9a-f]{16}-[0-9]')
-_CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # how an error of the NPS extension goes on
+_CONTINUED = re.compile(r"(?:Trace ID|Correlation ID|Timestamp): ")  # further lines of an error of the NPS extension
 _BEGUN = re.compile(r"[0-9]{4}-[0-9]{2}")
 _FORMAT_LIST = re.compile(r"(?:TimeCreated|ProviderName|Message|Id) {1,24}: ")
 _NPS = "NPS Extension for Azure MFA:"
@@ -43,7 +43,7 @@ _PART = "this is a part of a longer line, which a container runtime wrote in pie
 
 
 def why_unknown(message: str) -> str | None:
-    """The cause that a hint can be given about, of a message that no pattern matches."""
+    """The cause in `HINTS` why no pattern matches a message; None if none is recognized."""
     another = _STAMP.search(message)
     if another is not None:
         return "carriage_returns" if message[: another.start()].endswith("\r") else "glued"
@@ -51,7 +51,7 @@ def why_unknown(message: str) -> str | None:
 
 
 class Reason(NamedTuple):
-    """Why a line was not understood; `cause` is None where nobody can be given a hint."""
+    """Why a line was not understood; `cause` is None if there is no hint."""
 
     text: str
     cause: str | None = None
@@ -63,14 +63,14 @@ def why_unparsed(
     """The reason why a line was not understood.
 
     Args:
-        text: the line, without what is wrapped around it.
+        text: the line, without its wrappers.
         time: its text before the first `|` in nanoseconds since 1970, None if that names no real instant.
-        events: what reads the Windows events of its file.
+        events: reads the Windows events of its file.
         matched: a pattern matched the line, but its time stamp names no real instant.
         place: where in a wrapper the line stands (see `Inner`); empty if nothing is around it.
-        partial: it is known to be a part of a longer line.
+        partial: the line is known to be a part of a longer one.
     """
-    reader = EventReader(events.envelopes) if place else events  # what stands inside is no record of the file
+    reader = EventReader(events.envelopes) if place else events  # a line in a wrapper is no record of the file
     reason = Reason(_PART, "partial") if partial else _why(text, time, reader, matched=matched)
     return Reason(f"{place}: {reason.text}", reason.cause) if place else reason
 
@@ -100,12 +100,12 @@ def _why(text: str, time: int | None, events: EventReader, *, matched: bool) -> 
 
 
 def own_event(text: str) -> Reason | None:
-    """The reason where a line is an event of ours, as `parse` prints it; None if it is none."""
+    """The reason if a line is an event of mfa-shipper, as `parse` prints it; None otherwise."""
     return Reason("this is an event that mfa-shipper wrote, not a line of a log", "own") if _OWN.match(text) else None
 
 
 def doubt_at_end(text: str) -> Reason | None:
-    """Why the last record of a file, which ends with it, cannot be told from a part of it, or from more than it; None if it can."""
+    """The reason if the last record of a file, at its very end, may be incomplete or may hold more than one; None otherwise."""
     count = doubtful_count(text)
     return None if count is None else _miscounted(count)
 
@@ -149,7 +149,7 @@ def _of_another_form(text: str, events: EventReader) -> Reason:
 
 
 def _behind(before: str) -> Reason:
-    """The reason where `before` stands before a time stamp."""
+    """The reason if `before` stands before a time stamp."""
     if _MAIL.fullmatch(before):
         return Reason("the line begins with >, as text copied from a mail does", "mail")
     if before.strip("\r") and before.endswith("\r"):

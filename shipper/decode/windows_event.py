@@ -1,8 +1,8 @@
-"""Windows events as their exporters write them, in a line or in a record of its own: the event log of the NPS extension. Pure.
+"""Reads Windows events, such as those of the NPS extension, from a line or a record as exporters write them. Pure.
 
-JSON, XML, the row of a CSV and a block of text become keys and values; what the keys mean, the table of exporters says
-(see `envelopes`). If the exporter did not render the message, the event's data are its text. An event without any text
-is still an event if it names its provider.
+JSON, XML, CSV rows and blocks of text become keys and values; the table of exporters (see `envelopes`) gives the keys
+their meaning. If the exporter did not render the message, the event's data are its text. An event without any text is
+still an event if it names its provider.
 """
 
 import re
@@ -18,7 +18,7 @@ from shipper.read.exports import fields_of
 from shipper.read.grammars import LOG_NAME
 
 LONGEST = 256 * 1024  # characters; a longer line is not read as an event
-# Why a line or record that looks like an exported event is none: the keys of a summary's hints.
+# Why a line or record that looks like an exported event is not one: a summary's hint for each cause.
 CAUSES = {
     "json": "look like JSON without an object that can be read",
     "json_time": "come as JSON of an unknown exporter, whose time is missing or is none (schemas/envelopes.toml says which keys are known)",
@@ -34,13 +34,13 @@ _EVENT = re.compile(r"<(?:[\w.-]{1,64}:)?Event[\s>]")
 _BLOCK = re.compile(LOG_NAME + r"[ \t]|Event\[[0-9]{1,9}\]|[^\n]{1,64}\nLogName=")
 _SPLUNK_KEY = re.compile(r"([A-Za-z]{1,64})=(.*)", re.DOTALL)
 _VIEWER_KEY = re.compile(r"[ \t]{0,8}([^\W\d_][^\n:\t]{0,39}?)[ \u00a0]?:[ \t]*(.*)", re.DOTALL)
-_LAST_KEYS = ("Description", "Message", "Beschreibung", "Descripción", "Descrizione")  # all that follows is their text
+_LAST_KEYS = ("Description", "Message", "Beschreibung", "Descripción", "Descrizione")  # everything after such a key is its text
 _XML_KEY = "Event Xml"
 _OTLP = re.compile(r'\{\s{0,16}"resourceLogs"')
 _XML = re.compile(r"\n(?:Event Xml|Ereignis-XML|XML de l.événement|XML de evento|XML evento)[ \u00a0]?:")
 _WANTED = "a Windows event is one object"
 _NO_NUMBER = re.compile(r"NaN|Infinity")
-_NPS, _PROVIDER, _MESSAGE = "NPS Extension", "SourceName", "Message"  # keys that Splunk gives an event whose text it knows
+_NPS, _PROVIDER, _MESSAGE = "NPS Extension", "SourceName", "Message"  # a provider, and Splunk's keys for provider and message
 
 
 class EventReader:
@@ -52,19 +52,19 @@ class EventReader:
         self._export = export
 
     def read(self, text: str) -> WindowsEvent | None:
-        """The event in a line or record; None if it is none, or has no time, or neither a message nor a provider."""
+        """The event in a line or record; None if there is none, or it lacks a time, or both message and provider."""
         if len(text) > LONGEST:
             return None
         document = self._document(text)
         return None if document is None else self._event(document)
 
     def message(self, text: str) -> tuple[str, str | None]:
-        """The message of a record whose time may be none, and the computer's name; empty where there is none."""
+        """The message of a record, even of one without a valid time, or ""; and the computer's name, or None."""
         document = self._document(text) if len(text) <= LONGEST else None
         return ("", None) if document is None else self.envelopes.message(document)
 
     def inside(self, text: str) -> Inner | None:
-        """The line that another program read and keeps in a record as a text (Splunk's `_raw`), and its computer; None if there is none."""
+        """The log line that a record holds as another program read it (Splunk's `_raw`), and its computer; None without one."""
         document = self._document(text) if len(text) <= LONGEST else None
         found = None if document is None else self.envelopes.inside(document)
         if found is None or _is_event(found.text):
@@ -94,13 +94,13 @@ class EventReader:
         return self.envelopes.event(document)
 
     def looks_like_one(self, text: str) -> bool:
-        """True for what is probably an event, whole or not."""
+        """True for a text that is probably an event, whole or not."""
         return (self._export is not None and self._export.form in ("csv", "text")) or text.startswith(
             ("{", "[{", "<Event", "<?xml")
         )
 
     def stray(self, text: str) -> str | None:
-        """A sentence about what stands between the records of JSON or XML; None where there are none."""
+        """A sentence about text between the records of a JSON or XML export; None for any other file."""
         if self._export is None or self._export.form not in ("json", "xml"):
             return None
         if text.startswith("<!DOCTYPE"):
@@ -108,8 +108,7 @@ class EventReader:
         return f"this is no record; it stands between those of the {self._export.form.upper()}"
 
     def why_not(self, text: str) -> tuple[str, str]:
-        """Why `read` finds no event in a text that looks like one: a sentence for `error.message`, and which of `CAUSES`
-        it is."""
+        """Why `read` finds no event in a text that looks like one: a sentence for `error.message`, and the key of `CAUSES`."""
         kind = _kind(text, self._export).removesuffix(" object")
         cause = kind.lower() if kind in ("JSON", "XML") else "table"
         if _OTLP.match(text):
@@ -180,11 +179,11 @@ def _of_xml(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else {}
 
 
-_DEEPEST = 64  # elements within each other; what is deeper is taken as text
+_DEEPEST = 64  # levels of nested elements; deeper ones are taken as text
 
 
 def _of_element(element: ElementTree.Element, depth: int) -> Any:
-    """A text, or the keys of attributes (with @ before it), of elements, and of a text beside those (empty)."""
+    """The text of an element, or a dictionary: attributes (keys with an @), children, and text beside them (key "")."""
     if depth == _DEEPEST:
         return "".join(element.itertext())
     value: dict[str, Any] = {f"@{name.rpartition('}')[2]}": text for name, text in element.attrib.items()}
@@ -205,7 +204,7 @@ def _of_element(element: ElementTree.Element, depth: int) -> Any:
 
 
 def _of_row(text: str, export: Export) -> dict[str, Any] | None:
-    """The fields of a row under the names of its columns, and what is behind the last of these under the empty name."""
+    """The fields of a row by column name; fields past the last column are under the empty name."""
     row = fields_of(text, export.delimiter)
     if row is None:
         return None

@@ -1,7 +1,7 @@
-"""The fast path for lines that stand inside another program's: Docker, CRI, syslog, another shipper. Pure.
+"""The fast path for lines inside another program's lines: Docker, CRI, syslog, another shipper. Pure.
 
-As `plain.py`, an optimisation of `parser.py` and nothing else: it takes the same lines out of the wrappers that
-`wrappers.py` knows, and leaves any other line to the general path. Every line is taken by itself, which is
+Like `plain.py`, only an optimisation of `parser.py`: it parses the same lines inside the wrappers that
+`wrappers.py` knows, and leaves any other line to the general path. It handles each line separately, which is
 simpler than the loops of `plain.py`, and fast enough: a quarter of the general path's time.
 """
 
@@ -22,8 +22,8 @@ from shipper.read.lines import BLANKS
 
 FRAMES = 8  # pairs of host names that get templates; lines of any other take the general path
 LONGEST_HOST = 512  # characters of such a pair
-CONTEXTS = 4  # of level and component, for each of them
-THREADS = 2048  # remembered for each of them
+CONTEXTS = 4  # pairs of level and component for each pair of host names
+THREADS = 2048  # cached for each pair of host names
 
 _STAMP = r"(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})Z)"
 _HEAD = r"(\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+\|[^|\n]*+)"
@@ -35,20 +35,20 @@ _LINE = (
     rf"{_STAMP}{_HEAD}\|(?:Calling pfAuthUser\('(?![,)]){USER}('[^\n]*)|authResult = (-?[0-9]{{1,9}})|rawCallStatus = (-?[0-9]{{1,9}})"
     rf"|{GUID}\|Pfauth (succeeded|failed) for user '{USER}'\. Call status: ([^\n]*))\n"
 )
-# Before them an octet count and the hosts of a head, of which two are empty, as all groups of any other line are.
+# Before these groups: an octet count, and three for the host in a head, two of them empty. For any other line all are empty.
 _BEHIND_HEADS = re.compile(rf"{PLAIN_HEADS}{_LINE}|[^\n]*\n")
 _ALONE = re.compile(rf"()()()(){_LINE}|[^\n]*\n")
 _CONTROLS = bytes(range(32)).replace(b"\n", b"")
 
 _STAMPED = re.compile(_STAMP)
-_FIRST = 4  # lines of a chunk of which one must be wrapped
+_FIRST = 4  # lines at the start of a chunk; one of them must be wrapped
 Frame = tuple[str | None, str | None]  # `hostname` and `host` of `Inner`
 Found = tuple[str, ...]  # the groups of one line
 NOBODY: Frame = (None, None)
 
 
-# A line that a template may make the event of: its time as the log writes it and in nanoseconds since 1970, its offset in the
-# file, and all of it, escaped as in a JSON string.
+# A line for a template: its time as the log writes it and in nanoseconds since 1970, its offset in the file, and its whole
+# text, escaped as in a JSON string.
 Line = tuple[str, int, int, str]
 
 
@@ -58,7 +58,7 @@ class WrappedParser:
     def __init__(self, general: Parser, scratch: Callable[[LogFile], Parser]) -> None:
         """
         Args:
-            general: takes every line that is not plain, and holds the state.
+            general: parses every line that is not plain, and holds the state.
             scratch: makes a parser like `general` with a new state, for templates.
         """
         self._general = general
@@ -67,11 +67,11 @@ class WrappedParser:
         self._threads: dict[Frame, Threads] = {}
 
     def __call__(self, chunk: Chunk, data: bytes) -> Events | None:
-        """The events of a chunk; None if it does not begin with lines that are taken here.
+        """The events of a chunk; None if it does not begin with wrapped lines.
 
         Args:
             chunk: as it was read.
-            data: its bytes, with LF as line end and no other CR.
+            data: its bytes, with LF for each line end and no CR left.
         """
         first = data.split(b"\n", _FIRST)[:_FIRST]
         if any(self._is_record(line) for line in first):
@@ -98,7 +98,7 @@ class WrappedParser:
         return zip(_ALONE.findall(text), [(line.hostname, line.host) if line else NOBODY for line in lines], strict=True)
 
     def _take(self, chunk: Chunk, data: bytes, lines: Iterable[tuple[Found, Frame]]) -> None:
-        """Take the lines of a chunk, each with its groups and its hosts."""
+        """Parse the lines of a chunk, each with its groups and its hosts."""
         general, seconds = self._general, self._general.stamps.seconds
         halves, results = list[Counts](), list[Tally]()
         for (found, frame), (raw, offset, original) in zip(lines, lines_of(chunk, data), strict=True):
@@ -135,7 +135,7 @@ class WrappedParser:
         return threads.known.get(head) or threads.find(head)
 
     def _request(self, line: Line, thread: Thread, principal: tuple[UserFields | None, str], user: str, call: str) -> bool:
-        """Take a request; `call` is what follows its user, from the quote on. False: the general path must do it."""
+        """Parse a request; `call` follows its user, from the quote on. False leaves the line to the general path."""
         general, state = self._general, thread.state
         template = thread.templates.requests.get(call) or thread.templates.request(call)
         stamp, time, offset, original = line
@@ -169,14 +169,14 @@ def take_result(
     guid: str,
     tallies: list[Tally],
 ) -> bool:
-    """Take a one-line result.
+    """Parse a one-line result.
 
     Args:
-        general: the parser whose state is used and that gets the event.
+        general: the parser that holds the state and gets the event.
         template: of the event; None if there is none.
-        principal: its user, and the JSON of user and process; empty if they are not plain.
-        sender: who wrote the line.
-        line: where it stands.
+        principal: the user, and the JSON of user and process; empty if they are not plain.
+        sender: the thread or program that wrote the line.
+        line: its time, offset and text.
         word: the verdict.
         user: as the line names it.
         guid: of the request; empty if there is none.
@@ -202,7 +202,7 @@ def take_result(
     tallies.append(tally)
     kept = original if general.options.keep_original else ""
     escaped = user.replace("\\", "\\\\")
-    p0, p1, p2, p3, p4, p5, p6, *last = pieces  # the last gap is that of a GUID
+    p0, p1, p2, p3, p4, p5, p6, *last = pieces  # the last gap, if any, is the GUID's
     event = f"{p0}{stamp}{p1}{event_id}{p2}{kept}{p3}Pfauth {word} for user '{escaped}'. Call status: {escaped_tail}{p4}{shared}{p5}{offset}{p6}"
     general.texts.append(f"{event}{guid}{last[0]}" if guid else event)
     general.labels.append((stamp, event_id, origin, who and who[3]))
@@ -210,9 +210,9 @@ def take_result(
 
 
 def lines_of(chunk: Chunk, data: bytes) -> Iterator[tuple[bytes, int, str | None]]:
-    """The lines of a chunk: their bytes without LF, where they stand, and their text escaped as in a JSON string.
+    """The lines of a chunk: their bytes without LF, their offsets, and their texts escaped as in a JSON string.
 
-    The text is None where that is not so simple; `data` is the chunk with LF as line end.
+    A text is None if its escaping is not that simple; `data` is the chunk with LF as line end.
     """
     raws = chunk.data.split(b"\n")
     if not raws[-1]:
@@ -240,7 +240,7 @@ def _behind_heads(data: bytes) -> Iterator[tuple[Found, Frame]]:
 
 
 def _as_counted(groups: Found, line: str) -> Found:
-    """The groups of a line; empty ones, so that the general path takes it, if it is not as long as its octet count says."""
+    """The groups of a line; empty ones, which leave it to the general path, if its octet count does not match its length."""
     count = groups[0]
     if not count or (0 <= int(count) - len(line) + len(count) + 1 <= LONGEST_LINE_END and line == line.rstrip(BLANKS)):
         return groups
@@ -252,7 +252,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _is_clean(data: bytes) -> bool:
-    """True for UTF-8 that JSON writes as it is, but for quotes, backslashes and line ends."""
+    """True for UTF-8 that JSON leaves unchanged except for quotes, backslashes and line ends."""
     if len(data.translate(None, _CONTROLS)) < len(data):
         return False
     try:

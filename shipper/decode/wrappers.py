@@ -1,12 +1,12 @@
-"""Lines of a log inside lines of another program: a container runtime, syslog, another shipper. Pure.
+"""Unwraps lines of a log from those of another program: a container runtime, syslog, another shipper. Pure.
 
     Docker       {"log":"LINE\\n","stream":"stdout","time":"…"}
     CRI          2016-10-06T00:17:09.669794202Z stdout F LINE
     shippers     {…,"message":"LINE",…}, or another key of `schemas/envelopes.toml`
     syslog       RFC 5424, RFC 3164, rsyslog's ISO form, each with or without an octet count; Kiwi's files; no tag is needed
 
-The line inside makes the event. Of the wrapper counts the host alone; its time is when somebody passed the line on.
-A message behind a syslog head that is no line of a log is none of this: there the head is the line's (`patterns/syslog.grok`).
+The line inside makes the event. Of the wrapper only the host is used; its time is when the line was passed on.
+A syslog message that is no line of a log is not unwrapped: there the head belongs to the line (`patterns/syslog.grok`).
 """
 
 import re
@@ -19,9 +19,9 @@ import orjson
 DEPTH = 4  # wrappers around each other, such as Docker around syslog
 LONGEST_NAME = 255
 LONGEST_LINE_END = 2
-PIECE = 4096  # characters at least of Docker's pieces, which have 16 KiB: with fewer, another shipper took off the line end
+PIECE = 4096  # least characters of Docker's pieces, which have 16 KiB: a shorter text lost its line end to another shipper
 
-# A record that has these, or whose text begins so, is that of a Windows event, and its text no line of a log.
+# A record with one of these keys, or with a text that begins so, is a Windows event, and its text is no line of a log.
 _EVENT_KEYS, _EVENT_TEXT = frozenset({"Message", "winlog"}), "NPS Extension"
 
 ISO_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
@@ -37,22 +37,22 @@ def _heads(word: str, mark: str) -> str:
     """A regular expression for what stands before a line, with a group for the host in each of the last three alternatives.
 
     Args:
-        word: one character of a name: neither a blank nor a bar, so that none swallows the head of a line.
+        word: one character of a name: neither a blank nor a bar, so that no name swallows the head of a line.
         mark: a byte order mark.
     """
     name = rf"{word}{{1,255}}"
     data = r'(?:-|(?>(?:\[(?>[^\]"\n]|"(?>[^"\\\n]|\\.)*")*\]))+)'  # structured data
     then = rf"(?={_BEGINS})"
-    cri = rf"{ISO_TIME} (?:stdout|stderr) (?:[A-Z](?::{word}{{0,64}})? |{then})"  # the oldest have no tag
+    cri = rf"{ISO_TIME} (?:stdout|stderr) (?:[A-Z](?::{word}{{0,64}})? |{then})"  # the oldest CRI has no tag
     rfc_5424 = rf"{_PRI}1 (?:-|{ISO_TIME}) ({name}) {name} {name} {name} {data} (?:{mark})?{then}"
     others = rf"(?:{_PRI})?(?:{ISO_TIME}|{_BSD}) ({name}) {{1,4}}(?:{name} {{1,4}})??{then}"
     kiwi = rf"{_KIWI_TIME}\t\w{{1,16}}\.\w{{1,16}}\t({name})\t(?:{_BSD} {name} )?+(?:{name} {{1,4}})??{then}"
     return f"{cri}|{rfc_5424}|{others}|{kiwi}"
 
 
-# One or two of them, for lines of a text that was decoded as latin-1: a character is a byte. Where this matches before a
-# line of MFA Server, `unwrap` takes off the same.
-# The first group is the octet count, which must be looked at. A part of a line is left to the general path.
+# A head, with or without an octet count, for text decoded as latin-1: a character is a byte. Where it matches before a line
+# of MFA Server, `unwrap` removes the same text.
+# The first group is the octet count, which the caller must check. A part of a line is left to the general path.
 PLAIN_HEADS = rf"(?!{ISO_TIME} std(?:out|err) P)(?:([0-9]{{1,7}}) (?={_PRI}))?+(?>" + _heads("[!-{}~]", "ï»¿") + ")"
 
 _HEAD = re.compile(f"{_COUNT}|" + _heads(r"[^\s|]", "\ufeff"))
@@ -60,18 +60,18 @@ _COUNTED = re.compile(rf"([0-9]{{1,7}}) (?={_PRI})")
 _CRI_PART = re.compile(rf"{ISO_TIME} (?:stdout|stderr) P")
 _CRI_HEAD = re.compile(rf"{ISO_TIME} (?:stdout|stderr) [A-Z](?::\S{{0,64}})? ")
 _LINE = re.compile(_BEGINS)
-_OWN = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?Z\|")  # how MFA Server begins a line: nothing is around it
+_OWN = re.compile(r"[0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?Z\|")  # how MFA Server begins a line: it has no wrapper
 
 
 class Inner(NamedTuple):
-    """A line without what is wrapped around it.
+    """A line without its wrappers.
 
     Attributes:
         text: the line.
         hostname: of the innermost syslog head; None if there is none or it names no host.
         host: of the innermost wrapper that names one.
         place: where the line stands, for a sentence.
-        partial: it is a part of a line: a container runtime writes a long one in pieces.
+        partial: True for a part of a line: a container runtime writes a long line in pieces.
     """
 
     text: str
@@ -82,14 +82,14 @@ class Inner(NamedTuple):
 
 
 def _is_part(wrapped: str, text: str) -> bool:
-    """True for the record of a runtime whose text the next one goes on with: CRI says so, Docker leaves out the line end."""
+    """True for a container runtime's record that the next one continues: CRI marks it, Docker leaves out the line end."""
     if wrapped[:1] == "{":
         return len(text) >= PIECE and not text.endswith("\n") and '"stream"' in wrapped
     return _CRI_PART.match(wrapped) is not None
 
 
 def _in_one(lines: str) -> str:
-    """The line that a container runtime wrote in these parts; what it did not write in parts as it is."""
+    """Join the parts in which a container runtime wrote a line; return any other text unchanged."""
     if lines.startswith('{"log":"'):
         return _docker_in_one(lines)
     texts, head = list[str](), ""
@@ -117,12 +117,12 @@ def _docker_in_one(lines: str) -> str:
     return orjson.dumps(records[-1] | {"log": "".join(texts) + end}).decode()
 
 
-# One wrapper taken off: the text inside, the host that it names, whether it is syslog, and where the text stood.
+# A removed wrapper: the text inside, the host that it names, whether it is syslog, and where the text stood.
 _Layer = tuple[str, str | None, bool, str]
 
 
 def rewrap(line: str, hostname: str | None, host: str | None) -> str:
-    """A line that `unwrap` makes the same of as of one with these names."""
+    """Wrap a line so that `unwrap` returns it with these host names."""
     if host is not None and host != hostname:
         line = orjson.dumps({"message": line, "host": host}).decode()
     elif hostname is None:
@@ -131,21 +131,21 @@ def rewrap(line: str, hostname: str | None, host: str | None) -> str:
 
 
 def wrong_count(text: str) -> str | None:
-    """The octet count before a message of syslog that does not end before the next counted one; None for any other text.
+    """The octet count of a syslog message if it is wrong and another counted message follows in the text; otherwise None.
 
-    Of a message alone the count may be wrong, which costs nothing: files get converted.
+    A wrong count of a single message does no harm: files get converted.
     """
     found = _COUNTED.match(text)
     if found is None or _COUNTED.search(text, found.end()) is None:
         return None
-    # A byte that does not decode has become a character, so how many bytes there were is not sure.
+    # A byte that does not decode has become a character, so the number of bytes is uncertain.
     least, most = len(text) - found.end(), len(text.encode("utf-8", "replace")) - found.end()
     return None if least <= int(found[1]) <= most + LONGEST_LINE_END else found[1]
 
 
 def doubtful_count(text: str) -> str | None:
-    """The octet count before a message of syslog that ends with its file and not where the count says, and among digits: some
-    of them may be missing, or may be the beginning of the next count. None for any other text."""
+    """The octet count of a syslog message at the end of a file that ends with a digit, and not where the count says: digits
+    may be missing, or may begin the next count. None for any other text."""
     found = _COUNTED.match(text)
     if found is None or not text[-1].isdigit():
         return None
@@ -174,14 +174,14 @@ def _is_no_event(record: dict[str, Any], text: str) -> bool:
 
 
 class Shipper(NamedTuple):
-    """What another shipper calls the line, and the server that it runs on; a dot goes one object down."""
+    """Another shipper's keys for the line and for the server that it runs on; a dot goes one object down."""
 
     line: tuple[str, ...]
     host: tuple[str, ...] = ()
 
 
 class _Keys(NamedTuple):
-    """The keys of all shippers. `record` finds one for a line whose text may begin like a line."""
+    """The keys of all shippers. `record` finds a key of `lines` with a text that may begin like a line."""
 
     lines: tuple[str, ...]
     hosts: tuple[tuple[str, str], ...]
@@ -189,10 +189,10 @@ class _Keys(NamedTuple):
 
 
 class Wrappers:
-    """Takes lines out of what other programs put around them."""
+    """Removes what other programs put around a line."""
 
     def __init__(self, read: Callable[[], Sequence[Shipper]]) -> None:
-        """`read` gives the shippers; it is called for the first record of JSON, which a plain log has none of."""
+        """`read` returns the shippers; it is called for the first JSON record, so never for a plain log."""
         self._read = read
 
     @cached_property

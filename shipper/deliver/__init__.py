@@ -1,1 +1,1 @@
-"""Batches to the other side."""
+"""Deliver batches to a sink."""

@@ -1,4 +1,4 @@
-"""Acknowledgements: batches may end in any order, positions are released in the order of the log. Pure."""
+"""Acknowledgements: batches may complete in any order; positions are released in log order. Pure."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -7,17 +7,17 @@ Advance = TypeVar("Advance")
 
 
 class Acks(Generic[Advance]):
-    """Batches that were sent and are not yet released, by number."""
+    """The batches that are sent and not yet released, by number."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[int, tuple[list[Advance], bool]] = OrderedDict()
 
     def sent(self, number: int, advances: list[Advance]) -> None:
-        """Record a batch as sent. `advances` are released once it and all earlier ones are done."""
+        """Record a batch as sent. Its `advances` are released once it and all earlier batches are done."""
         self._open[number] = (advances, False)
 
     def done(self, number: int) -> list[Advance]:
-        """Record a batch as delivered; returns the advances that nothing undelivered precedes any more."""
+        """Record a batch as delivered; return the advances that no undelivered batch precedes any more."""
         advances, _ = self._open[number]
         self._open[number] = (advances, True)
         released: list[Advance] = []

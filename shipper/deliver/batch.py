@@ -1,7 +1,7 @@
 """Batches: the output of whole reads, grouped by count, bytes and age. Pure.
 
-A batch is closed after the read that reaches a limit, never in the middle of a read, so the positions
-that it carries cover exactly its events.
+A batch is closed after the read that reaches a limit, never within a read, so its positions cover
+exactly its events.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from shipper.times import SECOND
 
 Advance = TypeVar("Advance")
 
-LINE, EVENT = 70, 800  # bytes: a plain line of a log, and the event that it becomes
-SMALLEST_READ = 1024  # so that nearly every line fits into one read
+LINE, EVENT = 70, 800  # typical bytes of a plain log line, and of its event
+SMALLEST_READ = 1024  # bytes; nearly every line fits into one read
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Limits:
 
 
 def read_size(limits: Limits, wanted: int) -> int:
-    """How many bytes a read should take: `wanted`, or less where that would overshoot small limits.
+    """The number of bytes to read at once: `wanted`, or less if `wanted` would overshoot small limits.
 
-    A read of ordinary lines then brings at most a quarter of a batch.
+    A read of ordinary lines then fills at most a quarter of a batch.
     """
     events = min(limits.max_events, limits.max_bytes // EVENT)
     return min(wanted, max(SMALLEST_READ, events * LINE // 4))
@@ -36,10 +36,7 @@ def read_size(limits: Limits, wanted: int) -> int:
 
 @dataclass(slots=True)
 class OpenBatch(Generic[Advance]):
-    """A batch being filled: events, and the positions reached by reading them.
-
-    `since` is the time of its first read.
-    """
+    """A batch being filled: its events, and the positions after each read. `since` is the time of its first read."""
 
     since: int
     blocks: list[Block] = field(default_factory=list)
@@ -49,18 +46,18 @@ class OpenBatch(Generic[Advance]):
 
 
 class Batcher(Generic[Advance]):
-    """Groups the output of reads. Times are nanoseconds of a monotonic clock."""
+    """Groups the output of reads into batches. Times are nanoseconds of a monotonic clock."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._open: OpenBatch[Advance] | None = None
 
     def add(self, block: Block, advance: Advance, now: int) -> OpenBatch[Advance] | None:
-        """Take the output of one read; returns the batch if it is full now.
+        """Add the output of one read; return the batch if it is now full.
 
         Args:
-            block: may hold no events.
-            advance: the position behind the read, to be released when the batch is delivered.
+            block: the output; may hold no events.
+            advance: the position after the read, released when the batch is delivered.
             now: the time.
         """
         batch = self._open = self._open or OpenBatch(now)
@@ -73,16 +70,16 @@ class Batcher(Generic[Advance]):
         return self.flush() if full else None
 
     def flush(self) -> OpenBatch[Advance] | None:
-        """Close the batch being filled, full or not; None if there is none."""
+        """Close and return the batch being filled, full or not; None if there is none."""
         batch, self._open = self._open, None
         return batch
 
     @property
     def due(self) -> int | None:
-        """When the batch being filled is too old to wait any longer; None if there is none."""
+        """The time at which the batch being filled reaches its maximum age; None if there is none."""
         return None if self._open is None else self._open.since + self._limits.max_age
 
     @property
     def waiting(self) -> int:
-        """Events in the batch being filled."""
+        """The number of events in the batch being filled."""
         return 0 if self._open is None else self._open.events

@@ -1,6 +1,6 @@
-"""Events that the other side will never take: kept in `state_dir/dead_letters.ndjson`, one JSON object a line. I/O.
+"""Events that the destination will never take: kept in `state_dir/dead_letters.ndjson`, one JSON object per line. I/O.
 
-`replay` sends them again and removes only those that were delivered.
+`replay` sends them again and removes only the delivered ones.
 """
 
 import base64
@@ -29,16 +29,16 @@ class DeadLetterFile:
         self._time = time
 
     def add(self, refusals: tuple[Refusal, ...]) -> None:
-        """Append a letter for each refusal; they are on the disk when this returns.
+        """Append a letter for each refusal; the letters are on disk when this returns.
 
         Raises:
-            OSError: not now; the file is as it was.
+            OSError: the file cannot be written now; it is unchanged.
         """
         data = b"".join(encode_letter(refusal, self.now()) + b"\n" for refusal in refusals)
         descriptor = open_made(self.path, os.O_RDWR | os.O_APPEND | NOFOLLOW)
         try:
             before = os.fstat(descriptor).st_size
-            # End a line that a crash tore first, or it would swallow the next letter.
+            # First end a line that a crash tore, or it would swallow the next letter.
             torn = before and read_at(descriptor, 1, before - 1) != b"\n"
             try:
                 write_all(descriptor, b"\n" + data if torn else data)
@@ -52,7 +52,7 @@ class DeadLetterFile:
             os.close(descriptor)
 
     def unusable(self) -> str | None:
-        """Why no letter can be added, without a trace of having looked; None if one can."""
+        """Why no letter can be added; None if one can. Leaves no trace of the check."""
         was_there = os.path.lexists(self.path)
         try:
             os.close(open_made(self.path, os.O_RDWR | os.O_APPEND | NOFOLLOW))
@@ -65,14 +65,14 @@ class DeadLetterFile:
         return None
 
     def now(self) -> str:
-        """The time as letters write it."""
+        """The present time in the format of letters."""
         return self._time().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def read(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """The line that was refused and its letter, one after the other. Lines that a crash tore are left out.
+        """Yield each refused line with its letter. Lines that a crash tore are skipped.
 
         Raises:
-            OSError: the file cannot be read; a missing file is no error.
+            OSError: the file cannot be read; a missing file is not an error.
         """
         try:
             file = open(self.path, "rb", opener=open_shared)  # noqa: SIM115
@@ -88,25 +88,25 @@ class DeadLetterFile:
                 yield line, letter
 
     def keep_only(self, numbers: Iterable[int]) -> None:
-        """Keep the letters with these numbers, counted from 0 as `read` gives them.
+        """Drop all letters but those with these numbers, counted from 0 in the order of `read`.
 
         Raises:
-            OSError: not now; all letters are still there.
+            OSError: the file cannot be rewritten now; all letters are still there.
         """
         wanted = set(numbers)
         kept = [letter for number, (_, letter) in enumerate(self.read()) if number in wanted]
         write_durably(self.path, b"".join(msgspec.json.encode(letter) + b"\n" for letter in kept))
 
     def count(self) -> int:
-        """How many letters there are."""
+        """The number of letters."""
         return sum(1 for _ in self.read())
 
 
 def encode_letter(refusal: Refusal, now: str) -> bytes:
-    """A letter as JSON: when and why, id and position of the event, and the event as it was refused."""
+    """Encode a letter as JSON: time and reason, id and position of the event, and the event as refused."""
     _, event_id, origin, _ = refusal.label
     letter: dict[str, Any] = {"time": now, "reason": refusal.reason, "id": event_id}
-    if origin.kind != "alert":  # a finding stands at no place in the log
+    if origin.kind != "alert":  # a finding has no place in the log
         if origin.path is not None:
             letter["path"] = origin.path
         letter["offset"] = int(event_id.rpartition("-")[2])
@@ -118,9 +118,9 @@ def encode_letter(refusal: Refusal, now: str) -> bytes:
 
 
 def label_of(line: bytes) -> Label:
-    """The label of an event as it was sent, read from its JSON; an empty label if the line is no event of ours."""
+    """The label of an event as sent, read from its JSON; an empty label if the line is not one of our events."""
     try:
-        document = msgspec.json.decode(line.rpartition(b"\n")[2])  # of elastic-bulk's two lines the second
+        document = msgspec.json.decode(line.rpartition(b"\n")[2])  # the second of the two lines of elastic-bulk
         document = document["event"] if "sourcetype" in document else document  # splunk-hec
         document = label_fields(document) if "class_uid" in document else document  # ocsf
         event, user, log = document["event"], document.get("user", {}), document.get("log", {})

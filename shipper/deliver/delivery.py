@@ -1,10 +1,10 @@
-"""Delivery: hands batches to the sink until they are delivered. Core; time and chance are passed in.
+"""Delivery: hands batches to the sink until they are delivered. Core; time and randomness are passed in.
 
-All retry policy is here. A sink that is down is opened again after a pause that doubles up to a
-limit, with jitter, for ever; whatever was in flight is then sent again, in order and under the same
-numbers. Events that the other side will never take go to the dead letters first, and only then count
-as done. Where they cannot be kept, only they are tried again: what was acknowledged is not sent again, and
-what follows goes on.
+All retry policy is here. A sink that is down is reopened, without end, after a pause that doubles up
+to a limit, with jitter; all batches in flight are then sent again, in order and under the same
+numbers. Events that the destination will never take go to the dead letters first, and only then count
+as done. If dead letters cannot be kept, only they are retried: acknowledged events are not sent again, and
+later batches go on.
 """
 
 from collections import OrderedDict
@@ -17,27 +17,27 @@ from shipper.times import SECOND
 
 FIRST_PAUSE = SECOND // 4
 LONGEST_PAUSE = 30 * SECOND
-LONGEST_ASKED = 600 * SECOND  # that a server may ask for
-MOST_UNKEPT = 64  # batches whose dead letters wait in memory
-MOST_BEHIND = 10_000  # batches that may follow the first of these, since their positions wait as well
+LONGEST_ASKED = 600 * SECOND  # the longest pause that a server may ask for
+MOST_UNKEPT = 64  # maximum number of batches whose dead letters wait in memory
+MOST_BEHIND = 10_000  # maximum number of batches after the first of these; their positions wait as well
 
 
 class DeadLetters(Protocol):
-    """Where refused events are kept."""
+    """The store of refused events."""
 
     def add(self, refusals: tuple[Refusal, ...]) -> None:
-        """Keep them; they are safe when this returns.
+        """Keep refused events; they are safe when this returns.
 
         Raises:
-            OSError, SinkDown: not kept.
+            OSError, SinkDown: the events are not kept.
         """
 
 
 class Watcher(Protocol):
-    """Told about changes of state, each once."""
+    """Receives each change of state once."""
 
     def down(self, reason: str) -> None:
-        """The sink does not accept anything."""
+        """The sink accepts nothing."""
 
     def up(self) -> None:
         """The sink accepts again, or for the first time."""
@@ -46,11 +46,11 @@ class Watcher(Protocol):
         """Events went to the dead letters."""
 
     def unkept(self, reason: str | None) -> None:
-        """Dead letters cannot be kept for now, or can be again (None)."""
+        """Dead letters cannot be kept for now; None: they can be kept again."""
 
 
 class Delivery:
-    """Outstanding batches of one sink."""
+    """The outstanding batches of one sink."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class Delivery:
     ) -> None:
         """
         Args:
-            sink: the other side.
+            sink: the destination.
             dead_letters: keeps the events that the sink refuses.
-            watcher: is told of changes.
+            watcher: receives changes of state.
             run: identifies this process among all that ever wrote to the sink.
             now: nanoseconds of a monotonic clock.
             random: 0 to 1, for the jitter.
@@ -77,10 +77,10 @@ class Delivery:
         self._run = run
         self._now = now
         self._batches: OrderedDict[int, Batch] = OrderedDict()
-        self._unkept: OrderedDict[int, tuple[Refusal, ...]] = OrderedDict()  # of batches that are delivered but for these
+        self._unkept: OrderedDict[int, tuple[Refusal, ...]] = OrderedDict()  # refusals of batches that are otherwise delivered
         self._letters = Backoff(now, random)
         self._done_numbers: list[int] = []  # not yet returned by `turn`
-        self._sent = 0  # the number of the last batch that the sink has got since it was opened
+        self._sent = 0  # the number of the last batch sent since the sink was opened
         self._number = 0
         self._attempts = Backoff(now, random)
         self._connected = False
@@ -92,7 +92,7 @@ class Delivery:
 
     @property
     def accepts(self) -> bool:
-        """True while another batch may be handed over; a sink that is down still gets its first few."""
+        """True while another batch may be handed over; even a sink that is down gets `in_flight` batches."""
         if self._unkept and (len(self._unkept) >= MOST_UNKEPT or self._number - next(iter(self._unkept)) >= MOST_BEHIND):
             return False
         return len(self._batches) < self.sink.in_flight
@@ -109,11 +109,11 @@ class Delivery:
 
     @property
     def outstanding(self) -> int:
-        """Batches handed over and not done."""
+        """The number of batches handed over and not done."""
         return len(self._batches) + len(self._unkept)
 
     def hand_over(self, blocks: Sequence[Block], places: Mapping[bytes, bytes | None]) -> int:
-        """Take a batch to deliver; returns its number. Call it only while `accepts`."""
+        """Take a batch to deliver; return its number. Call only while `accepts` is true."""
         self._number += 1
         marked = {**places, BATCH_KEY: f"{self._run}:{self._number}".encode()}
         self._batches[self._number] = Batch(self._number, tuple(blocks), tuple(marked.items()))
@@ -122,10 +122,10 @@ class Delivery:
         return self._number
 
     def turn(self, timeout: float) -> list[int]:
-        """Connect if that is due, send, and collect receipts, for which it waits up to `timeout` seconds.
+        """Connect if due, send, and collect receipts, waiting up to `timeout` seconds for them.
 
         Returns:
-            The numbers of the batches that are done now.
+            The numbers of the batches done since the last call.
         """
         if not self._connected and self._attempts.due:
             self._try(self._open)
@@ -138,12 +138,12 @@ class Delivery:
 
     @property
     def wake(self) -> int | None:
-        """When the next attempt is due, to connect or to keep dead letters; None for no attempt."""
+        """When the next attempt to connect or to keep dead letters is due; None if there is none."""
         times = ([] if self._connected else [self._attempts.next]) + ([self._letters.next] if self._unkept else [])
         return min(times, default=None)
 
     def flush(self) -> None:
-        """Tell the sink that no batch follows for now."""
+        """Announce to the sink that no batch follows for now."""
         if self._connected and self._batches:
             self._try(self.sink.flush)
 
@@ -165,7 +165,7 @@ class Delivery:
         self.retries += 1
 
     def _leave_out(self, refused: Mapping[int, tuple[Refusal, ...]]) -> None:
-        """Keep what a transaction could not take as dead letters, and have the rest sent again at once."""
+        """Keep the events that a transaction could not take as dead letters, and send the rest again at once."""
         try:
             for number, refusals in refused.items():
                 self._keep(refusals)
@@ -192,13 +192,13 @@ class Delivery:
         self._send_all()
 
     def _mark_up(self) -> None:
-        """The sink counts as up once it has taken a batch, or while none is waiting; a connection alone proves little."""
+        """Report the sink as up. A connection alone proves little: call this after a receipt, or if no batch is waiting."""
         if not self.is_up:
             self.is_up, self.reason = True, ""
             self._watcher.up()
 
     def _committed(self) -> list[int]:
-        """Batches whose transaction was committed although we did not see it succeed."""
+        """The batches whose transaction was committed although we did not see it succeed."""
         run, _, last = self.stored.get(BATCH_KEY, b"").decode("latin-1").rpartition(":")
         return [number for number in self._batches if run == self._run and number <= int(last)]
 
@@ -224,7 +224,7 @@ class Delivery:
             self._done(receipt.number)
 
     def _keep_letters(self) -> None:
-        """Keep the dead letters of batches that are delivered but for these."""
+        """Keep the dead letters of batches that are otherwise delivered."""
         was_in_trouble = self._letters.failures > 0
         for number, refusals in list(self._unkept.items()):
             try:
@@ -246,10 +246,10 @@ class Delivery:
 
 
 class Backoff:
-    """When to try something again: after a pause that doubles up to a limit, with jitter."""
+    """Schedules retries, after a pause that doubles up to a limit, with jitter."""
 
     def __init__(self, now: Callable[[], int], random: Callable[[], float]) -> None:
-        """`now` and `random` are those of `Delivery`."""
+        """For `now` and `random` see `Delivery`."""
         self._now = now
         self._random = random
         self._pause = FIRST_PAUSE
@@ -258,21 +258,21 @@ class Backoff:
 
     @property
     def due(self) -> bool:
-        """True if it is time to try."""
+        """True if the next attempt is due."""
         return self._now() >= self.next
 
     def failed(self, least: int = 0) -> None:
-        """Wait for longer than the last time, and for that many nanoseconds at least."""
+        """Schedule the next attempt after a longer pause than last time, and at least `least` nanoseconds."""
         self.failures += 1
         self.next = self._now() + max(least, round(self._pause * (0.5 + self._random() / 2)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def at_once(self) -> None:
-        """Try without a pause."""
+        """Make the next attempt due now."""
         self.next = self._now()
 
     def succeeded(self) -> None:
-        """The next failure begins with a short pause."""
+        """Reset: the next failure starts with a short pause."""
         self.failures, self._pause = 0, FIRST_PAUSE
 
 

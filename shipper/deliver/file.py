@@ -1,7 +1,7 @@
-"""A file as a sink: appended to, synced before anything counts as delivered, rotated by size and age. I/O.
+"""The file sink: appends batches, syncs before reporting delivery, rotates by size and age. I/O.
 
-Other programs may rename, remove, replace or cut the file at any moment. So a batch counts only when it was synced and the
-path still leads to the file that it was written to; else the path is opened anew and the batch is written there.
+Other programs may rename, remove, replace or truncate the file at any moment. A batch therefore counts as delivered only if it
+is synced and the path still leads to the file that holds it; otherwise the path is reopened and the batch written there.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ from shipper.shared_files import patiently
 from shipper.times import SECOND
 
 TAIL = 1 << 20
-ATTEMPTS = 3  # to write a batch into the file of the path, while others replace it
+ATTEMPTS = 3  # to write a batch while other programs replace the file
 
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The file; when it is rotated, in bytes and nanoseconds; how many rotated files are kept."""
+    """The path, the limits that trigger rotation in bytes and nanoseconds, and the number of rotated files to keep."""
 
     path: str
     rotate_size: int | None = None
@@ -38,13 +38,13 @@ class FileOptions:
 
 
 class _Begun(NamedTuple):
-    """A batch of which the disk took only a part.
+    """A batch that the disk took only in part.
 
     Attributes:
-        number: of the batch.
-        size: how many bytes of it are in the file: whole events.
+        number: number of the batch.
+        size: bytes of the batch in the file; always whole events.
         file: device and inode of the file.
-        end: how long the file is.
+        end: size of the file.
     """
 
     number: int
@@ -57,7 +57,7 @@ class FileSink:
     """Appends batches to a file.
 
     Attributes:
-        reopened: how often the path was opened anew, because another program had renamed, removed, replaced or cut the file.
+        reopened: how often the path was reopened because another program had renamed, removed, replaced or truncated the file.
     """
 
     name = "file"
@@ -67,7 +67,7 @@ class FileSink:
         """`now`: seconds of a monotonic clock.
 
         Raises:
-            UsageError: what is at the path is no file.
+            UsageError: the path leads to something other than a file.
         """
         self._options = options
         self._path = options.path
@@ -77,9 +77,9 @@ class FileSink:
         self._id = (0, 0)
         self._size = 0
         self._since = 0.0
-        self._batches: list[Batch] = []  # taken and not reported
-        self._rotated = 0  # of these, how many are in files that were rotated since
-        self._written = 0  # how many are written
+        self._batches: list[Batch] = []  # taken, not yet reported
+        self._rotated = 0  # how many of `_batches` are in files that have since been rotated
+        self._written = 0  # how many of `_batches` are written, rotated ones included
         self._begun: _Begun | None = None
         self.reopened = 0
         fault = _no_file(self._path)
@@ -87,11 +87,11 @@ class FileSink:
             raise UsageError(f"output.file.path: {fault}; give the path of a file")
 
     def open(self) -> Mapping[bytes, bytes]:
-        """Open or create the file, and remove a line that a crash tore: it is sent again.
+        """Open or create the file, and cut off a line that a crash tore; its event is sent again.
 
         Raises:
-            SinkDown: not possible now.
-            UsageError: another shipper writes to it.
+            SinkDown: the file cannot be opened now.
+            UsageError: another shipper writes to the file.
         """
         try:
             if self._lock is None:
@@ -106,13 +106,13 @@ class FileSink:
         if fault is not None:
             raise SinkDown(fault)
         self._descriptor = open_made(self._path, os.O_RDWR | os.O_APPEND)
-        sync_folder(self._path)  # it may be new, and its predecessor renamed
+        sync_folder(self._path)  # the file may be new, and its predecessor renamed
         self._id = _id(os.fstat(self._descriptor))
         self._since = self._now()
         self._mend()
 
     def _mend(self) -> None:
-        """Take note of the size of the file, and cut away a last line without its end."""
+        """Cut off a last line that has no line end, and update `_size`."""
         self._size = end = os.fstat(self._descriptor).st_size
         while end:
             begin = max(0, end - TAIL)
@@ -139,30 +139,30 @@ class FileSink:
         self._batches.append(batch)
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Write and sync what was taken.
+        """Write and sync the batches taken.
 
         Raises:
-            SinkDown: the disk is full, the device fails, or the file cannot be opened anew.
+            SinkDown: the disk is full, the device fails, or the file cannot be reopened.
         """
         for _ in range(ATTEMPTS):
             if not self._batches:
                 return []
             trouble: OSError | None = None
             try:
-                if self._descriptor < 0:  # it could not be opened after a rotation
+                if self._descriptor < 0:  # the file could not be opened after a rotation
                     self._open()
                 self._write_all()
             except OSError as error:
                 trouble = error
             receipts = self._sync()
             if receipts:
-                return receipts  # trouble comes again with the batch that it is about
+                return receipts  # the batch in trouble will raise the error again
             if trouble is not None:
                 raise SinkDown(f"cannot write {self._path}: {trouble.strerror}")
         raise SinkDown(f"cannot write {self._path}: another program replaces or cuts it all the time")
 
     def _write_all(self) -> None:
-        """Write what is not written yet; nothing more once the path had to be opened anew."""
+        """Write the unwritten batches; stop early if the path had to be reopened."""
         while self._written < len(self._batches):
             batch = self._batches[self._written]
             data = batch.data
@@ -171,7 +171,7 @@ class FileSink:
                 self._reopen()
                 return
             if size > self._size:
-                self._mend()  # somebody else wrote to it
+                self._mend()  # another program wrote to it
             begun = self._begun_of(batch)
             if not begun and self._is_time_to_rotate(len(data)):
                 self._rotate()
@@ -180,14 +180,14 @@ class FileSink:
             self._written += 1
 
     def _begun_of(self, batch: Batch) -> int:
-        """How many bytes of a batch are in the file already, from an attempt that the disk had no room for."""
+        """The number of bytes of `batch` already in the file, from an attempt that ran out of disk space."""
         begun, self._begun = self._begun, None
         known = begun is not None and (begun.number, begun.file, begun.end) == (batch.number, self._id, self._size)
         return begun.size if begun is not None and known else 0
 
     def _write(self, batch: Batch, data: bytes, begun: int) -> None:
-        """Append `data` of a batch from `begun` on. What a full disk took of it is cut back to whole events, so that readers
-        see no torn line and a file that does not shrink below what they have read."""
+        """Append `data` of a batch from `begun` on. If the disk fills up, cut the file back to whole events: readers then see
+        no torn line, and the file does not shrink below what they have read."""
         done = begun
         try:
             while done < len(data):
@@ -201,8 +201,8 @@ class FileSink:
         self._size += len(data) - begun
 
     def _sync(self) -> list[Receipt]:
-        """Receipts for all that is written and on the disk, in the file of the path; none where that was replaced or cut,
-        and what is not safe counts as not written then.
+        """Sync the file and return receipts for the written batches. If the file was replaced or truncated, reopen the path
+        first; only batches in files that we rotated then count as written.
 
         Raises:
             SinkDown: the device fails.
@@ -222,14 +222,14 @@ class FileSink:
         return receipts
 
     def _is_there(self) -> bool:
-        """True while the path leads to the file that is open."""
+        """True while the path leads to the open file."""
         try:
             return _id(os.stat(self._path)) == self._id
         except FileNotFoundError:
             return False
 
     def _reopen(self) -> None:
-        """Open the path anew. What was written since the last receipts, and not rotated by us, has to be written again."""
+        """Reopen the path. Batches written since the last receipts, and not in a file that we rotated, must be written again."""
         self.reopened += 1
         self._written, self._begun = self._rotated, None
         os.close(self._descriptor)
@@ -245,11 +245,11 @@ class FileSink:
         return full or old
 
     def _rotate(self) -> None:
-        """Rename the file and begin a new one. What was written to it since the last receipts has to be written again if another
-        program was faster: if what we renamed is not the whole file that we wrote to."""
+        """Rename the file and begin a new one. If another program interfered, so that the renamed file is not the whole file
+        that we wrote to, the batches written to it since the last receipts must be written again."""
         written_to, size, is_ours = self._id, self._size, False
         os.fsync(self._descriptor)
-        os.close(self._descriptor)  # Windows renames no open file
+        os.close(self._descriptor)  # Windows cannot rename an open file
         self._descriptor = -1
         name = next_name(self._path)
         try:
@@ -259,10 +259,10 @@ class FileSink:
                     renamed = os.stat(name)
                     is_ours = _id(renamed) == written_to and renamed.st_size >= size
         finally:
-            self._open()  # also where it cannot be renamed, for what is written already has to be synced
+            self._open()  # even if the rename failed: batches already written must be synced
             if is_ours:
                 self._rotated = self._written
-            elif self._id != written_to or self._size < size:  # a new file may have the inode of one that was removed
+            elif self._id != written_to or self._size < size:  # a new file may reuse a removed file's inode
                 self.reopened += 1
                 self._written = self._rotated
         if self._options.keep is not None:
@@ -271,10 +271,10 @@ class FileSink:
                     patiently(os.unlink, old)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: no batch is held back."""
 
     def abandon(self) -> None:
-        """Close. What was written and not reported will be written again, but for what `_begun` says."""
+        """Close the file. Batches not reported are written again, except for the part that `_begun` records."""
         self._batches.clear()
         self._written = self._rotated = 0
         if self._descriptor >= 0:
@@ -293,7 +293,7 @@ def _id(status: os.stat_result) -> tuple[int, int]:
 
 
 def _no_file(path: str) -> str | None:
-    """What is wrong with a path at which something else than a file is; None for a file and for nothing at all."""
+    """What is wrong if `path` leads to something other than a file; None for a file or a missing path."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -306,7 +306,7 @@ def _no_file(path: str) -> str | None:
 
 
 def _lock(path: str) -> Lock | None:
-    """The lock of an output file. None in a folder in which we may not make files, and so cannot rotate either."""
+    """The lock of an output file; None if we may not create files in its folder, and so cannot rotate either."""
     try:
         return Lock(lock_beside(path), f"the output file {path}", "stop that one, or give another path")
     except OSError as error:
@@ -316,7 +316,7 @@ def _lock(path: str) -> Lock | None:
 
 
 def _whole_events(batch: Batch, size: int) -> int:
-    """How many of the first `size` bytes of a batch are whole events."""
+    """How many of the first `size` bytes of a batch hold whole events."""
     before = 0
     for block, end in zip(batch.blocks, accumulate(len(block.data) for block in batch.blocks), strict=True):
         if end > size:

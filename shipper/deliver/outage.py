@@ -1,4 +1,4 @@
-"""How long a sink has been away, and when that is to be told again. Pure."""
+"""How long a sink has been down, and when to report it again. Pure."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,11 +9,11 @@ REMINDER = 60 * SECOND
 
 
 class Reminder(NamedTuple):
-    """What is to be told.
+    """A reminder that the sink is still down.
 
     Attributes:
-        minutes: that the sink has been away.
-        reason: the latest one.
+        minutes: how long the sink has been down.
+        reason: the latest reason.
     """
 
     minutes: int
@@ -21,7 +21,7 @@ class Reminder(NamedTuple):
 
 
 class Outage:
-    """Whether the sink is away."""
+    """Tracks whether the sink is down."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         """`now`: nanoseconds of a monotonic clock."""
@@ -31,16 +31,16 @@ class Outage:
         self._reason = ""
 
     def begin(self, reason: str) -> None:
-        """It is away, or still away for another reason; the caller tells that."""
+        """The sink is down, or still down for another reason; the caller reports this one."""
         self._told, self._reason = self._now(), reason
         self._since = self._told if self._since is None else self._since
 
     def end(self) -> None:
-        """It is back."""
+        """The sink is up again."""
         self._since = None
 
     def due(self) -> Reminder | None:
-        """What is to be told now, once a minute while it is away."""
+        """The reminder to report now, once a minute while the sink is down; otherwise None."""
         now = self._now()
         if self._since is None or now - self._told < REMINDER:
             return None

@@ -1,12 +1,12 @@
-"""What a sink is: it takes numbered batches and reports later which of them are delivered.
+"""The sink interface: a sink takes numbered batches and later reports which are delivered.
 
-A sink neither retries nor decides what a failure means for the log; `delivery` does that, in one
+A sink neither retries nor decides what a failure means for the log; `delivery` does both, in one
 place for all sinks. A batch ends in one of three ways:
 
     delivered   a `Receipt` without refusals
-    refused     a `Receipt` (or `TransactionRefused`) that names the events the other side will never
+    refused     a `Receipt` (or `TransactionRefused`) that names the events the destination will never
                 take: too large, invalid
-    not yet     `SinkDown`: whatever is in flight is abandoned and sent again
+    not yet     `SinkDown`: all batches in flight are abandoned and sent again
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,17 +16,17 @@ from typing import NamedTuple, Protocol
 
 from shipper.model import Block, Label
 
-BATCH_KEY = b"batch"  # among the places of a transaction: RUN:NUMBER of its last batch
+BATCH_KEY = b"batch"  # the key, in the places of a transaction, of RUN:NUMBER of its last batch
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An event that the other side will never take.
+    """An event that the destination will never take.
 
     Attributes:
-        index: which event of its batch, from 0.
-        label: what is known of it.
-        line: the event as it was sent, without its line end.
+        index: its index in the batch, from 0.
+        label: its label.
+        line: the event as sent, without its line end.
         reason: one sentence.
     """
 
@@ -42,8 +42,8 @@ class Batch(NamedTuple):
     Attributes:
         number: 1, 2, 3 ...; a batch that is sent again keeps its number.
         blocks: the events.
-        places: positions to store in the same transaction as the events, where the sink has
-            transactions: key and value of each position that moved, None to forget it (see
+        places: positions to store in the same transaction as the events, if the sink has
+            transactions: key and value of each position that moved, or None to delete the key (see
             `checkpoint`). They cover exactly the events up to the end of this batch.
     """
 
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
     @property
     def events(self) -> int:
-        """How many events the batch holds."""
+        """The number of events in the batch."""
         return sum(len(block.ends) for block in self.blocks)
 
     @property
@@ -66,14 +66,14 @@ class Batch(NamedTuple):
         return [line for block in self.blocks for line in _lines(block)]
 
     def refusals(self, reasons: Mapping[int, str]) -> tuple[Refusal, ...]:
-        """Refusals of some of the events: `reasons` by index."""
+        """The refusals of some events; `reasons` maps the index of an event to the reason."""
         if not reasons:
             return ()
         lines, labels = self.lines(), [label for block in self.blocks for label in block.labels]
         return tuple(Refusal(index, labels[index], lines[index], reasons[index]) for index in sorted(reasons))
 
     def without(self, unwanted: Collection[int]) -> "Batch":
-        """The batch without the events at these indexes."""
+        """A copy of the batch without the events at the `unwanted` indexes."""
         blocks: list[Block] = []
         first = 0
         for block in self.blocks:
@@ -85,7 +85,7 @@ class Batch(NamedTuple):
 
 
 def joined(events: Iterable[tuple[bytes, Label]]) -> Block:
-    """A block of single events, given without their line ends."""
+    """Join single events, given without their line ends, into a block."""
     parts: list[bytes] = []
     ends: list[int] = []
     labels: list[Label] = []
@@ -103,83 +103,83 @@ def _lines(block: Block) -> list[bytes]:
 
 
 class Receipt(NamedTuple):
-    """A batch is done: all its events are delivered, except for those refused."""
+    """A batch is done: all its events are delivered except the refused ones."""
 
     number: int
     refused: tuple[Refusal, ...] = ()
 
 
 class SinkDown(Exception):
-    """The other side cannot be reached or accepts nothing at the moment. One sentence, without secrets."""
+    """The destination is unreachable or accepts nothing now. The message is one sentence, without secrets."""
 
     def __init__(self, reason: str, pause: float = 0.0) -> None:
-        """`pause`: for how many seconds, at least, it wants to be left alone."""
+        """`pause`: the minimum wait, in seconds, that the destination asks for before the next attempt."""
         super().__init__(reason)
         self.pause = pause
 
 
 class TransactionRefused(SinkDown):
-    """A transaction was given up because the other side will never take some of its events.
+    """A transaction was abandoned because the destination will never take some of its events.
 
     The refused events are kept elsewhere first; then the rest is sent again in a new transaction.
-    Committing the rest at once would not do: if the shipper did not live to see the commit succeed,
+    Committing the rest at once would be wrong: if the shipper died before it saw the commit succeed,
     the next run would take the refused events for delivered.
     """
 
     def __init__(self, refused: Mapping[int, tuple[Refusal, ...]]) -> None:
-        """`refused` by the number of the batch."""
+        """`refused` maps the number of a batch to its refusals."""
         super().__init__("records were refused")
         self.refused = refused
 
 
 class Sink(Protocol):
-    """The other side, as one thread sees it. No method blocks longer than it says."""
+    """A destination, used from one thread. No method blocks longer than its docstring says."""
 
     name: str
-    """As logs and metrics call it, which is its `output.type`."""
+    """The name in logs and metrics: the `output.type`."""
 
     in_flight: int
-    """How many batches may be sent and not yet reported."""
+    """The maximum number of batches that are sent and not yet reported."""
 
     def open(self) -> Mapping[bytes, bytes]:
-        """Get ready, at the start and again after `SinkDown`; blocks for seconds at most.
+        """Connect, at the start and again after `SinkDown`; blocks for seconds at most.
 
         Returns:
-            The positions stored in the sink, if it stores them (exactly once); else nothing.
+            The positions stored in the sink if it stores them (exactly once); otherwise an empty mapping.
 
         Raises:
-            SinkDown: not reachable now; worth trying again.
+            SinkDown: not reachable now; a later attempt may succeed.
         """
 
     def verify(self) -> str | None:
-        """Without `open`: the reason the sink would reject events, if it can tell without receiving any.
+        """Return why the sink would reject events, as far as it can tell without receiving any; else None.
 
-        It takes nothing over from a shipper that runs.
+        Needs no `open`, and takes nothing over from a running shipper.
 
         Raises:
             SinkDown: not reachable now.
         """
 
     def send(self, batch: Batch) -> None:
-        """Take a batch. Called in the order of numbers, with fewer than `in_flight` batches unreported.
+        """Take a batch. Called in the order of batch numbers, with fewer than `in_flight` batches unreported.
 
         Raises:
-            SinkDown: neither this batch nor those taken before can be delivered now.
+            SinkDown: neither this batch nor the unreported earlier ones can be delivered now.
         """
 
     def poll(self, timeout: float) -> list[Receipt]:
-        """Report what was delivered since the last call, waiting up to `timeout` seconds for the first receipt.
+        """Return receipts for the batches done since the last call; wait up to `timeout` seconds for the first.
 
         Raises:
-            SinkDown: nothing that is unreported counts as delivered.
+            SinkDown: no unreported batch counts as delivered.
             TransactionRefused: likewise, until the refused events are left out.
         """
 
     def flush(self) -> None:
-        """No batch follows for now: do not wait for more before committing. Does not block."""
+        """Announce that no batch follows for now: the sink commits without waiting for more. Does not block."""
 
     def abandon(self) -> None:
-        """Drop the connection and whatever is in flight. Never raises."""
+        """Drop the connection and all batches in flight. Never raises."""
 
     def close(self, timeout: float) -> None:
         """Close for good, after the last receipt, within `timeout` seconds. Never raises."""

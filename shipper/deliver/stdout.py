@@ -1,7 +1,7 @@
 """Standard output as a sink: for pipes into other programs. I/O.
 
-A slow reader stops the reading of logs, not the loop: what the pipe does not take at once waits here.
-A batch counts as delivered when the pipe has taken all of it; a pipe confirms nothing more.
+A slow reader stops the reading of logs, not the loop: bytes that the pipe does not take at once wait here.
+A batch counts as delivered when the pipe has taken all of it; a pipe confirms nothing beyond that.
 """
 
 import os
@@ -18,7 +18,7 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 from shipper.emit.output import ClosedPipe
 from shipper.errors import UsageError, reader_is_gone
 
-# Bytes that a writable pipe takes without blocking. A pipe of Windows, which nobody can ask whether it is writable, may block.
+# Bytes that a writable pipe takes without blocking. On Windows, where a pipe cannot be polled for writability, it may block.
 if sys.platform == "win32":
     AT_ONCE = 4096
 else:
@@ -26,8 +26,8 @@ else:
 
 
 def stdout_sink() -> "StdoutSink":
-    """The sink of standard output, the same one after a reload: it knows of the event of which the pipe has only a part, so that
-    nothing else is written into it.
+    """The sink of standard output, the same object after a reload: it remembers an event that is only partly in the pipe, so that
+    nothing else is written into the event.
 
     Raises:
         UsageError: standard output is closed.
@@ -46,9 +46,9 @@ class StdoutSink:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._write_to = writer_of(descriptor)
-        self._unwritten: deque[Batch] = deque()  # the first of them in part
-        self._rest = memoryview(b"")  # of the first
-        self._torn = memoryview(b"")  # the rest of an event that was begun by a batch that was abandoned
+        self._unwritten: deque[Batch] = deque()  # the first may be partly written
+        self._rest = memoryview(b"")  # the unwritten part of the first batch
+        self._torn = memoryview(b"")  # the rest of a partly written event of an abandoned batch
         self._receipts: list[Receipt] = []
 
     def open(self) -> Mapping[bytes, bytes]:
@@ -58,7 +58,7 @@ class StdoutSink:
         return None
 
     def send(self, batch: Batch) -> None:
-        """Write as much as possible without waiting."""
+        """Take a batch, and write as much as possible without waiting."""
         self._unwritten.append(batch)
         if len(self._unwritten) == 1:
             self._rest = memoryview(batch.data)
@@ -89,7 +89,7 @@ class StdoutSink:
         try:
             return bool(select.select([], [self._descriptor], [], timeout)[1])
         except (OSError, ValueError):
-            return True  # on Windows, where only sockets can be waited for
+            return True  # on Windows, `select` takes only sockets
 
     def _write_some(self) -> None:
         data = self._torn or self._rest
@@ -107,11 +107,11 @@ class StdoutSink:
             self._rest = self._rest[written:]
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: no batch is held back."""
 
     def abandon(self) -> None:
-        """Forget all batches. One that was written in part will be written again from its beginning, behind the end of the event
-        of which a part is in the pipe."""
+        """Drop all batches. A partly written batch is written again from its beginning, after the end of the event that is partly
+        in the pipe."""
         if self._unwritten and not self._torn:
             self._torn = self._rest[: _to_the_end_of_an_event(self._unwritten[0], len(self._rest))]
         self._unwritten.clear()
@@ -119,7 +119,7 @@ class StdoutSink:
         self._rest = memoryview(b"")
 
     def close(self, timeout: float) -> None:
-        """Standard output is not ours to close; what was taken and not written is forgotten."""
+        """Drop unwritten batches. Standard output itself stays open: it is not ours to close."""
         self.abandon()
 
 
@@ -129,7 +129,7 @@ def _sink_of(descriptor: int) -> StdoutSink:
 
 
 def _to_the_end_of_an_event(batch: Batch, left: int) -> int:
-    """How many bytes of an event are still to be written, of a batch of which `left` bytes are."""
+    """The number of bytes up to the next end of an event, in a batch of which `left` bytes are unwritten."""
     sizes = (end - begin for block in batch.blocks for begin, end in pairwise((0, *block.ends)))
     done = sum(len(block.data) for block in batch.blocks) - left
     return next((end - done for end in accumulate(sizes, initial=0) if end >= done), 0)

@@ -1,4 +1,4 @@
-"""Detectors: rules over completed authentications. `DETECTORS` is the register, by name; all else reads it."""
+"""Detectors: rules over completed authentications. `DETECTORS` registers them by name; all other code reads it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import fields
@@ -20,12 +20,12 @@ def default_rules() -> dict[str, Rule]:
 
 
 def rules_for(names: Collection[str], exchange_timeout: int, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
-    """The parameters of the detectors that are to run.
+    """The parameters of the detectors to run, by name.
 
     Args:
-        names: of the detectors.
-        exchange_timeout: of the log, in nanoseconds; given to those that have such a parameter.
-        options: other parameters that are not to be the default, by detector.
+        names: the names of the detectors.
+        exchange_timeout: of the log, in nanoseconds; set in the rules that have such a parameter.
+        options: other parameters that differ from the default, by detector.
     """
     rules: dict[str, Rule] = {}
     for name, detector in DETECTORS.items():
@@ -36,5 +36,5 @@ def rules_for(names: Collection[str], exchange_timeout: int, options: Mapping[st
 
 
 def option_names(name: str) -> list[str]:
-    """The parameters of a detector."""
+    """The names of a detector's parameters."""
     return [field.name for field in fields(DETECTORS[name].rule)]

@@ -1,7 +1,7 @@
-"""One register of detectors over the authentications of several logs, as if one server had written them. Pure.
+"""Runs the detectors over the authentications of several logs, as if one server had written them. Pure.
 
-The logs are merged by time: of each of them no more is in memory than its authentications of one instant. Prompts
-of two servers meet in the state of their user like those of one.
+The logs are merged by time; of each log, only the authentications of one instant are in memory. Prompts on two servers
+meet in the state of their user like prompts on one server.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +23,8 @@ class Completed(NamedTuple):
     """A completed authentication on its way to the detectors.
 
     Attributes:
-        event_id: of the event that completed it.
-        host: `host.name` of that event, if its file or its line names it.
+        event_id: id of the event that completed it.
+        host: `host.name` of that event, if its file or line names a host.
         fields: the authentication; its `position` means nothing here.
     """
 
@@ -34,26 +34,26 @@ class Completed(NamedTuple):
 
 
 Timed = tuple[int, str, Completed]
-"""An authentication with the time of its log when it was completed, in nanoseconds, and the `event.id` behind it."""
+"""The time of the log at the completion of an authentication, in nanoseconds, its `event_id`, and the authentication."""
 
 
 def merged(logs: Sequence[Iterable[Completed]]) -> Iterator[Timed]:
-    """The authentications of all logs, by the time of the line that completed them and then by its `event.id`. `logs` gives those
-    of each log, and of each component in it, by themselves.
+    """Yield the authentications of all logs, by the time of the line that completed them and then by its `event.id`.
+    `logs` has a stream for each component of each log.
 
-    A log that is not in the order of time keeps its own order: what comes late in it comes when it is its turn.
-    An authentication that stands in two logs, one of which is a copy, comes once.
+    A log that is out of order keeps its own order: a late authentication comes in its turn, with the time of the log.
+    An authentication that is in two logs, one a copy of the other, comes once.
     """
     for _, copies in groupby(merge(*(_in_order(log) for log in logs), key=itemgetter(0, 1)), key=itemgetter(1)):
         yield next(copies)
 
 
 def _in_order(log: Iterable[Completed]) -> Iterator[Timed]:
-    """The authentications of a component of a log with its time, which never goes back; those of one instant by `event.id`."""
+    """Yield a component's authentications with the time of the log, which never goes back; those of one instant by `event.id`."""
     newest = BEFORE_ALL
     ties: list[Timed] = []
     for completed in log:
-        # A time far ahead moves the log no further than the log itself lets it.
+        # A time far ahead moves the time no further than the log's clock allows.
         time = min(completed.fields[6], completed.fields[10])
         if time != newest or len(ties) >= MOST_TIES:
             yield from sorted(ties, key=itemgetter(1))
@@ -72,20 +72,20 @@ class AcrossLogs:
     def __init__(self, detectors: ComponentDetectors, rules: Iterable[Rule], host: str | None) -> None:
         """
         Args:
-            detectors: new ones.
-            rules: theirs.
-            host: `host.name` of events that name none.
+            detectors: new detectors, with nothing in memory.
+            rules: the rules of these detectors.
+            host: `host.name` of events that name no host.
         """
         self._detectors = detectors
         self._host = host
-        # What a finding names ended a horizon ago at most; or its answer did, and that takes less than another horizon.
+        # An authentication in a finding ended at most a horizon ago; or its answer did, which takes less than another horizon.
         self._span = sum(2 * rule.horizon for rule in rules)
         self._turn = BEFORE_ALL
         self._young: dict[str, str] = {}  # by exchange id, the host that wrote it
         self._old: dict[str, str] = {}
 
     def __call__(self, completed: Sequence[Timed]) -> list[Found]:
-        """The findings of the next authentications. `position` in them counts these."""
+        """The findings of the next authentications. The `position` of a finding is an index into `completed`."""
         batch: list[CompletionFields] = []
         for position, (time, _, (_, host, fields)) in enumerate(completed):
             if host is not None and fields[6] >= time - self._span:

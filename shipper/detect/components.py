@@ -1,4 +1,4 @@
-"""The detectors of a log: those of each component by themselves, since prompts belong to a component. Pure."""
+"""The detectors of a log: a separate set for each component, since prompts belong to a component. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
@@ -20,14 +20,14 @@ class ComponentDetectors:
         """
         Args:
             new: makes the detectors of a component.
-            log: its components.
+            log: the state of the log, with its components.
         """
         self._new = new
         self._log = log
         self._of: dict[str, Detectors] = {}
 
     def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
-        """The findings of a chunk, in the order of the events that they stand behind."""
+        """The findings of a chunk, in the order of the events that they follow."""
         findings = self._found(completions)
         if len(self._of) > 1:
             self._bound()
@@ -46,7 +46,7 @@ class ComponentDetectors:
         return sorted(findings, key=_POSITION)
 
     def _bound(self) -> None:
-        """All components together may remember as much as one: of the one with most, the older half is given up."""
+        """Keep all components together within the limit of one: drop the older generation of the largest until they fit."""
         parts = self._of.values()
         while sum(detectors.entries for detectors in parts) > max(detectors.capacity for detectors in parts):
             max(parts, key=lambda detectors: detectors.entries).shrink()
@@ -58,7 +58,7 @@ class ComponentDetectors:
         return detectors
 
     def snapshot(self, newest: Mapping[str, int]) -> dict[str, Any]:
-        """See `Detectors.snapshot`; by component, without those with nothing in memory. `newest`: their newest event times."""
+        """See `Detectors.snapshot`; by component, without empty ones. `newest`: the newest event time of each component."""
         snapshots = {name: detectors.snapshot(newest[name]) for name, detectors in self._of.items()}
         return {name: snapshot for name, snapshot in snapshots.items() if any(snapshot.values())}
 
@@ -67,7 +67,7 @@ class ComponentDetectors:
         return {name: generations for name, detectors in self._of.items() if (generations := detectors.generations())}
 
     def undo(self, ahead: Sequence[str]) -> dict[str, Any]:
-        """See `Detectors.undo`; of the components that are `ahead` of their clock."""
+        """See `Detectors.undo`; by component, for those whose last completion is `ahead` of their clock."""
         return {name: self._of[name].undo() for name in ahead if name in self._of}
 
     def restore(
@@ -91,5 +91,5 @@ class ComponentDetectors:
 
     @property
     def size(self) -> int:
-        """How many users are in memory, summed over components and detectors."""
+        """The number of users in memory, summed over components and detectors."""
         return sum(detectors.size for detectors in self._of.values())

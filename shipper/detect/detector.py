@@ -1,8 +1,8 @@
-"""The host of the detectors in this process: one component of a log, its users in memory. Pure.
+"""The host of the detectors in this process, for one component of a log, with its users in memory. Pure.
 
-Results are those of calling `step` for every authentication when it comes. But most have nothing to do
-with any other. Those wait, and `step` gets them, in their order, when one comes that may pair with them
-(see `Lull`). Most are forgotten before.
+The results are the same as if `step` were called for every authentication on arrival. But most authentications
+have nothing to do with any other, so they wait: `step` gets them, in order, when an authentication arrives that
+may pair with them (see `Lull`). Most are forgotten before that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ class Detectors:
     def __init__(self, rules: Mapping[str, Rule], counts: Counts, memory: int = MEMORY, *, kernel: bool = False) -> None:
         """
         Args:
-            rules: the parameters of the detectors that run, by name.
+            rules: the parameters of the detectors to run, by name.
             counts: kept up to date.
             memory: `pipeline.memory`, in bytes.
-            kernel: completions come from it.
+            kernel: completions come from the kernel.
         """
         self._counts = counts
         most = memory // MEMORY_OF_ONE
@@ -38,7 +38,7 @@ class Detectors:
         self._hosts = {name: new(DETECTORS[name], rule) for name, rule in rules.items()}
 
     def __call__(self, completions: Sequence[CompletionFields]) -> list[Found]:
-        """The findings of a chunk, in the order of the events that they stand behind."""
+        """The findings of a chunk, in the order of the events that they follow."""
         if not completions:
             return []
         hosts, chunk = self._hosts.values(), arrived(completions)
@@ -53,18 +53,18 @@ class Detectors:
         return findings
 
     def snapshot(self, newest: int) -> dict[str, Any]:
-        """What can still change a result, by detector and user, as JSON values.
+        """The state that can still change a result, by detector and user, as JSON values.
 
-        It depends on what the log says, not on how it was read. `newest` is the newest event time.
+        It depends on the content of the log, not on how the log was read. `newest` is the newest event time.
         """
         return {name: host.snapshot(newest) for name, host in self._hosts.items()}
 
     def undo(self) -> dict[str, Any]:
-        """After a snapshot: what a `withdrawal` would go back to, as JSON values."""
+        """The state that a `withdrawal` would go back to, as JSON values; call it after `snapshot`."""
         return {name: host.undo() for name, host in self._hosts.items()}
 
     def generations(self) -> dict[str, Any]:
-        """After a snapshot: what decides when memory is full, and what is given up then, as JSON values."""
+        """What decides when memory is full and what is dropped then, as JSON values; call it after `snapshot`."""
         return {name: generations for name, host in self._hosts.items() if (generations := host.generations())}
 
     def restore(
@@ -75,33 +75,33 @@ class Detectors:
         undo: Mapping[str, Any] = MappingProxyType({}),
         generations: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Go on from a snapshot, and from `undo` and `generations` if they were taken with it. A snapshot that a warm start led to
-        also takes what `lasting` said when that was the state."""
+        """Continue from a snapshot, and from `undo` and `generations` if they were taken with it. After a warm start, also
+        pass what `lasting` returned for that state."""
         for name, host in self._hosts.items():
             given = None if lasting is None else lasting.get(name, {})
             host.restore(snapshot.get(name, {}), newest, given, undo.get(name), generations.get(name))
 
     def lasting(self) -> dict[str, Any]:
-        """What does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`). It is
-        kept on disk, so it names no user but by a digest."""
+        """The state that does not follow from the recent past, by detector and user, as JSON values (see `protocol.Lasting`).
+        It is stored on disk, so it names users only by digest."""
         return {name: lasting for name, host in self._hosts.items() if (lasting := host.lasting())}
 
     @property
     def entries(self) -> int:
-        """How many entries of users are in memory; one who is in both generations has two."""
+        """The number of entries in memory; a user in both generations has two."""
         return sum(host.entries for host in self._hosts.values())
 
     @property
     def capacity(self) -> int:
-        """How many there may be."""
+        """The greatest number of entries."""
         return sum(2 * host.most for host in self._hosts.values())
 
     def shrink(self) -> None:
-        """Give up the older generation; the younger one is the older one then."""
+        """Drop the older generation; the younger one becomes the older one."""
         for host in self._hosts.values():
             host.shrink()
 
     @property
     def size(self) -> int:
-        """How many users are in memory, summed over the detectors."""
+        """The number of users in memory, summed over the detectors."""
         return sum(host.size for host in self._hosts.values())

@@ -68,13 +68,13 @@ class Rule:
     def warm_up(self) -> int:
         """See `protocol.Rule`. The proof, for any order of the lines:
 
-        Components share nothing, so this is about the lines of one of them. Let W be the window, T the exchange
-        timeout, N the newest event time, R = N - warm_up. All lines are read, or those behind a mark and any of those
-        before it, with the clock set at the mark as it was there; all lines before the mark are older than R. The
-        claim: both lead to the same state. (That any lines before the mark may be read is what lets a warm start read
-        the past of a quiet component without all that came since: of the others it reads a part on the way.)
+        Components share nothing, so consider the lines of one. Let W be the window, T the exchange timeout, N the
+        newest event time, R = N - warm_up. One reading takes all lines. The other takes the lines after a mark and any
+        of the lines before it, with the clock set to its value at the mark; all lines before the mark are older than
+        R. Claim: both lead to the same state. (Because any lines before the mark may be read, a warm start can read
+        the past of a quiet component without all that came since: on the way it reads only parts of the others.)
 
-        1. From the first line at R or later, which is behind the mark, both have the same newest event time. Until
+        1. From the first line at R or later, which is after the mark, both have the same newest event time. Until
            then it is before R in both.
         2. So an exchange whose request is at R or later gets the same lines in both. One whose request is before R
            ends before R + T. It is given up 2 T after its request, so the newest time is then before R + 2 T.
@@ -194,7 +194,7 @@ def _finding(first: Prompt, second: Prompt, pattern: Pattern, component: Compone
 
 
 def _spared(start: int, prompts: list[Prompt], rule: Rule) -> bool:
-    """True if without the cache an authentication that starts then would have been the second of two prompts."""
+    """True if, without the cache, an authentication with this start would have been the second of two prompts."""
     for prompt in reversed(prompts):
         if prompt[REACH] < start - rule.window:
             break
@@ -227,7 +227,7 @@ def _repeats(finding: Finding) -> bool:
 
 
 def alert(finding: Finding, user: str, rule: Rule) -> Alert:
-    """What the event of a finding says of it."""
+    """The alert of a finding."""
     first, second = finding["first"], finding["second"]
     duration = second[END] - first[START]
     message, fields = describe(finding, user), _fields(finding, rule)
@@ -253,8 +253,8 @@ def describe(finding: Finding, user: str) -> str:
 
 
 def _cache_seconds(gap: int) -> int:
-    """The smallest whole number of cache seconds, at least 1, that would have spared a prompt after such a gap. One is enough
-    where the gap is negative: a cache, says Microsoft, is made for requests that come while the first is in progress."""
+    """The smallest whole number of cache seconds, at least 1, that would have spared a prompt after such a gap. One second
+    is enough for a negative gap: Microsoft's cache is made for requests that arrive while the first is in progress."""
     return max(1, -(-gap // SECOND))
 
 

@@ -1,4 +1,4 @@
-"""A finding on its way out: its ECS event, whichever detector found it. Pure."""
+"""Turns a finding of any detector into its ECS event. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -12,20 +12,20 @@ from shipper.detect.protocol import Alert, AnyDetector, Rule
 from shipper.model import Label, Origin, User
 
 Entry = tuple[int, str, Label]
-"""An event that goes among those of a chunk: the index of the one that it stands behind, its text with its line end, its label."""
+"""An event to insert into a chunk: the index of the event that it follows, its text with line end, its label."""
 
 
 class Found(NamedTuple):
-    """A finding among the events of a chunk. Its event is made where somebody wants it: see `event_of`.
+    """A finding among the events of a chunk. Its event is made on demand: see `event_of`.
 
     Attributes:
-        position: the index of the event that it stands behind.
+        position: the index of the event that it follows.
         finding: the detector's own value.
-        detector, rule: what made it.
-        user: whom it is about.
-        component: which wrote the authentications.
-        host: `host.name`, where it is not the one of the run.
-        sides: the same of the authentications that it tells, by the names of their fields, where they are to be named.
+        detector, rule: the detector that made it, and the detector's parameters.
+        user: the user that it is about.
+        component: the component that wrote the authentications.
+        host: `host.name`; None for that of the run.
+        sides: `host.name` of each authentication in the finding, by the name of its field, if these are to be named.
     """
 
     position: int
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
     @property
     def alert(self) -> Alert:
-        """What its detector says of it."""
+        """The description of the finding by its detector."""
         return self.detector.alert(self.finding, shown(self.user), self.rule)
 
 
@@ -82,11 +82,11 @@ def event_of(found: Found, envelope: Envelope) -> Entry:
 
 
 def on_hosts(found: Found, host_of: Callable[[str], str | None], own: str | None) -> Found:
-    """A finding that names the host of each authentication that it tells. Its own is that of the one whose id it has.
+    """A finding that names the host of each of its authentications. Its own host is that of the one whose id it has.
 
     Args:
         found: the finding.
-        host_of: returns the host that wrote an authentication, by its id, or None if it is not known.
+        host_of: returns the host that wrote an authentication, by its id; None if unknown.
         own: the host of the run, which every event names anyway.
     """
     alert = found.alert
@@ -96,7 +96,7 @@ def on_hosts(found: Found, host_of: Callable[[str], str | None], own: str | None
 
 
 def woven(texts: Sequence[str], labels: Sequence[Label], findings: Sequence[Entry]) -> tuple[list[str], list[Label]]:
-    """The events with each finding behind the event that completed it."""
+    """The events, with each finding after the event that completed it."""
     woven_texts: list[str] = []
     woven_labels: list[Label] = []
     at = 0

@@ -1,4 +1,4 @@
-"""One detector over the authentications of one component of a log, its users in memory: see `detector.py`. Pure."""
+"""One detector over the authentications of one component of a log, with its users in memory: see `detector.py`. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from copy import deepcopy
@@ -19,18 +19,18 @@ SLACK = 60 * SECOND  # an authentication may end that long before the newest lin
 class LocalDetector:
     """One detector of a component.
 
-    Users are kept in two generations, which change with every whole horizon of event time: then the older one is
-    dropped, which costs nothing for each user. A user who is in both is as the younger one says.
+    Users are kept in two generations. With every horizon of event time the older one is dropped, at no cost per user,
+    and the younger one takes its place. For a user in both, the younger one counts.
 
-    The generations also change when one has taken `most` authentications, so that memory is bounded: what the older one
-    still held is given up. So at least the last `most` are remembered, at most twice as many. When that is depends on the
-    authentications alone, not on how they were read.
+    To bound memory, the generations also change when the younger one has taken `most` authentications; the users lost
+    with the older one are counted. So at least the last `most` authentications are remembered, at most twice as many.
+    When the generations change depends only on the authentications, not on how they were read.
 
-    `late` and `behind` are those of `Counts`, since somebody set them to zero.
+    `late` and `behind` count as in `Counts`, since they were last set to zero.
     """
 
     def __init__(self, detector: AnyDetector, rule: Rule, counts: Counts, most: int, *, kernel: bool) -> None:
-        """As `Detectors`; `rule` is the detector's."""
+        """See `Detectors`; `rule` is the detector's, `most` the number of authentications that a generation takes."""
         self._detector = detector
         self.most = most
         self._stored = 0  # authentications that this generation took
@@ -41,7 +41,7 @@ class LocalDetector:
         self._begins = detector.begins
         self._lull = detector.lull if detector.lull and detector.lull.holds(rule) else None
         self._duration = Spans(self._lull, rule)
-        # Where it can put steps off, the kernel looks at most of them.
+        # If the detector can put steps off, the kernel handles most authentications.
         self._near_only = compiled.durations(self._duration) if kernel and self._lull else None
         self._generation = partial(compiled.generation, compiled=self._near_only is not None)
         self._young: MutableMapping[str, Memory] = self._generation({})
@@ -50,7 +50,7 @@ class LocalDetector:
         self._stepped: set[str] = set()  # users whose states may hold something lasting
         self._turn = BEFORE_ALL  # the last time of this generation
         self.late = self.behind = 0
-        # The user of the last authentication that was ahead of the clock, and what was in memory of that user before it.
+        # The user of the last authentication that was ahead of the clock, and that user's memory in both generations before it.
         self._before: tuple[str, Memory | None, Memory | None] | None = None
         self._ahead = ""  # that user, until the generations change
 
@@ -65,7 +65,7 @@ class LocalDetector:
         return findings
 
     def _take(self, arrived: Arrived | CompiledArrived, row: Row, findings: list[Found]) -> None:
-        """Take an authentication; `findings` gets those that it leads to."""
+        """Take an authentication, and add its findings to `findings`."""
         (at, user, start, end, newest), waiting = row, arrived.waiting
         if user is None:
             if is_withdrawal(arrived.completion(at)):
@@ -95,7 +95,7 @@ class LocalDetector:
             young[key] = (waiting, at, memory) if self._begins is None else alone(arrived.completion(at), memory)
 
     def _take_compiled(self, arrived: CompiledArrived, durations: "compiled.Durations", findings: list[Found]) -> None:
-        """As `_take`, of each of a chunk. The kernel takes most of them, which have nothing to do with another one."""
+        """Like `_take`, for a whole chunk. The kernel takes most authentications: they have nothing to do with any other."""
         at, completions, begins = 0, arrived.completions, self._begins
         classes = None if begins is None else begins.classes
         while begins is None or (arrived.tidy and not self._under_way):
@@ -116,7 +116,7 @@ class LocalDetector:
             self._take(arrived, row, findings)
 
     def _concerning(self, arrived: Arrived | CompiledArrived, begins: Begins[Any], first: int = 0) -> Iterator[Row]:
-        """The rows of those that matter (see `Begins`). The others are most, and this is all that they cost."""
+        """Yield the rows of authentications that matter (see `Begins`). Most do not, and this loop is all that they cost."""
         classes, under_way, tidy, code_of = begins.classes, self._under_way, arrived.tidy, arrived.code
         for at in range(first, len(arrived.completions)):
             if code_of(at).status_class in classes:
@@ -135,7 +135,7 @@ class LocalDetector:
                     self.late += 1
 
     def _is_late(self, key: str, end: int, newest: int) -> bool:
-        """True if the authentication of a user that did not end at the newest event time takes no part."""
+        """True if a user's authentication, which did not end at the newest event time, ended too long ago to take part."""
         if end > newest:
             self._before, self._ahead = (key, deepcopy(self._young.get(key)), deepcopy(self._old.get(key))), key
         elif end < newest - self._horizon:
@@ -148,7 +148,7 @@ class LocalDetector:
 
     def _next_generation(self, newest: int) -> None:
         young = self._young
-        # One that was ahead of the clock belongs to the time that is now.
+        # An authentication that was ahead of the clock belongs to the new generation.
         self._young = self._generation({key: young.pop(key) for key in (self._ahead,) if key in young})
         self._ahead = ""
         self._old = young if newest <= self._turn + self._horizon else self._generation({})
@@ -156,13 +156,13 @@ class LocalDetector:
         self._turn, self._stored, self._strays = self._end_of_generation(newest), 0, 0
 
     def _end_of_generation(self, newest: int) -> int:
-        """The last time of the generation in which this one is: the same whenever the log began to be read."""
+        """The last time of the generation that `newest` is in: the same wherever reading of the log began."""
         span = max(1, self._horizon)
         return newest // span * span + span - 1
 
     def _crowd_out(self, newest: int, stored: int) -> int:
-        """Change the generations if this one is full; what is lost is counted. `stored`: what it took, strays included; returns
-        what it has taken now."""
+        """Change the generations if the younger one is full, and count the users lost. `stored`: authentications that it has
+        taken, strays included; returns this number for the one that is now the younger."""
         if max(self._strays, stored - self._strays) <= self.most:
             return stored
         self._shrink(newest - self._horizon)
@@ -186,10 +186,10 @@ class LocalDetector:
                 users.intersection_update({*self._old, *self._young})
 
     def _carried(self, key: str, memory: Memory, oldest: int) -> tuple[Memory | None, int]:
-        """Take the memory of a user from the old generation into the young one; None if there is more than that may hold.
+        """Carry the memory of a user from the old generation into the young one; None if nothing is left or it is too large.
 
-        The second value is for how many authentications it counts, if they are many: the same for a state and for what it was
-        made from.
+        The second value is the number of authentications that a large memory counts for: the same for a state and for the
+        waiting authentications that the state was made from.
         """
         left, size = remembered(memory, oldest), 0
         if left is None:
@@ -220,7 +220,7 @@ class LocalDetector:
             self._before = None
 
     def _after(self, memory: Memory) -> int:
-        """The time after which an authentication that starts matters to nothing in memory."""
+        """The latest start of an authentication that may have to do with a memory."""
         if isinstance(memory, Known):
             return memory.after
         waiting, at, _ = memory
@@ -228,7 +228,7 @@ class LocalDetector:
         return BEFORE_ALL if duration is None else waiting.end(at) + duration
 
     def _step(self, key: str, memory: Memory | None, completion: CompletionFields) -> list[Found]:
-        """The findings of an authentication that may have to do with what is in memory."""
+        """Take an authentication that may have to do with the memory of its user into the state, and return its findings."""
         detector, rule = self._detector, self._rule
         state = self._state(memory)
         detector.forget(state, completion[10] - self._horizon)
@@ -246,14 +246,14 @@ class LocalDetector:
         return [Found(position, finding, detector, rule, who, component) for finding in findings]
 
     def _state(self, memory: Memory | None) -> Any:
-        """The state of a user, with what waited taken in."""
+        """The state of a user, after taking in the authentications that waited."""
         state = self._detector.empty() if (known := known_of(memory)) is None else known.state
         for completion in waits(memory):
             self._detector.step(state, completion, self._rule)
         return state
 
     def _known(self, key: str, state: Any) -> Known:
-        """A state, when something has been done to it."""
+        """Wrap a state that has changed, and note whether it is under way."""
         if self._detector.lasting:
             self._stepped.add(key)
         if self._begins and self._begins.under_way(state):
@@ -263,7 +263,7 @@ class LocalDetector:
         return Known(self._lull.after(state, self._rule) if self._lull else AFTER_ALL, state)
 
     def snapshot(self, newest: int) -> dict[str, Any]:
-        """See `Detectors.snapshot`. The states are those in memory."""
+        """See `Detectors.snapshot`. The states are the ones in memory, not copies."""
         oldest = newest - self._horizon
         if newest > self._turn:
             self._next_generation(newest)
@@ -280,10 +280,10 @@ class LocalDetector:
         return states
 
     def generations(self) -> list[Any]:
-        """See `Detectors.generations`; empty if that is nothing.
+        """See `Detectors.generations`; empty if there is nothing to restore.
 
-        It does not follow from the recent past where states that are under way take in what others pass over. Those that do
-        are few, so a reader that begins anew counts from nothing.
+        Always empty with `Begins`: states under way take in what others pass over, so the numbers do not follow from the
+        recent past. Such authentications are few, so a new reader counts from zero.
         """
         if self._begins is not None or not (self._stored or self._old or self._ahead):
             return []
@@ -336,5 +336,5 @@ class LocalDetector:
 
     @property
     def size(self) -> int:
-        """How many users are in memory."""
+        """The number of users in memory."""
         return len({*self._old, *self._young})

@@ -1,15 +1,15 @@
 """The detector mfa_fatigue: prompts that the user refuses, one after the other, until the user gives in. Pure.
 
-Found: as many refused prompts of one user on one component within the window as the rule says (MITRE ATT&CK T1621);
-and after that a success while the last refusal is not longer ago than the window.
+Found: as many refused prompts of one user on one component within the window as the rule requires (MITRE ATT&CK T1621);
+and a success after these, if the last refusal is not longer ago than the window.
 
-Missed: prompts spread wider than the window, or over several users (a spray). False positives: a client that repeats its
-request by itself while the user is away from the phone.
+Missed: prompts spread wider than the window, or over several users (a spray). False positives: a client that automatically
+repeats its request while the user is away from the phone.
 
-What ended longer ago than the horizon, the window and two exchange timeouts, is forgotten. That changes no result of an
-exchange: a status that comes when event time is more than two timeouts behind its request is an orphan, and a refusal
-matters only to prompts that end up to `window` after it (to those that end later, the slate is clean). Only a result of
-one line can come later than that: then it may count too few refusals, and beyond the horizon it takes no part.
+Refusals that ended longer ago than the horizon, the window plus two exchange timeouts, are forgotten. That changes no
+finding from an exchange: a status read when event time is more than two timeouts past its request is an orphan, and a
+refusal matters only to prompts that end up to `window` after it (for those that end later, the slate is clean). Only a
+one-line result can come later than that: it may then count too few refusals, and beyond the horizon it takes no part.
 """
 
 from bisect import bisect_left, insort
@@ -26,7 +26,7 @@ MS = 1_000_000
 GAVE_IN = "mfa_fatigue_gave_in"
 SEVERITY, SEVERITY_GAVE_IN = 73, 99
 CLASSES = {"denied": "denied", "no_response": "not answered", "fraud": "reported as fraud"}
-"""The classes of status that are refusals, and how a sentence says them."""
+"""The status classes that are refusals, and their wording in a sentence."""
 THREAT: Document = {
     "framework": "MITRE ATT&CK",
     "technique": {"id": ["T1621"], "name": ["Multi-Factor Authentication Request Generation"]},
@@ -38,12 +38,12 @@ END, START, ID, CLASS, START_TEXT, END_TEXT, CODE, METHOD = range(8)
 
 
 class Slate(TypedDict):
-    """One user on one component.
+    """The refusals of one user on one component.
 
     Attributes:
-        refusals: those that count, in order.
-        over: those before the user gave in: they count no more, and are kept for `LASTING`.
-        told: there was a finding since the slate was clean.
+        refusals: the refusals that count, in order.
+        over: the refusals before the user gave in: they count no more, and are kept for `_lasting`.
+        told: there has been a finding since the slate was clean.
     """
 
     refusals: list[Refusal]
@@ -74,24 +74,24 @@ class Rule:
     def warm_up(self) -> int:
         """See `protocol.Rule`. The proof, for any order of the lines:
 
-        As in `double_prompt`, of the lines of one component: let H be the horizon, T the exchange timeout, N the newest
-        event time, R = N - warm_up. All lines are read, or those behind a mark and any of those before it, with the
-        clock set at the mark; all lines before the mark are older than R. The claim: both lead to the same refusals,
-        whether they count or are over; which of them are over, and which slates are told, is given (`LASTING`).
+        As in `double_prompt`, consider one component. Let H be the horizon, T the exchange timeout, N the newest event
+        time, R = N - warm_up. One reading takes all lines, the other those after a mark and any of those before it,
+        with the clock set at the mark; all lines before the mark are older than R. Claim: both lead to the same
+        refusals, counting or over; `_outlast` restores which of them are over and which slates are told.
 
-        1. From the first line at R or later, which is behind the mark, both have the same newest event time. Until
+        1. From the first line at R or later, which is after the mark, both have the same newest event time. Until
            then it is before R in both.
         2. So an exchange whose request is at R or later gets the same lines in both. One whose request is before R
            ends before R + T. A result of one line before the mark ended before R.
         3. So a refusal that is not the same in both ended before R + T. It is forgotten if that is not later than
            N - H, which means: if warm_up is at least H + T. No finding removes a refusal, it only moves to `over`.
-        4. A slate is there as long as it holds a refusal, so both have the same slates, and all else in them is given.
+        4. A slate is there as long as it holds a refusal, so both have the same slates, and the rest of them is restored.
         """
         return self.horizon + self.exchange_timeout
 
 
 class Finding(TypedDict):
-    """Refusals in their order, at least one; and the prompt at which they were told."""
+    """Refusals in order, at least one, and the prompt that completed the finding."""
 
     refusals: list[Refusal]
     id: str
@@ -106,7 +106,7 @@ _NOTHING: Step[Finding] = Step()
 def step(state: State, completion: CompletionFields, rule: Rule) -> Step[Finding]:
     """Take an authentication into the state of its user, in the order of the log; see `Detector.step`.
 
-    A prompt that the user refused and that the server let pass all the same is both: a refusal, and then a success.
+    A prompt that the user refused but the server let pass counts as both: a refusal, and then a success.
     """
     _, _, event_id, component, start, start_text, end, end_text, code, success, _ = completion
     slate = state.get(component)
@@ -152,7 +152,7 @@ def forget(state: State, oldest: int) -> bool:
 
 
 def _under_way(state: State) -> bool:
-    """See `Begins.under_way`. Any prompt may clean a slate that has been told, or be the one with which the user gives in."""
+    """See `Begins.under_way`. After a finding, any prompt may clean the slate, or be the one with which the user gives in."""
     return any(slate["told"] for slate in state.values())
 
 
@@ -173,7 +173,7 @@ def _alone_is_nothing(rule: Rule) -> bool:
 
 
 def _lasting(state: State) -> dict[str, list[Any]]:
-    """See `Lasting.of`: by component if the slate has been told, and the ids of the refusals that are over."""
+    """See `Lasting.of`: by component, whether the slate is told, and the ids of the refusals that are over."""
     return {
         component: [slate["told"], [refusal[ID] for refusal in slate["over"]]]
         for component, slate in state.items()
@@ -199,7 +199,7 @@ def _repeats(finding: Finding) -> bool:
 
 
 def alert(finding: Finding, user: str, rule: Rule) -> Alert:
-    """What the event of a finding says of it."""
+    """The alert of a finding."""
     refusals, gave_in = finding["refusals"], finding["gave_in"]
     first, last = refusals[0], refusals[-1]
     classes = Counter(refusal[CLASS] for refusal in refusals)

@@ -1,4 +1,4 @@
-"""What double_prompt remembers of one user: the prompts that may still matter. Pure.
+"""What `double_prompt` remembers of one user: the prompts that may still matter. Pure.
 
 A prompt is an authentication that reached the user, from its request to its status. A two-step
 method (text message sent, then the code) is one prompt: its first half waits here for its answer.
@@ -13,17 +13,17 @@ from shipper.model import Code
 # A prompt is a list, since no JSON value is cheaper to make, and so that prompts sort by start, then by id.
 Prompt = list[Any]
 START, ID, END, REACH, IS_SECOND, SUCCESS, START_TEXT, END_TEXT, CODE, METHOD = range(10)
-"""What stands where in a prompt.
+"""The indexes of a prompt's values.
 
 START, END: nanoseconds; START_TEXT, END_TEXT: as the log writes them. REACH: the latest end of all prompts
-up to this one, which tells a search backwards when to stop. IS_SECOND: it is the second prompt of a finding already.
+up to this one, which tells a backward search when to stop. IS_SECOND: it is already the second prompt of a finding.
 """
 NO_METHOD = "none"
 
 
 class Component(TypedDict):
     """One user on one component: prompts in order, their ends in order, and by method the [start, id] of
-    the two-step prompt that waits for its answer. `has_cache`: MFA Server wrote it, which can spare prompts."""
+    the two-step prompt that waits for its answer. `has_cache`: it belongs to MFA Server, whose cache can spare prompts."""
 
     prompts: list[Prompt]
     ends: list[int]
@@ -39,7 +39,7 @@ class State(TypedDict):
 
 
 def empty() -> State:
-    """The state of a user who was not seen yet."""
+    """The state of a user who has not been seen."""
     return {"components": {}, "duplicates": []}
 
 
@@ -72,7 +72,7 @@ def _forget(component: Component, oldest: int) -> None:
 
 
 def insert(component: Component, prompt: Prompt) -> int:
-    """Put a prompt in its place among others, and return its index."""
+    """Insert a prompt in order among the others, and return its index."""
     prompts = component["prompts"]
     insort(component["ends"], prompt[END])
     latest = prompts[-1]
@@ -87,13 +87,13 @@ def insert(component: Component, prompt: Prompt) -> int:
 
 
 def answered_by(component: Component, code: Code, start: int, patience: int) -> int | None:
-    """The index of the two-step prompt that an authentication with this code and start answers; it waits no longer.
+    """Find the two-step prompt that an authentication answers, and end its wait; return its index, None if there is none.
 
     Args:
-        component: of the user.
+        component: the state of the user on the component.
         code: the status of the authentication.
-        start: of the authentication, in nanoseconds.
-        patience: nanoseconds from the end of the first step to the start of its answer at most.
+        start: the start of the authentication, in nanoseconds.
+        patience: most nanoseconds from the end of the first step to the start of its answer.
     """
     method = code.method or NO_METHOD
     waiting = component["pending"].get(method)
@@ -107,7 +107,7 @@ def answered_by(component: Component, code: Code, start: int, patience: int) -> 
 
 
 def answer(component: Component, at: int, end: int, end_text: str, code: Code, success: bool) -> None:
-    """The two-step prompt at this index has got its answer."""
+    """Complete the two-step prompt at this index with its answer."""
     prompts, ends = component["prompts"], component["ends"]
     prompt = prompts[at]
     del ends[bisect_left(ends, prompt[END])]
@@ -117,12 +117,12 @@ def answer(component: Component, at: int, end: int, end_text: str, code: Code, s
 
 
 def code_text(code: Code) -> str:
-    """A code as a finding names it."""
+    """The name of a code in a finding."""
     return str(code.number) if code.number is not None else code.constant or code.description
 
 
 def _extend_reach(prompts: list[Prompt], at: int) -> None:
-    """Set REACH again from `at` on, as far as it changes."""
+    """Recompute REACH from `at` on, as far as it changes."""
     changed = prompts[at]
     reach = prompts[at - 1][REACH] if at else changed[END]
     for prompt in islice(prompts, at, None):

@@ -1,11 +1,11 @@
 """What a detector is: completed authentications in, findings out. Pure.
 
 A detector folds the authentications of one user on one component, in the order of the log. Its state is a JSON value, and
-event time is its only clock. So it runs wherever the authentications of a user come together. For each
-one, its host
+event time is its only clock. So it can run wherever the authentications of a user come together. For each
+authentication, the host of a detector
 
-- leaves it out if it ended more than `rule.horizon` before the newest event time of its component;
-- calls `forget` with the newest event time less `rule.horizon`;
+- ignores it if it ended more than `rule.horizon` before the newest event time of its component;
+- calls `forget` with the newest event time minus `rule.horizon`;
 - calls `step`, and makes the event of each finding from `alert` (`finding.py`).
 
 `detector.py` is the host in this process.
@@ -32,21 +32,21 @@ class Rule(Protocol):
 
     @property
     def horizon(self) -> int:
-        """Nanoseconds. What ended longer ago, by the newest event time, changes no result."""
+        """Nanoseconds. An authentication that ended longer ago, by the newest event time, changes no result."""
 
     @property
     def warm_up(self) -> int:
-        """Nanoseconds. The state follows from the lines behind any line before which all times are older than this, by
-        the newest event time of the component, and from what `Detector.lasting` keeps."""
+        """Nanoseconds. If all lines of a component before some line are older than this, by its newest event time, the
+        state follows from the lines after that line and from what `Detector.lasting` keeps."""
 
 
 class Total(NamedTuple):
-    """A number that a detector counts up.
+    """A counter of a detector.
 
     Attributes:
         name: its metric is `mfa_shipper_NAME_total`.
         help: the sentence that documents the metric.
-        phrase: how the summary of `parse` tells it; `{}` stands for the number.
+        phrase: its wording in the summary of `parse`; `{}` stands for the number.
     """
 
     name: str
@@ -55,15 +55,15 @@ class Total(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """What the event of a finding says beyond what all such events share.
+    """The contents of a finding's event, beyond what all such events share.
 
     Attributes:
         id: `event.id`: the id of the authentication that the event is about, `-`, and letters of the detector's own.
-        start, end: when what was found began and ended, as the log writes it; `end` is `@timestamp` too.
+        start, end: start and end of what was found, as the log writes times; `end` is also `@timestamp`.
         duration: nanoseconds between them.
         severity: `event.severity`.
         message: a sentence for a person.
-        fields: the fields below `azure_mfa.NAME`, where NAME is the detector's. The host may add to them.
+        fields: the fields below `azure_mfa.NAME`, where NAME is the name of the detector. The host may add to them.
         more: other fields, such as `threat`.
     """
 
@@ -83,7 +83,7 @@ F = TypeVar("F")
 
 
 class Step(NamedTuple, Generic[F]):
-    """What an authentication led to: findings, and the names of `Detector.totals` that go up by one."""
+    """The result of taking an authentication: findings, and the names of the `Detector.totals` to increment."""
 
     findings: Sequence[F] = ()
     counted: Sequence[str] = ()
@@ -91,16 +91,16 @@ class Step(NamedTuple, Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class Lull(Generic[R, S]):
-    """What a detector promises, so that its host can put steps off.
+    """A promise of a detector that lets its host put steps off.
 
-    An authentication that starts after the time that matters to everything before it of its user leads to
-    nothing: no finding, no total. So `step` need not see it before another one starts in time.
+    An authentication that starts when no earlier one of its user matters any more leads to nothing: no finding,
+    no total. So `step` need not see it until another one starts in time.
 
     Attributes:
-        of_code: for how many nanoseconds after its end an authentication with this code matters to those that start.
-            None: `step` ignores it if it starts so late.
-        after: the time after which an authentication that starts matters to nothing in a state.
-        holds: True if a rule keeps the promise.
+        of_code: how many nanoseconds after its end an authentication with this code matters to those that start then.
+            None: `step` ignores the authentication if no earlier one matters when it starts.
+        after: returns the latest start of an authentication that a state may matter to.
+        holds: returns True if the promise holds with a rule.
     """
 
     of_code: Callable[[Code, R], int | None]
@@ -110,13 +110,13 @@ class Lull(Generic[R, S]):
 
 @dataclass(frozen=True, slots=True)
 class Begins(Generic[S]):
-    """What a detector promises, so that its host can pass over most authentications.
+    """A promise of a detector that lets its host pass over most authentications.
 
-    One whose status is of another class leads to nothing, and changes no state but one that is under way.
+    An authentication whose status has none of these classes leads to nothing, and changes only states under way.
 
     Attributes:
-        classes: of status.
-        under_way: True if any authentication may matter to a state.
+        classes: the status classes that may matter to any state.
+        under_way: returns True if any authentication may matter to a state.
     """
 
     classes: frozenset[str]
@@ -125,13 +125,13 @@ class Begins(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Lasting(Generic[S]):
-    """What of a state does not follow from the recent past, however far back that goes: a warm start is given it.
+    """The part of a state that does not follow from the recent past, however far back; a warm start restores it.
 
     It is a JSON value, and should be small: the host asks for it often.
 
     Attributes:
-        of: returns it; empty if all of the state follows from the recent past.
-        give: puts it into a state that was made from the recent past, in place of what that came to by itself.
+        of: returns this part of a state; empty if the whole state follows from the recent past.
+        give: sets this part of a state that was made from the recent past.
     """
 
     of: Callable[[S], dict[str, Any]]
@@ -140,24 +140,24 @@ class Lasting(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Detector(Generic[R, S, F]):
-    """A detector; a state is that of one user.
+    """A detector; it has a state for each user.
 
     Attributes:
         name: `event.action` and `rule.name` of its events, and the name of its section and fields.
-        version: `rule.version`; another one when findings change.
+        version: `rule.version`; it changes when findings change.
         rule: the class of its parameters.
-        found: counts its findings.
-        totals: what else it counts.
+        found: the counter of its findings.
+        totals: its other counters.
         empty: returns the state of a user who has not been seen.
-        step: takes the next authentication into a state. It uses the fields from `id` to `success`; the others are
-            the host's, and are not set where a step was put off. No later step changes what it found.
+        step: takes the next authentication into a state. It uses the fields from `id` to `success`; the others belong
+            to the host and are not set if the step was put off. No later step changes its findings.
         forget: drops from a state what ended before a time; returns False if nothing is left.
-        sides: the fields of a finding that tell an authentication, by its `id`, in the order of their starts.
-        alert: tells a finding. The string is the user, as people write one.
+        sides: the fields of an alert that describe an authentication, with its `id`, in the order of their starts.
+        alert: describes a finding. The string is the user, as people write one.
         begins: None if authentications of any class matter.
         lull: None if every step must be taken at once.
         lasting: None if the whole state follows from the recent past.
-        repeats: True if two of the authentications of a finding have the same times, as one that was delivered twice.
+        repeats: returns True if two authentications of a finding have the same times, like one delivered twice.
     """
 
     name: str

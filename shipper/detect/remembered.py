@@ -13,12 +13,12 @@ _CHAIN = 8  # authentications of a user that wait, and are surely few
 _FEW = 128  # values in a state that is surely small, even with those that wait on it
 _VALUES = 10  # of an authentication in a state
 
-# A completion that waits: those of its chunk (`Waiting`, or the kernel's), and its place among them; then what else is in memory of the user, which is older.
+# A waiting authentication: its chunk (a `Waiting`, or the kernel's), its place there, and the older memory of its user.
 Waits = tuple[Any, int, Any]
 
 
 class Known:
-    """The state of a user, and the time after which an authentication that starts matters to nothing in it."""
+    """The state of a user, and the latest start of an authentication that it may matter to."""
 
     __slots__ = ("after", "state")
 
@@ -31,7 +31,7 @@ Memory = Waits | Known  # of one user
 
 
 class Spans:
-    """For how long an authentication matters, by its code: `Lull.of_code`, asked once for each code."""
+    """How long an authentication matters, by its code: `Lull.of_code`, called once for each code."""
 
     def __init__(self, lull: Lull[Any, Any] | None, rule: Rule) -> None:
         self._lull = lull
@@ -39,7 +39,7 @@ class Spans:
         self._known: dict[int, tuple[Code, int | None]] = {}  # by identity of the code
 
     def __call__(self, code: Code) -> int | None:
-        """Nanoseconds after its end, or None."""
+        """Nanoseconds after the end of the authentication, or None."""
         known = self._known.get(id(code))
         if known is None:
             if len(self._known) >= CODES:
@@ -50,14 +50,14 @@ class Spans:
 
 
 def known_of(memory: Memory | None) -> Known | None:
-    """The state in a memory, without those that wait; None if there is none."""
+    """The state in a memory, without the waiting authentications; None if there is no state."""
     while isinstance(memory, tuple):
         memory = memory[2]
     return memory
 
 
 def waits(memory: Memory | None) -> list[CompletionFields]:
-    """Those in a memory that wait, in their order."""
+    """The waiting authentications in a memory, oldest first."""
     newest_first: list[CompletionFields] = []
     while isinstance(memory, tuple):
         waiting, at, memory = memory
@@ -66,19 +66,19 @@ def waits(memory: Memory | None) -> list[CompletionFields]:
 
 
 def short(key: str) -> str:
-    """What stands for a key in memory: of a long one its beginning, and a digest that tells it from any other."""
+    """Shorten a long key of a user to its beginning and a digest, which keeps it distinct; return any other key as it is."""
     if len(key) <= LONGEST_KEY:
         return key
     return f"{key[:LONGEST_KEY]}…{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def digest(key: str) -> str:
-    """What names a user on the disk."""
+    """The name of a user on disk: a digest of the key."""
     return sha256(key.encode()).hexdigest()[:16]
 
 
 def remembered(memory: Memory, oldest: int) -> Memory | None:
-    """A memory without what ended before `oldest`: of those that wait, each ended before the next one started."""
+    """A memory without what ended before `oldest`. Waiting authentications are ordered: each ended before the next started."""
     if isinstance(memory, tuple) and memory[2] is None:  # as nearly always
         return memory if memory[0].end(memory[1]) >= oldest else None
     kept: list[Waits] = []
@@ -94,12 +94,12 @@ def remembered(memory: Memory, oldest: int) -> Memory | None:
 
 
 def alone(completion: CompletionFields, older: Memory | None) -> Waits:
-    """One that waits without those of its chunk: for a detector that remembers few of each, and would keep them all."""
+    """A waiting authentication apart from its chunk: for a detector that waits for few of each chunk, to keep only those."""
     return Waiting((completion,)), 0, older
 
 
 def is_small(memory: Memory | None) -> bool:
-    """True if a memory is surely small, also as a state."""
+    """True if a memory is surely small, even as a state."""
     waiting = 0
     while isinstance(memory, tuple):
         memory, waiting = memory[2], waiting + 1
@@ -107,13 +107,13 @@ def is_small(memory: Memory | None) -> bool:
 
 
 def size_of(state: Any) -> int:
-    """For how many authentications a state counts, if they are many: those that it holds; 0 for a few."""
+    """The number of authentications in a large state; 0 for a small state."""
     values = _values(state)
     return values // _VALUES if values > 2 * _FEW else 0
 
 
 def _values(state: Any) -> int:
-    """How many values are in a JSON value."""
+    """The number of scalars in a JSON value."""
     if isinstance(state, dict):
         return sum(map(_values, state.values()))
     return sum(map(_values, state)) if isinstance(state, list) else 1

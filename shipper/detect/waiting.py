@@ -1,8 +1,8 @@
-"""Authentications that wait until one comes that may pair with them. Pure.
+"""Authentications that wait until one arrives that may pair with them. Pure.
 
-Thousands wait, and most are forgotten unseen. Objects that stay make each new one take memory that no cache holds, and
-that costs more than all else that is done with them. So those of a chunk are kept side by side: times as machine
-integers, texts as one string.
+Thousands wait, and most are forgotten unseen. Long-lived objects push each new object into memory that no cache holds,
+which costs more than all other work on them. So the authentications of a chunk are stored side by side: times as
+machine integers, texts as one string.
 """
 
 from array import array
@@ -13,11 +13,11 @@ from shipper.decode import compiled
 from shipper.model import Code, CompletionFields, UserFields
 
 Row = tuple[int, UserFields | None, int, int, int]
-"""What says whether an authentication waits: its place in the chunk, user, start, end, and the newest event time."""
+"""The values that decide whether an authentication waits: place in the chunk, user, start, end, newest event time."""
 
 
 class Waiting:
-    """What a detector's `step` reads of the authentications of a chunk, by their places. It never changes."""
+    """The fields of a chunk's authentications that a detector's `step` reads, by place in the chunk. Immutable."""
 
     __slots__ = ("_codes", "_components", "_end_texts", "_ends", "_ids", "_start_texts", "_starts", "_successes")
 
@@ -34,7 +34,7 @@ class Waiting:
         return self
 
     def completion(self, at: int) -> CompletionFields:
-        """An authentication, without what is the host's."""
+        """An authentication, without the fields that belong to the host."""
         event_id, start_text, end_text = (
             texts.split("\n", at + 1)[at] for texts in (self._ids, self._start_texts, self._end_texts)
         )
@@ -42,11 +42,11 @@ class Waiting:
         return 0, None, event_id, self._components[at], self._starts[at], start_text, end, end_text, code, success, end
 
     def end(self, at: int) -> int:
-        """When one of them ended."""
+        """The end of an authentication."""
         return self._ends[at]
 
     def code(self, at: int) -> Code:
-        """Its status."""
+        """The status of an authentication."""
         code: Code = self._codes[at]
         return code
 
@@ -55,11 +55,11 @@ class Arrived:
     """The completions of a chunk on their way into the detectors.
 
     Attributes:
-        completions: these.
-        waiting: what is kept of those that wait.
-        code: returns the status of one of them.
-        completion: returns one of them.
-        tidy: each has a user and is the newest, as nearly all are.
+        completions: all completions of the chunk.
+        waiting: what is kept of completions that wait.
+        code: returns the status of the completion at a place.
+        completion: returns the completion at a place.
+        tidy: each completion has a user and ends at the newest event time, as nearly all do.
     """
 
     __slots__ = ("_ends", "_newests", "_starts", "_users", "code", "completion", "completions", "tidy", "waiting")
@@ -74,16 +74,16 @@ class Arrived:
         self.tidy = self._ends == self._newests and None not in self._users
 
     def rows(self) -> Iterator[Row]:
-        """What is looked at first."""
+        """The rows of all completions."""
         return zip(range(len(self._users)), self._users, self._starts, self._ends, self._newests, strict=True)
 
     def row(self, at: int) -> Row:
-        """The same of one of them."""
+        """The row of the completion at a place."""
         return at, self._users[at], self._starts[at], self._ends[at], self._newests[at]
 
 
 class CompiledArrived:
-    """The same of completions that the kernel made: most are looked at there alone."""
+    """Like `Arrived`, for completions that the kernel made: Python looks at few of them."""
 
     __slots__ = ("_seen", "code", "completions", "tidy", "waiting")
 

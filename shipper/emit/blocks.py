@@ -1,4 +1,4 @@
-"""Puts events together to a block of output. Pure."""
+"""Assembles events into a block of output. Pure."""
 
 from array import array
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from shipper.model import Block, Label
 
 
 def block(texts: Sequence[str], labels: Sequence[Label], wrap: Format | None) -> Block:
-    """The block of these events; `wrap` is what is put around each."""
+    """The block of these events, each formatted by `wrap`, if any."""
     if wrap is None:
         return Block("".join(texts).encode("latin-1"), list(accumulate(map(len, texts))), labels)
     parts: list[str] = []
@@ -22,7 +22,7 @@ def block(texts: Sequence[str], labels: Sequence[Label], wrap: Format | None) ->
 
 
 def compiled_block(texts: "compiled.Texts", labels: Sequence[Label], findings: Sequence[Entry], wrap: Format | None) -> Block:
-    """The block of events that the kernel made, and has wrapped, with each finding behind its event."""
+    """The block of events that the kernel made and formatted, with each finding after its event."""
     if wrap is not None:
         findings = [(at, "".join(wrap(text, label)), label) for at, text, label in findings]
     data, ends = texts.block([(at, text.encode("latin-1")) for at, text, _ in findings])

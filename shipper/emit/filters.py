@@ -12,10 +12,10 @@ from shipper.model import VARIES, Label, Origin
 
 Keep = Callable[[str, Label], bool]
 
-OPEN_ENDED = ("host.", "labels.", "observer.")  # below these the configuration sets what it likes
+OPEN_ENDED = ("host.", "labels.", "observer.")  # the configuration may set any field below these
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)|(?=.*[*?])[-0-9*?]+", re.ASCII)  # as JSON writes one, or a glob of it
 _REMEMBERED = 8192
-_AFTER_ALL = ":"  # as text, behind every time stamp: the character after 9
+_AFTER_ALL = ":"  # the character after 9: sorts after every time stamp
 
 
 class Condition(NamedTuple):
@@ -23,8 +23,8 @@ class Condition(NamedTuple):
 
     Attributes:
         field: its dotted name, such as `user.name`.
-        path: the same in parts.
-        fits: returns True for a text of the field that VALUE allows.
+        path: the parts of the name.
+        fits: returns True if VALUE allows a text of the field.
     """
 
     field: str
@@ -33,10 +33,10 @@ class Condition(NamedTuple):
 
 
 def condition(text: str) -> Condition:
-    """The condition of a `--where`.
+    """Parse the condition of a `--where`.
 
     Raises:
-        UsageError: it is not of the form FIELD=VALUE.
+        UsageError: the text is not of the form FIELD=VALUE.
     """
     field, equals, value = text.partition("=")
     if not equals or not field:
@@ -45,14 +45,14 @@ def condition(text: str) -> Condition:
 
 
 def checked(text: str, fields: Mapping[str, Mapping[str, Any]]) -> str:
-    """A `--where` whose field exists and can have the value, which is spelled as the field spells it (`True`: `true`).
+    """Check that the field of a `--where` exists and can have the value; return it with the field's spelling (`True`: `true`).
 
     Args:
         text: as the user wrote it.
         fields: all fields that an event can have, each with its JSON Schema.
 
     Raises:
-        UsageError: no event can meet the condition; it says why.
+        UsageError: no event can meet the condition; the message says why.
     """
     field, _, _ = condition(text)
     value = text.partition("=")[2]
@@ -85,7 +85,7 @@ def _near(written: str, fields: Collection[str]) -> str:
 
 
 def _possible(schema: Mapping[str, Any]) -> list[str]:
-    """The values that a field can have, as texts; none where it can have any."""
+    """The values that a field can have, as texts; empty if it can have any value."""
     if schema.get("type") == "boolean":
         return ["true", "false"]
     items: Mapping[str, Any] = schema.get("items", schema)
@@ -93,15 +93,15 @@ def _possible(schema: Mapping[str, Any]) -> list[str]:
 
 
 def selection(conditions: Sequence[str], since: str | None = None, until: str | None = None) -> Keep | None:
-    """A function that takes the text and label of an event and returns True if the user wants it; None if all are wanted.
+    """A function that returns True for the text and label of an event that the user wants; None if the user wants all.
 
     Args:
-        conditions: `FIELD=VALUE`, all of which hold. VALUE is compared with the field as text (`true`, `21`
+        conditions: `FIELD=VALUE`, all of which must hold. VALUE is compared with the field as text (`true`, `21`
             and so on, as in JSON), or with each member of a list; see `_fits`.
-        since, until: the first time, and the first time no more, as `config.units.moment` writes them.
+        since, until: start (inclusive) and end (exclusive) of the time span, as `config.units.moment` writes them.
 
     Raises:
-        UsageError: a condition is not of that form.
+        UsageError: a condition is not of the form FIELD=VALUE.
     """
     tests: list[Keep] = []
     if since is not None or until is not None:
@@ -115,12 +115,12 @@ def selection(conditions: Sequence[str], since: str | None = None, until: str | 
 
 
 def _between(since: str, until: str) -> Keep:
-    """Whether `@timestamp` is in a span. As text: without its Z a time stamp sorts as the time that it names."""
+    """A test whether `@timestamp` is in a span. It compares texts: time stamps without their Z sort by time."""
     return lambda text, label: since <= label[0][:-1] < until
 
 
 def _where(wanted: Sequence[Condition]) -> Keep:
-    """Whether all conditions hold. An event is only parsed if the sample of its origin does not decide."""
+    """A test whether all conditions hold. It parses an event only if the sample of its origin does not decide."""
     decided: dict[Origin, bool | None] = {}
 
     def keep(text: str, label: Label) -> bool:
@@ -165,9 +165,9 @@ def _text(value: Any) -> str:
 
 
 def _fits(value: str, *, fold: bool) -> Callable[[str], bool]:
-    """Compares texts with `value`, in which `*` stands for any characters and `?` for one; with `fold`, capitals or not.
+    """A function that compares texts with `value`, in which `*` stands for any characters and `?` for one.
 
-    Folded as the detectors fold a user, so that what they take for one person is one person here.
+    With `fold` it ignores case, exactly as the detectors do, so that one person to them is one person here.
     """
     value = value.casefold() if fold else value
     if "*" in value or "?" in value:
@@ -177,8 +177,8 @@ def _fits(value: str, *, fold: bool) -> Callable[[str], bool]:
 
 
 def _expression(glob: str) -> str:
-    """The regular expression of a glob. Each part between two `*` is taken where it stands first, and never looked for
-    again, so that the time stays linear in the length of the text.
+    """The regular expression of a glob. Each part between two `*` matches at its first occurrence, without backtracking,
+    so that the time stays linear in the length of the text.
     """
     first, *rest = ("".join("." if sign == "?" else re.escape(sign) for sign in part) for part in glob.split("*"))
     if not rest:

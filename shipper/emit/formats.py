@@ -1,12 +1,12 @@
 """Output formats: the text that each puts around an event. Pure.
 
-A format takes the JSON text of an event, with its line end, and its label. It returns three parts that
-are written one after the other: the text before the event, the event, and the text after it; the last
-of them ends with a line end. Parts, because events are long and copying one costs more than anything
-else here.
+A format takes the JSON text of an event, with its line end, and its label. It returns three parts to be
+written one after the other: the text before the event, the event, and the text after it; the last
+non-empty part ends with a line end. It returns parts because events are long and copying them would cost
+more than anything else here.
 
-The kernel writes the events of a format that puts their values anywhere as they are, and times as text, seconds or milliseconds
-(`decode/formatted.py`). One that makes anything else of a value is right, and slower.
+The kernel itself writes a format that only places the values of an event unchanged, and times as text, seconds or milliseconds
+(`decode/formatted.py`). A format that transforms other values works too, but more slowly.
 
 Sources: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
 """
@@ -33,8 +33,8 @@ def ecs(*, host: str | None, namespace: str, index: str | None) -> Format:
 
 
 def splunk_hec(*, host: str | None, namespace: str, index: str | None) -> Format:
-    """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds. Without `index` the token's own one gets
-    the event."""
+    """The event envelope of Splunk's HTTP Event Collector; `time` keeps the microseconds. Without `index`, the default index of
+    the token receives the event."""
     seconds = StampReader().seconds
     into = "" if index is None else f'"index":{json_text(index)},'
     hosts: Memo[str | None, str] = Memo(lambda name: f'"host":{json_text(name)},' if name else "", 1024)
@@ -76,12 +76,12 @@ def elastic_bulk(*, host: str | None, namespace: str, index: str | None) -> Form
 
 
 def _action(namespace: str, dataset: str) -> str:
-    """The action line of a data set, up to the event's id."""
+    """The action line for an event of a data set, up to the event's id."""
     return f'{{"create":{{"_index":{json_text(data_stream(dataset, namespace))},"_id":"'
 
 
 def data_stream(dataset: str, namespace: str) -> str:
-    """The data stream of a data set, as Elastic's naming scheme has it."""
+    """The data stream of a data set, by Elastic's naming scheme."""
     return f"logs-{dataset}-{namespace}"
 
 
@@ -105,5 +105,5 @@ def pretty(wrap: Format) -> Format:
 
 
 def json_text(text: str) -> str:
-    """A string as JSON, one character for each byte, like the text of an event."""
+    """A string as JSON, with one character for each UTF-8 byte, like the text of an event."""
     return orjson.dumps(text).decode("latin-1")

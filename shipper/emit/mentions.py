@@ -1,7 +1,7 @@
-"""Finds users and addresses inside messages and original lines, and puts their pseudonyms there. Pure.
+"""Replaces users and addresses inside messages and original lines by their pseudonyms. Pure.
 
-A text may spell a name in capitals or not, and escape it as JSON or XML does. So it is searched as it is and once more
-for each layer of escapes that comes off, casefolded each time; what is found is replaced in the text as it was.
+A text may spell a name in any case, and escape it as JSON or XML does. So the search covers the text as it is and after
+removing each layer of escapes, casefolded each time; the replacements are made in the original text.
 """
 
 import html
@@ -15,12 +15,12 @@ from shipper.model import User
 
 Hide = Callable[[str], str]  # from an identity to its pseudonym
 FieldsOf = Callable[[User], Mapping[str, str]]  # from a user to the fields below `user` with pseudonyms
-Span = tuple[int, int, int, str]  # from and to where in a text something else belongs, its rank, and what
+Span = tuple[int, int, int, str]  # start and end of a replacement in a text, its rank, and the new text
 
 MASK = "*"
-PART, LIKELY, USER = 1, 2, 3  # ranks: a part of a name, what looks like a user, a user as a whole
-_LAYERS = 3  # of escapes: a line inside JSON inside JSON
-_LONG = 64  # characters; a longer name is found anywhere, so that the time stays linear
+PART, LIKELY, USER = 1, 2, 3  # ranks: a part of a name, what looks like a user, a whole user
+_LAYERS = 3  # of escapes at most: a line inside JSON inside JSON
+_LONG = 64  # characters; a longer name need not stand alone, so that the time stays linear
 _QUOTES = "'\"`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
 _QUOTATION = frozenset(_QUOTES)
 _CHARACTER, _WORD = re.compile(r".", re.DOTALL), re.compile(r"\w+")
@@ -45,13 +45,13 @@ _LIKE_A_USER = re.compile(
 
 
 class Mention(NamedTuple):
-    """A name to look for, and what belongs in its place.
+    """A name to look for, and its replacement.
 
     Attributes:
-        name: casefolded.
-        pseudonym: in its place.
+        name: the name, casefolded.
+        pseudonym: the replacement.
         rank: `USER` or `PART`.
-        ambiguous: it may mean anything, so it is one only in quotes or behind the word `user`.
+        ambiguous: the text may mean something else, so it counts only in quotes or after the word `user`.
     """
 
     name: str
@@ -61,16 +61,16 @@ class Mention(NamedTuple):
 
 
 def principal(user: Mapping[str, str]) -> str:
-    """A user as a log writes them, of the fields below `user`."""
+    """A user as a log writes one, from the fields below `user`."""
     if "email" in user:
         return user["email"]
     return f"{user['domain']}\\{user['name']}" if "domain" in user else user["name"]
 
 
 def mentions_of(user: User, fields: Mapping[str, str]) -> list[Mention]:
-    """What a text may call a user: an e-mail address, `domain\\name`, the name alone and the domain alone.
+    """The names that a text may use for a user: e-mail address, `domain\\name`, the name alone and the domain alone.
 
-    A name of one or two letters, or of up to four digits, is ambiguous. `fields` are those below `user` with pseudonyms.
+    A name of one or two letters, or of up to four digits, is ambiguous. `fields` are the fields below `user` with pseudonyms.
     """
     name, domain = fields["name"], fields.get("domain")
     whole = USER if domain is None else PART
@@ -89,7 +89,7 @@ def _is_ambiguous(name: str) -> bool:
 
 
 def replace_users(text: str, mentions: Sequence[Mention], fields_of: FieldsOf) -> str:
-    """Puts pseudonyms in the place of mentions, and of whatever else looks like a user, wherever it is named again."""
+    """Replace mentions, and every mention of whatever else looks like a user, by pseudonyms."""
     likely = likely_users(text, fields_of)
     spans = [span for span, _ in likely]
     known = {mention.name for mention in mentions}
@@ -103,19 +103,19 @@ def replace_users(text: str, mentions: Sequence[Mention], fields_of: FieldsOf) -
 
 
 def mask(text: str, fields_of: FieldsOf) -> str:
-    """Hides every letter and digit of a text that nobody understood; what looks like a user gets a pseudonym."""
+    """Mask every letter and digit of a text that no pattern matched; what looks like a user gets a pseudonym."""
     spans = [span for span, _ in likely_users(text, fields_of)]
     return "".join(_replaced(text, spans, lambda between: _TELLING.sub(MASK, between)))
 
 
 def mask_quotations(text: str, quoted: str) -> str:
-    """Hides the words of a text that are words of the text `quoted`, or begin some."""
+    """Mask the words of a text that are words of `quoted`, or the beginning of such a word."""
     words = "\n".join(["", *set(_WORD.findall(quoted.casefold()))])
     return _WORD.sub(lambda word: MASK * len(word[0]) if f"\n{word[0].casefold()}" in words else word[0], text)
 
 
 def likely_users(text: str, fields_of: FieldsOf) -> list[tuple[Span, User]]:
-    """Where a text has what looks like a user: an e-mail address, `domain\\name`, what stands behind `user` or `pfAuthUser(`."""
+    """What looks like a user, with its span: an e-mail address, `domain\\name`, a name after `user` or `pfAuthUser(`."""
     if "@" not in text and "\\" not in text and "user" not in text.lower():
         return []
     view = _whole(text)
@@ -131,20 +131,20 @@ def likely_users(text: str, fields_of: FieldsOf) -> list[tuple[Span, User]]:
 
 
 class _View(NamedTuple):
-    """A text without a layer of its escapes, and where each of its characters begins in the text as it was."""
+    """A text without some layers of escapes, and where each of its characters starts in the original text."""
 
     text: str
     starts: Sequence[int]
 
     def place(self, start: int, end: int) -> tuple[int, int]:
-        """Where something stands in the text as it was."""
+        """The span in the original text of a span in this view."""
         first, last = self.starts[start], self.starts[end - 1]
         while self.starts[end] == last:
             end += 1
         return first, self.starts[end]
 
     def changed(self, change: Callable[[str], str], parts: "re.Pattern[str]") -> "_View":
-        """The view with each part changed."""
+        """The view with each match of `parts` changed."""
         pieces: list[str] = []
         starts: list[int] = []
         at = 0
@@ -162,7 +162,7 @@ def _whole(text: str) -> _View:
 
 
 def _views(text: str) -> Iterator[_View]:
-    """A text as it is, and without its escapes, layer by layer."""
+    """Yield a text as it is, then without its escapes, layer by layer."""
     view = _whole(text)
     yield view
     for _ in range(_LAYERS):
@@ -186,7 +186,7 @@ def _folded(view: _View) -> _View:
 
 
 def _found(folded: _View, mention: Mention) -> Iterator[Span]:
-    """Where a view has a name as a word of its own."""
+    """Yield the spans where a view has the name of a mention as a word of its own."""
     text, (name, pseudonym, rank, ambiguous) = folded.text, mention
     at = text.find(name)
     while at >= 0:
@@ -209,13 +209,13 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 
 def _joins(character: str) -> bool:
-    """True for a character that makes one word with a letter beside it. A script without capitals may know no blanks."""
+    """True for a character that forms a word with a letter beside it. A script without case may not separate words."""
     return character == "_" or character.isdecimal() or character.upper() != character.lower()
 
 
 def _replaced(text: str, spans: Iterable[Span], between: Callable[[str], str]) -> Iterator[str]:
-    """The pieces of a text: spans replaced, where they overlap by that of the highest rank, then the longest; the rest
-    as `between` has it."""
+    """Yield the pieces of a text, with spans replaced and the rest changed by `between`. Of overlapping spans, the one of
+    the highest rank wins, then the longest."""
     at = 0
     for start, end, pseudonym in _joined(sorted(spans)):
         yield between(text[at:start])
@@ -238,12 +238,12 @@ def _joined(spans: Iterable[Span]) -> Iterator[tuple[int, int, str]]:
 
 
 def replace_addresses(text: str, hide: Hide) -> str:
-    """Puts a pseudonym in the place of each IP address, whoever has it; `hide` is given its usual spelling."""
+    """Replace each IP address, whoever has it, by its pseudonym; `hide` receives the canonical spelling."""
     return _ADDRESS.sub(lambda found: replaced_address(found[0], hide), text)
 
 
 def replaced_address(text: str, hide: Hide) -> str:
-    """The pseudonym of an IP address; any other text as it is."""
+    """The pseudonym of an IP address; any other text unchanged."""
     usual = TYPES["ip"]
     assert usual is not None
     address = usual(text)

@@ -1,10 +1,10 @@
-"""The format `ocsf`: an ECS event as an event of the Open Cybersecurity Schema Framework. Pure.
+"""The format `ocsf`: converts an ECS event to an event of the Open Cybersecurity Schema Framework. Pure.
 
-Three classes: Authentication for what has the category `authentication` and a user, Detection Finding for
-what a detector found, Base Event for the rest. What OCSF has no place for, or holds less exactly, stands
-below `unmapped` under its ECS name, so nothing is lost.
+Three classes: Authentication for an event with the category `authentication` and a user, Detection Finding
+for a finding, Base Event for the rest. Values that OCSF has no place for, or holds less exactly, stay
+below `unmapped` under their ECS names, so nothing is lost.
 
-Source: github.com/ocsf/ocsf-schema, tag 1.5.0; `schemas/ocsf.schema.json` holds what of it these events obey.
+Source: github.com/ocsf/ocsf-schema, tag 1.5.0; `schemas/ocsf.schema.json` holds the part that applies to these events.
 """
 
 import re
@@ -52,18 +52,18 @@ _SERVICE = {
     "azure_mfa.adsync": "MultiFactorAuthAdSyncSvc",
     _NPS: _NPS_PRODUCT,
 }
-_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")  # as `email_t` wants it
+_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")  # as the type `email_t` requires
 _SECONDS = StampReader().seconds
 
 
 def ocsf_text(text: str) -> str:
-    """The JSON text of an ECS event, with its line end, as that of an OCSF event. Both have a character for each byte."""
+    """Convert the JSON text of an ECS event, with its line end, to OCSF. Both texts have one character for each byte."""
     event = ocsf_event(orjson.loads(text.encode("latin-1")))
     return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE).decode("latin-1")
 
 
 def ocsf_event(ecs: Document) -> Document:
-    """An ECS event as an OCSF event; `ecs` is used up."""
+    """Convert an ECS event to an OCSF event; modifies `ecs`, which ends up as `unmapped`."""
     event: Document = ecs["event"]
     authenticates = "authentication" in event.pop("category", ())
     event.pop("type", None)  # follows from the action
@@ -82,10 +82,10 @@ def ocsf_event(ecs: Document) -> Document:
 
 
 def label_fields(ocsf: Mapping[str, Any]) -> Document:
-    """Of an event in this format, the ECS fields that its label comes from: time, id, data set, kind, path, user.
+    """The ECS fields for the label of an event in this format: time, id, data set, kind, path, user.
 
     Raises:
-        KeyError, TypeError, AttributeError: it is no event of ours.
+        KeyError, TypeError, AttributeError: the event is not one of ours.
     """
     metadata, event = ocsf["metadata"], ocsf["unmapped"]["event"]
     user = ocsf.get("user") or ocsf.get("actor", {}).get("user") or ocsf.get("evidences", [{}])[0].get("user", {})
@@ -98,7 +98,7 @@ def label_fields(ocsf: Mapping[str, Any]) -> Document:
 
 
 def _authentication(ecs: Document, user: Document) -> Document:
-    """Logon for what completes an authentication; its steps are other activities, so that nobody counts them."""
+    """Logon for an event that completes an authentication; its steps are other activities, so that nobody counts them."""
     event: Document = ecs["event"]
     status = ecs.get("azure_mfa", {}).get("status", {})
     dataset = event["dataset"]
@@ -172,7 +172,7 @@ def _status(ecs: Document) -> Document:
 
 
 def _common(ecs: Document, is_finding: bool) -> Document:
-    """What events of all classes have."""
+    """The fields that events of all classes have."""
     event: Document = ecs["event"]
     stamp, version = ecs.pop("@timestamp"), _take(ecs, "agent", "version")
     shipper = {"name": _take(ecs, "agent", "type") or "mfa-shipper"} | _known(version=version)
@@ -201,7 +201,7 @@ def _common(ecs: Document, is_finding: bool) -> Document:
 
 
 def _observables(own: Document) -> list[Document] | None:
-    """The names and addresses that people search for, with the place at which each stands."""
+    """The names and addresses that people search for, each with the field that holds it."""
     users = (
         ("user.name", own.get("user")),
         ("actor.user.name", own.get("actor", {}).get("user")),
@@ -214,7 +214,7 @@ def _observables(own: Document) -> list[Document] | None:
 
 
 def _user(ecs: Document) -> Document:
-    """The user, with the email address if it is one by the rules of OCSF; empty if there is none."""
+    """The user, with an e-mail address if it is valid by OCSF's rules; empty if there is no user."""
     name = _take(ecs, "user", "name")
     if name is None:
         return {}
@@ -233,7 +233,7 @@ def _raw(original: str | list[str] | None) -> str | None:
 
 
 def _milliseconds(stamp: str | None) -> int | None:
-    """A time stamp in milliseconds since 1970, the rest of it cut off."""
+    """A time stamp in milliseconds since 1970, truncated."""
     if stamp is None:
         return None
     fraction = stamp[20:23].rstrip("Z").ljust(3, "0") if stamp[19:20] == "." else "0"
@@ -246,7 +246,7 @@ def _known(**fields: Any) -> Document:
 
 
 def _take(document: Document, outer: str, *path: str) -> Any:
-    """Remove a value below `outer`, and the objects that are empty without it; None if it is not there."""
+    """Remove and return a value below `outer`, with the objects that it leaves empty; None if there is no such value."""
     inner = document.get(outer)
     if not isinstance(inner, dict):
         return None

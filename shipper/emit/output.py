@@ -19,7 +19,7 @@ class ClosedPipe(Exception):
 
 
 class Output:
-    """Writes blocks to a file descriptor; `written` counts the bytes. `name` is used in errors."""
+    """Writes blocks to a file descriptor; `written` counts the bytes. Errors call the output `name`."""
 
     def __init__(self, descriptor: int, name: str) -> None:
         self.descriptor = descriptor
@@ -27,7 +27,7 @@ class Output:
         self._write = writer_of(descriptor)
         self.written = 0
 
-    def __reduce__(self) -> tuple[Any, ...]:  # for another process, which writes where this one does
+    def __reduce__(self) -> tuple[Any, ...]:  # for a worker process, which writes to the same file
         return Output, (handed_on(self.descriptor), self._name)
 
     def write(self, block: bytes) -> None:
@@ -53,9 +53,8 @@ class Output:
 def open_output(path: str | None) -> Iterator[Output]:
     """The output for `--output PATH` (None or `-`: standard output).
 
-    A file is written under a temporary name in the same folder, and renamed when all of it is on the disk.
-    After an error there is no new file, and an existing one is unchanged. Devices and pipes are written to
-    directly.
+    A file is written under a temporary name in the same folder, and renamed when all of it is on disk. After
+    an error there is no new file, and an existing file is unchanged. Devices and pipes are written directly.
 
     Raises:
         UsageError: the file cannot be created, or standard output is closed.
@@ -72,7 +71,7 @@ def open_output(path: str | None) -> Iterator[Output]:
             descriptor, temporary = open_shared(path, os.O_WRONLY), None
         else:
             folder = os.path.dirname(os.path.realpath(path))
-            prefix = f".{os.path.basename(path)[:32]}."  # cut, because the name may already have the greatest length allowed
+            prefix = f".{os.path.basename(path)[:32]}."  # cut: the name may already be as long as allowed
             descriptor, temporary = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=folder)
             mask = os.umask(0)
             os.umask(mask)
@@ -85,12 +84,12 @@ def open_output(path: str | None) -> Iterator[Output]:
             if temporary is not None:
                 _sync(descriptor, path)
         finally:
-            os.close(descriptor)  # Windows renames no open file
+            os.close(descriptor)  # Windows does not rename an open file
         if temporary is not None:
             _settle(temporary, path)
     except BaseException:
         if temporary is not None:
-            with suppress(FileNotFoundError):  # it was renamed already if only syncing the folder failed
+            with suppress(FileNotFoundError):  # already renamed, if only syncing the folder failed
                 patiently(os.unlink, temporary)
         raise
 

@@ -1,11 +1,11 @@
-"""Replaces users and addresses in events by pseudonyms, which say that it is one person and not who. Pure.
+"""Replaces users and addresses in events by pseudonyms, which show that events are of one person but not of whom. Pure.
 
-A pseudonym is the HMAC-SHA-256 of the casefolded identity. Of a user that is `domain\\name` or the bare name, what the
-detectors compare: so one person has one pseudonym in every field, event and log. An address becomes one of
-2001:db8::/32, which no machine has and every data store takes for an address.
+A pseudonym is the HMAC-SHA-256 of the casefolded identity. A user's identity is `domain\\name` or the bare name, as the
+detectors compare it, so a person has the same pseudonym in every field, event and log. An address becomes one of
+2001:db8::/32, which no machine has and every data store accepts as an address.
 
 Events are rewritten last, after detectors and filters have seen the names. An event that names no user may still have
-names in its texts: there every letter and digit is masked. What is left as it is stands in `deploy/docs/pseudonyms.md`.
+names in its texts, so every letter and digit there is masked. `deploy/docs/pseudonyms.md` lists what is left as it is.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ FIELDS = (USERS, ADDRESSES)
 SHORTEST_KEY = 16  # bytes
 
 _NETWORK = int(ipaddress.IPv6Address("2001:db8::"))
-_NOBODY = re.compile(r"-?[0-9]{0,3}|true|false|yes|no", re.IGNORECASE)  # values that tell nobody from another
+_NOBODY = re.compile(r"-?[0-9]{0,3}|true|false|yes|no", re.IGNORECASE)  # values that identify nobody
 _NAMELESS_FIELDS = {"exchange", "status", "nps"}  # below `azure_mfa`: no names
 _HEAD = re.compile(
     r"[0-9T:.Z-]{1,40}\|\w?\|[0-9]*\|[0-9]*\|\w{1,128}\|(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\|)?"
@@ -50,7 +50,7 @@ Rewrite = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Pseudonyms:
-    """What is hidden, and the key. Whoever has the key can find out by trying whether a pseudonym is that of a name.
+    """Which fields to hide, and the key. Whoever has the key can test whether a pseudonym belongs to a name.
 
     Attributes:
         key: at least `SHORTEST_KEY` bytes.
@@ -62,7 +62,7 @@ class Pseudonyms:
 
 
 class Pseudonymizer:
-    """Rewrites events and their labels; `event.id` and all else that says which event it is stays.
+    """Rewrites events and their labels; `event.id` and everything else that identifies the event stays.
 
     `masked` counts the events whose texts were masked.
     """
@@ -78,17 +78,17 @@ class Pseudonymizer:
         self._mentions = Memo(_mentions_with(fields_of), self.REMEMBERED)
 
     def __call__(self, texts: list[str], labels: list[Label]) -> tuple[list[str], list[Label]]:
-        """The events and their labels without the names."""
+        """The events and their labels, with pseudonyms instead of names."""
         rewritten = [self._rewrite(text, label) for text, label in zip(texts, labels, strict=True)]
         return [text for text, _ in rewritten], [label for _, label in rewritten]
 
     def name(self, text: str) -> str:
-        """`user.name` for a user as people write one."""
+        """The `user.name` that replaces a user as people write one."""
         user = split_principal(text) if self.users else None
         return text if user is None else self._fields_of(user)["name"]
 
     def address(self, text: str) -> str:
-        """`source.ip` for an address."""
+        """The `source.ip` that replaces an address."""
         return replaced_address(text, self._address) if self._addresses else text
 
     def _rewrite(self, text: str, label: Label) -> tuple[str, Label]:
@@ -118,8 +118,8 @@ class Pseudonymizer:
         _rewrite_texts(document, lambda text: replace_users(text, mentions, self._fields_of))
 
     def _hide_values(self, own: Document) -> list[Mention]:
-        """Hide what an administrator changed in a user's record, such as a telephone number, and what a request says
-        beside the user; returns what to look for elsewhere in the event."""
+        """Hide what an administrator changed in a user's record, such as a telephone number, and what a request names
+        besides the user; return these values as mentions to replace elsewhere in the event."""
         places = [(own.get("change", {}), "from"), (own.get("change", {}), "to"), (own.get("request", {}), "arguments")]
         pseudonyms: dict[str, str] = {}
 
@@ -134,7 +134,7 @@ class Pseudonymizer:
         return [Mention(value, pseudonym, PART, ambiguous=True) for value, pseudonym in pseudonyms.items()]
 
     def _mask(self, document: Document) -> None:
-        """Hide the texts of an event that names no user."""
+        """Mask the texts of an event that names no user."""
         event, error = document["event"], document.get("error", {})
         message, original = document.get("message", ""), event.get("original", "")
         masked = {"message": self._masked(message), "original": _rewritten(original, self._masked_line)}
@@ -168,7 +168,7 @@ class Pseudonymizer:
 
 
 def hidden(user: User, digests: Memo[str, str]) -> dict[str, str]:
-    """The fields below `user` with pseudonyms: that of the person is the name, and the first part of an e-mail address."""
+    """The fields below `user` with pseudonyms: the person's stands for the name and the local part of the e-mail address."""
     fields = {"name": digests[user.key]}
     if user.domain is not None:
         fields["domain"] = digests[user.domain.casefold()]
@@ -177,7 +177,7 @@ def hidden(user: User, digests: Memo[str, str]) -> dict[str, str]:
     return fields
 
 
-# What a memo calls knows no pseudonymizer: see `Memo`.
+# The functions that a memo calls must not refer to the pseudonymizer: see `Memo`.
 
 
 def _digest(key: bytes) -> Callable[[str], str]:
@@ -198,19 +198,19 @@ def _user(fields: Document) -> User:
 
 
 def _behind_head(line: str) -> str:
-    """What a line says behind its time stamp, level, process and component; all of it, if it has no such head."""
+    """The text of a line after its time stamp, level, process and component; the whole line if it has no such head."""
     found = _HEAD.match(line)
     return line[found.end() :] if found else line
 
 
 def _rewrite_texts(document: Document, rewrite: Rewrite) -> None:
-    """Rewrite the texts of an event in which anything may stand."""
+    """Rewrite the free texts of an event, which may contain anything."""
     event, own = document["event"], document.get("azure_mfa", {})
     if "original" in event:
         event["original"] = _rewritten(event["original"], rewrite)
     for name in document.keys() & {"message", "error"}:
         document[name] = _rewritten(document[name], rewrite)
-    if event["kind"] == "event":  # a finding has no texts but its message
+    if event["kind"] == "event":  # the only text of a finding is its message
         for name in own.keys() - _NAMELESS_FIELDS:
             own[name] = _rewritten(own[name], rewrite)
 

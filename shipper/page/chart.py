@@ -1,7 +1,7 @@
 """A chart: Vega-Lite, and the table behind it. Pure.
 
-Colours are custom properties of `page.css`, so that one drawing serves the light and the dark page. A mark's `description` is
-what the page shows when the pointer is on it.
+Colours are custom properties of `page.css`, so that one drawing serves the light and the dark page. The page shows a mark's
+`description` when the pointer is on the mark.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ Spec = dict[str, Any]
 WIDTH, HEIGHT = 400, 200
 FEW = 5
 LIMITED = {"labelLimit": 150}
-"""Of an axis with names that can be long. Others have no limit: to compare each label with it takes a quarter of the drawing."""
+"""For an axis with long names. Other axes have no limit: comparing each label with it takes a quarter of the drawing time."""
 CONFIG: Spec = {
     "background": "transparent",
     "font": "Helvetica, Arial, sans-serif",
@@ -36,9 +36,9 @@ class Chart:
     """A chart and the table behind it.
 
     Attributes:
-        name: of the chart in the template.
+        name: its name in the template.
         title: its heading.
-        says: what can be seen, for those who do not see it.
+        says: what the chart shows, for people who do not see it.
         head, rows: the table.
         spec: Vega-Lite.
     """
@@ -52,7 +52,7 @@ class Chart:
 
 
 def span(low: float, high: float | None) -> str:
-    """From `low` to `high` seconds, with None for no end."""
+    """The range from `low` to `high` seconds as text; `high` None: without end."""
     if high is None:
         return f"{low:g} and more"
     if high <= 0:
@@ -61,7 +61,7 @@ def span(low: float, high: float | None) -> str:
 
 
 def sized(values: list[Spec], height: int) -> Spec:
-    """The size of all charts, and their data."""
+    """The parts that all charts share, with the data of one chart."""
     return {
         "width": WIDTH,
         "height": height,
@@ -77,12 +77,12 @@ def amount(title: str, most: int) -> Spec:
 
 
 def ticks(most: int) -> Spec:
-    """Where an axis of whole numbers has its marks: never between two of them."""
+    """The ticks of an axis of whole numbers: never between two of them."""
     return {"values": list(range(most + 1))} if most <= FEW else {"tickCount": 5}
 
 
 def bar(number: int, along: str, color: str | None = None) -> Spec:
-    """The mark of `number` bars along an axis: a few of them do not fill it."""
+    """The mark of `number` bars along an axis; up to `FEW` bars do not fill it."""
     breadth = {"width" if along == "x" else "height": 48 if along == "x" else 22} if number <= FEW else {}
     return {"type": "bar", **breadth, **({"color": color} if color else {})}
 
@@ -90,15 +90,15 @@ def bar(number: int, along: str, color: str | None = None) -> Spec:
 def stacked(
     values: list[Spec], along: str, axis: Spec, field: str, names: Sequence[str], colors: Sequence[str], title: str
 ) -> Spec:  # fmt: skip
-    """Bars of numbers.
+    """Stacked bars.
 
     Args:
-        values: with `number`, `says`, the field of the axis, `field`, and `place`, the order in a bar.
+        values: the parts of bars, with `number`, `says`, the field of the axis, `field`, and `place`, the order in a bar.
         along: the axis of the bars, `x` or `y`.
-        axis: its encoding.
-        field: what parts a bar.
-        names, colors: the parts, in their order.
-        title: of the axis of numbers.
+        axis: the encoding of that axis.
+        field: the field that divides a bar.
+        names, colors: the values of that field, in their order, and their colours.
+        title: the title of the axis of numbers.
     """
     used = [(name, color) for name, color in zip(names, colors, strict=True) if any(value[field] == name for value in values)]
     sums: Counter[str] = Counter()

@@ -18,8 +18,8 @@ def codes_page(
     Args:
         codes: the status codes in their order.
         nps: the names of the NPS extension.
-        facts: of a code `class`, `severity` and `prompted` in words.
-        advice: what to check for a code.
+        facts: returns `class`, `severity` and `prompted` of a code in words.
+        advice: returns what to check for a code.
     """
     errors = [row for rows in nps.errors.values() for row in rows]
     filters = {"breakable": _breakable}
@@ -27,5 +27,5 @@ def codes_page(
 
 
 def _breakable(name: str) -> Markup:
-    """A name that a narrow column breaks between its words: `NPS_ERROR`, `NoPhone`."""
+    """A name that a narrow column may break between words: `NPS_ERROR`, `NoPhone`."""
     return Markup("<wbr>").join(re.split(r"(?<=_)(?=.)|(?<=[a-z])(?=[A-Z])", name))

@@ -1,4 +1,4 @@
-"""From a template to one HTML file with its style and script inside, shut off by its Content-Security-Policy. Pure."""
+"""Render a template as one HTML file with its style and script inside, and a Content-Security-Policy. Pure."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ def document(template: str, filters: Mapping[str, Callable[..., str]], **values:
     Args:
         template: the file name of the template.
         filters: its filters by name, besides `shown`.
-        values: what it fills in; all of it is escaped.
+        values: the values for the template; all are escaped.
     """
     environment = Environment(
         loader=PackageLoader("shipper.page", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -33,7 +33,7 @@ def _file(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: nothing but the page's own style and script, which are known by their hashes."""
+    """The Content-Security-Policy: only the page's own style and script, known by their hashes, and images in `data:` URLs."""
     allowed = {"default-src": "'none'", "style-src": _hash(style), "script-src": _hash(script), "img-src": "data:"}
     return "; ".join(f"{name} {value}" for name, value in [*allowed.items(), ("base-uri", "'none'"), ("form-action", "'none'")])
 

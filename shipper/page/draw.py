@@ -1,4 +1,4 @@
-"""A Vega-Lite chart as SVG for the page, by vl-convert. Pure."""
+"""Draw a Vega-Lite chart as SVG for the page, with vl-convert. Pure."""
 
 from xml.etree import ElementTree
 
@@ -16,13 +16,13 @@ ElementTree.register_namespace("", SVG)
 def drawn(spec: Spec, name: str, says: str) -> str:
     """The chart as one `<svg>` element.
 
-    It scales with its box, is one image to a screen reader (the table behind it has the numbers), and what the page shows
-    when the pointer is on a mark stands in its `data-says`.
+    It scales with its box, and is one image to a screen reader (the table behind it has the numbers). The page shows the
+    `data-says` of a mark when the pointer is on the mark.
 
     Args:
         spec: the chart.
-        name: keeps its ids apart from those of other charts on the page.
-        says: what can be seen in it.
+        name: makes its ids differ from those of other charts on the page.
+        says: what the chart shows.
     """
     text = vl_convert.vegalite_to_svg(spec, vl_version="6.1", allowed_base_urls=NOWHERE)
     root = ElementTree.fromstring(text)  # noqa: S314  our own chart, and vl-convert writes no document type
@@ -43,7 +43,7 @@ def drawn(spec: Spec, name: str, says: str) -> str:
 
 
 def _rename_clips(root: ElementTree.Element, name: str) -> None:
-    """Ids of clip paths by the chart: vl-convert counts them through all charts of a process."""
+    """Name clip paths after the chart: vl-convert numbers them across all charts of a process."""
     names = {f"url(#{path.get('id')})": f"{name}-clip-{number}" for number, path in enumerate(root.iter(f"{{{SVG}}}clipPath"))}
     for element in root.iter():
         if (used := element.get("clip-path")) is not None:

@@ -1,4 +1,4 @@
-"""What is drawn of prompts: what a cache spares, how soon the second one came, when. Pure."""
+"""Charts of prompts: what a cache spares, how soon the second one came, and when. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from shipper.report.sections import CacheType, Hour
 from shipper.report.summary import Summary
 
 PATTERN_COLORS = ["var(--sequential)", "var(--concurrent)", "var(--retry)"]
-HEAT = 5  # shades above nothing
+HEAT = 5  # shades, besides that of zero
 
 
 def caches(kind: CacheType, double_prompts: int) -> list[Chart]:

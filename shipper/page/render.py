@@ -1,4 +1,4 @@
-"""From a summary to the page. Pure."""
+"""Render a summary as the page. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from shipper.report.sections import Cache, CodeRow
 from shipper.report.summary import Summary
 
 MOST_USERS = 500
-WITH_PAIRS = 200  # users whose double prompts are drawn; of the others the page has the numbers
-FIRST_USERS = 25  # that the table shows at first; page.css has this number as well
+WITH_PAIRS = 200  # users whose double prompts are drawn; for the others the page has only numbers
+FIRST_USERS = 25  # users that the table shows at first; page.css repeats this number
 MOST_ROWS = 50  # of a table
 MOST_EVENTS = 12
 
@@ -48,14 +48,14 @@ def page(summary: Summary) -> bytes:
 
 
 def _number(value: Any) -> str:
-    """A number of a table; a text stays."""
+    """A value of a table as text: numbers with commas, texts unchanged."""
     if isinstance(value, float):
         return f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)  # noqa: RUF001  a dash: no number
 
 
 def _reasons(codes: Sequence[CodeRow]) -> list[tuple[str | None, int, list[CodeRow]]]:
-    """Codes of failures by what to check: (advice, failures, codes), the commonest first."""
+    """Codes of failures, grouped by what to check: (advice, failures, codes), the commonest first."""
     found: dict[str | None, list[CodeRow]] = {}
     for row in sorted(codes, key=lambda row: -row.failure):
         if row.failure:
@@ -65,7 +65,7 @@ def _reasons(codes: Sequence[CodeRow]) -> list[tuple[str | None, int, list[CodeR
 
 
 def _advisor(cache: Cache | None) -> dict[str, Any] | None:
-    """What the slider shows: for each cache type and reading the steps as lists of numbers."""
+    """The data of the slider: for each cache type and reading, the values of each step."""
     if cache is None or not cache.double_prompts:
         return None
     return {

@@ -1,4 +1,4 @@
-"""What is drawn of sign-ins: methods, answer times, failures, refusals. Pure."""
+"""Charts of sign-ins: methods, answer times, failures, refusals. Pure."""
 
 from shipper.page.chart import HEIGHT, LIMITED, Chart, amount, bar, sized, span, stacked
 from shipper.page.words import plain, shown
@@ -34,7 +34,7 @@ def methods(summary: Summary) -> Chart:
 
 
 def answer_times(summary: Summary) -> list[Chart]:
-    """From the request to the answer: the median of each method and what 95 of 100 stay below, and how many took how long."""
+    """The time from request to answer: median and 95th percentile of each method, and a histogram of all."""
     table = [row for row in summary.answer_times if row.median is not None]
     names = ["all" if row.method is None else plain(row.method) for row in table]
     values = [

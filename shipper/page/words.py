@@ -1,4 +1,4 @@
-"""Numbers, times and names of a summary as a reader of the page sees them. Pure."""
+"""Numbers, times and names of a summary as the page shows them. Pure."""
 
 import re
 
@@ -7,16 +7,16 @@ from shipper.report.sections import Pair, UserRow
 from shipper.times import SECOND, StampReader
 
 UNKNOWN = "not known"
-CACHELESS = "NPS"  # begins the component of services without a cache
+CACHELESS = "NPS"  # component prefix of services without a cache
 NAMES = {"none": "no method", "oath_token": "OATH token"}
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-# Control characters, and the marks that turn the direction of the text around them.
+# Control characters, marks that change the direction of text, surrogates, and noncharacters.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _read = StampReader().read
 
 
 def shown(text: str | None) -> str:
-    """A text of a log in which no character hides or turns its neighbours around."""
+    """A text of a log with invisible and direction-changing characters escaped."""
     if text is None:
         return UNKNOWN
     return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
@@ -45,7 +45,7 @@ def moment(stamp: str) -> str:
 
 
 def told(pair: Pair) -> str:
-    """What happened, in a sentence."""
+    """What happened in a double prompt, in a sentence."""
     took = spoken(round(seconds_of(pair.first.end) - seconds_of(pair.first.start), 1))
     if pair.pattern == "concurrent":
         after = spoken(round(seconds_of(pair.second.start) - seconds_of(pair.first.start), 1))
@@ -58,7 +58,7 @@ def to_do(user: UserRow, timeout: int | None) -> list[str]:
     """What to change so that the user is asked once.
 
     Args:
-        user: who was asked twice.
+        user: the user who was asked twice.
         timeout: seconds to set on the RADIUS clients; None if no double prompt of the report needs it.
     """
     said = []

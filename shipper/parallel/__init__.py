@@ -1,1 +1,1 @@
-"""`--workers`: one input on several processes."""
+"""`--workers`: one input in several processes."""

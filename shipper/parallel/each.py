@@ -1,4 +1,4 @@
-"""The same work on each of some things, in several processes at once; the results come in order. I/O."""
+"""Do the same work for each of several items, in several processes; the results come in order. I/O."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -11,24 +11,24 @@ R = TypeVar("R")
 
 
 class Told(Protocol):
-    """Is told the progress: bytes that were read, and the counters up to there."""
+    """Receives progress: the bytes read, and the counters so far."""
 
     def advance(self, bytes_read: int, counts: Counts) -> None:
         """Another `bytes_read` bytes are done."""
 
 
 class Unheard:
-    """Is told the progress and passes it on to nobody: another process draws."""
+    """Drops progress: another process draws the bar."""
 
     def advance(self, bytes_read: int, counts: Counts) -> None:
-        """Nothing to be done."""
+        """Do nothing."""
 
 
 _work: Callable[[int, Told], Any]
 
 
 def for_each(work: Callable[[int, Told], R], number: int, workers: int, told: Told) -> Iterator[R]:
-    """What `work` returns for 0, 1, ... `number - 1`. Where there is only one process, `told` hears of each block.
+    """Yield the results of `work` for 0, 1, ... `number - 1`. `told` receives progress only if one process does all the work.
 
     Raises:
         RunError: a worker was lost.

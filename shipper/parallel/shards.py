@@ -1,4 +1,4 @@
-"""Cutting the input into pieces for several workers, and finding how far back a piece depends on. I/O."""
+"""Cut the input into pieces for several workers, and find how much of the past each piece depends on. I/O."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from shipper.read.parts import LOOK_BACK, PATIENCE, waits_at
 from shipper.shared_files import open_shared, read_at
 from shipper.times import StampReader
 
-MOST = 40 << 20  # bytes of a piece: its output waits in a temporary file, about twelve times as large
+MOST = 40 << 20  # bytes of a piece; its output, about twelve times as large, waits in a temporary file
 LEAST = 1 << 20
 HEAD_START = 0.1  # the first piece has no past to read and keeps no output, so it is this much larger
-LOOK = 64 << 10  # bytes in which a dated line is looked for
-TRIES = 64  # places that are tried for an edge
+LOOK = 64 << 10  # bytes to search for a dated line
+TRIES = 64  # offsets to try for an edge
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bytes `start` to `end` of a file, whole lines; `end` None: up to its end, whatever that is by then."""
+    """Whole lines of a file, from byte `start` to `end`; None: to the end that the file has when it is read."""
 
     input: Input
     start: int
@@ -30,14 +30,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of the work.
+    """A piece of one log.
 
     Attributes:
-        range: what to read.
-        size: in bytes of the file, for the progress bar.
-        first, last: of its source.
-        past: the ranges before it in its source, the nearest first, as far as they can be read from the middle.
-        known: False where the past cannot be read quickly; such a piece waits for the state before it.
+        range: the lines to read.
+        size: in bytes, for the progress bar; 0 for a file that cannot be cut.
+        first, last: True for the first and the last piece of the log.
+        past: the ranges before it in its log, the nearest first, as far back as files can be read from the middle.
+        known: False if the past cannot be read quickly; the piece then waits for the state of the piece before.
     """
 
     range: Range
@@ -49,23 +49,23 @@ class Shard:
 
 
 def plan(sources: Sequence[Log], workers: int) -> list[Shard]:
-    """The pieces of all sources, in the order of the output.
+    """The pieces of all logs, in the order of the output.
 
-    A cut has its price: the past of the piece behind it is read twice, and its state is compared. So files that are no
-    larger than a piece may be stay whole, if that keeps all workers busy.
+    A cut has its price: the past of the piece after it is read twice, and its state is compared. So files of up to `MOST`
+    bytes stay whole if that keeps all workers busy.
     """
     pieces = _pieces(sources, workers, whole=MOST)
     return pieces if _is_even(pieces, workers) else _pieces(sources, workers, whole=LEAST)
 
 
 def _is_even(pieces: Sequence[Shard], workers: int) -> bool:
-    """True if no worker has much more to do than the others; they do one piece each in turn."""
+    """True if no worker has much more to do than the others, with the pieces dealt out in turn."""
     most = max(sum(piece.size for piece in pieces[number::workers]) for number in range(workers))
     return most * workers <= (1 + HEAD_START) * sum(piece.size for piece in pieces)
 
 
 def _pieces(sources: Sequence[Log], workers: int, whole: int) -> list[Shard]:
-    """The pieces of all sources; files of up to `whole` bytes are not cut."""
+    """The pieces of all logs; files of up to `whole` bytes are not cut."""
     pieces: list[Shard] = []
     for source in sources:
         ranges: list[tuple[Range, int]] = []
@@ -79,7 +79,7 @@ def _pieces(sources: Sequence[Log], workers: int, whole: int) -> list[Shard]:
             for part, length in ranges:
                 before = [Range(one, 0, part.start)] if part.start else []
                 of_source.append((part, length, (*before, *past), known or part.start > 0))
-            # The next file begins where this one ends; only a plain one can be read from its middle.
+            # The next file continues this one; only a plain file can be read from its middle.
             known = by_line
             past = [Range(one, 0, size), *past] if known else []
         for number, (part, length, before_it, is_known) in enumerate(of_source):
@@ -89,7 +89,7 @@ def _pieces(sources: Sequence[Log], workers: int, whole: int) -> list[Shard]:
 
 
 def _cut(one: Input, size: int, workers: int, whole: int) -> list[tuple[Range, int]]:
-    """Ranges of one file that take about the same time, as many as keep all workers busy; one if it has up to `whole` bytes."""
+    """Ranges of one file that take about the same time, enough to keep all workers busy; one for up to `whole` bytes."""
     rounds = -(-size // (MOST * workers))
     number = 1 if size <= whole else min(rounds * workers, size // LEAST)
     edges = [0]
@@ -105,10 +105,10 @@ def _cut(one: Input, size: int, workers: int, whole: int) -> list[tuple[Range, i
 
 
 def _edge(one: Input, file: BinaryIO) -> int | None:
-    """The next offset of an open file at which a line begins that no line before it goes on with; None if none is near."""
+    """The next offset of an open file where a line begins and no line waits for its next part; None if none is near."""
     for _ in range(TRIES):
         while (block := file.readline(LOOK)) and not block.endswith(b"\n"):
-            pass  # a line may be longer than the memory
+            pass  # a line may not fit in memory
         at = file.tell()
         begin = max(0, at - LOOK_BACK)
         if not one.file.parts or not waits_at(read_at(file.fileno(), at - begin, begin)):
@@ -118,7 +118,7 @@ def _edge(one: Input, file: BinaryIO) -> int | None:
 
 
 def read_range(read: Read, part: Range, at: int) -> Read:
-    """Bytes of a range from offset `at` on, by a function that stands there."""
+    """A function that reads a range from offset `at` on; `read` stands at that offset."""
     left = None if part.end is None else part.end - at
 
     def reading(size: int) -> bytes:
@@ -133,9 +133,9 @@ def read_range(read: Read, part: Range, at: int) -> Read:
 
 
 def warm_up(piece: Shard, span: int, stamp_of: Callable[[str], str | None]) -> list[Range]:
-    """What to read before a piece, oldest first, to know its state: `span` nanoseconds of log time.
+    """The ranges to read before a piece, oldest first, to rebuild its state: `span` nanoseconds of log time.
 
-    `stamp_of` finds the time stamp of a line that does not begin as MFA Server writes it; None if it has none.
+    `stamp_of` finds the time stamp of a line that does not begin with MFA Server's; None if the line has none.
     """
     ranges: list[Range] = []
     until: int | None = None
@@ -153,7 +153,7 @@ def warm_up(piece: Shard, span: int, stamp_of: Callable[[str], str | None]) -> l
 
 
 def _start(descriptor: int, end: int, until: int | None, stamp_of: Callable[[str], str | None]) -> int:
-    """Where the lines of a file begin that are younger than `until`, roughly, and rather too early."""
+    """About where the lines younger than `until` begin: too early rather than too late."""
     early, late = 0, end
     step = 4 * LOOK
     while until is not None and end - step > 0:
@@ -183,13 +183,13 @@ def _times(lines: Iterator[bytes], stamp_of: Callable[[str], str | None]) -> Ite
 
 
 def _first_time(descriptor: int, start: int, end: int, stamp_of: Callable[[str], str | None]) -> int | None:
-    """The first time stamp behind an offset, if it is near."""
+    """The first time stamp after an offset; None if `LOOK` bytes hold none."""
     block = read_at(descriptor, min(LOOK, end - start), start)
     return next(_times(iter(block.split(b"\n")[1:]), stamp_of), None)
 
 
 def _last_time(descriptor: int, end: int, stamp_of: Callable[[str], str | None]) -> int | None:
-    """The last time stamp before an offset, if it is near."""
+    """The last time stamp before an offset; None if `LOOK` bytes hold none."""
     start = max(0, end - LOOK)
     block = read_at(descriptor, end - start, start)
     block = block[: last_newline(block, b"\n") + 1]

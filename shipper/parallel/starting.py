@@ -1,7 +1,7 @@
-"""How other processes are started. I/O.
+"""Start worker processes. I/O.
 
-By fork where there is one, which costs nothing and hands on whatever there is. Windows starts programs only, so the work is sent
-to a new one: all of it but standard input, which only one process can read.
+With fork, where the system has it: a fork costs nothing and inherits everything. Windows can only start a new program, so the
+work is sent to it: all but standard input, which only one process can read.
 """
 
 import gc
@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from shipper.read.files import Read
 
 METHOD = "fork" if hasattr(os, "fork") else "spawn"
-MOST = 60 if sys.platform == "win32" else 256  # the executor of `each.py` takes no more there
+MOST = 60 if sys.platform == "win32" else 256  # `ProcessPoolExecutor` takes no more on Windows
 
 if sys.platform == "win32":
     import ctypes
@@ -26,15 +26,15 @@ if sys.platform == "win32":
     PAUSE = 0.005  # seconds
 
     def has_message(connection: Connection) -> bool:
-        """True if something came, or nothing will any more. `poll` begins to read and takes that back, which loses messages
-        under Wine."""
+        """True if a message waits, or the other end is closed. Not `poll`: it starts a read and cancels it, which loses
+        messages under Wine."""
         size = ctypes.c_uint32()
         peek = ctypes.WinDLL("kernel32").PeekNamedPipe
         there = peek(ctypes.c_void_p(connection.fileno()), None, 0, None, ctypes.byref(size), None)
         return not there or size.value > 0
 
     def wait_for(connections: Collection[Connection], processes: Collection[BaseProcess]) -> list[object]:
-        """Wait until a message came or a process ended: those connections, and the sentinels of those processes."""
+        """Wait for a message or the end of a process; return connections with a message and sentinels of ended processes."""
         while True:
             ended = [process.sentinel for process in processes if process.exitcode is not None]
             ready = [*filter(has_message, connections), *ended]
@@ -48,19 +48,19 @@ else:
     Connection = pipes.Connection
 
     def has_message(connection: Connection) -> bool:
-        """True if something came, or nothing will any more."""
+        """True if a message waits, or the other end is closed."""
         return connection.poll()
 
     def wait_for(connections: Collection[Connection], processes: Collection[BaseProcess]) -> list[object]:
-        """Wait until a message came or a process ended: those connections, and the sentinels of those processes."""
+        """Wait for a message or the end of a process; return connections with a message and sentinels of ended processes."""
         return list(wait([*connections, *(process.sentinel for process in processes)]))
 
 
 def can_share(stdin: Read | None) -> bool:
-    """True if other processes can do a part of the work; `stdin` is what reads standard input, if that is a part of it."""
+    """True if other processes can do part of the work; `stdin` reads standard input, None if that is no input."""
     return METHOD == "fork" or stdin is None
 
 
 def settle() -> None:
-    """In a new process: what a forked one has from its parent, which does without the collector of cycles."""
+    """Turn off the collector of reference cycles in a new process, as in its parent; only a forked one inherits that."""
     gc.disable()

@@ -1,14 +1,14 @@
-"""`--workers N`: the pieces of the input on several processes, with the results of one process. I/O.
+"""`--workers N`: process the pieces of the input in several processes, with the results of one process. I/O.
 
 A piece depends on the lines before it: open exchanges, recent prompts, the newest event time. That
-state follows from the recent past (`Settings.warm_up`), so each worker reads the past that far back,
-with the output thrown away, and goes on. How far back that is in bytes is an estimate, so the state is
-a guess. When its turn comes, the worker is told the digest of the state that the piece before really
-ended with. If its guess was another, it does the piece again from the real one. So a wrong guess costs
-time and nothing else.
+state follows from the recent past (`Settings.warm_up`), so each worker first reads that much of the past
+and discards the output. How many bytes that takes is an estimate, so the resulting state is a guess. When
+its turn comes, the worker receives the digest of the state in which the piece before really ended. If the
+guess was wrong, the worker does its piece again from the real state. So a wrong guess costs time and
+nothing else.
 
-The turn goes round: piece 0 to worker 0, piece 1 to worker 1, and so on, back to worker 0. What becomes of a
-piece is a `Work`: `writing.py` for `parse`, `commands/report_reading.py` for `report`.
+The turn goes round: piece 0 to worker 0, piece 1 to worker 1, and so on, back to worker 0. The
+`Work` decides what happens to a piece: `writing.py` for `parse`, `commands/report_reading.py` for `report`.
 """
 
 import hashlib
@@ -30,34 +30,34 @@ from shipper.pipeline import Pipeline, Settings, read_input
 from shipper.read.files import Read, read_chunks, skip_mark
 from shipper.shared_files import open_shared
 
-POLL = 4  # chunks between two looks whether the turn has come
+POLL = 4  # chunks between two checks for the turn
 LOST = "a worker was lost; the output is incomplete"
 
 Advance = Callable[[int, Counts], None]
-END_OF_LOG = b"end of log"  # in place of a digest
+END_OF_LOG = b"end of log"  # sent in place of a digest
 
 
 class _WrongGuessError(Exception):
-    """The piece does not begin in the state that was guessed; the worker has the real one."""
+    """The piece does not begin in the guessed state; the worker has the real one."""
 
 
 class Work(Protocol):
     """What a worker does with its pieces, one after the other."""
 
     def begin(self, piece: Shard, pipeline: Pipeline) -> None:
-        """A piece begins, or begins again: what was taken of it is forgotten."""
+        """A piece begins, or begins again: drop everything taken from it."""
 
     def take(self, pipeline: Pipeline, chunk: Chunk) -> None:
         """The next chunk of the piece."""
 
     def turn(self) -> None:
-        """All pieces before this one are done, and it did begin as its pipeline did."""
+        """All pieces before this one are done, and its pipeline began in the right state."""
 
     def close(self, pipeline: Pipeline) -> None:
         """The log ends with this piece."""
 
     def done(self) -> Any:
-        """The piece is done: what the parent is told of it, to be pickled."""
+        """The piece is done; return its result for the parent, which is pickled."""
 
 
 class _Worker:
@@ -73,7 +73,7 @@ class _Worker:
         self._state = b""
 
     def run(self, number: int, workers: int, before: Connection, behind: Connection, parent: Connection) -> None:
-        """Do pieces `number`, `number + workers`, ...; tell the parent of each, and how it ended."""
+        """Do pieces `number`, `number + workers`, ...; send the parent the result of each, and the error at the end, or None."""
         self._before, self._behind, self._parent = before, behind, parent
         end: Exception | None = None
         try:
@@ -85,15 +85,15 @@ class _Worker:
             end = RunError(LOST)
         except OSError as error:
             end = RunError(f"a worker failed: {error}")
-        with suppress(EOFError, OSError):  # without a parent there is nobody to tell
+        with suppress(EOFError, OSError):  # the parent may be gone
             parent.send(end)
-            parent.recv()  # stay until all are done, so that a process that ends before is a process lost
+            parent.recv()  # stay until all are done: a process that ends earlier counts as lost
 
     def _piece(self, index: int) -> None:
         piece = self._pieces[index]
         self._has_turn = index == 0
         pipeline = self._guess(piece) if piece.known or piece.first else None
-        if pipeline is None:  # the past of the piece cannot be read
+        if pipeline is None:  # the past of the piece cannot be read quickly
             self._before.recv_bytes()
             self._hear_state()
             pipeline = self._restore(piece)
@@ -102,7 +102,7 @@ class _Worker:
         except _WrongGuessError:
             pipeline = self._restore(piece)
             failure = self._do(piece, pipeline)
-        state = END_OF_LOG if piece.last or failure else pipeline.snapshot()  # which counts what it gives up
+        state = END_OF_LOG if piece.last or failure else pipeline.snapshot()  # `snapshot` counts exchanges that it gives up
         self._parent.send((piece.size, pipeline.counts, index, self._work.done()))
         if failure is not None:
             raise failure
@@ -110,7 +110,7 @@ class _Worker:
             self._pass_on(state)
 
     def _guess(self, piece: Shard) -> Pipeline:
-        """A pipeline in the state that the piece probably begins with."""
+        """A pipeline in the state in which the piece probably begins."""
         pipeline = Pipeline(self._settings, Counts())
         for part in warm_up(piece, self._settings.warm_up, Stamps(self._settings.library)):
             pipeline.open(part.input.file)
@@ -121,7 +121,7 @@ class _Worker:
         return pipeline
 
     def _begin(self, piece: Shard, pipeline: Pipeline) -> None:
-        """From here on lines and counts are those of the piece."""
+        """Begin the piece: from here on the pipeline counts the piece's lines only."""
         pipeline.open(piece.range.input.file, pipeline.last_time if piece.range.start else None)
         pipeline.counts.clear()
         self._work.begin(piece, pipeline)
@@ -129,10 +129,10 @@ class _Worker:
             self._work.turn()
 
     def _do(self, piece: Shard, pipeline: Pipeline) -> RunError | None:
-        """All the work on a piece. The turn may come at any time, and is waited for at the end.
+        """Do a piece. The turn may come at any time; at the end, wait for it.
 
         Returns:
-            None, or why not all of it could be read.
+            Why the piece could not be read to its end, or None.
         """
         failure: RunError | None = None
         try:
@@ -162,7 +162,7 @@ class _Worker:
         yield from read_input(settings, one, self._stdin)
 
     def _take_turn(self) -> None:
-        """Hear how the piece before ended, or raise that the guess was wrong."""
+        """Wait until the piece before is done; raise `_WrongGuessError` if it ended in another state than guessed."""
         if self._before.recv_bytes() != self._guessed:
             self._hear_state()
             raise _WrongGuessError
@@ -171,7 +171,7 @@ class _Worker:
         self._work.turn()
 
     def _hear_state(self) -> None:
-        """Ask for the state that the piece before ended with."""
+        """Ask for the state in which the piece before ended."""
         self._before.send(False)
         self._state = self._before.recv_bytes()
         self._has_turn = True
@@ -202,20 +202,19 @@ def run_workers(
     work: Sequence[Work],
     keep: Callable[[int, Any], None] = lambda piece, result: None,
 ) -> None:
-    """Do the work on all pieces, a piece on the state that the one before it ended with.
+    """Do all pieces, each from the state in which the piece before it ended.
 
     Args:
-        settings: of the pipelines.
-        pieces: of all logs.
+        settings: the settings of the pipelines.
+        pieces: the pieces of all logs.
         stdin: reads standard input.
         advance: called when a piece is done, with its size and counts.
-        work: one for each process, at most one for each piece.
-        keep: called with the number of a piece and what its work has to tell, in no certain order.
+        work: one `Work` for each process, at most one for each piece.
+        keep: called with the number and the result of each piece, in no particular order.
 
     Raises:
-        RunError: a file could not be read to its end (what was readable has been given out), or a
-            worker was lost.
-        ClosedPipe: nobody reads the output any more.
+        RunError: a file could not be read to its end (its readable part has been processed), or a worker was lost.
+        ClosedPipe: the reader of the output has gone.
     """
     workers = len(work)
     context: Any = get_context(starting.METHOD)
@@ -227,7 +226,7 @@ def run_workers(
         with uninterrupted():  # the parent decides what an interrupt means
             for number in range(workers):
                 ours = ring[number][1], ring[(number + 1) % workers][0], parents[number][1]
-                # A forked process has the ends of all others as well.
+                # A forked process also inherits the ends of all other pipes.
                 others = [end for end in ends if end not in ours] if starting.METHOD == "fork" else []
                 worker = _Worker(settings, pieces, stdin, work[number])
                 started = context.Process(target=_serve, args=(worker, number, workers, ours, others), daemon=True)
@@ -252,9 +251,9 @@ def run_workers(
 
 
 def _serve(worker: _Worker, number: int, workers: int, ours: Sequence[Connection], others: Sequence[Connection]) -> None:
-    """In the process of a worker."""
+    """Run a worker, in its own process."""
     starting.settle()
-    _close(others)  # so that the end of a process is seen at the other end
+    _close(others)  # so that the other end of a pipe notices when a process ends
     worker.run(number, workers, *ours)
 
 
@@ -264,7 +263,7 @@ def _close(connections: Iterable[Connection]) -> None:
 
 
 def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection], hear: Callable[..., None]) -> None:
-    """Listen until every worker has said that it is done. Of one that failed, the pieces before its last one are heard."""
+    """Receive results until every worker is done. If one fails, receive what the others have sent, then raise its error."""
     working = dict(zip(connections, processes, strict=True))
     while working:
         ready = wait_for(working, working.values())
@@ -288,7 +287,7 @@ def _attend(processes: Sequence[BaseProcess], connections: Sequence[Connection],
 
 
 def _hear_the_others(connections: Iterable[Connection], hear: Callable[..., None]) -> None:
-    """What other workers have said by now: more than the pieces before the one that failed it cannot be."""
+    """Receive what the other workers have sent by now: results of earlier pieces, as the failed one passed no turn on."""
     for connection in connections:
         with suppress(EOFError):
             while has_message(connection):

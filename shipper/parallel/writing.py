@@ -1,7 +1,7 @@
-"""The work of `parse --workers N`: events into the output, in order. I/O.
+"""The work of `parse --workers N`: write events to the output, in order. I/O.
 
-Whoever has the turn writes to the output itself; the others keep their output in a temporary file that is
-used again for every piece. So memory and disk are bounded, however large the input.
+The worker that has the turn writes to the output; each of the others keeps its events in a temporary file,
+which it reuses for every piece. So memory and disk are bounded, however large the input.
 """
 
 import tempfile
@@ -18,13 +18,13 @@ COPY = 1 << 20
 
 
 class Writing:
-    """A `Work`. `done` tells where the completed authentications of the piece begin and end in the spool."""
+    """A `Work`. `done` returns where the completed authentications of the piece begin and end in the spool."""
 
     def __init__(self, out: Output, completed: Spool | None) -> None:
         """
         Args:
             out: the output.
-            completed: takes the completed authentications, if anybody wants them.
+            completed: takes the completed authentications; None if they are not needed.
         """
         self._out = out
         self._completed = completed
@@ -45,7 +45,7 @@ class Writing:
         self._write(pipeline(chunk).data)
 
     def turn(self) -> None:
-        """See `Work.turn`; gives out what was kept."""
+        """See `Work.turn`; writes the events kept so far."""
         self._has_turn = True
         at = 0
         while at < self._kept:
@@ -64,7 +64,7 @@ class Writing:
         return begin, self._begin
 
     def _spool(self) -> int:
-        """The descriptor of the temporary file, which each process makes for itself."""
+        """The descriptor of the temporary file; each process creates its own."""
         if self._file is None:
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  open as long as the process
         return self._file.fileno()

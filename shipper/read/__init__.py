@@ -1,1 +1,1 @@
-"""Bytes on a disk to chunks of whole lines, and which files make which log."""
+"""Read files as chunks of whole lines, and group the files into logs."""

@@ -1,4 +1,4 @@
-"""What zip and tar archives have in common: their files, how much of them is read, and the file that holds them. I/O."""
+"""The common parts of zip and tar archives: their members, limits on what is read, and the archive file. I/O."""
 
 import io
 import os
@@ -26,10 +26,10 @@ class Member:
     Attributes:
         archive: the path of the archive.
         name: of the file in it.
-        bytes_of: what reads its bytes from the first on, from a descriptor of the archive.
+        bytes_of: makes a `Read` of its bytes from a descriptor of the archive.
         most: bytes of text beyond which it is not read.
-        unpacked: a descriptor of the unpacked archive, for one that can only be read forwards; else it is opened anew.
-        replaces: how many files of that name stand before it in the archive: unpacking gives the last of them, and so do we.
+        unpacked: a descriptor of the unpacked archive, if that can only be read forwards; None: the archive is opened anew.
+        replaces: how many files of its name stand before it in the archive: unpacking leaves the last of them, and so do we.
     """
 
     archive: str
@@ -39,13 +39,13 @@ class Member:
     unpacked: int | None = None
     replaces: int = 0
 
-    def __reduce__(self) -> tuple[Any, ...]:  # for another process
+    def __reduce__(self) -> tuple[Any, ...]:  # pickled for another process
         unpacked = None if self.unpacked is None else handed_on(self.unpacked)
         return Member, (self.archive, self.name, self.bytes_of, self.most, unpacked, self.replaces)
 
     @property
     def path(self) -> str:
-        """As events name it."""
+        """The path that events show."""
         return f"{self.archive}!{self.name}"
 
     @contextmanager
@@ -53,8 +53,8 @@ class Member:
         """Open it to read the bytes of its text from the first on; it may be compressed, as a file may.
 
         Raises:
-            RunError: the archive cannot be opened. From the function returned: as that of `open_bytes`.
-            NotALog: from the function returned.
+            RunError: the archive cannot be opened. From the returned function: as from that of `open_bytes`.
+            NotALog: from the returned function.
         """
         try:
             descriptor = open_log(self.archive) if self.unpacked is None else self.unpacked
@@ -68,14 +68,14 @@ class Member:
 
 
 def as_path(name: str) -> str:
-    """A name from an archive as names of files are in this locale. It is shown to people, so that it may not command their
-    terminals nor end a line: control characters are written as `\\x1b`."""
+    """A name from an archive as a file name in this locale. People see it, so it must neither control their terminals nor
+    end a line: control characters are written as `\\x1b`."""
     shown = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", name)
     return os.fsdecode(shown.encode("utf-8", "surrogateescape"))
 
 
 def _at_most(most: int, read: Read, name: str) -> Read:
-    """The same bytes, and an error in place of those beyond `most`."""
+    """Wrap `read` to raise an error in place of the bytes beyond `most`."""
     size = 0
 
     def reading(wanted: int) -> bytes:
@@ -90,7 +90,7 @@ def _at_most(most: int, read: Read, name: str) -> Read:
 
 
 def check_size(path: str, sizes: Sequence[int], packed: int) -> int:
-    """The bytes beyond which nothing of an archive of `packed` bytes is read, once its files have no more together."""
+    """Check number and total size of the files in an archive of `packed` bytes; return the most bytes to read of a file."""
     if len(sizes) > MOST:
         raise UsageError(f"{path} holds more than {MOST} files: unpack it yourself")
     most = max(BOMB_SIZE, BOMB_RATIO * packed)
@@ -100,8 +100,8 @@ def check_size(path: str, sizes: Sequence[int], packed: int) -> int:
 
 
 class ArchiveFile(io.RawIOBase):
-    """A file that keeps its place itself, so that processes that share the descriptor do not disturb each other. One read
-    takes no more memory than `DIRECTORY`."""
+    """A file that keeps its own position, so that processes that share the descriptor do not disturb each other. A read of
+    more than `DIRECTORY` bytes raises ValueError."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -134,5 +134,5 @@ class ArchiveFile(io.RawIOBase):
 
 
 def part_of(descriptor: int, begin: int, size: int) -> Read:
-    """Reads a part of a file."""
+    """A `Read` of `size` bytes of a file, from `begin` on."""
     return sequential(lambda offset, wanted: read_at(descriptor, min(wanted, max(0, size - offset)), begin + offset))

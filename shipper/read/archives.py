@@ -1,7 +1,7 @@
 """Zip and tar archives: each file in one is a file of its own, under the path `ARCHIVE!MEMBER`. I/O.
 
-Nothing is unpacked to the disk but a tar archive that is compressed, which can only be read forwards: that goes into a
-temporary file without a name. An archive inside an archive is refused as any other file is that is no log.
+Only a compressed tar archive is unpacked to disk, because it can only be read forwards: it goes into a temporary file
+without a name. An archive inside an archive is refused, like any other file that is no log.
 """
 
 import os
@@ -20,11 +20,11 @@ from shipper.shared_files import open_log, read_at
 
 @contextmanager
 def open_archive(path: str) -> Iterator[list[Member] | None]:
-    """The files in an archive, in the order in which they stand there; None if the file is no archive.
+    """Open an archive and yield its files, in archive order; None if the file is no archive.
 
     Raises:
-        UsageError: it cannot be read, holds no files, or more than is reasonable.
-        RunError: behind the block: the archive is damaged or cut off. Until then its files are read as far as they can be.
+        UsageError: the file cannot be read, or the archive holds no files, or more than is reasonable.
+        RunError: on leaving the block: the archive is damaged or cut off. Inside it, files are read as far as they can be.
     """
     with ExitStack() as closing:
         try:
@@ -64,7 +64,7 @@ def _members(path: str, descriptor: int, closing: ExitStack) -> Opened:
 
 
 def _beginning(read: Read) -> bytes:
-    """As much of a file as tells what it is, if it can be read."""
+    """Read enough of the beginning to tell what a file is, as far as it can be read."""
     head = b""
     try:
         while len(head) < LOOK and (block := read(LOOK - len(head))):

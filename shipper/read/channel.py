@@ -1,10 +1,10 @@
-"""One event log channel of Windows that is followed: which records come next. I/O through the `EventLogs` given.
+"""One followed Windows event log channel: how far it is read, and its next records. I/O through the `EventLogs` given.
 
-Windows numbers the records of a channel. The number behind the last one that was read is the position, and a check of that
-record goes with it, as for files: each read begins with that record, so a channel that was cleared and counts from 1 again is
-noticed. Nothing stays open between two reads: a service that restarts, or a channel that comes later, is no special case.
+Windows numbers the records of a channel. The position is the number after that of the last record read, with a check of that
+record, as for files: each fetch begins with that record, so a channel that was cleared and counts from 1 again is noticed.
+Nothing stays open between two fetches, so a service that restarts, or a channel that appears later, is no special case.
 
-Every record is identified by itself, as a file is by its beginning: `event.id` is made of the record and its number, and is
+A record identifies itself, as a file does by its beginning: `event.id` is made of the record and its number, and stays
 the same after a restart, without a checkpoint, and in a channel that was cleared.
 """
 
@@ -21,7 +21,7 @@ from shipper.read.position import Position, Reading
 from shipper.read.rotation import CHANNEL, source_name
 from shipper.times import EPOCH
 
-LIMIT = 128  # records a fetch
+LIMIT = 128  # records per fetch
 ALL = "*"  # the query that finds every record
 XML = Export("xml")
 REMEDY = "make the log larger"
@@ -31,9 +31,9 @@ class Record(NamedTuple):
     """A record of a channel.
 
     Attributes:
-        number: among the records of the channel, from 1.
+        number: its number in the channel, from 1.
         xml: the event, as wevtutil prints it; empty if Windows cannot print it.
-        trouble: why it cannot.
+        trouble: why Windows cannot print it; empty if it can.
     """
 
     number: int
@@ -59,11 +59,11 @@ class EventLogs(Protocol):
     """The event logs of a machine. A `query` is an XPath expression; `ALL` finds every record."""
 
     def records(self, channel: str, query: str, number: int, limit: int) -> Sequence[Record]:
-        """Up to `limit` of the records that the query finds, the oldest first: from the one of this number on, or else from the
-        next one, or else the last of all. 0: from the oldest one.
+        """Up to `limit` of the records that the query finds, the oldest first: from the one with this number on; without it
+        from the next one on, or else only the last of all. `number` 0: from the oldest record on.
 
         Raises:
-            ChannelTrouble: it cannot be read.
+            ChannelTrouble: the channel cannot be read.
         """
         ...
 
@@ -71,7 +71,7 @@ class EventLogs(Protocol):
         """The newest record that the query finds; None if it finds none.
 
         Raises:
-            ChannelTrouble: it cannot be read.
+            ChannelTrouble: the channel cannot be read.
         """
         ...
 
@@ -82,8 +82,8 @@ class ChannelInput:
 
     Attributes:
         channel: its name.
-        query: an XPath expression: which records.
-        start: `beginning` or `end`, where its position is not known.
+        query: an XPath expression that selects records.
+        start: where to start if its position is not known: `beginning` or `end`.
         host: the name of the server that writes it; None if the configuration does not say.
     """
 
@@ -99,12 +99,12 @@ class FollowedChannel:
     Attributes:
         given: what to follow.
         path: how positions and messages name it.
-        source: the log that it is.
-        key: its name among the positions, another one once its records are counted anew; empty until it is known.
-        offset: the number behind that of the last record that was read; 0 before the first.
-        from_end: reading begins behind what is there now, unless a position is known.
+        source: the log that its records form.
+        key: its name among the positions, a new one once its records are counted anew; empty until it is known.
+        offset: the number after that of the last record read; 0 before the first.
+        from_end: reading begins behind the records that are there now, unless a position is known.
         cleared: how often its records were counted anew.
-        losses: sentences about records that are gone; for the caller to take.
+        losses: sentences about records that are gone; the caller takes them.
     """
 
     def __init__(self, given: ChannelInput, logs: EventLogs, options: TailOptions) -> None:
@@ -118,12 +118,12 @@ class FollowedChannel:
         self.losses: list[str] = []
         self._logs = logs
         self._options = options
-        self._check = ""  # of the last record that was read; empty if it could not be read
-        self._time = EPOCH  # of the first record that was read under this key
+        self._check = ""  # of the last record read; empty if Windows could not print it
+        self._time = EPOCH  # of the first record read under this key
         self._ahead: deque[Record] = deque()
         self._full = False  # the last fetch ended at its limit
-        self._met: list[str] = []  # sentences about what was met since the last look
-        self._unreadable: list[Record] = []  # since the last look
+        self._met: list[str] = []  # sentences since the last look that the channel was cleared
+        self._unreadable: list[Record] = []  # records since the last look that Windows could not print
 
     def resume(self, key: str, position: Position) -> None:
         """Go on from a stored position."""
@@ -131,10 +131,10 @@ class FollowedChannel:
         self.from_end = False
 
     def begin_at_end(self) -> None:
-        """Leave out what is there now.
+        """Skip the records that are there now.
 
         Raises:
-            ChannelTrouble: it cannot be read.
+            ChannelTrouble: the channel cannot be read.
         """
         newest = self._logs.newest(self.given.channel, ALL)
         if newest is None:
@@ -145,10 +145,10 @@ class FollowedChannel:
         self.from_end = False
 
     def look(self) -> None:
-        """Fetch what came, once all that was fetched before is read.
+        """Fetch new records, once all records fetched before have been read.
 
         Raises:
-            ChannelTrouble: it cannot be read.
+            ChannelTrouble: the channel cannot be read.
         """
         self._met.clear()
         self._unreadable.clear()
@@ -172,18 +172,18 @@ class FollowedChannel:
         return self._logs.records(self.given.channel, self.given.query, number, LIMIT)
 
     def _counts_anew(self, first: Record) -> bool:
-        """True if `first`, which stands where the last record stood that was read, or nearest to that, shows that the channel
-        was cleared and began again with 1."""
+        """True if `first`, the record at the number of the last record read or nearest to it, shows that the channel was
+        cleared and counts from 1 again."""
         last = self.offset - 1
         if first.number == last:
             return self._check not in ("", _check(first))
         if first.number > last:
             return False
-        newest = self._logs.newest(self.given.channel, ALL)  # the query may find nothing but older ones
+        newest = self._logs.newest(self.given.channel, ALL)  # the query may find only older records
         return newest is not None and newest.number < last
 
     def _look_for_losses(self, first: Record) -> None:
-        """See whether records are gone between the last one that was read, which is no longer found, and `first`."""
+        """Note records that are gone between the last one read, which is no longer found, and `first`."""
         if self.given.query != ALL:
             first = next(iter(self._logs.records(self.given.channel, ALL, self.offset, 1)), first)
         gone = first.number - self.offset
@@ -196,7 +196,7 @@ class FollowedChannel:
         """The next record; None if there is none for now.
 
         Raises:
-            ChannelTrouble: it cannot be read.
+            ChannelTrouble: the channel cannot be read.
         """
         if not self._ahead and self._full:
             self._fetch()
@@ -229,7 +229,7 @@ class FollowedChannel:
 
     @property
     def notices(self) -> list[str]:
-        """Sentences about what was met since the last look."""
+        """Sentences about clearing and unreadable records since the last look."""
         if not self._unreadable:
             return self._met
         first, more = self._unreadable[0], len(self._unreadable) - 1
@@ -238,19 +238,19 @@ class FollowedChannel:
         return [*self._met, told]
 
     def position(self) -> Position:
-        """Where reading goes on."""
+        """Where reading resumes."""
         return Position(self.key, self.source, self.path, *self.id, self.offset, self._check, "utf-8", self._time)
 
     @property
     def id(self) -> FileId:
-        """What stands in a position for device and inode."""
+        """The device and inode in its positions: 0, and a number made of the key."""
         return 0, int(self.key[:12] or "0", 16)
 
     def between(self, begin: int, position: Position) -> Iterator[Reading]:
-        """The records from a number up to a position, once more.
+        """Read the records from a number up to a position again.
 
         Raises:
-            ChannelTrouble: it cannot be read.
+            ChannelTrouble: the channel cannot be read.
         """
         while records := [record for record in self._records(begin) if begin <= record.number < position.offset]:
             for record in records:
@@ -259,7 +259,7 @@ class FollowedChannel:
 
 
 def digest(text: str) -> str:
-    """16 hex digits for a record."""
+    """16 hex digits that identify a record by its text."""
     return hashlib.sha256(text.encode("utf-8", "replace")[:FINGERPRINT_SPAN]).hexdigest()[:16]
 
 

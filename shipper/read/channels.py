@@ -1,7 +1,7 @@
-"""All event log channels that are followed, and beside them the files: what the sidecar reads. I/O through the `EventLogs` given.
+"""All followed event log channels, and files and channels together. I/O through the `EventLogs` given.
 
-`Channels` is to channels what `Tail` is to files, and has the same methods. `FilesAndChannels` is both, for a configuration that
-names channels; one that names none has a `Tail` alone.
+`Channels` is to channels what `Tail` is to files, with the same `look`, `read` and `replay`. `FilesAndChannels` combines
+both for a configuration that names channels; without channels, a `Tail` alone is used.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ from shipper.read.rotation import is_channel
 from shipper.read.sources import Sources
 from shipper.read.tail import Tail
 
-RETRY = 5.0  # seconds until a channel that could not be read is tried again
+RETRY = 5.0  # seconds before a channel that could not be read is tried again
 
 
 class Channels:
     """The channels that are followed.
 
     Attributes:
-        begun: positions at which channels with `start: end` begin, by key; for the caller to take.
+        begun: positions at which channels with `start: end` begin, by key; the caller takes them.
         past_lost: sources whose recent past could not be read again at the start.
-        losses: what is gone unread.
+        losses: records that were gone before they could be read.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Channels:
         """
         Args:
             inputs: what to follow, no channel twice.
-            logs: where the channels are.
-            positions: how far they were read before, by key; those of files may be among them.
-            options: how to follow.
-            now: seconds of a clock that only goes forward.
+            logs: the event logs that hold the channels.
+            positions: how far channels were read before, by key; positions of files are ignored.
+            options: how to follow them.
+            now: seconds of a monotonic clock.
         """
         self._now = now
         self._channels = [FollowedChannel(given, logs, options) for given in inputs]
@@ -61,7 +61,7 @@ class Channels:
         self.losses = Losses(KnownPositions({}))
 
     def look(self) -> None:
-        """Fetch what came, channel by channel. Never waits."""
+        """Fetch new records, channel by channel. Never waits."""
         now = self._now()
         for channel in self._channels:
             if now < self._retry_at.get(channel.path, now):
@@ -73,7 +73,7 @@ class Channels:
                 channel.look()
                 self._troubles.pop(channel.path, None)
             except ChannelTrouble as trouble:
-                channel.from_end &= not trouble.absent  # what a channel holds that comes later is new
+                channel.from_end &= not trouble.absent  # all records of a channel that appears later are new
                 self._note(channel, trouble, now)
             self._take_losses(channel)
 
@@ -87,7 +87,7 @@ class Channels:
         self._retry_at[channel.path] = now + RETRY
 
     def read(self) -> Reading | None:
-        """The next record: channels take turns; None if there is none."""
+        """The next record, None if there is none: channels take turns."""
         for number, channel in enumerate(self._turns):
             try:
                 reading = channel.next()
@@ -101,9 +101,9 @@ class Channels:
         return None
 
     def replay(self, source: str, key: str, offset: int) -> Iterator[Reading]:
-        """The records of a channel once more: from a number up to the position that reading began with.
+        """Read records of a channel again, from a number up to the position with which this run began.
 
-        What is no longer there is left out; the source is in `past_lost` then.
+        Records that are gone are skipped. The source is added to `past_lost` if `key` is not the channel's, or it cannot be read.
         """
         channel = next(channel for channel in self._channels if channel.source == source)
         positions = dict(self._at_start.get(source, []))
@@ -119,13 +119,13 @@ class Channels:
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """Why a channel cannot be read, and what was met since the last look, as sentences."""
+        """Sentences on why channels cannot be read, and the notices of all channels."""
         notices = [notice for channel in self._channels for notice in channel.notices]
         return {**self._troubles, **{notice: notice for notice in notices}}
 
     @property
     def there(self) -> set[FileId]:
-        """What stands in the positions of these channels for device and inode."""
+        """The device and inode in the positions of these channels."""
         return {channel.id for channel in self._channels}
 
     @property
@@ -135,7 +135,7 @@ class Channels:
 
 
 class FilesAndChannels:
-    """Files and channels as one: what `Tail` has, of both."""
+    """Files and channels together, with the interface of `Tail`."""
 
     def __init__(self, tail: Tail, channels: Channels) -> None:
         self._tail = tail
@@ -145,7 +145,7 @@ class FilesAndChannels:
         self._channels_first = False
 
     def look(self) -> None:
-        """See what became of all of them."""
+        """Check all files and channels."""
         self._tail.look()
         self._channels.look()
 
@@ -161,12 +161,12 @@ class FilesAndChannels:
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """Sentences about what is wrong now."""
+        """Sentences about current problems."""
         return {**self._tail.problems, **self._channels.problems}
 
     @property
     def sources(self) -> Sources:
-        """Those of the files."""
+        """The sources of the files."""
         return self._tail.sources
 
     @property
@@ -176,19 +176,19 @@ class FilesAndChannels:
 
     @property
     def truncations(self) -> int:
-        """Files that were cut, and channels that were cleared."""
+        """Truncated files and cleared channels."""
         return self._tail.truncations + self._channels.cleared
 
     @property
     def there(self) -> set[FileId]:
-        """What identifies the files and channels that are there."""
+        """Device and inode of the files and channels that are there."""
         return self._tail.there | self._channels.there
 
     @property
     def levels(self) -> tuple[int, int]:
-        """See `Tail.levels`; of files."""
+        """See `Tail.levels`; files only."""
         return self._tail.levels
 
     def close(self) -> None:
-        """Close all files; of a channel nothing stays open."""
+        """Close all files; channels keep nothing open."""
         self._tail.close()

@@ -1,4 +1,4 @@
-"""Files that were read to their end and closed. They are opened again once they have grown. I/O."""
+"""Files that were read to their end and closed. They are reopened once they have grown. I/O."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class ClosedFiles:
 
     @property
     def paths(self) -> list[str]:
-        """Where they are, as far as is known."""
+        """The last known paths of the files."""
         return [closed.path for closed in self._files.values()]
 
     def add(self, file: Followed) -> None:
@@ -34,7 +34,7 @@ class ClosedFiles:
         self._files[file.id] = _Closed(file.path, (file.size, file.status().st_mtime_ns))
 
     def has(self, identity: FileId, match: Match) -> bool:
-        """True if this file is one of them and nothing was written to it since; one that was written to is forgotten."""
+        """True if this file is closed and nothing was written to it since; a file that was written to is forgotten."""
         closed = self._files.get(identity)
         if closed is not None and closed.state == match.state:
             self._files[identity] = closed._replace(path=match.path)
@@ -43,7 +43,7 @@ class ClosedFiles:
         return False
 
     def forget_missing(self, found: Found) -> None:
-        """Forget those that were not found and are no longer at their path."""
+        """Forget the files that were not found and are no longer at their path."""
         for identity, closed in list(self._files.items()):
             if identity not in found.files and not os.path.exists(closed.path):
                 del self._files[identity]

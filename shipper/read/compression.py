@@ -1,8 +1,8 @@
-"""gzip, bzip2, xz and zstd, known by their first bytes, and what zip uses of them, unpacked as streams that give out all
-that is readable. Pure.
+"""Unpack gzip, bzip2, xz and zstd, recognized by their first bytes, and the methods of zip, as streams that return all
+readable data. Pure.
 
-Ours, because the readers of the libraries keep to themselves what they have read of a damaged member, take a file that
-was cut off for one that ended, or hold in memory whatever a few bytes expand to.
+The libraries' own readers are not used: they withhold the data before the damage in a member, take a truncated file
+for a complete one, or hold in memory whatever a few bytes expand to.
 """
 
 import re
@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from shipper.errors import RunError
 
 Read = Callable[[int], bytes]
-"""Returns up to that many of the next bytes; fewer at any time, none only at the end."""
+"""Returns up to that many of the next bytes: perhaps fewer, but none only at the end."""
 
 BLOCK = 16 * 1024  # bytes to read at a time, and to unpack at a time
-BOMB_RATIO = 250  # bytes unpacked from a compressed one; logs come to 60 at most
-BOMB_SIZE = 256 * 1024 * 1024  # unpacked bytes below which any ratio will do: a hole of NULs is no bomb
-MEMORY = 128 * 1024 * 1024  # bytes that a member may ask a decompressor to remember; `xz -9` and `zstd -22` ask for no more
-PIECE = 32  # compressed bytes to give a decompressor that loses all it made of them where they are damaged
-STEP = 512  # bytes to take from it at a time, for the same reason
+BOMB_RATIO = 250  # unpacked bytes per compressed byte; logs reach 60 at most
+BOMB_SIZE = 256 * 1024 * 1024  # unpacked bytes up to which any ratio is accepted: a hole of NULs is no bomb
+MEMORY = 128 * 1024 * 1024  # bytes of memory that a member may demand; `xz -9` and `zstd -22` demand no more
+PIECE = 32  # compressed bytes per call to a decompressor that loses the output of a call with damaged input
+STEP = 512  # bytes of output per call, for the same reason
 
 
 class Cut(Exception):
@@ -28,11 +28,11 @@ class Cut(Exception):
 
 
 class Damaged(Exception):
-    """The data is not what the format wants."""
+    """The data violates the format."""
 
 
 class Greedy(Exception):
-    """Unpacking the data takes more than `MEMORY`."""
+    """Unpacking the data takes more than `MEMORY` bytes."""
 
 
 class Source:
@@ -59,7 +59,7 @@ class Source:
         """`size` bytes.
 
         Raises:
-            Cut: there are not so many.
+            Cut: the data ends before.
         """
         data = self.up_to(size)
         if len(data) < size:
@@ -67,15 +67,15 @@ class Source:
         return data
 
     def has(self, size: int) -> bool:
-        """True if that many bytes are here and need not be waited for."""
+        """True if that many bytes have been read already and need not be waited for."""
         return len(self._waiting) >= size
 
     def back(self, data: bytes) -> None:
-        """Take bytes back."""
+        """Put bytes back, to be returned next."""
         self._waiting = data + self._waiting
 
     def skip_padding(self) -> bool:
-        """Go past NULs, as tape tools and `xz` leave them behind a member; True if something follows."""
+        """Skip the NULs that tape tools and `xz` leave behind a member; True if something follows."""
         while data := self.some():
             data = data.lstrip(b"\0")
             if data:
@@ -90,7 +90,7 @@ class Source:
 
 
 def _gzip(source: Source, form: int = 31) -> Iterator[bytes]:
-    """`form`: what stands around the compressed data, as zlib's `wbits` say it."""
+    """Unpack one member; `form`, zlib's `wbits`, selects the container around the compressed data."""
     member, data = zlib.decompressobj(form), b""
     while not member.eof:
         data = data or source.some()
@@ -112,7 +112,7 @@ def _deflate(source: Source) -> Iterator[bytes]:
 
 
 def _salvage(member: "zlib._Decompress", damaged: bytes) -> bytes:
-    """What a gzip member gives before its damage, which zlib keeps to itself unless asked byte by byte."""
+    """The data of a gzip member before its damage, which zlib withholds unless it is fed byte by byte."""
     parts = []
     try:
         for at in range(len(damaged)):
@@ -131,7 +131,7 @@ def _bzip2(source: Source) -> Iterator[bytes]:
 def _xz(source: Source) -> Iterator[bytes]:
     import lzma
 
-    head = source.up_to(len(XZ))  # lzma says nothing of a wrong one before twelve bytes are there
+    head = source.up_to(len(XZ))  # lzma does not report wrong first bytes before it has twelve
     if not XZ.startswith(head):
         raise Damaged("no stream begins like this")
     source.back(head)
@@ -139,7 +139,7 @@ def _xz(source: Source) -> Iterator[bytes]:
 
 
 def _in_small_steps(source: Source, member: Any, error_of: type[Exception]) -> Iterator[bytes]:
-    """The steps do not depend on how the bytes arrive, so that neither does what a damaged member gives."""
+    """Unpack in steps that do not depend on how the bytes arrive, so that the output of a damaged member does not either."""
     made: list[bytes] = []
     while not member.eof:
         hungry = member.needs_input
@@ -159,7 +159,7 @@ def _in_small_steps(source: Source, member: Any, error_of: type[Exception]) -> I
 
 
 def _zstd(source: Source) -> Iterator[bytes]:
-    """One frame, block by block: a block makes 128 KiB at most, and one that is damaged takes no other with it."""
+    """Unpack one frame block by block: a block yields 128 KiB at most, and damage in it does not affect those before it."""
     import zstandard
 
     magic = source.exactly(4)
@@ -188,7 +188,7 @@ def _zstd(source: Source) -> Iterator[bytes]:
         raise _reason(error) from None
 
 
-_WHOSE = re.compile(r"(?:Error -?[0-9]+ while decompressing data|zstd decompressor error): ")  # what the libraries say first
+_WHOSE = re.compile(r"(?:Error -?[0-9]+ while decompressing data|zstd decompressor error): ")  # prefixes of the libraries
 
 
 def _reason(error: Exception) -> Exception:
@@ -202,7 +202,7 @@ ZSTD_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 
 
 class Form(NamedTuple):
-    """A form of compression: how it begins, and what reads a member of it."""
+    """A form of compression: how it begins, and the function that unpacks a member."""
 
     name: str
     begins: re.Pattern[bytes]
@@ -219,7 +219,7 @@ LONGEST_BEGINNING = 10  # bytes that tell the form
 
 
 def form_of(head: bytes) -> Form | None:
-    """The form of a file that begins so; None if it is not compressed."""
+    """The form of a file that begins with `head`; None if it is not compressed."""
     return next((form for form in FORMS if form.begins.match(head)), None)
 
 
@@ -227,7 +227,7 @@ _ZIP = {number: Form("zip", re.compile(b""), read) for number, read in ((8, _def
 
 
 def zip_form(method: int) -> Form | None:
-    """What a number of the zip specification (4.4.5, compression method) stands for; None if it is not known here."""
+    """The form for a compression method of the zip specification (4.4.5); None if it is not supported."""
     return _ZIP.get(method)
 
 
@@ -241,7 +241,7 @@ class Unpacked:
         self._source = Source(read)
         self._blocks = _members(form, self._source)
         self._block = b""
-        self._size = 0  # of the bytes unpacked so far
+        self._size = 0  # bytes unpacked so far
         self._failure: RunError | None = None
 
     def __call__(self, size: int) -> bytes:

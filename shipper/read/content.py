@@ -1,7 +1,7 @@
 """The decompressed bytes of an open file, at any offset. I/O.
 
-A plain file is read where it is asked to. A compressed file can only be read forwards: what was read last
-is kept for a while, and a step further back starts again from the beginning, but for what was to be held.
+A plain file is read at any offset. A compressed file can only be read forwards: at least the last `BEHIND` bytes
+are kept, and reading further back starts again from the beginning, except for bytes that are held.
 """
 
 import os
@@ -16,7 +16,7 @@ BEHIND = 4 * 1024 * 1024  # decompressed bytes kept before the offset that was r
 
 
 class PlainContent:
-    """A file whose bytes are the log's."""
+    """A file that holds the log uncompressed."""
 
     packed = False
     complete = False
@@ -38,17 +38,17 @@ class PlainContent:
         return os.fstat(self._descriptor).st_size
 
     def hold(self, offset: int, size: int) -> None:
-        """A plain file can be read wherever it is asked to."""
+        """Do nothing: a plain file can be read at any offset."""
 
     def retry(self) -> None:
-        """A plain file is read anew each time."""
+        """Do nothing: a plain file is read anew each time."""
 
 
 class PackedContent:
     """A file that holds the log compressed.
 
     Attributes:
-        trouble: why it cannot be read to its end; None if it can, or if that is not known yet.
+        trouble: why it cannot be read to its end; None if it can, or if this is not known yet.
     """
 
     packed = True
@@ -82,7 +82,7 @@ class PackedContent:
         return bytes(self._kept[start : start + size])
 
     def hold(self, offset: int, size: int) -> None:
-        """Keep these bytes, however far reading goes on, until others are to be held.
+        """Keep these bytes, however far reading advances, until other bytes are held.
 
         Raises:
             OSError: the device fails.
@@ -91,16 +91,16 @@ class PackedContent:
             self._held = offset, self.at(offset, size)
 
     def size(self) -> int:
-        """Decompressed bytes, as far as they are known."""
+        """The number of bytes decompressed so far."""
         return self._begin + len(self._kept)
 
     @property
     def complete(self) -> bool:
-        """True if no byte can follow those that `at` gave."""
+        """True if everything that can be decompressed has been."""
         return self._ended
 
     def retry(self) -> None:
-        """The file has grown: if it ended too early before, it may not now."""
+        """Start over after the file has grown, if it could not be read to its end before."""
         if self.trouble:
             self._held = 0, b""
             self._restart()
@@ -130,7 +130,7 @@ def open_content(descriptor: int, name: str) -> Content:
     """The content of an open file. Compressed data is recognized by its first bytes.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     form = form_of(read_at(descriptor, LONGEST_BEGINNING, 0))
     return PlainContent(descriptor) if form is None else PackedContent(descriptor, form, name)

@@ -1,8 +1,8 @@
-"""Files that hold the same log twice: a copy beside the original, an archive beside what was unpacked from it. I/O.
+"""Leave out files that hold the same log twice: a copy beside the original, an archive beside the files unpacked from it. I/O.
 
-The bytes decide what is a copy, never the names. Only files of one fingerprint are compared: they begin with the same dated line, so
-`event.id`s of both would be the same. Of a copy that was made earlier, which is the beginning of the other, the longer is read;
-of equal files the one with the shorter name. Of a damaged file counts what can be read of it.
+The bytes decide what is a copy, never the names. Only files of one fingerprint are compared: they begin with the same dated
+line, so both would give the same `event.id`s. If one is the beginning of the other, as an earlier copy is, the longer is read; of
+equal files an undamaged one, or else the one with the shorter name. A damaged file is compared as far as it can be read.
 """
 
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ BLOCK = 256 * 1024  # bytes of each file in memory while two are compared
 
 
 def without_copies(inputs: Iterable[Input], notes: list[str]) -> list[Input]:
-    """The files, each log once, in their order; `notes` gets a sentence for each that is left out.
+    """The files, each log once, in their order; `notes` gets a sentence for each file that is left out.
 
-    For this each is read once more at most for every other log of its fingerprint.
+    Each file is read at most once more for every other log of its fingerprint.
     """
     kept: dict[str, list[Input]] = {}
     for given in inputs:
@@ -40,8 +40,8 @@ class _Compared(NamedTuple):
     """One of two files that are equal, or of which one is the beginning of the other, as far as both can be read.
 
     Attributes:
-        file: which.
-        behind: bytes that it has behind the end of the other; 0 if there are none.
+        file: the file.
+        behind: bytes in the block compared last that it has behind the end of the other; 0 if there are none.
         damaged: it could not be read to its end.
     """
 
@@ -50,7 +50,7 @@ class _Compared(NamedTuple):
     damaged: bool
 
     def worth(self) -> tuple[int, bool, int]:
-        """The greater, the rather it is read. A shorter name is more likely the log's own, and not `X - Copy.log` or `X.gz`."""
+        """Sort key: the file of greater worth is read. A shorter name is likely the log's own, not `X - Copy.log` or `X.gz`."""
         return self.behind, not self.damaged, -len(self.file.path)
 
 
@@ -63,10 +63,10 @@ def _sentence(copy: _Compared, read: _Compared) -> str:
 
 
 def _compare(first: Input, second: Input) -> tuple[_Compared, _Compared] | None:
-    """Two files of which one goes on where the other ends, or that are equal; a damaged one ends where it cannot be read.
+    """Compare two files; a damaged one ends where it cannot be read.
 
     Returns:
-        None if they differ, hold nothing, or cannot be opened.
+        Both, if they are equal or one begins with the other; None if they differ, hold nothing, or cannot be opened.
     """
     try:
         with first.open() as one, second.open() as other:
@@ -85,7 +85,7 @@ def _compare(first: Input, second: Input) -> tuple[_Compared, _Compared] | None:
 
 
 class _UpToDamage:
-    """Reads the same bytes, and ends where they cannot be read; `damaged` says so."""
+    """A `Read` that ends where bytes cannot be read, and then sets `damaged`."""
 
     def __init__(self, read: Read) -> None:
         self._read = read

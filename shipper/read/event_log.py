@@ -1,8 +1,8 @@
-"""Windows event logs (.evtx) as text: one line of XML an event, by the library `evtx`. I/O through the functions given.
+"""Windows event logs (.evtx) as text: one line of XML per event, by the library `evtx`. I/O through the functions given.
 
-The library says nothing of what a cut or damaged log has lost. So it gets the log chunk by chunk (64 KiB, each readable
+The library does not report what a cut or damaged log has lost. So it gets the log chunk by chunk (64 KiB, each readable
 without the others), and the events are counted against the numbers in the headers of file and chunks; see Metz,
-"Windows XML Event Log (EVTX) format". That needs no more memory than a chunk, and no file that can be read twice.
+"Windows XML Event Log (EVTX) format". This needs memory for one chunk only, and works on a file that can be read only once.
 """
 
 import io
@@ -17,12 +17,12 @@ from shipper.read.compression import Read
 HEADER, CHUNK = 4096, 65536  # bytes
 _MAGIC = b"ElfChnk\0"
 _RECORDS = 512  # where the records of a chunk begin
-_MOST = (CHUNK - _RECORDS) // 28  # records that a chunk can hold: their heads and tails alone take 28 bytes
+_MOST = (CHUNK - _RECORDS) // 28  # records that a chunk can hold: head and tail of a record alone take 28 bytes
 _ALONE = struct.pack("<8sQQQIHHHH", b"ElfFile\0", 0, 0, 2, 128, 1, 3, HEADER, 1).ljust(
     HEADER, b"\0"
 )  # header of a log of one chunk
-_FORM = 128, 3, HEADER  # of every log: the size of its header's fields, the major version, the size of the header
-_DIRTY = 1  # flag of a log that is in use: its check sums and the numbers in its header are old
+_FORM = 128, 3, HEADER  # in every log: the size of the header's fields, the major version, the size of the header
+_DIRTY = 1  # flag of a log that is in use: its check sums and the numbers in its header are out of date
 
 
 class EventLog:
@@ -39,7 +39,7 @@ class EventLog:
 
         Raises:
             UsageError: the library is not installed.
-            RunError: events are missing; all that can be read have been given out.
+            RunError: events are missing; all readable events have been returned.
         """
         while not self._line:
             if self._failure is not None:
@@ -75,40 +75,40 @@ class _Bytes:
 
 
 class _Losses:
-    """What is known to be missing of a log."""
+    """Counts what is known to be missing from a log."""
 
     def __init__(self, header: bytes) -> None:
         self._next, self.chunks, flags = struct.unpack_from("<24xQ10xH76xI", header)
         self._dirty = bool(flags & _DIRTY)
-        self._behind: int | None = None  # the number behind that of the last event seen
-        self._highest = 0  # the highest of those
+        self._behind: int | None = None  # the number after that of the last event seen
+        self._highest = 0  # the highest value of `_behind`
         self._events = 0
         self._chunks = 0
         self._doubtful = 0  # chunks that do not match their check sums
 
     def chunk(self, chunk: bytes, read: int, *, cut: bool) -> None:
-        """A chunk from which `read` events could be read; `cut`: its end was missing."""
+        """Count a chunk from which `read` events could be read; `cut`: its end was missing."""
         first_here, last_here, first, last = struct.unpack_from("<8x4Q", chunk)
         if 0 < last_here - first_here + 1 <= _MOST:
             self._events += max(0, last_here - first_here + 1 - read)
-            gap = 0 if self._behind is None else first - self._behind  # below 0 where a log that goes round begins anew
+            gap = 0 if self._behind is None else first - self._behind  # below 0 where a circular log wraps around
             if 0 < gap <= _MOST * self.chunks:
                 self._events += gap
             self._behind = last + 1
             self._highest = max(self._highest, last + 1)
         else:
-            self._behind, self._next = None, 0  # what can be concluded from the number of the next one is not known
+            self._behind, self._next = None, 0  # so no gap can be concluded from the next number
             empty = last_here + 1 == first_here or last_here == 0xFFFFFFFFFFFFFFFF
             self._chunks += not empty
         free, check = struct.unpack_from("<48xII", chunk)
         self._doubtful += not (cut or self._dirty) and zlib.crc32(chunk[_RECORDS:free]) != check
 
     def hole(self) -> None:
-        """In place of a chunk there is something else."""
+        """Count a place where something else than a chunk stands."""
         self._chunks += 1
 
     def sentence(self, found: int) -> str | None:
-        """What is missing of a log that has `found` places for chunks; None if nothing is."""
+        """What is missing from a log that has `found` places for chunks; None if nothing is."""
         if self._highest and not self._dirty and 0 < self._next - self._highest <= _MOST * self.chunks:
             self._events += self._next - self._highest
         self._chunks += max(0, self.chunks - found)
@@ -167,11 +167,11 @@ def _records(records: Iterator[Any]) -> Iterator[Any]:
             yield next(records)
         except StopIteration:
             return
-        except RuntimeError:  # one that cannot is missing in the count
+        except RuntimeError:  # a record that cannot be read is missing from the count
             pass
 
 
 def _line(xml: str) -> bytes:
-    """An event as a line. Line ends in its texts become references, which XML reads as what it reads line ends as."""
+    """An event as a line. Line ends in its texts become references, which an XML parser reads as it reads line ends: as LF."""
     event = xml.partition("?>")[2].strip()
     return event.replace("\r\n", "&#10;").replace("\r", "&#10;").replace("\n", "&#10;").encode("utf-8", "replace") + b"\n"

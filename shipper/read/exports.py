@@ -1,7 +1,7 @@
-"""Which files hold records instead of lines: their first bytes tell. Pure.
+"""Recognize files that hold records instead of lines, by their first bytes. Pure.
 
-JSON lines stay lines, because a damaged line costs nothing but itself. So a file that begins with `{` holds records if
-its first object goes on in the next line, or another one follows in the same line.
+JSON lines stay lines, because a damaged line damages no other. So a file that begins with `{` holds records only if
+its first object goes on in the next line, or another object follows in the same line.
 """
 
 import csv
@@ -15,11 +15,11 @@ from shipper.read.frames import FrameRecords, begins_frame
 from shipper.read.grammars import LOG_NAME, Edge, JsonRecords
 
 IsHeader = Callable[[Sequence[str]], bool]
-"""True if these are the names of columns in a CSV of Windows events."""
+"""True if these are column names of a CSV of Windows events."""
 
 
 class Undecided(Enum):
-    """More bytes must tell."""
+    """More bytes are needed."""
 
     YET = 0
 
@@ -32,21 +32,21 @@ _XML = re.compile(r"<(?:\?xml[\s?]|(?:[\w.-]{1,64}:)?Events?[\s/>])")
 _XML_BEGINS = re.compile(r"<(?:\?(?:x(?:m(?:l)?)?)?|[\w.-]{0,64}:?(?:E(?:v(?:e(?:n(?:ts?)?)?)?)?)?)?")
 _BLOCK = re.compile(LOG_NAME + r"[ \t]|Event\[[0-9]{1,9}\]:?\r?\n|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=")
 _TYPE = re.compile(r"#TYPE [^\n]*\n")
-_DAY_FIRST = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4} ")  # as no line of MFA Server begins
+_DAY_FIRST = re.compile(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4} ")  # no line of MFA Server begins like this
 _FRAME = re.compile(r"[1-9][0-9]{0,6} <[0-9]{1,3}>")
-_LONGEST_DAY = 13  # characters, and those of the beginning of a frame
+_LONGEST_DAY = 13  # characters of `_DAY_FIRST`, or of `_FRAME`
 _SEPARATORS = ",;\t"
-csv.field_size_limit(1 << 20)  # characters; a row has no more, and the library's own limit would take a long field for no CSV
+csv.field_size_limit(1 << 20)  # characters, the most a row has; with the library's default a long field would be an error
 
 
 def export_of(text: str, is_header: IsHeader | None, *, final: bool) -> Export | Undecided | None:
-    """What a file that begins with `text` is: an export, or None if it holds lines.
+    """The export that a file beginning with `text` is; None if it holds lines.
 
     Args:
-        text: behind the byte order mark, perhaps with surrogates for bytes that do not decode. `Export.start` of the
-            answer counts its characters.
-        is_header: without it, no CSV is known.
-        final: nothing follows, or enough was seen: the answer is not `UNDECIDED`.
+        text: begins behind the byte order mark, and may hold surrogates for bytes that do not decode. `Export.start` of
+            the result counts its characters.
+        is_header: without it, no CSV is recognized.
+        final: nothing follows, or enough was seen: the result is not `UNDECIDED`.
     """
     begin = len(text) - len(text.lstrip(_BLANKS))
     first = text[begin : begin + 1]
@@ -58,7 +58,7 @@ def export_of(text: str, is_header: IsHeader | None, *, final: bool) -> Export |
         answer = _xml(text, begin)
     elif _FRAME.match(text, begin):
         answer = _frames(text, begin, final=final)
-    elif first.isdigit() and not _DAY_FIRST.match(text, begin):  # a line of MFA Server begins so
+    elif first.isdigit() and not _DAY_FIRST.match(text, begin):  # a line of MFA Server begins like this
         answer = UNDECIDED if len(text) - begin < _LONGEST_DAY and "\n" not in text[begin:] else None
     else:
         answer = _table_or_blocks(text, begin, is_header, final=final)
@@ -83,7 +83,7 @@ def _json(text: str, begin: int, *, final: bool) -> _Answer:
 
 
 def _frames(text: str, begin: int, *, final: bool) -> _Answer:
-    """Frames with a line end behind each are lines as well, and are read as those."""
+    """Frames with a line end behind each are read as lines."""
     data = bytearray(text[begin:].encode("utf-8", "surrogateescape"))
     grammar = FrameRecords()
     _, start = grammar.step(data, 0, final=final)
@@ -117,7 +117,7 @@ def _table_or_blocks(text: str, begin: int, is_header: IsHeader | None, *, final
 
 
 def fields_of(row: str, delimiter: str) -> list[str] | None:
-    """The fields of one row of a CSV; None if it is none, or more than one."""
+    """The fields of one row of a CSV; None if `row` is not CSV, or holds more than one row."""
     try:
         rows = list(csv.reader([row], delimiter=delimiter))
     except csv.Error:

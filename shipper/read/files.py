@@ -1,4 +1,4 @@
-"""Reading a file from its beginning: plain, compressed or standard input, as chunks of whole lines. I/O.
+"""Read a file (plain, compressed or standard input) from its beginning, as chunks of whole lines. I/O.
 
 Memory is bounded by the read size and the line limit, whatever the file holds.
 """
@@ -23,13 +23,13 @@ from shipper.read.signatures import EVTX, LOOK, TAR, ZIP, NoLog, NotALog, no_log
 from shipper.shared_files import open_shared
 
 READ_SIZE = 16 * 1024  # bytes; the events made of them, some 200 KiB, stay in the processor's cache
-KERNEL_READ_SIZE = 2 * READ_SIZE  # what a read costs beside its lines is Python's alone then, and counts for more
+KERNEL_READ_SIZE = 2 * READ_SIZE  # the kernel makes lines cheap, so the fixed cost of a read, all Python, counts for more
 LINE_LIMIT = 1024 * 1024  # bytes
 STDIN = "-"
 
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 LONGEST_MARK = 3  # bytes of a byte order mark
-UNMARKED_HEAD = 16  # bytes that may tell UTF-16 without a mark
+UNMARKED_HEAD = 16  # bytes examined to detect UTF-16 without a mark
 _UNMARKED = {
     "utf-16-le": re.compile(rb"[\[{]\0|(?:[\t\r -~]\0){2,8}"),
     "utf-16-be": re.compile(rb"\0[\[{]\0?|(?:\0[\t\r -~]){2,8}\0?"),
@@ -37,10 +37,10 @@ _UNMARKED = {
 
 
 def encoding_of(head: bytes) -> tuple[str, int]:
-    """The encoding of a file that begins so, and the length of its byte order mark.
+    """The encoding of a file that begins with `head`, and the length of its byte order mark.
 
-    Without a mark it is UTF-8, or UTF-16 where the first characters of the first line are all of ASCII: two at least, or
-    the bracket with which JSON begins.
+    Without a mark it is UTF-16 if the first line, up to `UNMARKED_HEAD` bytes, consists of ASCII characters in UTF-16: at
+    least two, or one bracket that begins JSON; else UTF-8.
     """
     for mark, encoding in BOMS.items():
         if head.startswith(mark):
@@ -53,7 +53,7 @@ def encoding_of(head: bytes) -> tuple[str, int]:
 
 
 def read_fully(read: Read, size: int) -> bytes:
-    """`size` bytes, in as many reads as that takes; fewer only at the end."""
+    """Read `size` bytes, in as many reads as needed; fewer only at the end."""
     data = b""
     while len(data) < size and (block := read(size - len(data))):
         data += block
@@ -61,7 +61,7 @@ def read_fully(read: Read, size: int) -> bytes:
 
 
 def read_head(read: Read, size: int) -> bytes:
-    """`size` bytes, fewer only at the end or where a line ends before: behind that there may be nothing for hours."""
+    """Read `size` bytes; fewer at the end, or once a line has ended, because the next line may take hours to come."""
     data = b""
     while len(data) < size and b"\n" not in data and (block := read(size - len(data))):
         data += block
@@ -69,7 +69,7 @@ def read_head(read: Read, size: int) -> bytes:
 
 
 def skip_mark(read: Read) -> tuple[Read, int]:
-    """Read past a byte order mark, if there is one; the second value is its length."""
+    """Skip the byte order mark, if there is one; the second value is its length."""
     head = read_fully(read, LONGEST_MARK)
     _, length = encoding_of(head)
     return after(head[length:], read), length
@@ -80,12 +80,12 @@ def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
     """Open a file (`-`: standard input) to read the bytes of its text.
 
     Compressed data and Windows event logs are recognized by their first bytes, not by the name; the text of an event
-    log is the XML of its events. `event_logs` False refuses them, as whatever else is no log.
+    log is the XML of its events. With `event_logs` False they are refused, like any other file that is no log.
 
     Raises:
-        RunError: it cannot be opened. From the function returned: the file is damaged or the device
-            fails; what was readable has been returned by then.
-        NotALog: from the function returned.
+        RunError: the file cannot be opened. From the returned function: the file is damaged or the device
+            fails; all readable bytes have been returned by then.
+        NotALog: from the returned function.
     """
     if path == STDIN:
         name = "standard input"
@@ -102,7 +102,7 @@ def open_bytes(path: str, *, event_logs: bool = True) -> Iterator[Read]:
 
 
 def _waiting(descriptor: int) -> Read:
-    """Reads a descriptor, waiting for data even if it is set not to block: the program at the other end may have done that."""
+    """A `Read` of a descriptor that waits for data even in non-blocking mode, which the program at the other end may have set."""
     some = reader_of(descriptor)
 
     def read(size: int) -> bytes:
@@ -116,7 +116,7 @@ def _waiting(descriptor: int) -> Read:
 
 
 def text_of(read: Read, name: str, *, event_logs: bool = True) -> Read:
-    """The bytes of a file's text, for the bytes of the file: see `open_bytes`. Making the function reads nothing."""
+    """Turn a `Read` of a file's bytes into one of its text: see `open_bytes`. Nothing is read before its first call."""
     chosen: Read | None = None
 
     def reading(size: int) -> bytes:
@@ -129,10 +129,10 @@ def text_of(read: Read, name: str, *, event_logs: bool = True) -> Read:
 
 
 def guarded(read: Read, name: str) -> Read:
-    """The same bytes; what goes wrong is told in a sentence about `name`.
+    """Wrap `read` to turn an OSError into a sentence about `name`.
 
     Raises:
-        RunError: from the function returned: the device fails.
+        RunError: from the returned function: the device fails.
     """
 
     def reading(size: int) -> bytes:
@@ -168,8 +168,8 @@ def _refuse(kind: NoLog, name: str) -> Read:
 
 
 def _look_ahead(read: Read) -> bytes:
-    """As much of the beginning as tells what a file is. Waits for nothing behind the first line end; trouble is for the
-    next read to tell."""
+    """Read enough of the beginning to tell what a file is. Does not wait for data behind the first line end; an error is
+    left for the next read to raise."""
     head = b""
     try:
         while len(head) < LOOK and b"\n" not in head and form_of(head) is None and (block := read(LOOK - len(head))):
@@ -180,7 +180,7 @@ def _look_ahead(read: Read) -> bytes:
 
 
 def after(head: bytes, read: Read) -> Read:
-    """A read function that returns `head` first."""
+    """A `Read` that returns `head` first, then what `read` returns."""
     rest = head
 
     def reading(size: int) -> bytes:
@@ -194,7 +194,7 @@ def after(head: bytes, read: Read) -> Read:
 
 
 def sequential(at: Callable[[int, int], bytes]) -> Read:
-    """A read function that begins at the first byte, from one that takes an offset and a size."""
+    """A `Read` from the first byte on, made of a function that takes an offset and a size."""
     offset = 0
 
     def reading(size: int) -> bytes:
@@ -216,18 +216,18 @@ def read_chunks(
     *,
     parts: bool = False,
 ) -> Iterator[Chunk]:
-    """Chunks of whole lines, or of whole records; one longer than `limit` bytes comes alone, cut there.
+    """Read chunks of whole lines, or of whole records; a line or record longer than `limit` bytes comes alone, cut there.
 
-    The last one may lack its end. If reading fails, what was read before comes first.
+    The last one may lack its end. If reading fails, the bytes read before come first.
 
     Args:
-        read: gives up to n bytes, none at the end.
+        read: returns up to n bytes, none at the end.
         offset: where in the file the first byte stands.
-        encoding: decides what a line end is.
-        size: bytes a read.
+        encoding: determines the bytes of a line end.
+        size: bytes per read.
         limit: bytes of a line, without its end, or of a record.
         export: how records are written; None for lines.
-        parts: put the parts of lines together that a container runtime wrote.
+        parts: join the parts in which a container runtime wrote long lines.
 
     Raises:
         RunError: from `read`.
@@ -254,7 +254,7 @@ def read_chunks(
 
 
 def size_of(path: str) -> int | None:
-    """Bytes of a plain file; None for standard input, pipes, and files whose bytes are not those of their text."""
+    """The size of a plain file in bytes; None for standard input, pipes, and files whose bytes are not their text."""
     if path == STDIN or not os.path.isfile(path):
         return None
     with open(path, "rb", opener=open_shared) as file:

@@ -1,7 +1,7 @@
-"""One file that is followed: who it is, and its next whole lines. I/O.
+"""One followed file: its identity and its next whole lines. I/O.
 
-Between two calls reading keeps nothing but an offset: an incomplete last line is read again when it has grown. Each read includes the bytes
-before the offset and compares them with what they were, so a file that was truncated and rewritten is noticed even if it is longer than before.
+No incomplete line is kept between calls: it is read again once it has grown. Each read includes the bytes before the offset and
+compares them with those read before, so a file that was truncated and rewritten is noticed even if it is longer now.
 """
 
 import os
@@ -22,11 +22,11 @@ from shipper.read.rotation import number_of
 from shipper.read.signatures import LOOK, no_log
 from shipper.times import StampReader
 
-BACK = 64 * 1024 * 1024  # bytes at the end of a file in which a line end is looked for
+BACK = 64 * 1024 * 1024  # bytes at the end of a file that are searched for a line end
 
 
 class Changed(Exception):
-    """The bytes before the offset are not what they were: the file was truncated and rewritten."""
+    """The bytes before the offset have changed: the file was truncated and rewritten."""
 
 
 class Followed:
@@ -35,30 +35,30 @@ class Followed:
     Attributes:
         path: where it is now, or was last.
         source: the log that it belongs to.
-        placed: its times were compared with those of its log before any of it was read.
-        compared: how many bytes were read by then of the files before it in its log, when that was done last.
+        placed: its times were compared with those of its log before its first read, or it was resumed and needs no comparison.
+        compared: bytes that had been read of the files before it in its log at the last comparison; -1 before the first.
         id: device and inode.
         content: its decompressed bytes.
-        size, modified: as `stat` said last, in bytes and nanoseconds.
+        size, modified: from the last `stat`, in bytes and nanoseconds.
         found, quiet_since: when it was found, and when its size last changed, in seconds of the tail's clock.
-        rotated: it was rotated away, or is packed as only rotated files are.
+        rotated: it was rotated away, or is packed, as only rotated files are.
         gone: it is no longer at its path.
         final: nothing more is written to it: it was rotated away and has been quiet since.
-        host: the server that writes it, if the configuration says.
+        host: the server that writes it; None if the configuration does not say.
         from_end: reading begins behind the last line that is there now, unless a position is known.
         key: its name among the positions; empty until it is identified, and while it is only a copy of another file.
         file: what its events share; None until it is identified.
-        fingerprint: of its content; the ids of its events may have another beginning (`Position.identity`).
-        no_log: a sentence that says what it is if it is known to be no log; None otherwise.
+        fingerprint: of its content; its `event.id`s may begin with another value (`Position.identity`).
+        no_log: a sentence about what it is, if it is known to be no log; None otherwise.
         resumed: reading goes on from a known position.
         offset: where its next line begins.
-        order: sorts the files of a log by age.
+        order: sort key of the files of a log, by age.
     """
 
     def __init__(self, path: str, descriptor: int, source: str, encoding: str, options: TailOptions, now: float) -> None:
         """
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         status = os.fstat(descriptor)
         self.path = path
@@ -77,7 +77,7 @@ class Followed:
         self.start_over()
 
     def start_over(self) -> None:
-        """Forget who it is: from now on it is another log, from its first byte."""
+        """Forget the file's identity: from now on it is another log, from its first byte."""
         self.key = ""
         self.file: LogFile | None = None
         self.no_log: str | None = None
@@ -85,24 +85,24 @@ class Followed:
         self.compared = -1
         self.offset = 0
         self.order: tuple[int, int, int, str] = (0, 0, 0, "")
-        self._before = b""  # what was read last before `offset`, `CHECK` bytes or fewer
+        self._before = b""  # the bytes read before `offset`, `CHECK` or fewer
         self._first_dated_end: int | None = None
         self._newest: tuple[int, str | None] = 0, None  # for `newest`: an offset, and the last time stamp before it
         self._search = LineSearch(0)  # for the end of the line at `offset`
-        self._looked_at: tuple[int, bool] | None = None  # the size at which it could not be identified, and `final`
-        self._dry: tuple[int, bool] | None = None  # the size at which there was no whole line, and `final`
+        self._looked_at: tuple[int, bool] | None = None  # `size` and `final` at the last attempt to identify it
+        self._dry: tuple[int, bool] | None = None  # `size` and `final` when no whole line was left
         self._chunk_at = 0  # where the last chunk began
-        self._idle = 0  # bytes at the end of an export that are no record, when it was dry
+        self._idle = 0  # bytes at the end of an export that belonged to no record when `_dry` was set
 
     def identify(self) -> bool:
-        """Find out who it is, as soon as that can be known; True once it is.
+        """Identify the file, once enough of it is there; True if it is identified.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         if self.file is not None or self._looked_at == (self.size, self.final):
             return self.file is not None
-        if not self.content.packed:  # a compressor makes its file before it writes to it
+        if not self.content.packed:  # a compressor creates its file before writing to it
             self.content = open_content(self._descriptor, self.path)
             self.rotated |= self.content.packed
         kind = no_log(self.content.at(0, LOOK), unpacked=self.content.packed)
@@ -124,18 +124,18 @@ class Followed:
         return True
 
     def found_at(self, path: str) -> None:
-        """It is at this path now."""
+        """Note that the file is at this path now."""
         if path != self.path:
             self.path, self.gone = path, False
         elif self.gone:  # a share that came back
             self.gone, self.rotated = False, self.content.packed
 
     def status(self) -> os.stat_result:
-        """What the system says of the open file, wherever it is now."""
+        """The `fstat` of the open file, wherever it is now."""
         return os.fstat(self._descriptor)
 
     def matches(self, position: Position) -> bool:
-        """True if the bytes before this position are there and are those that were read."""
+        """True if the bytes before this position exist and match its check."""
         before = self._bytes_before(position.offset)
         return len(before) == min(CHECK, position.offset) and check_of(before) == position.check
 
@@ -144,14 +144,14 @@ class Followed:
         return self.content.at(begin, offset - begin)
 
     def go_to(self, offset: int) -> None:
-        """Read on from this offset."""
+        """Continue reading at this offset."""
         self.offset = self._chunk_at = offset
         self._search = LineSearch(offset)
         self._before = self._bytes_before(offset)
         self._dry = None
 
     def go_to_end(self) -> None:
-        """Read on behind the last whole line that is there now."""
+        """Continue reading behind the last whole line that is there now."""
         size = self._rules.whole_characters(self.content.size())
         if self.file is not None and self.file.export is not None:
             while self.next() is not None:
@@ -166,20 +166,20 @@ class Followed:
                 return
             size = begin
         if size > self.offset:
-            self.go_to(size)  # into a line that began long before
+            self.go_to(size)  # inside a line that began more than `BACK` bytes before
 
     def next(self) -> Chunk | None:
         """The next whole lines; None if there are none for now.
 
         Raises:
-            Changed: what was read is no longer there.
-            OSError: it cannot be read.
+            Changed: the bytes read before are no longer there.
+            OSError: the file cannot be read.
         """
         if self._dry == (self.size, self.final):
             return None
-        if self.content.packed and self._search.scanned > self.offset:  # what was unpacked cannot have changed
+        if self.content.packed and self._search.scanned > self.offset:  # unpacked bytes cannot have changed
             return self._next_long(self._search.scanned)
-        # No longer than the limit, so that none of the lines in it can be too long.
+        # Within the limit, so that no line in it can be too long.
         size = min(self._options.read_size, self._rules.limit)
         data = self.content.at(self.offset - len(self._before), len(self._before) + size)
         if data[: len(self._before)] != self._before or not self._begins_as_it_did():
@@ -196,10 +196,10 @@ class Followed:
         return None
 
     def _next_long(self, seen: int) -> Chunk | None:
-        """Like `next`, for a line that has no end up to the offset `seen`."""
+        """Like `next`, for a line without an end up to the offset `seen`."""
         line = self._search.end(self.content, self._rules, seen, final=self.final)
         if line is None or line.begin == line.behind:
-            if line is not None:  # nothing but NULs, and nothing follows
+            if line is not None:  # only NULs up to the end of the file
                 self.go_to(line.behind)
             if not self._search.unfinished:
                 self._dry = self.size, self.final
@@ -211,7 +211,7 @@ class Followed:
         return self._take(Chunk(data[: taken.size], line.begin, taken.cut), line.behind)
 
     def _next_records(self, data: bytes, export: Export) -> Chunk | None:
-        """Like `next`, for an export; `data` stands at `offset`."""
+        """Like `next`, for an export; `data` holds the bytes at `offset`."""
         assert self.file is not None
         buffer = RecordBuffer(export, self.file.encoding, self._options.line_limit, self.offset)
         taken = first_taken(buffer, data, lambda read: self.content.at(self.offset + read, SCAN), final=self.final)
@@ -222,7 +222,7 @@ class Followed:
         return None
 
     def _take(self, chunk: Chunk, behind: int) -> Chunk | None:
-        """Go on behind a chunk, and behind what was cut off; None if a line in it goes on in what is to come."""
+        """Move to `behind`, past the chunk and any bytes cut from it; None if a line in it has parts still to come."""
         if self.file is not None and self.file.parts and not chunk.cut and may_hold_parts(chunk.data):
             if (taken := first_joined(self._rules, chunk.offset, self.content.at, SCAN, final=self.final)) is None:
                 self._dry = self.size, self.final
@@ -239,16 +239,16 @@ class Followed:
 
     @property
     def unchanged(self) -> bool:
-        """False if what was read is no longer there: the file was truncated and rewritten.
+        """False if the bytes read before are no longer there: the file was truncated and rewritten.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         there = self.content.at(self.offset - len(self._before), len(self._before))
         return there == self._before and self._begins_as_it_did()
 
     def _begins_as_it_did(self) -> bool:
-        """False if so little was read that only the first line can tell, and that is another one now."""
+        """False if the fingerprint has changed; checked only while the bytes before the offset are too few (`CHECK`) to tell."""
         if self.offset >= CHECK:
             return True
         return fingerprint(self.content.at(0, FINGERPRINT_SPAN), self._first_dated_end) == self.fingerprint
@@ -259,10 +259,10 @@ class Followed:
         return self._first_dated_end is not None
 
     def newest(self) -> str | None:
-        """The last time stamp of what was read, if it is near; else the first. None if nothing with a time stamp was read.
+        """The last time stamp of the `TAIL_SPAN` bytes (export: the chunk) read last, else the first; None if none was read.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         if not self.dated or self.offset < (self._first_dated_end or 0):
             return None
@@ -274,17 +274,17 @@ class Followed:
 
     @property
     def at_end(self) -> bool:
-        """True if the last attempt to read found no whole line, and nothing has been written since."""
+        """True if the last read found no whole line, and nothing has been written since."""
         return self._dry == (self.size, self.final)
 
     @property
     def has_rest(self) -> bool:
-        """True if bytes of an incomplete line are there."""
+        """True if an incomplete line follows the offset."""
         return self._known_size > self.offset + (self._idle if self.at_end else 0)
 
     @property
     def lag(self) -> int:
-        """Bytes that are there and not read; 0 for a compressed file, whose length is not known before its end."""
+        """Unread bytes; 0 for a compressed file, whose length is not known before its end."""
         return 0 if self.content.packed else max(0, self.size - self.offset - (self._idle if self.at_end else 0))
 
     @property
@@ -292,7 +292,7 @@ class Followed:
         return self.content.size() if self.content.packed else self.size
 
     def position(self) -> Position:
-        """Where reading goes on."""
+        """Where reading resumes."""
         assert self.file is not None
         file, check = self.file, check_of(self._before)
         place = (self.source, self.path, *self.id, self.offset, check)
@@ -300,11 +300,11 @@ class Followed:
         return Position(self.fingerprint, *place, file.encoding, file.time, size=self._known_size, identity=identity)
 
     def between(self, begin: int, end: int) -> Iterator[Chunk]:
-        """The whole lines from one offset to another, once more."""
+        """Read the whole lines between two offsets again, leaving the reading position as it is."""
         kept = self.offset, self._before, self._search, self._dry, self.final
         try:
             self.go_to(begin)
-            self.final = True  # what was shipped once is a line, ended or not
+            self.final = True  # a line that was shipped counts as one, ended or not
             while self.offset < end:
                 chunk = self.next()
                 if chunk is None:
@@ -325,12 +325,12 @@ def follow(path: str, source: str, encoding: str, options: TailOptions, now: flo
     Args:
         path: the file.
         source: the log that it belongs to.
-        encoding: `auto`, or that of a file without a byte order mark.
-        options: how it is read.
+        encoding: `auto` to detect it, or the encoding of the file.
+        options: how to read it.
         now: seconds of the tail's clock.
 
     Raises:
-        OSError: it cannot be opened or read.
+        OSError: the file cannot be opened or read.
     """
     descriptor = options.opener(path)
     try:

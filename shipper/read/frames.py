@@ -1,14 +1,14 @@
-"""Frames of syslog: each message behind the number of its bytes, with or without line ends between them (RFC 6587). Pure.
+"""Syslog frames: each message behind its byte count, with or without line ends between them (RFC 6587). Pure.
 
     83 <134>1 2017-02-14T02:57:19Z mfa01 pfsvc - - - …83 <134>1 …
 
-A collector that writes down what it receives leaves them so, and the count alone tells where a message ends. Counts can be
-wrong, and where a message ends with digits those run into the next count: `authResult = 1` and `83 <134>1` make `183 <134>1`.
-A count that is wrong by one would then turn the code 21 into 2. So a boundary among digits is believed only if the
-count behind it leads to a boundary too. A count that is wrong by a few bytes still tells that, because it differs from
-what the digits would be with one more or one less of them. Counts of characters instead of bytes are understood.
+A collector that writes frames as received leaves only the count to tell where a message ends. Counts can be wrong, and
+digits at the end of a message run into the next count: `authResult = 1` and `83 <134>1` make `183 <134>1`.
+A count that is wrong by one would then turn the code 21 into 2. So a boundary among digits is trusted only if the
+count behind it leads to a boundary too. A count that is wrong by a few bytes still settles that, because one digit more
+or less would change it by far more. Counts of characters instead of bytes are understood.
 
-A record whose end cannot be told goes on to the next one that can: a line end, or digits that are a count for certain.
+A record whose end cannot be determined goes on to the next certain one: a line end, or digits that must be a count.
 """
 
 import re
@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from shipper.read.grammars import Between, Edge, Step
 
-LONGEST_FRAME = 64 * 1024  # bytes; no sender of syslog writes more, so a larger count is none
-NEAR = 4  # bytes by which a count may be wrong and still tell which digits are its own
-SHORTEST = 10  # bytes of a message, for digits to be its count
+LONGEST_FRAME = 64 * 1024  # bytes; no syslog sender writes more, so a larger number is not a count
+NEAR = 4  # bytes by which a count may be wrong and still show which digits belong to it
+SHORTEST = 10  # bytes of a message; among digits, a smaller number is not taken for its count
 
 _COUNT = re.compile(rb"([1-9][0-9]{0,6}) (?=<[0-9]{1,3}>)")
 _MOST_DIGITS = 7
@@ -27,27 +27,27 @@ _LONGEST_COUNT = 13  # bytes of a count and a priority
 _EDGE = re.compile(rb"\r?\n|[0-9] <[0-9]{1,3}>")
 _NEXT_COUNT = re.compile(rb"[0-9] <[0-9]{1,3}>")
 _LONGEST_EDGE = 7
-_DIGITS_PERHAPS = re.compile(rb"[0-9]{1,32}(?: (?:<[0-9]{0,3})?)?\Z")  # if more bytes come
-_CUT_COUNT = re.compile(rb"[1-9][0-9]{0,6} (?:<[0-9]{0,3})?")  # at the end of a file
+_DIGITS_PERHAPS = re.compile(rb"[0-9]{1,32}(?: (?:<[0-9]{0,3})?)?\Z")  # may become a count if more bytes come
+_CUT_COUNT = re.compile(rb"[1-9][0-9]{0,6} (?:<[0-9]{0,3})?")  # cut off by the end of a file
 _MARK = b"\xef\xbb\xbf"
-_LONGEST_RUN = 32  # digits that are looked at
+_LONGEST_RUN = 32  # digits in a row that are examined
 _DIGITS = b"0123456789"
 _CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
-_ENDS_A_MESSAGE = re.compile(rb"[)\]}\"'*]|[A-Za-z)\"']\.")  # right before digits that are none of the message
-_BEFORE_DIGITS = b" =-"  # a message that ended with these would go on with a number
+_ENDS_A_MESSAGE = re.compile(rb"[)\]}\"'*]|[A-Za-z)\"']\.")  # digits right behind this are not part of the message
+_BEFORE_DIGITS = b" =-"  # a message does not end with these: the digits that follow are its own
 
 
 def begins_frame(data: bytes | bytearray, at: int = 0) -> bool:
-    """True if a count and a message of syslog stand at `at`."""
+    """True if a count and a syslog message begin at `at`."""
     return _COUNT.match(data, at) is not None
 
 
 class _Undecided(Exception):
-    """More bytes must tell."""
+    """More bytes are needed."""
 
 
 class _Place(NamedTuple):
-    """A place at which a message may end: a line end or the end of the file, or one of some digits, from the `first` to the `last`."""
+    """A place at which a message may end: a line end, the end of the file, or a run of digits from `first` to `last`."""
 
     first: int
     last: int
@@ -59,14 +59,14 @@ class _Place(NamedTuple):
 
 
 class FrameRecords(Between):
-    """Frames, and the lines between them that are none."""
+    """Frames, and lines between them that are not frames."""
 
     def _first(self, data: bytearray, at: int, final: bool) -> Step:
         self._state = FrameRecords._counted
         return Edge.BEGIN, at
 
     def _counted(self, data: bytearray, at: int, final: bool) -> Step:
-        """The state at the beginning of a record, which stays there until the end of the frame is known."""
+        """The state at the beginning of a record, kept until the end of the frame is known."""
         count = _COUNT.match(data, at)
         if count is None and not final and len(data) - at < _LONGEST_COUNT and b"\n" not in data[at:]:
             return Edge.MORE, at
@@ -81,7 +81,7 @@ class FrameRecords(Between):
         return Edge.END, end
 
     def _uncounted(self, data: bytearray, at: int, final: bool) -> Step:
-        """The state in a record that has no count, or one that does not tell where it ends."""
+        """The state inside a record without a count, or whose count does not tell where it ends."""
         for place in _places(data, at, len(data)):
             try:
                 end = self._boundary(data, place, None, final) if place.digits else place.last - 1
@@ -94,7 +94,7 @@ class FrameRecords(Between):
         return Edge.MORE, begun.start() if begun else len(data)
 
     def _end(self, data: bytearray, count: "re.Match[bytes]", final: bool) -> int | None:
-        """Where a message ends by its count; None if that does not tell."""
+        """Where a message ends by its count; None if the count does not tell."""
         for end in _ends(data, count):
             place = self._place(data, count.end(), end, final)
             if place is None or place.distance(end):
@@ -107,7 +107,7 @@ class FrameRecords(Between):
         return None
 
     def _boundary(self, data: bytearray, place: _Place, counted: int | None, final: bool) -> int | None:
-        """Where among digits the next count begins; None if that cannot be told. `counted` is where it does by the count before."""
+        """Where among digits the next count begins; None if unknown. `counted` is where the previous count says it begins."""
         if any(_ENDS_A_MESSAGE.fullmatch(data, max(0, place.first - length), place.first) for length in (1, 2)):
             return place.first
         for begin in range(place.last, max(place.first, place.last - _MOST_DIGITS + 1) - 1, -1):
@@ -117,7 +117,7 @@ class FrameRecords(Between):
         return counted if place.first == counted and data[counted - 1] not in _BEFORE_DIGITS else None
 
     def _leads(self, data: bytearray, count: "re.Match[bytes]", final: bool) -> bool:
-        """True if a count leads to the next place where a message can end, or near it."""
+        """True if a count leads to, or near, the next place where a message can end."""
         for end in _ends(data, count):
             place = self._place(data, count.end(), end, final)
             if place is not None and _NEXT_COUNT.search(data, count.end(), place.first) is None:
@@ -125,10 +125,10 @@ class FrameRecords(Between):
         return False
 
     def _place(self, data: bytearray, begin: int, end: int, final: bool) -> _Place | None:
-        """The place nearest to `end`, if one is near; the message begins at `begin`.
+        """The place nearest to `end`, None if none is within `NEAR` bytes; the message begins at `begin`.
 
         Raises:
-            _Undecided: more bytes must tell.
+            _Undecided: more bytes are needed.
         """
         size, behind = len(data), end + NEAR + _LONGEST_COUNT
         near = min(_places(data, max(begin, end - NEAR), behind), key=lambda place: place.distance(end), default=None)
@@ -158,7 +158,7 @@ def _places(data: bytearray, begin: int, end: int) -> Iterator[_Place]:
 
 
 def _ends(data: bytearray, count: "re.Match[bytes]") -> Iterator[int]:
-    """Where a message ends if its count is one of bytes, and if it is one of characters."""
+    """Where a message ends if its count is in bytes, and if it is in characters."""
     begin, number = count.end(), int(count[1])
     if number > LONGEST_FRAME:
         return

@@ -1,12 +1,12 @@
 """Where the records of an export begin and end: JSON, XML, CSV, text. Pure.
 
-A grammar is a state machine over the bytes of a file. `step` goes on from a position and says what is there: a record
-`BEGIN`s, a record `END`s, what began is none (`DROP`: a comment), or `MORE` bytes must come first, to go on from the
-position given. What it says never depends on how the bytes arrive, and it looks at each a fixed number of times.
+A grammar is a state machine over the bytes of a file. `step` advances from a position and returns what it finds: a record
+`BEGIN`s, a record `END`s, what began is not a record (`DROP`: a comment), or `MORE` bytes are needed to go on from the
+returned position. The result never depends on how the bytes arrive, and each byte is examined a fixed number of times.
 
-Between two records a grammar remembers nothing, so that reading can go on there after a restart. Whatever stands there
-and is neither a separator nor a record is a record as well, up to the end of its line, so that nothing disappears.
-A record that is broken ends where the next can be seen to begin.
+Between two records a grammar keeps no state, so that reading can resume there after a restart. Anything between records
+that is not a separator is a record as well, up to the end of its line, so that nothing disappears.
+A broken record ends where the next one visibly begins.
 """
 
 import re
@@ -15,14 +15,14 @@ from enum import Enum
 from typing import Any, Protocol
 
 LOOK_BACK = 256  # bytes before its position that a grammar may look at
-DEEPEST = 512  # brackets within each other; what is deeper is no record of any exporter
+DEEPEST = 512  # nested brackets; no exporter writes records with more
 _BOM = b"\xef\xbb\xbf"
-# How a block of Event Viewer begins in English, German, French, Spanish, Italian. French writes a blank before the colon.
+# The beginning of an Event Viewer block in English, German, French, Spanish, Italian. French has a blank before the colon.
 LOG_NAME = r"(?:Log Name:|Protokollname:|Nom du journal[^\n:]{0,2}:|Nombre de registro:|Nome registro:)"
 
 
 class Edge(Enum):
-    """What stands at a position."""
+    """What a grammar finds at a position."""
 
     BEGIN = 1
     END = 2
@@ -34,21 +34,21 @@ Step = tuple[Edge, int]
 
 
 class Grammar(Protocol):
-    """Finds the records of one form in the bytes of a file, those of UTF-16 with one byte a character.
+    """Finds the records of one form in the bytes of a file; UTF-16 is reduced to one byte per character first.
 
     Attributes:
-        resting: no byte follows for now: a record that says how long it is may end there.
+        resting: no byte follows for now, so a record that states its length may end there.
     """
 
     resting: bool
 
     def step(self, data: bytearray, at: int, *, final: bool) -> Step:
-        """What comes next in `data` at `at` or behind it. `final`: no byte follows `data`."""
+        """Find what comes next in `data`, at `at` or behind it. `final`: no byte follows `data`."""
         ...
 
 
 class Between:
-    """What all grammars share: the state between records, and records that are only the rest of a line."""
+    """The base of all grammars: the state between records, and records that are only the rest of a line."""
 
     _separators = re.compile(rb"(?:[\s\0]|\xef\xbb\xbf)*+")
     resting = False
@@ -71,11 +71,11 @@ class Between:
         return self._first(data, at, final)
 
     def _first(self, data: bytearray, at: int, final: bool) -> Step:
-        """What stands at `at`, which is no separator."""
+        """Classify what begins at `at`, which is not a separator."""
         raise NotImplementedError
 
     def rest_of_line(self, data: bytearray, at: int, final: bool) -> Step:
-        """The state in a record that ends with its line."""
+        """The state inside a record that ends with its line."""
         end = data.find(b"\n", at)
         if end < 0:
             return Edge.MORE, len(data)
@@ -84,10 +84,10 @@ class Between:
 
 
 class JsonRecords(Between):
-    """Objects: in an array, on end, or one a line.
+    """Objects: in an array, one after the other, or one per line.
 
-    A string ends with its line at the latest, and a bracket where JSON allows no value begins the next record: so one
-    that was not written to its end costs itself alone.
+    A string ends with its line at the latest, and an opening bracket where JSON allows no value begins the next record, so
+    a record that was not written to its end damages no other.
     """
 
     _separators = re.compile(rb"(?:[\s\0,\[\]\x1e]|\xef\xbb\xbf)*+")
@@ -132,7 +132,7 @@ class JsonRecords(Between):
                 self._open.append(kind)
                 at = found.end()
             else:
-                if self._open.pop() != kind - 2:  # in ASCII, two before it stands the bracket that it closes
+                if self._open.pop() != kind - 2:  # in ASCII, the opening bracket stands two before the closing one
                     return self._give_up(data, found.start(), final)
                 at = found.end()
                 if not self._open:
@@ -150,11 +150,11 @@ class JsonRecords(Between):
 
     @staticmethod
     def _is_open(data: bytearray, end: int) -> bool:
-        """True if a string that was read up to `end` may go on; False if a backslash ends the line there."""
+        """True if a string read up to `end` may go on; False if a backslash ends the line there."""
         return end >= len(data) - 1
 
     def _allows_value(self, data: bytearray, at: int) -> bool:
-        """False if what stands before `at` shows that no value can begin there."""
+        """False if the bytes before `at` show that no value can begin there."""
         first = max(0, at - LOOK_BACK)
         while at > first and data[at - 1] in b" \t\r\n":
             at -= 1
@@ -168,13 +168,13 @@ class JsonRecords(Between):
 
 
 class XmlRecords(Between):
-    """`<Event>` elements, in `<Events>` or not, with a prefix or not. Declarations and comments between them are none.
+    """`<Event>` elements, in `<Events>` or not, with a prefix or not. Declarations and comments between them are dropped.
 
-    An element that was not closed ends where another one, or the end of `<Events>`, stands.
+    An element that was not closed ends at the next element, or at the end of `<Events>`.
     """
 
     _NAME = rb"(?:[\w.-]{1,64}:)?"
-    _LONGEST = 128  # bytes of a token; the beginning of one at the end of the data is looked at again
+    _LONGEST = 128  # bytes of a token; an incomplete token at the end of the data is examined again
     _opening = re.compile(rb"<(?:(?P<event>" + _NAME + rb"Event(?=[\s/>]))|(?P<quiet>\?|!--|/?" + _NAME + rb"Events(?=[\s/>])))")
     _closing = rb"</" + _NAME + rb"Event(?:(?P<end>\s{0,32}>)|(?P<open>\s{1,32}\Z))"
     _token = re.compile(_closing + rb"|<!(?P<opaque>\[CDATA\[|--)|</?" + _NAME + rb"Events?(?=[\s/>])")
@@ -202,7 +202,7 @@ class XmlRecords(Between):
 
     def _inside(self, data: bytearray, at: int, final: bool) -> Step:
         while (found := self._token.search(data, at)) is not None:
-            if found["open"] and not final:  # the bracket that closes it may be next
+            if found["open"] and not final:  # its closing bracket may come next
                 return Edge.MORE, found.start()
             if found["opaque"] is None:
                 self._state = Between.between
@@ -215,7 +215,7 @@ class XmlRecords(Between):
         return Edge.MORE, max(at, len(data) - self._LONGEST)
 
     def _behind(self, data: bytearray, at: int) -> int:
-        """Where what ends a comment or CDATA section ends; -1 if it has not come yet."""
+        """The offset behind the next `_until`; -1 if it has not come yet."""
         end = data.find(self._until, at)
         return end if end < 0 else end + len(self._until)
 
@@ -235,7 +235,7 @@ class XmlRecords(Between):
 
 
 class CsvRecords(Between):
-    """Rows. A line end inside of quotes belongs to its row; a quote counts only at the beginning of a field."""
+    """Rows. A line end inside quotes belongs to its row; an opening quote counts only at the beginning of a field."""
 
     _separators = re.compile(rb"(?:[\r\n\0]|\xef\xbb\xbf)*+")
 
@@ -282,7 +282,7 @@ class CsvRecords(Between):
         return self._unquoted(data, at, final)
 
     def _behind_quote(self, data: bytearray, at: int, final: bool) -> tuple[bool, int]:
-        """True and where the quote ends that closes a field; False and how far that is known not to stand in `data`."""
+        """True and the offset behind the closing quote of a field; False and the offset from which to search on for it."""
         while (quote := data.find(b'"', at)) >= 0:
             if quote + 1 == len(data) and not final:
                 return False, quote
@@ -293,7 +293,7 @@ class CsvRecords(Between):
 
 
 class TextRecords(Between):
-    """Blocks of lines: of Event Viewer (`Log Name:` in its language), `wevtutil` (`Event[0]:`), Splunk (a time, then `LogName=`)."""
+    """Blocks of lines by Event Viewer (`Log Name:`, in its language), wevtutil (`Event[0]:`), Splunk (a time, `LogName=`)."""
 
     _LONGEST = 96
     _next = re.compile(rb"\n(?=" + LOG_NAME.encode() + rb"|Event\[[0-9]{1,9}\]|[0-9][0-9/.: -]{9,30}(?: [AP]M)?\r?\nLogName=)")

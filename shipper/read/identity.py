@@ -2,7 +2,7 @@
 
 `event.id` must be the same on every read, from a copy, a `.gz` or a pipe, so it is made of the
 content: SHA-256 of the bytes up to the end of the first line with a time stamp, its LF included. In an
-export the record takes the place of the line, and the line end that follows it directly that of the LF, but in an array.
+export the record takes the place of the line, and the line end right behind it that of the LF, except in an array.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from shipper.times import StampReader, from_seconds
 
 FINGERPRINT_SPAN = 64 * 1024  # bytes at the beginning of a file that its fingerprint may depend on
 LONGEST_STAMP = 64  # bytes; a time stamp of MFA Server has 30 characters at most
-_SHORT = 256  # bytes of a beginning that is looked at again for each byte that comes
-LOOK_AHEAD = 2 * 1024 * 1024  # bytes in which `run` looks for the first time stamp of a file; a NUL counts as a 64th
-TAIL_SPAN = 64 * 1024  # bytes at the end of a file in which its last time stamp is looked for
+_SHORT = 256  # bytes; up to this length, a beginning is examined again whenever bytes arrive
+LOOK_AHEAD = 2 * 1024 * 1024  # bytes that `run` searches for the first time stamp of a file; a block of NULs counts 1/64
+TAIL_SPAN = 64 * 1024  # bytes at the end of a file that are searched for its last time stamp
 
 
 class StampOf(Protocol):
-    """What is known of lines that do not begin as MFA Server writes them, such as syslog, and of records."""
+    """Finds the time stamps of records, and of lines that do not begin as MFA Server writes them, such as syslog."""
 
     def __call__(self, text: str, export: Export | None = None, /) -> str | None:
         """The time stamp of a line, or of a record of `export`; None if it has none."""
@@ -41,12 +41,12 @@ class Description(NamedTuple):
     """What the beginning of a file tells.
 
     Attributes:
-        head: its first bytes, as many as had to be read, `FINGERPRINT_SPAN` at most.
+        head: the first bytes, as many as had to be read, `FINGERPRINT_SPAN` at most.
         encoding: `utf-8`, `utf-16-le` or `utf-16-be`.
         start: where the first line begins: behind the byte order mark, if there is one, and the header of a CSV.
         time: the first valid time stamp; None if there is none.
         end: where the line with that time stamp ends; None without one.
-        ended: that line has its LF: nothing that is appended to the file can change what is said here.
+        ended: that line has its LF, so nothing appended to the file can change this description.
         export: how records are written; None if the file holds lines.
         parts: the lines are those of a container runtime, which writes long ones in parts.
     """
@@ -61,8 +61,8 @@ class Description(NamedTuple):
     parts: bool = False
 
     def log_file(self, path: str | None, fallback: str) -> LogFile:
-        """The file as its events see it: under `path`, with the time `fallback` if it has no time stamp."""
-        # A name need not be UTF-8, but an event is.
+        """The `LogFile` under `path`, with the time `fallback` if the file has no time stamp."""
+        # A file name need not be UTF-8, but an event must be.
         name = None if path is None else os.fsencode(path).decode("utf-8", "replace")
         known = fingerprint(self.head, self.end)
         return LogFile(name, known, self.time or fallback, self.encoding, export=self.export, parts=self.parts)
@@ -71,12 +71,12 @@ class Description(NamedTuple):
 def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None) -> Description:
     """Describe a file by its beginning.
 
-    Reads no further than it must: behind the first dated line of a pipe there may be nothing yet for hours.
+    Reads no further than needed: behind its first dated line, a pipe may deliver nothing for hours.
 
     Args:
-        read: from the first byte on.
-        encoding: of the file; `auto`: as its byte order mark or its first characters say.
-        stamp_of: for lines that do not begin as MFA Server writes them.
+        read: reads the file from its first byte on.
+        encoding: of the file; `auto` to detect it by the byte order mark or the first characters.
+        stamp_of: finds the time stamp of lines that do not begin as MFA Server writes them.
     """
     head = b""
 
@@ -104,7 +104,7 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
     time, end = _first_record(content, encoding, export, stamp_of)
     ended = False
     if end is not None and beginning.decode(encoding, "replace").lstrip().startswith("["):
-        ended = True  # what ends an array, perhaps in a line of its own, gives way to its next record
+        ended = True  # the closing bracket of an array, perhaps on a line of its own, gives way to the next record
     elif end is not None:
         behind, ended = _behind_line_end(head, end, encoding)
         while not ended and keep(1):
@@ -114,7 +114,7 @@ def describe(read: Read, encoding: str = "auto", stamp_of: StampOf | None = None
 
 
 def look_ahead(read: Read) -> Read:
-    """What `describe` may read of a file while others wait to be read: it may be all holes, or hold no time stamp at all."""
+    """Limit what `describe` reads while other files wait: a file may be one large hole, or hold no time stamp at all."""
     left = LOOK_AHEAD
 
     def limited(size: int) -> bytes:
@@ -127,7 +127,7 @@ def look_ahead(read: Read) -> Read:
 
 
 def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Export | None, bytes]:
-    """What kind of export the file is, None if it holds lines, and the bytes that told; `start` in bytes behind them."""
+    """The export that the file is, None if it holds lines, and the bytes read to tell; `Export.start` counts from their first."""
     beginning, final, seen = b"", False, 0
     unit = len("\n".encode(encoding))
     errors = "surrogateescape" if encoding == "utf-8" else "replace"
@@ -136,7 +136,7 @@ def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Exp
         block = read(min(READ_SIZE, FINGERPRINT_SPAN - len(beginning)))
         beginning += block
         final = not block or len(beginning) == FINGERPRINT_SPAN
-        # All of it is looked at each time, so a long line that comes in small pieces must not be looked at for each of them.
+        # Each look examines the whole beginning, so a long line that arrives in small pieces must not cause one per piece.
         if not final and b"\n" not in block and _SHORT < len(beginning) < seen + seen // 16:
             continue
         seen = len(beginning)
@@ -151,7 +151,7 @@ def _recognize(read: Read, encoding: str, stamp_of: StampOf | None) -> tuple[Exp
 
 
 def _first_record(read: Read, encoding: str, export: Export, stamp_of: StampOf | None) -> tuple[str | None, int | None]:
-    """`time` and `end` of a description, without a line end; `read` goes on from the first record on."""
+    """`time` and `end` of a description, the line end not included; `read` begins with the first record."""
     reader = StampReader()
     for chunk in read_chunks(read, export.start, encoding, export=export):
         for begin, end in chunk.records or ():
@@ -174,7 +174,7 @@ def _behind_line_end(head: bytes, end: int, encoding: str) -> tuple[int, bool]:
 
 
 def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None) -> tuple[str | None, int | None, bool]:
-    """`time`, `end` and `ended` of a description; `read` goes on from offset `start`."""
+    """`time`, `end` and `ended` of a description; `read` begins at offset `start`."""
     reader = StampReader()
     unit = len("\n".encode(encoding))
     for chunk in read_chunks(read, start, encoding):
@@ -189,13 +189,13 @@ def _first_stamp(read: Read, encoding: str, start: int, stamp_of: StampOf | None
 
 
 def last_stamp(tail: bytes, encoding: str, stamp_of: StampOf | None = None, *, whole: bool) -> str | None:
-    """The last time stamp in bytes of a file; None if there is none.
+    """The last time stamp in some bytes of a file; None if there is none.
 
     Args:
-        tail: `TAIL_SPAN` bytes or fewer; they begin with a whole character.
+        tail: `TAIL_SPAN` bytes or fewer, beginning with a whole character.
         encoding: of the file.
-        stamp_of: for lines that do not begin as MFA Server writes them.
-        whole: they begin with a whole line as well.
+        stamp_of: finds the time stamp of lines that do not begin as MFA Server writes them.
+        whole: `tail` begins with a whole line.
     """
     reader = StampReader()
     lines = tail.decode(encoding, "replace").split("\n")
@@ -213,11 +213,11 @@ def last_between(at: Callable[[int, int], bytes], begin: int, end: int, file: Lo
     """The last time stamp between two offsets of a file; None if there is none.
 
     Args:
-        at: gives bytes of the file, from an offset on.
-        begin: a record begins there, in an export; elsewhere it may be any whole character.
-        end: a line or record ends there.
-        file: what it is.
-        stamp_of: for lines that do not begin as MFA Server writes them.
+        at: reads the file, given an offset and a size.
+        begin: in an export, where a record begins; otherwise where any character begins.
+        end: where a line or record ends.
+        file: gives encoding and export.
+        stamp_of: finds the time stamp of records, and of lines that do not begin as MFA Server writes them.
     """
     data = at(begin, end - begin)
     if file.export is None:
@@ -226,7 +226,7 @@ def last_between(at: Callable[[int, int], bytes], begin: int, end: int, file: Lo
 
 
 def last_of_records(read: Read, encoding: str, export: Export, stamp_of: StampOf | None) -> str | None:
-    """The time stamp of the last record that has one, in a file that `read` reads from its first byte; None if none has."""
+    """The time stamp of the last record that has one; None if none has. `read` begins at the first byte of the file."""
     reader = StampReader()
     last: str | None = None
     read_fully(read, export.start)
@@ -250,13 +250,13 @@ def fingerprint(head: bytes, end: int | None) -> str:
 
 
 def identify(path: str, read: Read, fallback: str, stamp_of: StampOf | None = None) -> LogFile:
-    """What the events of a file share, from its beginning; reads as far as `describe` does.
+    """The `LogFile` of a file, by its beginning; reads as far as `describe` does.
 
     Args:
         path: as events name it; `-` for none.
-        read: from the first byte on.
+        read: reads the file from its first byte on.
         fallback: the time of a file that has no time stamp at all.
-        stamp_of: for lines that do not begin as MFA Server writes them.
+        stamp_of: finds the time stamp of lines that do not begin as MFA Server writes them.
     """
     return describe(read, stamp_of=stamp_of).log_file(None if path == STDIN else path, fallback)
 

@@ -1,4 +1,4 @@
-"""Which files are read: what the arguments of `parse` name, and what the inputs of `run` match. I/O."""
+"""Which files to read: those that the arguments of `parse` name, or the inputs of `run` match. I/O."""
 
 import glob
 import os
@@ -25,7 +25,7 @@ SPOOL_IN_MEMORY = 1 << 20  # bytes of standard input that are kept in memory, no
 
 
 def expand(arguments: Iterable[str]) -> list[str]:
-    """The files that the arguments name, each once (by its first name): paths, globs, folders, `-`.
+    """The files that the arguments (paths, globs, folders, `-`) name, each once, under its first name.
 
     Raises:
         UsageError: a file is missing, a pipe or not readable; a glob matches nothing, a folder holds no log.
@@ -59,8 +59,8 @@ def _named_by(argument: str) -> list[str]:
 
 
 def matches(path: str) -> list[str]:
-    """What a path stands for: itself, where there is such a file, whatever characters it has; the logs of a folder; the
-    files that it matches as a glob."""
+    """The files that a path stands for: the logs of a folder; the file itself if it exists, even if its name looks like a
+    glob; else the files that match the path as a glob."""
     if os.path.isdir(path):
         inside = glob.glob(os.path.join(glob.escape(path), "*"))
         return sorted(found for found in inside if is_log(os.path.basename(found)) and not os.path.isdir(found))
@@ -70,7 +70,7 @@ def matches(path: str) -> list[str]:
 
 
 def _glob_of(path: str) -> str:
-    """A glob in which folders that are there as they are written, such as `logs [prod]`, stand for themselves."""
+    """The path as a glob, with folders that exist under their literal name, such as `logs [prod]`, escaped."""
     folder, name = os.path.split(path)
     if "[" not in folder:
         return path
@@ -98,7 +98,7 @@ def file_id(status: os.stat_result) -> FileId:
 
 
 def fallback_time(path: str, *, deterministic: bool) -> str:
-    """The time of a file without any time stamp: when it was last written to, or 1970."""
+    """The time for a file without any time stamp: its last modification, or 1970."""
     return EPOCH if deterministic or path == STDIN else time_of_change(os.stat(path))
 
 
@@ -111,17 +111,17 @@ def open_inputs(
     exchange_timeout: int = EXCHANGE_TIMEOUT,
     left_out: list[str] | None = None,
 ) -> Iterator[tuple[list[Log], Read | None]]:
-    """The logs that the arguments name, in the order of their first time stamps.
+    """Open the logs that the arguments name, in the order of their first time stamps.
 
-    A file whose times, further apart than `exchange_timeout` nanoseconds, contradict its name is a log of its own.
-    Standard input cannot be read twice: what finding its first time stamp consumed is kept (on disk
-    beyond 1 MiB), and the second value reads it from its beginning. It is a log of its own.
-    Each file in an archive is a file. One that cannot hold a log is left out, as are copies of others (see `copies`), and
-    `left_out` gets a sentence about each.
+    A file that begins more than `exchange_timeout` nanoseconds before the newest line of earlier files is a log of its own,
+    whatever its name. So is standard input. It cannot be read twice, so the bytes consumed to find its first time stamp are
+    kept (on disk beyond 1 MiB), and the second value reads it from its beginning.
+    Each member of an archive counts as a file. Members that cannot hold a log are left out, as are copies of other files
+    (see `copies`); `left_out` gets a sentence about each.
 
     Raises:
         UsageError: a file cannot be read or is no log, or nothing is left of an archive.
-        RunError: behind the block: an archive is damaged.
+        RunError: on leaving the block: an archive is damaged.
     """
     paths = expand(arguments)
     with ExitStack() as archives, tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY) as spool:
@@ -197,9 +197,9 @@ class TailInput:
 
     Attributes:
         path: a glob, a folder or a file; it may match nothing yet.
-        start: `beginning` or `end`, for files that are there at the first look and whose position is not known.
-        encoding: `auto`, or that of a log without a byte order mark.
-        exclude: globs of files that are not read although `path` matches them.
+        start: `beginning` or `end`: where to start in files found at the first look, if their position is not known.
+        encoding: `auto` to detect it, or the encoding of the files.
+        exclude: globs of files not to read although `path` matches them.
         host: the name of the server that writes these logs; None if the configuration does not say.
     """
 
@@ -215,14 +215,14 @@ class TailOptions:
     """How logs are followed.
 
     Attributes:
-        line_limit: bytes of a line, without its end; what is longer is cut.
-        read_size: bytes a read.
-        rotate_wait: seconds without a change after which a file that was rotated away is complete.
-        glob_interval: seconds between two searches for new files, while nothing says that there are some.
+        line_limit: bytes of a line without its end; longer lines are cut.
+        read_size: bytes per read.
+        rotate_wait: seconds without a change after which a rotated file is complete.
+        glob_interval: seconds between searches for new files; a rotation or truncation triggers one at once.
         most_open: how many files may be open at once; None for any number.
         opener: opens a file for reading.
-        exchange_timeout: nanoseconds that a file may reach back behind the newest line of those before it in its log.
-        stamp_of: for lines that do not begin as MFA Server writes them.
+        exchange_timeout: nanoseconds by which a file may begin before the newest line of the files before it in its log.
+        stamp_of: finds the time stamp of lines that do not begin as MFA Server writes them.
     """
 
     line_limit: int = LINE_LIMIT
@@ -241,7 +241,7 @@ class Match(NamedTuple):
     Attributes:
         path: the first name under which it was found.
         given: the first input that matches it.
-        state: its size, and when it was last written to; both the same: nothing was written.
+        state: its size and time of modification; unchanged if nothing was written.
     """
 
     path: str
@@ -254,8 +254,8 @@ class Found(NamedTuple):
 
     Attributes:
         files: each file once, whatever its names.
-        paths: all names that match, of files that cannot be read as well.
-        problems: by path.
+        paths: all matching names, including those of files that cannot be read.
+        problems: why a file cannot be read, by path.
     """
 
     files: dict[FileId, Match]
@@ -277,7 +277,7 @@ def find(inputs: Iterable[TailInput]) -> Found:
 def find_logs(
     inputs: Iterable[TailInput], exchange_timeout: int = EXCHANGE_TIMEOUT, stamp_of: StampOf | None = None
 ) -> tuple[list[Log], list[str]]:
-    """The logs that the inputs match now, as `run` would find them, and why a file cannot be read."""
+    """The logs that the inputs match now, as `run` finds them, and sentences about files that cannot be read or are copies."""
     found = find(inputs)
     problems = list(found.problems.values())
     members: list[Input] = []
@@ -312,5 +312,5 @@ def state_of(status: os.stat_result) -> tuple[int, int]:
 
 
 def cannot_read(path: str, error: OSError) -> str:
-    """A sentence about a file that an error keeps from being read for now."""
+    """The sentence for a file that an error keeps from being read for now."""
     return f"cannot read {path}: {error.strerror}; will retry"

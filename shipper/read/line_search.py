@@ -1,7 +1,7 @@
 """The search for the end of a line that is longer than a read. I/O through the content.
 
-A file may be a hole of hundreds of gigabytes, or a line without end, and others want to be read as well. So a
-call looks at `A_CALL` bytes at most, and the next one goes on there.
+A file may be a hole of hundreds of gigabytes, or a line without end, and other files must be read as well. So a
+call examines at most `A_CALL` bytes, and the next call continues there.
 """
 
 from typing import NamedTuple
@@ -9,44 +9,44 @@ from typing import NamedTuple
 from shipper.read.content import Content
 from shipper.read.lines import LineRules, behind_lead, lead, next_newline
 
-SCAN = 256 * 1024  # bytes a read
-LONGEST_MARK = 4  # bytes: one that is not there as a whole may still be a byte order mark
-A_CALL = 64 * 1024 * 1024  # bytes, which take some hundredths of a second
+SCAN = 256 * 1024  # bytes per read
+LONGEST_MARK = 4  # bytes at the end of a read that may be an incomplete byte order mark
+A_CALL = 64 * 1024 * 1024  # bytes per call, which take some hundredths of a second
 
 
 class Span(NamedTuple):
-    """A line: its first byte that is part of it, and where the next one begins."""
+    """A line: where it begins, behind NULs and byte order marks, and where the next line begins."""
 
     begin: int
     behind: int
 
 
 class LineSearch:
-    """Where the search for the end of one line has come to.
+    """The progress of the search for the end of one line.
 
     Attributes:
-        scanned: there is no line end between the beginning of the line and here.
-        unfinished: the last call ended because it had looked at enough, not because nothing more is there.
+        scanned: no line end stands between the beginning of the line and this offset.
+        unfinished: the last call stopped at its limit, not at the end of the data.
     """
 
     def __init__(self, offset: int) -> None:
         """The line begins at `offset`."""
         self.scanned = offset
         self.unfinished = False
-        self._begin = offset  # up to here there is only what is no part of the line: NULs, byte order marks
+        self._begin = offset  # up to here there are only NULs and byte order marks, which are not part of the line
         self._begun = False
 
     def end(self, content: Content, rules: LineRules, seen: int, *, final: bool) -> Span | None:
-        """The line, None while its end is not found.
+        """Continue the search; return the line, None while its end is not found.
 
         Args:
             content: of the file.
             rules: how its lines end.
             seen: up to this offset there is no line end.
-            final: the last line of the file needs none.
+            final: the last line of the file needs no line end.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         at = max(self.scanned, seen)
         for _ in range(A_CALL // SCAN):
@@ -69,8 +69,8 @@ class LineSearch:
         return Span(behind_lead(content.at, self._begin, behind, rules.encoding), behind)
 
     def _pass_lead(self, content: Content, rules: LineRules, until: int) -> None:
-        """Find the first byte of the line, if it is before `until`. Of a compressed file its beginning is kept from then
-        on, because going back to it would mean to unpack the file once more."""
+        """Find the first byte of the line, if it is before `until`. From then on the beginning of the line is held, because
+        going back to it would mean unpacking a compressed file again."""
         while not self._begun and self._begin + LONGEST_MARK < until:
             data = content.at(self._begin, min(SCAN, until - self._begin))
             size = lead(data[:-LONGEST_MARK], rules.encoding)

@@ -3,13 +3,13 @@
 A line ends with LF. One CR before the LF belongs to the line end, any other CR to the line. A line
 of more than `limit` bytes, its end not counted, is cut there and the rest of it is skipped.
 
-NULs at the beginning of a line are no part of it, nor are byte order marks: the first are the hole that
-copytruncate leaves under a writer that keeps its offset, the others come with files that were joined.
+NULs and byte order marks at the beginning of a line are not part of it: the NULs are the hole that
+copytruncate leaves under a writer that keeps its offset, the marks come from joined files.
 The line begins behind them. A file that ends with such NULs ends before them.
 
 Everything that reads a log uses these operations:
 
-    LineRules.whole    what can be taken from bytes that begin with a line
+    LineRules.whole    the whole lines in bytes that begin with a line
     LineBuffer         the same for a stream: `add` bytes, get chunks; `finish` gives a last line without end
     next_newline, last_newline
                        the search for a line end, on character boundaries
@@ -18,10 +18,10 @@ Everything that reads a log uses these operations:
 Goals:
 
 - The lines are the same however the bytes were read.
-- Memory: the buffer holds at most the limit and what was added last; of a line that was cut, nothing.
-- Time: bytes are searched and copied a fixed number of times, so that neither a line of a gigabyte nor
-  one that arrives byte by byte costs more than its length. That is what `searched` is for: bytes at
-  the beginning that are known to hold no line end.
+- Memory: the buffer holds at most the limit and the bytes added last; nothing of a cut line.
+- Time: bytes are searched and copied a fixed number of times, so the cost of a line is proportional to
+  its length, even if it has a gigabyte or arrives byte by byte. This is why `searched` exists: it counts
+  the bytes at the beginning that are known to hold no line end.
 """
 
 import codecs
@@ -33,7 +33,7 @@ from shipper.model import Chunk
 
 DECODE_ERROR = "mfa_decode_error"
 TOO_LONG = "mfa_line_too_long"
-BLANKS = " \t\r"  # at the end of a line they take no part in its message: mail, terminals and copying leave them
+BLANKS = " \t\r"  # not part of the message at the end of a line: mail, terminals and copying leave them there
 
 
 def last_newline(data: bytes | bytearray, newline: bytes, start: int = 0) -> int:
@@ -52,7 +52,7 @@ def next_newline(data: bytes | bytearray, newline: bytes, start: int = 0) -> int
     return at
 
 
-LEAD_SCAN = 256 * 1024  # bytes a read while the end of a hole is searched
+LEAD_SCAN = 256 * 1024  # bytes per read in search of the end of a hole
 LEADS = b"\0\xef\xff\xfe"  # bytes with which NULs and byte order marks begin
 _NULS = {"utf-8": b"\0", "utf-16-le": b"\0\0", "utf-16-be": b"\0\0"}
 _MARKS = {
@@ -63,9 +63,9 @@ _MARKS = {
 
 
 def lead(data: bytes | bytearray, encoding: str) -> int:
-    """How many bytes at the beginning of a line are no part of it: NULs and byte order marks."""
+    """The number of bytes at the beginning of a line that are not part of it: NULs and byte order marks."""
     at = 0
-    if data.startswith(_NULS[encoding]):  # there may be megabytes of them, which a regular expression takes its time for
+    if data.startswith(_NULS[encoding]):  # there may be megabytes of NULs, for which a regular expression is slow
         at = len(data) - len(data.lstrip(b"\0"))
         at -= at % len(_NULS[encoding])
     marks = _MARKS[encoding].match(data, at)
@@ -74,7 +74,7 @@ def lead(data: bytes | bytearray, encoding: str) -> int:
 
 
 def without_lead(line: bytes, offset: int, encoding: str) -> tuple[bytes, int]:
-    """A line without what stands before it, and its offset then."""
+    """A line without leading NULs and byte order marks, and its offset then."""
     if not line or line[0] not in LEADS:
         return line, offset
     size = lead(line, encoding)
@@ -82,18 +82,18 @@ def without_lead(line: bytes, offset: int, encoding: str) -> tuple[bytes, int]:
 
 
 def behind_lead(at: Callable[[int, int], bytes], begin: int, end: int, encoding: str) -> int:
-    """Where a line of a file, which goes from `begin` to `end`, begins behind what is no part of it: there may be any number."""
+    """Where the line from `begin` to `end` begins behind its NULs and byte order marks, of which there may be any number."""
     while size := lead(at(begin, min(LEAD_SCAN, end - begin)), encoding):
         begin += size
     return begin
 
 
 class Taken(NamedTuple):
-    """What can be taken from bytes that begin with a line.
+    """The chunk that can be taken from bytes that begin with a line.
 
     Attributes:
-        size: how many of them make a chunk.
-        behind: how many come before the next line; None if that is not known yet: a line was cut, its end is to come.
+        size: bytes of the chunk.
+        behind: bytes before the next line; None if not known yet, because a line was cut and its end is still to come.
         cut: the chunk is the beginning of a single line that is longer than the limit.
     """
 
@@ -126,12 +126,12 @@ class LineRules:
         return size // self.unit * self.unit
 
     def whole(self, data: bytes | bytearray, searched: int = 0, *, final: bool = False) -> Taken | None:
-        """All whole lines of `data`, or the beginning of its first line if that is too long; None if it is neither yet.
+        """All whole lines of `data`, or the beginning of its first line if that is too long; None if there is neither yet.
 
         Args:
             data: begins with a line. At most `limit` bytes follow those searched, so no line but the first can be too long.
             searched: bytes known to hold no line end, a multiple of `unit`.
-            final: nothing follows `data`: what stands behind the last line end is a line as well.
+            final: nothing follows `data`, so the bytes behind the last line end are a line as well.
         """
         if len(data) > self.limit:
             end = next_newline(data, self.newline, searched)
@@ -143,15 +143,15 @@ class LineRules:
         return None if end < 0 else Taken(end + self.unit, end + self.unit)
 
     def _length(self, data: bytes | bytearray, end: int, *, final: bool) -> int:
-        """Bytes of the first line, at least. `end` is where its LF begins, -1 if that was not seen: then a
-        CR at the end of `data` may still belong to it."""
+        """The least number of bytes of the first line. `end` is where its LF begins, -1 if it was not seen: then a
+        CR at the end of `data` may still belong to the line end."""
         if end < 0:
             return len(data) if final else self.whole_characters(len(data)) - self.unit
         return end - self.unit if data.endswith(self._carriage_return, 0, end) else end
 
 
 class LineBuffer:
-    """Puts the lines of a stream together from the pieces in which they arrive."""
+    """Assembles the lines of a stream from the pieces in which they arrive."""
 
     def __init__(self, rules: LineRules, offset: int) -> None:
         """`offset` is that of the first byte of the stream in its file."""
@@ -162,7 +162,7 @@ class LineBuffer:
         self._skipping = False  # `_data` begins inside a line that was cut
 
     def add(self, data: bytes) -> list[Chunk]:
-        """The next bytes, `rules.limit` at most; the chunks that they complete: a line that is too long comes alone."""
+        """Take the next bytes, `rules.limit` at most; return the chunks that they complete. A line too long comes alone."""
         self._data += data
         if self._skipping and not self._skip():
             return []
@@ -178,12 +178,12 @@ class LineBuffer:
         return chunks
 
     def finish(self) -> list[Chunk]:
-        """The stream ends here: its last line, if that has no end of its own."""
+        """End the stream; return its last line if that has no line end."""
         taken = None if self._skipping else self._whole(final=True)
         return [] if taken is None else [self._chunk(taken)]
 
     def _whole(self, *, final: bool = False) -> Taken | None:
-        """What can be taken now; what stands before the first line, however much, is dropped and does not count for its length."""
+        """What can be taken now. NULs and marks before the first line are dropped and do not count towards its length."""
         if self._data and self._data[0] in LEADS and (size := lead(self._data, self._rules.encoding)):
             self._drop(size)
         return self._rules.whole(self._data, self._searched, final=final)
@@ -192,7 +192,7 @@ class LineBuffer:
         return Chunk(bytes(self._data[: taken.size]), self._offset, taken.cut)
 
     def _skip(self) -> bool:
-        """Drop the rest of a line that was cut, as far as it is here; True once that was all of it."""
+        """Drop the rest of a cut line, as far as it has arrived; True once its end is reached."""
         end = next_newline(self._data, self._rules.newline)
         self._skipping = end < 0
         self._drop(self._rules.whole_characters(len(self._data)) if end < 0 else end + self._rules.unit)

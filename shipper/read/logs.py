@@ -1,6 +1,6 @@
-"""A log is a number of files: which of the files to read make which log, and in which order. I/O.
+"""Group the files to read into logs, each a series of rotated files in order. I/O.
 
-Names say what belongs together, and times where a name misleads: see `rotation`.
+Names decide which files belong together, and times where a name misleads: see `rotation`.
 """
 
 import os
@@ -29,9 +29,9 @@ class Input:
     Attributes:
         path: how to open it; `-` for standard input.
         file: what its events share.
-        order: where it stood among the arguments, from 0.
+        order: its place among the arguments, from 0.
         dated: it has a time stamp.
-        member: it is a file in an archive, which opens it.
+        member: opens it if it is a file in an archive; None otherwise.
     """
 
     path: str
@@ -42,17 +42,17 @@ class Input:
 
     @property
     def on_disk(self) -> str:
-        """The path of the file on the disk that holds it."""
+        """The path of the file on disk that holds it: its own, or that of the archive."""
         return self.path if self.member is None else self.member.archive
 
     @property
     def size(self) -> int | None:
-        """Bytes, where they are those of its text; None where that is not known without reading it."""
+        """Bytes of its text; None if only reading it would tell."""
         return size_of(self.path) if self.member is None else None
 
     @property
     def source(self) -> str:
-        """What it has in common with the other files of its log, by their names."""
+        """The source that its name gives: the same for all files of a log."""
         if self.path == STDIN:
             return STDIN
         return source_name(self.path) if self.member is None else source_of_member(self.member.archive, self.member.name)
@@ -62,7 +62,7 @@ class Input:
         """Open it to read the bytes of its text; see `open_bytes`.
 
         Raises:
-            InputError: it cannot be opened, or could not be read to its end.
+            InputError: the file cannot be opened, or could not be read to its end.
         """
         try:
             with open_bytes(self.path) if self.member is None else self.member.open() as read:
@@ -75,7 +75,7 @@ class Input:
 class Log:
     """One log with its rotated files, in the order in which they were written.
 
-    `apart` is a sentence that says why the file is not read with the others of its log's name.
+    `apart` is a sentence on why its only file is not read with others of that name; None for a log that is not set apart.
     """
 
     name: str
@@ -84,12 +84,12 @@ class Log:
 
 
 def logs_of(inputs: Iterable[Input], timeout: int, stamp_of: StampOf | None = None) -> list[Log]:
-    """The logs that files make, in the order of their first time stamps.
+    """Group files into logs, in the order of the logs' first time stamps.
 
     Args:
         inputs: in any order.
-        timeout: how far, in nanoseconds, a file may reach back behind the newest line of those before it.
-        stamp_of: for lines that do not begin as MFA Server writes them.
+        timeout: nanoseconds by which a file may begin before the newest line of the files before it.
+        stamp_of: finds the time stamp of lines that do not begin as MFA Server writes them.
     """
     named: dict[str, list[Input]] = {}
     for given in inputs:
@@ -103,8 +103,8 @@ def _begin(given: Input) -> int:
 
 
 def _in_order(members: Iterable[Input], stamp_of: StampOf | None) -> list[Input]:
-    """The files of one name by their first time stamps. Of those that begin at the same time, one that ends earlier comes first, and of
-    those that end at the same time as well the one with the higher number."""
+    """Sort the files of one name by their first time stamps; of files that begin at the same time, the one that ends earlier
+    comes first, then the one with the higher number."""
 
     def age(given: Input) -> tuple[int, int, str]:
         end = StampReader().read(_last_stamp(given, stamp_of) or "") if given.dated else None
@@ -118,7 +118,7 @@ def _in_order(members: Iterable[Input], stamp_of: StampOf | None) -> list[Input]
 
 
 def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampOf | None) -> Iterator[Log]:
-    """The log that files of one name make, and one for each file that their times show to be of another."""
+    """The log of all files of one name, and before it one for each file whose times show that it is another log."""
     reader = StampReader()
     kept: list[Input] = []
     newest = (BEFORE_ALL, "", "")
@@ -136,7 +136,7 @@ def _divided(name: str, members: Sequence[Input], timeout: int, stamp_of: StampO
 
 
 def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
-    """The last time stamp of a file, which for a compressed one and for an export takes reading it all."""
+    """The last time stamp of a file; a compressed file or an export is read whole to find it."""
     export = member.file.export
     if export is not None:
         with member.open() as opened:
@@ -153,12 +153,12 @@ def _last_stamp(member: Input, stamp_of: StampOf | None) -> str | None:
 
 
 def _tail_begin(size: int) -> int:
-    """Where the end of a file begins, on a whole character of UTF-16."""
+    """The offset at which the last `TAIL_SPAN` bytes of a file begin, or one less: on a whole character of UTF-16."""
     return max(0, size - TAIL_SPAN) & ~1
 
 
 def _end_of(read: Read) -> tuple[bytes, int]:
-    """The end of what can be read, and how long all of it is."""
+    """The last bytes that can be read, as far as `_tail_begin` reaches, and the number of all of them."""
     tail, size = b"", 0
     while block := read(TAIL_SPAN):
         tail, size = tail + block, size + len(block)
@@ -167,7 +167,7 @@ def _end_of(read: Read) -> tuple[bytes, int]:
 
 
 def readable(read: Read) -> Read:
-    """The same bytes, ending where they cannot be read. Whoever ships them reports that."""
+    """Wrap `read` to end where bytes cannot be read. The error is reported when the file is shipped."""
 
     def reading(size: int) -> bytes:
         try:
@@ -179,13 +179,13 @@ def readable(read: Read) -> Read:
 
 
 def name_of(log: Log) -> str:
-    """The name of a log for a person, in the folder as the user wrote it."""
+    """The name of a log to display, in the folder as the user wrote it."""
     folder = os.path.dirname(log.inputs[0].path)
     return "standard input" if log.name == STDIN else os.path.join(folder, os.path.basename(log.name))
 
 
 def listing(logs: Iterable[Log]) -> list[str]:
-    """Lines for a person: each log, its files in the order in which they are read, and why one was set apart."""
+    """Lines to display: each log, its files in reading order, and why a file was set apart."""
     lines: list[str] = []
     for log in logs:
         lines.append(printable(name_of(log)))

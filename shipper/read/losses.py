@@ -1,8 +1,8 @@
-"""What was written to logs and is gone before it could be read, as far as that can be seen. I/O.
+"""Account for data that was gone from logs before it could be read, as far as that can be seen. I/O.
 
-A file is held open while it is rotated away, so its end is read whatever its name is then. What nobody holds is what came and went
-between two looks, or while nothing ran. Of that, files tell which still lie beside the log under a rotated name; where nothing
-tells, a number would be invented: that is counted as a possible loss.
+A file is held open while it is rotated away, so its end is read whatever its name is then. Only files that came and went between
+two looks, or while the shipper was not running, are missed. Rotated files still beside the log tell how much; where nothing
+tells, any number would be invented, so a possible loss is counted.
 """
 
 import os
@@ -17,7 +17,7 @@ from shipper.read.reunite import KnownPositions
 from shipper.read.rotation import is_packed
 
 REMEDY = "let inputs match the rotated names of this log"
-MOST_LEFT = 1000  # paths that are remembered because nothing has come in the place of their files yet
+MOST_LEFT = 1000  # paths remembered whose file is gone and has no successor yet
 
 
 class _Left(NamedTuple):
@@ -38,9 +38,9 @@ class Losses:
     """What could not be read.
 
     Attributes:
-        bytes: that were cut away, or are in rotated files that no input matches.
-        possible: how often more may be gone and nothing tells how much.
-        told: a sentence about each, but for what was cut away; for the caller to take.
+        bytes: unread bytes that were truncated away, or are in rotated files that no input matches.
+        possible: how often an unknown number of bytes may be gone as well.
+        told: a sentence about each loss but truncations; the caller takes them.
     """
 
     def __init__(self, known: KnownPositions) -> None:
@@ -51,30 +51,30 @@ class Losses:
         self._matched: Collection[str] = ()
         self._found: Collection[FileId] = ()
         self._left: dict[str, _Left] = {}
-        self._last_run: dict[str, tuple[str, Position]] = {}  # by path, the youngest with its key
+        self._last_run: dict[str, tuple[str, Position]] = {}  # by path, the youngest position with its key
         for key, position in sorted(known.positions.items(), key=lambda item: (item[1].time, item[1].offset)):
             self._last_run[position.path] = key, position
 
     def searched(self, found: Found) -> None:
-        """The inputs match these files now."""
+        """Note the files that the inputs match now."""
         self._matched, self._found = found.paths, set(found.files)
 
     def left(self, path: str, which: FileId, modified: int) -> None:
-        """A file that is followed, last written to at `modified` (nanoseconds), is no longer at its path; it is read to its end."""
+        """Note that a followed file, last written to at `modified` (nanoseconds), has left its path; it is read to its end."""
         self._left[path] = _Left(which, modified, None)
         if len(self._left) > MOST_LEFT:
             del self._left[next(iter(self._left))]
 
     def came(self, file: Followed) -> None:
-        """A file was found: see whether there were others at its path since the last one that was followed there."""
+        """A file was found: account for others that were at its path since the last file followed there."""
         left = self._left.pop(file.path, None)
         if left is not None and left.id != file.id:
             self._account(file.path, left, traced=left.id in self._found)
 
     def since_last_run(self, files: Sequence[Followed]) -> None:
-        """See whether logs were rotated away while nothing ran, to where no input matches; `files` are all that are open."""
+        """Account for logs rotated, while nothing ran, to names that no input matches; `files` are all open files."""
         held = {file.key for file in files}
-        unknown = {file.source for file in files if not file.key and file.size}  # any of them may be the one
+        unknown = {file.source for file in files if not file.key and file.size}  # an unidentified file may be the rotated one
         for file in files:
             if not file.key or file.source in unknown or file.path not in self._last_run:
                 continue
@@ -83,8 +83,8 @@ class Losses:
                 self._account(file.path, _Left((position.device, position.inode), None, position.offset), traced=False)
 
     def _account(self, path: str, left: _Left, *, traced: bool) -> None:
-        """Look beside a path for what was rotated from it and not read, since a file left it and another one came; `traced`: it is
-        known where the former one is."""
+        """Look beside a path for files rotated from it and not read, after the file `left` it and before the current one came;
+        `traced`: the new place of `left` is known."""
         beside = dict(rotated(path))
         modified, missed, packed = left.modified, {}, []
         for name, status in beside.items():

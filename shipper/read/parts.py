@@ -1,15 +1,15 @@
-"""Lines that a container runtime wrote in parts, put together again. Pure.
+"""Join the lines that a container runtime wrote in parts. Pure.
 
 Docker and CRI write a line of more than 16 KiB in parts, each of which is a line of the file:
 
-    {"log":"BEGINNING","stream":"stdout","time":"…"}     only what ends a line ends with \\n
-    2016-10-06T00:17:09.669794202Z stdout P BEGINNING    only what ends a line has F
+    {"log":"BEGINNING","stream":"stdout","time":"…"}     only the last part of a line ends with \\n
+    2016-10-06T00:17:09.669794202Z stdout P BEGINNING    only the last part of a line has F
 
-The parts of a line are one record of several pieces, which begins where the first does. Lines of the other stream may stand
-between them. A line that goes on is waited for: for `PATIENCE` bytes behind its last part, and as long as it has no more
-bytes, with those between, than a line may have. Then it is given out as it is, and what comes later is a line of its own.
+The parts of a line form one record of several pieces, which begins with the first part. Lines of the other stream may stand
+between them. An unfinished line waits for its next part: for `PATIENCE` bytes behind its last part, and as long as it has, with
+the lines between, no more bytes than the line limit. Then it is given out as it is, and later parts are lines of their own.
 
-Where no line waits nothing is remembered, so that reading can go on there. Chunks without parts pass as they are.
+Where no line waits no state is kept, so reading can resume there. Chunks without parts pass unchanged.
 """
 
 import re
@@ -21,7 +21,7 @@ from shipper.read.lines import LEADS, LineBuffer, LineRules, lead
 from shipper.read.records import TakenRecords, first_taken
 
 PATIENCE = 64 * 1024
-LEAST_PIECE = 4096  # bytes; Docker's pieces have 16 KiB, and what is shorter lost its line end in another shipper
+LEAST_PIECE = 4096  # bytes; Docker's parts have 16 KiB, and a shorter line without an end lost it in another shipper
 LOOK_BACK: Final = 8 * PATIENCE  # bytes before an offset that show whether a line waits there
 
 _ISO = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
@@ -32,7 +32,7 @@ _STREAM, _ENDED, _PERHAPS_ENDED = b'","stream":"std', b'\\n","stream":"std', b'\
 
 
 def is_of_runtime(beginning: bytes) -> bool:
-    """True for a file that begins as a container runtime writes it."""
+    """True if a file begins like one that a container runtime writes."""
     return _RUNTIME.match(beginning) is not None
 
 
@@ -44,7 +44,7 @@ def may_hold_parts(data: bytes) -> bool:
 
 
 def _part_of(line: bytes) -> tuple[bytes, bool] | None:
-    """The stream that a line belongs to, and whether it is a part that another one follows; None if no runtime wrote it."""
+    """The stream of a line, and whether another part follows it; None if no container runtime wrote the line."""
     found = _CRI.match(line)
     if found is not None:
         return found[1], found[2] == b"P"
@@ -58,18 +58,18 @@ def _part_of(line: bytes) -> tuple[bytes, bool] | None:
 
 
 class PartBuffer:
-    """Does for the lines of a container runtime what `LineBuffer` does for a log."""
+    """The `LineBuffer` for files of a container runtime."""
 
     def __init__(self, rules: LineRules, offset: int) -> None:
-        """`offset` is that of the first byte of the stream in its file; no line waits there."""
+        """`offset` is that of the first byte of the stream in its file; no line may wait there."""
         self._lines = LineBuffer(rules, offset)
         self._limit = rules.limit
-        self._data = bytearray()  # from the first byte on that was not given out
+        self._data = bytearray()  # begins with the first byte not given out yet
         self._offset = offset  # of the first byte of `_data`
         self._done: list[list[int]] = []  # the spans of records up to `_settled`, where no line waits
         self._settled = offset
-        self._records: list[list[int]] = []  # those behind it
-        self._waiting: dict[bytes, list[int]] = {}  # by stream, the record that goes on
+        self._records: list[list[int]] = []  # the spans of records behind `_settled`
+        self._waiting: dict[bytes, list[int]] = {}  # by stream, the record that waits for its next part
 
     @property
     def inside(self) -> bool:
@@ -77,16 +77,16 @@ class PartBuffer:
         return bool(self._waiting)
 
     def add(self, data: bytes) -> list[Chunk]:
-        """The next bytes, as many as a line may have at most; the chunks that they complete."""
+        """Take the next bytes; return the chunks that they complete."""
         return [taken.chunk for taken in self.take(data)]
 
     def finish(self) -> list[Chunk]:
-        """The stream ends here: what waits, and a last line without end."""
+        """End the stream; return the lines that wait, and a last line without end."""
         return [taken.chunk for taken in self.take(b"", final=True)]
 
     def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
-        """Like `add`, of any number of bytes, with the offset behind each chunk; `final`: no byte follows. `resting`, that
-        none does for now, ends no line."""
+        """Like `add`, with the offset behind each chunk. `final`: no byte follows. `resting` (none follows for now) has no
+        effect: it ends no line."""
         taken: list[TakenRecords] = []
         for at in range(0, len(data), self._limit):
             for chunk in self._lines.add(data[at : at + self._limit]):
@@ -100,7 +100,7 @@ class PartBuffer:
 
     def _add(self, chunk: Chunk, taken: list[TakenRecords]) -> None:
         behind = self._offset + len(self._data)
-        if chunk.cut or chunk.offset != behind:  # a line that is too long, or NULs: nothing goes on behind those
+        if chunk.cut or chunk.offset != behind:  # behind a line that is too long, or NULs, no line goes on
             self._settle(behind)
         if not self._waiting and (chunk.cut or not may_hold_parts(chunk.data)):
             self._give(taken)
@@ -121,7 +121,7 @@ class PartBuffer:
         self._give(taken)
 
     def _line(self, line: bytes, begin: int, behind: int, taken: list[TakenRecords]) -> None:
-        """Take a line of the file; `behind` is where the next one begins."""
+        """Take a line of the file; `behind` is where the next line begins."""
         no_part = lead(line, "utf-8") if line[:1] and line[0] in LEADS else 0
         stream, goes_on = _part_of(line[no_part:]) or (b"", False)
         end = begin + len(line)
@@ -144,7 +144,7 @@ class PartBuffer:
             self._settle(behind)
 
     def _look_who_waits(self, stream: bytes, begin: int, behind: int, taken: list[TakenRecords]) -> None:
-        """Let nothing wait for a line of `stream` at `begin` that is too far away."""
+        """Stop waiting where a line of `stream` at `begin` comes too late: too far behind the last part, or over the limit."""
         if self._records and behind - self._records[0][0] > self._limit:
             too_long = stream in self._waiting and len(self._records) == 1
             if too_long:
@@ -160,14 +160,14 @@ class PartBuffer:
             self._settle(begin)
 
     def _settle(self, at: int) -> None:
-        """Nothing waits any more for what comes at `at`."""
+        """Stop waiting: all records before `at` are done."""
         self._waiting.clear()
         self._done += self._records
         self._records = []
         self._settled = at
 
     def _give(self, taken: list[TakenRecords], *, cut: bool = False) -> None:
-        """A chunk of the records that are done."""
+        """Add a chunk of the records that are done to `taken`."""
         if not self._done:
             return
         size = self._settled - self._offset
@@ -186,8 +186,8 @@ def first_joined(
     Args:
         rules: how its lines end.
         offset: where a line begins, and none waits.
-        at: gives bytes of the file, from an offset on.
-        scan: bytes a read.
+        at: reads the file, given an offset and a size.
+        scan: bytes per read.
         final: nothing more is written to the file.
     """
     buffer = PartBuffer(rules, offset)
@@ -195,7 +195,7 @@ def first_joined(
 
 
 def waits_at(before: bytes) -> bool:
-    """True if a line may wait where these bytes end: as many as `LOOK_BACK` says, or those of the file up to there."""
+    """True if a line may wait at the end of these bytes: the last `LOOK_BACK` before an offset, or all that there are."""
     near = max(0, len(before) - PATIENCE)
     if not may_hold_parts(before):
         return len(before) == LOOK_BACK and b"\n" not in before[:near]

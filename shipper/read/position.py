@@ -16,11 +16,11 @@ MOST_GONE = 1000  # positions kept of files that no longer exist; a share that c
 
 
 class Position(NamedTuple):
-    """Where reading one file goes on.
+    """Where to resume reading a file.
 
     Attributes:
         fingerprint: of the file, 16 hex digits (see `identity`).
-        source: the log that the file belongs to (see `inputs.source_name`).
+        source: the log that the file belongs to (see `rotation.source_name`).
         path: where the file was last seen.
         device, inode: where it was last seen, as a hint: a copy has others, and so has a share that comes back.
         offset: in bytes of the decompressed file; everything before it is done.
@@ -28,7 +28,7 @@ class Position(NamedTuple):
         encoding, time: of its `LogFile`.
         last_time: the time stamp that an undated line at `offset` takes.
         size: bytes of the decompressed file when it was last seen; 0 if not known.
-        identity: what `event.id`s begin with since the file was cut back and written on; empty: the fingerprint.
+        identity: the prefix of `event.id`s since the file was truncated and written again; empty for the fingerprint.
     """
 
     fingerprint: str
@@ -53,7 +53,7 @@ def position_from_json(text: bytes) -> Position:
     """The position that `Position.to_json` wrote; unknown fields are ignored.
 
     Raises:
-        ValueError: the text is no position (`msgspec.ValidationError` is a ValueError).
+        ValueError: the text is not a position (`msgspec.ValidationError` is a ValueError).
     """
     return position_from(msgspec.json.decode(text))
 
@@ -90,8 +90,8 @@ def check_of(before: bytes) -> str:
 
 
 def escaped(value: str | int) -> str | int:
-    """A value as JSON can hold it: file names are bytes on Linux, and one that is not UTF-8 is written as latin-1 behind a
-    NUL, which no name contains."""
+    """A value in a form that JSON can hold: file names are bytes on Linux, so a name that is not UTF-8 is written as latin-1
+    behind a NUL, which no name contains."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -108,11 +108,11 @@ def unescaped(value: str | int) -> str | int:
 
 
 def prune(positions: Mapping[str, Position], there: Collection[tuple[int, int]]) -> dict[str, Position]:
-    """The positions without the oldest of files that no longer exist, so that years of rotation do not add up.
+    """Drop all but the `MOST_GONE` youngest positions of files that no longer exist, so that years of rotation do not add up.
 
     Args:
         positions: by key.
-        there: device and inode of each file that exists. An inode is used again: the youngest position has it.
+        there: device and inode of each file that exists. A reused inode belongs to its youngest position.
     """
     youngest: dict[tuple[int, int], tuple[str, str]] = {}
     for key, position in positions.items():
@@ -131,7 +131,7 @@ class Reading(NamedTuple):
         key: names the file among all of the same fingerprint: `FINGERPRINT`, `FINGERPRINT.2`, ...
         file: what its events share.
         chunk: the lines.
-        position: behind them.
+        position: where to resume behind the lines.
     """
 
     key: str

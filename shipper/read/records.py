@@ -1,10 +1,10 @@
 """Whole records out of bytes, for files that hold records instead of lines. Pure.
 
-`RecordBuffer` does for an export what `LineBuffer` does for a log: bytes in, as they arrive, chunks of whole records
-out. What a record is, a grammar says (see `grammars`). Blanks at the end of a record are no part of it. A record of
+`RecordBuffer` does for an export what `LineBuffer` does for a log: it takes bytes as they arrive and returns chunks of
+whole records. A grammar finds the records (see `grammars`). Blanks at the end of a record are not part of it. A record of
 more than `limit` bytes is cut there, and the rest of it is skipped.
 
-Memory: what was added last, and of a record that is not complete no more than the limit.
+Memory: the bytes added last, and at most `limit` bytes of an incomplete record.
 """
 
 from collections.abc import Callable
@@ -21,29 +21,29 @@ _GRAMMARS: Final = {"json": JsonRecords, "xml": XmlRecords, "text": TextRecords,
 
 
 def grammar_of(export: Export) -> Grammar:
-    """A grammar that stands before the first record, or between two."""
+    """The grammar of an export, in its state before the first record or between two."""
     if export.form == "csv":
         return CsvRecords(export.delimiter)
     return _GRAMMARS[export.form]()
 
 
 class TakenRecords(NamedTuple):
-    """A chunk of whole records, and the offset behind the last of them, from which reading can go on."""
+    """A chunk of whole records, and the offset behind the last record, at which reading can resume."""
 
     chunk: Chunk
     behind: int
 
 
 class RecordBuffer:
-    """Puts the records of a stream together from the pieces in which they arrive."""
+    """Assembles the records of a stream from the pieces in which they arrive."""
 
     def __init__(self, export: Export, encoding: str, limit: int, offset: int) -> None:
         """
         Args:
-            export: what the file is.
+            export: how the records are written.
             encoding: of the file.
             limit: bytes of a record.
-            offset: of the first byte of the stream in its file; a record begins there, or something between two.
+            offset: of the first byte of the stream in its file, which must not be inside a record.
         """
         self._grammar = grammar_of(export)
         self._unit = 1 if encoding == "utf-8" else 2
@@ -52,26 +52,26 @@ class RecordBuffer:
         self._data = bytearray()
         self._units = self._data if self._unit == 1 else bytearray()  # a byte for each unit of `_data`
         self._offset = offset  # of the first byte of `_data`
-        self._at = 0  # how far the grammar is, in units
-        self._begin: int | None = None  # where the record begins that is not complete, in units
-        self._head: tuple[int, bytes] | None = None  # of a record that is too long: its offset, what is left of it
-        self._half = False  # the last record ends with the stream
+        self._at = 0  # the position of the grammar, in units
+        self._begin: int | None = None  # where the incomplete record begins, in units
+        self._head: tuple[int, bytes] | None = None  # of a record that is too long: its offset and the bytes kept
+        self._half = False  # the end of the stream cut the last record off
 
     @property
     def inside(self) -> bool:
-        """True if there is the beginning of a record that is not complete."""
+        """True if the last record is incomplete."""
         return self._begin is not None
 
     def add(self, data: bytes) -> list[Chunk]:
-        """The next bytes; the chunks that they complete. A record that is too long comes alone."""
+        """Take the next bytes; return the chunks that they complete. A record that is too long comes alone."""
         return [taken.chunk for taken in self.take(data)]
 
     def finish(self) -> list[Chunk]:
-        """The stream ends here: what is left is one record, whole or not."""
+        """End the stream; the bytes left are one record, whole or not."""
         return [taken.chunk for taken in self.take(b"", final=True)]
 
     def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
-        """Like `add`, with the offset behind each chunk; `final`: no byte follows; `resting`: none for now."""
+        """Like `add`, with the offset behind each chunk; `final`: no byte follows; `resting`: none follows for now."""
         self._data += data
         self._grammar.resting = resting
         if self._unit == 2:
@@ -95,7 +95,7 @@ class RecordBuffer:
         return taken
 
     def _end(self, taken: list[TakenRecords], spans: list[tuple[int, int]]) -> None:
-        """A record ends here."""
+        """Take the record that ends at the position of the grammar."""
         assert self._begin is not None
         if self._at - self._begin <= self._limit and self._head is None:
             spans.append((self._begin, self._trimmed(self._begin, self._at)))
@@ -115,7 +115,7 @@ class RecordBuffer:
         return self._offset + begin, bytes(self._data[begin : begin + self._limit * self._unit])
 
     def _flush(self, taken: list[TakenRecords], spans: list[tuple[int, int]]) -> None:
-        """A chunk of the records found since the last one."""
+        """Add a chunk of the records found since the last chunk to `taken`."""
         if not spans:
             return
         first, last = spans[0][0] * self._unit, spans[-1][1] * self._unit
@@ -125,7 +125,7 @@ class RecordBuffer:
         spans.clear()
 
     def _forget(self) -> None:
-        """Drop what is done with, and of a record that is too long all but its head."""
+        """Drop the bytes that are no longer needed, and all but the head of a record that is too long."""
         done = self._at if self._begin is None else self._begin
         if self._begin is not None and (self._head is not None or self._at - self._begin > self._limit):
             self._head = self._head or self._cut()
@@ -142,23 +142,23 @@ class RecordBuffer:
 
 
 class Takes(Protocol):
-    """What gives chunks of whole records out of bytes that arrive one after the other."""
+    """A buffer that returns chunks of whole records from the bytes that it takes."""
 
     def take(self, data: bytes, *, final: bool = False, resting: bool = False) -> list[TakenRecords]:
-        """The next bytes; what they complete. `final`: no byte follows; `resting`: none for now."""
+        """Take the next bytes; return what they complete. `final`: no byte follows; `resting`: none follows for now."""
         ...
 
 
 def first_taken(buffer: Takes, data: bytes, more: Callable[[int], bytes], *, final: bool) -> TakenRecords | None:
     """The first chunk of whole records in a file that may still grow; None if there is none yet.
 
-    Nothing is kept for the next time, because a writer may replace the end of an array by what comes next.
+    No state is kept for the next call, because a writer may replace the end of an array with its next record.
 
     Args:
-        buffer: a new one.
-        data: its first bytes.
-        more: gives the bytes behind the number of those that were read, none at the end.
-        final: nothing more is written to the file: half a record is a record. If not, one that is as long as it says is whole.
+        buffer: a new buffer.
+        data: the first bytes.
+        more: given the number of bytes read so far, returns the next bytes, none at the end.
+        final: nothing more is written to the file, so half a record counts. If not, the last one needs the length it states.
     """
     read = 0
     while data:
@@ -174,9 +174,9 @@ _MASK = bytes([0, *[0xFF] * 255])
 
 
 def _units(data: bytearray, low: int) -> bytes:
-    """A byte for each whole unit of UTF-16: the character if it is one of ASCII, a byte above those otherwise.
+    """A byte for each whole unit of UTF-16: the character if it is ASCII, a byte above ASCII otherwise.
 
-    A byte order mark becomes NUL: both are nothing between records.
+    A byte order mark becomes NUL: both are ignored between records.
     """
     whole = data[: len(data) // 2 * 2]
     lows, highs = whole[low::2], whole[1 - low :: 2]

@@ -1,7 +1,7 @@
 """Which saved position a file continues. I/O only through the files given.
 
 Two files begin with the same line when one is a copy of the other (copytruncate, gzip at work, a
-backup), or by chance. The bytes before the position where reading goes on tell them apart.
+backup), or by chance. The bytes before the saved position tell them apart.
 """
 
 import hashlib
@@ -18,37 +18,37 @@ class KnownPositions:
     """All positions by key. A key belongs to one file at a time: the one that carries it in `Followed.key`.
 
     Attributes:
-        positions: by key. That of a file that is open is the one at which it was claimed.
-        begun: where files begin anew that were cut back to their beginning and written on, by key, for the caller to take: the position
-            has to be saved before anything is delivered under its `identity`.
+        positions: by key; that of an open file is where it stood when it was claimed.
+        begun: by key, where files begin anew that were truncated and written again. The caller takes them: a position must be
+            saved before anything is delivered under its `identity`.
     """
 
     def __init__(self, positions: Mapping[str, Position]) -> None:
         """`positions` are those of the last run."""
         self.positions = dict(positions)
         self.begun: dict[str, Position] = {}
-        self._cut: dict[FileId, Position] = {}  # how far those were read that were truncated
+        self._cut: dict[FileId, Position] = {}  # how far truncated files had been read
         self._at_start = dict(positions)
-        self._cut_off: dict[str, int] = {}  # by key of a file that was truncated: bytes that were not read by then
+        self._cut_off: dict[str, int] = {}  # by key of a truncated file: bytes not read by then
         self._recovered = 0
 
     def claim(self, file: Followed, files: Iterable[Followed], *, quiet: bool) -> None:
-        """Give an identified file the key of the position it continues, or a new one if it is a new log.
+        """Give an identified file the key of the position it continues, or a new key if it is a new log.
 
-        It gets none yet, and waits, while it is a copy of a file that is being followed, or may still
+        It gets no key yet, and waits, while it is a copy of a file that is being followed, or may still
         become a copy of one that was.
 
         Args:
             file: identified, and without a key.
-            files: all files that are open.
-            quiet: it has not changed for a while.
+            files: all open files.
+            quiet: the file has not changed for `rotate_wait`.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         holders = {other.key: other for other in files if other.key}
         unclear = False
-        former: set[Position] = set()  # of this log, before it was cut
+        former: set[Position] = set()  # positions in this log before it was truncated
         for key in self._candidates(file):
             holder, position = holders.get(key), self.positions[key]
             if holder is None:
@@ -94,11 +94,11 @@ class KnownPositions:
         return key
 
     def release(self, file: Followed, lost: int | None) -> None:
-        """Free the position of a file that is closed or truncated, for whichever file has its bytes.
+        """Store the position of a file that is closed or truncated, so that whichever file holds its bytes can claim it.
 
         Args:
-            file: as it is before it starts over.
-            lost: bytes of it that were not read and are gone, as far as anybody knows; None if it is closed.
+            file: before it starts over.
+            lost: unread bytes of it that seem to be gone; None if it is closed.
         """
         if file.key:
             self.positions[file.key] = file.position()
@@ -108,16 +108,16 @@ class KnownPositions:
                 self._cut_off[file.key] = lost
 
     def take_recovered(self) -> int:
-        """Bytes that seemed lost and were found in a copy, since the last call."""
+        """The bytes that seemed lost and were found in a copy since the last call."""
         recovered, self._recovered = self._recovered, 0
         return recovered
 
     def find(self, key: str, paths: Iterable[str], follow: Callable[[str, str], Followed]) -> Followed | None:
-        """Open the file of a key again to read its past; None if it is nowhere.
+        """Reopen the file of a key to read its past; None if it is not found.
 
         Args:
             key: of its position, whose path is tried first.
-            paths: where it may be as well.
+            paths: other paths to try.
             follow: opens a path as a file of a source; raises OSError.
         """
         position = self.positions[key]
@@ -144,28 +144,28 @@ class KnownPositions:
 
 
 def _continues(file: Followed, position: Position) -> bool:
-    """True if an identified file holds what stands before a position."""
+    """True if an identified file holds the bytes before a position."""
     return file.fingerprint == position.fingerprint and file.matches(position)
 
 
 def _is_of_log(file: Followed, read: Position) -> bool:
-    """True if what was read is of the same log as a file that begins like it: then that was cut, and perhaps rotated, since. What
-    cannot be unpacked to its end may be a part of it."""
+    """True if the position `read` is of the same log as a file that begins alike: then the log was truncated, and perhaps
+    rotated, since. False for a file that cannot be unpacked to its end: it may be a partial copy."""
     if not read.offset or read.fingerprint != file.fingerprint or file.content.trouble:
         return False
     return read.source == file.source or (read.device, read.inode) == file.id
 
 
 def _identify_as(file: Followed, identity: str) -> None:
-    """Let the ids of a file's events begin with this; empty: as they do anyway."""
+    """Set the prefix of a file's `event.id`s; if it is empty, keep the fingerprint."""
     if identity:
         assert file.file is not None
         file.file = replace(file.file, fingerprint=identity)
 
 
 def _identity_after(former: Iterable[Position]) -> str:
-    """What ids begin with once a file was cut back to its beginning and written on: at offsets that were read before stands
-    something else now. It follows from all that was read."""
+    """The prefix of `event.id`s once a file was truncated and written again, so that other lines at the same offsets get
+    other ids. It is derived from all positions read before."""
     read = sorted((position.identity or position.fingerprint, position.offset, position.check) for position in former)
     return hashlib.sha256(repr(read).encode()).hexdigest()[:16]
 
@@ -183,7 +183,7 @@ def _copies(file: Followed, holder: Followed) -> bool:
 
 
 def _replaces(file: Followed, holder: Followed) -> bool:
-    """True if a copy is to be read on in place of `holder`, which is gone, or at its end and shorter."""
+    """True if a copy is to be read in place of `holder`, which is gone, or at its end and shorter."""
     if holder.gone:
         return file.content.packed or file.size >= holder.size
     return holder.at_end and not file.content.packed and not holder.content.packed and file.size > holder.size

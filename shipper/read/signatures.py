@@ -1,6 +1,6 @@
-"""Files that are no logs, known by their first bytes. Pure.
+"""Recognize files that are not logs by their first bytes. Pure.
 
-A log has no signature of its own, so only what is known to be something else is told apart: damaged
+A log has no signature of its own, so only files known to be something else are recognized: damaged
 text is still shipped.
 """
 
@@ -14,21 +14,21 @@ LOOK = 262  # bytes that tell what a file is: the mark of a tar archive is the f
 
 
 class NoLog(NamedTuple):
-    """What a file is that is no log, and what to do about it."""
+    """The kind of a file that is not a log, and what to do about it."""
 
     what: str
     remedy: str
 
     def sentence(self, name: str) -> str:
-        """For the user; `name` is that of the file."""
+        """The message for the user; `name` is that of the file."""
         return f"{name} is {self.what}, not a log: {self.remedy}"
 
 
 class NotALog(UsageError):
-    """A file is known to be no log.
+    """A file is known not to be a log.
 
     Attributes:
-        may_hold_logs: whoever leaves it out may lose some.
+        may_hold_logs: leaving the file out may lose logs.
     """
 
     def __init__(self, kind: NoLog, name: str) -> None:
@@ -73,7 +73,7 @@ SIGNATURES = [
 
 
 def no_log(head: bytes, *, unpacked: bool = False) -> NoLog | None:
-    """What a file is that begins so, if it is known to be no log; `unpacked`: these bytes were compressed once already."""
+    """What a file that begins with `head` is, if it is known not to be a log; `unpacked`: `head` was decompressed once."""
     form = form_of(head) if unpacked else None
     if form is not None:
         return NoLog(f"compressed twice, the second time with {form.name}", _UNPACK)

@@ -1,7 +1,6 @@
-"""Which log a file belongs to that is followed: the one of its name, as long as its times do not say otherwise. I/O only
-through the files given.
+"""Assign each followed file to a log: that of its name, unless its times contradict it. I/O only through the files given.
 
-A file can turn out to be of another log long after its first line was read, when a file before it goes on growing.
+A file can turn out to belong to another log long after its first line was read, if a file before it keeps growing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from shipper.read.position import Position
 from shipper.read.rotation import is_another_log, name_apart, source_name, why_apart
 from shipper.times import BEFORE_ALL, StampReader
 
-End = tuple[int, str, str | None]  # the newest time that was read of a log, in nanoseconds and as text; the file that holds it
+End = tuple[int, str, str | None]  # the newest time read of a log, in nanoseconds and as text; its file, None if not open
 NO_END: End = (BEFORE_ALL, "", None)
 
 
@@ -21,7 +20,7 @@ class Sources:
     """The logs of all files that were ever followed.
 
     Attributes:
-        apart: by path, why a file is read as a log of its own although its name is that of another.
+        apart: by path, why a file is read as a log of its own despite its name.
     """
 
     def __init__(self, positions: Iterable[Position], options: TailOptions) -> None:
@@ -34,16 +33,16 @@ class Sources:
         for position in positions:
             if position.source != source_name(position.path):
                 self._set_apart[position.path] = position.source
-            # Both are when the file was written to if it has no time stamp: that is no time of the log.
+            # In a file without time stamps, both are its modification time, which is not a time of the log.
             if position.last_time != position.time:
                 self._ended(position.source, position.last_time)
 
     def of(self, path: str) -> str:
-        """The log of a file that was found. One that comes where another was that had been set apart goes on with that log."""
+        """The log of a file found at `path`. A file at the path of one that was set apart continues that one's log."""
         return self._set_apart.get(path) or source_name(path)
 
     def closed(self, file: Followed) -> None:
-        """What was read of a file that is about to be closed counts as read of its log, if that can still be seen."""
+        """Keep the newest time read of a file that is about to be closed as one of its log, if the file can still be read."""
         with suppress(OSError):
             self._ended(file.source, file.newest())
 
@@ -55,11 +54,11 @@ class Sources:
     def sets_apart(self, file: Followed, files: Sequence[Followed]) -> bool:
         """Make a file a log of its own if its times contradict its name.
 
-        They are compared with those of the files before it; before any of it is read, with all that was read of its log.
+        They are compared with those of the files before it; before its first read, with all that was read of its log.
 
         Args:
-            file: which may be another log.
-            files: of its log, in the order of their first time stamps.
+            file: the file to check.
+            files: all files of its log, in the order of their first time stamps.
 
         Raises:
             OSError: a file cannot be read.

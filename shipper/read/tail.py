@@ -1,9 +1,9 @@
-"""The tail: which files there are, who each of them is, and the next lines in fair turns. I/O.
+"""The tail: find the files to follow, identify each, and read their next lines in fair turns. I/O.
 
 Files are found by glob and watched by stat, which works on network shares too. A file is known by
 its content: the fingerprint of its first dated line, and a check of the bytes before the position
-where reading goes on. Device and inode are only a hint that saves reading. So a file is the same log
-after a rename, as a copy, as `.gz` and on a share that comes back, and another one under a reused inode.
+where reading resumes. Device and inode are only a hint that saves reading. So a file stays the same log
+after a rename, as a copy, as `.gz` and on a share that comes back; a new file under its inode is another log.
 """
 
 import os
@@ -25,15 +25,15 @@ CROWDED = "too many logs to keep open at once: some wait until others have been 
 class Tail:
     """All logs that are followed.
 
-    Nothing here raises OSError: trouble with a path is in `problems`.
+    No method raises OSError: errors are kept in `problems`.
 
     Attributes:
         rotations, truncations: counted since the start.
-        losses: what is gone unread.
-        problems: why something cannot be read, by path, as sentences; empty once all is well.
-        begun: see `KnownPositions`; also where files with `start: end` begin.
+        losses: data that was gone before it could be read.
+        problems: why a path cannot be read, as sentences by path; empty if all can.
+        begun: see `KnownPositions`; also holds the positions at which files with `start: end` begin.
         past_lost: sources whose recent past could not be read again at the start.
-        sources: which log a file belongs to, and why one was set apart.
+        sources: which log each file belongs to, and why a file was set apart.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Tail:
     ) -> None:
         """
         Args:
-            inputs: what to follow; a file that two of them match is read once.
+            inputs: what to follow; a file that two inputs match is read once.
             positions: how far files were read before, by key.
-            options: how to follow it.
-            now: seconds of a clock that only goes forward.
+            options: how to follow them.
+            now: seconds of a monotonic clock.
         """
         self._inputs = inputs
         self._now = now
@@ -62,7 +62,7 @@ class Tail:
         self._turns: list[str] = []
         self._next_search = now()
         self._first_look, self._crowded = True, False
-        self._held: set[str] = set()  # sources that wait until it is known who a rotated file of theirs is
+        self._held: set[str] = set()  # sources that wait until one of their rotated files is identified
         self.rotations = self.truncations = 0
         self.losses = Losses(self._known)
         self.problems: dict[str, str] = {}
@@ -70,7 +70,7 @@ class Tail:
         self.past_lost: set[str] = set()
 
     def look(self) -> None:
-        """See what became of the files, and find new ones where it is time to. Never waits."""
+        """Check every file, and search for new ones if a search is due. Never waits."""
         now = self._now()
         moved = False
         for file in list(self._files):
@@ -93,13 +93,13 @@ class Tail:
                 self._by_source.setdefault(file.source, []).append(file)
 
     def _watch(self, file: Followed, now: float) -> bool:
-        """See what became of a file; True if it was rotated or truncated, so that others may have come."""
+        """Check a file; True if it was rotated or truncated, so that new files may be there."""
         try:
             status = os.stat(file.path)
             away = file_id(status) != file.id
         except OSError:
             if not os.path.isdir(os.path.dirname(file.path) or "."):
-                return False  # the whole folder is away, as a share can be: that says nothing about the file
+                return False  # the whole folder is gone, such as an unmounted share: that says nothing about the file
             away = True
         if away:
             status = file.status()
@@ -112,7 +112,7 @@ class Tail:
         return self._resize(file, status.st_size, now, touched=touched) or moved
 
     def _resize(self, file: Followed, size: int, now: float, *, touched: bool) -> bool:
-        """Note the size of a file; True if it was truncated, or may have been. One that was `touched` may be another of the same size."""
+        """Note a file's size; True if it was truncated, or may have been: if `touched`, perhaps rewritten to the same size."""
         if size == file.size and (not touched or not file.key or file.unchanged):
             return False
         previous, file.size = file.size, size
@@ -120,7 +120,7 @@ class Tail:
         file.final = False
         file.content.retry()
         if not file.key:
-            unknown = file.file is None  # so nobody can tell whether it was copied, cut and written on
+            unknown = file.file is None  # never identified, so copytruncate cannot be ruled out
             file.start_over()
             return unknown
         if not file.content.packed and (size < previous or not file.unchanged):  # a log never shrinks
@@ -129,7 +129,7 @@ class Tail:
         return False
 
     def _truncated(self, file: Followed, previous: int) -> None:
-        """A file of `previous` bytes was truncated: what it holds now is another log. A copy may have what was not read."""
+        """Start over with a truncated file of `previous` bytes: it holds another log now. A copy may hold the unread bytes."""
         lost = max(0, previous - file.offset)
         self.truncations += 1
         self.losses.bytes += lost
@@ -138,7 +138,7 @@ class Tail:
         file.from_end, file.rotated = False, file.gone
 
     def _search(self, now: float) -> None:
-        """Find new files, and the new names of known ones."""
+        """Find new files, and new names of known files."""
         found = find(self._inputs)
         self.problems |= found.problems
         self.losses.searched(found)
@@ -156,7 +156,7 @@ class Tail:
             self.problems[""] = CROWDED
 
     def _make_room(self) -> bool:
-        """Close the file that has been quiet for longest, if no more may be open; it is opened again when it grows."""
+        """Close the file that has been quiet longest, if no more may be open; it is reopened when it grows."""
         if self._options.most_open is None or len(self._files) < self._options.most_open:
             return True
         done = [file for file in self._files if file.key and file.at_end and not file.has_rest and not file.gone]
@@ -179,7 +179,7 @@ class Tail:
         self.losses.came(file)
 
     def _recognize(self, now: float) -> None:
-        """Find out who the new files are: known ones go on, copies wait."""
+        """Identify the new files: a known one resumes, a copy waits."""
         inodes = {position.inode for position in self._known.positions.values()}
         new = [file for file in self._files if not file.key]
         for file in sorted(new, key=lambda file: file.id[1] not in inodes):
@@ -199,8 +199,8 @@ class Tail:
             self.losses.since_last_run(self._files)
 
     def _may_be_older(self, file: Followed, now: float) -> bool:
-        """True for a new rotated file that is not known yet, as one whose only line has no end, for `rotate_wait`: it comes before
-        others of its log."""
+        """True, for `rotate_wait`, for a new rotated file not identified yet, such as one whose only line has no end: it
+        precedes other files of its log."""
         if file.file is not None or not file.size or now - file.found >= self._options.rotate_wait:
             return False
         is_new = all(position.inode != file.id[1] for position in self._known.positions.values())
@@ -210,11 +210,11 @@ class Tail:
         return now - file.quiet_since >= self._options.rotate_wait
 
     def _finish(self, now: float) -> bool:
-        """Close what is complete: read, quiet for a while, and rotated away or followed by a newer file. True if the last line of one
-        is complete from now on.
+        """Close complete files: read, quiet for `rotate_wait`, and rotated away or followed by a newer file. True if the
+        last line of a file now counts as complete.
 
-        Only what was rotated away has a last line without an end. A newer file of the log says nothing about the writer of
-        this one: two logs may share a name but for their numbers, and a writer may be in the middle of a line.
+        An unended last line counts only in a rotated file. A newer file of the log says nothing about the writer of
+        this one: names of two logs may differ only in numbers, and the writer may be in the middle of a line.
         """
         newest = {file.source: file.order for file in sorted(self._files, key=lambda file: file.order) if file.key}
         completed = False
@@ -224,11 +224,11 @@ class Tail:
             followed = file.source in newest and file.order < newest[file.source]
             file.rotated |= was_renamed(file.path, followed=followed)
             if file.rotated and not file.final:
-                file.final = completed = True  # a last line without its end is a line now
+                file.final = completed = True  # an unended last line counts as a line from now on
             elif file.rotated and (file.at_end or not file.key):
                 self._close(file)
             elif file.key and followed and file.at_end and not file.has_rest:
-                self._close(file)  # opened again if it grows
+                self._close(file)  # reopened if it grows
         return completed
 
     def _close(self, file: Followed) -> None:
@@ -243,7 +243,7 @@ class Tail:
         file.close()
 
     def read(self) -> Reading | None:
-        """The next lines: sources take turns, and inside a source the oldest file comes first; None if there are none."""
+        """The next lines, None if there are none: sources take turns, and within a source the oldest file comes first."""
         while True:
             if set(self._turns) != self._by_source.keys():
                 kept = [source for source in self._turns if source in self._by_source]
@@ -259,7 +259,7 @@ class Tail:
     def _read_source(self, source: str) -> Reading | None:
         if source in self._held:
             return None
-        files, before = list(self._by_source[source]), 0  # bytes that were read of the files before
+        files, before = list(self._by_source[source]), 0  # `before`: bytes read of the earlier files
         for number, file in enumerate(files):
             if not file.key:
                 continue
@@ -279,11 +279,11 @@ class Tail:
                 assert file.file is not None
                 return Reading(file.key, file.file, chunk, file.position())
             if file.has_rest and number + 1 < len(files) and (file.rotated or not self._quiet(file, self._now())):
-                return None  # the newer file begins when it is clear what becomes of this last line, or nobody seems to write it
+                return None  # the newer file waits until this last line is decided, or its writer has gone quiet
         return None
 
     def _set_apart(self, file: Followed, files: Sequence[Followed], before: int) -> bool:
-        """Turn to the file as a log of its own, if it is one; to be asked whenever more `before` it was read."""
+        """Make the file a log of its own if its times demand it; called when `before`, the bytes read of earlier files, grew."""
         source = file.source
         apart = self.sources.sets_apart(file, files)
         file.compared = before
@@ -294,9 +294,9 @@ class Tail:
         return True
 
     def replay(self, source: str, key: str, offset: int) -> Iterator[Reading]:
-        """The lines of a source once more: from an offset of one of its files up to the positions this tail began with.
+        """Read lines of a source again, from an offset in one of its files up to the positions with which this tail began.
 
-        What is no longer there is left out; the source is in `past_lost` then.
+        Files that are gone are skipped, and the source is added to `past_lost`.
         """
         positions = self._known.at_start(source)
         keys = [known for known, _ in positions]
@@ -315,23 +315,23 @@ class Tail:
                 file.close()
 
     def _file_of(self, key: str) -> Followed | None:
-        """The file of a key, opened again if it was closed."""
+        """The file of a key, reopened if it was closed."""
         for file in self._files:
             if file.key == key:
                 return file
         again = partial(follow, encoding="auto", options=self._options, now=self._now())
-        # It may have been packed since the last search; and one whose only line has no end is not known again before it is complete.
+        # The file may have been packed since the last search; a file whose only line has no end has no key until it is complete.
         unknown = [file.path for file in self._files if not file.key]
         return self._known.find(key, {*self._closed.paths, *unknown, *find(self._inputs).paths}, again)
 
     @property
     def there(self) -> set[FileId]:
-        """Device and inode of every file that is there."""
+        """Device and inode of every known file, open or closed."""
         return {*self._closed, *(file.id for file in self._files)}
 
     @property
     def levels(self) -> tuple[int, int]:
-        """How many files are open, and how many bytes are there and not read."""
+        """The number of open files, and of bytes in them that are not read yet."""
         return len(self._files), sum(file.lag for file in self._files if file.key or file.file is None)
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from shipper.read.files import guarded
 
 
 def unpacked_tar(path: str, read: Read, closing: ExitStack) -> tuple[int, RunError | None]:
-    """A temporary file with the bytes that can be read, and what is wrong with the rest."""
+    """Copy the bytes that can be read to a temporary file; return its descriptor, and what is wrong with the rest."""
     spool = closing.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed with the others
     failure: RunError | None = None
     while True:
@@ -35,11 +35,11 @@ def members_of_tar(path: str, descriptor: int, packed: int, *, unpacked: bool = 
 
     Args:
         path: of the archive.
-        descriptor: of the archive, or if that is compressed, `unpacked`, of what it holds.
+        descriptor: of the archive; of an `unpacked` copy if the archive is compressed.
         packed: bytes of the file at `path`.
 
     Raises:
-        UsageError: it becomes too large.
+        UsageError: the archive holds too many files, or becomes too large.
     """
     infos: dict[str, tarfile.TarInfo] = {}
     twice: dict[str, int] = {}
@@ -73,20 +73,20 @@ def _bytes_of(name: str, info: tarfile.TarInfo, descriptor: int) -> Read:
         with tarfile.open(fileobj=ArchiveFile(descriptor), mode="r:") as archive:
             content = archive.extractfile(info)
         assert content is not None
-        raw = getattr(content, "raw", content)  # what is around it loses what precedes an error
+        raw = getattr(content, "raw", content)  # the buffered reader around it loses the bytes before an error
         return _whole(guarded(raw.read, name), info.size, name)
     return _whole(guarded(part_of(descriptor, info.offset_data, info.size), name), info.size, name)
 
 
 def _whole(read: Read, size: int, name: str) -> Read:
-    """The same bytes, and an error behind them if they are fewer than `size`."""
+    """Wrap `read` to raise an error behind its last byte if there are fewer than `size`."""
     left = size
 
     def reading(wanted: int) -> bytes:
         nonlocal left
         try:
             data = read(wanted)
-        except tarfile.TarError:  # of a file with holes
+        except tarfile.TarError:  # only from a sparse file
             data = b""
         left -= len(data)
         if not data and left:
@@ -97,7 +97,7 @@ def _whole(read: Read, size: int, name: str) -> Read:
 
 
 def _all_nul(descriptor: int, begin: int) -> bool:
-    """True if an archive ends at `begin` as it should: with nothing but NULs, and some of them."""
+    """True if an archive ends properly at `begin`: only NULs follow, and at least one."""
     read = part_of(descriptor, begin, os.fstat(descriptor).st_size - begin)
     seen = False
     while block := read(BLOCK):

@@ -1,4 +1,4 @@
-"""Rotated files that no input matches, and the globs that match them as well. I/O."""
+"""Find rotated files that no input matches, and the globs that would match them as well. I/O."""
 
 import glob
 import os
@@ -15,12 +15,12 @@ _SET = re.compile(r"\[!?\]?[^]]*\]")
 
 
 class Advice(NamedTuple):
-    """About an input that follows logs, but not all that is rotated of them.
+    """Advice about an input that follows logs, but does not match all of their rotated files.
 
     Attributes:
         number: of the input, from 0.
-        rotated: the name of a rotated file that no input matches.
-        is_there: it is there now.
+        rotated: a rotated file that no input matches: its path, or if it does not exist, the name to expect.
+        is_there: that file exists now.
         remedy: the glob that matches such files as well.
     """
 
@@ -31,13 +31,13 @@ class Advice(NamedTuple):
 
 
 def advice(inputs: Sequence[TailInput]) -> list[Advice]:
-    """Which inputs would miss the end of a log that is rotated while nothing runs. What is excluded is meant to be missed."""
+    """Which inputs would miss the end of a log that is rotated while nothing runs. Excluded files are missed on purpose."""
     globs = [pattern for given in inputs for pattern in (given.path, *given.exclude)]
     known = {os.path.abspath(path) for pattern in globs for path in matches(pattern)}
     found = []
     for number, given in enumerate(inputs):
         if os.path.isdir(given.path):
-            continue  # stands for its rotated files as well
+            continue  # a folder matches rotated files as well
         folder, pattern = os.path.split(given.path)
         logs = matches(given.path)
         names = [os.path.basename(log) for log in logs] or [_SET.sub("?", pattern).replace("*", "X").replace("?", "1")]
@@ -53,7 +53,7 @@ def advice(inputs: Sequence[TailInput]) -> list[Advice]:
 
 
 def _name_of(path: str, *, exact: bool) -> str:
-    """The last part of a path as a glob; if not exact, one in which a set of characters stands for any character."""
+    """The last part of a path as a glob; unless `exact`, with `?` in place of each set of characters."""
     name = os.path.basename(path)
     if os.path.lexists(path):
         return glob.escape(name)
@@ -61,7 +61,7 @@ def _name_of(path: str, *, exact: bool) -> str:
 
 
 def _wider(path: str, name: str) -> str:
-    """A glob for what the path stands for, and for the name of a rotated file."""
+    """A glob that matches what `path` matches, and the rotated file `name`."""
     pattern = _name_of(path, exact=True)
     if not fnmatchcase(name, f"{pattern}*"):
         stem, ending = os.path.splitext(pattern)

@@ -1,10 +1,10 @@
 """The event logs of this machine, by pywin32: the only code that calls Windows' event log. I/O.
 
-A query that is opened for each fetch and sought by a bookmark, rather than a subscription: no handle can go stale when a log is
-cleared or the service restarts, and each fetch shows the last record again, by which a cleared channel is noticed. The bookmark of
-a channel is its name and a record number, so the number is all that has to be kept.
+Each fetch opens a query and seeks to a bookmark; there is no subscription. So no handle can go stale when a log is cleared or
+the service restarts, and each fetch returns the last record again, which reveals a cleared channel. A bookmark consists of
+the channel's name and a record number, so only the number has to be kept.
 
-No test has met a real event log: Wine has none. All that is decided about what comes is decided behind `EventLogs`.
+No test has run against a real event log: Wine has none. All decisions about records are left to the callers of `EventLogs`.
 """
 
 import os
@@ -17,15 +17,15 @@ from xml.sax.saxutils import quoteattr
 from shipper.errors import UsageError
 from shipper.read.channel import ChannelTrouble, Record
 
-# Of winerror.h.
+# From winerror.h.
 FILE_NOT_FOUND, ACCESS_DENIED, NOT_FOUND, INVALID_BOUND = 2, 5, 1168, 1734
 RPC = (1702, 1717, 1722, 1723, 1726, 1818)
 INVALID_CHANNEL, INVALID_QUERY, CHANNEL_NOT_FOUND, INVALID_POSITION = 15000, 15001, 15007, 15012
-FILTER_FAULTS = range(15013, 15027)  # what can be wrong in an XPath expression
+FILTER_FAULTS = range(15013, 15027)  # faults in an XPath expression
 
 _NUMBER = re.compile(r"""\bRecordId=['"]([0-9]+)['"]""")
-_STEP = 16  # records a call
-_TIMEOUT = 5000  # milliseconds a call
+_STEP = 16  # records per call
+_TIMEOUT = 5000  # milliseconds per call
 
 
 class WindowsEventLogs:
@@ -43,7 +43,7 @@ class WindowsEventLogs:
             except self._error as error:
                 if error.winerror != INVALID_BOUND:
                     raise
-            return self._records(channel, query, number, limit, 1)  # long records together are more than a call may return
+            return self._records(channel, query, number, limit, 1)  # several long records may exceed what a call can return
 
     def newest(self, channel: str, query: str) -> Record | None:
         api = self._api
@@ -63,7 +63,7 @@ class WindowsEventLogs:
         return records
 
     def _seek(self, found: Any, bookmark: str) -> bool:
-        """Go to the record of a bookmark or to the nearest one; False if there is none at all."""
+        """Seek to the record of a bookmark or the nearest one; False if there is no record at all."""
         api = self._api
         try:
             api.EvtSeek(found, 0, api.EvtSeekRelativeToBookmark, api.EvtCreateBookmark(bookmark))
@@ -96,7 +96,7 @@ def windows_event_logs() -> WindowsEventLogs:
     """The event logs of this machine.
 
     Raises:
-        UsageError: they cannot be read here.
+        UsageError: this is not Windows, or pywin32 is not installed.
     """
     if os.name != "nt":
         raise UsageError(
@@ -125,7 +125,7 @@ def number_in(bookmark: str) -> int:
 
 
 def trouble_of(channel: str, query: str, number: int, words: str) -> ChannelTrouble:
-    """What an error of Windows means for a channel, by its number and its own words."""
+    """What a Windows error, given by its number and message, means for a channel."""
     if number in (FILE_NOT_FOUND, CHANNEL_NOT_FOUND):
         return ChannelTrouble(f"there is no event log channel {channel} on this machine; will look again", absent=True)
     if number == INVALID_CHANNEL:

@@ -17,10 +17,10 @@ LOCAL_HEADER = 30  # bytes, without name and extra field
 
 
 def members_of_zip(path: str, descriptor: int, size: int) -> list[Member]:
-    """The files of the archive at `path`, which is open.
+    """The files of the open archive at `path`.
 
     Raises:
-        UsageError: it is damaged, cut off or encrypted, packed in a way that is not read, or becomes too large.
+        UsageError: the archive is damaged, cut off or encrypted, uses an unsupported method, or becomes too large.
     """
     try:
         with zipfile.ZipFile(ArchiveFile(descriptor)) as archive:
@@ -60,7 +60,7 @@ def _failing(sentence: str) -> Read:
 
 
 def _checked(read: Read, info: zipfile.ZipInfo, name: str) -> Read:
-    """The same bytes, as many as the directory says, and an error behind them if they are not those that were packed."""
+    """Wrap `read` to return as many bytes as the directory says, and to raise an error if size or check sum is wrong."""
     size, check, is_longer = 0, 0, False
 
     def reading(wanted: int) -> bytes:

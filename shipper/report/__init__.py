@@ -1,5 +1,5 @@
-"""The report: completed sign-ins and findings folded into one summary. Pure.
+"""The report: folds completed sign-ins and findings into one summary. Pure.
 
-`fold.py` takes what a pipeline hands on and keeps tables of a bounded size; `summary.py` turns them into the plain data
-that `schemas/report.schema.json` describes. `cache.py` says what a cache of N seconds would have spared.
+`fold.py` counts the output of a pipeline in tables of bounded size; `summarize.py` turns them into the plain data of
+`summary.py`, which `schemas/report.schema.json` describes. `cache.py` simulates caches of N seconds.
 """

@@ -1,14 +1,14 @@
-"""What to change, in sentences: the cache rule, the RADIUS timeout, the NPS extension. Pure."""
+"""Recommendations in sentences: the cache rule, the RADIUS timeout, the NPS extension. Pure."""
 
 from collections.abc import Sequence
 
 from shipper.report.sections import Cache, CacheType, NoCache, Recommendation, Step, Timeout
 
-ENOUGH = 0.95  # of what the best cache would spare
-WORTH = 600  # seconds: no longer cache is recommended
+ENOUGH = 0.95  # share of the double prompts that the best cache would spare
+WORTH = 600  # seconds of the longest cache to recommend
 LEAST_TIMEOUT = 60  # seconds, as Microsoft asks of RADIUS clients
 MOST_TIMEOUT = 120
-NAMED = 5  # addresses in a sentence
+NAMED = 5  # most addresses in a sentence
 
 WHERE = [
     "Microsoft Entra admin center: Protection, Multifactor authentication, Caching rules, Add",
@@ -22,10 +22,10 @@ TYPE_NAMES = {
 
 
 def recommended(types: Sequence[CacheType], double_prompts: int, users: int) -> Recommendation:
-    """The shortest cache that spares nearly as much as any that is short enough, of the narrowest type that does.
+    """Recommend the shortest cache that spares nearly as much as the best one of up to `WORTH`, of the narrowest type that does.
 
     Args:
-        types: the simulations.
+        types: the simulations, the widest type first.
         double_prompts, users: second prompts of double prompts on MFA Server, and the users who got them.
     """
     if not double_prompts:
@@ -64,12 +64,12 @@ def _shortest(kind: CacheType) -> Step | None:
 
 
 def timeout(concurrent: int, addresses: Sequence[str], p99: float | None, repeat: float | None) -> Timeout | None:
-    """What to set on RADIUS clients; None if no double prompt is concurrent.
+    """Recommend a timeout for RADIUS clients; None if no double prompt is concurrent.
 
     Args:
         concurrent: double prompts whose second request came while the first was open.
-        addresses: of clients that did so, as far as they are known.
-        p99: seconds in which 99 of 100 users answer.
+        addresses: the known addresses of the clients that sent them.
+        p99: seconds within which 99 of 100 answers come.
         repeat: seconds after which half of the second requests came.
     """
     if not concurrent:
@@ -86,7 +86,7 @@ def timeout(concurrent: int, addresses: Sequence[str], p99: float | None, repeat
 
 
 def no_cache(prompts: int, double_prompts: int) -> NoCache | None:
-    """What helps where the NPS extension asks; None if it does not."""
+    """Say what helps with the NPS extension; None if it sent no prompts."""
     if not prompts:
         return None
     sentence = (
@@ -99,11 +99,11 @@ def no_cache(prompts: int, double_prompts: int) -> NoCache | None:
     return NoCache(prompts=prompts, double_prompts=double_prompts, sentence=sentence)
 
 
-def answer(  # the report in a few sentences
+def answer(
     prompts: int, double_prompts: int, users: int, span: tuple[str, str] | None, cache: Cache | None, timeout: Timeout | None,
     no_cache: NoCache | None,
 ) -> list[str]:  # fmt: skip
-    """The report in a few sentences: how many, which cache, which timeout."""
+    """Sum up the report in a few sentences: how many double prompts, which cache, which timeout."""
     if span is None:
         return ["No authentication was found."]
     days = span[0][:10] if span[0][:10] == span[1][:10] else f"{span[0][:10]} to {span[1][:10]}"
@@ -119,22 +119,22 @@ def answer(  # the report in a few sentences
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 user`, `2 users`."""
+    """Return a number with its noun: `1 user`, `2 users`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def times(number: int) -> str:
-    """`once`, `2 times`."""
+    """Return `once`, or `2 times`."""
     return "once" if number == 1 else f"{number:,} times"
 
 
 def rounded(number: float) -> str:
-    """`33.4`, `9,132`: at most one digit behind the point."""
+    """Format a number with at most one decimal: `33.4`, `9,132`."""
     return f"{number:,.1f}".removesuffix(".0")
 
 
 def spoken(seconds: float) -> str:
-    """A duration for a person: `45 s`, `9.4 s`, `10 min`, `1 h`."""
+    """Format a duration for people: `45 s`, `9.4 s`, `10 min`, `1 h`."""
     if seconds >= 3600:
         return f"{seconds / 3600:.3g} h"
     if seconds >= 120:

@@ -1,4 +1,4 @@
-"""Who is asked twice, and what a cache would have spared: from the tables of a report to these parts of the summary. Pure."""
+"""Summarizes who is asked twice, and what a cache would have spared, from the tables of a report. Pure."""
 
 from collections import Counter
 from heapq import nsmallest
@@ -55,11 +55,11 @@ GAPS = (
     1800,
     3600,
 )
-"""Seconds at which the buckets of gaps begin."""
+"""Lower edges of the buckets of gaps, in seconds."""
 
 
 def asked_twice(figures: Figures, top: int) -> DoublePrompts:
-    """Double prompts by all that tells them apart; `top` users and client addresses."""
+    """Summarize the double prompts, with the `top` users and client addresses."""
     people = [person for person in figures.people.values() if person.doubles]
     most = nsmallest(top, people, key=lambda person: (-person.doubles, person.name))
     repeats: Counter[int] = Counter()
@@ -121,7 +121,7 @@ def _side(prompt: Prompt, host: str | None) -> Side:
 
 
 def _spared_from(person: Person) -> int | None:
-    """See `UserRow`."""
+    """Return `spared_from_seconds` of `UserRow`."""
     if person.number("cacheable") < person.doubles:
         return None
     missed = person.misses(0, 0)
@@ -129,7 +129,7 @@ def _spared_from(person: Person) -> int | None:
 
 
 def caches(figures: Figures) -> Cache | None:
-    """What caches would have spared; None if there was no prompt of MFA Server."""
+    """Summarize what caches would have spared; None if MFA Server sent no prompt."""
     found = figures.advice
     if not found.prompts:
         return None

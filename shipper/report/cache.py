@@ -1,12 +1,12 @@
-"""What a cache of N seconds would have spared. Pure.
+"""Simulates what a cache of N seconds would have spared. Pure.
 
-A cache rule of MFA Server lets a sign-in succeed without a prompt when the same user answered one at most N seconds
-before. So a prompt would have been spared if, with that cache, an earlier one rang the phone and ended in success, and the
-later one began at most N seconds after that end, or before it: Microsoft describes the cache as made for requests that come
-while the first one is in progress. A prompt that is spared makes no entry.
+A cache rule of MFA Server lets a sign-in succeed without a prompt if the same user answered a prompt at most N seconds
+before. So the cache would have spared a prompt if an earlier prompt, not spared itself, ended in success, and the prompt
+began at most N seconds after that end, or before it: Microsoft describes the cache as meant for requests that arrive while
+the first one is in progress. A spared prompt makes no entry.
 
-It is not documented whether a hit makes an entry last longer. The reading `not_renewed` says no: N seconds from the
-answer, and the phone rings again. `renewed` says yes: N seconds from the last hit.
+Whether a hit extends an entry is not documented. In the reading `not_renewed` it does not: an entry lasts N seconds from the
+answer. In `renewed` it does: an entry lasts N seconds from the last hit.
 """
 
 from bisect import bisect_left
@@ -16,11 +16,11 @@ from typing import Literal
 from shipper.times import BEFORE_ALL, SECOND
 
 LADDER = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 420, 600, 900, 1200, 1800, 2700, 3600)
-"""Seconds of the caches that are tried."""
+"""The cache lengths to simulate, in seconds."""
 
 READINGS = ("not_renewed", "renewed")
 TYPES: tuple[Literal["user", "user_and_address"], ...] = ("user", "user_and_address")
-"""The cache types that a log can tell apart: by user, and by user and client address where a line names one."""
+"""The cache types that a log can distinguish: by user, and by user and client address where a line names one."""
 
 LONGEST = LADDER[-1] * SECOND
 ALL_MISSED = (1 << len(LADDER)) - 1  # a bit for each step of the ladder
@@ -31,32 +31,32 @@ Prompt = tuple[int, str, int, bool, str | None]
 """Start, id, end in nanoseconds, success, client address. A tuple, so that prompts sort by start, then id."""
 
 Missed = list[int]
-"""By reading, the bits of the steps with which a second prompt of a double prompt would not have been spared."""
+"""By reading, a bit for each step that would not have spared some second prompt of a double prompt."""
 
 Held = tuple[int, int, int, int]
-"""What the caches from a step up to another one hold: the end of the last prompt that was answered with success although there
-was the cache, and the time from which the cache counts its seconds: that end, or the last hit if that renews it."""
+"""The entry that the caches of a range of steps hold: first step, step after the last, end of the last prompt that succeeded
+despite the cache, and the time from which the entry lasts: that end, or the last hit if hits renew it."""
 
 NOTHING_HELD: list[Held] = [(0, _ALL, BEFORE_ALL, BEFORE_ALL)]
 Memory = list[list[Held]]
-"""The caches of one key (a user, or a user at an address), by reading. Together they are all steps, in order."""
+"""By reading, the entries of one key (a user, or a user at an address), whose ranges cover all steps, in order."""
 
 _Hit = tuple[int, int, bool, int]
-"""A prompt spared by the caches from a step up to another one; whether it is a second one; nanoseconds since the answer."""
+"""A spared prompt: first step, step after the last, whether it is the second of a pair, nanoseconds since the answer."""
 
 
 def ends(memory: Memory) -> int:
-    """The last nanosecond at which any of the caches answers."""
+    """Return the last nanosecond at which any of the caches has a hit."""
     return max(since + STEPS[stop - 1] for held in memory for _, stop, _, since in held)
 
 
 class Spared:
-    """Sums with an entry for each step of the ladder.
+    """Sums for each step of the ladder.
 
     Attributes:
         prompts: prompts that would have been spared.
-        doubles: of these, second prompts of double prompts.
-        longest: the longest time, in nanoseconds, from an answer to a sign-in that passed because of it.
+        doubles: second prompts of double prompts among them.
+        longest: the longest time, in nanoseconds, from an answer to a sign-in that it let pass.
     """
 
     __slots__ = ("doubles", "longest", "prompts")
@@ -68,15 +68,15 @@ class Spared:
 
 
 class Spans(dict[tuple[int, int], list[int]]):
-    """The same sums by the steps from which and up to which caches do the same: most prompts are spared by all caches from one
-    on, and are counted once."""
+    """The same sums by range of steps (first step, step after the last): most prompts are spared by all caches from some step on,
+    and so are counted once."""
 
     def count(self, step: int, stop: int, double: bool, longest: int) -> None:
-        """Count a prompt that the caches from a step up to another one would have spared."""
+        """Count a prompt that the caches from `step` to before `stop` would have spared."""
         self.sum(step, stop, 1, double, longest)
 
     def sum(self, step: int, stop: int, prompts: int, doubles: int, longest: int) -> None:
-        """Count several of them."""
+        """Count several such prompts."""
         found = self.get((step, stop))
         if found is None:
             found = self[step, stop] = [0, 0, 0]
@@ -86,12 +86,12 @@ class Spans(dict[tuple[int, int], list[int]]):
             found[2] = longest
 
     def add(self, other: "Spans") -> None:
-        """Add other sums."""
+        """Add the sums of `other`."""
         for (step, stop), numbers in other.items():
             self.sum(step, stop, *numbers)
 
     def spread(self, spared: Spared) -> None:
-        """Add the sums to those by step."""
+        """Add these sums to sums by step."""
         for (first, stop), (prompts, doubles, longest) in self.items():
             for step in range(first, stop):
                 spared.prompts[step] += prompts
@@ -100,7 +100,7 @@ class Spans(dict[tuple[int, int], list[int]]):
 
 
 class CacheSums:
-    """One cache type: what caches would have spared in each reading, and in both where they say the same."""
+    """Sums of one cache type: of each reading where the two differ, and of both where they agree."""
 
     def __init__(self) -> None:
         self.both = Spans()
@@ -110,17 +110,17 @@ class CacheSums:
         """Count prompts of one key, in the order of their starts.
 
         Args:
-            prompts: of the key.
+            prompts: the prompts of the key.
             seconds: ids of second prompts of double prompts.
-            memory: what the caches hold, which is kept up to date; None if nothing before or after the prompts is near.
+            memory: the entries of the caches, updated here; None if no other prompts are within reach of a cache.
 
         Returns:
-            None if no cache would have left a second prompt.
+            By reading, the bits of the steps that miss a second prompt; None if no step does.
         """
         if memory is not None:
             return self._simulate(prompts, seconds, memory)
         if len(prompts) == 2 and prompts[0][1] not in seconds:
-            return self._take_pair(prompts, seconds)  # which says the same of two that are far apart
+            return self._take_pair(prompts, seconds)  # also correct for two prompts that are far apart
         missed = None
         for part in _near(prompts):
             by_far_the_most = len(part) <= 2 and part[0][1] not in seconds
@@ -130,7 +130,7 @@ class CacheSums:
         return missed
 
     def _take_pair(self, prompts: Sequence[Prompt], seconds: Collection[str]) -> Missed | None:
-        """Count a prompt that is no second one, alone or with another one near behind it; see `take`."""
+        """Count a prompt that is not a second one, alone or followed by another; see `take`."""
         if len(prompts) < 2:
             return None
         (_, _, end, success, _), (start, name, _, _, _) = prompts
@@ -141,7 +141,7 @@ class CacheSums:
         return [(1 << step) - 1] * len(READINGS) if double and step else None
 
     def _simulate(self, prompts: Sequence[Prompt], seconds: Collection[str], memory: Memory | None) -> Missed | None:
-        """Ask the caches about each prompt; see `take`."""
+        """Run the prompts through the caches; see `take`."""
         hits, held, missed, agree = _passed(prompts, seconds, memory[0] if memory else NOTHING_HELD, renewed=False)
         by_reading = [missed, missed]
         if memory is None and agree:
@@ -159,7 +159,7 @@ class CacheSums:
         return by_reading if any(by_reading) else None
 
     def sums(self, reading: int) -> Spared:
-        """All that was counted, in a reading."""
+        """Return the sums of a reading, by step."""
         spared = Spared()
         self.both.spread(spared)
         self.readings[reading].spread(spared)
@@ -173,7 +173,7 @@ class CacheSums:
 
 
 def _near(prompts: Sequence[Prompt]) -> Iterator[Sequence[Prompt]]:
-    """Prompts in the order of their starts, parted where no cache reaches from one to the next."""
+    """Split prompts, ordered by start, where no cache reaches from one to the next."""
     first, latest = 0, BEFORE_ALL
     for at, (start, _, end, _, _) in enumerate(prompts):
         if start > latest + LONGEST:
@@ -188,18 +188,18 @@ def _near(prompts: Sequence[Prompt]) -> Iterator[Sequence[Prompt]]:
 def _passed(
     prompts: Sequence[Prompt], seconds: Collection[str], held: list[Held], *, renewed: bool
 ) -> tuple[list[_Hit], list[Held], int, bool]:
-    """What the caches do with prompts of one key, all steps at once: those that hold the same do the same, up to the step that
-    is long enough to answer.
+    """Simulate all caches at once over prompts of one key: of the steps that hold the same entry, those long enough spare a
+    prompt, and the others do not.
 
     Returns:
-        What is spared; what is held then; the bits of the steps that leave one of `seconds`; whether the readings agree: no
-        prompt was left behind one that was spared.
+        The spared prompts; the entries afterwards; the bits of the steps that miss one of `seconds`; and whether the readings
+        agree, because no step that spared a prompt misses a later one.
     """
     hits: list[_Hit] = []
     missed, agree, lowest = 0, True, _ALL
     for start, name, end, success, _ in prompts:
         double = name in seconds
-        if held is NOTHING_HELD:  # the first prompt, and others until one is answered
+        if held is NOTHING_HELD:  # the first prompt, and further ones until one succeeds
             missed |= ALL_MISSED if double else 0
             held = [(0, _ALL, end, end)] if success else NOTHING_HELD
             continue

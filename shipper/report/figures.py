@@ -1,7 +1,7 @@
-"""The tables of a report: all that is counted, of one log or of many. Pure.
+"""The tables of a report: all counts, of one log or of many. Pure.
 
-All of them have a bounded size; totals are exact whatever their size. What is said of two logs is what is said of one after the
-other is added, in any order.
+All tables have a bounded size; totals are exact even when a table is full. The figures of several logs are sums, and the order
+in which the logs are added does not matter.
 """
 
 from collections import Counter
@@ -17,46 +17,46 @@ MOST_CODES = 1024
 MOST_DAYS = 4000
 MOST_ADDRESSES = 4096
 LISTED = ("fraud", "blocked", "bypassed")  # classes whose latest authentications are listed
-_THURSDAY = 72  # hours from a Monday to the weekday on which 1970 began
+_THURSDAY = 72  # hours from a Monday to the Thursday on which 1970 began
 
 CodeRow = tuple[str, str, str, str, str]
 """Code, description, class, method, outcome."""
 
 
 class Client:
-    """A client address, or all findings without one: double prompts by pattern, and after how many tenths of a second a
-    client asked again while the first prompt was open."""
+    """A client address, or all findings without one: double prompts by pattern, and repeats: how many tenths of a second after
+    a request the client asked again while the first prompt was open."""
 
     def __init__(self) -> None:
         self.patterns: Counter[str] = Counter()
         self.repeats: Counter[int] = Counter()
 
     def add(self, other: "Client") -> None:
-        """Add those of another log."""
+        """Add the counts of another log."""
         self.patterns.update(other.patterns)
         self.repeats.update(other.repeats)
 
 
 def week_hour(hour: int) -> int:
-    """Hours since 1970 as hours since Monday, 0 o'clock, UTC."""
+    """Convert an hour since 1970 to an hour since Monday, 0 o'clock, UTC."""
     return (hour + _THURSDAY) % 168
 
 
 class Figures:
-    """The tables; see `summarize.py` for what is made of them.
+    """The tables; `summarize.py` makes the summary of them.
 
     Attributes:
         first, last, first_text, last_text: when the first authentication began and the last one ended.
-        total, methods, components, hosts, week, days: rows; the names in `week` are hours since Monday, in `days` days since 1970.
-        codes: authentications and first steps.
-        answers: by method, tenths of a second that answers took; 0 for those whose time is not known.
-        gaps: by pattern, tenths of a second between two prompts.
-        clients: double prompts by client address; None: not known.
-        findings: by the name of their detector.
-        listed: the latest of each class in `LISTED`, and findings `fatigue`.
+        total, methods, components, hosts, week, days: rows; names are hours since Monday in `week`, days since 1970 in `days`.
+        codes: number of authentications and first steps with each code.
+        answers: by method, times to answer in tenths of a second; 0 if the time is unknown.
+        gaps: by pattern, gaps between the two prompts in tenths of a second.
+        clients: double prompts by client address; None: unknown address.
+        findings: number of findings by name of the detector.
+        listed: the latest authentications of each class in `LISTED`, and the latest `fatigue` findings.
         people: the users.
         advice: what caches would have spared.
-        prompts_without_cache, doubles_without_cache: prompts and double prompts of services that have no cache.
+        prompts_without_cache, doubles_without_cache: prompts and double prompts of the NPS extension, which has no cache.
     """
 
     def __init__(self) -> None:
@@ -75,22 +75,22 @@ class Figures:
         self.prompts_without_cache = self.doubles_without_cache = 0
 
     def stretch(self, first: int, first_text: str, last: int, last_text: str) -> None:
-        """The span of time reaches to these as well, in nanoseconds and as the log writes them."""
+        """Extend the span of time to these, in nanoseconds and as the log writes them."""
         if first < self.first:
             self.first, self.first_text = first, first_text
         if last > self.last:
             self.last, self.last_text = last, last_text
 
     def lasting_rows(self, method: str, component: str, host: str | None) -> tuple[Row, ...]:
-        """The rows that have nothing to do with time."""
+        """Return the rows that do not depend on time."""
         return self.total.row(""), self.methods.row(method), self.components.row(component), self.hosts.row(host)
 
     def rows_of_hour(self, hour: int) -> tuple[Row, Row]:
-        """The rows of an hour since 1970."""
+        """Return the week and day rows of an hour since 1970."""
         return self.week.row(week_hour(hour)), self.days.row(hour // 24)
 
     def client(self, address: str | None) -> Client:
-        """The entry of an address, to count in."""
+        """Return the entry of an address; the entry `OTHERS` once the table is full."""
         found = self.clients.get(address)
         if found is None:
             if len(self.clients) >= MOST_ADDRESSES and address != OTHERS:

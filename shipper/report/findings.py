@@ -13,18 +13,18 @@ from shipper.report.service import EVERYTHING_MISSED, Service
 
 
 class Findings:
-    """Counts them."""
+    """Counts findings."""
 
     def __init__(self, figures: Figures, kinds: Kinds, host: str | None) -> None:
         """
         Args:
-            figures, kinds: take the counts.
-            host: the name of the server that wrote the log, where its lines do not say.
+            figures, kinds: receive the counts.
+            host: the server that wrote the log, for lines that do not name it.
         """
         self._figures, self._kinds, self._host = figures, kinds, host
 
     def count(self, finding: Told, service: Service) -> None:
-        """Count a finding about a user of this component."""
+        """Count a finding about a user of the component that `service` holds."""
         _, detector, time, user, component, host, double, fatigue = finding
         host = host or self._host
         self._figures.findings[detector] += 1
@@ -32,7 +32,7 @@ class Findings:
             person = service.people[user.key]
             address = self._double(double, service, person, user.key)
             service.people.pair(person, Shown(double.order, double, host, address))
-            # The second prompt may have ended before the first one, which completed it.
+            # By the second prompt's own end: it may have ended before the first prompt, whose end then completed the finding.
             method, hour = double.second[METHOD], double.second[END] // HOUR
             self._kinds.doubles[method, component, host, hour] += 1
         if fatigue is not None:
@@ -41,7 +41,7 @@ class Findings:
             self._figures.listed["fatigue"].add(time, {**entry, **fatigue})
 
     def _double(self, double: DoublePrompt, service: Service, person: Person, key: str) -> str | None:
-        """Count a double prompt of a user; returns the client address of the second prompt, if it is known."""
+        """Count a double prompt of a user; return the client address of the second prompt, None if unknown."""
         pattern, second = double.pattern, double.second
         prompt = service.second(key, second[ID])
         address = prompt[4] if prompt else None
@@ -50,7 +50,7 @@ class Findings:
             self._figures.doubles_without_cache += 1
         else:
             person.count("cacheable")
-            if prompt is None:  # it came too late to be compared
+            if prompt is None:  # no longer in memory: counts as missed by all caches
                 person.miss(0, EVERYTHING_MISSED)
                 person.miss(1, EVERYTHING_MISSED)
         self._figures.gaps[pattern][-(-(double.gap // MS) // 100)] += 1

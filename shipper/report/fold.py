@@ -26,7 +26,7 @@ _CEILING = TENTH - 1
 
 
 class Fold:
-    """Takes a log, or one half of what is counted: its rows, or what the authentications of several logs tell of their users."""
+    """Folds a log into tables, or into half of them: the rows, or the users, whose sign-ins may come from several logs."""
 
     def __init__(
         self,
@@ -39,10 +39,10 @@ class Fold:
     ) -> None:
         """
         Args:
-            exchange_timeout, window: of the log and of double prompts, in nanoseconds.
-            host: the name of the server that wrote the log, where its lines do not say; None if not known.
-            since, until: as for `selection`: only what completed within is counted.
-            half: None for both.
+            exchange_timeout, window: timeout of exchanges and window of double prompts, in nanoseconds.
+            host: the server that wrote the log, for lines that do not name it; None if unknown.
+            since, until: see `selection`; only authentications and findings that ended in between count.
+            half: the half to count; None for both.
         """
         self._has_users, self._in_rows, self._is_whole = half != "rows", half != "users", half is None
         self.figures = Figures()
@@ -56,7 +56,7 @@ class Fold:
     def __call__(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], found: Sequence[Found]
     ) -> None:
-        """Take what a pipeline made of a chunk: its events, what they completed, and what was found."""
+        """Take a pipeline's results for a chunk: the events, the completions and the findings."""
         findings = [told(finding) for finding in found]
         if self._span is not None:
             since, until = self._span
@@ -78,8 +78,8 @@ class Fold:
     def _settle(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
-        """Take completions of which one has a time ahead of the clock: it counts once the next one of its component comes, and not at
-        all if it is withdrawn."""
+        """Take completions of which some may be ahead of the clock: such a completion counts when the next one of its component
+        arrives, and not at all if it is withdrawn."""
         found = {finding[0] for finding in findings}
         settled: list[CompletionFields] = []
         for completion in completions:
@@ -106,7 +106,7 @@ class Fold:
             self._take(texts, labels, completions, findings)
 
     def _confirm(self, component: str) -> None:
-        """What was ahead of the clock of a component counts."""
+        """Count the completion that was ahead of the clock of a component."""
         if component in self._ahead:
             text, label, completion = self._ahead.pop(component)
             self._take_settled([text], [label], [completion], [])
@@ -124,7 +124,7 @@ class Fold:
     def _take_compiled(
         self, texts: Sequence[str], labels: "compiled.Labels", completions: "compiled.Completions", findings: Sequence[Told]
     ) -> None:
-        """As `_look_at`, of which the kernel does most."""
+        """Do what `_look_at` does, most of it in the kernel."""
         assert completions.component
         service = self._services.get(completions.component) or self._begin(completions.component)
         assert service.runs is not None
@@ -143,7 +143,7 @@ class Fold:
         count_all(runs.counted())
 
     def _look_at_one(self, texts: Sequence[str], labels: Sequence[Label], completion: CompletionFields, service: Service) -> None:
-        """Take a completion that the kernel does not take."""
+        """Take a completion that the kernel left to Python."""
         assert service.runs is not None
         count_all(service.runs.counted())
         self._look_at(texts, labels, [completion], ())
@@ -161,7 +161,7 @@ class Fold:
             self._take_users(Authentications(kinds, completions, addresses, findings))
 
     def _take_users(self, new: Authentications) -> None:
-        """What authentications tell of their users."""
+        """Count authentications in the tables of their users."""
         kinds, completions, addresses, findings = new
         name, service, turn, runs, address = None, None, AFTER_ALL, None, None
         behind = _by_position(findings)
@@ -196,12 +196,12 @@ class Fold:
                 self._findings.count(finding, service)
 
     def _of_nobody(self, completion: CompletionFields, kind: Kind, address: str | None) -> None:
-        """Take one whose user the log does not name: a fraud is one, whoever reported it."""
+        """List an authentication without a user, if it is to be listed: a fraud report counts whoever made it."""
         if kind.listed:
             self._list(kind, completion, address)
 
     def _other(self, completion: CompletionFields, kind: Kind, service: Service, person: Person, address: str | None) -> None:
-        """Take an authentication that is not just a prompt, or may be the second step of one."""
+        """Count an authentication that is not a plain prompt, or may be the second step of a prompt."""
         if kind.silent and not person.waiting:
             person.others += 1
             return
@@ -237,7 +237,7 @@ class Fold:
         user, end_text, code = completion[1], completion[7], kind.code
         entry: dict[str, str | None] = {
             "time": end_text,
-            "user": None if user is None else shown(User(*user)),  # whatever spelling other lines have
+            "user": None if user is None else shown(User(*user)),  # in the spelling of this line, not of others
             "code": code_text(code),
             "description": code.description,
         }
@@ -245,7 +245,7 @@ class Fold:
         self.figures.listed[code.status_class].add(end_text, entry)
 
     def _begin(self, component: str) -> Service:
-        """The tables of a component; past `MOST_SERVICES`, further ones share those of one."""
+        """Create the tables of a component; past `MOST_SERVICES`, further components share one."""
         name = component if len(self._services) < MOST_SERVICES else OTHERS
         if name not in self._services:
             advice = None if dataset(component) == NO_CACHE else self.figures.advice
@@ -253,14 +253,14 @@ class Fold:
         return self._services[name]
 
     def part(self) -> Part:
-        """What was folded, to be joined to what comes before it; the end of this fold."""
+        """End the fold, and return its content, to be joined to the fold of the part before."""
         self._kinds.spread()
         for service in self._services.values():
             service.part()
         return Part(self.figures, self._services, (), {}, self._ahead)
 
     def join(self, part: Part) -> None:
-        """Take the next part of the log. The figures are the same wherever a log is cut, as long as no table is full."""
+        """Add the next part of the log. The figures do not depend on where the log is cut, as long as no table is full."""
         for component, withdraws in part.withdraws.items():
             if withdraws:
                 self._ahead.pop(component, None)
@@ -279,11 +279,11 @@ class Fold:
         self._ahead.update(part.ahead)
 
     def close(self) -> Figures:
-        """The end of the log: all that was counted."""
+        """End the log, and return all counts."""
         for component in list(self._ahead):
             self._confirm(component)
         self._kinds.spread()
-        for _, service in sorted(self._services.items()):  # so that a user has the same spelling wherever a log is cut
+        for _, service in sorted(self._services.items()):  # so the spelling of a user does not depend on the cuts
             service.close()
             self.figures.people.add(service.people)
         self._services.clear()
@@ -298,7 +298,7 @@ def _by_position(findings: Sequence[Told]) -> dict[int, list[Told]]:
 
 
 def _extremes(completions: Sequence[CompletionFields]) -> tuple[CompletionFields, CompletionFields]:
-    """Of one or more completions that which began first, and that which ended last."""
+    """Return the completion that began first and the one that ended last."""
     places = completions.extremes() if compiled.are_completions(completions) else None
     if places is not None:
         return completions[places[0]], completions[places[1]]
@@ -306,7 +306,7 @@ def _extremes(completions: Sequence[CompletionFields]) -> tuple[CompletionFields
 
 
 def _is_ahead(completions: Sequence[CompletionFields]) -> bool:
-    """True if one of several components has a time ahead of its clock. (Of one component that would be the latest.)"""
+    """Return True if one of several components has a completion ahead of its clock. (`_chunk` checks the case of one.)"""
     if compiled.are_completions(completions) and completions.component is not None:
         return False
     return len(set(map(_COMPONENT, completions))) > 1 and any(completion[6] > completion[10] for completion in completions)

@@ -1,4 +1,4 @@
-"""Findings as a report counts them: plain data, on its way to the tables or to another process. Pure."""
+"""Findings as a report counts them: plain data that can go to another process. Pure."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from shipper.model import User
 
 
 class DoublePrompt(NamedTuple):
-    """Two prompts that should have been one, and the servers that wrote them, where their names are known."""
+    """Two prompts that should have been one, and the servers that wrote them, where known."""
 
     pattern: Pattern
     component: str
@@ -21,13 +21,13 @@ class DoublePrompt(NamedTuple):
 
     @property
     def gap(self) -> int:
-        """Nanoseconds from the end of the first one to the start of the second one."""
+        """Nanoseconds from the end of the first prompt to the start of the second; negative if they overlap."""
         gap: int = self.second[START] - self.first[END]
         return gap
 
     @property
     def order(self) -> tuple[str, str, str, str]:
-        """Puts them in the order in which they ended."""
+        """The sort key: double prompts in the order in which their second prompts ended."""
         return self.second[END_TEXT], self.second[ID], self.first[ID], self.component
 
 
@@ -35,14 +35,14 @@ class Told(NamedTuple):
     """A finding.
 
     Attributes:
-        position: of the completion behind which it stands.
-        detector: the name of the one that made it.
-        time: when what was found ended, as the log writes it.
-        user: whom it is about.
-        component: which wrote the authentications.
-        host: the server that wrote it, where that is not the one of the log.
-        double: of a double prompt, the two.
-        fatigue: of refused prompts, the start and the end as texts, and all numbers that their event has.
+        position: position of the completion that it follows.
+        detector: name of its detector.
+        time: end of its period, as the log writes it; for a double prompt, the end of the second prompt.
+        user: the user concerned.
+        component: the component that wrote the authentications.
+        host: the server that wrote them, if not the server of the log.
+        double: for a double prompt, the two prompts.
+        fatigue: for MFA fatigue, start and end as texts, and all numbers and flags of its event.
     """
 
     position: int
@@ -56,7 +56,7 @@ class Told(NamedTuple):
 
 
 def told(found: Found) -> Told:
-    """What a report counts of a finding."""
+    """Return a finding as a report counts it."""
     name, finding, component, host = found.detector.name, found.finding, found.component, found.host
     if name == DOUBLE_PROMPT.name:
         first, second, sides = finding["first"], finding["second"], found.sides

@@ -1,4 +1,4 @@
-"""Puts pseudonyms in place of users and client addresses, before a summary is made. Pure."""
+"""Replaces users and client addresses with pseudonyms before the summary is made. Pure."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,12 @@ Hide = Callable[[str], str]
 
 
 def hide(figures: Figures, user: Hide, address: Hide) -> None:
-    """Replace names and addresses in the tables.
+    """Replace users and client addresses in the tables.
 
     Args:
-        figures: is changed.
-        user: the pseudonym of a user as people write one.
-        address: that of a client address.
+        figures: the tables, changed in place.
+        user: returns the pseudonym of a user's displayed name.
+        address: returns the pseudonym of a client address.
     """
     for person in figures.people.values():
         person.name = user(person.name)

@@ -1,15 +1,15 @@
-"""What probably went wrong with the lines on their way, where that can be seen: for `parse` and `report` alike. Pure."""
+"""Hints at what probably went wrong with the lines on their way here, for `parse` and `report`. Pure."""
 
 from shipper.decode.unparsed import HINTS
 from shipper.model import Counts
 
-SOME = 5  # answers without their request, of which a log that begins in the middle of sign-ins has a few
+SOME = 5  # answers without a request; a log that begins in the middle of sign-ins has a few
 
 _SINGULAR = {"are": "is", "have": "has"}
 
 
 def hints(c: Counts) -> list[str]:
-    """A sentence for each thing that an administrator should look at; none where nothing is odd."""
+    """Return a sentence for each thing that an administrator should look at; none if all is well."""
     if not c.lines:
         return ["there was nothing to read: no file holds a line"]
     said = [_lines(number, HINTS[cause]) for cause, number in c.causes.most_common()]
@@ -27,7 +27,7 @@ def hints(c: Counts) -> list[str]:
 
 
 def _order(c: Counts) -> list[str]:
-    """What became of the order of the lines, or of the threads that tie them together."""
+    """Return a hint if lines are out of order, or lost the threads that tie them together."""
     if c.backwards * 2 > c.lines:
         return [
             "the export is newest first, so results stand before their requests: make it oldest first"
@@ -54,7 +54,7 @@ def _order(c: Counts) -> list[str]:
 
 
 def _lines(number: int, does: str, noun: str = "line") -> str:
-    """`3 lines begin with >`, `1 line begins with >`; `does` begins with its verb."""
+    """Return a sentence such as `3 lines begin with >` or `1 line begins with >`; `does` begins with the plural verb."""
     if number != 1:
         return f"{number:,} {noun}s {does}"
     verb, _, rest = does.partition(" ")

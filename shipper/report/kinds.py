@@ -1,4 +1,4 @@
-"""Counts completed authentications by their shape, which is done in no time, and spreads the counts over the tables later. Pure."""
+"""Counts completed authentications by shape, which is cheap, and adds the counts to the tables later. Pure."""
 
 import re
 from collections import Counter
@@ -13,11 +13,11 @@ from shipper.report.people import REFUSALS
 from shipper.report.tables import AUTHENTICATIONS, DOUBLE_PROMPTS, FIRST_STEPS, PROMPTS, UNKNOWN, Row
 from shipper.times import SECOND
 
-MOST_KINDS = 4096  # that are counted before they are spread over the rows
+MOST_KINDS = 4096  # kept before their counts are spread over the rows
 MOST_HOURS = 10_000
 HOUR = 3600 * SECOND
 NO_CACHE = dataset("nps extension")
-_OUTCOMES = {"success": 1, "failure": 2}  # places in a row, else 3
+_OUTCOMES = {"success": 1, "failure": 2}  # columns of a row, else `UNKNOWN`
 
 _CLIENT = re.compile(r'"source":\{[^{}]*?"ip":"([^"]*)"')
 _OUTCOME = re.compile(r'"outcome":"(\w+)"')
@@ -28,20 +28,20 @@ Shape = tuple[Code, str, str | None, str]
 
 
 class Kind:
-    """What completions of one shape have in common: those of one origin, or of one code, component, host and outcome.
+    """The completions of one shape: of one origin, or of one code, component, host and outcome.
 
     Attributes:
-        number: how many there were.
-        hours: how many in each hour since 1970; kinds that count alike share it.
-        second_steps: those that were the second step of a prompt.
-        answers: their durations in tenths of a second. Kinds of one method share it.
-        answered: the user answered the prompt.
-        prompted: a prompt.
-        pending: a first step.
-        listed: to be listed.
-        refusal: the class of a prompt that was refused; else None.
-        plain: a prompt and nothing else: no first step, no refusal, nothing to be listed.
-        silent: no prompt, no first step, nothing to be listed.
+        number: number of completions.
+        hours: number of completions in each hour since 1970; shared by kinds with the same column and `prompted`.
+        second_steps: number of completions that were the second step of a prompt.
+        answers: times to answer in tenths of a second; shared by kinds of one method.
+        answered: True if the user answered the prompt.
+        prompted: True if a prompt reached the user.
+        pending: True for a first step.
+        listed: True if the report lists each completion.
+        refusal: the status class of a refused prompt; else None.
+        plain: True for a prompt that is no first step, no refusal, and not listed.
+        silent: True without a prompt, if it is no first step and not listed.
     """
 
     __slots__ = (
@@ -77,34 +77,34 @@ class Kind:
 
     @property
     def key(self) -> Shape:
-        """What tells it apart from others, in any process."""
+        """The shape, which identifies the kind in any process."""
         return self.code, self.component, self.host, self.outcome
 
     @property
     def column(self) -> int:
-        """The column of a row in which they count."""
+        """The column of a row that counts these completions."""
         return FIRST_STEPS if self.code.status_class == "pending" else _OUTCOMES.get(self.outcome, UNKNOWN)
 
 
 class Kinds(dict[Any, Kind]):
-    """The kinds by origin, or by what else tells them apart."""
+    """The kinds by origin, or by shape."""
 
     def __init__(self, figures: Figures, host: str | None) -> None:
         """
         Args:
-            figures: the tables that they are spread over.
-            host: the name of the server that wrote the log, where its lines do not say.
+            figures: the tables that receive the counts.
+            host: the server that wrote the log, for lines that do not name it.
         """
         super().__init__()
-        self.second_steps: Counter[int] = Counter()  # by hour, those whose code is one of prompts
+        self.second_steps: Counter[int] = Counter()  # by hour, second steps whose code means a prompt
         self.doubles: Counter[tuple[str, str, str | None, int]] = Counter()  # by method, component, host and hour
         self._figures, self._host = figures, host
-        self._hours: dict[tuple[int, bool], Counter[int]] = {}  # by column of a row, and whether the code is one of prompts
+        self._hours: dict[tuple[int, bool], Counter[int]] = {}  # by column of a row, and whether the code means a prompt
 
     def of(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields]
     ) -> tuple[list[Kind], dict[int, str]]:
-        """The kinds of completions, and the client addresses that are known, by the position of the completion."""
+        """Return the kind of each completion, and the known client addresses by position of the completion."""
         known = [self.get(labels[completion[0]][2]) for completion in completions]
         kinds: list[Kind] = []
         addresses: dict[int, str] = {}
@@ -116,10 +116,10 @@ class Kinds(dict[Any, Kind]):
         return kinds or cast("list[Kind]", known), addresses
 
     def _find(self, text: str, origin: Origin, completion: CompletionFields) -> tuple[Kind, str | None]:
-        """The kind of a completion, and the client address.
+        """Return the kind of a completion, and the client address, None if unknown.
 
-        The text of its event is only searched where the origin has no sample: an event that the fast path made names no
-        client, and its origin tells the outcome.
+        The text of its event is only searched if the origin has no sample. An origin with one is of the fast path: its events
+        name no client, and the sample has the outcome.
         """
         component, code = completion[3], completion[8]
         if origin.sample is not None:
@@ -140,7 +140,7 @@ class Kinds(dict[Any, Kind]):
         return kind
 
     def of_shape(self, shape: Shape) -> Kind:
-        """The kind of completions that were counted elsewhere."""
+        """Return the kind of a shape that another process counted."""
         kind = self.get(shape)
         if kind is None:
             kind = self[shape] = self._new(*shape)
@@ -148,11 +148,11 @@ class Kinds(dict[Any, Kind]):
 
     @property
     def are_many(self) -> bool:
-        """It is time to spread them."""
+        """True if the counts must be spread now."""
         return len(self) + len(self.doubles) > MOST_KINDS or any(len(hours) > MOST_HOURS for hours in self._hours.values())
 
     def spread(self) -> None:
-        """Add to the tables what was counted by kind and by hour, and forget it."""
+        """Move the counts by kind and by hour to the tables."""
         figures = self._figures
         for kind in self.values():
             code, method = kind.code, kind.code.method or NO_METHOD
@@ -179,14 +179,14 @@ class Kinds(dict[Any, Kind]):
 
 
 def count_all(counted: Iterable[tuple[Kind, int, int]]) -> None:
-    """Count completions of a kind that ended in an hour since 1970, so many each."""
+    """Add counts, each of a kind, an hour since 1970 and a number of completions that ended in that hour."""
     for kind, hour, number in counted:
         kind.number += number
         kind.hours[hour] += number
 
 
 def count_by_hour(kinds: Sequence[Kind], ends: Sequence[int]) -> None:
-    """Count completions of these kinds, which ended at these times in nanoseconds."""
+    """Count completions by their kinds and ends, in nanoseconds."""
     hour = min(ends) // HOUR
     if hour == max(ends) // HOUR:
         count_all((kind, hour, number) for kind, number in Counter(kinds).items())

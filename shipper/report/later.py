@@ -1,8 +1,8 @@
-"""Folds a part of a log that begins in its middle, while another process folds what comes before it. Pure.
+"""Folds a later part of a log, while another process folds the part before. Pure.
 
-What is counted in rows does not depend on what comes before. What is counted of a user does, until so much time has passed
-since the last of the user's authentications that nothing before them matters (`Service.apart`): up to there they are put aside,
-and `Fold.join` counts them once it knows what comes before. So the same is counted as in one process, wherever the log is cut.
+Row counts do not depend on earlier lines. Counts of a user do, until the user has been silent for so long that earlier
+authentications no longer matter (`Service.apart`). The authentications up to that point are set aside, and `Fold.join` counts
+them once it knows the part before. So the counts are the same as in one process, wherever the log is cut.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from shipper.report.found import Told
 from shipper.report.parts import Aside, Authentications, Part
 from shipper.report.service import reach
 
-_Ends = dict[str, int | None]  # by user, the latest end; None once nothing before the part matters
+_Ends = dict[str, int | None]  # by user, the latest end; None once the part before no longer matters
 
 
 class LaterFold(Fold):
-    """A `Fold` that does not know what comes before; its `part` is to be joined to that."""
+    """A `Fold` that does not know the part before, to whose fold its own `part` must be joined."""
 
     def __init__(self, exchange_timeout: int, window: int, *others: Any) -> None:
-        """As for `Fold`."""
+        """See `Fold`."""
         super().__init__(exchange_timeout, window, *others)
         self._apart = reach(exchange_timeout, window)
         self._aside: list[Aside] = []
@@ -32,7 +32,7 @@ class LaterFold(Fold):
     def _chunk(
         self, texts: Sequence[str], labels: Sequence[Label], completions: Sequence[CompletionFields], findings: Sequence[Told]
     ) -> None:
-        completions = [*completions]  # looked at one by one, not in the kernel
+        completions = [*completions]  # a list, so Python takes them one by one, not the kernel
         for completion in completions:
             self._withdraws.setdefault(completion[3], is_withdrawal(completion))
         super()._chunk(texts, labels, completions, findings)
@@ -56,14 +56,14 @@ class LaterFold(Fold):
         )
 
     def _is_known(self, completion: CompletionFields) -> bool:
-        """True if all that an authentication has to do with stands in this part: always, where it is nobody's."""
+        """Return True if an authentication depends on nothing before this part; always True if it has no user."""
         _, user, _, component, _, _, end, _, _, _, newest = completion
         if user is None:
             return True
         if component not in self._ends:
             self._ends[component] = newest, {}
         begin, ends = self._ends[component]
-        latest = ends.get(user[3], begin)  # no authentication before the part has ended later than it begins
+        latest = ends.get(user[3], begin)  # all authentications before the part ended by then
         if latest is None or newest > latest + self._apart:
             ends[user[3]] = None
             return True

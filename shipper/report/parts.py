@@ -1,4 +1,4 @@
-"""What is folded of a log, on its way to its tables or to another process. Pure."""
+"""The values that folds pass to their tables, or to another process. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,17 +10,17 @@ from shipper.report.kinds import Kind, Shape
 from shipper.report.service import Service
 
 Ahead = dict[str, tuple[str, Label, CompletionFields]]
-"""By component, the completion that is ahead of the clock, its label and the text of its event."""
+"""By component, the completion that is ahead of the clock, preceded by the text and the label of its event."""
 
 
 class Authentications(NamedTuple):
-    """Completed authentications, on their way to the tables of their users.
+    """Completed authentications to add to the tables of their users.
 
     Attributes:
-        kinds: of each the kind.
-        completions: of each what completed it, in order.
-        addresses: of the clients, by the position of the completion, where they are known.
-        findings: to which they led.
+        kinds: the kind of each authentication.
+        completions: the authentications, in order.
+        addresses: the known client addresses, by position of the completion.
+        findings: the findings that the authentications triggered.
     """
 
     kinds: Sequence[Kind]
@@ -30,7 +30,7 @@ class Authentications(NamedTuple):
 
 
 class Aside(NamedTuple):
-    """An authentication that may have to do with earlier ones of its user, which another process knows."""
+    """An authentication that may depend on earlier ones of its user, which only another process knows."""
 
     shape: Shape
     completion: CompletionFields
@@ -39,14 +39,14 @@ class Aside(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What was folded of a part of a log, on its way to another process.
+    """A folded part of a log, to pass to another process.
 
     Attributes:
-        figures: all that is counted.
-        services: what is not yet counted, by component.
-        aside: what can only be counted once the part before is known, in order.
-        withdraws: by component, if the first that the part says of it is that the completion ahead of its clock is withdrawn.
-        ahead: the completions whose time is ahead of the clock at the end of the part.
+        figures: all counts.
+        services: the users and their prompts that are not yet counted, by component.
+        aside: authentications that can only be counted once the part before is known, in order.
+        withdraws: by component, True if its first completion here is a withdrawal, of the one that is ahead in the part before.
+        ahead: the completions that are still ahead of the clock at the end of the part.
     """
 
     figures: Figures

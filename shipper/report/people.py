@@ -1,4 +1,4 @@
-"""What the report knows of each user, in a table of bounded size. Pure."""
+"""The users of a report, in a table of bounded size. Pure."""
 
 from heapq import nlargest
 from operator import itemgetter
@@ -11,17 +11,17 @@ from shipper.report.found import DoublePrompt
 from shipper.times import BEFORE_ALL
 
 MOST_PEOPLE = 250_000
-MOST_PAIRS = 20_000  # in memory, of all users together
-PAIRS = 3  # of a user
+MOST_PAIRS = 20_000  # in memory, for all users together
+PAIRS = 3  # for each user
 
 PATTERNS = ("sequential", "concurrent", "retry")
 REFUSALS = ("denied", "no_response", "fraud")
 NUMBERS = (*PATTERNS, *REFUSALS, "fatigue", "cacheable")
-"""What is counted of few users; `cacheable` are double prompts on a service that has a cache."""
+"""The counters that are zero for most users; `cacheable` counts double prompts on a service that has a cache."""
 
 
 class Shown(NamedTuple):
-    """A double prompt that is shown, by its `order`."""
+    """A double prompt to show in the report, preceded by its sort key."""
 
     order: tuple[str, ...]
     double: DoublePrompt
@@ -30,7 +30,7 @@ class Shown(NamedTuple):
 
 
 NO_PROMPT = 2 * BEFORE_ALL
-"""The end of the latest prompt where there is none: long before a clock that has not begun to move."""
+"""The `latest` of a user without a run: far before the first value of any clock."""
 
 _ORDER = itemgetter(0)
 PLACE = {name: place for place, name in enumerate(NUMBERS)}
@@ -41,16 +41,16 @@ class Person:
     """One user.
 
     Attributes:
-        name: as people write it.
-        first_steps: how many there were.
-        prompts: as far as they have been counted; those in `run` have not.
+        name: the name as people write it.
+        first_steps: number of first steps.
+        prompts: number of prompts, without those in `run`, which are not yet counted.
         others: authentications and first steps that are no prompts of their own.
-        numbers: those of `NUMBERS`; None if all are 0.
+        numbers: the counters of `NUMBERS`; None if all are 0.
         missed: by cache type and reading, a bit for each step of the ladder that would not have spared all double prompts.
         pairs: the latest double prompts.
-        run: while the log is read, the latest prompts, as far as a cache may tie them together; `latest` is the latest end,
-            `seconds` are the ids of second prompts of double prompts, `memory` is by cache type and address what caches hold
-            before the run, `waiting` the prompts of two steps that wait for their answer, by method.
+        run: while the log is read, the latest prompts that a cache may tie together, with `latest`, the latest end; `seconds`,
+            the ids of second prompts of double prompts; `memory`, the cache entries before the run, by cache type and address;
+            and `waiting`, the two-step prompts that wait for their answer, by method.
     """
 
     __slots__ = (
@@ -81,38 +81,38 @@ class Person:
         self.waiting: dict[str, Prompt] | None = None
 
     def count(self, name: str, more: int = 1) -> None:
-        """Count one of `NUMBERS` up."""
+        """Increment one of `NUMBERS`."""
         if self.numbers is None:
             self.numbers = _NONE[:]
         self.numbers[PLACE[name]] += more
 
     def number(self, name: str) -> int:
-        """One of `NUMBERS`."""
+        """Return one of `NUMBERS`."""
         return self.numbers[PLACE[name]] if self.numbers else 0
 
     @property
     def completed(self) -> int:
-        """Authentications and first steps."""
+        """The number of authentications and first steps."""
         return self.prompts + self.others + len(self.run)
 
     @property
     def doubles(self) -> int:
-        """Double prompts of all patterns."""
+        """The number of double prompts of all patterns."""
         return sum(map(self.number, PATTERNS)) if self.numbers else 0
 
     @property
     def refusals(self) -> int:
-        """Prompts that were denied, not answered or called a fraud."""
+        """The number of prompts that were denied, not answered or reported as fraud."""
         return sum(map(self.number, REFUSALS)) if self.numbers else 0
 
     def miss(self, kind: int, bits: Missed) -> None:
-        """Caches of a type with these bits would not have spared a double prompt."""
+        """Record the steps, as bits, that would not have spared a double prompt, for one cache type."""
         if self.missed is None:
             self.missed = [[0] * len(READINGS) for _ in TYPES]
         self.missed[kind] = [a | b for a, b in zip(self.missed[kind], bits, strict=True)]
 
     def miss_both(self, by_user: Missed, by_address: Missed) -> None:
-        """The same of both types of caches."""
+        """Record them for both cache types."""
         if self.missed is None:
             self.missed = [by_user, by_address]
         else:
@@ -120,11 +120,11 @@ class Person:
             self.miss(1, by_address)
 
     def misses(self, kind: int, reading: int) -> int:
-        """The bits of a cache type and reading."""
+        """Return the `missed` bits of a cache type and reading."""
         return self.missed[kind][reading] if self.missed else 0
 
     def pair(self, pair: Shown) -> None:
-        """A double prompt of the user, to show; the latest `PAIRS` are kept."""
+        """Keep a double prompt to show; only the latest `PAIRS` stay."""
         if self.pairs is None:
             self.pairs = [pair]
         else:
@@ -133,7 +133,7 @@ class Person:
             del self.pairs[:-PAIRS]
 
     def add(self, other: "Person") -> None:
-        """Add what another log says of the user."""
+        """Add the counts of the same user in another log."""
         self.others += other.others
         self.first_steps += other.first_steps
         self.prompts += other.prompts
@@ -148,8 +148,8 @@ class Person:
 class People(dict[str, Person]):
     """Users by their key.
 
-    At `MOST_PEOPLE` the less interesting half is forgotten: those with the fewest double prompts and refusals, then the
-    fewest authentications. `forgotten` counts them; a user who comes again counts again.
+    At `MOST_PEOPLE` users, the half with the fewest double prompts and refusals, then the fewest authentications, is
+    forgotten. `forgotten` counts these users; a forgotten user who returns counts again.
     """
 
     def __init__(self) -> None:
@@ -158,13 +158,13 @@ class People(dict[str, Person]):
         self._pairs = 0
 
     def new(self, user: UserFields) -> Person:
-        """An entry for a user who has none."""
+        """Add an entry for a user who has none."""
         person = Person(shown(User(*user)))
         self._enter(user[3], person)
         return person
 
     def newcomer(self, user: UserFields) -> Person | None:
-        """The same, if there is room without forgetting others."""
+        """Add an entry for a user who has none, if that forgets no others; else return None."""
         return self.new(user) if len(self) < MOST_PEOPLE else None
 
     def _enter(self, key: str, person: Person) -> None:
@@ -176,13 +176,13 @@ class People(dict[str, Person]):
         self[key] = person
 
     def pair(self, person: Person, pair: Shown) -> None:
-        """A double prompt of a user, to show; if there are too many of all users, those with the fewest lose theirs."""
+        """Keep a double prompt of a user to show, and apply `limit`."""
         person.pair(pair)
         self._pairs += 1
         self.limit()
 
     def limit(self) -> None:
-        """Let the half of the users with the fewest double prompts lose their pairs, if there are too many of them."""
+        """If too many pairs are kept, drop those of the half of the users with the fewest double prompts."""
         if self._pairs <= MOST_PAIRS:
             return
         shown = [person for person in self.values() if person.pairs]
@@ -194,7 +194,7 @@ class People(dict[str, Person]):
                 person.pairs = None
 
     def add(self, other: "People") -> None:
-        """Add the users of another log to these, which take over what is in their entries."""
+        """Add the users of another log, whose entries this table may keep as its own."""
         self.forgotten += other.forgotten
         if not self:
             self.update(other)
@@ -205,7 +205,7 @@ class People(dict[str, Person]):
         self.limit()
 
     def add_user(self, key: str, theirs: Person) -> Person:
-        """Add what another table says of a user; returns the entry. Call `limit` after the last one."""
+        """Add a user of another table, and return the entry. Call `limit` after the last user."""
         ours = self.get(key)
         if ours is None:
             ours = theirs

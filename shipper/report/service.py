@@ -1,10 +1,10 @@
-"""The users of one component while its log is read: their prompts in order, as far as a cache ties them together. Pure.
+"""The users of one component while its log is read, each with a run: the latest prompts that a cache may tie together. Pure.
 
-A prompt ends a run when no cache of the ladder can reach from it to the next one; the run is then counted and forgotten.
-Long ones are counted piece by piece. So memory holds the prompts of the last hours of event time.
+A run ends with a prompt from which no cache of the ladder can reach the next one; it is then counted and forgotten. Long runs
+are counted piece by piece. So memory holds the prompts of the last hours of event time.
 
-The kernel, where it is there, has the runs in which all are plain prompts, and counts them as is done here. Python takes the run of
-a user over once there is more to it.
+The compiled kernel, if present, keeps the runs that consist of plain prompts, and counts them as the code here does. Python
+takes over a user's run when another kind of authentication joins it.
 """
 
 from bisect import bisect_left
@@ -18,20 +18,20 @@ from shipper.report.cache import ALL_MISSED, LONGEST, NOTHING_HELD, READINGS, ST
 from shipper.report.people import NO_PROMPT, People, Person
 from shipper.times import BEFORE_ALL
 
-MOST_IDLE = 50_000  # users with no prompts in memory whom the kernel keeps, since most come again
-PIECE = 64  # prompts of a run that are in memory before some of them are counted
+MOST_IDLE = 50_000  # users without a run whom the kernel keeps, since most return
+PIECE = 64  # prompts in a run before the older ones are counted
 _ADDRESS = itemgetter(4)
 EVERYTHING_MISSED = [ALL_MISSED] * len(READINGS)
 
 
 def reach(exchange_timeout: int, window: int) -> int:
-    """Once event time is so much later than the end of a user's latest prompt, nothing that comes has to do with it; all in
+    """Return how far event time must be past the end of a user's latest prompt for later lines to be unrelated to it; all in
     nanoseconds."""
     return max(LONGEST, window) + 4 * exchange_timeout
 
 
 class Advice:
-    """What caches would have spared, by cache type, and of how many prompts."""
+    """What caches would have spared, by cache type, and the number of prompts, and of prompts with an address."""
 
     def __init__(self) -> None:
         self.prompts = 0
@@ -47,36 +47,36 @@ class Advice:
 
 
 class Service:
-    """One component; `apart` is its `reach`."""
+    """The users of one component; `apart` is its `reach`, and the first event time past `turn` calls for `sweep`."""
 
     def __init__(self, exchange_timeout: int, window: int, advice: Advice | None) -> None:
         """
         Args:
-            exchange_timeout: nanoseconds that a request waits for its status, and the first of two steps for the second.
-            window: of double prompts, in nanoseconds: how far a finding reaches.
-            advice: takes the sums; None where there is no cache.
+            exchange_timeout: nanoseconds that a request waits for its status, and a first step for the second.
+            window: window of double prompts, in nanoseconds: how far apart the two prompts of a finding can be.
+            advice: receives the sums; None if the component has no cache.
         """
         self.people = People()
         self.turn = BEFORE_ALL
         self._timeout = exchange_timeout
-        self._slack = 4 * exchange_timeout  # after that much event time a prompt and its findings are known
+        self._slack = 4 * exchange_timeout  # after this much event time, a prompt and its findings are final
         self.apart = reach(exchange_timeout, window)
         self._advice = advice
         self._active: set[Person] = set()
-        # The runs that the kernel has.
+        # The runs that the kernel keeps; None without it.
         self.runs = compiled.runs(self.people, NO_PROMPT, self.apart, PIECE, MOST_IDLE, None if advice is None else STEPS)
 
     def newcomer(self, user: UserFields) -> Person:
-        """An entry for a user who has none."""
+        """Add an entry for a user who has none."""
         if self.runs:
             person = self.people.newcomer(user)
             if person is not None:
                 return person
-            self.take_over()  # whose prompts then count for who is forgotten
+            self.take_over()  # so that the choice of whom to forget sees all prompts
         return self.people.new(user)
 
     def recall(self, key: str) -> None:
-        """Take the run of a user over from the kernel, if it has one."""
+        """Take the run of a user back from the kernel, if the kernel has it."""
         known = None if self.runs is None else self.runs.pop(key)
         if known is not None:
             person, run, latest, seconds = known
@@ -84,7 +84,7 @@ class Service:
             self._active.add(person)
 
     def hand_over(self, key: str) -> None:
-        """Let the kernel have the run of a user, if it is one of plain prompts now."""
+        """Give the run of a user to the kernel, if it now consists of plain prompts."""
         person = self.people.get(key)
         if self.runs is None or person is None or not person.run or person.waiting or person.memory is not None:
             return
@@ -93,7 +93,7 @@ class Service:
             person.run, person.latest, person.seconds, person.waiting = [], NO_PROMPT, None, None
 
     def take_over(self) -> None:
-        """Take all over that the kernel has."""
+        """Take all runs and sums back from the kernel."""
         if self.runs is None:
             return
         for key in self.runs.users():
@@ -107,7 +107,7 @@ class Service:
                     spans.sum(*sums)
 
     def begin(self, person: Person) -> None:
-        """A run of prompts begins; count the one before it."""
+        """Begin a run of prompts, and count the one before it."""
         if person.latest > NO_PROMPT:
             self._end(person)
         else:
@@ -118,8 +118,8 @@ class Service:
         person.memory, person.waiting, person.latest = None, None, NO_PROMPT
 
     def join(self, later: "Service") -> None:
-        """Take the users of a later part of the log. Those that it knows were not asked for so long before that it counted them
-        as if nothing had been. The kernel has nothing of either."""
+        """Add the users of a later part of the log. These had been silent for so long that the part could count them without
+        what came before. The kernel holds nothing of either part."""
         self.people.forgotten += later.people.forgotten
         for key, theirs in later.people.items():
             before = self.people.get(key)
@@ -134,8 +134,8 @@ class Service:
         self.people.limit()
 
     def sweep(self, newest: int) -> int:
-        """Count the runs of users who were not asked for so long that nothing can follow. To be called when the newest
-        event time of the log passes `turn`; returns the next one."""
+        """Count the runs that are over, because nothing can follow after so long a silence. Call this when the newest event time
+        passes `turn`; returns the next `turn`."""
         self.turn = newest + self.apart
         over = [person for person in self._active if person.latest + self.apart < newest]
         for person in over:
@@ -146,7 +146,7 @@ class Service:
         return self.turn
 
     def close(self) -> None:
-        """The end of the log: count what is left."""
+        """End the log: count the remaining runs."""
         if self.runs:
             self.runs.sweep()
         self.take_over()
@@ -155,12 +155,12 @@ class Service:
         self._active.clear()
 
     def part(self) -> None:
-        """The end of a part of the log; what is left goes to another process."""
+        """End a part of the log: take back the kernel's runs, since the rest goes to another process."""
         self.take_over()
         self.runs = None
 
     def answered(self, person: Person, completion: CompletionFields, address: str | None) -> Prompt | None:
-        """The prompt whose second step an authentication is, with the end and the outcome that it has now; None if it is none."""
+        """Return the prompt whose second step an authentication is, with its new end and outcome; None if there is none."""
         _, _, _, _, start, _, end, _, code, success, _ = completion
         method = code.method or NO_METHOD
         first = person.waiting and person.waiting.get(method)
@@ -175,7 +175,7 @@ class Service:
         return prompt
 
     def second(self, key: str, prompt_id: str) -> Prompt | None:
-        """A finding says that a prompt of a user is the second of two; returns that prompt, or None if it is not known any more."""
+        """Mark a prompt of a user as the second of a double prompt, and return it; None if it is no longer in memory."""
         found = None if self.runs is None else self.runs.second(key, prompt_id)
         if found is not None:
             return found
@@ -188,7 +188,7 @@ class Service:
         return None
 
     def shorten(self, person: Person, newest: int) -> None:
-        """Count the prompts of a long run about which nothing can change any more."""
+        """Count the prompts of a long run that are final."""
         person.run.sort()
         at = bisect_left(person.run, (newest - self._slack,))
         rest, seconds = person.run[at:], person.seconds
@@ -201,7 +201,7 @@ class Service:
             person.seconds = {prompt[1] for prompt in rest if prompt[1] in seconds} or None
 
     def _count(self, person: Person) -> None:
-        """Count the run of a user; it is empty then."""
+        """Count the run of a user, and empty it."""
         advice, run, seconds = self._advice, person.run, person.seconds or ()
         person.run, person.seconds = [], None
         person.prompts += len(run)
@@ -227,7 +227,7 @@ class Service:
                 by_address.setdefault(prompt[4], []).append(prompt)
                 self._advice.with_address += 1
             elif prompt[1] in seconds:
-                person.miss(1, EVERYTHING_MISSED)  # a cache by address would not have spared what has none
+                person.miss(1, EVERYTHING_MISSED)  # a cache by address spares no prompt without an address
         for address, prompts in by_address.items():
             self._simulate(person, 1, address, prompts, seconds)
 

@@ -1,4 +1,4 @@
-"""From the tables of a report to the summary. Pure."""
+"""Makes the summary from the tables of a report. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,22 +43,22 @@ from shipper.report.tables import (
 )
 
 HISTOGRAM = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 300, 600)  # seconds
-SHAPES = 20  # unknown messages that are listed
+SHAPES = 20  # most unknown messages to list
 _EPOCH = date(1970, 1, 1)
 
-COUNTED = (  # the numbers that `Quality` has under the names of `Counts`
+COUNTED = (  # fields that `Quality` shares with `Counts`
     "lines", "requests", "verdicts", "statuses", "results", "unparsed", "unknown_messages", "orphans", "given_up",
     "crowded_out", "open_at_end", "unknown_codes", "conflicts", "decode_errors", "too_long", "late", "misdated",
 )  # fmt: skip
 
 AdviceFor = Callable[[str, int | None], str | None]
-"""What to check, by class and code."""
+"""Returns what an administrator should check, by status class and code; None if nothing."""
 
 
 def summarize(
     figures: Figures, counts: Counts, settings: Settings, logs: Sequence[Log], notes: Sequence[str], advice_for: AdviceFor
 ) -> Summary:
-    """The summary of what was counted; `counts` are the counters of the same pipelines."""
+    """Return the summary of the tables; `counts` are the counters of the same pipelines."""
     times = _answer_times(figures)
     doubles = asked_twice(figures, settings.top)
     cache = caches(figures)

@@ -1,6 +1,6 @@
-"""The summary: what a report says, as plain data. Pure.
+"""The summary: the content of a report, as plain data. Pure.
 
-These classes are the reference: `schemas/report.schema.json` is generated from them. A number that is not known is null.
+These classes are the reference: `schemas/report.schema.json` is generated from them. An unknown number is null.
 """
 
 from typing import Annotated, Any, Literal
@@ -179,10 +179,10 @@ class Summary(Data, frozen=True):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a summary."""
+    """Return the JSON Schema (2020-12) of a summary."""
     described = msgspec.json.schema(Summary)
     for part in described["$defs"].values():
-        part["description"] = " ".join(part["description"].split())  # a docstring, whose indentation Python 3.13 takes away
+        part["description"] = " ".join(part["description"].split())  # only Python 3.13 strips a docstring's indentation
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:mfa-shipper:report:1",

@@ -1,11 +1,11 @@
-"""Tables of bounded size, which add up: rows by name, and the few latest of many. Pure."""
+"""Tables of bounded size that can be added: rows by name, and the latest few of many entries. Pure."""
 
 from heapq import nlargest
 from typing import Any
 
 AUTHENTICATIONS, SUCCESS, FAILURE, UNKNOWN, FIRST_STEPS, PROMPTS, DOUBLE_PROMPTS = range(7)
 COLUMNS = ("authentications", "success", "failure", "unknown", "first_steps", "prompts", "double_prompts")
-"""The numbers of a row, and their names in the summary."""
+"""The names of the numbers of a row, as the summary has them."""
 
 OTHERS = "(others)"
 MOST_NAMES = 256
@@ -15,14 +15,14 @@ Row = list[int]
 
 
 class Rows:
-    """Rows of numbers by name. Past `most` names, what belongs to further ones is in the row `OTHERS`."""
+    """Rows of numbers by name. Past `most` names, further ones share the row `OTHERS`."""
 
     def __init__(self, most: int = MOST_NAMES) -> None:
         self.most = most
         self.rows: dict[Any, Row] = {}
 
     def row(self, name: Any) -> Row:
-        """The row of a name, to count in."""
+        """Return the row of a name; the row `OTHERS` once the table is full."""
         row = self.rows.get(name)
         if row is None:
             if len(self.rows) >= self.most and name != OTHERS:
@@ -38,32 +38,32 @@ class Rows:
                 row[column] += number
 
     def listed(self) -> list[dict[str, Any]]:
-        """The rows as plain data, the largest first."""
+        """Return the rows as plain data, those with the most prompts first, `OTHERS` last."""
         order = sorted(self.rows.items(), key=lambda item: (item[0] == OTHERS, -item[1][PROMPTS], -sum(item[1]), str(item[0])))
         return [{"name": name, **named(row)} for name, row in order]
 
 
 def named(row: Row) -> dict[str, int]:
-    """The numbers of a row by their names."""
+    """Return the numbers of a row by name."""
     return dict(zip(COLUMNS, row, strict=True))
 
 
 class Latest:
-    """How many there were of something, and the latest `MOST_LATEST` of them. An entry is (time as text, plain data)."""
+    """The total number of entries, and the latest `MOST_LATEST` of them. An entry is (time as text, plain data)."""
 
     def __init__(self) -> None:
         self.total = 0
         self.entries: list[tuple[str, dict[str, Any]]] = []
 
     def add(self, time: str, entry: dict[str, Any]) -> None:
-        """Another one."""
+        """Add an entry."""
         self.total += 1
         self.entries.append((time, entry))
         if len(self.entries) >= 2 * MOST_LATEST:
             self.entries = self._kept()
 
     def merge(self, other: "Latest") -> None:
-        """Those of another report."""
+        """Add the entries of another table."""
         self.total += other.total
         self.entries += other.entries
         self.entries = self._kept()
@@ -72,5 +72,5 @@ class Latest:
         return nlargest(MOST_LATEST, self.entries, key=lambda entry: (entry[0], repr(entry[1])))
 
     def listed(self) -> list[dict[str, Any]]:
-        """The entries, the latest first."""
+        """Return the entries, the latest first."""
         return [entry for _, entry in self._kept()]

@@ -1,1 +1,1 @@
-"""The sidecar as a Windows service: `commands` is what a user types, `host` is what Windows starts. On Windows alone."""
+"""The sidecar as a Windows service: users run `commands`, Windows starts `host`. Only on Windows."""

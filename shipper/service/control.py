@@ -1,4 +1,4 @@
-"""Installs, starts, stops and removes the Windows service, as an administrator. I/O, on Windows alone."""
+"""Installs, starts, stops and removes the Windows service, as an administrator. I/O, only on Windows."""
 
 import contextlib
 import os
@@ -19,19 +19,19 @@ from shipper.service.log import EVENT_TEXTS, log_file
 from shipper.service.rights import ACCOUNT, NAME, make_state_dir
 
 DESCRIPTION = "Follows the logs of Azure MFA Server and of the NPS extension, and delivers their events."
-SECOND = 1000  # in the milliseconds of the service manager
+SECOND = 1000  # in milliseconds, the unit of the service manager
 RECOVERY = {
-    "ResetPeriod": 24 * 60 * 60,  # seconds without a failure, after which the first action is the next one
+    "ResetPeriod": 24 * 60 * 60,  # seconds without a failure, after which the actions start over
     "RebootMsg": "",
     "Command": "",
-    "Actions": [(win32service.SC_ACTION_RESTART, wait * SECOND) for wait in (5, 30, 60)],  # the last one again and again
+    "Actions": [(win32service.SC_ACTION_RESTART, wait * SECOND) for wait in (5, 30, 60)],  # the last one repeats
 }
-PATIENCE = 40.0  # seconds; Windows itself gives a service 30 to begin
+PATIENCE = 40.0  # seconds; Windows itself gives a service 30 to start
 _UNKNOWN = (winerror.ERROR_CALL_NOT_IMPLEMENTED, winerror.ERROR_INVALID_LEVEL, winerror.ERROR_NOT_SUPPORTED)
 
 
 def install(config_file: str) -> list[str]:
-    """Install the service, or give the one that is there this configuration and the settings of this version; what was done.
+    """Install the service, or update it to this configuration and this version's settings; return sentences about it.
 
     Raises:
         UsageError: the configuration is wrong.
@@ -56,11 +56,11 @@ def install(config_file: str) -> list[str]:
 
 
 def start(config_file: str) -> list[str]:
-    """Start the service, after a look at its configuration, and wait until it runs.
+    """Check the configuration, start the service, and wait until it runs.
 
     Raises:
-        UsageError: it is not installed, or its configuration is wrong.
-        RunError: it does not run.
+        UsageError: the service is not installed, has another configuration, or its configuration is wrong.
+        RunError: the service does not run.
     """
     with _manager() as manager, _told():
         service = _own(manager, config_file)
@@ -81,8 +81,8 @@ def stop(config_file: str) -> list[str]:
     """Stop the service in order, and wait for its end.
 
     Raises:
-        UsageError: it is not installed, or has another configuration.
-        RunError: it does not end.
+        UsageError: the service is not installed, or has another configuration.
+        RunError: the service does not end.
     """
     with _manager() as manager, _told():
         service = _own(manager, config_file)
@@ -90,10 +90,10 @@ def stop(config_file: str) -> list[str]:
 
 
 def remove(config_file: str) -> list[str]:
-    """Stop and remove the service; configuration, state and log stay. None there is as good.
+    """Stop and remove the service, if there is one; configuration, state and log stay.
 
     Raises:
-        UsageError: it has another configuration.
+        UsageError: the service has another configuration.
         RunError: Windows refuses.
     """
     with _manager() as manager, _told():
@@ -103,7 +103,7 @@ def remove(config_file: str) -> list[str]:
             return [f"there is no service {NAME}"]
         _stop(service)
         win32service.DeleteService(service)
-        with contextlib.suppress(pywintypes.error):  # it is not there
+        with contextlib.suppress(pywintypes.error):  # it is not registered
             win32evtlogutil.RemoveSourceFromRegistry(NAME)
     return [f"the service {NAME} is removed; its configuration and state_dir are still there"]
 
@@ -113,13 +113,13 @@ class _NotInstalled(UsageError):
 
 
 def _program() -> list[str]:
-    """What Windows starts: this program, or this Python. Not the command that pip makes, which only starts another process."""
+    """The program for Windows to start: this one, or this Python. Not the command that pip creates: it starts another process."""
     return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "shipper"]
 
 
 @contextlib.contextmanager
 def _in_folder_of(config_file: str) -> Iterator[None]:
-    """Relative paths of a service's configuration are taken from its folder, as `host` does."""
+    """Work in the folder of the configuration, to which its relative paths refer, as in `host`."""
     folder = os.path.dirname(os.path.abspath(config_file))
     if not os.path.isdir(folder):
         raise UsageError(f"there is no folder {folder}")
@@ -129,7 +129,7 @@ def _in_folder_of(config_file: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Make errors of Windows sentences."""
+    """Turn errors of Windows into a `RunError` with a sentence."""
     try:
         yield
     except pywintypes.error as error:
@@ -153,10 +153,10 @@ def _manager() -> Iterator[Any]:
 
 
 def _own(manager: Any, config_file: str) -> Any:
-    """The service that is installed with this configuration.
+    """The service installed with this configuration.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no service, or it has another configuration.
     """
     try:
         service = win32service.OpenService(manager, NAME, win32service.SERVICE_ALL_ACCESS)
@@ -193,7 +193,7 @@ def _settings() -> list[tuple[str, int, object]]:
 
 
 def _set(service: Any, level: int, value: object) -> bool:
-    """True if the service manager knows the setting."""
+    """Change a setting; return False if the service manager does not know it."""
     try:
         win32service.ChangeServiceConfig2(service, level, value)
     except pywintypes.error as error:
@@ -204,10 +204,10 @@ def _set(service: Any, level: int, value: object) -> bool:
 
 
 def _stop(service: Any) -> bool:
-    """Stop it; False if it did not run."""
+    """Stop the service; return False if it did not run."""
     if _state(service) == win32service.SERVICE_STOPPED:
         return False
-    with contextlib.suppress(pywintypes.error):  # it is ending already; else it is told below that it does not end
+    with contextlib.suppress(pywintypes.error):  # it is ending already; if not, the error below says so
         win32service.ControlService(service, win32service.SERVICE_CONTROL_STOP)
     if not _reaches(service, win32service.SERVICE_STOPPED):
         raise RunError(f"the service {NAME} does not end; the task manager can end its process")
@@ -223,7 +223,7 @@ def _status(service: Any) -> Any:
 
 
 def _reaches(service: Any, *states: int) -> bool:
-    """Wait for one of these states, for `PATIENCE` and for as long as the service itself says that it takes."""
+    """Wait for one of these states, for `PATIENCE` plus the service's wait hint; return False if none is reached."""
     begin = time.monotonic()
     while True:
         status = _status(service)

@@ -1,7 +1,7 @@
-"""What the service manager of Windows starts: `run`, told to begin and to end by it. I/O, on Windows alone.
+"""The process that the Windows service manager starts: `run`, started and stopped by Windows. I/O, only on Windows.
 
-Windows waits for `StartServiceCtrlDispatcher` for 30 seconds, also when it has just started itself and is busy (Wine: for 10). So
-nothing is imported before it that can come later.
+Windows waits 30 seconds for `StartServiceCtrlDispatcher` (Wine: 10), even when it has just booted and is busy. So everything that
+can be imported later is imported after that call.
 """
 
 import functools
@@ -23,12 +23,12 @@ from shipper.service.log import EVENT_TEXTS, to_event_log, to_file
 from shipper.service.rights import NAME
 from shipper.sidecar.log import log, log_to, set_up
 
-SECOND = 1000  # in the milliseconds of the service manager
-BEGIN = 30 * SECOND  # until the next report, while it starts
+SECOND = 1000  # in milliseconds, the unit of the service manager
+BEGIN = 30 * SECOND  # until the next report, while the service starts
 
 
 def main() -> None:
-    """The command `mfa-shipper service host --config FILE`, which Windows types."""
+    """The command `mfa-shipper service host --config FILE`, which Windows runs."""
     try:
         host(sys.argv[-1])
     except MfaShipperError as error:
@@ -41,7 +41,7 @@ def host(config_file: str) -> None:
 
     Raises:
         UsageError: Windows has not started this process as a service.
-        RunError: its service manager does not answer.
+        RunError: the service manager does not answer.
     """
     servicemanager.Initialize(NAME, EVENT_TEXTS)
     servicemanager.PrepareToHostSingle(functools.partial(_Service, os.path.abspath(config_file)))
@@ -69,7 +69,7 @@ class _Service(ServiceFramework):
         return sum(controls)
 
     def SvcStop(self) -> None:  # noqa: N802
-        """Called by another thread than `SvcRun`."""
+        """Called on another thread than `SvcRun`."""
         if not self._stop.is_set():
             self._report(win32service.SERVICE_STOP_PENDING, round((self._stop.timeout + 2 * GRACE) * SECOND))
             begin_end(self._stop, lambda: self._report(win32service.SERVICE_STOPPED))
@@ -77,7 +77,7 @@ class _Service(ServiceFramework):
     SvcShutdown = SvcStop
 
     def SvcInterrogate(self) -> None:  # noqa: N802
-        """Windows has the state from the last report."""
+        """Do nothing: Windows has the state from the last report."""
 
     def SvcOtherEx(self, control: int, event_type: int, data: object) -> None:  # noqa: N802
         if control == win32service.SERVICE_CONTROL_PARAMCHANGE:
@@ -88,15 +88,15 @@ class _Service(ServiceFramework):
         log_to([to_event_log()])
         set_up("info", "text", ())
         status = self._run()
-        if status == 2:  # another start would end in the same way
+        if status == 2:  # a restart would fail in the same way
             self._report(win32service.SERVICE_STOPPED, 0, winerror.ERROR_SERVICE_SPECIFIC_ERROR, status)
         elif status == 0:
             self._report(win32service.SERVICE_STOPPED)
         logging.shutdown()
-        os._exit(status)  # with status 1 without a report: that is a failure, and Windows starts the service again
+        os._exit(status)  # status 1 is not reported, so Windows sees a failure and restarts the service
 
     def _run(self) -> int:
-        """Run the sidecar; the exit status. Whatever goes wrong is logged."""
+        """Run the sidecar and return the exit status; every error is logged."""
         try:
             from shipper.commands.run import run
             from shipper.config.load import load_config

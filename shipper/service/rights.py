@@ -1,4 +1,4 @@
-"""Who the service is, and what it may: its name, its account, the rights to the state directory. I/O on Windows."""
+"""The identity and rights of the service: its name, its account, its access to the state directory. I/O on Windows."""
 
 import hashlib
 import os
@@ -7,8 +7,8 @@ import struct
 from shipper.errors import RunError, UsageError
 
 NAME = "mfa-shipper"
-ACCOUNT = rf"NT SERVICE\{NAME}"  # made and kept by Windows: no password, no rights but those that are given to it
-MODIFY = "0x1301bf"  # read, write, make, rename and delete, but not change rights
+ACCOUNT = rf"NT SERVICE\{NAME}"  # managed by Windows: no password, and only the rights granted to it
+MODIFY = "0x1301bf"  # read, write, create, rename and delete, but not change rights
 
 
 def service_sid(name: str) -> str:
@@ -18,16 +18,16 @@ def service_sid(name: str) -> str:
 
 
 def access_list(name: str) -> str:
-    """Rights in SDDL: all to the system and to administrators, `MODIFY` to the service, none to others; inherited below."""
+    """Rights in SDDL: all for the system and administrators, `MODIFY` for the service, none for others; files inherit them."""
     return f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;{MODIFY};;;{service_sid(name)})"
 
 
 def make_state_dir(path: str) -> None:
-    """Make the state directory, and give it the rights of `access_list`.
+    """Create the state directory, and give it the rights of `access_list`.
 
     Raises:
-        UsageError: it holds files that are not a shipper's, whose rights are not ours to change.
-        RunError: it cannot be made, or its rights cannot be changed.
+        UsageError: it holds files that are not a shipper's, whose rights must not change.
+        RunError: it cannot be created, or its rights cannot be changed.
     """
     import pywintypes
     import win32security

@@ -1,1 +1,1 @@
-"""`run`: read `loop.py` first."""
+"""The `run` command. Read `loop.py` first."""

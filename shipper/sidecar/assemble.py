@@ -1,7 +1,7 @@
-"""Builds the parts of a running shipper from its configuration: settings, sink, dead letters, tail, loop. I/O.
+"""Build the parts of a running shipper from its configuration: settings, sink, dead letters, tail, loop. I/O.
 
-This is the only place that knows which key of the configuration goes where. In the order of `run`:
-settings, delivery (with its sink and dead letters), and when the positions are known the loop with its tail.
+Only this module knows which key of the configuration goes where. `run` builds, in this order: the
+settings, the delivery (with its sink and dead letters) and, once the positions are known, the loop with its tail.
 """
 
 import os
@@ -43,7 +43,7 @@ def settings_of(config: Config) -> Settings:
     """The settings of the pipelines.
 
     Raises:
-        UsageError: patterns, code table or time zone are wrong.
+        UsageError: the patterns, the code table or a time zone is invalid.
     """
     section = config.pipeline
     syslog, options = section.syslog, options_of(section)
@@ -83,7 +83,7 @@ def _pseudonyms(config: Config) -> Pseudonyms | None:
 
 
 def dead_letters(config: Config) -> DeadLetterFile | DeadLetterTopic:
-    """Where records go that the sink refuses: to `dead_letter_topic`, or to the state directory."""
+    """The destination of records that the sink refuses: `dead_letter_topic`, or a file in the state directory."""
     file = dead_letter_file(config)
     section = config.output.kafka if config.output.type == "kafka" else None
     if section is None or section.dead_letter_topic is None:
@@ -93,20 +93,20 @@ def dead_letters(config: Config) -> DeadLetterFile | DeadLetterTopic:
 
 
 def dead_letter_file(config: Config) -> DeadLetterFile:
-    """The dead letters of the state directory."""
+    """The dead letter file of the state directory."""
     return DeadLetterFile(os.path.join(config.state_dir, NAME))
 
 
 def accepted(config: Config, *, stdout: bool = False) -> Settings:
-    """The settings of a configuration that can be used here, as far as can be told before anything runs with it.
+    """Check that a configuration is usable, as far as possible before anything runs with it; return its settings.
 
     Args:
         config: the configuration.
-        stdout: standard output is where events would go, and may be redirected into a log.
+        stdout: events would go to this process's standard output, which may be redirected into a log.
 
     Raises:
         UsageError: patterns, code table, time zone, state directory, sink, a certificate or its key cannot be used, or an
-            input matches what the shipper writes.
+            input matches a file that the shipper writes.
     """
     settings = settings_of(config)
     refuse_folder(config.state_dir)
@@ -138,7 +138,7 @@ def _refuse_certificates(config: Config) -> None:
 
 
 def build_delivery(config: Config, watcher: Watcher) -> Delivery:
-    """The sink with its dead letters; nothing is connected yet.
+    """Build the delivery with its sink and dead letters; nothing is connected yet.
 
     Raises:
         UsageError: the sink cannot be used here.
@@ -149,12 +149,12 @@ def build_delivery(config: Config, watcher: Watcher) -> Delivery:
 
 
 def stores_positions(config: Config) -> bool:
-    """True if the sink keeps the positions, in one transaction with the events."""
+    """True if the sink stores the positions, in one transaction with the events."""
     return config.output.type == "kafka" and config.output.kafka is not None and config.output.kafka.exactly_once
 
 
 def keep_transactional_id(config: Config) -> None:
-    """Give the state directory an id of its own if it needs one; to be called before the sink is built, with the lock held.
+    """Give the state directory a transactional id if it needs one. Call this before building the sink, with the lock held.
 
     Raises:
         UsageError, RunError: see `transactional_id.keep`.
@@ -165,7 +165,7 @@ def keep_transactional_id(config: Config) -> None:
 
 
 def listen_of(config: Config) -> Listen | None:
-    """Where the pages of metrics and health are, None for nowhere."""
+    """The address and access options of the metrics and health pages; None if there are no pages."""
     section = config.metrics
     if section.listen is None:
         return None
@@ -184,7 +184,7 @@ def build_loop(
     wait: Callable[[float], object],
     most_open: int | None,
 ) -> Sidecar:
-    """The loop that goes on from what is `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
+    """Build the loop, which continues from `stored`; for `wait` see `Sidecar`, for `most_open` see `Tail`."""
     batch = config.output.batch
     limits = Limits(batch.max_events, batch.max_bytes, batch.max_age)
     options = TailOptions(

@@ -1,8 +1,8 @@
-"""The checkpoint: how far each file has been delivered, kept between two runs. I/O.
+"""The checkpoint: how far each file has been delivered, kept between runs. I/O.
 
-It is one JSON file, replaced as a whole: after a loss of power there is the old one or the new one.
-The previous one stays as `checkpoint.json.1`. A file that is damaged is set aside, never a reason not to
-start. One that a newer version of this program wrote is: it is good, and an older program would send all again.
+It is one JSON file, replaced as a whole: after a power loss, either the old or the new one is there.
+The previous one stays as `checkpoint.json.1`. A damaged file is set aside and never prevents a start.
+A checkpoint of a newer version does: it is intact, and an older program would send everything again.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ NAME = "checkpoint.json"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a checkpoint holds: positions by file key, warm starts by log, and a warning for each damaged file.
+    """The content of a checkpoint: positions by file key, warm starts by log, and warnings about damaged files.
 
-    `amends` are records that a sink which stores positions lacks (see `records`).
+    `amends` are records that are missing in a sink that stores positions (see `records`).
     """
 
     places: Mapping[str, Position] = field(default_factory=dict)
@@ -38,15 +38,15 @@ class Stored:
 
     @property
     def damaged(self) -> bool:
-        """True if positions are missing: a file without one may have been read before, so it is read from its beginning."""
+        """True if positions may be missing: a file without one may have been read before, so it is read from its beginning."""
         return bool(self.warnings)
 
 
 def farther(own: Stored, in_sink: Stored) -> Stored:
-    """The farther position of each file, and for each log the warm start that goes with it.
+    """Combine the farther position of each file and, for each log, the matching warm start.
 
-    Either may be behind: the checkpoint after a crash or beside a twin, the sink after a time without `exactly_once` or
-    when its records were lost.
+    Either may be behind: the checkpoint after a crash or beside a second shipper, the sink after a run without
+    `exactly_once` or a loss of its records.
     """
     places = dict(own.places)
     for key, place in in_sink.places.items():
@@ -63,17 +63,17 @@ def farther(own: Stored, in_sink: Stored) -> Stored:
 
 
 def _reach(places: Mapping[str, Position], source: str, both: Collection[str]) -> tuple[tuple[str, int], int]:
-    """How far a log was read, to be compared: its last file and how far that was read, then the same of all in `both`."""
+    """How far a log was read, as a sort key: time and offset of its youngest file, then the sum of offsets in files of `both`."""
     own = [(key, place) for key, place in places.items() if place.source == source]
     last = max(((place.time, place.offset) for _, place in own), default=("", 0))
     return last, sum(place.offset for key, place in own if key in both)
 
 
 def refuse_folder(state_dir: str) -> None:
-    """Refuse a state directory that is no folder, or that cannot be made or written; makes nothing.
+    """Refuse a state directory that is not a folder, or cannot be created or written; creates nothing.
 
     Raises:
-        UsageError: says why.
+        UsageError: with the reason.
     """
     there = os.path.abspath(state_dir)
     while not os.path.lexists(there):
@@ -91,7 +91,7 @@ def refuse_folder(state_dir: str) -> None:
 
 
 def refuse_newer(state_dir: str) -> None:
-    """Refuse the checkpoint of a newer version; whatever else is wrong with one is no reason not to start.
+    """Refuse the checkpoint of a newer version; no other fault of a checkpoint prevents a start.
 
     Raises:
         UsageError: a newer version of this program wrote it.
@@ -111,7 +111,7 @@ class Checkpoint:
         """
         Args:
             state_dir: created if it does not exist.
-            step: called after each step of a save with its name; for tests.
+            step: called with the name of each step of a save after that step; for tests.
 
         Raises:
             UsageError: the directory cannot be created or written.
@@ -129,7 +129,7 @@ class Checkpoint:
             raise UsageError(f"state_dir {state_dir} cannot be written: permission denied")
 
     def load(self) -> Stored:
-        """The last good checkpoint; a damaged file is set aside and named in the warnings.
+        """Load the last good checkpoint; set a damaged file aside and name it in the warnings.
 
         Raises:
             UsageError: a newer version of this program wrote it.
@@ -167,7 +167,7 @@ class Checkpoint:
         """Replace the checkpoint.
 
         Returns:
-            None, or a sentence if that was not possible now (a full disk); the last one is still there then.
+            None, or the reason if saving failed (a full disk); the last checkpoint then stays.
         """
         temporary = f"{self._path}.new"
         try:
@@ -182,7 +182,7 @@ class Checkpoint:
         return None
 
     def _keep_previous(self) -> None:
-        """Give the present checkpoint a second name, so that there is a good one at any moment."""
+        """Hard-link the present checkpoint as the previous one, so that a good one exists at any moment."""
         if not os.path.exists(self._path):
             return
         previous = f"{self._path}.1"
@@ -192,12 +192,12 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str) -> tuple[dict[str, Position], dict[str, WarmStart]]:
-    """The positions and warm starts in a checkpoint file, under the names that logs have now.
+    """Read the positions and warm starts from a checkpoint file, under the present names of logs.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is damaged.
-        UsageError: a newer version of this program wrote it.
+        ValueError: the file is damaged.
+        UsageError: a newer version of this program wrote the file.
     """
     with open(path, "rb", opener=open_shared) as file:
         text = file.read()

@@ -1,4 +1,4 @@
-"""What is followed: the inputs of the configuration as files and as channels of the event log, and what reads them. I/O."""
+"""The inputs of the configuration, files and event log channels, and the tail that reads them. I/O."""
 
 import time
 from dataclasses import replace
@@ -14,7 +14,7 @@ from shipper.sidecar.checkpoint import Stored
 
 
 def inputs_of(config: Config) -> list[TailInput]:
-    """What is followed."""
+    """The file inputs of the configuration."""
     return [
         TailInput(
             section.path,
@@ -29,12 +29,12 @@ def inputs_of(config: Config) -> list[TailInput]:
 
 
 def number_of(config: Config, number: int) -> int:
-    """The number in `config.inputs` of one that has this number in `inputs_of`."""
+    """The index in `config.inputs` of the input with index `number` in `inputs_of`."""
     return [at for at, section in enumerate(config.inputs) if section.path is not None][number]
 
 
 def channels_of(config: Config) -> list[ChannelInput]:
-    """Which channels of the event log are followed."""
+    """The event log channels of the configuration."""
     return [
         ChannelInput(channel, section.query or ALL, section.start, None if section.host is None else section.host.name)
         for section in config.inputs
@@ -43,10 +43,10 @@ def channels_of(config: Config) -> list[ChannelInput]:
 
 
 def event_logs() -> EventLogs:
-    """The event logs of this machine, imported only now because most configurations follow none.
+    """The event logs of this machine. The module is imported late because most configurations follow no event log.
 
     Raises:
-        UsageError: they cannot be read here.
+        UsageError: event logs cannot be read here.
     """
     from shipper.read import windows_event_logs
 
@@ -54,10 +54,10 @@ def event_logs() -> EventLogs:
 
 
 def refuse_channels(config: Config) -> None:
-    """Refuse channels of an event log where there is none, and what Windows will never find there.
+    """Refuse event log channels on a machine without event logs, and channels that Windows will never be able to read.
 
     Raises:
-        UsageError: says why.
+        UsageError: with the reason.
     """
     number = next((number for number, given in enumerate(config.inputs) if given.channels), None)
     if number is None:
@@ -75,7 +75,7 @@ def refuse_channels(config: Config) -> None:
 
 
 def follow(config: Config, stored: Stored, options: TailOptions) -> Tail | FilesAndChannels:
-    """What reads the inputs. Without all positions `start: end` would leave out what was not delivered."""
+    """Build the tail. If stored positions are missing, `start: end` would skip undelivered lines, so it is overridden."""
     files, channels = inputs_of(config), channels_of(config)
     if stored.damaged:
         files = [replace(given, start="beginning") for given in files]

@@ -1,4 +1,4 @@
-"""The lock of a state directory: one shipper at a time. I/O."""
+"""The lock of a state directory, which allows one shipper at a time. I/O."""
 
 import os
 
@@ -9,10 +9,10 @@ NAME = "lock"
 
 
 def lock_state(state_dir: str) -> lock.Lock:
-    """Hold a state directory.
+    """Lock a state directory.
 
     Raises:
-        UsageError: another shipper holds it, or the lock cannot be made.
+        UsageError: another shipper holds the lock, or the lock file cannot be created.
     """
     path = os.path.join(state_dir, NAME)
     try:
@@ -22,9 +22,9 @@ def lock_state(state_dir: str) -> lock.Lock:
 
 
 def lock_holder(state_dir: str) -> int | None:
-    """The pid of the shipper that runs on a state directory, 0 if it is not known; None if none runs.
+    """The pid of the shipper that holds a state directory, 0 if unknown; None if no shipper runs.
 
     Raises:
-        OSError: the lock is there and cannot be read.
+        OSError: the lock file exists and cannot be read.
     """
     return lock.holder(os.path.join(state_dir, NAME))

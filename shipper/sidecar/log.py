@@ -1,6 +1,6 @@
-"""The shipper's own log: on standard error or, of a service of Windows, elsewhere; text for people or JSON for programs. I/O.
+"""The shipper's own log, on standard error or, for a Windows service, elsewhere; text for people or JSON for programs. I/O.
 
-An entry is a sentence with named values beside it. Secrets are replaced wherever they appear.
+An entry is a sentence with named values. Secrets are replaced wherever they appear.
 """
 
 import contextlib
@@ -16,19 +16,19 @@ from shipper.printable import printable
 from shipper.secrets import hide, hide_in
 
 LOGGER = "mfa_shipper"
-SERVICE_LOG = "mfa-shipper.log"  # in state_dir, of a service of Windows
+SERVICE_LOG = "mfa-shipper.log"  # in state_dir, for a Windows service
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _elsewhere: list[logging.Handler] = []
 
 
 def log(level: str, message: str, **fields: Any) -> None:
-    """Log a sentence and named values; in ECS names, `__` stands for the dot."""
+    """Log a sentence and named values; `__` in a name stands for the dot of an ECS field."""
     named = {name.replace("__", "."): value for name, value in fields.items()}
     logging.getLogger(LOGGER).log(LEVELS[level], message, extra={"fields": named})
 
 
 def log_to(handlers: Iterable[logging.Handler]) -> None:
-    """Log there from the next `set_up` on, instead of on standard error: a service of Windows has none."""
+    """From the next `set_up` on, log to `handlers` instead of standard error, which a Windows service does not have."""
     _elsewhere[:] = handlers
 
 
@@ -43,21 +43,21 @@ def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     logger.propagate = False
     sys.unraisablehook = _unraisable
     threading.excepthook = _ended
-    # The Kafka client logs each of its retries; what matters of them is logged as the state of the sink.
+    # The Kafka client logs each of its retries; the shipper logs the state of the sink instead.
     client = logging.getLogger("kafka")
     client.propagate = False
     client.handlers = handlers if level == "debug" else [logging.NullHandler()]
 
 
 def _unraisable(ignored: "sys.UnraisableHookArgs") -> None:
-    """What a destructor raised, mostly one of a client that could not end its connection: no traceback, see `_Formatter`."""
+    """Log an error of a destructor, mostly of a client that failed to close its connection; no traceback, see `_Formatter`."""
     with contextlib.suppress(Exception):  # the interpreter may be half gone
         log("debug", "an error while cleaning up was ignored", error=ignored.exc_type.__name__)
 
 
 def _ended(ended: threading.ExceptHookArgs) -> None:
-    """What ended a thread, mostly one of a client whose socket was closed under it: one line, and no traceback. The sink notices
-    that nothing comes any more, and connects anew."""
+    """Log the error that ended a thread, mostly a client's whose socket was closed, as one line without traceback. The sink
+    notices the silence and reconnects."""
     name = ended.thread.name if ended.thread is not None else ""
     log("warning", "a thread ended with an error", thread=name, error=f"{ended.exc_type.__name__}: {ended.exc_value}")
 
@@ -69,7 +69,7 @@ class _Formatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, never with a traceback, whose values could hold a secret."""
+        """One line without traceback, since the values in a traceback could hold a secret."""
         fields = getattr(record, "fields", {})
         stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         message = record.getMessage()

@@ -1,10 +1,10 @@
 """The sidecar's loop: read this after `pipeline.py`.
 
-    tail -> LivePipelines (a pipeline a log) -> batch -> delivery -> acks -> checkpoint
+    tail -> LivePipelines (one pipeline per log) -> batch -> delivery -> acks -> checkpoint
 
-One thread, one turn after the other. Nothing is read that the delivery cannot take, so a slow sink
-stops the tail and memory does not grow: the log on the disk is the queue. The checkpoint gets a
-position only when everything before it has been delivered.
+One thread runs turn after turn. The loop reads only while the delivery takes batches, so a slow sink
+stops the tail and memory does not grow: the log on disk is the queue. A position enters the
+checkpoint only when everything before it has been delivered.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,12 +22,12 @@ from shipper.sidecar.vitals import Vitals
 from shipper.sidecar.warm_start import LivePipelines
 from shipper.times import SECOND
 
-SAVE_INTERVAL = SECOND  # between two checkpoints, at least
-READS_A_TURN = 64  # before the sink is asked again; a read is some 16 KiB
+SAVE_INTERVAL = SECOND  # minimum time between two checkpoints
+READS_A_TURN = 64  # reads between two calls of the sink; a read is about 16 KiB
 
 
 class Sidecar:
-    """Follows the logs and delivers their events until it is told to stop."""
+    """Follows the logs and delivers their events until `stopping` is set."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class Sidecar:
     ) -> None:
         """
         Args:
-            tail: reads the logs, from the stored positions on.
+            tail: reads the logs from the stored positions on.
             delivery: takes the events.
             checkpoint: takes the positions.
-            settings: of the pipelines.
-            stored: what the last run delivered.
-            limits: of a batch.
-            vitals: kept up to date.
+            settings: settings of the pipelines.
+            stored: positions and warm starts of the last run.
+            limits: limits of a batch.
+            vitals: updated by the loop.
             now: nanoseconds of a monotonic clock.
-            wait: waits for that many seconds, or fewer.
-            poll_interval: nanoseconds between two looks at quiet files.
+            wait: waits for at most the given number of seconds.
+            poll_interval: nanoseconds between two checks of quiet files.
         """
         self.vitals = vitals
         vitals.delivery, vitals.tail = delivery, tail
@@ -62,12 +62,12 @@ class Sidecar:
         self._delivery = delivery
         self._checkpoint = checkpoint
         self._batcher: Batcher[Advance] = Batcher(limits)
-        self._full: OpenBatch[Advance] | None = None  # closed, and not yet taken by the delivery
+        self._full: OpenBatch[Advance] | None = None  # closed, not yet taken by the delivery
         self._acks: Acks[Advance] = Acks()
         self._sources = LivePipelines(settings, vitals.counts, stored.places, stored.warm, tail.replay)
         self._places = dict(stored.places)
         self._warm = dict(stored.warm)
-        self._amends = dict(stored.amends)  # for the next batch
+        self._amends = dict(stored.amends)  # records to add to the next batch
         self._now = now
         self._wait = wait
         self._poll_interval = poll_interval
@@ -79,22 +79,22 @@ class Sidecar:
         self.stopping = False
 
     def run(self, shutdown_timeout: int) -> bool:
-        """Work until `stopping` is set, then deliver what was read, for `shutdown_timeout` nanoseconds at most.
+        """Run until `stopping` is set, then deliver all events read, within `shutdown_timeout` nanoseconds.
 
         Returns:
-            False if not all that was read could be delivered in that time; the next run delivers it.
+            False if some events could not be delivered in that time; the next run delivers them.
         """
         while not self.stopping:
             self.turn()
         return self.stop(shutdown_timeout)
 
     def turn(self) -> None:
-        """Look, read, send, collect, save: each as far as it is due."""
+        """Look for files, read, send, collect receipts, save: each step only if it is due."""
         now = self._now()
         if now >= self._next_look:
             self._tail.look()
             self._keep_begun()
-            # A log that grows is looked at so often that this adds little to the delay of a line.
+            # A growing log is checked often enough to add little to the delay of a line.
             grows = now - self._last_read < SECOND
             self._next_look = now + (self._eager_interval if grows else self._poll_interval)
         self._read()
@@ -106,7 +106,7 @@ class Sidecar:
         self._observe()
 
     def stop(self, timeout: int) -> bool:
-        """Deliver what was read, save the positions, close; see `run`."""
+        """Deliver the events read, save the positions, close; see `run`."""
         deadline = self._now() + timeout
         while (self._waiting() or self._delivery.outstanding) and self._now() < deadline:
             self._send_all()
@@ -122,8 +122,8 @@ class Sidecar:
         return delivered
 
     def _keep_begun(self) -> None:
-        """Keep where files with `start: end` begin, or what comes while the shipper is stopped would not be read either; and what ids
-        begin with in a file that was cut and written on, before any is sent, so that the next run gives the same."""
+        """Store where files with `start: end` begin, or lines written while the shipper is stopped would be skipped as well. Save
+        the id prefix of a file that was truncated and written again before any such id is sent, so that the next run uses it."""
         begun = self._tail.begun
         if begun:
             self._places = {**begun, **self._places}
@@ -136,7 +136,7 @@ class Sidecar:
             self._has_to_save = self._unsaved
 
     def _read(self) -> None:
-        """Read as long as the delivery takes what comes of it."""
+        """Read as long as the delivery takes the batches, at most `READS_A_TURN` times."""
         self._send_full()
         if self._has_to_save:
             self._idle = True
@@ -160,7 +160,7 @@ class Sidecar:
             self._send_all()
 
     def _send_all(self) -> None:
-        """Send what was read, in a full batch or not, as far as the delivery takes it."""
+        """Close the open batch, full or not, and send it if the delivery takes it."""
         self._full = self._full or self._batcher.flush()
         self._send_full()
 
@@ -176,7 +176,7 @@ class Sidecar:
         return self._full is not None or self._batcher.due is not None
 
     def _pause(self) -> float:
-        """Seconds that may pass before there is something else to do."""
+        """Seconds until the next step is due."""
         now = self._now()
         if not self._idle and not self._full:
             return 0.0
@@ -198,7 +198,7 @@ class Sidecar:
 
     def _save(self) -> None:
         now = self._now()
-        # At once while the sink is away: the next attempt to reach it may hang until the process is ended.
+        # Save at once while the sink is down: the next attempt to reach it may hang until the process is killed.
         if not self._unsaved or (now < self._next_save and self._delivery.connected):
             return
         self._next_save = now + SAVE_INTERVAL
@@ -209,7 +209,7 @@ class Sidecar:
         self.vitals.saved(trouble, now)
 
     def _forget(self) -> None:
-        """Drop the oldest positions of files that are gone, here and with the next batch in the sink."""
+        """Drop the oldest positions of files that are gone, here now and in the sink with the next batch."""
         kept = prune(self._places, self._tail.there)
         self._amends |= {place_record(key): None for key in self._places.keys() - kept.keys()}
         self._places = kept
@@ -219,31 +219,31 @@ class Sidecar:
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """What is wrong with files now, by path."""
+        """Present problems with files, by path."""
         return self._tail.problems
 
     @property
     def apart(self) -> Mapping[str, str]:
-        """Why a file is read as a log of its own whatever its name says, by path."""
+        """Why a file is read as a log of its own in spite of its name, by path."""
         return self._tail.sources.apart
 
     def take_losses(self) -> list[str]:
-        """What was found since the last call to be gone unread, as sentences."""
+        """The losses of unread data found since the last call, as sentences."""
         told, self._tail.losses.told = self._tail.losses.told, []
         return told
 
     @property
     def at_rest(self) -> bool:
-        """True if all that could be read is delivered, and the checkpoint says so."""
+        """True if everything readable is delivered and recorded in the checkpoint."""
         return self._idle and not self._waiting() and not self._delivery.outstanding and not self._unsaved
 
     def _observe(self) -> None:
-        """Take down what another thread must not sum up itself."""
+        """Update the numbers in `vitals` that another thread must not compute itself."""
         v = self.vitals
         v.beat = self._now()
         v.events_waiting = self._batcher.waiting + (self._full.events if self._full else 0) + v.events_under_way
         v.files_open, v.lag_bytes = self._tail.levels
         v.newest = self._sources.newest
-        if v.beat >= self._next_count or self.stopping:  # counting users takes a while where there are many
+        if v.beat >= self._next_count or self.stopping:  # counting many users takes a while
             self._next_count = v.beat + SECOND
             v.memo_entries, v.users = self._sources.sizes

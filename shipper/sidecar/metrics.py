@@ -1,7 +1,7 @@
-"""The metrics: one table of their names, help texts and where each number is read at a scrape.
+"""The metrics: one table of names, help texts and the source of each number at a scrape.
 
-Nothing is counted here. Names follow the conventions of Prometheus: base units, and `_total` for what
-only grows.
+Nothing is counted here. Names follow the conventions of Prometheus: base units, and `_total` for
+counters.
 """
 
 import time
@@ -28,7 +28,7 @@ PREFIX = "mfa_shipper_"
 
 
 class Scrape(NamedTuple):
-    """What the metrics are read from: the vitals, the time of the loop's clock, and seconds since 1970."""
+    """The input of a scrape: the vitals, the time by the loop's clock, and seconds since 1970."""
 
     vitals: Vitals
     now: int
@@ -36,7 +36,7 @@ class Scrape(NamedTuple):
 
     @property
     def counts(self) -> Counts:
-        """What the pipelines counted."""
+        """The counters of the pipelines."""
         return self.vitals.counts
 
 
@@ -44,11 +44,11 @@ class Metric(NamedTuple):
     """A metric of the page.
 
     Attributes:
-        family: its type.
-        name: without prefix and without the `_total` of a counter.
+        family: the type.
+        name: the name without the prefix and without the `_total` of a counter.
         text: the help text.
-        read: its value, by label where it has one; None leaves it out.
-        label: the name of its label.
+        read: returns the value, or a value per label value; None omits the metric.
+        label: the name of the label, if any.
     """
 
     family: type[Counter] | type[Gauge]
@@ -63,7 +63,7 @@ class Metric(NamedTuple):
         return PREFIX + self.name + ("_total" if self.family is Counter else "")
 
     def collect(self, scrape: Scrape) -> Iterator[Family]:
-        """The metric with its present value."""
+        """Yield the metric with its present value."""
         value = self.read(scrape)
         if value is None:
             return
@@ -109,7 +109,7 @@ def _detected(total: Total) -> Metric:
     return Metric(Counter, total.name, total.help, lambda scrape: scrape.counts.detected[total.name])
 
 
-# What the detectors counted.
+# The counters of the detectors.
 FINDINGS = tuple(_detected(total) for detector in DETECTORS.values() for total in (detector.found, *detector.totals))
 
 # Every metric but the histogram, in the order of the page.
@@ -198,7 +198,7 @@ class VitalsCollector(Collector):
         self._vitals, self._now, self._wall = vitals, now, wall
 
     def collect(self) -> Iterator[Family]:
-        """All metrics."""
+        """Yield all metrics."""
         scrape = Scrape(self._vitals, self._now(), self._wall())
         for metric in METRICS:
             yield from metric.collect(scrape)

@@ -1,4 +1,4 @@
-"""The files that a shipper writes itself: no input may match them, or it would read what it writes, without end. I/O."""
+"""The files that a shipper writes. No input may match one, or the shipper would read its own output endlessly. I/O."""
 
 import glob
 import os
@@ -30,21 +30,21 @@ STATE = (
     TRANSACTIONAL_ID,
     f"{TRANSACTIONAL_ID}.new",
 )
-ROTATED = ".20170214T025719Z"  # what rotation appends, with some time
+ROTATED = ".20170214T025719Z"  # the suffix that rotation appends, with an arbitrary time
 
 
 def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None = None) -> None:
-    """Refuse inputs that match a file of the shipper itself, now or once it is there, and an output among its state.
+    """Refuse inputs that match a file that the shipper writes, now or later, and an output file among the state files.
 
     Args:
-        config: names what is written.
-        inputs: those of the configuration.
+        config: the configuration, which names the files written.
+        inputs: the file inputs of the configuration.
         stdout: the descriptor of standard output, if events go there.
 
     Raises:
         UsageError: one line for each key and input that lead to the same file.
     """
-    first: dict[tuple[str, int], str] = {}  # one sentence for all paths of a key that an input matches
+    first: dict[tuple[str, int], str] = {}  # one sentence per key and input, for all paths of the key
     for key, path in _own(config):
         for number, given in _reading(path, inputs):
             first.setdefault((key, number), _sentence(key, path, number_of(config, number), given))
@@ -59,7 +59,7 @@ def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None =
 
 
 def _own(config: Config) -> Iterator[tuple[str, str]]:
-    """Keys of the configuration, and the resolved paths that are written because of them."""
+    """Yield keys of the configuration, each with a resolved path that is written because of it."""
     file = config.output.file
     if config.output.type == "file" and file is not None:
         path = _real(file.path)
@@ -75,7 +75,7 @@ def _reading(path: str, inputs: Sequence[TailInput]) -> Iterator[tuple[int, Tail
 
 
 def _same_files(config: Config, inputs: Sequence[TailInput], stdout: int | None) -> list[str]:
-    """Faults of files that are there under two names: hard links, links to folders, standard output."""
+    """Faults of existing files that have two names: hard links, links to folders, standard output."""
     found = find(inputs).files
     faults = []
     for key, identity, path in [*_identities(config), *_redirected(stdout)]:
@@ -112,7 +112,7 @@ def _real(path: str) -> str:
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """True if an input matches a resolved path, whether or not a file is there; see `inputs.matches`."""
+    """True if the `path` of an input matches a resolved path, whether or not the file exists; see `inputs.matches`."""
     if os.path.isdir(pattern):
         return compared(os.path.dirname(path)) == compared(_real(pattern)) and is_log(os.path.basename(path))
     given = compared(pattern)

@@ -1,4 +1,4 @@
-"""The pages of a running shipper over HTTP: /metrics for Prometheus, /healthz, /readyz. I/O."""
+"""The HTTP pages of a running shipper: /metrics for Prometheus, /healthz, /readyz. I/O."""
 
 import base64
 import contextlib
@@ -28,16 +28,16 @@ from shipper.tls import UnusableFile, tls_context
 
 BEAT = 30.0  # seconds without a turn after which the loop no longer counts as alive
 MOST_CONNECTIONS = 16
-SILENCE = 10.0  # seconds after which a client that says nothing is left
+SILENCE = 10.0  # seconds after which a silent client is disconnected
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the pages are, and who may read them.
+    """The address of the pages, and who may read them.
 
     Attributes:
-        address: `HOST:PORT`; port 0 takes a free one.
-        username, password: what a client must say; None: everybody may read.
+        address: `HOST:PORT`; port 0 picks a free port.
+        username, password: credentials that a client must send; None: everybody may read.
         cert_file, key_file: PEM files for HTTPS; None: HTTP.
     """
 
@@ -48,11 +48,11 @@ class Listen:
     key_file: str | None = None
 
 
-Answer = tuple[bool, dict[str, object]]  # whether all is well, and what is answered in JSON
+Answer = tuple[bool, dict[str, object]]  # whether all is well, and the JSON body
 
 
 class Pages(NamedTuple):
-    """What the pages say: the metrics, and at each request how the shipper is, below /healthz and /readyz."""
+    """The content of the pages: the metrics, and the functions that answer each request of /healthz and /readyz."""
 
     metrics: Collector
     health: Callable[[], Answer]
@@ -60,7 +60,7 @@ class Pages(NamedTuple):
 
 
 def pages_of(vitals: Vitals, now: Callable[[], int], secrets: Collection[str] = ()) -> Pages:
-    """The pages of a sidecar. `now` is the loop's clock. `secrets` appear on no page."""
+    """The pages of a sidecar. `now` is the loop's clock; `secrets` are hidden on every page."""
     return Pages(VitalsCollector(vitals, now), lambda: _health(vitals, now()), lambda: _readiness(vitals, secrets))
 
 
@@ -80,7 +80,7 @@ class Server:
                 raise UsageError(f"metrics.{error.key}: {error}") from None
         self._server = _bound(listen.address)
         if tls:
-            # The handshake is the client's matter, so it takes place on the client's thread and in its time.
+            # The handshake takes place on the client's thread, so a slow client delays only itself.
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._server.set_app(_application(listen, pages))
         self.port = self._server.server_address[1]
@@ -93,14 +93,14 @@ class Server:
 
 
 class PortTaken(UsageError):
-    """Another program listens there."""
+    """Another program listens on the address."""
 
 
 def try_out(address: str) -> None:
-    """Listen for a moment.
+    """Check that `address` can be listened on.
 
     Raises:
-        UsageError: that is not possible; PortTaken: now.
+        UsageError: listening is impossible; PortTaken: another program listens there now.
     """
     _bound(address).server_close()
 
@@ -117,10 +117,10 @@ def _bound(address: str) -> "_Server":
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Threads for a few clients. Of more, the oldest is cut off: a new one is more likely to be the real Prometheus."""
+    """One thread per client, for a few. Beyond that the oldest is cut off: a new client is more likely the real Prometheus."""
 
     daemon_threads = True
-    allow_reuse_address = sys.platform != "win32"  # where it would let two programs listen on one port
+    allow_reuse_address = sys.platform != "win32"  # on Windows it lets two programs share one port
     block_on_close = False
     request_queue_size = 4 * MOST_CONNECTIONS
 
@@ -130,7 +130,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        """Bind without asking the name server what the address is called, which can take long and nobody reads."""
+        """Bind without a reverse DNS lookup, which can take long and whose result nobody reads."""
         TCPServer.server_bind(self)
         host, port = self.server_address[:2]
         self.server_name, self.server_port = str(host), int(port)
@@ -147,13 +147,13 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """The client is done."""
+        """Close the connection of a client that is done."""
         with self._lock, contextlib.suppress(ValueError):
             self._clients.remove(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, was silent or spoke nonsense is no matter for our log."""
+        """Do not log errors of clients that disconnect, stay silent or send nonsense."""
 
 
 class _Server6(_Server):
@@ -164,7 +164,7 @@ class _Handler(WSGIRequestHandler):
     timeout = SILENCE
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Scrapes are not logged."""
+        """Do not log scrapes."""
 
 
 def _application(listen: Listen, shown: Pages) -> WSGIApplication:

@@ -1,4 +1,4 @@
-"""How far each log was delivered and where its warm start begins: what is stored of that, and under which names. Pure."""
+"""The stored form of positions (how far each file was delivered) and of warm starts, with their keys. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +10,9 @@ from shipper.read.rotation import belongs_to, source_name
 
 
 class Span(NamedTuple):
-    """A part of a log that a warm start reads: the key of a file, and the offset of the beginning of a line; and where it ends.
+    """A part of a log that a warm start reads: from a line that begins at `offset` in file `key`, up to `until` in `until_key`.
 
-    `clocks` are those of the components before it.
+    `clocks` are the clocks of the components before it.
     """
 
     key: str
@@ -23,12 +23,12 @@ class Span(NamedTuple):
 
 
 class WarmStart(NamedTuple):
-    """Where the warm start of a log begins: the key of a file, and the offset of the beginning of a line.
+    """Where the warm start of a log begins: the key of a file, and the offset of a line in it.
 
     Attributes:
-        lasting: what does not follow from reading there (`Pipeline.lasting`).
-        clocks: those of the components before it.
-        earlier: what is read first, for the sake of components that have gone quiet.
+        lasting: the state that does not follow from reading on from there (`Pipeline.lasting`).
+        clocks: the clocks of the components before it.
+        earlier: spans to read first, for components that have gone quiet.
     """
 
     key: str
@@ -39,7 +39,7 @@ class WarmStart(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """What the checkpoint learns when the events of a read are delivered: the position behind them, by file key."""
+    """The update of the checkpoint once the events of a read are delivered: file key, position after them, warm start."""
 
     key: str
     place: Position
@@ -47,7 +47,7 @@ class Advance(NamedTuple):
 
 
 def records(advances: Iterable[Advance]) -> dict[bytes, bytes | None]:
-    """Advances as keys and values, for a sink that stores positions."""
+    """Encode advances as keys and values, for a sink that stores positions."""
     stored: dict[bytes, bytes | None] = {}
     for key, place, warm in advances:
         stored[place_record(key)] = place.to_json()
@@ -66,18 +66,16 @@ def warm_record(source: str) -> bytes:
 
 
 def warm_to_json(start: WarmStart) -> list[Any]:
-    """A warm start as a JSON value, but for what is lasting. Times are texts: one of the year 9999 in nanoseconds is more than 64
-    bits."""
+    """A warm start as a JSON value, without `lasting`. Times are strings: the year 9999 in nanoseconds exceeds 64 bits."""
     spans = [[*span[:2], _times_as_texts(span.clocks), *span[3:]] for span in start.earlier]
     return [start.key, start.offset, *([_times_as_texts(start.clocks), *spans] if start.clocks or spans else [])]
 
 
 def warm_from_json(value: Sequence[Any], lasting: Mapping[str, Any]) -> WarmStart:
-    """A warm start from what is stored of it; earlier versions stored no clocks.
+    """Decode a stored warm start; earlier versions stored no clocks.
 
     Raises:
-        ValueError: it is none.
-        TypeError: it is none.
+        ValueError, TypeError: `value` is not a warm start.
     """
     key, offset, *rest = value
     if not rest or not isinstance(rest[0], dict):
@@ -106,11 +104,11 @@ def _text_of(warm: WarmStart) -> str:
 def _from_text(text: str) -> WarmStart:
     if text.startswith("["):
         return warm_from_json(*json.loads(text))
-    return warm_from_json(text.split(" ", 2)[:2], {})  # as earlier versions wrote it
+    return warm_from_json(text.split(" ", 2)[:2], {})  # the format of earlier versions
 
 
 def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], dict[str, WarmStart]]:
-    """Positions and warm starts from such keys and values.
+    """Decode positions and warm starts from the keys and values that `records` makes.
 
     Raises:
         ValueError: the values are not ours.
@@ -129,10 +127,10 @@ def read_records(stored: Mapping[bytes, bytes]) -> tuple[dict[str, Position], di
 def by_present_names(
     places: Mapping[str, Position], warm: Mapping[str, WarmStart]
 ) -> tuple[dict[str, Position], dict[str, WarmStart]]:
-    """Positions and warm starts under the names that logs have now.
+    """Positions and warm starts under the present names of logs.
 
-    Earlier versions left all digits out of the name of a log and took it up to the first dot, so that files that
-    are several logs now could be one. Each of these goes on from the same past.
+    Earlier versions dropped all digits from the name of a log and cut it at the first dot, so files that are now
+    several logs could share one name. Each of these logs continues from the shared past.
     """
     present, starts = dict(places), dict(warm)
     split: dict[str, set[str]] = {}
@@ -150,8 +148,8 @@ def by_present_names(
 
 
 def _start_in(source: str, start: WarmStart, places: Mapping[str, Position]) -> WarmStart:
-    """Where the warm start of a log begins that was a part of the one of `start`: in that file, or where what was written
-    by then may still count: in the log's last file that is not younger."""
+    """The warm start of `source`, formerly a part of the log of `start`: `start` itself if its file belongs to `source`;
+    otherwise the beginning of the last file of `source` that is not younger, or else of its first file."""
     if start.key not in places or places[start.key].source == source:
         return start
     own = sorted((place.time, place.path, key) for key, place in places.items() if place.source == source)

@@ -1,4 +1,4 @@
-"""The sink of `output.type`, with its options. I/O."""
+"""Build the sink of `output.type` with its options. I/O."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def _http_options(section: ElasticsearchSection | SplunkHecSection, urls: list[s
 def _authorization(security: ElasticsearchSecurity) -> str | None:
     if security.api_key is not None:
         key = security.api_key.value
-        # ID:KEY, as Beats have it, which is what the encoded form holds.
+        # Beats write ID:KEY, which is the decoded form of the header value.
         return f"ApiKey {b64encode(key.encode()).decode() if ':' in key else key}"
     if security.username is None or security.password is None:
         return None
@@ -83,7 +83,7 @@ def _authorization(security: ElasticsearchSecurity) -> str | None:
 
 
 def client_class(name: str) -> Callable[[KafkaOptions], Client]:
-    """The Kafka client of a name, imported only now because importing takes up to half a second.
+    """The Kafka client with this name, imported late because the import takes up to half a second.
 
     Raises:
         UsageError: the client is not installed.
@@ -141,7 +141,7 @@ SINKS: dict[str, Callable[[Config, str], Sink]] = {
 
 
 def build_sink(config: Config, run: str = "") -> Sink:
-    """The sink of `output.type`; nothing is connected yet. `run` identifies this process among all that write to it.
+    """Build the sink of `output.type`; nothing is connected yet. `run` identifies this process among all that write to it.
 
     Raises:
         UsageError: the sink cannot be used here.

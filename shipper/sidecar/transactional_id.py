@@ -1,4 +1,4 @@
-"""The transactional id of a state directory: made once and kept there, whatever host and path become. I/O."""
+"""The transactional id of a state directory: made once and kept there, even if host name or path change. I/O."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ def kept(state_dir: str) -> str | None:
     """The id of a state directory; None if it has none yet.
 
     Raises:
-        UsageError: it has one that cannot be read.
+        UsageError: the id cannot be read.
     """
     path = os.path.join(state_dir, NAME)
     try:
@@ -38,14 +38,14 @@ def kept(state_dir: str) -> str | None:
 
 
 def keep(state_dir: str) -> None:
-    """Make the id of a state directory, unless it has one. The caller holds the lock of the directory.
+    """Make the id of a state directory unless it has one. The caller holds the lock of the directory.
 
-    Earlier versions made the id of host name and path at every start. Where there is a checkpoint one of them may have
-    run, with positions stored under that id, so it is the one that is kept.
+    Earlier versions derived the id from host name and path at every start. If there is a checkpoint, one of them may have
+    run and stored positions under that id, so that id is kept.
 
     Raises:
         UsageError: there is an id that cannot be read.
-        RunError: the id cannot be written, and would be another one at the next start.
+        RunError: the id cannot be written, so the next start would make another one.
     """
     if kept(state_dir) is not None:
         return
@@ -58,5 +58,5 @@ def keep(state_dir: str) -> None:
 
 
 def former(state_dir: str) -> str:
-    """The id that earlier versions made: of the host name and `state_dir` as the configuration has it."""
+    """The id that earlier versions derived from the host name and `state_dir` as written in the configuration."""
     return f"mfa-shipper-{hashlib.sha256(f'{socket.gethostname()}:{state_dir}'.encode()).hexdigest()[:16]}"

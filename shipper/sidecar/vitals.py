@@ -1,6 +1,6 @@
 """The numbers of a running shipper, for metrics and health.
 
-What pipelines, tail and delivery count themselves is read from them; here is only what the loop alone knows.
+Pipelines, tail and delivery keep their own counters; this module adds only the numbers that the loop alone knows.
 """
 
 from bisect import bisect_left
@@ -17,7 +17,7 @@ LATENCY_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0) 
 
 @dataclass(slots=True)
 class Histogram:
-    """How many durations fell into each bucket; its upper bound is that of `LATENCY_BOUNDS`, the last one has none."""
+    """The number of durations in each bucket; `LATENCY_BOUNDS` are the upper bounds, and the last bucket has none."""
 
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
     sum: float = 0.0
@@ -30,22 +30,22 @@ class Histogram:
 
 @dataclass(slots=True)
 class Vitals:
-    """How a shipper is. Written by the loop's thread and read by that of the metrics page.
+    """The state of a running shipper. Written by the loop's thread, read by the threads of the metrics page.
 
     Attributes:
-        counts: what the pipelines counted.
-        delivery, tail: the parts themselves, as soon as there are any; only their plain numbers may be
-            read from another thread, so the loop takes down here what must be summed up.
-        bytes_read: of the logs, decompressed.
-        batches, bytes_sent, events_delivered: of batches that are acknowledged. Events include dead letters.
+        counts: counters of the pipelines.
+        delivery, tail: the parts themselves, once they exist. Another thread may read only their plain
+            numbers, so the loop stores computed sums here.
+        bytes_read: bytes read from the logs, decompressed.
+        batches, bytes_sent, events_delivered: totals of acknowledged batches. Events include dead letters.
         events_waiting: events that are read and not acknowledged.
         latency: seconds from sending a batch to its acknowledgement.
         files_open, lag_bytes: open logs, and the bytes in them that are not read yet.
         newest: the newest event time, nanoseconds since 1970.
-        memo_entries, users: in the memory of all pipelines.
+        memo_entries, users: number in the memory of all pipelines.
         saved_at: when the checkpoint was last written, in nanoseconds of the loop's clock.
-        save_trouble: why it cannot be written now.
-        beat: when the loop last finished a turn, in nanoseconds of its clock.
+        save_trouble: why the checkpoint cannot be written now.
+        beat: when the loop last finished a turn, in nanoseconds of the loop's clock.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -68,7 +68,7 @@ class Vitals:
     _under_way: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # events, size, time sent
 
     def sent(self, number: int, events: int, size: int, now: int) -> None:
-        """A batch was sent."""
+        """Record a batch as sent."""
         self._under_way[number] = events, size, now
 
     @property
@@ -77,7 +77,7 @@ class Vitals:
         return sum(events for events, _, _ in self._under_way.values())
 
     def delivered(self, number: int, now: int) -> None:
-        """A batch was acknowledged."""
+        """Record a batch as acknowledged."""
         events, size, since = self._under_way.pop(number)
         self.batches += 1
         self.bytes_sent += size
@@ -85,17 +85,17 @@ class Vitals:
         self.latency.observe((now - since) / SECOND)
 
     def saved(self, trouble: str | None, now: int) -> None:
-        """The checkpoint was written, or could not be: then `trouble` says why."""
+        """Record that the checkpoint was written, or why it could not be (`trouble`)."""
         self.save_trouble = trouble
         if trouble is None:
             self.saved_at = now
 
 
 def conservation(vitals: Vitals) -> str | None:
-    """None if every line that was read is accounted for between two turns of the loop, else what is wrong.
+    """None if, between two turns of the loop, every line read is accounted for; otherwise what is wrong.
 
     lines = events + filtered + merged + held back, and events + findings = delivered + waiting.
-    Dead letters are among the delivered: their batch is done.
+    Dead letters count as delivered: their batch is done.
     """
     c = vitals.counts
     if c.lines < c.events + c.filtered + c.merged:

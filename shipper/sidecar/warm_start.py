@@ -1,13 +1,13 @@
-"""The pipelines of a running shipper, one a log: warm start, and how far back the next one must read. Edge.
+"""The pipelines of a running shipper, one per log: their warm start, and how far back the next one must read. Edge.
 
-State needs hardly a store of its own: it follows from the log's recent past. Beside the position up to
-which everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, such that
-reading from there, with the output thrown away, leads to the same state; and the little that does not
+Almost no state is stored: it follows from the log's recent past. Beside the position up to which
+everything is delivered, the checkpoint keeps `warm`: an earlier position of the same log, from which
+reading again, with the output discarded, leads to the same state; and the few values that do not
 follow from that (`Pipeline.lasting`).
 
-The recent past of a component that has gone quiet may be long ago. The warm start reads back to where that began, but
-not all that came since: only up to the component's last line (`Span`), and from there it goes on where the past of
-the other components begins. What it reads of these on the way changes nothing (`Settings.warm_up`).
+The recent past of a component that has gone quiet may be long ago. The warm start then begins at that past, but reads only
+up to the component's last line (`Span`) and continues where the recent past of the other components begins. Lines of
+other components within a span change nothing (`Settings.warm_up`).
 """
 
 from collections import deque
@@ -21,13 +21,13 @@ from shipper.read.position import Position, Reading
 from shipper.sidecar.places import Advance, Span, WarmStart
 from shipper.times import BEFORE_ALL
 
-MARKS = 256  # positions remembered for a warm start, of each component, spread over the warm-up
-FIRST = -1  # the number of a mark before all readings
+MARKS = 256  # positions remembered per component for a warm start, spread over the warm-up
+FIRST = -1  # the number of a mark that precedes all readings
 
 
 class _Mark(NamedTuple):
-    """Where a read began: its number, the time of the first line of its file, the key of the file, the offset, and the clocks of
-    the components before it."""
+    """The beginning of a read: its number, the time of the first line of its file, the key of the file, the offset, and the
+    clocks of the components before it."""
 
     number: int
     first_time: str
@@ -36,13 +36,13 @@ class _Mark(NamedTuple):
     clocks: Clocks
 
     def newest(self, component: str) -> int:
-        """The newest event time of a component before it."""
+        """The newest event time of `component` before the mark."""
         clock = self.clocks.get(component)
         return BEFORE_ALL if clock is None else clock[0]
 
 
 class _End(NamedTuple):
-    """Behind a read: its number, the key of the file, the offset."""
+    """The end of a read: its number, the key of the file, the offset."""
 
     number: int
     key: str
@@ -50,8 +50,8 @@ class _End(NamedTuple):
 
 
 class _Past:
-    """What is remembered of the past of a component: marks, in the order in which `Replay` would pass them, and the end of the last
-    read that had a line of it."""
+    """The past of a component: marks, in the order in which `Replay` would pass them, and the end of the last read that had a
+    line of the component."""
 
     def __init__(self, marks: deque[_Mark], end: _End) -> None:
         self.marks = marks
@@ -62,12 +62,12 @@ class _Live:
     """One log: its pipeline, and the past of each of its components.
 
     Attributes:
-        file: what the events of the present read share.
-        number: of the present read.
-        now: where it began.
-        youngest: the time of the first line of the youngest file that was read.
-        unsettled: the order in which files were read was not that in which `Replay` passes them, so that nobody knows where the
-            last line of a component is.
+        file: the log file of the present read.
+        number: number of the present read.
+        now: mark at the beginning of the present read.
+        youngest: time of the first line of the youngest file read.
+        unsettled: True if files were read in another order than the one in which `Replay` passes them, so that it is unknown
+            where, in that order, the last line of a component is.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -83,7 +83,7 @@ class _Live:
 
 
 def _marks_in(marks: Sequence[_Mark], is_in: Callable[[str], bool]) -> deque[_Mark]:
-    """The marks that are in some of the files; where the first one is not, they begin with the first of these files."""
+    """The marks in files that `is_in` accepts, preceded by the beginning of the first such file if the first mark is dropped."""
     own = deque(mark for mark in marks if is_in(mark.key))
     if own and own[0] is not marks[0]:
         own.appendleft(own[0]._replace(number=FIRST, offset=0, clocks={}))
@@ -94,18 +94,18 @@ Replay = Callable[[str, str, int], Iterable[Reading]]
 
 
 class LivePipelines:
-    """Turns readings into events, log by log."""
+    """Turns readings into events, with one pipeline per log."""
 
     def __init__(
         self, settings: Settings, counts: Counts, places: Mapping[str, Position], warm: Mapping[str, WarmStart], replay: Replay
     ) -> None:
         """
         Args:
-            settings: of every pipeline.
-            counts: kept up to date with what is read; what a warm start reads again does not count.
-            places: what the last run delivered, by file key.
-            warm: by log.
-            replay: reads a log again from a position to where reading goes on (`Tail.replay`).
+            settings: settings of every pipeline.
+            counts: updated with each reading, except those of a warm start.
+            places: positions delivered by the last run, by file key.
+            warm: warm starts, by log.
+            replay: reads a log again, from a position up to where reading continues (`Tail.replay`).
         """
         self._settings = settings
         self._counts = counts
@@ -137,10 +137,10 @@ class LivePipelines:
         live.last_times = {key: place.last_time for key, place in self._places.items() if place.source == source}
         begin = self._warm.get(source)
         if begin is not None:
-            # With counts of its own: these lines were counted when they were shipped.
+            # Separate counts: these lines were counted when they were shipped.
             muted = _Live(Pipeline(self._settings, Counts()))
             for key, offset, clocks, stops in _spans(begin):
-                muted.number += 1  # nothing is known of what lies between two of them
+                muted.number += 1  # a gap: the lines between two spans are not read
                 muted.pipeline.state.set(clocks)
                 for reading in _until(self._replay(source, key, offset), stops):
                     self._read(muted, reading)
@@ -150,7 +150,7 @@ class LivePipelines:
         return live
 
     def _former(self, source: str, key: str) -> _Live | None:
-        """The log that a file was a part of before it turned out to be another one."""
+        """The log that a file belonged to before the file turned out to be of another log."""
         for live in self._live.values():
             if live.key == key or key in live.last_times:
                 return live
@@ -158,9 +158,9 @@ class LivePipelines:
         return None if place is None or place.source == source else self._start(place.source)
 
     def _fork(self, former: _Live, reading: Reading) -> _Live:
-        """A log of its own for a file that was read as a part of another one.
+        """Make a separate log for a file that was read as a part of another log.
 
-        It begins with all that the other one knows: nobody can say which of that was the file's.
+        It starts with the whole state of the other log, since the file's share of that is unknown.
         """
         key = reading.key
         if former.key == key:
@@ -177,7 +177,7 @@ class LivePipelines:
         return live
 
     def _turn_to(self, live: _Live, reading: Reading) -> None:
-        """Tell the pipeline which file the reading is from."""
+        """Open the reading's file in the pipeline if the file or its identity has changed."""
         if live.key != reading.key:
             if live.key:
                 live.last_times[live.key] = live.pipeline.last_time
@@ -194,11 +194,11 @@ class LivePipelines:
         live.now = now = _Mark(live.number, time, reading.key, reading.chunk.offset, state.clocks)
         for name, past in live.pasts.items():
             component, marks = state.components[name], past.marks
-            # A file is read late if its only line lacked an end for a while. A replay goes by first lines, so a start in a
-            # younger file would skip it.
+            # A file is read late if its only line lacked a line end for a while. A replay orders files by their first lines, so
+            # a start in a younger file would skip it.
             while marks and marks[-1].first_time > time:
                 marks.pop()
-            # A time that waits for the next one is decided by lines on both sides of the mark.
+            # Set no mark while a time waits for the next one: lines on both sides of the mark decide about it.
             is_apart = marks and component.newest - marks[-1].newest(name) >= self._warm_up // MARKS
             if not marks or (is_apart and component.waiting is None):
                 marks.append(now)
@@ -206,7 +206,7 @@ class LivePipelines:
             component.spoke = False
 
     def _end(self, live: _Live, reading: Reading) -> None:
-        """Note behind a reading which components it has lines of."""
+        """Record, after a reading, which components it has lines of."""
         time, chunk = reading.position.time, reading.chunk
         end = _End(live.number, reading.key, chunk.offset + chunk.span)
         is_late = time < live.youngest
@@ -220,7 +220,7 @@ class LivePipelines:
         live.youngest, live.unsettled = max(live.youngest, time), is_late
 
     def _warm_from(self, live: _Live) -> WarmStart:
-        """The latest marks before everything that can still change a result, and what does not follow from there."""
+        """The warm start from the latest marks that precede everything that can still change a result, with the lasting state."""
         spans: list[tuple[_Mark, _End]] = []
         for name, past in live.pasts.items():
             marks, oldest = past.marks, live.pipeline.state.components[name].newest - self._warm_up
@@ -247,14 +247,14 @@ class LivePipelines:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Messages in memos, and users in detectors."""
+        """The number of messages in memos, and of users in detectors."""
         sizes = [live.pipeline.sizes for live in self._live.values()]
         return sum(memo for memo, _ in sizes), sum(users for _, users in sizes)
 
 
 def _spans(start: WarmStart) -> Iterable[tuple[str, int, Clocks, Sequence[tuple[str, int]]]]:
-    """What a warm start reads: key and offset where each part begins, the clocks there, and where it ends. That is also where a
-    later part begins, if the file in which it should end is gone."""
+    """The parts that a warm start reads: key and offset where each begins, the clocks there, and the positions where it ends:
+    its own end or, if the file of that is gone, the beginning of a later part."""
     ends = [(span.until_key, span.until) for span in start.earlier]
     begins = [*((span.key, span.offset) for span in start.earlier), (start.key, start.offset)]
     for number, span in enumerate(start.earlier):
@@ -263,7 +263,7 @@ def _spans(start: WarmStart) -> Iterable[tuple[str, int, Clocks, Sequence[tuple[
 
 
 def _until(readings: Iterable[Reading], stops: Sequence[tuple[str, int]]) -> Iterable[Reading]:
-    """Readings up to the first of some positions, each the key of a file and an offset in it."""
+    """Yield readings up to the first of the `stops`, each the key of a file and an offset in it."""
     for reading in readings:
         chunk = reading.chunk
         left = min((offset - chunk.offset for key, offset in stops if key == reading.key), default=chunk.span + 1)

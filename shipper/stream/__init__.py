@@ -1,1 +1,1 @@
-"""Detection across servers: the detectors over a topic that many sidecars fill (`mfa-shipper detect`)."""
+"""Detection across servers: runs the detectors over a Kafka topic that many sidecars fill (`mfa-shipper detect`)."""

@@ -1,4 +1,4 @@
-"""What `detect` is told by its configuration. I/O: the tables of patterns and codes are read."""
+"""Builds the settings of `detect` from the configuration. I/O: reads the tables of patterns and codes."""
 
 from shipper.config.sections import Config
 from shipper.sidecar.assemble import listen_of, settings_of

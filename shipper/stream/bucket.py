@@ -1,10 +1,10 @@
-"""The detectors over one bucket of users: a fold over the records of its key, with a state that outlives the process. Pure.
+"""Runs the detectors over one bucket of users: a fold over the records of its key, with state that outlives the process. Pure.
 
-No wall clock takes part: the same records in the same order lead to the same findings. A record is the JSON of one of
+No wall clock is involved: the same records in the same order give the same findings. A record is JSON in one of three forms:
 
-    {"p": partition, "o": offset, "t": newest, "c": [authentication]}    `t` is missing while the partition's time is not known
-    {"p": partition, "o": offset, "t": newest}                           the partition has moved on
-    {"p": partition, "idle": offset}                                     all of it before this offset has been read, and nothing comes
+    {"p": partition, "o": offset, "t": newest, "c": [authentication]}    `t` is missing while the partition's time is unknown
+    {"p": partition, "o": offset, "t": newest}                           the partition's time has advanced
+    {"p": partition, "idle": offset}                                     the partition is quiet and was read up to this offset
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from shipper.stream.users import Judged, UserRules, Users
 
 
 class Record(msgspec.Struct, omit_defaults=True):
-    """A record of a bucket."""
+    """A record of a bucket; the module docstring lists the forms."""
 
     partition: int = msgspec.field(name="p")
     offset: int = msgspec.field(name="o", default=0)
@@ -36,7 +36,7 @@ class Record(msgspec.Struct, omit_defaults=True):
 
 
 class Finding(NamedTuple):
-    """A finding on its way out: the JSON of its event, and its label."""
+    """A finding ready to send: the JSON of its event, and its label."""
 
     text: bytes
     label: Label
@@ -44,17 +44,17 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class BucketCounts:
-    """What the buckets of a process have done.
+    """Counters of all buckets in a process.
 
     Attributes:
-        judged: authentications that the detectors got.
-        late: those of them that came after their turn.
-        repeated: authentications that came again, and were left out.
+        judged: authentications passed to the detectors.
+        late: authentications that arrived after their turn, repeated ones included.
+        repeated: authentications skipped because they had arrived before.
         forgotten: users whose state was dropped.
-        crowded_out: authentications forgotten early, of users with too many of them.
-        crowded: the latest of those users.
-        detected: what the detectors count, by the names of their totals.
-        waiting: authentications that wait, by bucket (its partition between the stages) and partition of the events.
+        crowded_out: authentications forgotten early because their user had too many.
+        crowded: the user most recently affected by that.
+        detected: totals of the detectors, by name.
+        waiting: authentications waiting for their turn, by bucket (its partition between the stages) and events partition.
     """
 
     judged: int = 0
@@ -67,7 +67,7 @@ class BucketCounts:
     waiting: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def take(self, done: "BucketCounts") -> None:
-        """Add what a committed transaction has done; `done` counts from zero again."""
+        """Add the counts of a committed transaction, and reset `done` to zero."""
         for name in ("judged", "late", "repeated", "forgotten", "crowded_out"):
             setattr(self, name, getattr(self, name) + getattr(done, name))
             setattr(done, name, 0)
@@ -78,22 +78,22 @@ class BucketCounts:
         done.waiting.clear()
 
     def have(self, buckets: Collection[int]) -> None:
-        """This instance has these buckets now; what waits in others is no matter of its own any more."""
+        """Keep the waiting counts of the buckets now assigned to this instance, and drop all others."""
         for bucket, origin in list(self.waiting):
             if bucket not in buckets:
                 del self.waiting[bucket, origin]
 
 
 class Buckets:
-    """Takes the records of buckets."""
+    """Turns the records of buckets into findings."""
 
     def __init__(self, rules: Mapping[str, Rule], constants: Mapping[str, Any], lateness: int, counts: BucketCounts) -> None:
         """
         Args:
             rules: the parameters of the detectors that run, by name.
             constants: fields of every finding.
-            lateness: nanoseconds of event time.
-            counts: kept up to date.
+            lateness: nanoseconds of event time, see `DetectSettings`.
+            counts: updated with each record.
         """
         self._rules = rules
         self._of_users = UserRules(rules)
@@ -103,7 +103,7 @@ class Buckets:
         self._counts = counts
 
     def __call__(self, bucket: int, record: Record, state: State) -> list[Finding]:
-        """The findings that a record of a bucket leads to; `state` is that of the bucket."""
+        """Return the findings that a record of a bucket triggers; `state` is the state of the bucket."""
         lane = Lane(record.partition, state, self._lateness)
         users = Users(self._of_users, lane, state)
         if record.idle is None:
@@ -142,7 +142,7 @@ class Buckets:
         return [self._told(name, finding, completed, judged) for name, finding in judged.found]
 
     def _told(self, name: str, finding: Any, completed: Completed, judged: Judged) -> Finding:
-        """The event of a finding, with the host of each authentication that it names; its own is that of the last."""
+        """Make the event of a finding, with the host of each authentication that it names; `host.name` is the last one's."""
         detector, position, component = DETECTORS[name], completed.fields[0], completed.fields[3]
         self._counts.detected[detector.found.name] += 1
         made = Found(position, finding, detector, self._rules[name], completed.user, component)
@@ -156,7 +156,7 @@ class Buckets:
 
 
 def with_completion(partition: int, offset: int, time: int | None, completed: Completed) -> bytes:
-    """The record of an authentication; `offset` and `time` are of the event that completed it and of its partition."""
+    """Return the record of an authentication: `offset` of the event that completed it, `time` the newest of its partition."""
     record: dict[str, Any] = {"p": partition, "o": offset, "c": tuple(completed)}
     if time is not None:
         record["t"] = time
@@ -164,10 +164,10 @@ def with_completion(partition: int, offset: int, time: int | None, completed: Co
 
 
 def with_time(partition: int, offset: int, time: int) -> bytes:
-    """The record that tells a bucket how far a partition is."""
+    """Return the record that tells a bucket the newest event time of a partition."""
     return orjson.dumps({"p": partition, "o": offset, "t": time})
 
 
 def with_end(partition: int, offset: int) -> bytes:
-    """The record that tells a bucket that nothing more comes in a partition now."""
+    """Return the record that tells a bucket that a partition is quiet."""
     return orjson.dumps({"p": partition, "idle": offset})

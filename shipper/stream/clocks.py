@@ -1,8 +1,8 @@
-"""The event time of the partitions of the events topic, as one instance reads them. Pure.
+"""Tracks the event time of each partition of the events topic that an instance reads. Pure.
 
-One event cannot move a clock for good: as in a log (see `decode/clock.py`), a time more than a day ahead of the newest one of
-its partition, and the first one that is read, waits for the next. The clocks live in memory only: a partition that is read
-again, after a failure or by another instance, has a new one.
+A single event cannot move a clock for good: as in a log (see `decode/clock.py`), the first time of a partition, and a time
+more than a day ahead of its newest, take effect only when the next time confirms them. Clocks live in memory only: a partition
+that is read again, after a failure or by another instance, starts with a new clock.
 """
 
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ class _Clock:
     __slots__ = ("newest", "offset", "told", "told_at", "waiting")
 
     def __init__(self) -> None:
-        self.offset = -1  # of the last record that was read
+        self.offset = -1  # of the last record read
         self.newest: int | None = None
         self.waiting: int | None = None
-        self.told: int | None = None  # the newest time that all buckets have been told, and when that was
+        self.told: int | None = None  # the newest time sent to all buckets, and when it was sent
         self.told_at = 0
 
     def turn(self, time: int) -> bool:
-        """Take the time of the next event; True if the time that waited turns out to be wrong."""
+        """Take the time of the next event; return True if it shows that the waiting time was wrong."""
         before, self.waiting = self.waiting, None
         if before is not None and time >= before - DAY:
             self.newest, before = before if self.newest is None else max(self.newest, before), None
@@ -36,7 +36,7 @@ class _Clock:
 class PartitionClocks:
     """The clock of each partition.
 
-    `misdated` counts the times that were wrong.
+    `misdated` counts wrong times.
     """
 
     def __init__(self, lateness: int) -> None:
@@ -46,7 +46,7 @@ class PartitionClocks:
         self._clocks: dict[int, _Clock] = {}
 
     def read(self, partition: int, offset: int, time: int | None) -> int | None:
-        """The newest time of a partition at this record, whose event is of `time`; None while it is not known."""
+        """Return the newest time of a partition after a record whose event has this `time`; None while it is unknown."""
         clock = self._clocks.get(partition)
         if clock is None or offset <= clock.offset:
             clock = self._clocks[partition] = _Clock()
@@ -56,11 +56,11 @@ class PartitionClocks:
         return clock.newest
 
     def to_tell(self, partition: int, now: int) -> bool:
-        """True if the newest time of a partition is to be told to all buckets, because it has moved on by enough.
+        """Return True if a partition's newest time has advanced enough to be sent to all buckets.
 
         Args:
-            partition: which has been read.
-            now: of a clock that only tells how often this is answered with True.
+            partition: a partition that has been read.
+            now: nanoseconds of a monotonic clock; it only limits how often the answer is True, to twice a second.
         """
         clock = self._clocks[partition]
         if clock.newest is None or (clock.told is not None and clock.newest - clock.told < self._step):
@@ -71,5 +71,5 @@ class PartitionClocks:
         return True
 
     def newest(self) -> Iterable[tuple[int, int]]:
-        """The partitions whose time is known, and that time."""
+        """Return each partition whose time is known, with that time."""
         return [(partition, clock.newest) for partition, clock in list(self._clocks.items()) if clock.newest is not None]

@@ -1,6 +1,6 @@
-"""What the records of the events topic say: authentications that are complete, and the time. Pure.
+"""Reads the records of the events topic: completed authentications, and event times. Pure.
 
-A record is an event as the sidecars ship it, in the format `ecs`; with one event an exchange it looks the same here.
+A record is an event in the format `ecs`, as the sidecars ship it; with one event per exchange it looks the same here.
 """
 
 from typing import Annotated, NamedTuple, TypeVar
@@ -14,19 +14,19 @@ from shipper.decode.status_codes import UNKNOWN
 from shipper.model import Code, CompletionFields, User
 from shipper.times import StampReader
 
-MOST = 1 << 62  # nanoseconds on either side of 1970, that is 146 years: a time that JSON numbers of 64 bits can hold
+MOST = 1 << 62  # nanoseconds on either side of 1970, about 146 years: fits a 64-bit JSON number
 
 
 class Completed(NamedTuple):
-    """An authentication; as JSON the array of these.
+    """A completed authentication; in JSON, an array of these fields.
 
     Attributes:
-        end, end_text: when it was completed, in nanoseconds and as the log writes it.
+        end, end_text: time of completion, in nanoseconds and as the log writes it.
         event_id, host: `event.id` and `host.name` of the event that completed it.
-        name, domain, email, key: of its user, see `model.User`.
+        name, domain, email, key: the user, see `model.User`.
         id: see `model.Completion`.
-        component: that wrote its lines.
-        start, start_text: of its request; of a one-line result, its end.
+        component: the component that wrote its lines.
+        start, start_text: time of its request; for a one-line result, its end.
         success: True if `event.outcome` is `success`.
         code: the fields of a `model.Code`.
     """
@@ -48,12 +48,12 @@ class Completed(NamedTuple):
 
     @property
     def user(self) -> User:
-        """Its user."""
+        """The user."""
         return User(self.name, self.domain, self.email, self.key)
 
     @property
     def fields(self) -> CompletionFields:
-        """It as detectors take it. The time when it came is that when it ended."""
+        """The fields that detectors take. The newest event time is the end of the authentication."""
         user = self.name, self.domain, self.email, self.key
         return (
             0, user, self.id, self.component, self.start, self.start_text, self.end, self.end_text, Code(*self.code), self.success,
@@ -62,16 +62,16 @@ class Completed(NamedTuple):
 
 
 class NotOurs(Exception):
-    """A record that is no event of ours; the text says why."""
+    """A record is not an mfa-shipper event; the text says why."""
 
 
 class Event(NamedTuple):
-    """What a record says.
+    """The content of a record.
 
     Attributes:
-        time: of the event, in nanoseconds since 1970; None if it says nothing of the time now.
-        completed: the authentication of a known user that it completes.
-        nobody: True if it completes one of no known user.
+        time: time of the event, in nanoseconds since 1970; None if it must not move the clock.
+        completed: the authentication that the event completes, if its user is known.
+        nobody: True if the event completes an authentication without a user.
     """
 
     time: int | None = None
@@ -79,7 +79,7 @@ class Event(NamedTuple):
     nobody: bool = False
 
 
-LONGEST = 4096  # characters of a text that is kept: what is made of it stays far below the largest message of Kafka
+LONGEST = 4096  # characters of a text: keeps the records made of it far below the largest Kafka message
 Short = Annotated[str, Meta(max_length=LONGEST)]
 Text = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
 
@@ -91,7 +91,7 @@ class _Kind(msgspec.Struct):
 
 
 class _Any(msgspec.Struct):
-    """As much of an event as tells whether more of it is wanted."""
+    """The fields of an event that show whether the rest must be decoded."""
 
     event: _Kind
     time: str = msgspec.field(name="@timestamp")
@@ -149,16 +149,16 @@ _T = TypeVar("_T")
 
 
 class EventReader:
-    """Reads records."""
+    """Decodes records of the events topic."""
 
     def __init__(self) -> None:
         self._stamps = StampReader()
 
     def __call__(self, value: bytes | None) -> Event:
-        """What a record says.
+        """Decode a record.
 
         Raises:
-            NotOurs: it is no event of ours.
+            NotOurs: the record is not an mfa-shipper event.
         """
         if not value:
             raise NotOurs("the record is empty")
@@ -166,7 +166,7 @@ class EventReader:
         if document.event.module != MODULE:
             raise NotOurs(f"event.module is not {MODULE}")
         if document.event.kind != "event":
-            return Event()  # a finding, or a line that was not understood and may have any time
+            return Event()  # a finding, or an unparsed line, whose time may be anything
         time = self._time(document.time)
         if document.event.action not in ("mfa-status", "mfa-result"):
             return Event(time)
@@ -211,7 +211,7 @@ class EventReader:
         return Event(time, completed)
 
     def _time(self, text: str) -> int | None:
-        """A time stamp in nanoseconds; None for one that is too far from ours to be true."""
+        """Return a time stamp in nanoseconds; None if it is more than `MOST` away from 1970."""
         time = self._stamps.read(text)
         if time is None:
             raise NotOurs(f"{text[:40]!r} is no time")

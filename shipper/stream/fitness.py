@@ -1,4 +1,4 @@
-"""Whether a broker has what `detect` needs. I/O: it looks, and changes nothing."""
+"""Checks whether a broker has the topics and rights that `detect` needs. I/O: reads only, changes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,8 +14,8 @@ from shipper.stream.topics import TopicPlan, Topics, mismatch, own_topics
 
 
 def unfit(settings: DetectSettings) -> str | None:
-    """Why `detect` cannot run with these topics and rights; None if it can. Whether the access list gives it its transactional
-    id is not seen: to ask would fence the instance that has it.
+    """Return why `detect` cannot run with the broker's topics and rights; None if it can. The right to the transactional id is
+    not checked: the check would fence the instance that uses the id.
 
     Raises:
         SinkDown: the broker cannot be reached.
@@ -48,16 +48,16 @@ def _unfit(settings: DetectSettings, client: ConfluentClient) -> str | None:
 
 
 def _needed(settings: DetectSettings) -> dict[str, set[str]]:
-    """The topics, and the operations that are needed on each."""
+    """Return the operations that `detect` needs on each topic."""
     needed: dict[str, set[str]] = {settings.kafka.topic: {READ}}
     for topic in (settings.alert_topic, settings.dead_letter_topic):
         needed.setdefault(topic, set()).add(WRITE)
     needed |= {settings.held_topic: {READ, WRITE}, settings.changelog_topic: {READ, WRITE}}
-    return {topic: operations | {DESCRIBE_CONFIGS} for topic, operations in needed.items()}  # Quix Streams looks at each
+    return {topic: operations | {DESCRIBE_CONFIGS} for topic, operations in needed.items()}  # Quix Streams describes each
 
 
 def _lacking(settings: DetectSettings, needed: Mapping[str, set[str]], rights: Mapping[str, set[str] | None]) -> str | None:
-    """Whether the topic of the events is missing, or a topic may not be used."""
+    """Return why the rights do not suffice: no events topic, or a missing right on a topic; None if they suffice."""
     if rights[settings.kafka.topic] is None:
         return f"missing topic: {settings.kafka.topic}, to which the sidecars write; create it"
     for topic, operations in needed.items():
@@ -78,14 +78,14 @@ def _group_refused(admin: AdminClient, settings: DetectSettings) -> str | None:
         operations = asked[settings.group].result().authorized_operations
     except KafkaException as error:
         if error.args[0].code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
-            return None  # there is no such group yet
+            return None  # the group does not exist yet
         operations = []
     given = {operation.name for operation in operations or ()}
     return _refused(settings, READ, f"group {settings.group}") if operations is not None and READ not in given else None
 
 
 def _cannot_make(admin: AdminClient, plan: TopicPlan, settings: DetectSettings) -> str | None:
-    """Why a topic that is missing could not be made; the broker is asked and makes none."""
+    """Return why a missing topic could not be created; None if it could. The broker only validates the request."""
     new = NewTopic(plan.name, plan.partitions, config=dict(plan.config))
     try:
         admin.create_topics([new], validate_only=True, request_timeout=CONNECT_SECONDS)[plan.name].result()

@@ -1,11 +1,10 @@
-"""What waits in a bucket of users, of one partition of the events: authentications until event time has passed them. Pure.
+"""Holds the authentications of one events partition in a bucket until event time is past them by the lateness. Pure.
 
-A user's events are in one partition, so each partition has a lane of its own, with its own clock: an instance that is
-dead or behind holds back only its own users' authentications, and makes nobody's late.
+All events of a user are in one partition, so each partition has its own lane with its own clock: an instance that is dead or
+behind holds back only the authentications of its own users, and makes no others late.
 
-Authentications wait in slots of a sixteenth of the lateness, and come out a whole slot at a time, in the order of their
-ends and then of their `event.id`s. Everything is under keys of its own in the bucket's state, so that a step costs the same
-however many wait.
+Authentications wait in slots of a sixteenth of the lateness and leave a slot at a time, ordered by end, then by `event.id`.
+Each has its own key in the bucket's state, so the cost of a step does not depend on how many wait.
 """
 
 from bisect import bisect_left
@@ -16,31 +15,31 @@ from typing import Any, Protocol, TypedDict
 from shipper.decode.clock import DAY
 from shipper.stream.completions import MOST, Completed
 
-SLOTS = 16  # in the lateness
+SLOTS = 16  # per lateness
 
 
 class State(Protocol):
-    """JSON values by key, as Quix Streams keeps them for each key of a topic."""
+    """JSON values by key: the state that Quix Streams keeps for each key of a topic."""
 
     def get(self, key: str) -> Any:
-        """The value of a key; None if there is none."""
+        """Return the value of a key; None if there is none."""
 
     def set(self, key: str, value: Any) -> None:
         """Set the value of a key."""
 
     def delete(self, key: str) -> None:
-        """Remove a key; one that is not there is no error."""
+        """Remove a key; a missing key is no error."""
 
 
 class LaneState(TypedDict):
     """A lane as a JSON value.
 
     Attributes:
-        offset: of the last event in the partition that this bucket has heard of.
+        offset: offset of the last event of the partition that this bucket knows of.
         clock: the newest event time, in nanoseconds; None before it is known.
-        upto: what ended before this comes too late for its turn.
-        slots: those in which something waits, in order: number, and how many.
-        turns: when users are looked at to be forgotten, in order: number, and how many (see `users.py`).
+        upto: an authentication that ended before this time is late.
+        slots: the slots in use, in order: number, and count of authentications.
+        turns: the times at which users are checked for removal, in order: number, and count of users (see `users.py`).
     """
 
     offset: int
@@ -51,13 +50,13 @@ class LaneState(TypedDict):
 
 
 class Lane:
-    """A lane for the time of one record."""
+    """A lane, loaded from the state for one record."""
 
     def __init__(self, origin: int, state: State, lateness: int) -> None:
         """
         Args:
             origin: the partition of the events.
-            state: of the bucket.
+            state: the state of the bucket.
             lateness: nanoseconds.
         """
         self._origin = origin
@@ -69,24 +68,24 @@ class Lane:
 
     @property
     def clock(self) -> int:
-        """The newest event time; long ago before it is known."""
+        """The newest event time; `-MOST` before it is known."""
         clock = self.value["clock"]
         return -MOST if clock is None else clock
 
     def turn(self, offset: int, time: int | None) -> None:
-        """The partition has been read up to an event, and its newest event time is at least `time`, if that is known."""
+        """Record that the partition was read up to this offset, and that its newest event time is at least `time`, if known."""
         self.value["offset"] = offset
         if time is not None:
             self.value["clock"] = max(self.clock, time)
 
     def is_late(self, completed: Completed) -> bool:
-        """True if an authentication comes after its turn."""
+        """Return True if an authentication arrives after its turn."""
         return completed.end < self.value["upto"]
 
     def hold(self, completed: Completed) -> bool:
-        """Let an authentication wait for its turn; False if that is now.
+        """Store an authentication until its turn; return False, without storing it, if its turn is now.
 
-        One that is ahead of the clock by more than a day does not move it, and waits until others do.
+        One more than a day ahead of the clock does not move the clock, and waits until others do.
         """
         end, clock = completed.end, self.value["clock"]
         if clock is not None and end <= clock + DAY:
@@ -102,10 +101,10 @@ class Lane:
         return True
 
     def due(self, end: int | None = None) -> Iterator[Completed]:
-        """Those whose turn it is; all of them if the partition is quiet.
+        """Yield the authentications whose turn has come; all of them if the partition is quiet.
 
         Args:
-            end: the offset at which it is. A partition of which something later is known here is not quiet any more.
+            end: the offset up to which a quiet partition was read; ignored if the lane knows of an event at `end` or later.
         """
         slots, limit = self.value["slots"], (self.clock - self._lateness) // self._width
         idle = end is not None and end > self.value["offset"]
@@ -126,16 +125,16 @@ class Lane:
         self.value["upto"] = max(self.value["upto"], time)
 
     def key(self, kind: str, number: int, index: int) -> str:
-        """The key of something that belongs to this lane."""
+        """Return the state key of an item of this lane."""
         return f"{kind}{self._origin}:{number}:{index}"
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting authentications."""
         return sum(count for _, count in self.value["slots"])
 
     def save(self) -> None:
-        """Write the lane back."""
+        """Write the lane back to the state."""
         self._state.set(self._name, self.value)
 
 

@@ -1,7 +1,7 @@
-"""Runs the detection until it is asked to end: prepares the topics, and begins again after an error. I/O.
+"""Runs `detect` until it is asked to stop: prepares the topics, and restarts the application after an error. I/O.
 
-Quix Streams ends with an exception when another member has taken the place of an instance that was frozen, and when no broker
-has answered for minutes. Nothing is lost by that, so the application is made anew, after a pause that grows.
+Quix Streams raises when another member has replaced a frozen instance, and when no broker has answered for minutes. No data is
+lost, so the service builds a new application, after a pause that grows.
 """
 
 import contextlib
@@ -28,35 +28,35 @@ from shipper.stream.topics import Topics
 from shipper.stream.topology import Detection, QuixException, build
 from shipper.stream.vitals import DetectVitals, pages_of
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before beginning again
-RAN_WELL = 60.0  # seconds after which the next pause is the first one again
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a restart
+RAN_WELL = 60.0  # seconds of running after which the pause is reset to the first
 LOST = tuple(
     f'code="{code}"'
     for code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT)  # noqa: SLF001
 )
-"""How Quix Streams ends what it says of a lost connection."""
+"""The endings of Quix Streams' log messages about a lost connection."""
 BEGINS = "detect begins again; nothing is lost"
 AWAY = "events cannot be read now; findings wait"
 CROWDED = "a user signs in so often that the oldest sign-ins are forgotten; a health probe, perhaps"
 
 
 class Ending(Protocol):
-    """How the process is asked to end; `commands.signals.Stop`."""
+    """The request to stop the process; implemented by `commands.signals.Stop`."""
 
     reload: bool
 
     def is_set(self) -> bool:
-        """True once it has been asked."""
+        """Return True once a stop was requested."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is asked, or for so long; True if it is."""
+        """Wait for a request, at most `seconds`; return True if there is one."""
 
     def ask_to_reload(self) -> None:
-        """Ask for a reload."""
+        """Request a reload."""
 
 
 Load = Callable[[], tuple[DetectSettings, Collection[str]]]
-"""Reads the configuration again: the settings and the secrets. Raises UsageError if it is wrong."""
+"""Reads the configuration again and returns the settings and the secrets. Raises UsageError if it is wrong."""
 
 
 def run_detect(
@@ -71,16 +71,16 @@ def run_detect(
     """Detect until SIGTERM or SIGINT; returns the exit status.
 
     Args:
-        settings: what to do.
-        secrets: are never shown; those of a later configuration are added.
-        ending: set by the signals.
-        catch: handles the signals; called again whenever Quix Streams has set handlers of its own.
-        end: begins the end of the process, as those signals do.
+        settings: the settings to start with.
+        secrets: texts never to show; secrets of a reloaded configuration are added.
+        ending: set by the signal handlers.
+        catch: installs the signal handlers; called again whenever Quix Streams has installed its own.
+        end: starts the shutdown of the process, as SIGTERM and SIGINT do.
         load: see `Load`.
 
     Raises:
         UsageError: detect cannot start.
-        RunError: it cannot go on.
+        RunError: detect cannot continue.
     """
     catch()
     proven: DetectSettings | None = None
@@ -107,7 +107,7 @@ def run_detect(
 
 
 class _Service(contextlib.ExitStack):
-    """All that runs with one configuration. Closes what it opened."""
+    """Everything that runs with one configuration. Closes what it opened."""
 
     def __init__(
         self,
@@ -120,11 +120,11 @@ class _Service(contextlib.ExitStack):
         super().__init__()
         self._settings, self._ending, self._catch, self._end = settings, ending, catch, end
         self._app: Detection | None = None
-        self._is_asked = False  # the application has been asked to stop
+        self._is_asked = False  # True once the application was asked to stop
         self._say = SparingLog(time.monotonic_ns)
         self._ticks: Ticks | None = None
         self._crowded_out = 0
-        self._reason = ""  # why the application last began again
+        self._reason = ""  # for the last restart of the application
         self.vitals = DetectVitals(beat=time.monotonic_ns())
         with contextlib.ExitStack() as opened:
             os.makedirs(settings.state_dir, exist_ok=True)
@@ -135,10 +135,10 @@ class _Service(contextlib.ExitStack):
             self.enter_context(opened.pop_all())
 
     def run(self) -> None:
-        """Detect until asked to end or to reload.
+        """Detect until a stop or a reload is requested.
 
         Raises:
-            UsageError: that is impossible, and trying again would not help.
+            UsageError: detection is impossible, and a retry would not help.
         """
         settings, vitals, ending = self._settings, self.vitals, self._ending
         _route_logs(self._say)
@@ -179,7 +179,7 @@ class _Service(contextlib.ExitStack):
             self._say("warning", BEGINS, reason=reason)
 
     def _detect(self) -> None:
-        """Run one application, until it is stopped or fails."""
+        """Run one application until it stops or fails."""
         settings, vitals = self._settings, self.vitals
         vitals.trouble = "not connected yet"
         number = Topics(settings).prepare()
@@ -202,7 +202,7 @@ class _Service(contextlib.ExitStack):
             raise RunError(f"detect: the thread that looks for quiet partitions has ended: {_told(ticks.failure)}")
 
     def _turned(self, reason: str) -> None:
-        """The ticks have asked the broker; called by their thread."""
+        """Note the result of a look at the broker: `reason` is empty if it answered. Called by the thread of `Ticks`."""
         before, self.vitals.away = self.vitals.away, reason
         if reason:
             self._say("warning", AWAY, reason=reason)
@@ -213,7 +213,7 @@ class _Service(contextlib.ExitStack):
     def _beat(self) -> None:
         assert self._app is not None
         if self._ending.is_set() and not self._is_asked:
-            self._app.stop()  # the end was asked for on another thread, as Windows does it
+            self._app.stop()  # on Windows, another thread requests the stop
         if self._ticks is not None and self._ticks.failure is not None:
             self._app.stop(fail=True)
         self.vitals.counts.buckets.have(self._app.assigned(self._settings.held_topic))
@@ -230,7 +230,7 @@ class _Service(contextlib.ExitStack):
             self._crowded_out = buckets.crowded_out
 
     def _stopped(self) -> None:
-        """The application has been asked to stop, by a signal or for a reload."""
+        """Note that the application was asked to stop, by a signal or for a reload; a signal ends the process too."""
         self._is_asked = True
         if not self._ending.reload:
             self._end()
@@ -246,7 +246,7 @@ class _Service(contextlib.ExitStack):
 
 
 def _told(error: Exception) -> str:
-    """An error of Quix Streams or of its Kafka client as a sentence."""
+    """Return an error of Quix Streams or of its Kafka client as a sentence: the text of its root cause."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -257,22 +257,22 @@ def _told(error: Exception) -> str:
 
 
 class _Relay(logging.Handler):
-    """What Quix Streams logs, in the shipper's log, and sparingly: without the connections that each of its clients tries again and
-    again while a broker is away. `Ticks` tells of that."""
+    """Copies what Quix Streams logs to the shipper's log, sparingly. Skips the reconnects that each client tries while a broker
+    is down: `Ticks` reports that."""
 
     def __init__(self, say: SparingLog) -> None:
         super().__init__()
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log it, if it was not said just now."""
+        """Log a record, unless the same text was logged within the last minute."""
         text = record.getMessage()
         if not text.endswith(LOST):
             self._say("error" if record.levelno >= logging.ERROR else "warning", text)
 
 
 def _route_logs(say: SparingLog) -> None:
-    """What Quix Streams logs comes out as the shipper's log: the errors, at level debug all of it."""
+    """Send the log of Quix Streams to the shipper's log: errors only, or everything at level debug."""
     ours, theirs = logging.getLogger(LOGGER), logging.getLogger("quixstreams")
     debug = ours.level == logging.DEBUG
     theirs.handlers, theirs.propagate = ours.handlers if debug else [_Relay(say)], False

@@ -1,4 +1,4 @@
-"""What `detect` is told. Pure."""
+"""The settings of `detect`. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ PARTITIONS = 12
 
 @dataclass(frozen=True, slots=True)
 class DetectSettings:
-    """All that decides what `detect` does; durations in nanoseconds.
+    """All settings of `detect`; durations in nanoseconds.
 
     Attributes:
-        kafka: the brokers and how to reach them; `topic` holds the events, and findings go to `alert_topic` (None: to
-            `topic`). Records that are none of ours go to `dead_letter_topic` (None: to `GROUP-dead-letters`). What is said of
-            transactions and of the client has no meaning here.
-        group: the consumer group. Instances with one group share the partitions of the events.
-        state_dir: of this instance alone: its transactional id, and the state as far as it is on disk.
+        kafka: the brokers and how to reach them; `topic` holds the events, findings go to `alert_topic` (None: to `topic`),
+            and records that are not mfa-shipper events go to `dead_letter_topic` (None: to `GROUP-dead-letters`). The settings
+            of transactions and of the client have no effect here.
+        group: the consumer group. Instances of one group share the partitions of the events.
+        state_dir: the directory of this instance alone, for its transactional id and the state on disk.
         rules: the detectors that run, with their parameters, by name.
         constants: fields of every finding, as in `decode.parser.Options`.
-        lateness: of event time; how much later than a newer event of its partition an event may come and still be taken in order.
-        idle_timeout: after which a partition that is read to its end counts as quiet: what waits in it is taken.
-        commit_interval: of the transactions. A finding comes about twice as long after its events.
-        partitions: of the topic between the two stages, fixed when that topic is made. No more instances than these share the
-            detection.
-        shutdown_timeout: from a signal to the end at the latest.
-        listen: where the pages of metrics and health are, None for nowhere.
+        lateness: how far behind the newest event time of its partition an event may arrive and still be processed in order.
+        idle_timeout: how long a partition must stay read to its end to count as quiet, which releases what waits in it.
+        commit_interval: interval of the transactions. A finding appears about two intervals after its events.
+        partitions: number of partitions of the topic between the two stages, fixed when that topic is created. At most this many
+            instances share the detection.
+        shutdown_timeout: most time from a signal to the end of the process.
+        listen: address of the metrics and health pages; None for no pages.
     """
 
     kafka: KafkaOptions
@@ -48,20 +48,20 @@ class DetectSettings:
 
     @property
     def held_topic(self) -> str:
-        """The topic between the two stages: authentications on their way to their users' state."""
+        """The topic between the two stages: authentications on their way to the state of their users."""
         return f"{self.group}-held"
 
     @property
     def changelog_topic(self) -> str:
-        """The topic from which a lost state is made again; Quix Streams gives it its name."""
+        """The topic from which lost state is rebuilt; Quix Streams chooses its name."""
         return f"changelog__{self.group}--{self.held_topic}--default"
 
     @property
     def alert_topic(self) -> str:
-        """Where findings go."""
+        """The topic of findings."""
         return self.kafka.alert_topic or self.kafka.topic
 
     @property
     def dead_letter_topic(self) -> str:
-        """Where records go that are none of ours."""
+        """The topic of records that are not mfa-shipper events."""
         return self.kafka.dead_letter_topic or f"{self.group}-dead-letters"

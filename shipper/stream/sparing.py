@@ -1,4 +1,4 @@
-"""A log of what lasts: said when it begins, and then at most once a minute. I/O: it logs."""
+"""Rate-limits log messages about a lasting condition: when it begins, then at most once a minute. I/O: it logs."""
 
 import re
 from collections.abc import Callable
@@ -12,15 +12,15 @@ _NUMBER = re.compile("[0-9]+")
 
 
 class SparingLog:
-    """Says a sentence at most once a minute, whatever numbers are in it. Any thread may use it."""
+    """Logs a sentence at most once a minute, regardless of the numbers in it. Any thread may use it."""
 
     def __init__(self, now: Callable[[], int]) -> None:
-        """`now`: nanoseconds of a clock that never goes back."""
+        """`now` returns nanoseconds of a monotonic clock."""
         self._now = now
         self._said: dict[str, int] = {}
 
     def __call__(self, level: str, sentence: str, **fields: Any) -> bool:
-        """Log a sentence and named values, see `log`; False if the sentence was said within the last minute, and is not logged."""
+        """Log a sentence and named values, see `log`; return False, and log nothing, if it was logged within the last minute."""
         now, said = self._now(), _NUMBER.sub("", sentence)
         self._said = {text: time for text, time in self._said.items() if now - time < AGAIN}
         if said in self._said:
@@ -30,5 +30,5 @@ class SparingLog:
         return True
 
     def over(self, sentence: str) -> None:
-        """What a sentence says is over: it is said at once when it begins again."""
+        """Note that a condition is over, so that its sentence is logged at once when it returns."""
         self._said.pop(_NUMBER.sub("", sentence), None)

@@ -1,9 +1,9 @@
-"""The two stages between the topics: events become the records of buckets, and these become findings. Pure.
+"""The two stages between the topics: from events to bucket records, and from bucket records to findings. Pure.
 
     events --EventStage--> held: one record for each authentication, by bucket --BucketStage--> alerts
 
-What is none of ours goes to the dead letters from either. Both stages are called by Quix Streams, inside one
-transaction for what they read and what they write.
+Both stages send records that they cannot read to the dead letters. Quix Streams calls both, and one transaction covers what
+they read and write.
 """
 
 import base64
@@ -25,14 +25,14 @@ from shipper.stream.settings import DetectSettings
 
 HELD, ALERTS, DEAD_LETTERS = "held", "alerts", "dead letters"
 UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What a mistake of ours would raise, and nothing that a disk or a broker does: it costs the record and not the service."""
-LONGEST_LINE = 128 << 10  # bytes of a record in its letter: even if JSON makes six of each, Kafka takes it
+"""The exceptions of a bug, never of a disk or a broker: a bug costs the record, not the service."""
+LONGEST_LINE = 128 << 10  # bytes of a record in its dead letter: fits a Kafka message even if JSON makes six bytes of each
 LONGEST_REASON = 1_000  # characters
-DEAD_LETTER_KEY = b"dead-letter"  # one partition, in their order
+DEAD_LETTER_KEY = b"dead-letter"  # one key, so one partition, which keeps their order
 
 
 class Message(NamedTuple):
-    """What goes to a topic: `HELD`, `ALERTS` or `DEAD_LETTERS`."""
+    """A message for a topic: `HELD`, `ALERTS` or `DEAD_LETTERS`."""
 
     topic: str
     key: bytes
@@ -41,7 +41,7 @@ class Message(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a record stands."""
+    """The position of a record in Kafka."""
 
     topic: str
     partition: int
@@ -50,14 +50,14 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class StreamCounts:
-    """What the stages of a process have done.
+    """Counters of the stages of a process.
 
     Attributes:
-        events: records that are events of ours.
+        events: records that are mfa-shipper events.
         completions: authentications of known users.
         nobody: authentications without a user.
-        dead_letters: records that are none of ours.
-        buckets: what the second stage has done.
+        dead_letters: records sent to the dead letters.
+        buckets: counters of the second stage.
     """
 
     events: int = 0
@@ -67,7 +67,7 @@ class StreamCounts:
     buckets: BucketCounts = field(default_factory=BucketCounts)
 
     def take(self, done: "StreamCounts") -> None:
-        """Add what a committed transaction has done; `done` counts from zero again."""
+        """Add the counts of a committed transaction, and reset `done` to zero."""
         for name in ("events", "completions", "nobody", "dead_letters"):
             setattr(self, name, getattr(self, name) + getattr(done, name))
             setattr(done, name, 0)
@@ -75,8 +75,8 @@ class StreamCounts:
 
 
 def bucket_keys(partitions: int) -> list[bytes]:
-    """The key of each bucket. There is one for each partition of the topic between the stages, and Kafka's partitioner takes its key
-    to that partition."""
+    """Return the key of each bucket: for each partition of the topic between the stages, one that Kafka's partitioner maps
+    to it."""
     keys: dict[int, bytes] = {}
     number = 0
     while len(keys) < partitions:
@@ -87,16 +87,16 @@ def bucket_keys(partitions: int) -> list[bytes]:
 
 
 def idle_ticks(keys: list[bytes], partition: int, end: int) -> list[tuple[bytes, bytes]]:
-    """Key and value of the records that tell all buckets that a partition is read to its end and quiet."""
+    """Return key and value of the records that tell all buckets that a partition is quiet and read to its end."""
     value = with_end(partition, end)
     return [(key, value) for key in keys]
 
 
 class EventStage:
-    """From the events topic to the buckets."""
+    """The first stage: from the events topic to the buckets."""
 
     def __init__(self, settings: DetectSettings, counts: StreamCounts, now: Callable[[], int]) -> None:
-        """`now` tells how often the buckets hear of the time, no more: nanoseconds of a clock that never goes back."""
+        """`now` returns nanoseconds of a monotonic clock; it only limits how often the time is sent to the buckets."""
         self._keys = bucket_keys(settings.partitions)
         self._counts = counts
         self._now = now
@@ -104,7 +104,7 @@ class EventStage:
         self.clocks = PartitionClocks(settings.lateness)
 
     def __call__(self, value: bytes | None, place: Place) -> list[Message]:
-        """The records that an event leads to."""
+        """Return the bucket records of an event, or a dead letter."""
         try:
             return self._taken(self._read(value), place)
         except NotOurs as error:
@@ -133,7 +133,7 @@ class EventStage:
 
 
 class BucketStage:
-    """From the buckets to the findings."""
+    """The second stage: from the buckets to the findings."""
 
     def __init__(self, settings: DetectSettings, counts: StreamCounts) -> None:
         self._counts = counts
@@ -141,7 +141,7 @@ class BucketStage:
         self._decode = msgspec.json.Decoder(Record).decode
 
     def __call__(self, value: bytes | None, state: State, place: Place) -> list[Message]:
-        """The findings that a record of a bucket leads to."""
+        """Return the findings that a bucket record triggers, or a dead letter."""
         try:
             findings = self._buckets(place.partition, self._decode(value or b""), state)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -165,7 +165,7 @@ def _unexpected(error: Exception) -> str:
 
 
 def dead_letter(value: bytes | None, place: Place, reason: str) -> Message:
-    """The letter for a record: why, where it stands, and what it says; of a long record how it begins, and how many bytes it has."""
+    """Return the dead letter of a record: the reason, the place, the content; of a long record, its beginning and its size."""
     letter: dict[str, Any] = {
         "reason": reason[:LONGEST_REASON], "topic": place.topic, "partition": place.partition, "offset": place.offset,
     }  # fmt: skip
@@ -175,7 +175,7 @@ def dead_letter(value: bytes | None, place: Place, reason: str) -> Message:
         letter["bytes"] = len(value)
     try:
         value.decode()
-        letter["line"] = begin.decode(errors="ignore")  # the cut may be within a character
+        letter["line"] = begin.decode(errors="ignore")  # the cut may split a character
     except UnicodeDecodeError:
         letter["line_base64"] = base64.b64encode(begin).decode()
     return Message(DEAD_LETTERS, DEAD_LETTER_KEY, orjson.dumps(letter), [])

@@ -1,10 +1,10 @@
-"""Moves quiet partitions on: a thread with clients of its own, which are no member of the group. I/O.
+"""Releases what waits in quiet partitions: a thread with its own Kafka clients, which do not join the group. I/O.
 
-A partition of the events is quiet when the group has committed all of it and nothing has come for the `idle_timeout`. Then
-its buckets are told, in records behind the authentications that the transactions with those offsets brought there. Every
-instance tells them, and again after a start: it changes nothing to be told twice.
+An events partition is quiet when the group has committed all of it and nothing has arrived for the `idle_timeout`. The thread
+then sends each bucket a record, which lands behind the authentications that the transactions with those offsets wrote there.
+Every instance sends these records, and sends them again after a start: repeats change nothing.
 
-The thread asks the broker all the time, so it is also the one that notices when none answers.
+The thread polls the broker all the time, so it also notices when no broker answers.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ ANSWER = 5.0  # seconds
 
 @dataclass(slots=True)
 class _Known:
-    """A partition as it was at the last looks: what is committed and where it ends, since when, and whether its buckets were told."""
+    """A partition: its committed offset and end (`state`), since when they are unchanged, and whether its buckets were told."""
 
     state: tuple[int, int]
     since: float
@@ -38,22 +38,22 @@ class _Known:
 
 
 class Ticks:
-    """The thread.
+    """The thread that looks for quiet partitions.
 
     Attributes:
-        lag: by partition of the events how many records the group has not committed yet, as of the last look.
-        told: how often a partition was told to be quiet.
-        failure: what ended the thread; None as long as it turns.
+        lag: number of records not yet committed by the group, by events partition, as of the last look.
+        told: how often a partition was reported quiet.
+        failure: the exception that ended the thread; None while it runs.
     """
 
     def __init__(self, settings: DetectSettings, trouble: Callable[[str], None]) -> None:
-        """`trouble` is told at each look why the broker cannot be asked or told now; an empty text if it can."""
+        """`trouble` is called after each look with the reason why the broker cannot be used now; empty if it can."""
         self.lag: dict[int, int] = {}
         self.told = 0
         self.failure: Exception | None = None
         self._settings = settings
         self._trouble = trouble
-        self._complaint = ""  # the last one of a client
+        self._complaint = ""  # the last error that a client reported
         self._keys = bucket_keys(settings.partitions)
         self._topic = str(settings.kafka.topic)
         common = connection(settings.kafka) | {"error_cb": self._note}
@@ -72,24 +72,24 @@ class Ticks:
         self._thread.join(2 * ANSWER)
 
     def _note(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  it follows the error that says why
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  it follows the error that gives the cause
             self._complaint = error.str()
 
     def _run(self) -> None:
         try:
             while not self._ended.wait(INTERVAL):
                 self._turn()
-        except Exception as error:  # whatever ends this thread ends the application: see `Service`
+        except Exception as error:  # also ends the application, see `_Service._beat`
             self.failure = error
         finally:
             for consumer in (self._group, self._reader):
                 consumer.close()
 
     def _turn(self) -> None:
-        """Look once. An error is told and looked into the next time; one that a client does not survive is raised.
+        """Look once. An error is reported, and the next look tries again; an error that is fatal to a client is raised.
 
         Raises:
-            SinkDown: the topic is gone. One that is made in its place begins anew, and a consumer that runs may not notice that.
+            SinkDown: the topic is gone. A new topic of that name starts at offset 0, which a running consumer may not notice.
         """
         try:
             self._look()
@@ -97,7 +97,7 @@ class Ticks:
         except KafkaException as error:
             if error.args[0].fatal():
                 raise
-            self._group.poll(0)  # takes the complaint
+            self._group.poll(0)  # fetches the complaint
             kafka, text = self._settings.kafka, error.args[0].str()
             reason = kafka.without_secrets(cause([text, self._complaint], kafka) or text)
         self._trouble(reason)
@@ -117,14 +117,14 @@ class Ticks:
             low, end = self._group.get_watermark_offsets(TopicPartition(self._topic, committed.partition), timeout=ANSWER)
             begin = max(committed.offset, low)
             lag[committed.partition] = end - begin
-            if committed.offset < 0:  # nothing is committed: a new topic, perhaps in the place of another one
+            if committed.offset < 0:  # nothing is committed: a new topic, perhaps a recreated one
                 self._known.pop(committed.partition, None)
             elif self._has_become_quiet(committed.partition, (begin, end)):
                 self._tell(committed.partition, end)
         self.lag = lag
 
     def _has_become_quiet(self, partition: int, state: tuple[int, int]) -> bool:
-        """True if a partition is quiet whose buckets have not been told that."""
+        """Return True if a partition is quiet and its buckets have not been told."""
         now = time.monotonic()
         known = self._known.get(partition)
         if known is None or known.state != state:
@@ -150,12 +150,12 @@ class Ticks:
         if left and not refused:
             refused.append(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001
         if refused:
-            raise KafkaException(refused[0])  # the next look tells it again
+            raise KafkaException(refused[0])  # the next look tries again
         self._known[partition].told = True
         self.told += 1
 
     def _only_marks(self, partition: int, begin: int) -> bool:
-        """True if nothing stands behind an offset but marks of transactions, which count among the offsets."""
+        """Return True if only transaction markers, which take up offsets too, follow an offset."""
         self._reader.assign([TopicPartition(self._topic, partition, begin)])
         try:
             until = time.monotonic() + ANSWER / 2

@@ -1,4 +1,4 @@
-"""The topics of `detect`: which there must be, and those that it makes itself. I/O."""
+"""The topics of `detect`: checks the ones that must exist, and creates its own. I/O."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from shipper.stream.settings import DetectSettings
 
 SECONDS = 10.0
 WEEK_MS, HOUR_MS = 7 * 24 * 3600 * 1000, 3600 * 1000
-BROKERS_CHOICE = -1  # of how many partitions and replicas
+BROKERS_CHOICE = -1  # for the number of partitions and of replicas
 
 HELD_CONFIG = {
     "cleanup.policy": "delete",
@@ -23,8 +23,8 @@ HELD_CONFIG = {
     "message.timestamp.type": "LogAppendTime",  # old events must not expire at once
 }
 CHANGELOG_CONFIG = {
-    # A start without local state reads all of it, so it is kept close to the size of the state: segments that are closed
-    # soon, since only those are compacted.
+    # A start without local state reads the whole topic, so its size must stay close to that of the state. Only closed segments
+    # are compacted, so segments close early.
     "cleanup.policy": "compact",
     "segment.bytes": str(32 << 20),
     "segment.ms": str(HOUR_MS),
@@ -34,7 +34,7 @@ CHANGELOG_CONFIG = {
 
 
 class TopicPlan(NamedTuple):
-    """A topic that `detect` makes if it is not there."""
+    """A topic that `detect` creates if it does not exist."""
 
     name: str
     partitions: int
@@ -42,7 +42,7 @@ class TopicPlan(NamedTuple):
 
 
 def own_topics(settings: DetectSettings) -> list[TopicPlan]:
-    """All topics but that of the events."""
+    """Return all topics except the events topic."""
     plans = [
         TopicPlan(settings.held_topic, settings.partitions, HELD_CONFIG),
         TopicPlan(settings.changelog_topic, settings.partitions, CHANGELOG_CONFIG),
@@ -54,7 +54,7 @@ def own_topics(settings: DetectSettings) -> list[TopicPlan]:
 
 
 class Topics:
-    """Looks at topics and makes them."""
+    """Lists and creates topics."""
 
     def __init__(self, settings: DetectSettings) -> None:
         self._settings = settings
@@ -65,7 +65,7 @@ class Topics:
         self._trouble.append(error.str())
 
     def partitions(self) -> dict[str, int]:
-        """How many partitions each topic of the cluster has.
+        """Return the number of partitions of each topic of the cluster.
 
         Raises:
             SinkDown: no broker answers.
@@ -73,7 +73,7 @@ class Topics:
         try:
             found = self._admin.list_topics(timeout=SECONDS).topics
         except KafkaException as error:
-            self._admin.poll(0)  # takes what is in `_trouble`
+            self._admin.poll(0)  # fetches the errors for `_trouble`
             raise self._down(error) from None
         return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
 
@@ -82,11 +82,11 @@ class Topics:
         return SinkDown(cause([text, *self._trouble], self._settings.kafka) or text)
 
     def prepare(self) -> int:
-        """Make what is missing; returns how many partitions the events have.
+        """Create the missing topics; return the number of partitions of the events topic.
 
         Raises:
-            SinkDown: no broker answers, or there is no topic of events yet, or a topic cannot be made now.
-            UsageError: a topic has another number of partitions than it must have.
+            SinkDown: no broker answers, the events topic does not exist yet, or a topic cannot be created now.
+            UsageError: a topic has the wrong number of partitions, or the client may not create a topic.
         """
         found, settings = self.partitions(), self._settings
         fault = mismatch(found, settings)
@@ -117,16 +117,16 @@ class Topics:
 
 
 def missing(settings: DetectSettings) -> str:
-    """The sentence for a topic of events that is not there."""
+    """Return the sentence for a missing events topic."""
     return f"there is no topic {settings.kafka.topic} now; the sidecars write to it (output.kafka.topic)"
 
 
 def mismatch(found: Mapping[str, int], settings: DetectSettings) -> str | None:
-    """What is wrong with the topics that are there, and what to do; None if nothing is.
+    """Return what is wrong with the existing topics, and what to do; None if nothing is.
 
     Args:
         found: the number of partitions of each topic of the cluster.
-        settings: what they are for.
+        settings: the settings that the topics must fit.
     """
     held, changelog = found.get(settings.held_topic), found.get(settings.changelog_topic)
     if held is not None and changelog is not None and held != changelog:

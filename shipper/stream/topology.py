@@ -1,7 +1,7 @@
 """The stages on Quix Streams: topics, transactions, state. I/O; the only module that imports Quix Streams.
 
-One transaction holds what both stages read and write: the offsets of the events, the records of the buckets, the changes of
-their state, the findings and the dead letters. So a finding is there exactly once, whatever dies.
+One transaction covers what both stages read and write: the offsets of the events, the bucket records, the changes of their
+state, the findings and the dead letters. So each finding is written exactly once, whichever process dies.
 """
 
 import os
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-with warnings.catch_warnings(record=True):  # one of its libraries warns of another, whatever the filters say
+with warnings.catch_warnings(record=True):  # one of its dependencies warns of another, regardless of the filters
     warnings.simplefilter("ignore")
     from quixstreams import Application, message_context
     from quixstreams.exceptions import QuixException
@@ -25,15 +25,15 @@ from shipper.times import SECOND
 
 __all__ = ["Detection", "QuixException", "build"]
 
-SESSION_MS = 6_000  # after which a member that says nothing is dead
-TRANSACTION_MS = 10_000  # after which the broker ends the transaction of a dead one, and its readers go on
-# What takes memory when there is much to catch up with: kilobytes of each partition that are read ahead, bytes of the state of each
-# partition that are not on disk yet (twice), and bytes of all states that were read from there.
+SESSION_MS = 6_000  # after which a silent member counts as dead
+TRANSACTION_MS = 10_000  # after which the broker aborts the transaction of a dead member, and readers go on
+# Limits of memory during a catch-up: kilobytes read ahead of each partition, bytes of each partition's state that are not yet on
+# disk (held twice), and bytes of all states cached from disk.
 QUEUE_KB = 1_024
 WRITE_BUFFER = 4 << 20
 BLOCK_CACHE = 32 << 20
 BEAT_MS = 1_000
-METADATA_MS = 30_000  # how often is looked for new partitions
+METADATA_MS = 30_000  # how often the clients look for new partitions
 
 
 class _Value(Serializer):
@@ -42,10 +42,10 @@ class _Value(Serializer):
 
 
 class Detection(Application):
-    """The application.
+    """The Quix Streams application.
 
-    `stopped` is called once it has been asked to stop, perhaps in a signal handler; `committed` when a transaction is, and all that
-    was done before with it.
+    `stopped` is called when the application is asked to stop, perhaps in a signal handler; `committed` when a transaction, with
+    everything done before, is committed.
     """
 
     def __init__(self, stopped: Callable[[], None], committed: Callable[[], None], **options: Any) -> None:
@@ -55,19 +55,19 @@ class Detection(Application):
         context: Any = self._processing_context
         begin = context.init_checkpoint
 
-        def init_checkpoint() -> None:  # it follows a commit, and nothing else tells of one
+        def init_checkpoint() -> None:  # runs after each commit, which has no hook of its own
             committed()
             begin()
 
         context.init_checkpoint = init_checkpoint
 
     def assigned(self, topic: str) -> set[int]:
-        """The partitions of a topic that this instance has now."""
+        """Return the partitions of a topic that are assigned to this instance."""
         return {one.partition for one in self._consumer.assignment() if one.topic == topic}
 
     def stop(self, fail: bool = False) -> None:
-        """Stop after the record at hand; with `fail` because of an error, without a last commit."""
-        self._fails = self._fails or fail  # then Quix Streams calls this again at the end of `run`, without saying so
+        """Stop after the current record; `fail` means because of an error, without a last commit."""
+        self._fails = self._fails or fail  # Quix Streams calls this again at the end of `run`, without `fail`
         if not self._fails:
             self._stopped()
         super().stop(fail=fail)
@@ -80,13 +80,13 @@ def build(
     beat: Callable[[], None],
     stopped: Callable[[], None],
 ) -> tuple[Detection, EventStage]:
-    """The application, ready to run. Its topics must be there.
+    """Return the application, ready to run, and its first stage. The topics must exist.
 
     Args:
-        settings: what it does.
-        transactional_id: of this instance alone, and the same after a restart: that ends what a dead one left open.
-        counts: get what a transaction has done, once it is committed.
-        beat: is called every few seconds while the application turns.
+        settings: the settings of `detect`.
+        transactional_id: used by this instance alone, and the same after a restart, which aborts a transaction left open.
+        counts: updated with the counts of each transaction once it is committed.
+        beat: called about every `BEAT_MS` while the consumer is polled.
         stopped: see `Detection`.
     """
     common = {k: v for k, v in connection(settings.kafka).items() if k not in _CONNECTION}
@@ -122,7 +122,7 @@ def build(
             "queued.max.messages.kbytes": QUEUE_KB,
             "topic.metadata.refresh.interval.ms": METADATA_MS,
             "statistics.interval.ms": BEAT_MS,
-            "stats_cb": lambda statistics: beat(),  # called while the consumer is polled
+            "stats_cb": lambda statistics: beat(),  # called from polls of the consumer
         },
     )  # fmt: skip
     raw: dict[str, Any] = {"key_deserializer": "bytes", "value_deserializer": "bytes"}

@@ -1,10 +1,10 @@
-"""The users of a bucket: what the detectors remember of each of them, and when that is forgotten. Pure.
+"""The users of a bucket: what the detectors remember of each user, and when it is forgotten. Pure.
 
-A user has a state for each component, since prompts belong to a component. Nothing lists the users of a state; so whoever
-must be looked at later stands in a list under the time of that, and the lane knows the times.
+A user has a state for each component, since prompts belong to a component. The bucket's state cannot list its users, so each
+user to check later is listed under the time of that check (a turn), and the lane keeps these times.
 
-A user's state is read and written whole, and is one Kafka record of the changelog. So it has a limit: of a RADIUS health probe
-that signs in all the time the oldest authentications are forgotten early, and other users do not notice.
+A user's state is read and written whole, and is one Kafka record of the changelog. So its size is limited: of a RADIUS health
+probe that signs in all the time, the oldest authentications are forgotten early; other users are not affected.
 """
 
 from bisect import bisect_left
@@ -21,19 +21,19 @@ from shipper.detect.protocol import Rule
 from shipper.stream.completions import MOST, Completed
 from shipper.stream.lane import Lane, State
 
-TURNS = 8  # in the longest horizon
-LONGEST_STATE = 192 << 10  # bytes of a user: some 900 authentications, and still those of ten minutes if there is one a second
+TURNS = 8  # per longest horizon
+LONGEST_STATE = 192 << 10  # bytes of a user: about 900 authentications; at one a second, still the last ten minutes
 
 
 class UserState(TypedDict):
     """A user on a component, as a JSON value.
 
     Attributes:
-        states: of the detectors that have something in theirs.
-        seen: by the id of each authentication when it ended, and `host.name` of its event. It was seen, and is not taken again.
-        touched: the clock of the lane when the last one came.
-        listed: the user stands in the list of some turn.
-        since: what ended then or before was crowded out, and is not taken again.
+        states: states of the detectors, by name; empty ones are left out.
+        seen: end and `host.name` of each authentication taken, by id; one with a known id is not taken again.
+        touched: the clock of the lane when the last authentication was judged; its end if the clock was unknown.
+        listed: True if the user is listed for a turn.
+        since: authentications that ended at this time or earlier were crowded out, and are not taken again.
     """
 
     states: dict[str, Any]
@@ -44,13 +44,13 @@ class UserState(TypedDict):
 
 
 class Judged(NamedTuple):
-    """What an authentication led to.
+    """The result of judging an authentication.
 
     Attributes:
         found: pairs of a detector's name and its finding.
-        counted: names of totals of the detectors.
-        hosts: of the authentications that a finding may name, by id.
-        repeated: it had been seen, or is no newer than what was crowded out, so that nobody knows.
+        counted: names of detector totals to count up.
+        hosts: end and host of the authentications that a finding may name, by id.
+        repeated: True if the authentication was seen before, or may have been: it is no newer than those crowded out.
     """
 
     found: Sequence[tuple[str, Any]] = ()
@@ -63,7 +63,7 @@ _NOTHING, _REPEATED = Judged(), Judged(repeated=True)
 
 
 class UserRules:
-    """The detectors that run, and for how long they remember."""
+    """The detectors that run, and how long they remember."""
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         """`rules`: the parameters of the detectors that run, by name."""
@@ -73,21 +73,21 @@ class UserRules:
 
 
 class Users:
-    """The users of a bucket for the time of one record, which may let many authentications of one user go at once. What
-    becomes of them is in the state after `save`.
+    """The users of a bucket while one record is processed, which may release many authentications of one user. `save` writes
+    the changes to the state.
 
     Attributes:
-        crowded_out: authentications that `save` forgot early, by the user whose they were.
+        crowded_out: number of authentications that `save` forgot early, by user.
     """
 
     def __init__(self, rules: UserRules, lane: Lane, state: State) -> None:
-        """`state` is that of the bucket."""
+        """`state` is the state of the bucket."""
         self.crowded_out: dict[str, int] = {}
         self._rules, self._lane, self._state = rules, lane, state
-        self._open: dict[str, UserState] = {}  # those that were changed
+        self._open: dict[str, UserState] = {}  # users with unsaved changes
 
     def judge(self, completed: Completed) -> Judged:
-        """Give an authentication to the detectors."""
+        """Pass an authentication to the detectors."""
         name = f"u{_component(completed.component)}|{completed.key}"
         user = self._open.get(name) or self._state.get(name)
         if user is None:
@@ -96,7 +96,7 @@ class Users:
         if completed.id in seen or end <= user["since"]:
             return _REPEATED
         self._open[name] = user
-        # What a finding names ended a horizon ago, or its answer did.
+        # An authentication that a finding names, or its second step, ended at most a horizon ago: two horizons cover both.
         for old in list(seen):
             if seen[old][0] >= end - 2 * self._rules.horizon:
                 break
@@ -123,7 +123,7 @@ class Users:
         return Judged(found, counted, seen) if found or counted else _NOTHING
 
     def _list(self, name: str, user: UserState) -> None:
-        """Have the user looked at a horizon later."""
+        """List the user for a check one horizon after `touched`."""
         user["listed"] = True
         length, turns = self._rules.turn, self._lane.value["turns"]
         turn = (user["touched"] + self._rules.horizon) // length + 1
@@ -134,7 +134,7 @@ class Users:
         turns[at][1] += 1
 
     def forget(self) -> int:
-        """Drop the users who can change nothing any more; returns how many."""
+        """Drop the users whose state can no longer change a result; return how many."""
         lane, state, horizon = self._lane, self._state, self._rules.horizon
         turns, dropped = lane.value["turns"], 0
         while turns and turns[0][0] * self._rules.turn <= lane.clock:
@@ -153,14 +153,14 @@ class Users:
         return dropped
 
     def save(self) -> None:
-        """Write the users into the state of the bucket."""
+        """Write the changed users to the state of the bucket."""
         for name, user in self._open.items():
             if len(orjson.dumps(user)) > LONGEST_STATE:
                 self.crowded_out[name.partition("|")[2]] = self._crowd_out(user)
             self._state.set(name, user)
 
     def _crowd_out(self, user: UserState) -> int:
-        """Forget the oldest authentications of a user until a quarter of the longest state is free; returns how many."""
+        """Forget the oldest authentications of a user until a quarter of `LONGEST_STATE` is free; return how many."""
         states, seen = user["states"], user["seen"]
         before = len(seen)
         while seen and len(orjson.dumps(user)) > LONGEST_STATE * 3 // 4:
@@ -176,5 +176,5 @@ class Users:
 
 @lru_cache(256)
 def _component(name: str) -> str:
-    """The component whose prompts may pair with those of this one. The NPS extension is one, whichever provider it writes as."""
+    """Return the component whose prompts may pair with those of `name`: all providers of the NPS extension count as one."""
     return NPS if dataset(name) == NPS else name

@@ -1,4 +1,4 @@
-"""How a `detect` is: its numbers, for the pages of metrics and health. I/O: looks at the state on disk."""
+"""The metrics and health pages of `detect`. I/O: reads the size of the state on disk."""
 
 import os
 import time
@@ -21,15 +21,15 @@ from shipper.stream.stages import StreamCounts
 from shipper.times import SECOND
 
 DETECT = PREFIX + "detect_"
-BEAT = 60.0  # seconds without a turn after which a detect no longer counts as alive
+BEAT = 60.0  # seconds without a beat after which detect no longer counts as alive
 
 
 class Lags(Protocol):
-    """What `Ticks` knows.
+    """The numbers of `Ticks`.
 
     Attributes:
-        lag: by partition of the events, how many records the group has not committed yet.
-        told: partitions that were told to be quiet.
+        lag: number of records not yet committed by the group, by events partition.
+        told: how often a partition was reported quiet.
     """
 
     lag: dict[int, int]
@@ -38,16 +38,16 @@ class Lags(Protocol):
 
 @dataclass(slots=True)
 class DetectVitals:
-    """The numbers of a process; other threads only read them.
+    """The state of a process; other threads only read it.
 
     Attributes:
-        counts: what the stages did.
-        restarts: times that the application was made anew after an error.
-        trouble: why nothing is read now; empty if all is well.
-        away: why the broker cannot be asked now, although the application runs; empty if it can.
-        beat: when the application last turned, in nanoseconds of a clock that never goes back.
-        clocks: of the partitions that are read, as soon as there are any.
-        ticks: likewise, what the thread of that name knows.
+        counts: counters of the stages.
+        restarts: number of restarts of the application after an error.
+        trouble: why no events are read now; empty if they are.
+        away: why the broker cannot be reached now, although the application runs; empty if it can.
+        beat: time of the last sign of life of the application, in nanoseconds of a monotonic clock.
+        clocks: the clocks of the partitions; None before the first application is built.
+        ticks: the numbers of the `Ticks` thread; None before its first start.
     """
 
     counts: StreamCounts = field(default_factory=StreamCounts)
@@ -60,7 +60,7 @@ class DetectVitals:
 
     @property
     def unready(self) -> str:
-        """Why no events are taken now; empty if they are."""
+        """Why no events are processed now; empty if they are."""
         return self.trouble or self.away
 
 
@@ -79,7 +79,7 @@ class Metric(NamedTuple):
         return DETECT + self.name + ("_total" if self.family is Counter else "")
 
     def collect(self, vitals: DetectVitals) -> Family:
-        """The metric with its present value."""
+        """Return the metric with its current value."""
         value = self.read(vitals)
         family = self.family(DETECT + self.name, self.text, labels=None if self.label is None else [self.label])
         for label, number in value.items() if isinstance(value, Mapping) else [(None, value)]:
@@ -95,7 +95,7 @@ def _newest(vitals: DetectVitals) -> dict[str, float]:
     return {} if vitals.clocks is None else {str(p): time / SECOND for p, time in sorted(vitals.clocks.newest())}
 
 
-# What the detectors found and counted, of all servers.
+# The findings and totals of the detectors, over all servers.
 FINDINGS = tuple(
     Metric(Counter, total.name, total.help, lambda v, name=total.name: v.counts.buckets.detected[name])  # type: ignore[misc]
     for detector in DETECTORS.values()
@@ -138,24 +138,24 @@ METRICS = (
 
 
 class DetectCollector(Collector):
-    """Reads the metrics at each scrape."""
+    """Collects the metrics at each scrape."""
 
     def __init__(self, vitals: DetectVitals, state_dir: str) -> None:
         self._vitals, self._state_dir = vitals, state_dir
 
     def collect(self) -> Iterator[Family]:
-        """All metrics."""
+        """Yield all metrics."""
         for metric in METRICS:
             yield metric.collect(self._vitals)
         yield Gauge(DETECT + "state_bytes", "Bytes of the state on disk.", _size(self._state_dir))
 
 
 def pages_of(vitals: DetectVitals, settings: DetectSettings, secrets: Collection[str]) -> Pages:
-    """The pages of a `detect`."""
+    """Return the metrics and health pages of `detect`."""
 
     def health() -> Answer:
         age = (time.monotonic_ns() - vitals.beat) / SECOND
-        alive = bool(vitals.unready) or age <= BEAT  # in trouble it tries again, and says so below /readyz
+        alive = bool(vitals.unready) or age <= BEAT  # in trouble it retries, and /readyz gives the reason
         return alive, {"alive": alive, "seconds_since_last_turn": round(age, 3)}
 
     def readiness() -> Answer:

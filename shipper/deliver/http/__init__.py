@@ -1,1 +1,1 @@
-"""HTTP servers as the other side: Elasticsearch and OpenSearch, and Splunk's HTTP Event Collector."""
+"""Sinks over HTTP: Elasticsearch and OpenSearch, and Splunk's HTTP Event Collector."""

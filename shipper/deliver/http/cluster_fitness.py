@@ -1,4 +1,4 @@
-"""Whether an Elasticsearch or OpenSearch would take our events: it is only looked at. I/O.
+"""Check, without writing, whether an Elasticsearch or OpenSearch cluster would take our events. I/O.
 
 Sources: Elastic, "Get index", "Simulate index", "Index management settings", "Index block settings", "Has privileges";
 OpenSearch, "Get index", "Simulate index templates".
@@ -17,14 +17,14 @@ from shipper.emit.formats import data_stream
 
 TOO_MANY = 429
 NOT_ALLOWED = (401, 403)
-FULL = "read_only_allow_delete"  # the block that a cluster sets where a disk is full
+FULL = "read_only_allow_delete"  # the block that a cluster sets when a disk is full
 
 
 def unfit(look: Connection, namespace: str) -> str | None:
-    """Why the cluster would not take the events of one of our data sets, in a sentence; None if it would, or does not let us ask.
+    """Why the cluster would not take the events of one of our data sets; None if it would, or does not let us ask.
 
     Raises:
-        SinkDown: it cannot say so now.
+        SinkDown: the cluster cannot tell now.
     """
     there = {stream: look.ask("GET", f"/{stream}") for stream in (data_stream(dataset, namespace) for dataset in DATASETS)}
     for stream, answer in there.items():
@@ -37,8 +37,8 @@ def unfit(look: Connection, namespace: str) -> str | None:
 
 
 def unprepared(look: Connection, namespace: str) -> str | None:
-    """Why the first event must wait: it would make a stream of guessed fields, which no template mends later. None also if the
-    cluster does not let us ask, and where the stream is there."""
+    """Why the first event must wait: it would create a stream with guessed field types, which no later template repairs. None
+    also if the stream exists or the cluster does not let us ask."""
     stream = data_stream(DATASETS[0], namespace)
     if look.ask("GET", f"/{stream}").status != 404:
         return None
@@ -51,7 +51,7 @@ def _no_template(stream: str, hint: str = "or fields would get guessed types") -
 
 
 def _wrong_fields(look: Connection, stream: str, there: Answer) -> str | None:
-    """A stream that is there hides what a new one would be like."""
+    """Why a stream lacks our fields, or would lack them if created; an existing stream is checked as it is."""
     if there.status in NOT_ALLOWED:
         return None
     if there.status == 200:
@@ -60,7 +60,7 @@ def _wrong_fields(look: Connection, stream: str, there: Answer) -> str | None:
         return _no_template(stream, f"and make {stream} anew, which has fields of guessed types")
     answer = look.ask("POST", f"/_index_template/_simulate_index/{stream}")
     refuse_busy(answer)
-    if answer.status in NOT_ALLOWED:  # who may only write may not look
+    if answer.status in NOT_ALLOWED:  # a user who may only write may not look
         return None
     if answer.status != 200:
         return f"the server knows of no index templates at this URL ({answer.status}); is its path right?"
@@ -68,7 +68,7 @@ def _wrong_fields(look: Connection, stream: str, there: Answer) -> str | None:
 
 
 def _is_ours(index: Any) -> bool:
-    """True for an index, or what one would be, that knows our fields."""
+    """True if an index, real or simulated, has our fields."""
     try:
         return "azure_mfa" in index["mappings"]["properties"]
     except (KeyError, TypeError):
@@ -76,7 +76,7 @@ def _is_ours(index: Any) -> bool:
 
 
 def _blocked(stream: str, there: Answer) -> str | None:
-    """Documents go into the newest index of a stream, the one with the highest number at the end of its name."""
+    """Why the newest index of a stream is blocked: the one that takes documents, with the highest number in its name."""
     if there.status != 200:
         return None
     newest = there.json()[max(there.json(), key=lambda name: name.rpartition("-")[2])]
@@ -95,7 +95,7 @@ def _missing_indexes(look: Connection, absent: Sequence[str]) -> str | None:
     given = (answer.get(kind, {}).get("action", {}).get("auto_create_index") for kind in ("transient", "persistent", "defaults"))
     setting = next((setting for setting in given if setting is not None), None)
     if not isinstance(setting, str):
-        return None  # we may not ask; the first batch will tell
+        return None  # we may not ask; the first batch will show
     missing = [stream for stream in absent if not _makes(setting, stream)]
     if not missing:
         return None
@@ -107,7 +107,7 @@ def _missing_indexes(look: Connection, absent: Sequence[str]) -> str | None:
 
 
 def _makes(setting: str, name: str) -> bool:
-    """True if a cluster makes an index of that name: with `true`, or where the first pattern that fits has no minus."""
+    """True if the cluster creates an index of this name: `setting` is `true`, or its first matching pattern has no minus."""
     if setting in ("true", "false"):
         return setting == "true"
     patterns = (pattern.strip() for pattern in setting.split(","))
@@ -118,7 +118,7 @@ def _missing_right(look: Connection, streams: Sequence[str]) -> str | None:
     body = {"index": [{"names": streams, "privileges": ["create_doc", "auto_configure"]}]}
     answer = look.ask("POST", "/_security/user/_has_privileges", orjson.dumps(body), {"Content-Type": "application/json"})
     if answer.status != 200 or answer.json().get("has_all_requested") is not False:
-        return None  # OpenSearch has no such question
+        return None  # OpenSearch has no such request
     granted: dict[str, dict[str, bool]] = answer.json().get("index", {})
     lacking = {stream: [name for name, given in rights.items() if not given] for stream, rights in granted.items()}
     where = [stream for stream, names in lacking.items() if names]
@@ -131,13 +131,13 @@ def _missing_right(look: Connection, streams: Sequence[str]) -> str | None:
 def refuse_busy(answer: Answer) -> None:
     """
     Raises:
-        SinkDown: the cluster does not answer questions now.
+        SinkDown: the cluster is overloaded or failing now.
     """
     if answer.status == TOO_MANY or answer.status >= 500:
         raise SinkDown(f"the cluster is busy or ill ({answer.status}): {cause(answer)}", answer.retry_after)
 
 
 def cause(answer: Answer) -> str:
-    """Why the cluster refuses a request, in its own words."""
+    """The cluster's own reason for refusing a request."""
     error = answer.json().get("error")
     return str(error.get("reason") or error.get("type")) if isinstance(error, dict) else str(error or excerpt(answer))

@@ -1,6 +1,6 @@
-"""Requests to one of several servers, with keep-alive, TLS, proxies and gzip by urllib3. I/O.
+"""Requests to one of several servers, with keep-alive, TLS and proxies by urllib3, and gzip. I/O.
 
-The proxy is that of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), as curl takes it.
+The proxy comes from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), as with curl.
 """
 
 import ssl
@@ -23,22 +23,22 @@ from shipper.printable import printable
 from shipper.secrets import HIDDEN, WHOLE
 from shipper.tls import UnusableFile, tls_context
 
-FASTEST = 1  # of zlib: events shrink to a tenth at a fifth of the time that the best level takes
+FASTEST = 1  # zlib level: shrinks events to a tenth, in a fifth of the time of the best level
 GZIP = zlib.MAX_WBITS | 16
 PROXY_ASKS = 407
-AWAY = (502, 503, 504)  # statuses
+AWAY = (502, 503, 504)  # statuses of a proxy whose server is down
 CONNECT_TIMEOUT = 10.0  # seconds, at most
-UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)  # of OpenSSL's verification: no or another issuer, or signed by itself
-MOST_ANSWERED = 64 << 20  # bytes of an answer
+UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)  # OpenSSL verify codes: issuer missing or unknown, or self-signed
+MOST_ANSWERED = 64 << 20  # maximum bytes of an answer
 
 
 class Answer(NamedTuple):
-    """What a server answered.
+    """The answer of a server.
 
     Attributes:
-        status: of HTTP.
-        retry_after: for how many seconds it wants to be left alone; 0 if it does not say.
-        body: decompressed.
+        status: the HTTP status.
+        retry_after: seconds to wait before the next request, from `Retry-After`; 0 if there is none.
+        body: the body, decompressed.
     """
 
     status: int
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
     body: bytes
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object; empty if it is none."""
+        """The body as a JSON object; empty if it is not one."""
         try:
             value = orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -55,18 +55,18 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """The servers of an output. One thread uses it."""
+    """Connections to the servers of an output, used from one thread."""
 
     def __init__(self, options: HttpOptions, met: set[str] | None = None) -> None:
-        """`met`: URLs of servers that have answered before; those that do are added."""
+        """`met`: URLs of servers that have answered before; servers that answer are added."""
         self._options = options
         self._pools: dict[str, urllib3.PoolManager] = {}
-        self._first = 0  # the server that answered last
+        self._first = 0  # index of the server that answered last
         self.met = set() if met is None else met
         self._credential = options.headers.get("Authorization", "").rpartition(" ")[2].encode()
 
     def post(self, path: str, lines: bytes, headers: Mapping[str, str] = {}) -> Answer:
-        """Send a body of lines; see `ask`."""
+        """POST a body of lines; see `ask`."""
         body, more = lines, {"Content-Type": "application/json", **headers}
         if self._options.compression:
             packer = zlib.compressobj(FASTEST, wbits=GZIP)
@@ -75,10 +75,10 @@ class Connection:
         return self.ask("POST", path, body, more)
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Answer:
-        """The answer of the first server that gives one; that of a proxy before a server that is away (`AWAY`) only where none does.
+        """The answer of the first server that gives one; a proxy's answer for a server that is down (`AWAY`) only if none does.
 
         Raises:
-            SinkDown: none does; says why.
+            SinkDown: no server answers; names the reasons.
         """
         reasons: list[str] = []
         away: Answer | None = None
@@ -115,7 +115,7 @@ class Connection:
             try:
                 data = _whole(answer)
             finally:
-                answer.close()  # and the connection, unless the answer was read to its end
+                answer.close()  # also closes the connection unless the answer was read to its end
         except SinkDown as error:
             raise SinkDown(f"{_server(url)}: {error}") from None
         except (causes.HTTPError, OSError, ValueError) as error:
@@ -128,7 +128,7 @@ class Connection:
             raise SinkDown(
                 f"{_server(url)}: it sends us to {there or 'nowhere'} ({answer.status}); give the URL of the server itself"
             )
-        if len(self._credential) >= WHOLE:  # some servers repeat what they got, and what they say is told and kept
+        if len(self._credential) >= WHOLE:  # some servers echo requests, and their answers are logged and stored
             data = data.replace(self._credential, HIDDEN.encode())
         return Answer(answer.status, _pause(answer.headers), data)
 
@@ -144,7 +144,7 @@ class Connection:
         if parts.scheme == "https":
             try:
                 kept["ssl_context"] = tls_context(ssl.Purpose.SERVER_AUTH, options.ca_file, options.cert_file, options.key_file)
-            except UnusableFile as error:  # since the start, when it was all right
+            except UnusableFile as error:  # it was usable at the start
                 raise SinkDown(f"{error.key}: {error}") from None
         proxy = _proxy(parts)
         manager = urllib3.PoolManager(**kept) if proxy is None else _through(proxy, kept)
@@ -152,7 +152,7 @@ class Connection:
         return manager
 
     def _reason(self, error: Exception, url: str) -> str:
-        """Why there was no answer, in words."""
+        """Why there was no answer, as a phrase."""
         root = _root(error)
         said = root.strerror.lower() if isinstance(root, OSError) and root.strerror else ""
         if isinstance(error, causes.ProxyError):
@@ -167,20 +167,20 @@ class Connection:
             return _tls_reason(root)
         hint = "; does it speak https there?" if url.startswith("http:") and url not in self.met else ""
         if isinstance(root, ConnectionResetError | ConnectionAbortedError | BrokenPipeError | IncompleteRead):
-            return f"it broke the connection off{hint}"  # the same words, or the log would tell each way of it
+            return f"it broke the connection off{hint}"  # one wording, or the log would report each variant
         if isinstance(root, BadStatusLine):
             return f"it speaks no HTTP{hint}"
         return said or f"there is no answer to understand ({printable(str(root) or type(root).__name__)})"
 
     def close(self) -> None:
-        """Drop all connections; the next request makes new ones."""
+        """Close all connections; the next request opens new ones."""
         for pool in self._pools.values():
             pool.clear()
         self._pools.clear()
 
 
 def excerpt(answer: Answer) -> str:
-    """An answer that says nothing that we know, shortly."""
+    """Shorten an answer that we do not recognise to its status and the beginning of its body."""
     text = printable(answer.body[:200].decode("utf-8", "replace").strip())
     return f"{answer.status} {text}" if text else f"{answer.status}, and nothing else"
 
@@ -191,7 +191,7 @@ def _server(url: str) -> str:
 
 
 def _proxy(parts: SplitResult) -> str | None:
-    """The URL of the proxy for a server; None: none is wanted."""
+    """The URL of the proxy for a server; None to connect directly."""
     known = getproxies()
     proxy = known.get(parts.scheme) or known.get("all")
     if not proxy or proxy_bypass(parts.netloc) or proxy_bypass(parts.hostname or ""):
@@ -202,7 +202,7 @@ def _proxy(parts: SplitResult) -> str | None:
 def _through(proxy: str, kept: Mapping[str, Any]) -> urllib3.ProxyManager:
     """
     Raises:
-        SinkDown: the variable holds nothing that we can use; its text, which may hold a password, is not told.
+        SinkDown: the variable holds no usable URL. The message omits its text, which may hold a password.
     """
     try:
         login = urlsplit(proxy)
@@ -218,7 +218,7 @@ def _whole(answer: urllib3.BaseHTTPResponse) -> bytes:
     """The body of an answer.
 
     Raises:
-        SinkDown: it is longer than any of such a server.
+        SinkDown: the body is longer than any genuine answer.
     """
     parts: list[bytes] = []
     size = 0
@@ -238,7 +238,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The first cause that is known of an error."""
+    """The root cause of an error."""
     while True:
         inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
         if inner is None:
@@ -247,7 +247,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _pause(headers: Mapping[str, str]) -> float:
-    """Seconds of `Retry-After`, which holds a number, or a date by the clock that wrote `Date`."""
+    """Seconds to wait by `Retry-After`, which holds a number, or a date by the clock that wrote `Date`."""
     text = headers.get("Retry-After", "")
     if text.isascii() and text.isdecimal():
         return float(text[:9])
@@ -256,7 +256,7 @@ def _pause(headers: Mapping[str, str]) -> float:
 
 
 def _instant(text: str) -> float | None:
-    """Seconds of the epoch of a date of HTTP; None if it is none."""
+    """Seconds since 1970 of an HTTP date; None if `text` is not one."""
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):

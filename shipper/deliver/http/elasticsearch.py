@@ -1,7 +1,7 @@
 """Elasticsearch and OpenSearch: batches in the format `elastic-bulk` go to `_bulk`. I/O.
 
-Each document has the id of its event and is only created, never replaced: one that is there already (409) is done, so
-sending again harms nothing.
+Each document has the id of its event and is only created, never replaced. A document that already exists (409) is done,
+so sending again is harmless.
 
 Sources: Elastic, "Bulk API"; OpenSearch, "Bulk".
 """
@@ -28,31 +28,31 @@ class _Error(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    """What became of a document."""
+    """The result of a document."""
 
     status: int
     error: _Error | None = None
 
 
 class _Bulk(msgspec.Struct):
-    """The answer of `_bulk`, as far as it is asked for: of each document by the name of the action."""
+    """The requested part of an answer of `_bulk`: for each document, its result by the name of the action."""
 
     items: list[dict[str, _Document]]
 
 
 class BulkCourier:
-    """Speaks with a cluster."""
+    """Talks to a cluster."""
 
     in_flight = 4
-    patience = 1.0  # nothing is ever confirmed later
+    patience = 1.0  # unused: every answer comes at once
 
     def __init__(self, options: HttpOptions, namespace: str) -> None:
-        """`namespace` is that of the data streams."""
+        """`namespace`: the namespace of the data streams."""
         self._connection = Connection(options)
         self._look = replace(options, timeout=min(LOOK_TIMEOUT, options.timeout))
         self._namespace = namespace
         self._is_prepared = False
-        self.statuses: Counter[int] = Counter()  # of documents that are there now
+        self.statuses: Counter[int] = Counter()  # statuses of documents that are now in the cluster
 
     def reach(self) -> None:
         look = Connection(self._look, self._connection.met)
@@ -72,11 +72,11 @@ class BulkCourier:
         return receipt
 
     def _refused(self, lines: Sequence[bytes], first: int, statuses: Counter[int]) -> dict[int, str]:
-        """Send documents, of which the first has that index; why each of those is refused that will never be taken. `statuses`
-        counts the others.
+        """Send documents, the first of which has index `first`. Return the reason for each document that will never be taken, by
+        index; `statuses` counts the others.
 
         Raises:
-            SinkDown: all are to be sent again, which harms none.
+            SinkDown: all documents must be sent again, which is harmless.
         """
         if not lines:
             return {}
@@ -115,7 +115,7 @@ class BulkCourier:
 def _bulk(answer: Answer) -> _Bulk:
     """
     Raises:
-        SinkDown: it is something else.
+        SinkDown: it is not an answer of `_bulk`.
     """
     try:
         return msgspec.json.decode(answer.body, type=_Bulk)
@@ -124,10 +124,10 @@ def _bulk(answer: Answer) -> _Bulk:
 
 
 def _refusals(documents: Sequence[_Document], first: int, answer: Answer) -> dict[int, str]:
-    """Why each document is refused for good, by index.
+    """The reason for each document that is refused for good, by index.
 
     Raises:
-        SinkDown: one of them may be taken later, or when somebody has changed something that is no matter of documents.
+        SinkDown: a document may be taken later, or after a change to the cluster.
     """
     later = [document for document in documents if _is_for_later(document.status)]
     if later:
@@ -140,7 +140,7 @@ def _refusals(documents: Sequence[_Document], first: int, answer: Answer) -> dic
 
 
 def _is_for_later(status: int) -> bool:
-    """True for what depends on the cluster, and not on the document: load, rights, an index that may not be made."""
+    """True if the status is due to the cluster and not to the document: load, rights, an index that may not be created."""
     return status in (401, 403, 404, TOO_MANY) or status >= 500
 
 
@@ -152,16 +152,16 @@ def _reason(document: _Document) -> str:
 
 
 def _asked_for_nothing(connection: Connection) -> Answer:
-    """The answer of `_bulk` to a request without documents. It is the judge, and not the page at the root: who may only write
-    may not see that one, and something in between may answer it."""
+    """The answer of `_bulk` to a request without documents. This identifies a cluster better than the root page, which a user
+    who may only write may not see and which a proxy may answer."""
     return connection.ask("POST", "/_bulk", b"", {"Content-Type": "application/json"})
 
 
 def has_bulk(options: HttpOptions) -> bool:
-    """True where somebody answers `_bulk` as Elasticsearch and OpenSearch do, or does not let us ask.
+    """True if a server answers `_bulk` as Elasticsearch and OpenSearch do, or does not let us ask.
 
     Raises:
-        SinkDown: nobody answers.
+        SinkDown: no server answers.
     """
     look = Connection(options)
     try:
@@ -178,7 +178,7 @@ def _is_of_bulk(answer: Answer) -> bool:
 
 def _refuse_stranger(answer: Answer) -> None:
     if answer.status == 400 and _is_of_bulk(answer):
-        return  # it wants documents
+        return  # the expected complaint: no documents
     _refuse_failure(answer)
     if not _is_of_bulk(answer):
         raise SinkDown(f"that is no Elasticsearch and no OpenSearch: {excerpt(answer)}")

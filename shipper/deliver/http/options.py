@@ -9,11 +9,11 @@ class HttpOptions:
     """How to reach the servers.
 
     Attributes:
-        urls: of servers that are as good as each other; each may have a path.
-        headers: of each request; the one that proves who we are is among them.
-        compression: bodies go as gzip.
-        timeout: seconds until a connection stands (10 at most), and until an answer is there in whole.
-        ca_file, cert_file, key_file: as `tls_context`.
+        urls: URLs of equivalent servers; each may have a path.
+        headers: headers of each request, including the credentials.
+        compression: send bodies as gzip.
+        timeout: seconds to connect (10 at most), and seconds to receive a whole answer.
+        ca_file, cert_file, key_file: see `tls_context`.
     """
 
     urls: tuple[str, ...]

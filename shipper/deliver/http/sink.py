@@ -1,7 +1,7 @@
-"""A sink whose other side answers each request: one thread sends, while the loop reads logs. I/O.
+"""The sink for servers that answer each request: a thread sends while the loop reads logs. I/O.
 
-Batches go one after the other, in their order, over one connection. What a server means by its answers is the
-matter of a `Courier`.
+Batches are sent one at a time, in order, over one connection. A `Courier` interprets the answers of its kind of
+server.
 """
 
 import threading
@@ -14,7 +14,7 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 
 
 class Courier(Protocol):
-    """Speaks with one kind of server. One thread calls `deliver`, `confirmed` and `abandon`; the others may be called beside it."""
+    """Talks to one kind of server. One thread calls `deliver`, `confirmed` and `abandon`; another may call the rest meanwhile."""
 
     in_flight: int
     """See `Sink`."""
@@ -23,39 +23,39 @@ class Courier(Protocol):
     """Seconds between two calls of `confirmed` while a batch waits for it."""
 
     def reach(self) -> None:
-        """See if the server is there, and lets us in; takes seconds at most.
+        """Check that the server is reachable and lets us in; takes seconds at most.
 
         Raises:
-            SinkDown: not now.
+            SinkDown: the server is unreachable or refuses us now.
         """
 
     def verify(self) -> str | None:
         """See `Sink`."""
 
     def deliver(self, batch: Batch) -> Receipt | None:
-        """Send a batch, and wait for the answer; None if it comes later, by `confirmed`.
+        """Send a batch and wait for the answer; None if the receipt comes later, from `confirmed`.
 
         Raises:
-            SinkDown: it is to be sent again.
+            SinkDown: the batch must be sent again.
         """
 
     def confirmed(self) -> list[Receipt]:
-        """Ask for the batches whose answers come later.
+        """Ask for receipts of the batches still waiting for one.
 
         Raises:
-            SinkDown: they are to be sent again.
+            SinkDown: the waiting batches must be sent again.
         """
 
     def abandon(self) -> None:
-        """Forget what waits, and drop the connection."""
+        """Drop the waiting batches and the connection."""
 
 
 class _Order(NamedTuple):
-    """What the thread is to do.
+    """A task for the thread.
 
     Attributes:
-        attempt: what belongs to an earlier one is dropped.
-        batch: to send; None: forget all that waits.
+        attempt: number of the attempt; orders of an earlier attempt are dropped.
+        batch: the batch to send; None: begin this attempt and drop all waiting batches.
     """
 
     attempt: int
@@ -63,21 +63,21 @@ class _Order(NamedTuple):
 
 
 class HttpSink:
-    """Gives batches to a courier in a thread of its own, which never keeps the process from ending."""
+    """Passes batches to a courier on a daemon thread, which never keeps the process from ending."""
 
     def __init__(self, name: str, courier: Courier) -> None:
-        """`name` is that of `output.type`."""
+        """`name` is the `output.type`."""
         self.name = name
         self.in_flight = courier.in_flight
         self._courier = courier
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
-        self._outcomes: SimpleQueue[tuple[int, Receipt | SinkDown]] = SimpleQueue()  # of which attempt, and what came of it
+        self._outcomes: SimpleQueue[tuple[int, Receipt | SinkDown]] = SimpleQueue()  # attempt and outcome
         self._attempt = 0
         self._unreported = 0
         self._thread: threading.Thread | None = None
 
     def open(self) -> Mapping[bytes, bytes]:
-        """Nothing is stored on the other side."""
+        """Check the server and start the thread. The server stores no positions."""
         self._courier.reach()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
@@ -104,7 +104,7 @@ class HttpSink:
             if isinstance(outcome, Receipt):
                 self._unreported -= 1
                 receipts.append(outcome)
-            elif receipts:  # they count; the failure, the last outcome of its attempt, is told by the next call
+            elif receipts:  # receipts first; the next call raises the failure, the last outcome of its attempt
                 self._outcomes.put((attempt, outcome))
                 break
             else:
@@ -112,7 +112,7 @@ class HttpSink:
         return receipts
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: no batch is held back."""
 
     def abandon(self) -> None:
         self._attempt += 1
@@ -120,7 +120,7 @@ class HttpSink:
         self._orders.put(_Order(self._attempt, None))
 
     def close(self, timeout: float) -> None:
-        """The thread ends with the request that it waits for; the process need not wait for it."""
+        """End the thread, which first finishes its present request; wait at most `timeout` seconds for that."""
         self.abandon()
         if self._thread is not None:
             self._orders.put(None)
@@ -147,27 +147,27 @@ class HttpSink:
 
 
 class _Line:
-    """What the thread knows of the attempt that goes on."""
+    """The thread's state of the present attempt."""
 
     def __init__(self, courier: Courier) -> None:
         self.attempt = 0
         self._courier = courier
         self._works = True
-        self._waiting = 0  # batches whose answers come later
-        self._due = 0.0  # when to ask for these
+        self._waiting = 0  # batches that still wait for a receipt
+        self._due = 0.0  # when to ask for their receipts
 
     @property
     def pause(self) -> float | None:
-        """Seconds until answers are to be asked for; None for no need to."""
+        """Seconds until it is time to ask for receipts; None if no batch waits for one."""
         return max(0.0, self._due - time.monotonic()) if self._works and self._waiting else None
 
     def begin(self, attempt: int) -> None:
-        """Forget the attempt before."""
+        """Drop the previous attempt."""
         self._courier.abandon()
         self.attempt, self._works, self._waiting = attempt, True, 0
 
     def deliver(self, batch: Batch) -> Sequence[Receipt | SinkDown]:
-        """What came of a batch so far; nothing for those behind a failure."""
+        """Send a batch and return the outcomes known so far; after a failure, do nothing."""
         if not self._works:
             return []
         try:
@@ -182,7 +182,7 @@ class _Line:
         return self.confirm() if self.pause == 0 else []
 
     def confirm(self) -> Sequence[Receipt | SinkDown]:
-        """What came of those that wait."""
+        """Ask for receipts of the waiting batches, and return the outcomes."""
         self._due = time.monotonic() + self._courier.patience
         try:
             receipts = self._courier.confirmed()
@@ -192,6 +192,6 @@ class _Line:
         return receipts
 
     def _failed(self, error: Exception) -> Sequence[SinkDown]:
-        """A fault of ours is told and tried again as well: a thread that ends would hang the output without a word."""
+        """Report any failure, even a bug, as `SinkDown`, so that it is retried: a dead thread would stall output silently."""
         self._works = False
         return [error if isinstance(error, SinkDown) else SinkDown(f"an unexpected answer ({type(error).__name__}: {error})")]

@@ -1,7 +1,7 @@
 """Splunk's HTTP Event Collector: batches in the format `splunk-hec`, with indexer acknowledgement. I/O.
 
-Splunk knows no ids: what is sent again after an error may be there twice. With acknowledgement a batch counts once the
-indexers have it; without, once the collector has taken it, and what it loses after that is lost.
+Splunk has no event ids: events sent again after an error may be there twice. With acknowledgement a batch counts as
+delivered once the indexers have it; without, once the collector has taken it, and events that it then loses are lost.
 
 Sources: Splunk, "Troubleshoot HTTP Event Collector" (the codes), "About HTTP Event Collector Indexer Acknowledgment".
 """
@@ -21,9 +21,9 @@ from shipper.deliver.sink import Batch, Receipt, SinkDown
 EVENT, ACK, HEALTH = "/services/collector/event", "/services/collector/ack", "/services/collector/health"
 TAKEN = 200
 SUCCESS, NO_DATA, WRONG_INDEX, NO_CHANNEL, ACK_OFF = 0, 5, 7, 10, 14
-OF_HEALTH = (17, 18, 19, 20, 23)  # codes: well, queues full, no acknowledgements, both, going down
-OF_AN_EVENT = (6, 12, 13, 15)  # codes: wrong format, no event, an empty one, wrong fields
-WORDS = {  # what to do, by code; of all others the server's own words must do
+OF_HEALTH = (17, 18, 19, 20, 23)  # codes: healthy, queues full, no acknowledgements, both, shutting down
+OF_AN_EVENT = (6, 12, 13, 15)  # codes: wrong format, no event, empty event, wrong fields
+WORDS = {  # our words by code; other codes keep the server's words
     1: "the token is disabled",
     2: "the server got no token",
     3: "the server got no token that it can read",
@@ -32,14 +32,14 @@ WORDS = {  # what to do, by code; of all others the server's own words must do
     NO_CHANNEL: "the token asks for acknowledgement: set output.splunk_hec.acknowledgement: true",
     ACK_OFF: "the token has no acknowledgement",
 }
-MOST_NAMED = 8  # events of a request that are left out one by one; where more are wrong, halving it finds them sooner
-ACK_TIMEOUT = 300.0  # seconds, as other shippers wait; then a batch is sent again
+MOST_NAMED = 8  # maximum events left out of a request one by one; if more are wrong, halving finds them sooner
+ACK_TIMEOUT = 300.0  # seconds, as in other shippers; then a batch is sent again
 LOOK_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(slots=True)
 class _Unconfirmed:
-    """A batch of which the collector took so many events: since when, and which acknowledgements it still waits for."""
+    """A batch that waits for acknowledgements `ids` since `since`; the collector took `taken` events of it."""
 
     receipt: Receipt
     taken: int
@@ -48,7 +48,7 @@ class _Unconfirmed:
 
 
 class HecCourier:
-    """Speaks with a collector."""
+    """Talks to a collector."""
 
     in_flight = 16
     patience = 1.0
@@ -56,17 +56,17 @@ class HecCourier:
     def __init__(self, options: HttpOptions, *, acknowledgement: bool, ack_timeout: float = ACK_TIMEOUT) -> None:
         """
         Args:
-            options: how to reach it.
-            acknowledgement: wait for the indexers' acknowledgement if the token has it.
-            ack_timeout: for how many seconds, at most.
+            options: how to reach the collector.
+            acknowledgement: wait for acknowledgement by the indexers if the token has it.
+            ack_timeout: maximum seconds to wait for it.
         """
         self._connection = Connection(options)
         self._look = replace(options, timeout=min(LOOK_TIMEOUT, options.timeout))
         self._acknowledgement = acknowledgement
         self._ack_timeout = ack_timeout
-        self._channel = str(uuid.uuid4())  # acknowledgements are numbered within it
+        self._channel = str(uuid.uuid4())  # acknowledgements are numbered per channel
         self._waiting: list[_Unconfirmed] = []
-        self.statuses: Counter[int] = Counter()  # of events that were taken
+        self.statuses: Counter[int] = Counter()  # number of events taken
 
     def reach(self) -> None:
         look = Connection(self._look, self._connection.met)
@@ -100,12 +100,12 @@ class HecCourier:
         return None
 
     def _send(self, lines: Sequence[tuple[int, bytes]], ids: set[int]) -> dict[int, str]:
-        """Send events, each with its index; why each of those is refused that will never be taken.
+        """Send events, each with its index; return the reason for each event that will never be taken, by index.
 
-        `ids` gets those of the acknowledgements to wait for.
+        Acknowledgements to wait for are added to `ids`.
 
         Raises:
-            SinkDown: what is not acknowledged is to be sent again.
+            SinkDown: all events not acknowledged must be sent again.
         """
         refused: dict[int, str] = {}
         while lines:
@@ -113,12 +113,12 @@ class HecCourier:
             culprit = _culprit(answer, len(lines)) if len(refused) < MOST_NAMED else None
             if culprit is None:
                 return refused | self._settled(answer, lines, ids)
-            refused[lines[culprit][0]] = _words(answer)  # the others of the request count as not taken
+            refused[lines[culprit][0]] = _words(answer)  # the others of the request count as not taken: send them again
             lines = [*lines[:culprit], *lines[culprit + 1 :]]
         return refused
 
     def _settled(self, answer: Answer, lines: Sequence[tuple[int, bytes]], ids: set[int]) -> dict[int, str]:
-        """What an answer that names no event means for those that were sent; see `_send`."""
+        """Apply an answer that names no event to the events sent; see `_send`."""
         if _is_taken(answer):
             number = answer.json().get("ackId")
             if self._acknowledgement and isinstance(number, int):
@@ -159,17 +159,17 @@ class HecCourier:
 
 
 def tells_health(answer: Answer) -> bool:
-    """True if a collector says how it is."""
+    """True if the answer is a collector's health report."""
     return answer.json().get("code") in OF_HEALTH
 
 
 def _is_taken(answer: Answer) -> bool:
-    """True if the collector says that it has the events; a page of somebody in between, with a status of 200, does not."""
+    """True if the collector confirms that it has the events; the page of a proxy, with status 200, does not."""
     return answer.status == 200 and answer.json().get("code") == SUCCESS
 
 
 def _culprit(answer: Answer, events: int) -> int | None:
-    """Which event of a request will never be taken, if the collector says so."""
+    """The index of the event that the collector says it will never take; None if it names none."""
     number = answer.json().get("invalid-event-number")
     if answer.json().get("code") in OF_AN_EVENT and isinstance(number, int) and 0 <= number < events:
         return number
@@ -177,7 +177,7 @@ def _culprit(answer: Answer, events: int) -> int | None:
 
 
 def _words(answer: Answer) -> str:
-    """What the collector said, or what it means."""
+    """The meaning of an answer, in our words or the collector's."""
     said = answer.json()
     code, text = said.get("code"), said.get("text")
     if isinstance(code, int) and code in WORDS:

@@ -1,6 +1,6 @@
-"""Connections of urllib3 on which an answer must be there in whole within its time. I/O.
+"""urllib3 connections whose read timeout limits the whole answer. I/O.
 
-A socket's timeout counts from byte to byte: a server that sends one a second would be waited for without an end.
+The timeout of a socket applies to each read: a server that sends one byte per second would never time out.
 """
 
 import http.client
@@ -12,11 +12,11 @@ from typing import Any
 import urllib3
 import urllib3.connection
 
-SENDING = 300.0  # seconds for a body, of which a thin line takes longer than for a connection
+SENDING = 300.0  # seconds to send a body, which takes longer than connecting on a slow link
 
 
 class _Limited(io.RawIOBase):
-    """What a socket receives, until its timeout has passed once for everything."""
+    """The bytes from a socket, with one deadline, the timeout of the socket, for all reads together."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -50,7 +50,7 @@ class _Connection(urllib3.connection.HTTPConnection):
     def request(self, *args: Any, **more: Any) -> None:
         if self.sock is None:
             self.connect()
-        self.timeout = SENDING  # so far that of connecting
+        self.timeout = SENDING  # until here the connect timeout
         super().request(*args, **more)
 
 

@@ -1,1 +1,1 @@
-"""Kafka as the other side, through either of two clients."""
+"""The Kafka sink, through either of two clients."""

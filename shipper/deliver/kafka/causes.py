@@ -1,7 +1,7 @@
-"""What a Kafka client's complaint means, as one sentence that says what to do. Pure.
+"""Translates a Kafka client's complaint into one sentence that says what to do. Pure.
 
-Both clients try again when a password is wrong or a certificate unknown, as if the network were at
-fault; the cause is a phrase somewhere in what they log. These phrases were read from kafka-python 3.0
+Both clients retry when a password is wrong or a certificate unknown, as if the network were at
+fault; the cause is a phrase somewhere in their logs. The phrases were collected from kafka-python 3.0
 and librdkafka 2.16 against Apache Kafka 4.3.
 """
 
@@ -11,7 +11,7 @@ from shipper.deliver.kafka.client import KafkaOptions
 
 WRITE, READ, DESCRIBE_CONFIGS = "WRITE", "READ", "DESCRIBE_CONFIGS"
 
-# The first that occurs wins: a client that was turned away complains of lost connections as well.
+# The first match wins: a client that is turned away also complains of lost connections.
 _CAUSES = (
     (
         ("invalid credentials", "SaslAuthenticationFailed"),
@@ -69,7 +69,7 @@ _CAUSES = (
 
 
 def cause(complaints: Iterable[str], options: KafkaOptions) -> str | None:
-    """The sentence for what a client said, or None if it is none of the known causes."""
+    """The sentence for the cause of a client's complaints, or None if the cause is unknown."""
     text = "\n".join(complaints)
     for phrases, sentence in _CAUSES:
         if any(phrase in text for phrase in phrases):
@@ -86,7 +86,7 @@ def cause(complaints: Iterable[str], options: KafkaOptions) -> str | None:
 
 
 def topics(options: KafkaOptions) -> dict[str, set[str]]:
-    """The topics that a sink of these options uses, and the operations that it needs on each."""
+    """The topics that a sink with these options uses, and the operations needed on each."""
     needed = {options.topic: {WRITE}}
     for other in (options.alert_topic, options.dead_letter_topic):
         if other:
@@ -97,11 +97,11 @@ def topics(options: KafkaOptions) -> dict[str, set[str]]:
 
 
 def lacking(options: KafkaOptions, rights: Mapping[str, set[str] | None]) -> str | None:
-    """Which topic is missing, or may not be used.
+    """A sentence about the first problem: missing topics, or a topic that we may not use; None if all is well.
 
     Args:
-        options: say which operations are needed.
-        rights: those that are allowed on each topic that was asked for; None: there is no such topic.
+        options: determine which operations are needed.
+        rights: the operations allowed on each topic that was checked; None: the topic does not exist.
     """
     needed = {topic: operations for topic, operations in topics(options).items() if topic in rights}
     user = options.username or "this client"

@@ -1,4 +1,4 @@
-"""What a Kafka client is told, and what it does for the sink: two libraries behind one protocol."""
+"""The options of a Kafka client, and the protocol that hides which of two libraries is used."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ TOO_LARGE = "the record is larger than the topic takes (max.message.bytes)"
 
 @dataclass(frozen=True, slots=True)
 class KafkaOptions:
-    """All that a client is told. `transactional_id` fences a forgotten twin; no secret is in its `repr`. With `make_topics`,
-    a broker that makes topics makes those that are asked for."""
+    """The options of a client. `transactional_id` fences a forgotten second shipper; the `repr` shows no secret. With
+    `make_topics`, a broker that creates topics automatically creates the ones asked for."""
 
     bootstrap_servers: tuple[str, ...]
     topic: str
@@ -38,7 +38,7 @@ class KafkaOptions:
     make_topics: bool = True
 
     def without_secrets(self, text: str) -> str:
-        """A text of a client, which may quote what it was told, without the password."""
+        """Remove the password from a text of a client, which may quote its options."""
         return hide(text, (self.password,)) if self.password else text
 
 
@@ -53,14 +53,14 @@ class Fenced(RunError):
 
 
 class Pending:
-    """What became of some records that were handed to a client; the client keeps it up to date.
+    """The state of records that were handed to a client; the client keeps it up to date.
 
     Attributes:
-        left: how many are not yet acknowledged or refused.
+        left: number of records not yet acknowledged or refused.
         refused: reason by index, for records that the client itself refused to send.
-        rejected: reason the broker gave when it refused a request; perhaps it means only some of the records in it.
-        failed: why some could not be delivered; sending them again may help.
-        fenced: because the broker knows a later producer with our transactional id, or has given up our transaction.
+        rejected: the broker's reason for refusing a request, which may apply to only some of the records in it.
+        failed: why some records could not be delivered; sending them again may help.
+        fenced: True if the broker knows a later producer with our transactional id, or has aborted our transaction.
     """
 
     __slots__ = ("failed", "fenced", "left", "refused", "rejected")
@@ -73,12 +73,12 @@ class Pending:
         self.fenced = False
 
     def fail(self, error: Exception) -> None:
-        """Some could not be delivered: `Fenced`, or `SinkDown`."""
+        """Record why some records could not be delivered: `Fenced` or `SinkDown`."""
         self.failed, self.fenced = str(error), self.fenced or isinstance(error, Fenced)
 
     @property
     def refusal(self) -> str | None:
-        """Of a single record: why the client or the broker refused it, None if neither did."""
+        """For a single record: why the client or the broker refused it; None if neither did."""
         return self.refused.get(0) or self.rejected
 
 
@@ -86,8 +86,8 @@ class Part(NamedTuple):
     """Records of a topic.
 
     Attributes:
-        records: by partition the keys and values, in the order of their offsets.
-        ends: by partition the offset behind the last one.
+        records: keys and values by partition, in the order of their offsets.
+        ends: the offset after the last record, by partition.
     """
 
     records: dict[int, list[tuple[bytes | None, bytes | None]]]
@@ -98,45 +98,45 @@ class Client(Protocol):
     """One connection to Kafka. Every method may raise `SinkDown`, and `Fenced` with transactions."""
 
     def connect(self) -> None:
-        """Connect to a broker; nobody is fenced yet. Blocks for seconds at most."""
+        """Connect to a broker without fencing any producer. Blocks for seconds at most."""
 
     def take_over(self) -> None:
         """Fence earlier producers with our transactional id; their transactions end before this returns."""
 
     def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
-        """All records of a topic from an offset a partition (none given: the first) to its present end.
+        """Read all records of a topic up to the present end of each partition.
 
         Args:
-            topic: what to read; it is made if the broker makes topics.
-            begin: offsets by partition.
-            committed: leave out what is not, or not yet, committed, and end at the first open transaction.
+            topic: the topic; created if the broker creates topics.
+            begin: the first offset by partition; without one, the first record.
+            committed: skip records that are not committed, and end at the first open transaction.
         """
 
     def send(self, pending: Pending, records: list[Record]) -> None:
-        """Hand records over; `pending` learns what becomes of them, during this call and the later ones."""
+        """Hand records over; this call and later ones update `pending`."""
 
     def collect(self, first: Pending | None, timeout: float) -> None:
-        """Let acknowledgements come in, waiting up to `timeout` seconds for all of `first`."""
+        """Process acknowledgements, waiting up to `timeout` seconds for all of `first`."""
 
     def begin(self) -> None:
         """Begin a transaction."""
 
     def commit(self) -> None:
-        """Start to commit; `committed` tells when that is done."""
+        """Start to commit; `committed` reports the end."""
 
     def committed(self, timeout: float) -> bool:
         """True once the commit has succeeded, waiting up to `timeout` seconds."""
 
     def rights(self, topics: Iterable[str]) -> dict[str, set[str] | None]:
-        """The operations that we are allowed on each topic, such as WRITE; None for a topic that does not exist."""
+        """The operations allowed to us on each topic, such as WRITE; None for a topic that does not exist."""
 
     def cleanup_policy(self, topic: str) -> str | None:
-        """`cleanup.policy` of a topic; None if the topic does not exist or we may not see its configuration."""
+        """The `cleanup.policy` of a topic; None if the topic does not exist or we may not see its configuration."""
 
     def close(self, timeout: float) -> None:
         """Drop the connection; never raises."""
 
 
 def reader_group() -> str:
-    """A consumer group with no other member."""
+    """A random name for a consumer group, so that it has no other member."""
     return f"mfa-shipper-{token_hex(8)}"

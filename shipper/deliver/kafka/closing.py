@@ -1,4 +1,4 @@
-"""What of kafka-python has to end when it is told to: its producer, a commit. I/O."""
+"""Wrappers that make kafka-python end when asked to: its producer, and a commit. I/O."""
 
 import contextlib
 import threading
@@ -9,14 +9,14 @@ from kafka import errors as kafka_errors
 
 
 class QuietProducer(KafkaProducer):  # type: ignore[misc]  # the library has no types
-    """A producer that ends without a traceback, and ends its thread.
+    """A producer that closes without a traceback and ends its thread.
 
-    Once it was fenced or cut off, the library's `close` raises while it waits for records that can no longer be sent. It goes no
-    further then, its thread lives on, and the destructor calls it once more.
+    After fencing or a lost connection, the library's `close` raises while it waits for records that can no longer be sent.
+    `close` then stops halfway, its thread lives on, and the destructor calls `close` once more.
     """
 
     def flush(self, timeout: float | None = None) -> None:
-        """Called by `close`."""
+        """Flush without raising; `close` calls this."""
         with contextlib.suppress(kafka_errors.KafkaError):
             super().flush(timeout)
 
@@ -26,9 +26,9 @@ class QuietProducer(KafkaProducer):  # type: ignore[misc]  # the library has no 
 
 
 class Commit(threading.Thread):
-    """A commit on a thread of its own, because the client waits for it without a limit.
+    """A commit on a daemon thread, because the client waits for it without a limit.
 
-    No thread pool: Python waits for the threads of a pool at its end, and an abandoned commit may never end.
+    A thread pool would not do: Python joins the threads of a pool at exit, and an abandoned commit may never end.
     """
 
     def __init__(self, commit: Callable[[], object]) -> None:

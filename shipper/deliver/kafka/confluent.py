@@ -1,4 +1,4 @@
-"""Kafka through confluent-kafka (librdkafka), several times as fast: extra `fast`. I/O."""
+"""Kafka through confluent-kafka (librdkafka), several times as fast as kafka-python; in the extra `fast`. I/O."""
 
 import contextlib
 import logging
@@ -22,20 +22,20 @@ REFUSED = {
     KafkaError.INVALID_TIMESTAMP,
     KafkaError.POLICY_VIOLATION,
 }
-# Underscored names are librdkafka's own errors, no private members.
+# Underscored names are librdkafka's own errors, not private members.
 FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001
 CONNECT_SECONDS = 10.0
-DELIVERY_MS = 30_000  # then our own retry takes over
+DELIVERY_MS = 30_000  # then our own retry begins
 
 
 def settings(options: KafkaOptions) -> dict[str, Any]:
-    """The connection in librdkafka's terms."""
+    """The connection options in librdkafka's terms."""
     config: dict[str, Any] = {
         "bootstrap.servers": ",".join(options.bootstrap_servers),
         "client.id": options.client_id,
         "security.protocol": options.protocol,
         "log_level": 0,
-        "logger": logging.getLogger("kafka"),  # else a fatal error has a line of its own on standard error, level or not
+        "logger": logging.getLogger("kafka"),  # otherwise a fatal error is printed on standard error at any level
         "socket.timeout.ms": 10_000,
         "reconnect.backoff.max.ms": 2_000,
     }
@@ -51,20 +51,20 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
 
 
 class ConfluentClient:
-    """One producer."""
+    """A client with one producer."""
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._producer: Producer | None = None
-        self._trouble = ""  # the last error that concerns no record
+        self._trouble = ""  # the last error that is not about a record
 
     def _on_error(self, error: KafkaError) -> None:
         if self._trouble and error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            return  # it follows the error that says why
+            return  # a consequence of the error already recorded
         self._trouble = self._options.without_secrets(error.str())
 
     def _down(self, error: KafkaError) -> Exception:
-        """The exception for an error: fenced, or down for now."""
+        """The exception for an error: `Fenced`, or `SinkDown` with the cause."""
         if error.code() in FENCED:
             return Fenced(self._options.transactional_id)
         text = self._options.without_secrets(error.str())
@@ -73,7 +73,7 @@ class ConfluentClient:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """librdkafka's errors as ours. A fatal one, such as being fenced, comes out of whatever is called next, `poll` too."""
+        """Raise librdkafka's errors as ours. A fatal error, such as fencing, comes from whichever call is next, even `poll`."""
         try:
             yield
         except KafkaException as error:
@@ -85,7 +85,7 @@ class ConfluentClient:
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "compression.type": self._options.compression,
-            "linger.ms": 20,  # fewer, larger requests: at 5 ms a broker has half as much work again
+            "linger.ms": 20,  # fewer, larger requests: 5 ms would give a broker half as much work again
             "message.max.bytes": MAX_RECORD,
             "delivery.timeout.ms": DELIVERY_MS,
             "queue.buffering.max.messages": 1_000_000,
@@ -136,7 +136,7 @@ class ConfluentClient:
             consumer.close()
 
     def _partitions(self, topic: str) -> list[int]:
-        """The partitions of a topic, waiting for one that is not known yet."""
+        """The partitions of a topic; waits if the topic is not known yet."""
         assert self._producer is not None
         end = time.monotonic() + CONNECT_SECONDS
         while True:
@@ -153,8 +153,8 @@ class ConfluentClient:
         producer = self._producer
         assert producer is not None
         report = self._reporter(pending)
-        # Arguments go by position: looking up their names would take a third of the time of this call. -1 leaves the
-        # partition to the partitioner, None stands for the second name of the report, time 0 is now.
+        # Arguments are positional: looking up keywords would take a third of the time of this call. -1 leaves the partition
+        # to the partitioner, None stands for the second name of the report callback, time 0 is now.
         produce = producer.produce
         for index, (topic, key, value, headers) in enumerate(records):
             try:
@@ -171,7 +171,7 @@ class ConfluentClient:
             producer.poll(0)
 
     def _send_late(self, producer: Producer, arguments: tuple[Any, ...]) -> None:
-        """Send a record for which the buffer had no room; it has, once reports are taken out."""
+        """Send a record after the buffer was full; processing the waiting reports makes room."""
         with self._errors():
             producer.poll(0.1)
             try:
@@ -205,7 +205,7 @@ class ConfluentClient:
             self._producer.begin_transaction()
 
     def commit(self) -> None:
-        """Nothing yet: librdkafka commits while `committed` waits for the result."""
+        """Does nothing: librdkafka commits while `committed` waits for the result."""
 
     def committed(self, timeout: float) -> bool:
         assert self._producer is not None

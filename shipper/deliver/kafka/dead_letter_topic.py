@@ -1,6 +1,6 @@
-"""Dead letters in a topic, over a connection of their own. I/O through the client.
+"""Dead letters in a topic, over a separate connection. I/O through the client.
 
-A letter that is too large for this topic, too, goes to the file: nothing may be lost here.
+A letter that is too large even for this topic goes to the file: nothing may be lost here.
 """
 
 import time
@@ -11,12 +11,12 @@ from shipper.deliver.dead_letters import DeadLetterFile, encode_letter
 from shipper.deliver.kafka.client import Client, KafkaOptions, Pending
 from shipper.deliver.sink import Refusal, SinkDown
 
-KEY = b"dead-letter"  # one partition, in their order
+KEY = b"dead-letter"  # one key: all letters in one partition, in order
 DEADLINE = 30.0  # seconds for the letters of one batch
 
 
 class DeadLetterTopic:
-    """The dead letters of one shipper, in `output.kafka.dead_letter_topic`."""
+    """The dead letters of a shipper, in `output.kafka.dead_letter_topic`."""
 
     def __init__(self, topic: str, connect: Callable[[], Client], file: DeadLetterFile) -> None:
         """`connect` makes a client without transactions; `file` takes the letters that the topic refuses."""
@@ -26,10 +26,10 @@ class DeadLetterTopic:
         self._file = file
 
     def add(self, refusals: tuple[Refusal, ...]) -> None:
-        """Send a letter for each refusal; all are acknowledged by the topic, or in the file, when this returns.
+        """Send a letter for each refusal; each is acknowledged by the topic, or in the file, when this returns.
 
         Raises:
-            SinkDown: the topic does not take them now.
+            SinkDown: the topic does not take the letters now.
             OSError: a letter is too large for the topic, and the file cannot be written now.
         """
         try:
@@ -39,11 +39,11 @@ class DeadLetterTopic:
             raise SinkDown(f"the dead letter topic {self._topic}: {error}") from None
         too_large = tuple(refusal for refusal, answer in zip(refusals, answers, strict=True) if answer.refusal)
         if too_large:
-            self._drop()  # kafka-python would give the same answer to all later letters
+            self._drop()  # kafka-python would refuse all later letters as well
             self._file.add(too_large)
 
     def _send(self, letters: list[bytes]) -> list[Pending]:
-        """What became of each letter; each has a `Pending` of its own, so that an answer is that letter's."""
+        """Send letters and return their outcomes. Each letter has its own `Pending`, so each answer belongs to one letter."""
         if self._client is None:
             self._client = self._connect()
             self._client.connect()
@@ -65,5 +65,5 @@ class DeadLetterTopic:
 
 
 def options_for(options: KafkaOptions, topic: str) -> KafkaOptions:
-    """The same connection, for dead letters: no transactions, and no other topics."""
+    """The same connection options for dead letters: no transactions, no other topics."""
     return replace(options, topic=topic, alert_topic=None, dead_letter_topic=None, exactly_once=False)

@@ -1,7 +1,7 @@
 """Kafka through kafka-python. I/O.
 
-This client says "unable to bootstrap" for a wrong password, an unknown certificate and a broker that
-is not there; only its log tells the cause. So we listen to that log while it connects.
+This client reports "unable to bootstrap" for a wrong password, an unknown certificate and an absent
+broker alike; only its log names the cause. So we listen to that log while the client connects.
 """
 
 import contextlib
@@ -34,11 +34,11 @@ REFUSED = (
 )
 FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
 CONNECT_MS = 10_000
-DELIVERY_MS = 30_000  # then our own retry takes over
+DELIVERY_MS = 30_000  # then our own retry begins
 
 
 class _Future(Protocol):
-    """The answer to one record."""
+    """The pending answer to one record."""
 
     is_done: bool
     exception: Exception | None
@@ -79,10 +79,10 @@ class _Complaints(logging.Handler):
 
 
 def settings(options: KafkaOptions) -> dict[str, Any]:
-    """The connection in kafka-python's terms.
+    """The connection options in kafka-python's terms.
 
     Raises:
-        SinkDown: a certificate file cannot be used, which the client would not say.
+        SinkDown: a certificate file cannot be used, which the client would not report.
     """
     config: dict[str, Any] = {
         "bootstrap_servers": list(options.bootstrap_servers),
@@ -105,7 +105,7 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
 
 
 class KafkaPythonClient:
-    """One producer."""
+    """A client with one producer."""
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
@@ -141,7 +141,7 @@ class KafkaPythonClient:
                 config |= {"transactional_id": options.transactional_id, "transaction_timeout_ms": 60_000}
             with complaints:
                 self._connected = producer = QuietProducer(**config)
-                if options.make_topics:  # the producer asks for a topic in no other way; `rights` asks without
+                if options.make_topics:  # asks for the topic, so the broker creates it; `rights` asks without creating
                     producer.partitions_for(options.topic)
         except (kafka_errors.KafkaError, OSError, RuntimeError, ValueError, AssertionError) as error:
             raise self._down(error, complaints.seen) from None
@@ -159,7 +159,7 @@ class KafkaPythonClient:
 
     def read(self, topic: str, begin: Mapping[int, int], *, committed: bool) -> Part:
         try:
-            # Asked of the producer, which waits for a topic that is not known yet; a consumer takes it for empty.
+            # Ask the producer, which waits for a topic that is not known yet; a consumer would take the topic for empty.
             numbers = self._producer.partitions_for(topic)
             consumer = KafkaConsumer(
                 **settings(self._options), isolation_level="read_committed" if committed else "read_uncommitted",
@@ -196,11 +196,11 @@ class KafkaPythonClient:
             futures = self._futures.get(first)
             if not futures:
                 return
-            with contextlib.suppress(Exception):  # `_settle` looks at the outcome
+            with contextlib.suppress(Exception):  # `_settle` checks the outcome
                 futures[0].get(timeout=max(0.001, min(0.05, end - time.monotonic())))
 
     def _settle(self, pending: Pending) -> None:
-        """Take the answers that have come, up to the first that is missing."""
+        """Process the answers that have arrived, up to the first missing one."""
         futures, settled = self._futures[pending], 0
         for future in futures:
             if not future.is_done:
@@ -266,7 +266,7 @@ class KafkaPythonClient:
 
     def cleanup_policy(self, topic: str) -> str | None:
         with self._admin() as admin:
-            # An answer that is an error has no entries; which one it is, this client does not tell.
+            # After an error the answer has no entries; this client does not tell which error it was.
             found = admin.describe_configs([ConfigResource("TOPIC", topic, ["cleanup.policy"])], config_filter="all")
         policy = found["topic"][topic].get("cleanup.policy")
         return None if policy is None else str(policy["value"])
@@ -275,7 +275,7 @@ class KafkaPythonClient:
         producer, self._connected = self._connected, None
         self._futures.clear()
         if producer is not None:
-            # On a thread: closing waits for what is in flight, which an abandoned connection must not.
+            # On a thread, because closing waits for records in flight, which an abandoned connection must not do.
             closing = threading.Thread(target=_close, args=(producer, timeout), daemon=True)
             closing.start()
             closing.join(timeout)

@@ -1,4 +1,4 @@
-"""Which partition a key goes to, for kafka-python: the choice of Kafka's own producer, with a memo. Pure."""
+"""The partition of a key, for kafka-python: the choice of Kafka's own producer, with a memo. Pure."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from kafka.partitioner import DefaultPartitioner, murmur2
 
 from shipper.memo import Memo
 
-KEYS = 16_384  # remembered at most
+KEYS = 16_384  # maximum remembered
 
 
 class RememberingPartitioner(DefaultPartitioner):  # type: ignore[misc]
-    """Murmur2 of the key, whose computation takes a sixth of kafka-python's time for a record.
+    """Picks the partition by Murmur2 of the key, whose computation takes a sixth of kafka-python's time for a record.
 
-    Users come again, so the hash of each key is remembered; the number of partitions, which may grow, is not.
+    Users recur, so the hash of each key is remembered; the number of partitions, which may grow, is not.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Events as Kafka records: topic, key, headers. Pure.
 
-The key is the casefolded `domain\\user` of the event, so that one user's events stay in one partition
-and in order; an event without a user takes the fingerprint of its file.
+The key is the casefolded `domain\\user` of the event, so that the events of a user stay in one partition
+and in order; the key of an event without a user is the fingerprint of its file.
 """
 
 from array import array
@@ -13,7 +13,7 @@ from shipper.model import Block, Origin
 
 SCHEMA_VERSION = b"1"
 FINGERPRINT = 16  # characters at the beginning of an event's id
-USERS, ORIGINS = 16_384, 1024  # remembered at most
+USERS, ORIGINS = 16_384, 1024  # maximum remembered
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -22,13 +22,13 @@ Record = tuple[str, bytes, bytes | None, Headers]
 
 
 class Records:
-    """Makes records of events."""
+    """Turns events into records."""
 
     def __init__(self, topic: str, alert_topic: str | None) -> None:
-        """Findings go to `alert_topic` if there is one."""
+        """Findings go to `alert_topic` if it is set."""
 
         def route(origin: Origin) -> tuple[str, Headers]:
-            """The topic, and headers that tell a consumer how to read the value before reading it."""
+            """The topic, and headers that tell a consumer how to decode the value."""
             headers: Headers = [("schema", SCHEMA_VERSION), ("dataset", origin.dataset.encode())]
             return alert_topic if alert_topic and origin.kind == "alert" else topic, headers
 

@@ -1,14 +1,14 @@
-"""Kafka as a sink: the part that does not depend on the client. I/O through the client.
+"""The Kafka sink: the part that does not depend on the client. I/O through the client.
 
-Without transactions batches are sent as they come, and each is done when all in-sync replicas have
-acknowledged all its records. With `exactly_once` events and positions go into one transaction, which
-several batches share because a commit takes its time; a batch is done when its transaction is
-committed. A shipper that opens the sink again looks at the state topic first: if another one has
-taken over the transactional id, it ends, and does not disturb the other.
+Without transactions, batches are sent as they come, and each is done when all in-sync replicas have
+acknowledged all its records. With `exactly_once`, events and positions go into one transaction, which
+several batches share because a commit is slow; a batch is done when its transaction is committed.
+A shipper that reopens the sink reads the state topic first: if another shipper has taken over the
+transactional id, the first one ends and does not disturb the other.
 
 A broker rejects a whole request for one record that is too large, and kafka-python then gives the
-same answer for everything that follows. So after a rejection all records are sent again one at a
-time (`_careful`), and only those that are refused on their own count as refused.
+same answer for all later records. So after a rejection all records are sent again one at a time
+(`_careful`), and only records that are refused on their own count as refused.
 """
 
 import time
@@ -23,14 +23,14 @@ from shipper.deliver.kafka.records import Record, Records
 from shipper.deliver.kafka.state_topic import StateTopic
 from shipper.deliver.sink import BATCH_KEY, Batch, Receipt, SinkDown, TransactionRefused
 
-TRANSACTION_BATCHES = 4  # each one more takes 5 MiB of memory with kafka-python
+TRANSACTION_BATCHES = 4  # each further batch takes 5 MiB of memory with kafka-python
 TRANSACTION_SECONDS = 1.0
-COMMIT_SECONDS = 30.0  # then our own retry takes over: kafka-python waits for ever when it is fenced at the wrong moment
-MARK_SECONDS = 20.0  # for the transaction that says the id is ours
+COMMIT_SECONDS = 30.0  # then we retry: kafka-python waits forever if it is fenced at the wrong moment
+MARK_SECONDS = 20.0  # for the transaction that marks the id as ours
 
 
 class _Sent(NamedTuple):
-    """A batch that is not done, and what became of its records so far."""
+    """A batch that is not done, and the state of its records."""
 
     batch: Batch
     pending: Pending
@@ -38,7 +38,7 @@ class _Sent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Unsent:
-    """A record that waits for its turn, while records are sent one at a time."""
+    """A record that waits while records are sent one at a time."""
 
     pending: Pending
     index: int
@@ -46,7 +46,7 @@ class _Unsent:
 
 
 class KafkaSink:
-    """Batches into a topic."""
+    """Sends batches to a topic."""
 
     name = "kafka"
 
@@ -54,7 +54,7 @@ class KafkaSink:
         """
         Args:
             options: where and how to send.
-            client: makes a client that is not connected yet.
+            client: makes an unconnected client.
             run: identifies this process among all that ever wrote to the state topic.
         """
         self._options = options
@@ -63,25 +63,25 @@ class KafkaSink:
         self._state = StateTopic(options, run)
         self._client: Client | None = None
         self._sent: deque[_Sent] = deque()
-        self._late: list[Batch] = []  # came while a transaction was being committed: for the next one
-        self._places = Pending(0)  # the positions of the transaction
+        self._late: list[Batch] = []  # batches that came during a commit, for the next transaction
+        self._places = Pending(0)  # state of the transaction's position records
         self._in_transaction = False
         self._committing = False
         self._since = 0.0
         self._commit_by = 0.0
         self._flush = False
         self._careful = False
-        self._progress = False  # something was done since we are careful
+        self._progress = False  # a batch was done since `_careful` was set
         self._unsent: deque[_Unsent] = deque()
-        self._single: Pending | None = None  # of the first of `_unsent`, once it is sent
+        self._single: Pending | None = None  # state of the first of `_unsent`, once it is sent
         self.in_flight = TRANSACTION_BATCHES + 2 if options.exactly_once else 4
 
     def open(self) -> Mapping[bytes, bytes]:
         """Connect; with `exactly_once` also take over the transactional id and read the positions.
 
         Raises:
-            SinkDown: the broker cannot be reached, or does not accept us.
-            Fenced: another shipper has taken over the transactional id since we had it.
+            SinkDown: the broker cannot be reached, or refuses us.
+            Fenced: another shipper has taken the transactional id over from us.
             UsageError: the state topic is not compacted.
         """
         client = self._client = self._make_client(self._options)
@@ -98,13 +98,13 @@ class KafkaSink:
         return stored
 
     def _leave_mark(self, client: Client) -> None:
-        """Commit a mark, so that whoever had the id before us sees that it is ours.
+        """Commit a mark, so that the previous owner of the id sees that the id is now ours.
 
-        A transaction that has just begun is not given up for its age: who is fenced here has met another shipper that starts, and
-        must not take the id over once more.
+        The broker does not abort a transaction this young for its age. So a producer that is fenced here has met another
+        shipper that is starting, and must not take the id over again.
 
         Raises:
-            SinkDown: it cannot be written now.
+            SinkDown: the mark cannot be written now.
             Fenced: another shipper has taken over.
         """
         key, value = self._state.mark
@@ -169,7 +169,7 @@ class KafkaSink:
         return self._done()
 
     def _send_singly(self, timeout: float) -> float:
-        """Send records, each when the one before is done; returns what is left of the time."""
+        """Send records one at a time, each after the previous one is done; return the time left."""
         end = time.monotonic() + timeout
         while self._unsent:
             unsent = self._unsent[0]
@@ -188,14 +188,14 @@ class KafkaSink:
                 continue
             unsent.pending.refused[unsent.index] = refusal
             if self._options.exactly_once:
-                return 0.0  # the transaction is given up as a whole
+                return 0.0  # the whole transaction is abandoned
             self._connection.close(0.0)
             self._client = self._make_client(self._options)
             self._client.connect()
         return max(0.0, end - time.monotonic())
 
     def _raise_failures(self) -> None:
-        """Raise SinkDown if something failed. If a request was rejected, records are sent one at a time from then on."""
+        """Raise SinkDown if records failed. After a rejected request, records are sent one at a time."""
         all_pending = [sent.pending for sent in self._sent] + [self._places]
         rejected = next((pending.rejected for pending in all_pending if pending.rejected), None)
         if rejected and self._careful:
@@ -244,7 +244,7 @@ class KafkaSink:
         return [Receipt(batch.number) for batch in done]
 
     def _committed(self, timeout: float) -> bool:
-        """True once the commit has succeeded. If the broker rejects records of it, only their own answers say so."""
+        """True once the commit has succeeded. Only the answers to its records tell that the broker rejected some of them."""
         client = self._connection
         try:
             done = client.committed(timeout)
@@ -266,7 +266,7 @@ class KafkaSink:
         return self._flush or full or time.monotonic() - self._since >= TRANSACTION_SECONDS
 
     def _commit(self) -> None:
-        """Send the positions now that all events are acknowledged (see `state_topic`), and start to commit both."""
+        """Send the positions, after all events are acknowledged (see `state_topic`), and start to commit both."""
         places: dict[bytes, bytes | None] = {}
         for batch, _ in self._sent:
             places.update(batch.places)
@@ -281,7 +281,7 @@ class KafkaSink:
         self._flush = True
 
     def abandon(self) -> None:
-        """Drop the connection; its transaction is aborted by the next producer with our id."""
+        """Drop the connection; the next producer with our id aborts its transaction."""
         self._sent.clear()
         self._late.clear()
         self._unsent.clear()

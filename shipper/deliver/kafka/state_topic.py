@@ -1,15 +1,15 @@
-"""The state topic: the positions that were committed with the events, and who committed them last.
+"""The state topic: the positions committed with the events, and a mark of who committed last.
 
-A position counts once its transaction is committed. Two things can hide that from a reader:
+A position counts once its transaction is committed. Two things can hide it from a reader:
 
-*Another shipper's open transaction* in front of ours, if shippers share the topic: readers of what is
-committed wait there. It ends by itself, at the latest after its `transaction.timeout.ms`.
+*Another shipper's open transaction* before ours, if shippers share the topic: readers of committed
+records wait there. It ends without our help, at the latest after its `transaction.timeout.ms`.
 
-*A marker that was never written.* A broker that is killed while it ends a transaction may, once it is
-back, take the transaction for ended without having marked our partitions (seen with Apache Kafka 4.3).
-Then readers wait at its first record until the next marker of the same id, which counts for all its
-records. So once the id is ours, whatever of ours still looks open is as good as committed. No event is
-missing from it, because positions are sent when all their events are acknowledged.
+*A marker that was never written.* A broker that is killed while it ends a transaction may, after its
+restart, consider the transaction ended without having marked our partitions (seen with Apache Kafka 4.3).
+Readers then wait at its first record until the next marker of the same id, which counts for all its
+records. So once the id is ours, records of ours that still look open are as good as committed. Their
+events are not missing, because positions are sent only after all their events are acknowledged.
 """
 
 import time
@@ -20,7 +20,7 @@ from shipper.deliver.kafka.client import Client, Fenced, KafkaOptions, Part
 from shipper.deliver.sink import BATCH_KEY, SinkDown
 from shipper.errors import UsageError
 
-WAIT_SECONDS = 5.0  # for the transactions of others
+WAIT_SECONDS = 5.0  # for transactions of other producers
 
 
 class StateTopic:
@@ -30,16 +30,16 @@ class StateTopic:
         """`run` identifies this process among all that ever wrote to the topic."""
         self._options = options
         self._run = run
-        self._prefix = f"{options.transactional_id}/".encode()  # of our keys: shippers may share a state topic
-        self._committed: int | None = None  # the number of our last batch that is committed; None before our mark is
+        self._prefix = f"{options.transactional_id}/".encode()  # prefix of our keys: shippers may share a state topic
+        self._committed: int | None = None  # number of our last committed batch; None before our mark is committed
         self._is_fit = False
-        self._before: bytes | None = None  # the mark of whoever had the id before us; None before it was ours
+        self._before: bytes | None = None  # mark of the previous owner of the id; None before our first read
 
     def unfit(self, client: Client) -> str | None:
         """Why the topic cannot keep positions; None if it can.
 
         Raises:
-            SinkDown: that cannot be seen now.
+            SinkDown: the configuration of the topic cannot be read now.
         """
         topic = self._options.state_topic
         policy = client.cleanup_policy(topic)
@@ -53,11 +53,11 @@ class StateTopic:
         return None
 
     def require_fitness(self, client: Client) -> None:
-        """Look once whether the topic can keep positions.
+        """Check, once, that the topic can keep positions.
 
         Raises:
-            UsageError: it cannot.
-            SinkDown: that cannot be seen now.
+            UsageError: the topic cannot keep positions.
+            SinkDown: the configuration of the topic cannot be read now.
         """
         if not self._is_fit:
             if reason := self.unfit(client):
@@ -66,7 +66,7 @@ class StateTopic:
 
     @property
     def mark(self) -> tuple[bytes, bytes]:
-        """Key and value of a record that says the id is ours, before there is any batch."""
+        """Key and value of the record that marks the id as ours before there is any batch."""
         return self._prefix + BATCH_KEY, f"{self._run}:0".encode()
 
     def keyed(self, key: bytes) -> bytes:
@@ -75,7 +75,7 @@ class StateTopic:
 
     @property
     def was_ours(self) -> bool:
-        """True once the id was ours, and so a mark of somebody else is of a shipper that has taken it over."""
+        """True once we have owned the id; a foreign mark then means that another shipper has taken it over."""
         return self._before is not None
 
     @property
@@ -84,19 +84,19 @@ class StateTopic:
         return self._committed is not None
 
     def committed(self, mark: bytes) -> None:
-        """A transaction with this mark of ours was committed."""
+        """Record that a transaction with this mark of ours was committed."""
         self._committed = int(mark.rpartition(b":")[2])
 
     def read(self, client: Client, *, ours: bool) -> dict[bytes, bytes]:
-        """The positions, by key, with the mark of the last batch.
+        """Read the positions, by key, with the mark of the last batch.
 
         Args:
-            client: connected.
-            ours: the id is ours, so that no transaction with it is open any more.
+            client: a connected client.
+            ours: the id is ours, so no transaction with it is open any more.
 
         Raises:
-            Fenced: another shipper has taken over the id since we had it.
-            SinkDown: the topic cannot be read, or not yet.
+            Fenced: another shipper has taken the id over from us.
+            SinkDown: the topic cannot be read now.
         """
         parts = self._all(client) if ours else [client.read(self._options.state_topic, {}, committed=True)]
         found = {key.removeprefix(self._prefix): value for key, value in self._last_values(parts).items()}
@@ -104,7 +104,7 @@ class StateTopic:
         return found
 
     def _all(self, client: Client) -> list[Part]:
-        """What is committed, and what is as good as committed."""
+        """All records that are committed or as good as committed."""
         topic = self._options.state_topic
         end = time.monotonic() + WAIT_SECONDS
         while True:
@@ -116,7 +116,7 @@ class StateTopic:
                 raise SinkDown(f"another producer's open transaction hides our positions in {topic}; it ends within a minute")
 
     def _is_readable(self, behind: Part) -> bool:
-        """True unless records of ours stand behind an open transaction of somebody else."""
+        """True unless records of ours follow an open transaction of another producer."""
         for records in behind.records.values():
             own = [key is not None and key.startswith(self._prefix) for key, _ in records]
             if any(own) and not own[0]:
@@ -124,7 +124,7 @@ class StateTopic:
         return True
 
     def _last_values(self, parts: Iterable[Part]) -> dict[bytes, bytes]:
-        """Of each key of ours the last value; a key without a value is deleted."""
+        """The last value of each key of ours; a key whose last record has no value is deleted."""
         state: dict[bytes, bytes] = {}
         for part in parts:
             for records in part.records.values():
@@ -137,7 +137,7 @@ class StateTopic:
         return state
 
     def _check(self, mark: bytes, ours: bool) -> None:
-        """Compare the last mark in the topic with what we know of it."""
+        """Compare the last mark in the topic with the mark that we expect."""
         if self._before is None:
             self._before = mark
             return

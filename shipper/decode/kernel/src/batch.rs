@@ -1,5 +1,4 @@
-//! The events of a chunk, their labels, and the authentications that they complete. Nothing of Python is made of them before it is
-//! asked for.
+//! The events of a chunk, their labels, and the authentications that they complete. Python objects are made only on access.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -16,20 +15,19 @@ use crate::stamp::{Stamp, put_number};
 /// What later stages know of an event.
 #[derive(Debug)]
 pub enum Label {
-    /// Of an event that was made here.
+    /// The label of an event made here.
     Here { stamp: Stamp, offset: u64, origin: Py<PyAny>, key: Option<Range<usize>> },
-    /// As the general path made it.
+    /// A label made by the general path.
     Python(Py<PyAny>),
 }
 
-/// Origins whose route is remembered while records are made.
+/// Most origins whose route is cached while records are made.
 const ROUTES: usize = 64;
 
-/// Bytes of a buffer that is kept for the next chunk at most: one long line must not hold memory for good.
+/// Largest buffer, in bytes, kept for the next chunk: one long line must not hold memory for good.
 const SPARE: usize = 1 << 20;
 
-/// The buffers of a chunk whose texts are gone, for the next one: memory that is given back and taken anew costs a page fault for
-/// every page of it.
+/// The buffers of a dropped chunk, kept for the next one: memory that is freed and allocated again costs a page fault per page.
 #[derive(Debug, Default)]
 pub struct Spare(Mutex<(Vec<u8>, Vec<usize>)>);
 
@@ -49,19 +47,20 @@ impl Spare {
     }
 }
 
-/// What a chunk has come to so far.
+/// The output of a chunk so far.
 #[derive(Debug, Default)]
 pub struct Batch {
     pub out: Vec<u8>,
     pub ends: Vec<usize>,
     pub labels: Vec<Label>,
     pub completions: Vec<Completion>,
-    /// Those of completions, and the keys of labels.
+    /// The texts of `completions`.
     pub texts: Vec<u8>,
+    /// The keys of `labels`.
     pub keys: Vec<u8>,
 }
 
-/// Puts a text behind others; returns where it stands.
+/// Appends a text to others and returns its range.
 pub fn keep(texts: &mut Vec<u8>, text: &[u8]) -> Range<usize> {
     let begin = texts.len();
     texts.extend_from_slice(text);
@@ -69,14 +68,14 @@ pub fn keep(texts: &mut Vec<u8>, text: &[u8]) -> Range<usize> {
 }
 
 impl Batch {
-    /// Makes an empty batch ready.
+    /// Gives an empty batch the spare buffers.
     pub fn begin(&mut self, spare: &Spare) {
         if self.out.capacity() == 0 {
             (self.out, self.ends) = spare.take();
         }
     }
 
-    /// Takes what a call of the general path has led to.
+    /// Adds the output of a call of the general path.
     pub fn take(
         &mut self,
         texts: &Bound<'_, PyList>,
@@ -105,7 +104,7 @@ impl Batch {
         Ok(())
     }
 
-    /// All of it in the forms of Python; the batch is empty afterwards.
+    /// Moves the output into Python objects; the batch is empty afterwards.
     pub fn give(
         &mut self,
         py: Python<'_>,
@@ -152,9 +151,9 @@ impl Texts {
         item(index, self.ends.len(), |at| Ok(as_latin_1(py, self.text(at)).into_any()))
     }
 
-    /// The bytes of all events with findings behind them, and the ends of each as bytes, eight for each in native order.
+    /// Returns the bytes of all events and findings, and the end offset of each, as eight bytes in native order.
     ///
-    /// `findings`: the index of the event that each stands behind, in order, and its text as bytes.
+    /// `findings`, in order: the index of the event that the finding follows, and the text of the finding.
     fn block<'py>(
         &self,
         py: Python<'py>,
@@ -194,7 +193,7 @@ impl Texts {
     }
 }
 
-/// The labels of the events of a chunk, or of these and of findings between them.
+/// The labels of the events of a chunk, alone or with those of findings between them.
 #[pyclass(module = "shipper.decode._kernel", frozen, sequence)]
 pub struct Labels {
     own: Arc<Own>,
@@ -227,7 +226,7 @@ impl Own {
 }
 
 impl Labels {
-    /// The origin of an event that was made here; None for another one.
+    /// The origin of an event made here; None for any other event, or if findings are woven in.
     pub fn origin(&self, at: usize) -> Option<&Py<PyAny>> {
         match self.own.labels.get(at)? {
             Label::Here { origin, .. } if self.woven.is_none() => Some(origin),
@@ -242,7 +241,7 @@ impl Labels {
 
 type Route<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
-/// What a function gives for origins. Few origins are told apart, and each is always the same object.
+/// Caches what `route` returns. Origins are few, and each is always the same object, so they are compared by identity.
 struct Routes<'a, 'py> {
     route: &'a Bound<'py, PyAny>,
     known: Vec<(Bound<'py, PyAny>, Route<'py>)>,
@@ -262,7 +261,7 @@ impl<'py> Routes<'_, 'py> {
 }
 
 impl Labels {
-    /// The route of an event on both sides of its key.
+    /// Returns the key of an event between the two parts of its route.
     fn facts<'py>(
         &self,
         py: Python<'py>,
@@ -314,8 +313,8 @@ impl Labels {
         })
     }
 
-    /// A tuple for each event: what `route` gives for its origin first, the key, the text without its line end, and what it gives
-    /// second. The key is that of the user, or the first `length` characters of the id where there is none.
+    /// Returns a tuple for each event: the first part of its origin's `route`, the key, the text without its line end, and the
+    /// second part of the route. The key is the user's, or the first `length` characters of the event id if there is no user.
     fn records<'py>(
         &self,
         py: Python<'py>,
@@ -324,7 +323,7 @@ impl Labels {
         route: &Bound<'py, PyAny>,
         length: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        // An empty array stands at any address.
+        // An empty array may have an address that `PyBuffer` rejects as unaligned.
         let ends = if ends.is_empty()? { vec![] } else { PyBuffer::<u64>::get(ends)?.to_vec(py)? };
         if ends.len() != self.length() {
             return Err(PyValueError::new_err("an end for each event"));
@@ -342,7 +341,7 @@ impl Labels {
         PyList::new(py, records)
     }
 
-    /// These labels with those of findings between them; `findings` as for `Texts.block`, with labels.
+    /// Returns these labels with those of findings between them; `findings` is as for `Texts.block`, with labels.
     fn with_findings(&self, findings: Vec<(usize, Py<PyAny>)>) -> Self {
         let mut woven = Vec::with_capacity(self.own.labels.len() + findings.len());
         let mut waiting = findings.into_iter().peekable();
@@ -356,7 +355,7 @@ impl Labels {
     }
 }
 
-/// One member of a sequence, or those of a slice as a list.
+/// Returns the member of a sequence at an index, or a list of the members of a slice.
 pub fn item<'py>(
     index: &Bound<'py, PyAny>,
     length: usize,

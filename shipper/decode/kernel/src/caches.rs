@@ -1,4 +1,4 @@
-//! What caches would have spared of the prompts of a user: `CacheSums` of `shipper/report/cache.py`, of runs that are whole.
+//! The prompts of a user that caches would have spared: `CacheSums` of `shipper/report/cache.py`, for whole runs only.
 
 use std::collections::HashMap;
 use std::mem;
@@ -6,19 +6,19 @@ use std::mem;
 /// The id of a prompt: 16 digits, a hyphen and an offset, then zeros.
 pub type Id = [u8; 40];
 
-/// A prompt; prompts are in the order of their starts, then of their ids as text.
+/// A prompt. Prompts sort by start, then by id as text.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prompt {
     pub start: i64,
     pub id: Id,
     pub end: i64,
     pub success: bool,
-    /// It is the second one of a double prompt.
+    /// True for the second prompt of a double prompt.
     pub double: bool,
 }
 
-/// What the caches from a step up to another one hold: the end of the last prompt that was answered although there was the cache,
-/// and the time from which the cache counts its seconds.
+/// What the caches of the steps `first..stop` hold: the end of the last prompt that was answered despite the cache, `proof`, and
+/// the time from which the cache counts its seconds, `since`.
 #[derive(Debug)]
 struct Held {
     first: usize,
@@ -27,14 +27,14 @@ struct Held {
     since: i64,
 }
 
-/// A prompt spared by the caches from a step up to another one; whether it is a second one; nanoseconds since the answer.
+/// A spared prompt: first step and step after the last of its caches; whether it is a second one; nanoseconds since the answer.
 type Hit = (usize, usize, bool, i64);
 
-/// By the steps from which and up to which caches spared them, how many prompts, how many of them second ones, and the longest time
-/// since an answer.
+/// Spared prompts by first step and step after the last of their caches: the number of prompts, how many of them are second ones,
+/// and the longest time since an answer.
 pub type Spans = HashMap<(usize, usize), (u64, u64, i64)>;
 
-/// By reading, a bit for each step that would have left a second prompt.
+/// For each reading, a bit for each step that would have left a second prompt.
 pub type Missed = [u64; 2];
 
 /// The sums of one component.
@@ -43,7 +43,7 @@ pub struct Caches {
     steps: Vec<i64>, // how long each cache holds, in nanoseconds
     /// All prompts, spared or not.
     pub prompts: u64,
-    /// What both readings say; then what each says where they differ.
+    /// The sums where the readings agree, then those of each reading where they differ.
     pub spans: [Spans; 3],
     hits: Vec<Hit>,
     held: Vec<Held>,
@@ -51,7 +51,7 @@ pub struct Caches {
 }
 
 impl Caches {
-    /// Those that hold so many nanoseconds, in order.
+    /// Empty sums of caches that hold for `steps` nanoseconds, in ascending order.
     pub fn new(steps: Vec<i64>) -> Self {
         Self { steps, prompts: 0, spans: Default::default(), hits: vec![], held: vec![], then: vec![] }
     }
@@ -61,7 +61,7 @@ impl Caches {
         bits(0, self.steps.len())
     }
 
-    /// Counts a run of prompts of a user, with nothing near before or after it.
+    /// Counts a whole run of prompts of a user, with no other prompt near.
     pub fn take(&mut self, prompts: &mut [Prompt]) -> Missed {
         self.prompts += u64::try_from(prompts.len()).unwrap_or(u64::MAX);
         prompts.sort_unstable();
@@ -83,8 +83,8 @@ impl Caches {
         }
     }
 
-    /// Finds what is spared (`_passed` in `cache.py`). Returns the steps that leave a second prompt, and whether the readings agree.
-    /// `renewed`: a hit makes an entry last longer.
+    /// Finds the spared prompts, as `_passed` in `cache.py` does. Returns the steps that leave a second prompt, and whether the
+    /// readings agree. `renewed`: a hit makes an entry last longer.
     fn passed(&mut self, prompts: &[Prompt], renewed: bool) -> (u64, bool) {
         let (mut missed, mut agree, mut lowest) = (0, true, self.steps.len());
         self.held.clear();
@@ -122,7 +122,7 @@ impl Caches {
     }
 }
 
-/// The bits of the steps from one up to another one.
+/// The bits of the steps `first..stop`.
 fn bits(first: usize, stop: usize) -> u64 {
     (1 << stop) - (1 << first)
 }

@@ -1,4 +1,4 @@
-//! The authentications that a chunk completes, side by side, and the first look of a detector's host at them.
+//! The authentications that a chunk completes, and the first pass of a detector's host over them.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,21 +12,21 @@ use crate::exchanges::{Parts, as_utf_8};
 use crate::generation::{Generation, Older, Record, Slot, Waits, hash_of};
 use crate::stamp::Stamp;
 
-/// Characters of a user's key that is remembered as it is; a longer one has all its rows looked at in Python.
+/// Longest key, in bytes (from Python: in characters), that memory keeps as it is. Python looks at every row with a longer one.
 const LONGEST_KEY: usize = 128;
-/// Codes that are remembered: a log has a few, which are looked for one by one.
+/// Most codes to remember. A log has a few, so the search is linear.
 const CODES: usize = 64;
-/// Values in a state that is surely small, even with those that wait on it (see `remembered.py`).
+/// Most values in a state that is surely small, even once the waiting authentications are added (see `remembered.py`).
 const FEW: usize = 128;
-/// Authentications of a user that wait, and are surely few (see `is_small`).
+/// Most waiting authentications of a user that are surely few (see `is_small` in `remembered.py`).
 const CHAIN: usize = 8;
 
 /// A completed authentication.
 #[derive(Debug)]
 pub enum Completion {
-    /// One that was completed here.
+    /// An authentication completed here.
     Here(Completed),
-    /// As the general path made it, with the position that it has among the events of the chunk.
+    /// The tuple that the general path made, with the position of its event in the chunk.
     Python(Py<PyTuple>),
 }
 
@@ -34,7 +34,7 @@ pub enum Completion {
 #[derive(Debug)]
 pub struct Completed {
     pub position: usize,
-    /// Those of the exchange but the last, in texts that all of a chunk share.
+    /// The texts of the exchange, except the last, in the texts that the completions of a chunk share.
     pub texts: Range<usize>,
     pub parts: Parts,
     pub component: Py<PyString>,
@@ -79,15 +79,15 @@ impl Completion {
     }
 }
 
-/// Id, start and end of an authentication as Python texts; start and end are one text if they are the same, as those of a result are:
-/// memory may be full of them.
+/// Id, start and end of an authentication as Python strings. If start and end are equal, as for a one-line result, they share one
+/// string: memory may be full of them.
 pub fn texts_of<'py>(py: Python<'py>, id: &[u8], start: &[u8], end: &[u8]) -> [Bound<'py, PyAny>; 3] {
     let start_text = as_utf_8(py, start).into_any();
     let end_text = if start == end { start_text.clone() } else { as_utf_8(py, end).into_any() };
     [as_utf_8(py, id).into_any(), start_text, end_text]
 }
 
-/// Start, end and newest time as Python numbers, those that are the same as one number, for the same reason.
+/// Start, end and newest time as Python integers; equal times share one object, for the same reason.
 pub fn times_of<'py>(py: Python<'py>, start: i64, end: i64, newest: i64) -> PyResult<[Bound<'py, PyAny>; 3]> {
     let number = |time: i64| -> PyResult<_> { Ok(time.into_pyobject(py)?.into_any()) };
     let last = number(end)?;
@@ -95,18 +95,18 @@ pub fn times_of<'py>(py: Python<'py>, start: i64, end: i64, newest: i64) -> PyRe
     Ok([first?, last, newest?])
 }
 
-/// What says whether an authentication waits.
+/// The fields that decide whether an authentication waits.
 #[derive(Debug)]
 struct Row {
     start: i64,
     end: i64,
     code: Py<PyAny>,
-    /// None where Python must look at it: it has no user or one with a long key, it did not end at the newest time, or its times
-    /// do not fit. A range of the texts.
+    /// Range of the user's key in the texts. None if Python must look at the authentication: it has no user, a long key, an end
+    /// other than the newest time, or times that do not fit 64 bits.
     key: Option<Range<usize>>,
 }
 
-/// One that the kernel completed and a detector's host may pass over: it has a user, and ended at the newest time.
+/// An authentication that the kernel completed and Python need not look at: it has a user, and ended at the newest time.
 pub struct SignIn<'a> {
     pub position: usize,
     pub start: i64,
@@ -119,13 +119,13 @@ pub struct SignIn<'a> {
 }
 
 impl SignIn<'_> {
-    /// Its user as Python knows it.
+    /// The user as a Python tuple.
     pub fn user<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.parts.user_fields(py, self.texts)
     }
 }
 
-/// Completed authentications. To Python a sequence of the tuples that `CompletionFields` describes, which are made when asked for.
+/// Completed authentications. To Python a sequence of the tuples that `CompletionFields` describes, each made on access.
 #[pyclass(module = "shipper.decode._kernel", frozen, sequence)]
 pub struct Completions {
     completions: Vec<Completion>,
@@ -135,14 +135,14 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Those of a chunk; `texts` are theirs.
+    /// The completions of a chunk, with the texts that they share.
     pub fn new(py: Python<'_>, completions: Vec<Completion>, mut texts: Vec<u8>) -> PyResult<Self> {
         let rows = completions.iter().map(|completion| row(py, completion, &mut texts)).collect::<PyResult<_>>()?;
         let component = only_component(py, &completions)?;
         Ok(Self { completions, texts, rows, component })
     }
 
-    /// One of them as it waits, and its texts; None for one that does not fit.
+    /// Returns an authentication in its waiting form, and its texts; None if it does not fit that form.
     pub fn waits(&self, py: Python<'_>, at: usize) -> Option<(Waits, [Cow<'_, [u8]>; 3])> {
         match self.completions.get(at)? {
             Completion::Here(done) => {
@@ -161,7 +161,7 @@ impl Completions {
         }
     }
 
-    /// One of them, if it is one of these; see `SignIn`.
+    /// Returns an authentication as a `SignIn`; None if it is not one.
     pub fn sign_in(&self, at: usize) -> Option<SignIn<'_>> {
         let key = &self.texts[self.rows.get(at)?.key.clone()?];
         let Completion::Here(done) = &self.completions[at] else { return None };
@@ -170,7 +170,7 @@ impl Completions {
         Some(SignIn { position: *position, start: *start, end: *end, success: *success, id, key, parts: *parts, texts })
     }
 
-    /// One that does not fit, without those of its chunk and without its user, whose name may be long.
+    /// Copies an authentication that does not fit, without the rest of its chunk and without its user, whose name may be long.
     pub fn alone<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
         let fields = self.completions[self.check(at)?].fields(py, &self.texts)?;
         let mut values = vec![0_u8.into_pyobject(py)?.into_any(), py.None().into_bound(py)];
@@ -207,7 +207,7 @@ fn row(py: Python<'_>, completion: &Completion, texts: &mut Vec<u8>) -> PyResult
     }
 }
 
-/// The key of a user that the general path made, if it is remembered as it is.
+/// The key of a user from the general path; None if there is no user, or the key is too long to keep.
 fn key_of(user: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyString>>> {
     if user.is_none() {
         return Ok(None);
@@ -236,8 +236,8 @@ fn only_component(py: Python<'_>, completions: &[Completion]) -> PyResult<Option
 #[pyclass(module = "shipper.decode._kernel")]
 pub struct Durations {
     of_code: Py<PyAny>,
-    known: Vec<(Py<PyAny>, Option<i64>)>, // each by the identity of its code
-    classes: Vec<(Py<PyAny>, bool)>,      // the same: if its class is one that matters
+    known: Vec<(Py<PyAny>, Option<i64>)>, // by identity of the code
+    classes: Vec<(Py<PyAny>, bool)>,      // likewise: whether the class of the code matters
 }
 
 #[pymethods]
@@ -263,7 +263,7 @@ impl Durations {
         Ok(duration)
     }
 
-    /// If the class of a code is one of these, which are always the same.
+    /// True if the class of a code is in `classes`, which must be the same in all calls.
     fn matters(&mut self, code: &Bound<'_, PyAny>, classes: &Bound<'_, PyAny>) -> PyResult<bool> {
         if let Some((_, matters)) = self.classes.iter().find(|(known, _)| known.is(code)) {
             return Ok(*matters);
@@ -297,13 +297,13 @@ impl Completions {
         self.component.as_ref().map(|component| component.clone_ref(py))
     }
 
-    /// True if Python need look at none of them for what it is itself.
+    /// True if every row has a key, so that no authentication by itself needs Python.
     #[getter]
     fn tidy(&self) -> bool {
         self.rows.iter().all(|row| row.key.is_some())
     }
 
-    /// The place of the first one with an event behind a position, or the number of all.
+    /// Returns the place of the first completion whose event is after a position; their number if there is none.
     fn behind(&self, py: Python<'_>, position: usize) -> PyResult<usize> {
         let (mut first, mut end) = (0, self.completions.len());
         while first < end {
@@ -317,7 +317,7 @@ impl Completions {
         Ok(first)
     }
 
-    /// Which of them began first and which ended last, of equal ones the first; None if there are none or a time does not fit.
+    /// Returns the places of the earliest start and the latest end, the first of equals; None if empty or a time does not fit.
     fn extremes(&self) -> Option<(usize, usize)> {
         let places = || self.rows.iter().enumerate();
         let (first, row) = places().min_by_key(|(_, row)| row.start)?;
@@ -347,11 +347,11 @@ impl Completions {
         Ok(self.rows[self.check(at)?].code.bind(py).clone())
     }
 
-    /// Takes authentications from `at` on that have nothing to do with any before them into `young`, as `LocalDetector` does.
-    /// `classes`: those of another class are left out.
+    /// Takes authentications from `at` on that have nothing to do with earlier ones into `kept`, the younger generation, as
+    /// `LocalDetector` does. Skips those whose status class is not in `classes`.
     ///
-    /// Returns the first one that Python must look at, or their number; how many were taken; and what is in memory of the user of that
-    /// one, if it started before that was over.
+    /// Returns the place of the first authentication that Python must look at, or their number; how many were taken; and the
+    /// memory of its user, if the authentication started while that memory still mattered.
     #[allow(clippy::too_many_arguments)]
     fn pass_over<'py>(
         this: &Bound<'py, Self>,
@@ -366,7 +366,7 @@ impl Completions {
     ) -> PyResult<(usize, usize, Option<Bound<'py, PyAny>>)> {
         let (py, completions) = (this.py(), this.get());
         let turn = clamped(turn)?;
-        let horizon: Option<i64> = horizon.extract().ok(); // None for one that no time is behind
+        let horizon: Option<i64> = horizon.extract().ok(); // None if too large for any time to be beyond it
         let (mut young, old) = (kept.try_borrow_mut()?, old.try_borrow()?);
         let mut taken = 0;
         for (number, row) in completions.rows.iter().enumerate().skip(at) {
@@ -425,7 +425,7 @@ impl Completions {
     }
 }
 
-/// What is in memory of a user.
+/// The memory of a user.
 enum Memory {
     Nothing,
     Waits(usize),
@@ -441,7 +441,7 @@ impl Memory {
         }
     }
 
-    /// As Python has it, of a user of this generation.
+    /// Converts the memory of a user of this generation to its Python form.
     fn for_python<'py>(self, generation: &Bound<'py, Generation>) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(match self {
             Self::Nothing => None,
@@ -451,7 +451,7 @@ impl Memory {
     }
 }
 
-/// A whole number of Python, or the nearest one that fits.
+/// A Python integer as 64 bits, or the nearest value that fits.
 pub fn clamped(number: &Bound<'_, PyAny>) -> PyResult<i64> {
     match number.extract() {
         Ok(number) => Ok(number),
@@ -466,7 +466,7 @@ enum Carried {
     Unknown,
 }
 
-/// Takes a memory into `young` without what ended before `oldest`, if it is surely small: see `remembered` and `is_small`.
+/// Carries a memory over to `young`, without what ended before `oldest`, if it is surely small (`remembered` and `is_small`).
 fn carried(py: Python<'_>, old: &Generation, slot: &Slot, oldest: i64, young: &mut Generation) -> PyResult<Carried> {
     let is_over = |state: &Py<PyAny>| PyResult::Ok(clamped(&state.bind(py).getattr("after")?)? < oldest);
     let mut next = match slot {
@@ -508,7 +508,7 @@ fn carried(py: Python<'_>, old: &Generation, slot: &Slot, oldest: i64, young: &m
     Ok(left.map_or(Carried::Gone, |place| Carried::Left(Slot::Waits(place))))
 }
 
-/// True if a state holds few values.
+/// True if a state holds at most `FEW` values.
 fn is_small(known: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut left = FEW;
     let mut open = vec![known.getattr("state")?];

@@ -11,13 +11,13 @@ use pyo3::types::{PyString, PyTuple};
 use crate::line::{UserForm, fold};
 use crate::stamp::{STAMP, Stamp};
 
-/// Slots of closed exchanges that are kept, because their threads open others soon.
+/// Slots of closed exchanges to keep, because their threads soon open others.
 const SPARE: usize = 4096;
-/// Bytes of texts that a closed exchange keeps room for, and that Python's exchange is taken over with; nearly all have fewer.
+/// Bytes of texts: a closed exchange keeps at most this capacity, and `set` takes in no more from Python. Nearly all have fewer.
 const ORDINARY: usize = 1024;
 
-/// Where the texts of an exchange stand, one behind the other: the time of its request as written, `event.id` of the request, the
-/// user as written, the user's key (empty if there is none), user and process as JSON. Each but the last is a number of bytes.
+/// Lengths, in bytes, of the texts of an exchange, which are stored one after the other: the time of the request as written, its
+/// `event.id`, the user as written, the user's key (empty if there is no user); user and process as JSON are the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts {
     stamp: u32,
@@ -46,13 +46,13 @@ impl Parts {
         self.cut(texts)[1]
     }
 
-    /// Where the user's key stands if the texts stand there; it is empty if the user has none.
+    /// The range of the user's key, given the range of the texts; empty if there is no user.
     pub fn key_in(self, texts: &Range<usize>) -> Range<usize> {
         let begin = texts.start + (self.stamp + self.id + self.user) as usize;
         begin..begin + self.key as usize
     }
 
-    /// The user as Python knows it.
+    /// The user as a Python tuple, `UserFields`; None if there is no user.
     pub fn user_fields<'py>(self, py: Python<'py>, texts: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let [_, _, user, key, _] = self.cut(texts);
         let (name, domain, email) = match self.form {
@@ -66,19 +66,19 @@ impl Parts {
     }
 }
 
-/// An exchange. The next one of the thread uses its memory again.
+/// An exchange. The next exchange of the thread reuses its memory.
 #[derive(Debug, Default)]
 pub struct Exchange {
     pub start: i64,
     /// The outcome of its verdict.
     pub verdict: Option<Outcome>,
-    /// Its number among the events that wait for their status; 0 if none wait, or Python changed it.
+    /// Its number in `HeldEvents`; 0 if no event is held, or Python set the exchange.
     pub held: u64,
     parts: Parts,
     texts: Vec<u8>,
 }
 
-/// What a request says.
+/// The parts of a request.
 pub struct Request<'a> {
     pub time: i64,
     pub stamp: &'a [u8],
@@ -89,7 +89,7 @@ pub struct Request<'a> {
 }
 
 impl Exchange {
-    /// Begins with a request; `shared` is user and process as JSON, in pieces.
+    /// Starts over with a request; `shared` returns user and process as JSON, in pieces.
     pub fn begin<'a, Pieces: Iterator<Item = &'a [u8]>>(&mut self, request: &Request<'_>, shared: impl Fn() -> Pieces) {
         let Request { time, stamp, id: [prefix, digits], user, form } = *request;
         let texts = &mut self.texts;
@@ -124,7 +124,7 @@ impl Exchange {
         self.held = 0;
     }
 
-    /// The texts that its completion has too, and where they stand.
+    /// The texts that the completion needs too (all but the last), and their lengths.
     pub fn told(&self) -> (&[u8], Parts) {
         let [.., shared] = self.parts.cut(&self.texts);
         (&self.texts[..self.texts.len() - shared.len()], self.parts)
@@ -144,7 +144,7 @@ impl Exchange {
     }
 }
 
-/// An outcome, by its place in `OUTCOMES`.
+/// An outcome, as its index in `OUTCOMES`.
 pub type Outcome = u8;
 const OUTCOMES: [&str; 3] = ["success", "failure", "unknown"];
 
@@ -162,14 +162,14 @@ pub fn outcome_name(outcome: Outcome) -> &'static str {
 enum Value {
     Closed,
     Here,
-    /// As Python put it: one with longer texts than others have, or that does not fit.
+    /// The tuple that Python put: its texts are unusually long, or it does not fit an `Exchange`.
     Python(Py<PyTuple>),
 }
 
 #[derive(Debug)]
 struct Slot {
     thread: Arc<str>,
-    number: u64, // of its place in the order
+    number: u64, // its number in the order
     value: Value,
     exchange: Exchange,
 }
@@ -180,13 +180,13 @@ struct Slot {
 pub struct OpenExchanges {
     slots: Vec<Slot>,
     by_thread: HashMap<Arc<str>, usize>,
-    order: VecDeque<(u64, usize)>, // with the numbers of closed ones in between
+    order: VecDeque<(u64, usize)>, // numbers and slots, stale ones of closed exchanges included
     next: u64,
     open: usize,
 }
 
 impl OpenExchanges {
-    /// The slot of a thread, which may have been `at`.
+    /// Returns the slot of a thread, made if needed; `at` is a guess from before.
     pub fn slot(&mut self, thread: &Arc<str>, at: usize) -> usize {
         match self.slots.get(at) {
             Some(slot) if Arc::ptr_eq(&slot.thread, thread) => at,
@@ -199,7 +199,7 @@ impl OpenExchanges {
         matches!(self.slots[at].value, Value::Closed)
     }
 
-    /// Opens an exchange in a slot where none is open; fill in all of it.
+    /// Opens an exchange in a closed slot. The caller must fill in all of it.
     pub fn open(&mut self, at: usize) -> &mut Exchange {
         self.place(at);
         let slot = &mut self.slots[at];
@@ -207,7 +207,7 @@ impl OpenExchanges {
         &mut slot.exchange
     }
 
-    /// The exchange that is open in a slot; None if there is none, or one that cannot be told here.
+    /// Returns the exchange open in a slot; None if there is none, or it does not fit an `Exchange`.
     pub fn opened(&mut self, py: Python<'_>, at: usize) -> Option<&mut Exchange> {
         let slot = &mut self.slots[at];
         if let Value::Python(fields) = &slot.value {
@@ -218,7 +218,7 @@ impl OpenExchanges {
         matches!(slot.value, Value::Here).then_some(&mut slot.exchange)
     }
 
-    /// Closes the exchange of a slot.
+    /// Closes the exchange of a slot, if one is open.
     pub fn close(&mut self, at: usize) {
         let slot = &mut self.slots[at];
         if !matches!(slot.value, Value::Closed) {
@@ -245,7 +245,7 @@ impl OpenExchanges {
         self.slots.len() - 1
     }
 
-    /// Gives a closed slot the last place in the order.
+    /// Moves a closed slot to the end of the order and counts it as open.
     fn place(&mut self, at: usize) {
         self.next += 1;
         self.slots[at].number = self.next;
@@ -257,7 +257,7 @@ impl OpenExchanges {
         }
     }
 
-    /// Forgets the slots of closed exchanges, if there are many; in place, because there may be many that are open.
+    /// Drops the slots of closed exchanges if there are many of them; in place, since the open ones may be many, too.
     fn sweep_if_many(&mut self) {
         if self.slots.len() <= SPARE + self.open + self.open / 8 {
             return;
@@ -272,7 +272,7 @@ impl OpenExchanges {
         }
     }
 
-    /// What an iterator tells of the first open slot with a number beyond `number`, and the number of that.
+    /// Returns the iterator's item for the first open slot with a number above `number`, and the number of that slot.
     fn told<'py>(&self, py: Python<'py>, told: Told, number: u64) -> PyResult<Option<(u64, Bound<'py, PyAny>)>> {
         let from = self.order.partition_point(|&(other, _)| other <= number);
         let found = self.order.range(from..).find(|&&(number, at)| is_in_place(&self.slots[at], number));
@@ -302,7 +302,7 @@ fn is_in_place(slot: &Slot, number: u64) -> bool {
     slot.number == number && !matches!(slot.value, Value::Closed)
 }
 
-/// An exchange that Python made; None if it does not fit here.
+/// Converts an exchange from Python; None if it does not fit.
 fn taken(fields: &Bound<'_, PyTuple>) -> Option<Exchange> {
     type Fields<'py> = (i64, String, String, Bound<'py, PyAny>, String, Option<String>);
     let (start, stamp, id, who, shared, verdict): Fields<'_> = fields.extract().ok()?;
@@ -314,7 +314,7 @@ fn taken(fields: &Bound<'_, PyTuple>) -> Option<Exchange> {
     Some(Exchange { start, verdict, held: 0, parts, texts })
 }
 
-/// A user that Python made as one text, with its key, and how to read that text.
+/// Joins a user from Python to one text. Returns the text, the key, and the form of the text.
 fn written(who: &Bound<'_, PyAny>) -> Option<(String, String, Option<UserForm>)> {
     let (name, domain, email, key): (String, Option<String>, Option<String>, String) = who.extract().ok()?;
     let (user, form) = match (domain, email) {
@@ -326,12 +326,12 @@ fn written(who: &Bound<'_, PyAny>) -> Option<(String, String, Option<UserForm>)>
     Some((user, key, Some(form)))
 }
 
-/// The bytes of a text that is bytes read as latin-1.
+/// Recovers the bytes of a text that was decoded as latin-1; None if it was not.
 pub fn latin_1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect()
 }
 
-/// Bytes as a text, one character for each.
+/// Decodes bytes as latin-1: one character for each.
 pub fn as_latin_1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.is_ascii() => PyString::new(py, text),
@@ -339,7 +339,7 @@ pub fn as_latin_1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     }
 }
 
-/// A text that Python gave, or that is plain.
+/// Decodes bytes that are UTF-8: a text from Python, or a plain one.
 pub fn as_utf_8<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     PyString::new(py, &String::from_utf8_lossy(bytes))
 }
@@ -378,7 +378,7 @@ impl OpenExchanges {
     fn __delitem__(&mut self, thread: &str) -> PyResult<()> {
         let at = self.find(thread).filter(|&at| !self.is_closed(at));
         let at = at.ok_or_else(|| PyKeyError::new_err(thread.to_owned()))?;
-        self.slots[at].exchange = Exchange::default(); // given up: its thread may never come back for the memory
+        self.slots[at].exchange = Exchange::default(); // frees the memory: the exchange was given up, its thread may never return
         self.close(at);
         Ok(())
     }
@@ -435,7 +435,7 @@ impl OpenExchanges {
     }
 }
 
-/// What an iterator over a dictionary gives.
+/// What an iterator over a dictionary of the kernel yields.
 #[derive(Clone, Copy)]
 pub enum Told {
     Keys,
@@ -444,7 +444,7 @@ pub enum Told {
 }
 
 impl Told {
-    /// What is told of a member.
+    /// Makes the item for a member.
     pub fn of<'py>(
         self,
         py: Python<'py>,
@@ -459,10 +459,10 @@ impl Told {
     }
 }
 
-/// Gives the first member beyond a number, and its number.
+/// Returns the first member with a number above the given one, and its number.
 type Step = Box<dyn for<'py> Fn(Python<'py>, u64) -> PyResult<Option<(u64, Bound<'py, PyAny>)>> + Send + Sync>;
 
-/// An iterator over a dictionary of the kernel, which makes nothing of Python before it is asked for. That may change meanwhile.
+/// An iterator over a dictionary of the kernel, which may change meanwhile. It makes each Python object on demand.
 #[pyclass(module = "shipper.decode._kernel")]
 pub struct InOrder {
     step: Step,
@@ -470,7 +470,7 @@ pub struct InOrder {
 }
 
 impl InOrder {
-    /// Numbers are 1 or more.
+    /// An iterator from the start; members have numbers from 1 on.
     pub fn new(step: Step) -> Self {
         Self { step, number: 0 }
     }

@@ -1,6 +1,6 @@
-//! What a detector's host remembers of its users for a span of time: to Python a dictionary from keys to memories (see `remembered.py`).
+//! What a detector's host remembers of its users in one generation: to Python a dictionary of memories by key (`remembered.py`).
 //!
-//! Nearly all of it are authentications that wait and are forgotten unseen. Those are kept side by side, without an object for each.
+//! Nearly all memories are authentications that wait for `step` and are dropped unseen. Flat arrays hold them, without objects.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
@@ -11,23 +11,23 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use crate::completions::{Completions, texts_of, times_of};
 
-/// The tag where no entry stands in the table.
+/// The tag of an empty bucket of the table.
 const EMPTY: u32 = 0;
-/// The length of an end that is the start, as that of a result.
+/// In place of the length of an end text: it equals the start text, as in one-line results.
 const SAME: u32 = u32::MAX;
 
-/// What else is in memory of the user of an authentication that waits, which is older.
+/// The older memory of the same user, behind a waiting authentication.
 #[derive(Debug)]
 pub enum Older {
     /// Nothing.
     Nothing,
-    /// Another that waits, by its place.
+    /// Another waiting authentication, by its place in `records`.
     Waits(usize),
     /// A state, as Python has it.
     State(Py<PyAny>),
 }
 
-/// What a detector's `step` reads of an authentication that waits.
+/// The fields of a waiting authentication that a detector's `step` reads.
 #[derive(Debug)]
 pub struct Waits {
     pub start: i64,
@@ -35,35 +35,35 @@ pub struct Waits {
     pub code: Py<PyAny>,
     pub component: Py<PyString>,
     pub success: bool,
-    /// Its id, start and end as texts: where they begin, and the length of each.
+    /// The texts of id, start and end: where they begin in `texts`, and the length of each.
     text: usize,
     lengths: [u32; 3],
 }
 
-/// An authentication that waits.
+/// A waiting authentication, and the older memory behind it.
 #[derive(Debug)]
 pub enum Record {
-    /// Kept here.
+    /// Stored in this generation.
     Own(Waits, Older),
-    /// By its place among those of a chunk that Python has, as it is here.
+    /// Stored in a Python object (see `Waiting`), at this place.
     Other(Py<PyAny>, usize, Older),
 }
 
 /// The memory of a user.
 #[derive(Debug)]
 pub enum Slot {
-    /// There is none.
+    /// No memory.
     Gone,
-    /// An authentication that waits, by its place.
+    /// A waiting authentication, by its place in `records`.
     Waits(usize),
-    /// As Python has it.
+    /// A state, as Python has it.
     Python(Py<PyAny>),
 }
 
 #[derive(Debug)]
 struct Entry {
     hash: u64,
-    key: usize, // where it begins
+    key: usize, // where it begins in `keys`
     length: usize,
     slot: Slot,
 }
@@ -72,8 +72,8 @@ struct Entry {
 #[pyclass(module = "shipper.decode._kernel")]
 #[derive(Default)]
 pub struct Generation {
-    table: Vec<u32>, // of places of entries, by the hash of their keys; at most half full
-    tags: Vec<u32>,  // of the hashes at these places: most users are not found, and no entry is looked at then
+    table: Vec<u32>, // places in `entries`, by the hash of the key; at most half full
+    tags: Vec<u32>,  // of the hash in each bucket: most look-ups miss, and then read no entry
     entries: Vec<Entry>,
     present: usize,
     keys: Vec<u8>,
@@ -88,7 +88,7 @@ pub fn hash_of(key: &[u8]) -> u64 {
 }
 
 impl Generation {
-    /// The memory of a user.
+    /// Returns the memory of a user.
     pub fn find(&self, hash: u64, key: &[u8]) -> &Slot {
         match self.place(hash, key) {
             Some(at) => &self.entries[at].slot,
@@ -96,19 +96,19 @@ impl Generation {
         }
     }
 
-    /// Sets it.
+    /// Sets the memory of a user.
     pub fn put(&mut self, hash: u64, key: &[u8], slot: Slot) {
         let at = self.place(hash, key).unwrap_or_else(|| self.add(hash, key));
         self.present += usize::from(matches!(self.entries[at].slot, Slot::Gone));
         self.entries[at].slot = slot;
     }
 
-    /// One that waits, by its place.
+    /// Returns the waiting authentication at a place.
     pub fn record(&self, at: usize) -> Option<&Record> {
         self.records.get(at)
     }
 
-    /// Keeps an authentication that waits; returns its place. The texts are its id, its start and its end.
+    /// Stores a waiting authentication and returns its place; `texts` are its id, start and end.
     pub fn keep(&mut self, mut waits: Waits, texts: [&[u8]; 3], older: Older) -> usize {
         waits.text = self.texts.len();
         waits.lengths = texts.map(|text| number(text.len()));
@@ -123,7 +123,7 @@ impl Generation {
         self.push(Record::Own(waits, older))
     }
 
-    /// Keeps one that another generation has, with what else is in memory now.
+    /// Copies a record of another generation, with `older` behind it; returns its place, or None if `other` has no such record.
     pub fn keep_of(&mut self, py: Python<'_>, other: &Self, at: usize, older: Older) -> Option<usize> {
         Some(match other.records.get(at)? {
             Record::Own(waits, _) => self.keep(waits.again(py), other.texts_of(waits), older),
@@ -131,7 +131,7 @@ impl Generation {
         })
     }
 
-    /// One of its own once more.
+    /// Copies a record of this generation, as `keep_of` does; the copies share their texts.
     fn repeat(&mut self, py: Python<'_>, at: usize, older: Older) -> Option<usize> {
         let record = match self.records.get(at)? {
             Record::Own(waits, _) => Record::Own(Waits { text: waits.text, lengths: waits.lengths, ..waits.again(py) }, older),
@@ -203,7 +203,7 @@ impl Generation {
         &self.keys[entry.key..entry.key + entry.length]
     }
 
-    /// A memory as Python has it.
+    /// Converts a memory to its Python form.
     fn memory<'py>(this: &Bound<'py, Self>, slot: &Slot) -> PyResult<Bound<'py, PyAny>> {
         match slot {
             Slot::Gone => Ok(this.py().None().into_bound(this.py())),
@@ -212,7 +212,7 @@ impl Generation {
         }
     }
 
-    /// One that waits as Python has it, with what is older.
+    /// Converts a waiting authentication, and the older memory behind it, to the Python form.
     pub fn waits<'py>(this: &Bound<'py, Self>, at: usize) -> PyResult<Bound<'py, PyAny>> {
         let (py, mut places, mut next) = (this.py(), vec![], Some(at));
         let generation = this.borrow();
@@ -238,7 +238,7 @@ impl Generation {
         Ok(memory)
     }
 
-    /// A memory that Python has, in the form in which it is kept. It must not hold a generation: nobody would break the circle.
+    /// Converts a memory from its Python form. The slot must not refer to a generation: nothing would break the reference cycle.
     fn taken(this: &Bound<'_, Self>, memory: &Bound<'_, PyAny>) -> PyResult<Slot> {
         let (mut waits, mut left) = (vec![], memory.clone());
         while let Ok(some) = left.clone().cast_into::<PyTuple>() {
@@ -257,7 +257,7 @@ impl Generation {
         Ok(Slot::Waits(place))
     }
 
-    /// Keeps one that waits; returns its place.
+    /// Stores a waiting authentication of any `waiting` and returns its place.
     fn kept(this: &Bound<'_, Self>, waiting: Bound<'_, PyAny>, at: usize, older: Older) -> PyResult<usize> {
         let py = this.py();
         let mut generation = this.borrow_mut();
@@ -290,7 +290,7 @@ impl Generation {
 }
 
 impl Waits {
-    /// One whose texts are still to be kept.
+    /// A waiting authentication whose texts are not stored yet.
     pub fn new(start: i64, end: i64, code: Py<PyAny>, component: Py<PyString>, success: bool) -> Self {
         Self { start, end, code, component, success, text: 0, lengths: [0; 3] }
     }
@@ -300,7 +300,7 @@ impl Waits {
     }
 }
 
-/// A length or place: what a log may keep in memory is far from the largest one.
+/// Narrows a length or place; the memory limit of a log keeps both far below the maximum.
 fn number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(SAME - 1)
 }
@@ -309,12 +309,12 @@ fn first(hash: u64, mask: usize) -> usize {
     usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & mask
 }
 
-/// The half of a hash that does not say where it stands; never `EMPTY`.
+/// The half of a hash that does not choose the bucket; never `EMPTY`.
 fn tag_of(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(0) | 1
 }
 
-/// The bytes of a key; a lone surrogate has those that it would have in UTF-8.
+/// The UTF-8 bytes of a key; a lone surrogate is encoded as if UTF-8 allowed it.
 fn bytes_of(key: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     match key.to_str() {
         Ok(text) => Ok(text.as_bytes().to_vec()),
@@ -449,7 +449,7 @@ impl Generation {
         Ok(self.checked(at)?.code.bind(py).clone())
     }
 
-    /// Takes the memories of a dictionary.
+    /// Makes a generation of the memories of a dictionary.
     #[staticmethod]
     fn of<'py>(py: Python<'py>, memories: &Bound<'py, PyDict>) -> PyResult<Bound<'py, Self>> {
         let this = Bound::new(py, Self::default())?;

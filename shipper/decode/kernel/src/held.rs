@@ -1,5 +1,5 @@
-//! The events of one component that wait for the status of their exchange: to Python a dictionary, in order, of what `Held` in
-//! `merging.py` describes. Those of a plain request, and of one verdict, are kept as their lines until Python asks for them.
+//! The events of one component that wait for the status of their exchange: to Python an ordered dictionary of `Held`
+//! (`merging.py`). A plain request, with at most one verdict, is kept as lines; events are made of them when Python asks.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -12,27 +12,27 @@ use crate::exchanges::{InOrder, Told, as_latin_1, as_utf_8, stamp_text};
 use crate::stamp::{Stamp, put_number};
 use crate::template::{Lines, Template, Values};
 
-/// Places of what waits no longer that are kept at most, but for as many as what waits takes.
+/// Most gone entries to leave in the order, in addition to one for each entry that waits.
 const SPARE: usize = 1024;
-/// Of those that wait no longer, of how many the memory for texts is kept.
+/// Most text buffers of gone entries to keep for reuse.
 const ROOMS: usize = 64;
 
-/// An event that is not made yet.
+/// An event not made yet.
 #[derive(Debug)]
 pub struct Part {
     pub template: Arc<Template>,
     pub origin: Py<PyAny>,
     pub time: i64,
-    /// `event.id` up to the offset; a verdict may stand in another file than its request.
+    /// `event.id` up to the offset; a verdict may be in another file than its request.
     pub prefix: Arc<[u8]>,
     pub offset: u64,
-    /// Where in the line its message begins.
+    /// Position of the message in the line.
     pub message: usize,
-    /// Where in the line the backslash stands that JSON doubles, if there is one.
+    /// Position in the line of the backslash that JSON doubles, if there is one.
     pub backslash: Option<usize>,
 }
 
-/// The texts of a request: its line; in it the quote before the user, and what follows the user; the user's key; user and process.
+/// The texts of a request: its line, with the ranges of the opening quote and of the tail; the user's key; user and process.
 pub struct RequestTexts<'a> {
     pub line: &'a [u8],
     pub opening: Range<usize>,
@@ -41,7 +41,7 @@ pub struct RequestTexts<'a> {
     pub shared: &'a [u8],
 }
 
-/// A verdict that waits.
+/// A held verdict.
 #[derive(Debug)]
 struct Verdict {
     part: Part,
@@ -49,7 +49,7 @@ struct Verdict {
     line: Range<usize>,
 }
 
-/// What waits of one exchange.
+/// The held events of one exchange.
 #[derive(Debug)]
 pub struct Held {
     request: Part,
@@ -58,11 +58,11 @@ pub struct Held {
     tail: Range<usize>,
     key: Range<usize>,
     shared: Range<usize>,
-    texts: Vec<u8>, // the line of the request, the key, user and process, the line of the verdict
+    texts: Vec<u8>, // in order: line of the request, key, user and process, line of the verdict
 }
 
 impl Held {
-    /// `room` for texts is used again.
+    /// Holds a request; `room` is a buffer to reuse for the texts.
     fn new(request: Part, texts: &RequestTexts<'_>, mut room: Vec<u8>) -> Self {
         let RequestTexts { line, opening, tail, key, shared } = texts;
         let key_end = line.len() + key.len();
@@ -79,7 +79,7 @@ impl Held {
         Self { request, verdict: None, opening, tail, key, shared, texts: room }
     }
 
-    /// Takes its verdict.
+    /// Adds the verdict.
     pub fn add(&mut self, part: Part, number: i64, line: &[u8]) {
         let begin = self.texts.len();
         if self.texts.capacity() < begin + line.len() {
@@ -94,17 +94,17 @@ impl Held {
         &self.texts[self.opening.clone()]
     }
 
-    /// What follows the user of the request.
+    /// The text after the user of the request.
     pub fn tail(&self) -> &[u8] {
         &self.texts[self.tail.clone()]
     }
 
-    /// The number of the verdict, if there was one.
+    /// The number of the verdict, if there is one.
     pub fn verdict(&self) -> Option<i64> {
         self.verdict.as_ref().map(|verdict| verdict.number)
     }
 
-    /// The lines that a merged event has too.
+    /// The lines that the merged event includes.
     pub fn lines(&self) -> Lines<'_> {
         let verdict = self.verdict.as_ref().map_or(&[][..], |verdict| &self.texts[verdict.line.clone()]);
         Lines { request: &self.texts[..self.key.start], backslash: self.request.backslash, verdict }
@@ -135,7 +135,7 @@ impl Held {
         Ok((as_latin_1(py, &text), label).into_pyobject(py)?.into_any())
     }
 
-    /// The texts and labels of its events; `request` is the id of the first.
+    /// Makes the texts and labels of the events; `request` is the event id of the request.
     fn events<'py>(&self, py: Python<'py>, request: &[u8]) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let first = self.event(py, &self.request, self.lines().request, request)?;
         let second = self.verdict.as_ref().map(|verdict| self.event(py, &verdict.part, self.lines().verdict, request));
@@ -147,15 +147,15 @@ impl Held {
 enum Value {
     Gone,
     Here(Box<Held>),
-    /// As Python put it.
+    /// The `Held` that Python put.
     Python(Py<PyAny>),
 }
 
 #[derive(Debug)]
 struct Entry {
-    number: u64, // of its place in the order
+    number: u64, // its number in the order
     id: Arc<[u8]>,
-    start: Option<i64>, // None if it does not fit
+    start: Option<i64>, // None if it does not fit 64 bits
     value: Value,
 }
 
@@ -163,19 +163,19 @@ struct Entry {
 #[pyclass(module = "shipper.decode._kernel")]
 pub struct HeldEvents {
     make: Py<PyAny>,
-    order: VecDeque<Entry>, // the first one waits; with those that wait no longer in between
+    order: VecDeque<Entry>, // the first entry waits; later ones may be gone
     by_id: HashMap<Arc<[u8]>, u64>,
     next: u64,
     rooms: Vec<Vec<u8>>,
 }
 
 impl HeldEvents {
-    /// True if Python has to give out events at this time before any other.
+    /// True if Python must first release events that are overdue at this time.
     pub fn is_overdue(&self, time: i64, timeout: i64) -> bool {
         self.order.front().is_some_and(|first| first.start.is_none_or(|start| time.saturating_sub(start) > timeout))
     }
 
-    /// Holds a request with this id; returns the number that it has here, or None if the id is not new.
+    /// Holds a request with this id and returns its number here, or None if the id is not new.
     pub fn hold(&mut self, id: &[u8], request: Part, texts: &RequestTexts<'_>) -> Option<u64> {
         if self.by_id.contains_key(id) {
             return None;
@@ -185,7 +185,7 @@ impl HeldEvents {
         Some(self.push(id, start, Value::Here(Box::new(held))))
     }
 
-    /// What waits under a number; None if it does not, or not in the form that is used here.
+    /// Returns what waits under a number; None if nothing does, or only a `Held` of Python.
     pub fn waiting(&mut self, number: u64) -> Option<&mut Held> {
         let at = self.at(number)?;
         match &mut self.order[at].value {
@@ -194,7 +194,7 @@ impl HeldEvents {
         }
     }
 
-    /// Forgets what waits under a number.
+    /// Removes what waits under a number, if anything does.
     pub fn remove(&mut self, number: u64) {
         let Some(at) = self.at(number) else { return };
         let entry = &mut self.order[at];
@@ -235,7 +235,7 @@ impl HeldEvents {
         }
     }
 
-    /// What an iterator tells of the first one beyond a number, and the number of that.
+    /// Returns the iterator's item for the first waiting entry with a number above `number`, and the number of that entry.
     fn told<'py>(&self, py: Python<'py>, told: Told, number: u64) -> PyResult<Option<(u64, Bound<'py, PyAny>)>> {
         let from = self.order.partition_point(|entry| entry.number <= number);
         let Some(entry) = self.order.range(from..).find(|entry| !is_gone(entry)) else { return Ok(None) };
@@ -258,13 +258,13 @@ fn missing(id: &str) -> PyErr {
 
 #[pymethods]
 impl HeldEvents {
-    /// `make` gives a `Held` of the time of a request in nanoseconds, and a list of texts of events with their labels.
+    /// `make` returns a `Held`, given the time of a request in nanoseconds and a list of the texts and labels of events.
     #[new]
     fn new(make: Py<PyAny>) -> Self {
         Self { make, order: VecDeque::new(), by_id: HashMap::new(), next: 0, rooms: vec![] }
     }
 
-    /// The time of the first request; None if nothing waits.
+    /// Returns the time of the first request; None if nothing waits.
     fn oldest<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.order
             .front()

@@ -1,4 +1,4 @@
-//! From the lines of a chunk to its events.
+//! Turns the lines of a chunk into events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::template::Template;
 use crate::turn::{LONGEST_REPEATED, Question, Taken, Turn};
 use crate::writing::{Made, Place, Tied, Writer};
 
-/// Heads that are remembered; then they are forgotten, and asked for again.
+/// Most heads to remember; once full, all are forgotten and asked for again.
 const HEADS: usize = 4096;
 
-/// Makes the events of one file. It calls nothing: `go` stops where Python must do something, and goes on when it is called again.
+/// Makes the events of one file. The kernel calls nothing: `go` returns when Python must act, and resumes when called again.
 #[pyclass(module = "shipper.decode._kernel")]
 pub struct Kernel {
     timeout: i64,
@@ -32,19 +32,19 @@ pub struct Kernel {
     contexts: Vec<Context>,
     components: Vec<Component>,
     writer: Writer,
-    lines: HashMap<Vec<u8>, usize>, // that are not understood
+    lines: HashMap<Vec<u8>, usize>, // templates of lines that are not understood
     once: Once,
-    result: Exchange, // the buffers of one-line results
-    repeats: bool,    // lines that are not of exchanges may have templates
+    result: Exchange, // buffers for one-line results
+    repeats: bool,    // lines outside exchanges may have templates
     data: Option<Py<PyBytes>>,
-    base: u64, // offset of `data`
-    at: usize, // of the line in `data`, and of the next one
-    next: usize,
-    last: Option<Stamp>, // of the lines that were taken since Python was told
+    base: u64,           // offset of `data` in the file
+    at: usize,           // start of the current line in `data`
+    next: usize,         // start of the next line in `data`
+    last: Option<Stamp>, // of the last line taken, until Python is told
 }
 
 impl Kernel {
-    /// Takes a line without its end.
+    /// Takes a line; `bytes` excludes the line end.
     fn line(&mut self, py: Python<'_>, bytes: &[u8], offset: u64, repeats: bool) -> PyResult<Taken> {
         let Some(line) = read(bytes) else { return Ok(if repeats { Taken::Unread } else { Taken::Refused }) };
         let Some(time) = self.clock.read(line.stamp) else { return Ok(Taken::Refused) };
@@ -90,7 +90,7 @@ impl Kernel {
         Ok(taken)
     }
 
-    /// Takes a line that is not understood, if such a one has a template.
+    /// Takes a line that is not understood, if it has a template.
     fn unread(&mut self, py: Python<'_>, bytes: &[u8], offset: u64, general: &Bound<'_, PyAny>) -> PyResult<Taken> {
         if bytes.len() > LONGEST_REPEATED {
             return Ok(Taken::Refused);
@@ -114,7 +114,7 @@ impl Kernel {
         Ok(Taken::Done)
     }
 
-    /// Tells Python the clocks of the components, and the last time stamp.
+    /// Writes the clocks of the components and the last time stamp back to Python.
     fn tell(&mut self, py: Python<'_>, general: &Bound<'_, PyAny>) -> PyResult<()> {
         for component in self.components.iter_mut().filter(|component| component.is_current) {
             component.tell(py)?;
@@ -136,7 +136,7 @@ impl Kernel {
         Ok(self.writer.entries.len() - 1)
     }
 
-    /// Like `add`, of an event that completes an authentication with this code and success.
+    /// Like `add`, for an event that completes an authentication with this code and success.
     fn add_completing(
         &mut self,
         pieces: &[Vec<u8>],
@@ -158,7 +158,7 @@ impl Kernel {
     }
 }
 
-/// The bytes of texts that are bytes read as latin-1.
+/// Recovers the bytes of texts that were decoded as latin-1.
 fn bytes_of<const N: usize>(texts: [&str; N]) -> PyResult<[Vec<u8>; N]> {
     let bytes: Option<Vec<_>> = texts.into_iter().map(latin_1).collect();
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| PyValueError::new_err("bytes"))
@@ -186,7 +186,7 @@ fn question<'py>(py: Python<'py>, question: Question, line: &[u8]) -> PyResult<B
 
 #[pymethods]
 impl Kernel {
-    /// `users`: the pieces of the JSON of a bare user, of one with a domain, and of one with an e-mail address.
+    /// `users`: the JSON pieces of a bare user, of a user with a domain, and of a user with an e-mail address.
     #[new]
     fn new(timeout: i64, prefix: &str, users: [Vec<Vec<u8>>; 3]) -> Self {
         let [bare, domain, mail] = users;
@@ -219,7 +219,7 @@ impl Kernel {
         }
     }
 
-    /// Returns the number of a component, whose name its completions have, for `add_head`. With `held` events are merged.
+    /// Registers a component and returns its number for `add_head`. Its completions carry `name`; with `held`, events are merged.
     fn add_component(
         &mut self,
         name: Py<PyString>,
@@ -233,7 +233,7 @@ impl Kernel {
         self.components.len() - 1
     }
 
-    /// Returns the number of a level and component that share templates.
+    /// Registers a level and component, whose lines share templates, and returns its number.
     fn add_context(&mut self) -> usize {
         self.contexts.push(Context::default());
         self.contexts.len() - 1
@@ -253,8 +253,8 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of requests with this tail and opening quote; `adds` are the counters that each of its events
-    /// counts up. Without `pieces` no event is made.
+    /// Answers the question for the template of requests with this tail and opening quote. Each request increments the counters
+    /// `adds`. Without `pieces`, no event is made.
     fn add_request(
         &mut self,
         context: usize,
@@ -272,7 +272,7 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of verdicts with this number; the exchange has `outcome` from then on.
+    /// Answers the question for the template of verdicts with this number, which set the outcome of their exchange.
     fn add_verdict(
         &mut self,
         context: usize,
@@ -290,7 +290,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Answers the question for the template of statuses with this number behind a verdict with this outcome, or none.
+    /// Answers the question for the template of statuses with this number after a verdict with this outcome, or none.
     #[allow(clippy::too_many_arguments)]
     fn add_status(
         &mut self,
@@ -310,7 +310,7 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of a status with this number, merged with a request and, if there was one, a verdict.
+    /// Answers the question for the template of statuses with this number, merged with their request and their verdict, if any.
     fn add_merged(
         &mut self,
         context: usize,
@@ -334,7 +334,7 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of one-line results with this word and text behind `Call status: `.
+    /// Answers the question for the template of one-line results with this word and this text after `Call status: `.
     fn add_result(
         &mut self,
         context: usize,
@@ -354,8 +354,8 @@ impl Kernel {
     }
 
     #[allow(clippy::too_many_arguments)]
-    /// Answers the question for the template of a message, or of an `orphan`, a verdict or status without a request; `key` is that of
-    /// the user whom the message names.
+    /// Answers the question for the template of a message, or of an `orphan`: a verdict or status without a request. `key` is the
+    /// key of the user named in the message, or empty.
     fn add_message(
         &mut self,
         context: usize,
@@ -381,17 +381,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// Begins a chunk; `offset` is that of `data` in the file. `repeats`: lines that are not of exchanges may have templates.
+    /// Begins a chunk, with `data` at `offset` in the file. `repeats`: lines outside exchanges may have templates.
     fn begin(&mut self, data: Py<PyBytes>, offset: u64, repeats: bool) {
         self.repeats = repeats;
         (self.data, self.base, self.at, self.next) = (Some(data), offset, 0, 0);
         self.writer.batch.begin(&self.writer.spare);
     }
 
-    /// Takes lines until Python must do something; None at the end of the chunk.
+    /// Takes lines until Python must act. Returns None at the end of the chunk.
     ///
-    /// Else a tuple: `("line",)` for a line that the general path must take, or a question, which one of the `add` methods answers;
-    /// without an answer the general path takes the line. See `skip`.
+    /// Otherwise returns `("line",)` for a line that the general path must take, or a question that an `add` method answers. An
+    /// unanswered line also goes to the general path: see `skip`.
     fn go<'py>(&mut self, py: Python<'py>, general: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let Some(data) = self.data.as_ref().map(|data| data.clone_ref(py)) else { return Ok(None) };
         let data = data.as_bytes(py);
@@ -423,7 +423,7 @@ impl Kernel {
         Ok(None)
     }
 
-    /// Passes over the line that stopped `go`; returns it without its LF, its offset, and whether it has an end.
+    /// Skips the line that stopped `go`. Returns the line without its LF, its offset, and whether it had an LF.
     fn skip<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, u64, bool)> {
         let data = self.data.as_ref().ok_or_else(|| PyIndexError::new_err("no line"))?;
         let (at, line) = (self.at, &data.as_bytes(py)[self.at..self.next]);
@@ -432,12 +432,12 @@ impl Kernel {
         Ok((PyBytes::new(py, bare.unwrap_or(line)), self.base + u64::try_from(at)?, bare.is_some()))
     }
 
-    /// Takes what the general path has made of a line.
+    /// Adds what the general path made of a line.
     fn take(&mut self, texts: &Bound<'_, PyList>, labels: &Bound<'_, PyList>, completions: &Bound<'_, PyList>) -> PyResult<()> {
         self.writer.batch.take(texts, labels, completions)
     }
 
-    /// The events of the chunk, their labels, the authentications that they complete; and the counters that went up, by how much.
+    /// Returns the chunk's events, labels and completed authentications, and the increment of each counter that changed.
     #[allow(clippy::type_complexity)]
     fn finish(&mut self, py: Python<'_>) -> PyResult<(Py<Texts>, Py<Labels>, Py<Completions>, Vec<(usize, u64)>)> {
         let Writer { prefix, counters, batch, spare, .. } = &mut self.writer;

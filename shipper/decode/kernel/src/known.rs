@@ -1,4 +1,4 @@
-//! What the kernel knows of components, heads, templates and users from the lines before.
+//! What the kernel remembers of components, heads, templates and users from line to line.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,25 +13,25 @@ use crate::exchanges::{OpenExchanges, Outcome};
 use crate::held::{Held, HeldEvents};
 use crate::line::UserForm;
 
-/// Messages and lines that are remembered by their hash, because they have come once.
+/// Most messages and lines to remember by hash because they have come once.
 const ONCE: usize = 4096;
 
-/// A component, and what its state in Python says while lines are taken.
+/// A component, with a copy of the clock of its Python state while lines are taken.
 pub struct Component {
     pub name: Py<PyString>,
     pub state: Py<PyAny>,
     pub exchanges: Py<OpenExchanges>,
-    /// If events are merged: those that wait.
+    /// The held events, if events are merged.
     pub held: Option<Py<HeldEvents>>,
     pub newest: i64,
     pub limit: i64,
-    /// The two above are those of Python, but for lines that were taken since.
+    /// `newest` and `limit` are those of Python, plus the lines taken since.
     pub is_current: bool,
     pub has_spoken: bool,
     pub has_moved: bool,
 }
 
-/// What the lines with one head share.
+/// What lines with the same head share.
 pub struct Head {
     pub context: usize,
     pub component: usize,
@@ -40,7 +40,7 @@ pub struct Head {
     pub process: Vec<u8>,
 }
 
-/// Templates by two texts, of which the same come again and again.
+/// Templates by a pair of texts; the same pairs come again and again.
 #[derive(Default)]
 pub struct Pairs {
     entries: HashMap<(Vec<u8>, Vec<u8>), usize>,
@@ -50,22 +50,22 @@ pub struct Pairs {
 /// The templates for one level and component.
 #[derive(Default)]
 pub struct Context {
-    pub requests: Pairs, // by the text behind the user, and the quote before it
+    pub requests: Pairs, // by the text after the user, and the quote before it
     pub verdicts: HashMap<i64, usize>,
     pub statuses: HashMap<(Option<Outcome>, i64), usize>,
     pub merged: HashMap<Vec<u8>, usize>, // see `merged_key`
-    pub results: Pairs,                  // by the word, and the text behind `Call status: `
+    pub results: Pairs,                  // by the word, and the text after `Call status: `
     pub messages: HashMap<Vec<u8>, usize>,
     pub orphans: HashMap<Vec<u8>, usize>, // verdicts and statuses of no exchange
-    key: Vec<u8>,                         // of the merged one that was asked for last
+    key: Vec<u8>,                         // the `merged_key` asked for last
 }
 
-/// Which lines have come before, by their hashes: a line that comes once wants no template, and one without a template is not asked
-/// for again.
+/// Hashes of lines that have come before: a line that comes once needs no template, and Python is asked only once for a line's
+/// template.
 #[derive(Default)]
 pub struct Once(HashMap<u64, bool>); // true: asked for
 
-/// The pieces of a user's JSON: between them stand its parts.
+/// The pieces of the JSON of each form of user, between which the parts of the user go.
 pub struct UserPieces {
     pub bare: Vec<Vec<u8>>,
     pub domain: Vec<Vec<u8>>,
@@ -127,7 +127,7 @@ impl Context {
 }
 
 impl Once {
-    /// True if this is the time to ask for a template: when it comes for the second time.
+    /// True if this is the time to ask for a template: when `of` comes for the second time.
     pub fn asks(&mut self, of: impl Hash) -> bool {
         let mut hasher = DefaultHasher::new();
         of.hash(&mut hasher);
@@ -157,8 +157,8 @@ impl UserPieces {
     }
 }
 
-/// What a merged event depends on: the texts around the user of the request, the number of the verdict if there was one, and that of the
-/// status.
+/// Sets `key` to what the template of a merged event depends on: the texts around the user of the request, the number of the
+/// verdict if there is one, and the number of the status.
 pub fn merged_key(key: &mut Vec<u8>, opening: &[u8], tail: &[u8], verdict: Option<i64>, number: i64) {
     key.clear();
     key.extend_from_slice(&number.to_ne_bytes());

@@ -1,7 +1,7 @@
-//! The kernel: makes the events of the commonest lines of a chunk, as a compiled part of the package that may be absent.
+//! The compiled kernel, an optional part of the package: makes the events of the commonest lines of a chunk.
 //!
-//! It knows no clock and no file, and of the fields of an event only those of a user, which OCSF puts in other places (`who.rs`). What a line means is decided in Python (`parser.py`); events are templates
-//! that Python made, with gaps. It refuses every line of which it is not sure, and the general path takes that.
+//! Python (`parser.py`) decides what a line means and supplies event templates with gaps. The kernel knows no clock, no file, and
+//! no event field but the user's, which OCSF moves (`who.rs`). The general path takes every line that the kernel is unsure of.
 
 #![forbid(unsafe_code)]
 
@@ -26,7 +26,7 @@ mod writing;
 
 use pyo3::prelude::*;
 
-/// The number of the interface that this module has; `compiled.py` takes no other one.
+/// The version of this module's interface; `compiled.py` accepts no other.
 pub const INTERFACE: u32 = 11;
 
 /// The module `shipper.decode._kernel`.

@@ -1,4 +1,4 @@
-//! What a line says, from its bytes alone.
+//! Parses a line, from its bytes alone.
 
 use crate::stamp::{STAMP, Stamp};
 
@@ -11,25 +11,25 @@ const FOR_USER: &[u8] = b" for user '";
 const CALL_STATUS: &[u8] = b"'. Call status: ";
 /// Bytes of a GUID.
 const GUID: usize = 36;
-/// What the messages of exchanges begin with in any form.
+/// How the messages of exchanges begin, plain or not.
 const LIKE_OURS: [&[u8]; 3] = [b"Calling pfAuthUser", b"authResult", b"rawCallStatus"];
 const LONGEST_DOMAIN: usize = 64;
-/// A longer user takes the general path, so that no exchange that is opened here is heavy.
+/// Bytes of a name. A longer one takes the general path, so that no exchange opened here is heavy.
 const LONGEST_NAME: usize = 96;
-/// The same of one that is not ASCII, which weighs more; with its domain.
+/// Bytes of a user, domain included, that is not all ASCII and so weighs more.
 const LONGEST_WIDE: usize = 40;
 const LONGEST_NUMBER: usize = 9;
 
 /// A line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Its time stamp, not checked yet.
+    /// The time stamp, not checked yet.
     pub stamp: &'a Stamp,
-    /// What stands between time stamp and message: `|LEVEL|PID|TID|COMPONENT`.
+    /// The text between time stamp and message: `|LEVEL|PID|TID|COMPONENT`.
     pub head: &'a [u8],
-    /// Its message.
+    /// The message.
     pub message: Message<'a>,
-    /// Where in the line the message begins, behind the GUID if there is one.
+    /// Position of the message in the line, after the GUID if there is one.
     pub at: usize,
 }
 
@@ -44,7 +44,7 @@ pub enum Message<'a> {
         user: &'a [u8],
         /// How the user is written.
         form: UserForm,
-        /// What follows the user, from the quote on.
+        /// The text after the user, from the closing quote on.
         tail: &'a [u8],
     },
     /// `authResult = N`.
@@ -55,20 +55,20 @@ pub enum Message<'a> {
     Result {
         /// The id of the request.
         guid: &'a [u8],
-        /// How it went.
+        /// `succeeded` or `failed`.
         word: &'a [u8],
         /// The user as written.
         user: &'a [u8],
         /// How the user is written.
         form: UserForm,
-        /// What follows `Call status: `.
+        /// The text after `Call status: `.
         tail: &'a [u8],
     },
-    /// Any other that does not begin like one of these.
+    /// Any other message, unless it begins like one of the above.
     Other,
 }
 
-/// How a user is written; the number is where in the text the second part begins, behind the sign.
+/// How a user is written; the number is the position of the second part, after the separator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserForm {
     /// `NAME`.
@@ -79,7 +79,7 @@ pub enum UserForm {
     Mail(usize),
 }
 
-/// The parts of a line; None for one without them, or of an exchange that is not plain.
+/// Splits a line into its parts. None if it lacks them, or if its message is one of an exchange but not plain.
 pub fn read(line: &[u8]) -> Option<Line<'_>> {
     let stamp: &Stamp = line.first_chunk::<STAMP>()?;
     let at = message_at(line)?;
@@ -88,7 +88,7 @@ pub fn read(line: &[u8]) -> Option<Line<'_>> {
     Some(Line { stamp, head: &line[STAMP..at - 1], message, at: behind })
 }
 
-/// Where the message begins: behind the fifth bar, of which the first stands right behind the time stamp.
+/// The position of the message: after the fifth bar. The first bar must follow the time stamp directly.
 fn message_at(line: &[u8]) -> Option<usize> {
     if *line.get(STAMP)? != b'|' {
         return None;
@@ -124,7 +124,7 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// Splits off a quote at the beginning: a single one of ASCII, or one of U+2018 to U+201F, as word processors make of it.
+/// Splits off a leading quote: the ASCII single quote, or one of U+2018 to U+201F, which word processors put in its place.
 fn quote(text: &[u8]) -> Option<(&[u8], &[u8])> {
     match text {
         [b'\'', ..] => Some(text.split_at(1)),
@@ -133,7 +133,7 @@ fn quote(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// `text` stands behind the opening bracket.
+/// A request; `text` follows the opening bracket.
 fn request(text: &[u8]) -> Option<Message<'_>> {
     let (opening, text) = quote(text)?;
     if matches!(text.first()?, b',' | b')') {
@@ -157,7 +157,7 @@ fn result(message: &[u8]) -> Option<Message<'_>> {
     is_guid.then_some(Message::Result { guid, word, user, form, tail: tail.strip_prefix(CALL_STATUS)? })
 }
 
-/// The plain user at the beginning of a text, how it is written, and what follows.
+/// Splits a leading plain user off a text. Returns the user, its form, and the rest.
 fn split_user(text: &[u8]) -> Option<(&[u8], UserForm, &[u8])> {
     let mut end = plain_length(text);
     let mut form = UserForm::Bare;
@@ -187,7 +187,7 @@ fn split_user(text: &[u8]) -> Option<(&[u8], UserForm, &[u8])> {
     Some((user, form, tail))
 }
 
-/// How many bytes at the beginning of a text are plain: ASCII, or letters whose case is known here.
+/// The number of leading bytes that are plain: printable ASCII except quotes and backslash, or letters that `letter` knows.
 fn plain_length(text: &[u8]) -> usize {
     let mut end = 0;
     loop {
@@ -199,8 +199,8 @@ fn plain_length(text: &[u8]) -> usize {
     }
 }
 
-/// The letter at the beginning of a text as it is in a key, and its bytes; None for any other character. A key is what Python's
-/// `casefold` makes of a user: here are letters with which it does nothing, or adds the same to each.
+/// The leading letter of a text as it appears in a key, and its length in bytes; None for any other character. A key is what
+/// Python's `casefold` makes of a user: this function knows ranges of letters that it keeps, or shifts by a constant.
 fn letter(text: &[u8]) -> Option<(char, usize)> {
     let (code, length) = match *text {
         [a @ 0xC2..=0xDF, b @ 0x80..=0xBF, ..] => ((u32::from(a) & 0x1F) << 6 | (u32::from(b) & 0x3F), 2),
@@ -220,7 +220,7 @@ fn letter(text: &[u8]) -> Option<(char, usize)> {
     char::from_u32(folded).map(|folded| (folded, length))
 }
 
-/// Makes the key of a plain user out of the text from `begin` on, as Python's `casefold` does.
+/// Turns the plain user from `begin` on into its key, in place, as Python's `casefold` does.
 pub fn fold(text: &mut Vec<u8>, begin: usize) {
     text[begin..].make_ascii_lowercase();
     if text[begin..].is_ascii() {
@@ -239,7 +239,7 @@ pub fn fold(text: &mut Vec<u8>, begin: usize) {
     }
 }
 
-/// A whole number as JSON writes one, of nine digits at most.
+/// Parses an integer as JSON writes it, of at most nine digits.
 fn integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.split_first()? {
         (b'-', digits) => (true, digits),
@@ -386,7 +386,7 @@ mod tests {
         }
     }
 
-    /// Pieces of lines, which stand in any order in some of those that are drawn.
+    /// Pieces of lines; some of the drawn lines join them in any order.
     const PIECES: [&str; 27] = [
         STAMP,
         "|0|1412|6452|pfrad|",
@@ -430,7 +430,7 @@ mod tests {
         ])
     }
 
-    /// A line is what its parts say, byte for byte, whatever it is.
+    /// The parts of any line that `read` accepts make up that line, byte for byte.
     #[test]
     fn parts_make_the_line() {
         let kinds = RefCell::new([0; 5]);
@@ -459,7 +459,7 @@ mod tests {
         assert!(kinds.iter().all(|&count| count > CASES / 100), "{kinds:?}");
     }
 
-    /// How a user is written is where its sign stands, and its key is the user in small letters.
+    /// The form of a user agrees with its separator, and its key is the user in lower case.
     fn check_user(user: &[u8], form: UserForm) {
         let text = std::str::from_utf8(user).expect("a plain user is text");
         match form {

@@ -1,5 +1,5 @@
-//! The latest prompts of the users of one component, as far as a cache may tie them together: what `Service` in
-//! `shipper/report/service.py` does with authentications of users of whom nothing but plain prompts is known.
+//! The current run of prompts of each user of one component (prompts that a cache may tie together): the part of `Service` in
+//! `shipper/report/service.py` that handles users with nothing but plain prompts.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use crate::completions::{Completions, SignIn, clamped};
 use crate::exchanges::as_utf_8;
 use crate::shapes::{Shape, Shapes};
 
-/// A user who has prompts, or had some lately.
+/// A user who has a run of prompts, or had one lately.
 struct Person {
     entry: Py<PyAny>,
-    /// The latest end; what happens long after it has nothing to do with the prompts.
+    /// The latest end of a prompt; a prompt that ends more than `apart` later begins a new run.
     latest: i64,
     prompts: Vec<Prompt>,
-    /// What is not in the entry yet: prompts that were counted, authentications that are none, refusals by class.
+    /// Counts not in the entry yet: prompts of ended runs, authentications without a prompt, refusals by class.
     counted: i64,
     others: i64,
     refusals: Vec<(Py<PyAny>, u32)>,
@@ -30,14 +30,14 @@ impl Person {
         Self { entry, latest, prompts, counted: 0, others: 0, refusals: vec![] }
     }
 
-    /// Counts the prompts; nothing that comes has to do with them.
+    /// Ends the run: counts its prompts and clears them.
     fn end(&mut self, py: Python<'_>, caches: Option<&mut Caches>) -> PyResult<()> {
         self.counted += i64::try_from(self.prompts.len())?;
         if let Some(caches) = caches {
             let doubles = self.prompts.iter().any(|prompt| prompt.double);
             let missed = caches.take(&mut self.prompts);
             if doubles {
-                // By address: no cache of that kind spares what has none.
+                // A cache by address spares no prompt without one, so it misses at all steps.
                 self.entry.bind(py).call_method1(intern!(py, "miss_both"), (missed, [caches.all(); 2]))?;
             }
         }
@@ -45,7 +45,7 @@ impl Person {
         Ok(())
     }
 
-    /// Adds to the entry what was counted.
+    /// Adds the counts to the entry.
     fn settle(&mut self, py: Python<'_>) -> PyResult<()> {
         for (name, more) in [(intern!(py, "prompts"), &mut self.counted), (intern!(py, "others"), &mut self.others)] {
             if *more != 0 {
@@ -66,17 +66,17 @@ impl Person {
     }
 }
 
-/// Adds to a number that an object of Python has.
+/// Adds to an integer attribute of a Python object.
 fn add(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>, more: i64) -> PyResult<()> {
     object.setattr(name, object.getattr(name)?.extract::<i64>()? + more)
 }
 
-/// A prompt as Python has it.
+/// Converts a prompt to its Python tuple.
 fn told<'py>(py: Python<'py>, prompt: &Prompt) -> PyResult<Bound<'py, PyTuple>> {
     (prompt.start, as_utf_8(py, text_of(&prompt.id)), prompt.end, prompt.success, py.None()).into_pyobject(py)
 }
 
-/// The id of a prompt; None if it is too long.
+/// Pads the id of a prompt; None if it is too long.
 fn id_of(text: &[u8]) -> Option<Id> {
     let mut id = [0; size_of::<Id>()];
     id.get_mut(..text.len())?.copy_from_slice(text);
@@ -87,7 +87,7 @@ fn text_of(id: &Id) -> &[u8] {
     &id[..id.iter().position(|&byte| byte == 0).unwrap_or(id.len())]
 }
 
-/// A time that Python gave, so that no difference of two overflows.
+/// A time from Python; None if it is so large that the difference of two might overflow, or negative.
 fn time(number: &Bound<'_, PyAny>) -> Option<i64> {
     number.extract().ok().filter(|time| (0..i64::MAX / 2).contains(time))
 }
@@ -103,7 +103,7 @@ struct Persons {
 }
 
 impl Persons {
-    /// Takes a sign-in; false if Python must look at it, and nothing has been done.
+    /// Takes a sign-in. Returns false, and changes nothing, if Python must take it.
     fn take(&mut self, py: Python<'_>, new: &SignIn<'_>, shape: &mut Shape) -> PyResult<bool> {
         let Some(id) = id_of(new.id).filter(|_| !shape.pending) else { return Ok(false) };
         if !shape.prompted {
@@ -121,7 +121,7 @@ impl Persons {
         Ok(true)
     }
 
-    /// Takes one that is no prompt.
+    /// Takes a sign-in without a prompt.
     fn other(&mut self, py: Python<'_>, new: &SignIn<'_>) -> PyResult<bool> {
         if let Some(person) = self.by_key.get_mut(new.key) {
             person.others += 1;
@@ -135,7 +135,7 @@ impl Persons {
         }
     }
 
-    /// The user of a prompt; None if Python has the user's prompts, or will take them.
+    /// The user of a prompt; None if Python has the user's run, or must take over because it gets long.
     fn person(&mut self, py: Python<'_>, new: &SignIn<'_>) -> PyResult<Option<&mut Person>> {
         if !self.by_key.contains_key(new.key) {
             let Some(entry) = self.entry(py, new)? else { return Ok(None) };
@@ -151,7 +151,7 @@ impl Persons {
         Ok((person.prompts.len() + 1 < self.most).then_some(person))
     }
 
-    /// The entry of a user who is not here; a new one if there is room.
+    /// The entry of a user who is not in `by_key`, made if there is room; None if there is no room.
     fn entry<'py>(&self, py: Python<'py>, new: &SignIn<'_>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let people = self.people.bind(py);
         let found = people.get_item(as_utf_8(py, new.key))?;
@@ -172,10 +172,10 @@ pub struct Runs {
 
 #[pymethods]
 impl Runs {
-    /// `people`: the entries of users by their keys, with what makes a new one. `nothing`: the latest end where there are no prompts.
-    /// `apart`: nanoseconds after that end until nothing has to do with them. `most`: prompts of a user, which Python counts piece by
-    /// piece from then on. `idle`: users, up to which those who had no prompts for long are kept as well. `steps`: how many nanoseconds
-    /// the caches hold; None if there is no cache.
+    /// `people`: the entries of users by key; makes new ones. `nothing`: `latest` of an entry without prompts. `apart`:
+    /// nanoseconds after the latest end until a run is over. `most`: prompts at which a run is left to Python, which counts it
+    /// piece by piece. `idle`: number of users above which those long without a prompt are dropped. `steps`: how many
+    /// nanoseconds each cache holds; None if there is no cache.
     #[new]
     fn new(
         people: Py<PyDict>,
@@ -194,10 +194,10 @@ impl Runs {
         self.persons.by_key.len()
     }
 
-    /// Takes sign-ins of a chunk from `at` on, up to the one at the place `stop` or the first one that Python must look at: a kind that is not
-    /// among `kinds` or is a first step, a time after `turn`, a user of whom Python has prompts, or who has many.
+    /// Takes sign-ins of a chunk from `at` up to `stop`, or up to the first that Python must take: its kind is not in `kinds` or
+    /// is a first step, it ended after `turn`, Python has the user's run, or the run gets long.
     ///
-    /// Returns its place, and the places of those taken that are to be listed, with their kinds.
+    /// Returns the place of the sign-in that it stopped at, and the taken ones to be listed: kind and place of each.
     #[allow(clippy::too_many_arguments)]
     fn take<'py>(
         &mut self,
@@ -229,12 +229,12 @@ impl Runs {
         Ok((next, listed))
     }
 
-    /// How many were taken of each kind in each hour since 1970, since this was asked.
+    /// Returns the number of sign-ins taken of each kind in each hour since 1970, and resets it.
     fn counted<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         self.shapes.counted(py)
     }
 
-    /// A prompt is the second one of two: returns it, or None if there is no such prompt here. `key` and `id`: of its user, and its own.
+    /// Marks the prompt `id` of the user `key` as the second of a double prompt, and returns it; None if it is not here.
     fn second<'py>(&mut self, py: Python<'py>, key: &Bound<'py, PyString>, id: &str) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let person = key.to_str().ok().and_then(|key| self.persons.by_key.get_mut(key.as_bytes()));
         let (Some(person), Some(id)) = (person, id_of(id.as_bytes())) else { return Ok(None) };
@@ -247,7 +247,7 @@ impl Runs {
         }
     }
 
-    /// Takes the prompts of a user from Python: the entry, the prompts, the latest end, the ids of second ones. False if they do not fit.
+    /// Takes over a user's run: entry, prompts, latest end, ids of second prompts. Returns false if a value does not fit.
     fn put(
         &mut self,
         key: &Bound<'_, PyString>,
@@ -273,7 +273,7 @@ impl Runs {
         Ok(true)
     }
 
-    /// Gives the prompts of a user back to Python: the same; None if there are none.
+    /// Gives a user's run back to Python: the arguments of `put` without the key; None if there are no prompts.
     fn pop<'py>(&mut self, py: Python<'py>, key: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let person = key.to_str().ok().and_then(|key| self.persons.by_key.remove(key.as_bytes()));
         let Some(mut person) = person else { return Ok(None) };
@@ -290,13 +290,13 @@ impl Runs {
         Ok(Some((person.entry, PyList::new(py, prompts)?, person.latest, seconds).into_pyobject(py)?))
     }
 
-    /// The keys of the users who are here.
+    /// Returns the keys of the users kept here.
     fn users<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         PyList::new(py, self.persons.by_key.keys().map(|key| as_utf_8(py, key)))
     }
 
-    /// Counts the prompts to which nothing can come any more at a time, or all of them. Where users are many, those who had none for long
-    /// are forgotten.
+    /// Counts the runs that are over at the time `newest`, or all of them. If there are more than `idle` users, drops those long
+    /// without a prompt.
     #[pyo3(signature = (newest = None))]
     fn sweep(&mut self, py: Python<'_>, newest: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let newest = newest.map(clamped).transpose()?;
@@ -312,16 +312,16 @@ impl Runs {
             }
             if !person.prompts.is_empty() {
                 done = person.end(py, caches.as_mut());
-                person.prompts = vec![]; // its memory is for others until the user comes again
+                person.prompts = vec![]; // frees the memory until the user comes again
             }
             true
         });
         done
     }
 
-    /// Adds to the kinds how long answers took. Returns what caches would have spared of the prompts that were counted here, and forgets
-    /// it: the number of prompts; then for both readings and for each, the steps from which and up to which caches did the same, the
-    /// number of prompts and of second ones, and the longest time.
+    /// Adds the durations of answers to the kinds. Returns and resets the cache sums: the number of prompts; then three lists
+    /// (where the readings agree, and of each where they differ) of first step, step after the last, number of spared prompts,
+    /// number of second ones, and longest time since an answer.
     fn settle<'py>(&mut self, py: Python<'py>) -> PyResult<(u64, Bound<'py, PyList>)> {
         self.shapes.settle(py)?;
         let readings = PyList::empty(py);

@@ -5,19 +5,19 @@ use pyo3::types::{PyDict, PyList};
 
 const TENTH: i64 = 100_000_000; // nanoseconds
 const HOUR: i64 = 36_000 * TENTH;
-/// Tenths of a second up to which answers are counted here: nearly all take less.
+/// Tenths of a second below which answers are counted here; nearly all take less.
 const TENTHS: usize = 1024;
-/// Kinds that are remembered from chunk to chunk; a log has a few dozen.
+/// Most kinds to remember from chunk to chunk; a log has a few dozen.
 const MOST: usize = 256;
 
-/// What Python says of a kind.
+/// A copy of a Python `Kind`.
 pub struct Shape {
     origin: Py<PyAny>,
     kind: Py<PyAny>,
     answers: Py<PyDict>,
-    /// How many answers took so many tenths of a second, which `answers` does not know yet.
+    /// Number of answers by tenths of a second, not yet added to `answers`.
     tenths: Vec<i64>,
-    /// The class of a prompt that was refused.
+    /// The status class, if the prompts were refused.
     pub refusal: Option<Py<PyAny>>,
     pub pending: bool,
     pub listed: bool,
@@ -46,7 +46,7 @@ impl Shape {
         self.kind.bind(py)
     }
 
-    /// Counts how long an answer took.
+    /// Counts an answer by its duration.
     pub fn answer(&mut self, py: Python<'_>, nanoseconds: i64) -> PyResult<()> {
         let tenths = (nanoseconds + TENTH - 1).div_euclid(TENTH);
         match usize::try_from(tenths).ok().and_then(|at| self.tenths.get_mut(at)) {
@@ -62,7 +62,7 @@ impl Shape {
         answers.set_item(tenths, number + more)
     }
 
-    /// Tells Python of the answers.
+    /// Adds the counted answers to Python's.
     fn settle(&mut self, py: Python<'_>) -> PyResult<()> {
         for (tenths, number) in (0..).zip(std::mem::replace(&mut self.tenths, vec![0; TENTHS])) {
             if number != 0 {
@@ -73,21 +73,21 @@ impl Shape {
     }
 }
 
-/// The kinds that were met, and how many there were of each in each hour, in the order in which they came.
+/// The kinds met so far, and the number of sign-ins of each in each hour, in order of appearance.
 #[derive(Default)]
 pub struct Shapes {
     known: Vec<Shape>,
-    valid: Vec<usize>, // those that Python still has
+    valid: Vec<usize>, // places in `known` that Python's `kinds` surely still has
     counted: Vec<(usize, i64, u64)>,
 }
 
 impl Shapes {
-    /// Python may have other kinds now.
+    /// Python may have changed its kinds: look each up again.
     pub fn begin(&mut self) {
         self.valid.clear();
     }
 
-    /// The kind of an origin, one of `kinds`, which may change only when `begin` is called; None if it is not among them.
+    /// Returns the place of an origin's kind; None if `kinds` lacks it. After `kinds` changes, `begin` must be called first.
     pub fn find(&mut self, origin: &Bound<'_, PyAny>, kinds: &Bound<'_, PyDict>) -> PyResult<Option<usize>> {
         if let Some(&at) = self.valid.iter().find(|at| self.known[**at].origin.is(origin)) {
             return Ok(Some(at));
@@ -102,12 +102,12 @@ impl Shapes {
         Ok(Some(at))
     }
 
-    /// One that was found.
+    /// The kind at a place that `find` returned.
     pub fn get(&mut self, at: usize) -> &mut Shape {
         &mut self.known[at]
     }
 
-    /// Adds to the kinds of Python how long answers took.
+    /// Adds the counted answers to Python's kinds.
     pub fn settle(&mut self, py: Python<'_>) -> PyResult<()> {
         self.known.iter_mut().try_for_each(|shape| shape.settle(py))
     }
@@ -121,7 +121,7 @@ impl Shapes {
         }
     }
 
-    /// What was counted, which is forgotten: kind, hour since 1970, number.
+    /// Returns and resets the counts: kind, hour since 1970, number.
     pub fn counted<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let counted = PyList::empty(py);
         for (at, hour, number) in self.counted.drain(..) {

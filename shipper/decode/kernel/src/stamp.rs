@@ -4,7 +4,7 @@
 pub const STAMP: usize = 27;
 const SECOND: usize = 19; // bytes up to the fraction
 const NANOS: i64 = 1_000_000_000;
-/// The years that are read here: the difference of any two times in them fits 64 bits.
+/// The years that `Clock` reads: the difference of any two times in them fits 64 bits.
 const YEARS: std::ops::RangeInclusive<i64> = 1970..=2199;
 
 /// A time stamp as text.
@@ -83,7 +83,7 @@ fn days_before(year: i64, month: i64) -> i64 {
     (year - 1970) * 365 + leaps + (1..month).map(|before| days_of(year, before)).sum::<i64>()
 }
 
-/// Puts `1487041039.234778` behind `out`: seconds since 1970, for a time that is not before.
+/// Appends seconds since 1970 to `out`, as in `1487041039.234778`; `time` must not be before 1970.
 pub fn put_epoch(out: &mut Vec<u8>, time: i64) {
     let micros = time / 1000;
     put_number(out, micros / 1_000_000);
@@ -97,7 +97,7 @@ pub fn put_epoch(out: &mut Vec<u8>, time: i64) {
     out.extend_from_slice(&digits);
 }
 
-/// Puts a number in decimal behind `out`.
+/// Appends a number in decimal to `out`.
 pub fn put_number(out: &mut Vec<u8>, number: i64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(out, b"1487041039.004070");
     }
 
-    /// Each day that there is begins when the one before ends.
+    /// Each valid day begins when the previous one ends.
     #[test]
     fn days() {
         let (mut days, mut next) = (0, None);
@@ -209,12 +209,12 @@ mod tests {
         assert_eq!(days, if cfg!(miri) { 365 + 366 } else { 84_006 });
     }
 
-    /// What a clock has read before changes nothing; a time is read as it is written, or not at all.
+    /// Earlier reads of a clock change no result; a time is read as it is written, or not at all.
     #[test]
     fn clocks_agree() {
         let (clock, readable) = (RefCell::new(Clock::new()), Cell::new(0));
         let texts =
-            (58..61, 57..61, 0..1_000_000) // few, so that some come again at once
+            (58..61, 57..61, 0..1_000_000) // few values, so that some repeat at once
                 .prop_map(|(minute, second, micros)| format!("2016-02-29T23:{minute:02}:{second:02}.{micros:06}Z"));
         each(&damaged(texts), |text| {
             let Ok(stamp) = <&[u8; STAMP]>::try_from(&*text) else { return };

@@ -1,11 +1,11 @@
-//! Events with gaps: the text between the gaps, and what goes into them.
+//! Event templates: text with gaps, and the values that fill the gaps.
 
 use crate::stamp::{Stamp, put_epoch, put_number};
 use crate::who::Who;
 
 const MILLISECOND: i64 = 1_000_000; // nanoseconds
 
-/// What goes into a gap; Python names each by a letter.
+/// What fills a gap. Python names each by a letter (see `_kernel.pyi`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
     Stamp,
@@ -58,11 +58,11 @@ impl Gap {
     }
 }
 
-/// The original lines of a merged event, but for that of the status.
+/// The original lines of a merged event, except that of the status.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lines<'a> {
     pub request: &'a [u8],
-    /// Where in that line the backslash stands that JSON doubles, if there is one.
+    /// Position in the request line of the backslash that JSON doubles, if there is one.
     pub backslash: Option<usize>,
     pub verdict: &'a [u8],
 }
@@ -75,9 +75,9 @@ pub struct Values<'a> {
     pub prefix: &'a [u8],
     pub offset: &'a [u8],
     pub line: &'a [u8],
-    /// Where in the line its message begins.
+    /// Position of the message in the line.
     pub message: usize,
-    /// Where in the line the backslash stands that JSON doubles, if there is one.
+    /// Position in the line of the backslash that JSON doubles, if there is one.
     pub backslash: Option<usize>,
     /// User and process as JSON.
     pub shared: &'a [u8],
@@ -94,12 +94,12 @@ pub struct Values<'a> {
 pub struct Template {
     text: Vec<u8>,
     gaps: Vec<(usize, Gap)>,
-    splits: bool, // puts parts of `shared`
+    splits: bool, // has a gap for a part of `shared`
     has_user: bool,
 }
 
 impl Template {
-    /// `letters` has one letter for each gap between two pieces; None if that is not so.
+    /// Makes a template; None unless `letters` has a valid letter for each gap between two pieces.
     pub fn new(pieces: &[Vec<u8>], letters: &str) -> Option<Self> {
         let gaps: Vec<Gap> = letters.chars().map(Gap::of).collect::<Option<_>>()?;
         if gaps.len() + 1 != pieces.len() {
@@ -116,12 +116,12 @@ impl Template {
         Some(Self { text: pieces.concat(), gaps, splits, has_user })
     }
 
-    /// False if it needs a user, and none can be told from `shared`.
+    /// False if the template needs a user and `shared` has none that `Who` can read.
     pub fn suits(&self, shared: &[u8]) -> bool {
         !self.has_user || Who::read(shared).is_some()
     }
 
-    /// Puts the event with these values behind `out`.
+    /// Appends the event with these values to `out`.
     pub fn put(&self, out: &mut Vec<u8>, values: &Values<'_>) {
         let who = if self.splits { Who::read(values.shared) } else { None };
         let mut at = 0;

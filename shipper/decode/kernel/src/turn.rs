@@ -1,4 +1,4 @@
-//! One line: what it meets among the open exchanges, and what becomes of it.
+//! Takes one line: matches it with the open exchanges, then writes or holds its event.
 
 use pyo3::prelude::*;
 
@@ -9,20 +9,20 @@ use crate::line::{Line, UserForm};
 use crate::writing::{Place, Tied, Writer};
 
 const CALL: usize = "Calling pfAuthUser(".len();
-const RESULT: usize = "Pfauth ".len() + " for user '".len(); // and the word between them
-/// Bytes of a message or line that may have a template of its own.
+const RESULT: usize = "Pfauth ".len() + " for user '".len(); // plus the word between them
+/// Longest message or line, in bytes, that may have a template of its own.
 pub const LONGEST_REPEATED: usize = 256;
 
 /// What became of a line.
 pub enum Taken {
     Done,
     Refused,
-    /// It is no line of a log, or not one of the form that is read here.
+    /// `line::read` does not understand the line.
     Unread,
     Asks(Question),
 }
 
-/// What Python is asked for.
+/// What Python must supply before the line can be taken.
 pub enum Question {
     Head,
     Request(usize, Vec<u8>, Vec<u8>),
@@ -35,7 +35,7 @@ pub enum Question {
     Line(Vec<u8>),
 }
 
-/// A line's turn: what it meets.
+/// The turn of one line: everything that taking it may use or change.
 pub struct Turn<'a, 'py> {
     pub py: Python<'py>,
     pub users: &'a UserPieces,
@@ -43,7 +43,7 @@ pub struct Turn<'a, 'py> {
     pub context: &'a mut Context,
     pub component: &'a mut Component,
     pub exchanges: PyRefMut<'py, OpenExchanges>,
-    /// If events are merged: those that wait; none of them is overdue.
+    /// The held events, if events are merged; none of them is overdue.
     pub held: Option<PyRefMut<'py, HeldEvents>>,
     pub writer: &'a mut Writer,
     pub timeout: i64,
@@ -179,7 +179,7 @@ impl Turn<'_, '_> {
         Taken::Done
     }
 
-    /// A line that may have come before: a message, or an `orphan`, which belongs to no exchange.
+    /// Takes a line that may be a repeated one: a message, or an `orphan`: a verdict or status that belongs to no exchange.
     pub fn again(&mut self, place: &Place<'_>, once: &mut Once, repeats: bool, orphan: bool) -> Taken {
         let (context, message) = (self.head.context, &place.bytes[place.line.at..]);
         let too_old = self.component.newest.max(place.time).saturating_sub(place.time) > self.patience;
@@ -198,7 +198,7 @@ impl Turn<'_, '_> {
     }
 }
 
-/// The open exchange that a verdict or status of this time belongs to.
+/// The open exchange that a verdict or status of this time belongs to; None if there is none.
 pub fn alive<'a>(
     exchanges: &'a mut OpenExchanges,
     py: Python<'_>,

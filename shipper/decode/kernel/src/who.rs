@@ -1,6 +1,6 @@
-//! User and process of an event, taken apart for formats that put them in other places than ECS does.
+//! Splits the user and process of an event, for formats that put them elsewhere than ECS does.
 
-/// The JSON of a user and a process, as the members of an ECS event.
+/// The parts of the JSON of a user and a process, as the members of an ECS event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Who<'a> {
     name: &'a [u8],
@@ -10,7 +10,7 @@ pub struct Who<'a> {
 }
 
 impl<'a> Who<'a> {
-    /// None if no user is in it, or one with characters that JSON escapes.
+    /// Splits `shared`; None if it has no user, or one with characters that JSON escapes.
     pub fn read(shared: &'a [u8]) -> Option<Self> {
         let (name, rest) = text(shared.strip_prefix(br#""user":{"name":""#)?)?;
         let (domain, rest) = member(rest, br#","domain":""#)?;
@@ -25,14 +25,14 @@ impl<'a> Who<'a> {
         self.name
     }
 
-    /// Puts the members of an OCSF user behind `out`: an e-mail address is only among them if it is one there.
+    /// Appends the members of an OCSF user to `out`, with the e-mail address only if OCSF accepts it.
     pub fn put_user(&self, out: &mut Vec<u8>) {
         put_member(out, br#""name":""#, Some(self.name));
         put_member(out, br#","domain":""#, self.domain);
         put_member(out, br#","email_addr":""#, self.email.filter(|email| is_address(email)));
     }
 
-    /// Puts the ECS members that have no place in OCSF behind `out`.
+    /// Appends the ECS members that have no place in OCSF to `out`.
     pub fn put_rest(&self, out: &mut Vec<u8>) {
         if let Some(email) = self.email.filter(|email| !is_address(email)) {
             put_member(out, br#""user":{"email":""#, Some(email));
@@ -42,13 +42,13 @@ impl<'a> Who<'a> {
     }
 }
 
-/// A text up to its closing quote, and what follows; None if anything in it is escaped.
+/// Splits a JSON string off at its closing quote; None if anything in it is escaped.
 fn text(json: &[u8]) -> Option<(&[u8], &[u8])> {
     let (text, rest) = json.split_at(memchr::memchr2(b'"', b'\\', json)?);
     Some((text, rest.strip_prefix(b"\"")?))
 }
 
-/// A member that may be missing.
+/// Splits an optional member off.
 fn member<'a>(json: &'a [u8], begin: &[u8]) -> Option<(Option<&'a [u8]>, &'a [u8])> {
     match json.strip_prefix(begin) {
         None => Some((None, json)),
@@ -64,7 +64,7 @@ fn put_member(out: &mut Vec<u8>, begin: &[u8], text: Option<&[u8]>) {
     }
 }
 
-/// `email_t` of OCSF, as `ocsf.py` has it.
+/// True for an `email_t` of OCSF, as in `ocsf.py`.
 fn is_address(email: &[u8]) -> bool {
     let Some(at) = memchr::memchr(b'@', email) else { return false };
     let (local, domain) = (&email[..at], &email[at + 1..]);
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// What is read is what was written, whatever it is.
+    /// The parts of any JSON that `Who::read` accepts make up that JSON again.
     #[test]
     fn parts_make_the_json() {
         let part = "[ -!#-\\[\\]-~éЖ]{0,9}";

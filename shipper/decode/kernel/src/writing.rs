@@ -1,4 +1,4 @@
-//! Events, from a line and its template into the batch of a chunk.
+//! Writes the event of a line, made from its template, into the batch of a chunk.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use crate::known::Component;
 use crate::line::Line;
 use crate::template::{Lines, Template, Values};
 
-/// A template, and what its use leads to.
+/// A template, and the effects of a line that uses it.
 pub struct Made {
     pub template: Option<Arc<Template>>, // None: no event
     pub origin: Py<PyAny>,
-    pub key: Vec<u8>, // of the user whom the line names itself
+    pub key: Vec<u8>, // of the user named in the line itself
     pub outcome: Option<Outcome>,
     pub completes: Option<(Py<PyAny>, bool)>, // code and success
     pub adds: Vec<usize>,                     // counters that go up by one
 }
 
-/// A line, and where it stands.
+/// A line, with its offset and time.
 pub struct Place<'a> {
     pub bytes: &'a [u8],
     pub line: Line<'a>,
@@ -30,7 +30,7 @@ pub struct Place<'a> {
     pub time: i64,
 }
 
-/// What an event says of the exchange that its line belongs to.
+/// What an event takes from the exchange of its line.
 pub struct Tied<'a> {
     /// User and process as JSON.
     pub shared: &'a [u8],
@@ -39,12 +39,12 @@ pub struct Tied<'a> {
     pub start: &'a [u8],
     pub began: i64,
     pub key: &'a [u8],
-    /// If its events are merged.
+    /// The earlier lines of the exchange, if events are merged.
     pub lines: Lines<'a>,
 }
 
 impl<'a> Tied<'a> {
-    /// What it says where there is none.
+    /// The values for a line without an exchange.
     pub fn nobody(process: &'a [u8], time: i64) -> Self {
         Self { shared: process, request: b"", start: b"", began: time, key: b"", lines: Lines::default() }
     }
@@ -53,7 +53,7 @@ impl<'a> Tied<'a> {
 /// Writes events.
 pub struct Writer {
     pub prefix: Arc<[u8]>,
-    pub digits: Vec<u8>, // of the offset of the line
+    pub digits: Vec<u8>, // the offset of the line, in decimal
     pub entries: Vec<Made>,
     pub counters: Vec<u64>,
     pub batch: Batch,
@@ -68,7 +68,7 @@ impl Exchange {
 }
 
 impl Made {
-    /// False if its event needs a user, and none can be told from `shared`.
+    /// False if the event needs a user and `shared` has none that `Who` can read.
     pub fn suits(&self, shared: &[u8]) -> bool {
         self.template.as_ref().is_none_or(|template| template.suits(shared))
     }
@@ -81,14 +81,14 @@ impl Writer {
         }
     }
 
-    /// The event of a line, to be made later if at all; None if its template makes none.
+    /// Returns the event of a line, to be made later if at all; None if there is no template.
     pub fn part(&self, py: Python<'_>, place: &Place<'_>, backslash: Option<usize>, entry: usize) -> Option<Part> {
         let Made { template, origin, .. } = &self.entries[entry];
         let (template, origin, prefix) = (template.clone()?, origin.clone_ref(py), self.prefix.clone());
         Some(Part { template, origin, time: place.time, prefix, offset: place.offset, message: place.line.at, backslash })
     }
 
-    /// Puts the event of a line into the batch.
+    /// Counts a line and appends its event, if its template makes one, to the batch.
     pub fn put(&mut self, py: Python<'_>, place: &Place<'_>, tied: &Tied<'_>, backslash: Option<usize>, entry: usize) {
         self.count(entry);
         let used = &self.entries[entry];
@@ -116,7 +116,7 @@ impl Writer {
         batch.labels.push(Label::Here { stamp: *place.line.stamp, offset: place.offset, origin, key });
     }
 
-    /// Notes that the event that was put last, with this template, completes `exchange`, if that is what it does.
+    /// Records that the last event of the batch completes `exchange`, if events of this entry complete one.
     pub fn complete(&mut self, py: Python<'_>, place: &Place<'_>, exchange: &Exchange, entry: usize, component: &Component) {
         let Some((code, success)) = &self.entries[entry].completes else { return };
         let batch = &mut self.batch;
