@@ -47,6 +47,13 @@ def readiness(port: int) -> dict[str, Any]:
     return answered
 
 
+def number(port: int, name: str) -> float:
+    """A counter of `detect`."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        rows = dict(row.rsplit(" ", 1) for row in answer.read().decode().splitlines())
+    return float(rows[f"mfa_shipper_detect_{name}_total"])
+
+
 def test_it_is_not_ready_while_the_broker_is_away_and_says_so_once(frail: Broker, tmp_path: Path) -> None:
     rig = Rig(frail, tmp_path)
     first, second = twice("anna")
@@ -55,6 +62,8 @@ def test_it_is_not_ready_while_the_broker_is_away_and_says_so_once(frail: Broker
     detect = rig.instance(metrics={"listen": f"127.0.0.1:{port}"})
     detect.start()
     until(lambda: "detecting" in detect.said() and readiness(port)["ready"], detect.said)
+    # No transaction is open: Kafka 4.3 may lose the end of one in which it is killed (see deploy/docs/detect.md), and reads nothing more.
+    until(lambda: number(port, "judged") == 1, detect.said)
 
     frail.kill()
     until(lambda: not readiness(port)["ready"], detect.said)
@@ -85,22 +94,17 @@ def test_what_a_lost_transaction_did_is_not_counted(broker: Broker, tmp_path: Pa
     detect = rig.instance(metrics={"listen": f"127.0.0.1:{port}"})
     detect.start()
 
-    def number(name: str) -> float:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            rows = dict(row.rsplit(" ", 1) for row in answer.read().decode().splitlines())
-        return float(rows[f"mfa_shipper_detect_{name}_total"])
-
     until(lambda: "detecting" in detect.said(), detect.said)
     for times in range(1, 4):
-        judged = number("judged")
-        until(lambda before=judged: number("judged") > before, detect.said, every=0.01)  # type: ignore[misc]
+        judged = number(port, "judged")
+        until(lambda before=judged: number(port, "judged") > before, detect.said, every=0.01)  # type: ignore[misc]
         thief = {"bootstrap.servers": broker.address, "transactional.id": str(kept(str(tmp_path / "detect" / "state")))}
         Producer(thief).init_transactions(20)
-        until(lambda times=times: number("restarts") >= times, detect.said)  # type: ignore[misc]
-    until(lambda: number("judged") == 2 * pairs, detect.said)
+        until(lambda times=times: number(port, "restarts") >= times, detect.said)  # type: ignore[misc]
+    until(lambda: number(port, "judged") == 2 * pairs, detect.said)
     found = rig.waits_for(pairs, detect)
     assert len({finding["event"]["id"] for finding in found}) == len(found) == pairs
-    assert (number("double_prompts"), number("events")) == (pairs, 2 * pairs)
+    assert (number(port, "double_prompts"), number(port, "events")) == (pairs, 2 * pairs)
     assert detect.terminate() == 0, detect.said()
 
 
