@@ -53,13 +53,6 @@ _RESULTS = re.compile(
 
 _CALL, _VERDICT, _STATUS = len(CALL), len(VERDICT), len(STATUS)
 
-_KNOWN = (
-    b"|Calling pfAuthUser('",
-    b"|rawCallStatus = ",
-    b"|authResult = ",
-    b"|Pfauth ",
-)  # a chunk without them has no plain line
-
 BEGINS = re.compile(rb"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z\|").match
 PASS_OVER = 15  # chunks that go to the general path as a whole after a chunk without a plain line
 FEW = 32  # a chunk with fewer lines does not tell the kind of log: the first read of a file may be that short
