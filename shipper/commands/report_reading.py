@@ -93,7 +93,7 @@ class Reading:
             with suppress(RunError):  # a file cannot be read to its end: read all again, for what is readable
                 return self._in_pieces(shards, workers, told)
         figures, counts = Figures(), Counts()
-        for read in for_each(self._one_log, len(self.logs), workers, told):
+        for read in for_each(self._one_log, len(self.logs), workers, _After(counts, told)):
             self._add(read, figures, counts)
         return figures, counts
 
@@ -127,7 +127,7 @@ class Reading:
             spool = gathered.spool()
             for number in range(len(self.logs)):
                 begin = spool.end
-                read = self._one_log(number, told, spool.add)
+                read = self._one_log(number, _After(counts, told), spool.add)
                 gathered.add(number, number, Spooled(spool, begin, spool.end))
                 self._add(read, figures, counts)
             detectors = AcrossLogs(
@@ -165,6 +165,17 @@ class Reading:
                 failures.append(str(error))
         pipeline.close()
         return _Log(folded.close(), counted, failures)
+
+
+class _After(NamedTuple):
+    """Reports the progress of a log that is read after others: `before` holds the counts of the others, which grow."""
+
+    before: Counts
+    told: Told
+
+    def advance(self, bytes_read: int, counts: Counts) -> None:
+        """See `Told.advance`; `counts` are those of the log alone."""
+        self.told.advance(bytes_read, Counts(lines=self.before.lines + counts.lines))
 
 
 class _Log(NamedTuple):
