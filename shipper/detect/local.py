@@ -109,8 +109,9 @@ class LocalDetector:
             else:
                 self._stored += 1
                 completion = arrived.completion(at)
-                assert completion[1] is not None
-                findings += self._step(completion[1][3], memory, completion)
+                user = completion[1]
+                assert user is not None
+                findings += self._step(user[3], memory, completion)
             at += 1
         for row in self._concerning(arrived, begins, at):
             self._take(arrived, row, findings)
@@ -280,11 +281,8 @@ class LocalDetector:
         return states
 
     def generations(self) -> list[Any]:
-        """See `Detectors.generations`; empty if there is nothing to restore.
-
-        Always empty with `Begins`: states under way take in what others pass over, so the numbers do not follow from the
-        recent past. Such authentications are few, so a new reader counts from zero.
-        """
+        """See `Detectors.generations`; empty if there is nothing to restore, and always with `Begins`: states under way take in what
+        others pass over, so the numbers do not follow from the recent past. Such authentications are few: a new reader counts from 0."""
         if self._begins is not None or not (self._stored or self._old or self._ahead):
             return []
         return [self._stored, sorted(self._old), self._ahead]
