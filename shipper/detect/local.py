@@ -281,8 +281,8 @@ class LocalDetector:
         return states
 
     def generations(self) -> list[Any]:
-        """See `Detectors.generations`; empty if there is nothing to restore, and always with `Begins`: states under way take in what
-        others pass over, so the numbers do not follow from the recent past. Such authentications are few: a new reader counts from 0."""
+        """See `Detectors.generations`; empty if there is nothing to restore, always with `Begins`: states under way take in what
+        others pass over, so the numbers do not follow from the recent past. These are few: a new reader counts from 0."""
         if self._begins is not None or not (self._stored or self._old or self._ahead):
             return []
         return [self._stored, sorted(self._old), self._ahead]
