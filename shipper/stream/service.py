@@ -25,7 +25,7 @@ from shipper.stream.settings import DetectSettings
 from shipper.stream.sparing import SparingLog
 from shipper.stream.ticks import Ticks
 from shipper.stream.topics import Topics
-from shipper.stream.topology import Detection, QuixException, build
+from shipper.stream.topology import Detection, InvalidStoreChangelogOffset, QuixException, build, local_state
 from shipper.stream.vitals import DetectVitals, pages_of
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a restart
@@ -130,7 +130,9 @@ class _Service(contextlib.ExitStack):
             os.makedirs(settings.state_dir, exist_ok=True)
             opened.callback(lock_state(settings.state_dir).release)
             if settings.listen:
-                opened.callback(Server(settings.listen, pages_of(self.vitals, settings, secrets)).close)
+                opened.callback(
+                    Server(settings.listen, pages_of(self.vitals, settings.group, local_state(settings), secrets)).close
+                )
             keep(settings.state_dir)
             self.enter_context(opened.pop_all())
 
@@ -156,7 +158,7 @@ class _Service(contextlib.ExitStack):
                 self._note(str(error))
             except (KafkaException, QuixException, RuntimeError, OSError) as error:
                 vitals.restarts += 1
-                self._note(_told(error))
+                self._note(_told(error, self._settings))
             finally:
                 self._app = None
                 self._catch()
@@ -199,7 +201,7 @@ class _Service(contextlib.ExitStack):
         if ticks.failure is not None:
             if isinstance(ticks.failure, KafkaException | SinkDown):
                 raise ticks.failure
-            raise RunError(f"detect: the thread that looks for quiet partitions has ended: {_told(ticks.failure)}")
+            raise RunError(f"detect: the thread that looks for quiet partitions has ended: {_told(ticks.failure, settings)}")
 
     def _turned(self, reason: str) -> None:
         """Note the result of a look at the broker: `reason` is empty if it answered. Called by the thread of `Ticks`."""
@@ -245,11 +247,19 @@ class _Service(contextlib.ExitStack):
             signal.signal(signal.SIGHUP, reload)
 
 
-def _told(error: Exception) -> str:
-    """Return an error of Quix Streams or of its Kafka client as a sentence: the text of its root cause."""
+def _told(error: Exception, settings: DetectSettings) -> str:
+    """Return an error of Quix Streams or of its Kafka client as a sentence: the text of its root cause.
+
+    Where the remedy that it names is for programmers, the sentence names what an administrator can do.
+    """
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
+    if isinstance(cause, InvalidStoreChangelogOffset):
+        return (
+            f"the state in {local_state(settings)} is ahead of the topic {settings.changelog_topic}: if the topic was removed, stop "
+            "detect and remove the directory; if a broker was killed, it may have lost the end of a transaction, see deploy/docs/detect.md"
+        )
     text = " ".join(str(cause).split()) or type(cause).__name__
     if "FENCED" in text.upper():
         text += "; if that comes again and again, two instances have copies of one state_dir: give each its own"

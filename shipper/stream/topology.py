@@ -16,6 +16,7 @@ with warnings.catch_warnings(record=True):  # one of its dependencies warns of a
     from quixstreams.exceptions import QuixException
     from quixstreams.kafka import ConnectionConfig
     from quixstreams.models import Serializer
+    from quixstreams.state.exceptions import InvalidStoreChangelogOffset
     from quixstreams.state.rocksdb import RocksDBOptions
 
 from shipper.deliver.kafka.confluent import settings as connection
@@ -23,7 +24,7 @@ from shipper.stream.settings import DetectSettings
 from shipper.stream.stages import ALERTS, DEAD_LETTERS, HELD, BucketStage, EventStage, Message, Place, StreamCounts
 from shipper.times import SECOND
 
-__all__ = ["Detection", "QuixException", "build"]
+__all__ = ["Detection", "InvalidStoreChangelogOffset", "QuixException", "build", "local_state"]
 
 SESSION_MS = 6_000  # after which a silent member counts as dead
 TRANSACTION_MS = 10_000  # after which the broker aborts the transaction of a dead member, and readers go on
@@ -73,6 +74,11 @@ class Detection(Application):
         super().stop(fail=fail)
 
 
+def local_state(settings: DetectSettings) -> str:
+    """Return the directory in which Quix Streams keeps the state of this instance."""
+    return os.path.join(settings.state_dir, "detect")
+
+
 def build(
     settings: DetectSettings,
     transactional_id: str,
@@ -96,7 +102,7 @@ def build(
         lambda: counts.take(done),
         broker_address=ConnectionConfig(**{k.replace(".", "_"): v for k, v in connection(settings.kafka).items() if k in _CONNECTION}),
         consumer_group=settings.group,
-        state_dir=os.path.join(settings.state_dir, "detect"),
+        state_dir=local_state(settings),
         rocksdb_options=RocksDBOptions(
             write_buffer_size=WRITE_BUFFER, max_write_buffer_number=2, max_total_wal_size=8 * WRITE_BUFFER, block_cache_size=BLOCK_CACHE
         ),

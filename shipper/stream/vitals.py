@@ -16,7 +16,6 @@ from shipper.secrets import hide
 from shipper.sidecar.metrics import PREFIX
 from shipper.sidecar.pages import Answer, Pages
 from shipper.stream.clocks import PartitionClocks
-from shipper.stream.settings import DetectSettings
 from shipper.stream.stages import StreamCounts
 from shipper.times import SECOND
 
@@ -140,18 +139,18 @@ METRICS = (
 class DetectCollector(Collector):
     """Collects the metrics at each scrape."""
 
-    def __init__(self, vitals: DetectVitals, state_dir: str) -> None:
-        self._vitals, self._state_dir = vitals, state_dir
+    def __init__(self, vitals: DetectVitals, state: str) -> None:
+        self._vitals, self._state = vitals, state
 
     def collect(self) -> Iterator[Family]:
         """Yield all metrics."""
         for metric in METRICS:
             yield metric.collect(self._vitals)
-        yield Gauge(DETECT + "state_bytes", "Bytes of the state on disk.", _size(self._state_dir))
+        yield Gauge(DETECT + "state_bytes", "Bytes of the state on disk.", _size(self._state))
 
 
-def pages_of(vitals: DetectVitals, settings: DetectSettings, secrets: Collection[str]) -> Pages:
-    """Return the metrics and health pages of `detect`."""
+def pages_of(vitals: DetectVitals, group: str, state: str, secrets: Collection[str]) -> Pages:
+    """Return the metrics and health pages of `detect`, for its consumer group and the directory of its state."""
 
     def health() -> Answer:
         age = (time.monotonic_ns() - vitals.beat) / SECOND
@@ -160,12 +159,12 @@ def pages_of(vitals: DetectVitals, settings: DetectSettings, secrets: Collection
 
     def readiness() -> Answer:
         reason = vitals.unready
-        answer: dict[str, object] = {"ready": not reason, "group": settings.group}
+        answer: dict[str, object] = {"ready": not reason, "group": group}
         if reason:
             answer["reason"] = hide(reason, secrets)
         return not reason, answer
 
-    return Pages(DetectCollector(vitals, os.path.join(settings.state_dir, "detect")), health, readiness)
+    return Pages(DetectCollector(vitals, state), health, readiness)
 
 
 def _size(folder: str) -> int:

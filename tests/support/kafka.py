@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -239,8 +239,11 @@ class Seen:
         self.topic, self.partition, self.key, self.value, self.headers = topic, partition, key, value, headers
 
 
-def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
-    """All committed records of a topic, read by confluent-kafka: not our code, not our client."""
+def read_topic(address: str, topic: str, begin: Mapping[int, int] | None = None, /, **options: object) -> list[Seen]:
+    """All committed records of a topic, read by confluent-kafka: not our code, not our client.
+
+    `begin`: the offsets to read from, by partition; 0 where none is given.
+    """
     from confluent_kafka import Consumer, KafkaError, TopicPartition
 
     consumer = Consumer(
@@ -253,7 +256,7 @@ def read_topic(address: str, topic: str, **options: object) -> list[Seen]:
     )  # fmt: skip
     try:
         found = consumer.list_topics(topic, 20).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, number, 0) for number in found])
+        consumer.assign([TopicPartition(topic, number, (begin or {}).get(number, 0)) for number in found])
         waiting, seen = set(found), []
         end = time.monotonic() + 120
         while waiting:
