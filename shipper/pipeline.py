@@ -36,6 +36,7 @@ from shipper.emit.blocks import block, compiled_block
 from shipper.emit.filters import selection
 from shipper.emit.formats import FORMATS, Format, pretty
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
+from shipper.errors import InputError
 from shipper.memo import Texts
 from shipper.model import MEMORY, Block, Chunk, CompletionFields, Counts, Label, LogFile
 from shipper.read.files import KERNEL_READ_SIZE, LINE_LIMIT, READ_SIZE, STDIN, Read, read_chunks, read_fully, skip_mark
@@ -282,11 +283,17 @@ def run_source(
     """
     pipeline = Pipeline(settings, counts)
     pipeline.on_completed = on_completed
-    for one in source.inputs:
-        pipeline.open(one.file)
-        for chunk in read_input(settings, one, stdin):
-            yield pipeline(chunk), len(chunk.data)
+    failure: InputError | None = None
+    try:
+        for one in source.inputs:
+            pipeline.open(one.file)
+            for chunk in read_input(settings, one, stdin):
+                yield pipeline(chunk), len(chunk.data)
+    except InputError as error:
+        failure = error
     yield pipeline.close(), 0
+    if failure is not None:
+        raise failure
 
 
 def read_input(settings: Settings, one: Input, stdin: Read | None) -> Iterator[Chunk]:

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -326,6 +327,36 @@ def _listen() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+INTERRUPTED = """
+import os, signal, sys
+module, sys.argv[1:] = sys.argv[1], ["codes"]
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from shipper.__main__ import main
+main()
+"""
+
+
+@pytest.mark.posix("signals")
+@pytest.mark.parametrize("module", ["shipper.cli", "click", "orjson", "shipper.commands.codes"])
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_an_interrupt_during_the_imports_ends_quietly(module: str, is_ignored: bool) -> None:
+    """Where nobody catches `KeyboardInterrupt`, and compiled modules crash of it. In the background it may be ignored."""
+    action = signal.SIG_IGN if is_ignored else signal.SIG_DFL
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, module], capture_output=True, check=False, timeout=PATIENCE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, action),
+    )  # fmt: skip
+    assert done.returncode == (0 if is_ignored else 130), done.stderr
+    assert done.stderr.strip() == b""
+    assert bool(done.stdout) == is_ignored
+
+
 def test_a_damaged_file_leaves_the_old_output(tmp_path: Path) -> None:
     log, out = tmp_path / "a.log.gz", tmp_path / "out.ndjson"
     log.write_bytes(gzip.compress(bulk())[:-40])
@@ -334,7 +365,10 @@ def test_a_damaged_file_leaves_the_old_output(tmp_path: Path) -> None:
     done = call("parse", log, "--output", out)
 
     assert done.status == 1
-    assert "the gzip file ends too early" in done.sentence
+    assert (
+        f"  note: {out} is not written, since it would not be complete\nmfa-shipper: {log}: the gzip file ends too early"
+        in done.error
+    )
     assert out.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["a.log.gz", "out.ndjson"]
 
@@ -344,11 +378,46 @@ def test_what_is_readable_of_a_small_damaged_file_is_shipped(tmp_path: Path, log
     damaged = tmp_path / "b.log.gz"
     damaged.write_bytes(gzip.compress(LINES.replace("pfrad", "pfsvc").encode())[:-12])  # no copy of the other
 
-    done = call("parse", log, damaged) if given == "file" else call("parse", "-", stdin=damaged.read_bytes())
+    done = call("parse", "-q", log, damaged) if given == "file" else call("parse", "-q", "-", stdin=damaged.read_bytes())
 
     assert done.status == 1
     assert "the gzip file ends too early" in done.sentence
     assert len(done.events) > (TOTAL + 10 if given == "file" else 10)
+
+
+def cut_short(form: str, text: bytes) -> bytes:
+    """A packed log that ends where its text ends; its own end is missing."""
+    if form == "gzip":
+        return gzip.compress(text, 0)[:-8]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("Mfa.log")
+        member.size = len(text) + 1000
+        archive.addfile(member, io.BytesIO(text + bytes(1000)))
+    return packed.getvalue()[: 512 + len(text)]
+
+
+@pytest.mark.parametrize("form", ["gzip", "tar"])
+@pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--events", "exchange")])
+def test_a_status_cut_short_by_the_end_of_a_download_is_no_event(tmp_path: Path, form: str, options: tuple[str, ...]) -> None:
+    """`rawCallStatus = 2` of `rawCallStatus = 21` would be another status, under the id of the true one."""
+    lines = (
+        "2017-02-14T02:57:19.000000Z|0|1|2|pfrad|Calling pfAuthUser('anna', '', 1)\n"
+        "2017-02-14T02:57:29.000000Z|0|1|2|pfrad|authResult = 1\n"
+        "2017-02-14T02:57:29.000000Z|0|1|2|pfrad|rawCallStatus = 2"
+    )
+    cut = tmp_path / f"Mfa.log.{form}"
+    cut.write_bytes(cut_short(form, lines.encode()))
+
+    done = call("parse", *options, cut)
+    assert done.status == 1
+    sums, _, sentence = done.error.partition("mfa-shipper: ")
+    assert sums.startswith("2 lines in ")
+    assert "requests 1 · verdicts 1 · statuses 0" in sums
+    assert "ends too early" in sentence
+    assert "its whole lines up to there were read: get" in sentence
+    assert len(done.events) == 2
+    assert not any("status" in event["azure_mfa"] for event in done.events)
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--across",)])
@@ -359,12 +428,12 @@ def test_of_an_archive_with_flipped_bits_the_place_and_what_to_do_are_told(tmp_p
     for name in ("b.log", "c.log"):
         (tmp_path / name).write_text(LINES.replace("pfrad", "pfsvc").replace("2017", "2018") + f"{name}\n")
 
-    done = call("parse", *options, tmp_path)
+    done = call("parse", "-q", *options, tmp_path)
 
     assert done.status == 1
     assert len(done.events) > TOTAL
     where = r"a\.log\.gz: damaged gzip data before compressed byte [0-9]+: (?:incorrect data check|invalid [a-z /]+)"
-    what = "what came out of it was read and may be wrong: get the file once more; 2 more files were not read"
+    what = "the whole lines that came out of it were read and may be wrong: get the file once more; 2 more files were not read"
     assert re.search(f"{where}; {what}$", done.sentence), done.sentence
 
 

@@ -1,5 +1,6 @@
 """`parse --to`, as a process, into servers that are away, come back, or never do."""
 
+import gzip
 import re
 import signal
 import subprocess
@@ -75,6 +76,20 @@ def test_an_import_that_is_ended_says_how_far_it_came(number: signal.Signals, st
     assert code == status
     assert re.search(r"^  sent: .*; it was not finished$", said, re.MULTILINE), said
     assert 0 < len(cluster.documents) < everything
+
+
+def test_of_a_file_that_ends_too_early_all_that_is_readable_arrives(log: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "Mfa.log.gz"
+    cut.write_bytes(gzip.compress(log.read_bytes())[:-500])
+    with Cluster() as cluster, importing(cut, "--to", cluster.url, "--events", "line") as process:
+        status, said = ended(process)
+    assert status == 1
+    readable = [orjson.loads(document) for document in cluster.documents.values()]
+    assert f"  sent: {len(readable):,} created\nmfa-shipper: {cut}: the gzip file ends too early" in said
+    assert "it was not finished" not in said
+    lines = {event["event"]["original"] for event in readable if event["event"]["kind"] != "alert"}
+    assert 1000 < len(lines) < 3000
+    assert lines <= set(log.read_text(encoding="utf-8").splitlines())
 
 
 def test_findings_alone(log: Path) -> None:

@@ -177,7 +177,8 @@ def import_logs(options: ParseOptions) -> Counts:
 def read_into(
     options: ParseOptions, settings: Settings, open_for_logs: Callable[[Sequence[Log]], AbstractContextManager[Into]]
 ) -> Counts:
-    """Parse the files; `open_for_logs` opens the destination of the events once the logs are known.
+    """Parse the files; `open_for_logs` opens the destination of the events once the logs are known. If a file cannot be read to
+    its end, the events of its readable part go to the destination, and the sums are printed, before the error is raised.
 
     Raises:
         UsageError, RunError: see `import_logs`.
@@ -187,6 +188,12 @@ def read_into(
     counts = Counts()
     notes: list[str] = []
     began = time.monotonic()
+
+    def tell_sums(told: Sequence[str]) -> None:
+        if not options.quiet:
+            sums = summary(counts, time.monotonic() - began, settings.detectors)
+            tell("\n".join([sums, *told, *(f"  note: {printable(note)}" for note in notes)]))
+
     try:
         with (
             open_inputs(
@@ -197,24 +204,32 @@ def read_into(
                 left_out=notes,
             ) as (logs, stdin),
             open_for_logs(logs) as into,
-            progress(total_size(logs), show=options.show_progress, quiet=options.quiet) as bar,
         ):
-            work = Import(settings, logs, stdin, into, bar, counts)
-            try:
-                if settings.across:
-                    work.with_findings_across(workers)
-                else:
-                    work.read(workers)
-                told = into.finish()
-            except InputError as error:
-                raise RunError(f"{error}{_unread(logs, error.path)}") from None
+            with progress(total_size(logs), show=options.show_progress, quiet=options.quiet) as bar:
+                failure = _read(Import(settings, logs, stdin, into, bar, counts), workers)
+            told = into.finish()
+            notes += [log.apart for log in logs if log.apart]
+            if failure is not None:
+                if into.output is not None and into.output.is_temporary:
+                    notes.append(f"{options.output} is not written, since it would not be complete")
+                tell_sums(told)
+                raise failure
     except ClosedPipe:
         return counts
-    if not options.quiet:
-        notes += [log.apart for log in logs if log.apart]
-        sums = summary(counts, time.monotonic() - began, settings.detectors)
-        tell("\n".join([sums, *told, *(f"  note: {printable(note)}" for note in notes)]))
+    tell_sums(told)
     return counts
+
+
+def _read(work: Import, workers: int) -> InputError | None:
+    """Read all logs; return why one of them could not be read to its end, if so. Its readable part counts."""
+    try:
+        if work.settings.across:
+            work.with_findings_across(workers)
+        else:
+            work.read(workers)
+    except InputError as error:
+        return InputError(f"{error}{_unread(work.logs, error.path)}", error.path)
+    return None
 
 
 class _File:

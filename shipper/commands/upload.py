@@ -27,7 +27,7 @@ from shipper.deliver.http.sink import HttpSink
 from shipper.deliver.http.splunk_hec import HEALTH, HecCourier, tells_health
 from shipper.deliver.outage import Outage
 from shipper.deliver.sink import Refusal, SinkDown
-from shipper.errors import RunError, UsageError
+from shipper.errors import InputError, RunError, UsageError
 from shipper.first_line import first_line
 from shipper.model import Block, Counts
 from shipper.printable import printable
@@ -272,6 +272,8 @@ def _upload(to: Target, refused: Refused, quiet: bool) -> Iterator[Upload]:
     sending = Upload(to, refused)
     try:
         yield sending
+    except InputError:  # all that could be read was sent
+        raise
     except BaseException:
         if not quiet:
             tell(f"{sending.sums()}; it was not finished")

@@ -19,10 +19,12 @@ class ClosedPipe(Exception):
 
 
 class Output:
-    """Writes blocks to a file descriptor; `written` counts the bytes. Errors call the output `name`."""
+    """Writes blocks to a file descriptor; `written` counts the bytes. Errors call the output `name`. `is_temporary`: the file gets
+    its name only when it is complete."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, name: str, *, is_temporary: bool = False) -> None:
         self.descriptor = descriptor
+        self.is_temporary = is_temporary
         self._name = name
         self._write = writer_of(descriptor)
         self.written = 0
@@ -80,7 +82,7 @@ def open_output(path: str | None) -> Iterator[Output]:
         raise UsageError(f"cannot create {path}: {error.strerror}") from None
     try:
         try:
-            yield Output(descriptor, path)
+            yield Output(descriptor, path, is_temporary=temporary is not None)
             if temporary is not None:
                 _sync(descriptor, path)
         finally:

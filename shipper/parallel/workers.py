@@ -144,7 +144,7 @@ class _Worker:
             failure = error
         if not self._has_turn:
             self._take_turn()
-        if piece.last and failure is None:
+        if piece.last or failure is not None:
             self._work.close(pipeline)
         return failure
 

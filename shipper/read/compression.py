@@ -277,11 +277,11 @@ class Unpacked:
     def _why(self, error: Exception) -> str:
         form, position = self._form.name, self._source.position
         if isinstance(error, Cut):
-            return f"the {form} file ends too early, after {position} compressed bytes; up to there it was read: get it once more"
+            return f"the {form} file ends too early, after {position} compressed bytes; its whole lines up to there were read: get it once more"
         if isinstance(error, Greedy):
             return f"unpacking this {form} file takes more than {MEMORY >> 20} MiB of memory; unpack it yourself"
         return (
-            f"damaged {form} data before compressed byte {position}: {error}; what came out of it was read and may"
+            f"damaged {form} data before compressed byte {position}: {error}; the whole lines that came out of it were read and may"
             " be wrong: get the file once more"
         )
 

@@ -218,7 +218,8 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Read chunks of whole lines, or of whole records; a line or record longer than `limit` bytes comes alone, cut there.
 
-    The last one may lack its end. If reading fails, the bytes read before come first.
+    The last line may lack its end. If reading fails, the whole lines read before come first; the rest of a line is not a line:
+    a status cut short is another status.
 
     Args:
         read: returns up to n bytes, none at the end.
@@ -239,18 +240,9 @@ def read_chunks(
         buffer = RecordBuffer(export, encoding, limit, offset)
     else:
         buffer = PartBuffer(rules, offset) if parts else LineBuffer(rules, offset)
-    failure: RunError | None = None
-    while True:
-        try:
-            block = read(size)
-        except RunError as error:
-            block, failure = b"", error
-        if not block:
-            break
+    while block := read(size):
         yield from buffer.add(block)
     yield from buffer.finish()
-    if failure is not None:
-        raise failure
 
 
 def size_of(path: str) -> int | None:

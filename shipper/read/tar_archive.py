@@ -90,7 +90,10 @@ def _whole(read: Read, size: int, name: str) -> Read:
             data = b""
         left -= len(data)
         if not data and left:
-            raise RunError(f"{name}: the tar archive ends too early, {left} bytes before the end of this file")
+            raise RunError(
+                f"{name}: the tar archive ends too early, {left} bytes before the end of this file; its whole lines up to there were"
+                " read: get the archive once more"
+            )
         return data
 
     return reading

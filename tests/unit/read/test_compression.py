@@ -95,7 +95,7 @@ def test_cut_data_gives_what_is_readable_and_then_a_sentence(name: str) -> None:
         data, error = unpack(BY_NAME[name], packed[:length])
         assert (
             error
-            == f"a.log: the {name} file ends too early, after {length} compressed bytes; up to there it was read: get it once more"
+            == f"a.log: the {name} file ends too early, after {length} compressed bytes; its whole lines up to there were read: get it once more"
         )
         assert LOG.startswith(data)
         assert len(data) >= before

@@ -51,7 +51,7 @@ def collect(chunks: Iterator[Chunk]) -> tuple[list[Chunk], str]:
     return seen, ""
 
 
-def test_what_was_read_before_a_failure_comes_first() -> None:
+def test_whole_lines_that_were_read_before_a_failure_come_first() -> None:
     parts = [b"one\ntw", b"o\nthree"]
 
     def read(size: int) -> bytes:
@@ -60,7 +60,7 @@ def test_what_was_read_before_a_failure_comes_first() -> None:
         return parts.pop(0)
 
     assert collect(read_chunks(read)) == (
-        [Chunk(b"one\n", 0), Chunk(b"two\n", 4), Chunk(b"three", 8)],
+        [Chunk(b"one\n", 0), Chunk(b"two\n", 4)],
         "the device fails",
     )
 
@@ -185,7 +185,7 @@ def test_truncated_gzip_gives_what_is_readable_and_then_an_error(write: Callable
         data, error = read_file(path)
         assert (
             error
-            == f"{path}: the gzip file ends too early, after {length} compressed bytes; up to there it was read: get it once more"
+            == f"{path}: the gzip file ends too early, after {length} compressed bytes; its whole lines up to there were read: get it once more"
         )
         assert LOG.startswith(data)
         assert len(data) >= before
@@ -229,10 +229,10 @@ def test_error_of_a_damaged_file_is_told_again_when_asked_again(write: Callable[
                 read(100)
 
 
-def test_lines_of_a_truncated_gzip_are_shipped_before_the_error(write: Callable[[bytes], Path]) -> None:
+def test_whole_lines_of_a_truncated_gzip_are_shipped_before_the_error(write: Callable[[bytes], Path]) -> None:
     with open_bytes(str(write(gzip.compress(b"one\ntwo\nthr")[:-8]))) as read:
         chunks, error = collect(read_chunks(read))
-    assert chunks == [Chunk(b"one\ntwo\n", 0), Chunk(b"thr", 8)]
+    assert chunks == [Chunk(b"one\ntwo\n", 0)]
     assert "ends too early" in error
 
 
