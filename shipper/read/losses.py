@@ -7,6 +7,7 @@ tells, any number would be invented, so a possible loss is counted.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from shipper.read.followed import Followed
@@ -27,11 +28,21 @@ class _Left(NamedTuple):
         id: device and inode.
         modified: when it was last written to, in nanoseconds; None if not known.
         read: bytes that were read of it, or will be; None for all.
+        position: how far it was read when it left; None if it was not identified.
     """
 
     id: FileId
     modified: int | None
     read: int | None
+    position: Position | None = None
+
+    def goes_on_in(self, file: Followed) -> bool:
+        """True if `file` is a longer copy that replaced this one, as `rsync` does: it has the bytes that were read."""
+        if self.position is None or not self.position.offset:
+            return False
+        with suppress(OSError):
+            return file.matches(self.position)
+        return False
 
 
 class Losses:
@@ -59,16 +70,16 @@ class Losses:
         """Note the files that the inputs match now."""
         self._matched, self._found = found.paths, set(found.files)
 
-    def left(self, path: str, which: FileId, modified: int) -> None:
+    def left(self, file: Followed, modified: int) -> None:
         """Note that a followed file, last written to at `modified` (nanoseconds), has left its path; it is read to its end."""
-        self._left[path] = _Left(which, modified, None)
+        self._left[file.path] = _Left(file.id, modified, None, file.position() if file.key else None)
         if len(self._left) > MOST_LEFT:
             del self._left[next(iter(self._left))]
 
     def came(self, file: Followed) -> None:
         """A file was found: account for others that were at its path since the last file followed there."""
         left = self._left.pop(file.path, None)
-        if left is not None and left.id != file.id:
+        if left is not None and left.id != file.id and not left.goes_on_in(file):
             self._account(file.path, left, traced=left.id in self._found)
 
     def since_last_run(self, files: Sequence[Followed]) -> None:

@@ -107,7 +107,7 @@ class Tail:
         if moved:
             self.rotations += not file.rotated
             file.rotated = file.gone = True
-            self.losses.left(file.path, file.id, status.st_mtime_ns)
+            self.losses.left(file, status.st_mtime_ns)
         touched, file.modified = status.st_mtime_ns != file.modified, status.st_mtime_ns
         return self._resize(file, status.st_size, now, touched=touched) or moved
 

@@ -115,6 +115,16 @@ def test_a_log_that_is_replaced_without_a_trace_is_a_possible_loss(how: str, liv
     assert said(live) == (0, 1, [ANOTHER])
 
 
+def test_a_longer_copy_that_replaces_the_log_is_no_loss(live: Rig) -> None:
+    """`rsync`, or a scheduled task that copies from the server: the shipper goes on in the copy."""
+    for second in (2, 3, 4):
+        copy = live.path("a.log").read_bytes() + line(second)
+        live.append(".copy", copy)
+        live.path(".copy").replace(live.path("a.log"))
+        assert live.step() + live.settle() == line(second)
+        assert said(live) == (0, 0, [])
+
+
 def test_names_that_inputs_match_are_no_loss(make: Make) -> None:
     for glob, rotated in (("a*.log", "a_2.log"), ("a.log*", "a.log.1")):
         rig = make(glob=glob)
