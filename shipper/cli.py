@@ -147,8 +147,7 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
     For a line: the patterns that match, the fields they capture, the meaning, the event; if none
     matches, how far each of them fits. Put a line in quotes, or give - and lines or an export on standard input.
     """
-    from shipper.commands.explain import explain as answer
-    from shipper.commands.explain import standard_input
+    from shipper.commands.explain import explained
     from shipper.commands.library import library_of
 
     library = library_of(**read_with)
@@ -158,7 +157,8 @@ def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) ->
         for told in story(*split_files(words, files), library):
             _print(told)
         return
-    _print(answer(standard_input() if words == ("-",) else " ".join(words), library, screen_in_front()))
+    for told in explained(words, library, screen_in_front()):
+        _print(told)
 
 
 @command.command(short_help="Print the table of status codes.")

@@ -347,7 +347,7 @@ def test_other_files_before_a_damaged_one_are_shipped_first(tmp_path: Path) -> N
         ("missing.log", "there is no file {}; give a log file, a glob or - for standard input"),
         ("*.nothing", "no file matches {}; give a log file, a glob or - for standard input"),
         ("directory", "{} holds no logs, such as X.log, X.log.1 or X-20170214.log.gz; name its files"),
-        ("dangling.log", "{} is a link to a file that does not exist"),
+        ("dangling.log", "{} is a link that leads to no file"),
         ("pipe", "{} is a pipe, which can be read once only; give it to standard input (-) instead"),
         ("fine.log/below.log", "there is no file {}; give a log file, a glob or - for standard input"),
     ],

@@ -198,7 +198,10 @@ def test_version_and_no_command() -> None:
         (["check", "--config", "x.yaml", "--patterns", "DIR"], "--patterns does not go with --config"),
         (["run", "--config", ""], "Invalid value for '--config': it may not be empty"),
         (["status", "--config", ""], "Invalid value for '--config': it may not be empty"),
-        (["parse", "LOG", "--output", "no/such/folder/out"], "cannot create no/such/folder/out: No such file"),
+        (
+            ["parse", "LOG", "--output", "no/such/folder/out"],
+            "cannot create no/such/folder/out: there is no folder no/such/folder; create it first",
+        ),
         (["parse", "LOG", "--output", "LOG"], "is one of the logs to read"),
         (["explain", "zzzzz"], "'zzzzz' is no status code"),
         (["codes", "--format", "xml"], "'xml' is not one of 'table', 'json', 'csv'"),
@@ -325,6 +328,15 @@ def test_a_signal_in_the_middle_leaves_the_old_output(tmp_path: Path, number: si
 def _listen() -> None:
     """A test that runs in the background must not pass on that it ignores interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_what_can_be_read_of_a_cut_pipe_is_explained() -> None:
+    packed = gzip.compress(LINES.encode(), 0)
+    done = call("explain", "-", stdin=packed[:-12])
+    assert done.status == 1
+    assert done.out == call("explain", "-", stdin=LINES.encode().rpartition(b"\n")[0].rpartition(b"\n")[0] + b"\n").out
+    assert "standard input: the gzip file ends too early" in done.sentence
+    assert call("explain", "-", stdin=packed[:14]).out == b""
 
 
 INTERRUPTED = """

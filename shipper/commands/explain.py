@@ -8,6 +8,7 @@ of the code table (`no response`), a line, or a line's message. The events are t
 import io
 import json
 import re
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,11 +24,11 @@ from shipper.decode.grok import Pattern
 from shipper.decode.line_patterns import Stamps, inner_line
 from shipper.decode.parser import Options, Parser
 from shipper.decode.status_codes import StatusCodes
-from shipper.errors import UsageError
+from shipper.errors import RunError, UsageError
 from shipper.model import Code, Counts, Document, User
 from shipper.printable import printable
 from shipper.read import identity
-from shipper.read.files import STDIN, UNMARKED_HEAD, encoding_of, open_bytes, read_chunks, read_fully
+from shipper.read.files import STDIN, UNMARKED_HEAD, encoding_of, open_bytes, read_chunks
 from shipper.times import EPOCH
 
 MOST = 20  # lines or records to explain
@@ -60,14 +61,27 @@ VERDICTS = {
 }
 
 
-def standard_input() -> str:
-    """Read the text on standard input, decompressed if necessary.
+def explained(words: Sequence[str], library: Library, screen: Screen) -> Iterator[str]:
+    """Explain the words of a command line; for `-`, what stands on standard input, decompressed if necessary.
 
     Raises:
-        RunError: it cannot be read.
+        UsageError: see `explain`.
+        RunError: standard input cannot be read to its end; the whole lines that can be read have been explained.
     """
-    with open_bytes(STDIN) as read:
-        return text_of(read_fully(read, MOST_READ))
+    if tuple(words) != ("-",):
+        yield explain(" ".join(words), library, screen)
+        return
+    data, failure = b"", None
+    try:
+        with open_bytes(STDIN) as read:
+            while len(data) < MOST_READ and (block := read(MOST_READ - len(data))):
+                data += block
+    except RunError as error:
+        data, failure = data[: data.rfind(b"\n") + 1], error
+    if data or failure is None:
+        yield explain(text_of(data), library, screen)
+    if failure is not None:
+        raise failure
 
 
 def text_of(data: bytes) -> str:

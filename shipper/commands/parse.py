@@ -142,7 +142,7 @@ def read_key(path: Path) -> bytes:
     if len(key) < SHORTEST_KEY:
         raise UsageError(
             f"--pseudonyms {path}: its first line must be a text of {SHORTEST_KEY} bytes or more; "
-            f"make a key with: openssl rand -hex 32 > {path}"
+            "make a new file with: openssl rand -hex 32 > pseudonyms.key"
         )
     if open_to_others:
         print(f"mfa-shipper: warning: others can read the key {path}; chmod 600 {path}", file=sys.stderr)

@@ -67,6 +67,7 @@ def checked(text: str, fields: Mapping[str, Mapping[str, Any]]) -> str:
         return text
     possible = _possible(schema)
     if not possible:
+        _check_form(text, field, value, schema.get("pattern"))
         return text
     if "*" in value or "?" in value:
         if any(map(_fits(value, fold=False), possible)):
@@ -74,6 +75,17 @@ def checked(text: str, fields: Mapping[str, Mapping[str, Any]]) -> str:
     elif (spelled := {name.casefold(): name for name in possible}.get(value.casefold())) is not None:
         return f"{field}={spelled}"
     raise UsageError(f"--where {text}: {field} is one of {', '.join(possible)}")
+
+
+def _check_form(text: str, field: str, value: str, pattern: str | None) -> None:
+    """Refuse a whole value, not a glob, in which a time or an id is not written."""
+    if pattern is None or "*" in value or "?" in value or re.fullmatch(pattern, value):
+        return
+    if "T" in pattern:
+        form = f"a time, such as 2017-02-14T02:57:19Z; for a day write {field}=2017-02-14*, or --since and --until"
+    else:
+        form = "an id, such as 46d6be51c79ccc24-151"
+    raise UsageError(f"--where {text}: {field} is {form}")
 
 
 def _near(written: str, fields: Collection[str]) -> str:

@@ -78,6 +78,8 @@ def open_output(path: str | None) -> Iterator[Output]:
             mask = os.umask(0)
             os.umask(mask)
             os.chmod(temporary, 0o666 & ~mask)
+    except FileNotFoundError:
+        raise UsageError(f"cannot create {path}: there is no folder {os.path.dirname(path)}; create it first") from None
     except OSError as error:
         raise UsageError(f"cannot create {path}: {error.strerror}") from None
     try:

@@ -81,7 +81,7 @@ def _glob_of(path: str) -> str:
 
 def _check_readable(path: str) -> None:
     if not os.path.exists(path):
-        raise UsageError(f"{path} is a link to a file that does not exist")
+        raise UsageError(f"{path} is a link that leads to no file")
     if not os.access(path, os.R_OK):
         raise UsageError(f"{path} cannot be read: permission denied; run as a user who may read it")
     if stat.S_ISFIFO(os.stat(path).st_mode):

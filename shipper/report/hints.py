@@ -21,7 +21,7 @@ def hints(c: Counts) -> list[str]:
     if c.repeated:
         twice = _lines(c.repeated, "stand twice, with the same user and times", "sign-in")
         said.append(
-            f"{twice}: was it delivered twice? Each counts, so that double prompts are found where nobody was asked twice"
+            f"at least {twice}: was it delivered twice? Each counts, so that double prompts are found where nobody was asked twice"
         )
     return said + _order(c)
 

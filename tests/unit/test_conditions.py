@@ -139,7 +139,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_name(condition: str, said:
 
 @pytest.mark.parametrize("field", ["@timestamp", "user.target.email", "labels.site", "host.os.name", "log.syslog.hostname"])
 def test_known_fields(field: str) -> None:
-    assert checked(f"{field}=x", fields()) == f"{field}=x"
+    assert checked(f"{field}=x*", fields()) == f"{field}=x*"
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,9 @@ def test_known_fields(field: str) -> None:
         ("azure_mfa.status.code=1?", "azure_mfa.status.code=1?"),
         ("log.offset=*", "log.offset=*"),
         ("user.name=", "user.name="),
+        ("@timestamp=2017-02-14*", "@timestamp=2017-02-14*"),
+        ("event.end=2017-02-14T02:57:19.5Z", "event.end=2017-02-14T02:57:19.5Z"),
+        ("event.id=46d6be51c79ccc24-151-dp", "event.id=46d6be51c79ccc24-151-dp"),
     ],
 )
 def test_a_value_is_spelled_as_its_field_spells_it(condition: str, meant: str) -> None:
@@ -175,6 +178,11 @@ def test_a_value_is_spelled_as_its_field_spells_it(condition: str, meant: str) -
         ("azure_mfa.status.code=denied", "azure_mfa.status.code is a whole number, such as 21"),
         ("log.offset=a*", "log.offset is a whole number, such as 21"),
         ("log.offset=", "log.offset is a whole number, such as 21"),
+        (
+            "@timestamp=2017-02-14",
+            "@timestamp is a time, such as 2017-02-14T02:57:19Z; for a day write @timestamp=2017-02-14*, or --since and --until",
+        ),
+        ("azure_mfa.exchange.id=151", "azure_mfa.exchange.id is an id, such as 46d6be51c79ccc24-151"),
     ],
 )
 def test_a_value_that_a_field_never_has_is_refused(condition: str, said: str) -> None:

@@ -309,7 +309,7 @@ def test_what_is_no_file_is_told_and_left_out(tmp_path: Path) -> None:
 def test_dangling_link(tmp_path: Path) -> None:
     (tmp_path / "a.log").symlink_to(tmp_path / "gone")
 
-    assert fault(tmp_path / "a.log") == f"{tmp_path / 'a.log'} is a link to a file that does not exist"
+    assert fault(tmp_path / "a.log") == f"{tmp_path / 'a.log'} is a link that leads to no file"
 
 
 @pytest.mark.posix("Windows has no pipe with a name among its files")
