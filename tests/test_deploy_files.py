@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from deploy.generate.files import GENERATORS, stale, write
+from deploy.generate.grafana import level, unaccounted
 from deploy.generate.places import DEPLOY
+from shipper.detect import DETECTORS
+from tests.support.burst import BURST
 
 HERE = {name: generator for name, generator in GENERATORS.items() if not generator.needs_pysigma}
 
@@ -50,6 +53,13 @@ def test_an_icon_is_stale_by_its_pixels_only(tmp_path: Path) -> None:
 
     (tmp_path / name).write_bytes((tmp_path / name.replace(".png", "_2x.png")).read_bytes())
     assert stale(GENERATORS["splunk"], tmp_path) == [name]
+
+
+def test_what_the_dashboard_cannot_account_for_knows_the_findings_of_every_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the panel goes below 0 with the first of them."""
+    before = unaccounted()
+    monkeypatch.setitem(DETECTORS, "burst", BURST)
+    assert unaccounted() == before.replace(" - ", f" + {level('bursts_total')} - ", 1)
 
 
 def test_every_file_of_the_table_is_there() -> None:

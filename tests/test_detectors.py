@@ -12,7 +12,7 @@ from shipper.commands.progress import summary
 from shipper.config.load import load_config
 from shipper.config.schema import schema
 from shipper.decode.library import load
-from shipper.detect import DETECTORS, default_rules
+from shipper.detect import DETECTORS, default_rules, rules_for
 from shipper.errors import UsageError
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings
@@ -63,7 +63,8 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.usefixtures("registered")
 def test_the_pipeline_runs_it_and_the_summary_tells_it() -> None:
     counts = Counts()
-    pipeline = Pipeline(Settings(load()), counts)
+    rules = {name: DETECTORS[name].rule() for name in ("double_prompt", "burst")}
+    pipeline = Pipeline(Settings(load(), detectors=rules), counts)
     pipeline.open(FILE)
 
     block = pipeline(Chunk(LOG, 0))
@@ -82,8 +83,8 @@ def test_the_pipeline_runs_it_and_the_summary_tells_it() -> None:
     assert event["threat"] == {"framework": "toy"}
     assert counts.findings == 4
     assert counts.detected == {"double_prompts": 3, "bursts": 1, "burst_failures": 1}
-    said = summary(counts, 0, DETECTORS)
-    assert "\n  double prompts 3\n  MFA fatigue 0\n  bursts 1 (1 failed)" in said
+    assert "\n  double prompts 3\n  bursts 1 (1 failed)" in summary(counts, 0, rules)
+    assert list(default_rules()) == list(DETECTORS)
 
 
 @pytest.mark.usefixtures("registered")
@@ -109,12 +110,9 @@ def test_the_configuration_has_its_section(tmp_path: Path, log: Path) -> None:
         return settings_of(load_config(str(path), {})[0]).detectors
 
     assert rules("") == default_rules()
-    all_three = rules("burst: {window: 5s, number: 2}, double_prompt: {exchange_timeout: 5m}")
-    assert all_three == {
-        "double_prompt": DETECTORS["double_prompt"].rule(exchange_timeout=300 * SECOND),
-        "mfa_fatigue": DETECTORS["mfa_fatigue"].rule(exchange_timeout=300 * SECOND),
-        "burst": Rule(5 * SECOND, 2, 300 * SECOND),
-    }
+    everything = rules_for(DETECTORS, 300 * SECOND, {"burst": {"window": 5 * SECOND, "number": 2}})
+    assert everything["burst"] == Rule(5 * SECOND, 2, 300 * SECOND)
+    assert rules("burst: {window: 5s, number: 2}, double_prompt: {exchange_timeout: 5m}") == everything
     assert rules("detectors: [burst]") == {"burst": Rule()}
     assert rules("detectors: []") == {}
     with pytest.raises(UsageError, match=r"pipeline\.burst\.nummer: there is no such key; did you mean number\?"):
@@ -145,7 +143,7 @@ def test_parse_takes_its_name(log: Path) -> None:
     assert (other.returncode, other.stderr) == (2, "mfa-shipper: --only burst: --detect leaves it out\n")
     unknown = command("parse", "--detect", "double_prompt,brust", log)
     assert unknown.returncode == 2
-    assert "there is no detector 'brust'; there are: double_prompt, mfa_fatigue, burst" in unknown.stderr
+    assert f"there is no detector 'brust'; there are: {', '.join(DETECTORS)}, burst" in unknown.stderr
 
 
 def test_the_metrics_of_run_show_it(tmp_path: Path, log: Path) -> None:

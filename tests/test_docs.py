@@ -26,6 +26,7 @@ from shipper.cli import command as cli
 from shipper.config.load import load_config
 from shipper.config.schema import schema
 from shipper.config.yaml_file import dotted, read_settings
+from shipper.detect import DETECTORS
 from shipper.sidecar.metrics import VitalsCollector
 from shipper.sidecar.vitals import Vitals
 from shipper.stream.vitals import DETECT, METRICS
@@ -365,6 +366,11 @@ def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -
     by_default = dict(leaves(default, known))
     differ = {dotted(path): lines[where.lines[path] - 1] for path, value in leaves(shown, known) if value != by_default.get(path)}
     assert {key for key, line in differ.items() if "Default: " not in line} == needed
+
+
+def test_the_annotated_file_names_every_detector() -> None:
+    """Its list must be the default, which says so; a section for each is demanded above."""
+    assert read_settings(str(ANNOTATED), {}).values["pipeline"]["detectors"] == list(DETECTORS)
 
 
 @every_page

@@ -5,24 +5,21 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from shipper.detect import DETECTORS
-from shipper.detect.double_prompt import Rule
-from shipper.detect.mfa_fatigue import Rule as FatigueRule
-from shipper.model import Counts
-from shipper.pipeline import Pipeline, Settings, run_source
-from shipper.read.files import LINE_LIMIT, READ_SIZE, read_chunks
+from shipper.detect import DETECTORS, rules_for
+from shipper.model import Chunk, Counts, LogFile
+from shipper.pipeline import Pipeline, Settings, read_input, run_source
+from shipper.read.files import LINE_LIMIT, READ_SIZE
 from shipper.read.inputs import open_inputs
 from tests.support import oracle
 from tests.support.findings import findings
 from tests.support.golden_cases import Case, cases, documents, sums
-from tests.support.logs import library, log_file
+from tests.support.logs import library
 from tests.support.ocsf import faults
 from tests.support.oracle import SECOND
 
@@ -48,6 +45,7 @@ ALLOWED = {
     "event.type": {"start", "end", "info", "user", "change", "creation", "deletion"},
     "event.outcome": {"success", "failure", "unknown"},
 }
+SNAPSHOTS = 75  # of a longer log not after every line
 TOTALS = [total.name for detector in DETECTORS.values() for total in (detector.found, *detector.totals)]
 EXPECTED_TYPES = {"authentication": {"start", "end", "info"}, "iam": {"user", "change", "creation", "deletion"}}  # by ECS
 
@@ -93,24 +91,36 @@ def test_neither_fast_path_nor_read_size_change_a_byte_or_a_count(case: Case, mo
 
 
 @pytest.mark.parametrize("per_exchange", [False, True])
-@pytest.mark.parametrize("case", [*OF_DOUBLE_PROMPT, *OF_FATIGUE])
-def test_a_snapshot_goes_on_where_it_was_taken(case: Case, per_exchange: bool) -> None:
-    data = b"".join((case.directory / name).read_bytes() for name in case.files)
-    rule = Rule(include_retries="--include-retries" in case.options)
-    how = Settings(library(), detectors={"double_prompt": rule, "mfa_fatigue": FatigueRule()}, per_exchange=per_exchange)
-    lines = list(read_chunks(BytesIO(data).read, 0, "utf-8", 1, LINE_LIMIT))
-    for number in range(len(lines) + 1):
-        first, second = (Pipeline(how, Counts()) for _ in range(2))
-        first.open(log_file(data))
-        second.open(log_file(data))
-        for chunk in lines[:number]:
-            first(chunk)
-        second.restore(first.snapshot())
-        assert second.snapshot() == first.snapshot()
-        for chunk in lines[number:]:
-            assert second(chunk).data == first(chunk).data
-        assert second.snapshot() == first.snapshot()
-        assert second.close().data == first.close().data
+@pytest.mark.parametrize("case", OF_ECS)
+def test_a_snapshot_goes_on_where_it_was_taken(case: Case, per_exchange: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(case.directory)
+    rules = rules_for(DETECTORS, 600 * SECOND, {"double_prompt": {"include_retries": "--include-retries" in case.options}})
+    how = Settings(library(), detectors=rules, per_exchange=per_exchange, read_size=1)
+    with open_inputs(case.files, deterministic=True) as (sources, _):
+        logs = [[(one, list(read_input(how, one, None))) for one in source.inputs] for source in sources]
+    for log in logs:
+        steps = [(one.file, chunk) for one, chunks in log for chunk in chunks]
+        for number in range(0, len(steps) + 1, 1 + len(steps) // SNAPSHOTS):
+            first, second = (Pipeline(how, Counts()) for _ in range(2))
+            first.open(log[0][0].file)
+            _, file = taken(first, log[0][0].file, steps[:number])
+            second.open(file)
+            second.restore(first.snapshot())
+            assert second.snapshot() == first.snapshot()
+            assert taken(second, file, steps[number:]) == taken(first, file, steps[number:])
+            assert second.snapshot() == first.snapshot()
+            assert second.close().data == first.close().data
+
+
+def taken(pipeline: Pipeline, file: LogFile, steps: list[tuple[LogFile, Chunk]]) -> tuple[bytes, LogFile]:
+    """What a pipeline that has `file` open makes of chunks, and the file that it has open then."""
+    output = b""
+    for one, chunk in steps:
+        if one is not file:
+            pipeline.open(one)
+            file = one
+        output += pipeline(chunk).data
+    return output, file
 
 
 @pytest.mark.parametrize("case", OF_ECS)

@@ -185,7 +185,7 @@ def test_numbers_add_up_on_the_server(server: Prometheus, sidecar: Sidecar) -> N
     findings = sum(json.loads(line)["event"]["kind"] == "alert" for line in out)
     assert findings > 0
     assert server.value("mfa_shipper_events_delivered_total") == len(out) == sidecar.lines + findings
-    assert server.value(filled(grafana.UNACCOUNTED)) == 0
+    assert server.value(filled(grafana.unaccounted())) == 0
 
 
 def test_the_server_has_no_trouble_with_a_rule(server: Prometheus) -> None:

@@ -331,7 +331,9 @@ def test_parameters_of_the_detectors_that_run() -> None:
         "double_prompt": Rule(3, 7, include_retries=True),
         "burst": BurstRule(number=2, exchange_timeout=7),
     }
-    assert default_rules() == {"double_prompt": Rule(), "mfa_fatigue": FatigueRule(), "burst": BurstRule()}
+    rules = default_rules()
+    assert list(rules) == list(DETECTORS)
+    assert (rules["double_prompt"], rules["mfa_fatigue"], rules["burst"]) == (Rule(), FatigueRule(), BurstRule())
     assert option_names("double_prompt") == ["window", "exchange_timeout", "include_retries"]
 
 

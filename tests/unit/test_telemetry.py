@@ -20,6 +20,7 @@ from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.delivery import Delivery
 from shipper.deliver.file import FileOptions, FileSink
 from shipper.deliver.sink import Refusal, SinkDown
+from shipper.detect import DETECTORS
 from shipper.errors import UsageError
 from shipper.model import TALLIES, Counts
 from shipper.read.inputs import TailInput
@@ -42,6 +43,10 @@ mfa_shipper_lines_unparsed mfa_shipper_lost_bytes mfa_shipper_memo_entries mfa_s
 mfa_shipper_mfa_fatigue_gave_in mfa_shipper_output_reopened mfa_shipper_possible_losses mfa_shipper_problems mfa_shipper_retries mfa_shipper_rotations mfa_shipper_sink_up
 mfa_shipper_sources_without_past mfa_shipper_statuses mfa_shipper_truncations mfa_shipper_unknown_messages
 """
+DETECTED = {
+    total.name: number
+    for number, total in enumerate((total for one in DETECTORS.values() for total in (one.found, *one.totals)), 500)
+}  # each has a metric of its name
 
 
 class Door(MemorySink):
@@ -106,7 +111,7 @@ def test_names_are_stable_and_each_has_a_help_text(case: Case) -> None:
     status, text = case.page("/metrics")
     families = list(text_string_to_metric_families(text))
     assert status == 200
-    assert sorted(family.name for family in families) == sorted(NAMES.split())
+    assert sorted(family.name for family in families) == sorted({*NAMES.split(), *(f"mfa_shipper_{name}" for name in DETECTED)})
     assert [family.name for family in families if not family.documentation.endswith(".")] == []
     assert {family.type for family in families} == {"counter", "gauge", "histogram"}
 
@@ -128,7 +133,7 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         if name not in TALLIES:
             setattr(case.vitals.counts, name, number)
     counted = case.vitals.counts
-    counted.detected.update(double_prompts=500, cache_hits=501, mfa_fatigue=502, mfa_fatigue_gave_in=503)
+    counted.detected.update(DETECTED)
     own = ("bytes_read", "batches", "bytes_sent", "events_delivered", "events_waiting", "files_open", "lag_bytes")
     for number, name in enumerate((*own, "memo_entries", "users"), 200):
         setattr(case.vitals, name, number)
@@ -149,17 +154,17 @@ def test_each_number_is_read_where_it_is_counted(case: Case) -> None:
         "unknown_messages_total": counted.unknown_messages, "events_masked_total": counted.masked,
         "lines_misdated_total": counted.misdated, "exchanges_given_up_total": counted.given_up,
         "completions_late_total": counted.late, "crowded_out_total": counted.crowded_out,
-        "double_prompts_total": 500, "cache_hits_total": 501, "mfa_fatigue_total": 502, "mfa_fatigue_gave_in_total": 503,
         "batches_delivered_total": 201,
         "bytes_delivered_total": 202, "events_delivered_total": 203, "events_waiting": 204, "files_open": 205, "lag_bytes": 206,
         "memo_entries": 207, "detector_users": 208, "dead_letters_total": 300, "retries_total": 301, "output_reopened_total": 302,
         "rotations_total": 400,
         "truncations_total": 401, "lost_bytes_total": 402, "possible_losses_total": 403, "sources_without_past": 2, "problems": 3,
-        'events_total{kind="unparsed"}': counted.unparsed, 'events_total{kind="double_prompt"}': 500,
-        'events_total{kind="mfa_fatigue"}': 502,
+        'events_total{kind="unparsed"}': counted.unparsed,
         'statuses_total{class="success"}': 2, "sink_up": 0, "checkpoint_age_seconds": 0,
     }  # fmt: skip
     wanted |= {f'events_total{{kind="{kind}"}}': getattr(counted, name) for kind, name in kinds.items()}
+    wanted |= {f"{name}_total": number for name, number in DETECTED.items()}
+    wanted |= {f'events_total{{kind="{name}"}}': DETECTED[detector.found.name] for name, detector in DETECTORS.items()}
     left = {name: value for name, value in shown.items() if not name.startswith("mfa_shipper_batch_latency")}
     del left["mfa_shipper_lag_seconds"]  # by the clock of the machine
     assert left == {f"mfa_shipper_{name}": value for name, value in wanted.items()}

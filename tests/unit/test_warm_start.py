@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shipper.decode.library import load
+from shipper.detect import DETECTORS
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Settings
 from shipper.read.position import Position, Reading
@@ -101,7 +102,7 @@ def test_what_was_told_long_ago_is_known_after_a_restart(tmp_path: Path) -> None
     lines += [refusal(n, 360) for n in range(5)]
     offsets = [sum(map(len, lines[:number])) for number in range(len(lines))]
     reads = [reading("k", "2017-02-14T00:00:00Z", at, line) for at, line in zip(offsets, lines, strict=True)]
-    how = Settings(load())
+    how = Settings(load(), detectors={"mfa_fatigue": DETECTORS["mfa_fatigue"].rule()})
     for restart in (1, 5, 40, len(reads) - 3):
         live = LivePipelines(how, Counts(), {}, {}, lambda *_: [])
         before = [live.process(one) for one in reads[:restart]]

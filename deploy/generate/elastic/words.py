@@ -5,6 +5,7 @@ from typing import Any
 
 from deploy.generate.elastic.panels import Panel, panels
 from deploy.generate.elastic.templates import NAME, STREAMS
+from shipper.detect import DETECTORS
 
 VIEW = "mfa-shipper-events"
 DASHBOARD = "mfa-shipper-overview"
@@ -38,7 +39,8 @@ LABELS = {  # of values, for people
     },
     "event.action": {
         "mfa-request": "Request", "mfa-verdict": "Verdict", "mfa-status": "Status", "mfa-result": "Result in one line",
-        "double_prompt": "Double prompt", "mfa_fatigue": "MFA fatigue", "log": "Other line",
+        **{name: name[:1].upper() + name[1:].replace("_", " ") for name in DETECTORS}, "mfa_fatigue": "MFA fatigue",
+        "log": "Other line",
     },
 }  # fmt: skip
 NAMES = {  # of fields, where Kibana shows them as the head of a column
