@@ -34,7 +34,7 @@ from shipper.detect.finding import Found, event_of, woven
 from shipper.detect.protocol import Rule
 from shipper.emit.blocks import block, compiled_block
 from shipper.emit.filters import selection
-from shipper.emit.formats import FORMATS, Format, pretty
+from shipper.emit.formats import refuse_pretty, wrapping
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.errors import InputError
 from shipper.memo import Texts
@@ -115,7 +115,7 @@ class Pipeline:
         self._facts: Texts[Facts] = Texts(Parser.MEMO, Parser.MEMO_TEXT)
         self._keep = selection(settings.conditions, settings.since, settings.until)
         self._hide = Pseudonymizer(settings.pseudonyms) if settings.pseudonyms else None
-        self._wrap = _format(settings)
+        self._wrap = wrapping(settings.format, settings.host, settings.namespace, settings.index, indent=settings.pretty)
         # No stage between parser and output looks at the events, so the parser may format them.
         self._direct = not (self._keep or self._hide or settings.only_findings or settings.pretty)
         self.parser: Parser | FastParser | KernelParser = self._general(LogFile(None, "", ""))
@@ -260,13 +260,6 @@ def _scratch(settings: Settings, file: LogFile) -> Parser:
     return Parser(s.library, s.options, file, LogState(s.options.exchange_timeout), Counts())
 
 
-def _format(settings: Settings) -> Format | None:
-    """The format of each event; None to write its text as it is."""
-    wrap = FORMATS[settings.format](host=settings.host, namespace=settings.namespace, index=settings.index)
-    plain = None if settings.format == "ecs" else wrap
-    return pretty(wrap) if settings.pretty else plain
-
-
 def _with_host(finding: Found, host: str | None) -> Found:
     """A finding with the `host.name` of the event that it follows; None if that is the host of the run."""
     return finding if host is None else finding._replace(host=host)
@@ -328,7 +321,12 @@ def settings(
         agent: name the version that made the event, and its host, in every event.
         keep_original: keep `event.original`.
         choices: the other fields of `Settings`.
+
+    Raises:
+        UsageError: the format cannot be indented.
     """
+    if choices.get("pretty"):
+        refuse_pretty(choices["format"])
     constants = {name: value for name, value in fields.items() if value}
     host = str(fields.get("host", {}).get("name") or "") or None
     if agent:

@@ -184,6 +184,10 @@ def test_version_and_no_command() -> None:
         (["parse", "LOG", "--syslog-zone", "Foo"], "--syslog-zone: the zone 'Foo' is not known"),
         (["parse", "LOG", "--bogus"], "No such option '--bogus'."),
         (["parse", "LOG", "--plan", "--pretty"], "--pretty does not go with --plan"),
+        (
+            ["parse", "LOG", "--format", "elastic-bulk", "--pretty"],
+            "--pretty does not go with --format elastic-bulk, whose reader",
+        ),
         (["parse", "LOG", "--plan", "--output", "x.ndjson"], "--output does not go with --plan"),
         (["parse", "LOG", "--namespace", "mfa"], "--namespace is for --format elastic-bulk"),
         (

@@ -17,6 +17,7 @@ from functools import partial
 import orjson
 
 from shipper.emit.ocsf import ocsf_text
+from shipper.errors import UsageError
 from shipper.memo import Memo
 from shipper.model import Label
 from shipper.times import SECOND, StampReader
@@ -91,17 +92,44 @@ def ocsf(*, host: str | None, namespace: str, index: str | None) -> Format:
 
 
 FORMATS: dict[str, Callable[..., Format]] = {"ecs": ecs, "ocsf": ocsf, "splunk-hec": splunk_hec, "elastic-bulk": elastic_bulk}
+ONE_LINE = frozenset({"elastic-bulk"})
+"""Formats whose reader takes a document only on one line, so that `--pretty` would spoil them."""
+
+
+def wrapping(name: str, host: str | None, namespace: str, index: str | None, *, indent: bool) -> Format | None:
+    """The format of this name; None if the text of each event is written as it is."""
+    wrap = FORMATS[name](host=host, namespace=namespace, index=index)
+    plain = None if name == "ecs" else wrap
+    return pretty(wrap) if indent else plain
+
+
+def refuse_pretty(name: str) -> None:
+    """Refuse to indent a format that takes a document only on one line.
+
+    Raises:
+        UsageError: it is such a format.
+    """
+    if name in ONE_LINE:
+        raise UsageError(
+            f"--pretty does not go with --format {name}, whose reader takes a document only on one line; leave it out"
+        )
 
 
 def pretty(wrap: Format) -> Format:
-    """The format `wrap`, indented for reading."""
+    """The format `wrap`, indented for reading; a line that is not JSON stays as it is."""
 
     def indented(text: str, label: Label) -> Parts:
-        lines = "".join(wrap(text, label)).encode("latin-1").splitlines()
-        documents = b"\n".join(orjson.dumps(orjson.loads(line), option=orjson.OPT_INDENT_2) for line in lines)
-        return "", documents.decode("latin-1"), "\n"
+        lines = "".join(wrap(text, label)).encode("latin-1").split(b"\n")[:-1]
+        return "", b"\n".join(map(_indented, lines)).decode("latin-1"), "\n"
 
     return indented
+
+
+def _indented(line: bytes) -> bytes:
+    try:
+        return orjson.dumps(orjson.loads(line), option=orjson.OPT_INDENT_2)
+    except orjson.JSONDecodeError:
+        return line
 
 
 def json_text(text: str) -> str:

@@ -1,18 +1,25 @@
 """What stands around an event: nothing, Splunk's envelope, Elastic's action line."""
 
 import json
+import re
 from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shipper.decode.library import load
 from shipper.decode.parser import Options
-from shipper.emit.formats import FORMATS
-from shipper.model import Chunk, Counts, LogFile
-from shipper.pipeline import Pipeline, Settings
+from shipper.deliver.dead_letters import label_of
+from shipper.emit.formats import FORMATS, ONE_LINE, pretty
+from shipper.errors import UsageError
+from shipper.model import Block, Chunk, Counts, LogFile, Origin
+from shipper.pipeline import Pipeline, Settings, settings
 
 LIBRARY = load()
+PAGE = Path(__file__).parents[2] / "deploy" / "docs" / "formats.md"
+OTHER_DOCUMENTS = {"ocsf"}  # formats that make another document of an event, which have a test of their own
 LINE = "2017-02-14T02:57:19.234778Z|0|1412|6452|pfrad|authResult = 1"
 RETRY = "\n".join(
     [
@@ -51,17 +58,22 @@ PATHS = [
 ]
 
 
-def output(form: str, text: str, path: str | None = "a.log", **settings: Any) -> list[str]:
-    """The lines of output for a file with this text."""
+def made(form: str, text: str, path: str | None = "a.log", **settings: Any) -> Block:
+    """The block of a file with this text."""
     pipeline = Pipeline(Settings(LIBRARY, format=form, **settings), Counts())
     pipeline.open(LogFile(path, "0123456789abcdef", "1970-01-01T00:00:00.000000Z"))
-    lines = pipeline(Chunk(f"{text}\n".encode(), 0)).data.decode().split("\n")
+    return pipeline(Chunk(f"{text}\n".encode(), 0))
+
+
+def output(form: str, text: str, path: str | None = "a.log", **settings: Any) -> list[str]:
+    """The lines of output for a file with this text."""
+    lines = made(form, text, path, **settings).data.decode().split("\n")
     assert lines.pop() == ""
     return lines
 
 
-def test_formats_are_those_of_the_contract() -> None:
-    assert list(FORMATS) == ["ecs", "ocsf", "splunk-hec", "elastic-bulk"]
+def test_no_format_of_the_contract_is_gone() -> None:
+    assert {"ecs", "ocsf", "splunk-hec", "elastic-bulk"} <= FORMATS.keys()
 
 
 # ecs
@@ -77,17 +89,32 @@ def test_ecs_is_the_document_alone() -> None:
     assert document["log"] == {"level": "info", "file": {"path": "a.log"}, "offset": 0}
 
 
-@pytest.mark.parametrize("form", [name for name in FORMATS if name != "ocsf"])
+@pytest.mark.parametrize("form", [name for name in FORMATS if name not in OTHER_DOCUMENTS])
 def test_document_is_the_same_in_every_format(form: str) -> None:
-    documents = output("ecs", f"{RETRY}\nno date\n\n{LINE}")
-    lines = output(form, f"{RETRY}\nno date\n\n{LINE}")
+    text = f"{RETRY}\nno date\n\n{LINE}"
+    documents, block = output("ecs", text), made(form, text)
 
-    if form == "splunk-hec":
-        lines = [line[line.index('"event":') + 8 : -1] for line in lines]
-    elif form == "elastic-bulk":
-        lines = lines[1::2]
-    assert lines == documents
-    assert len(documents) == 10
+    written = [block.data[begin:end].decode() for begin, end in pairwise((0, *block.ends))]
+    assert len(documents) == len(written) == 10
+    assert [document for document, event in zip(documents, written, strict=True) if event.count(document) != 1] == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_letter_tells_the_label_of_its_event_in_every_format(form: str) -> None:
+    """Else `replay` sends it without its key: `label_of` knows what each format puts around an event."""
+    block = made(form, f"{RETRY}\nno date\n{LINE}")
+
+    for (stamp, event_id, origin, key), (begin, end) in zip(block.labels, pairwise((0, *block.ends)), strict=True):
+        read = label_of(block.data[begin:end].rstrip(b"\n"))
+        assert (read[:2], read[3]) == ((stamp, event_id), key), f"label_of does not know the envelope of {form}"
+        assert (read[2].path, read[2].dataset, read[2].kind) == (origin.path, origin.dataset, origin.kind)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_has_its_row_in_the_documentation(form: str) -> None:
+    table = PAGE.read_text(encoding="utf-8").split("| `--format` |")[1].split("\n\n")[0]
+    assert f"\n| `{form}` |" in table, f"a row in {PAGE}"
+    assert re.search(rf"^  format: .*\b{form}\b", (PAGE.parent / "mfa-shipper.yaml").read_text(encoding="utf-8"), re.M)
 
 
 # splunk-hec
@@ -193,3 +220,21 @@ def test_constants_do_not_disturb_the_formats() -> None:
 
     assert "source" not in json.loads(output("splunk-hec", LINE, path=None, options=options)[0])
     assert json.loads(output("elastic-bulk", LINE, options=options)[0])["create"]["_id"] == "0123456789abcdef-0"
+
+
+# --pretty
+
+
+def test_pretty_leaves_a_line_as_it_is_that_is_not_json() -> None:
+    wrap = pretty(lambda text, label: (f"{label[1]}\u0085\n", text, "]\n"))
+
+    assert "".join(wrap('{"a":1}\n', ("", "id", Origin(None, "", ""), None))) == 'id\u0085\n{\n  "a": 1\n}\n]\n'
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_pretty_is_refused_where_a_reader_takes_a_document_only_on_one_line(form: str) -> None:
+    if form not in ONE_LINE:
+        assert settings(LIBRARY, {}, {}, format=form, pretty=True).pretty
+        return
+    with pytest.raises(UsageError, match=f"--pretty does not go with --format {form}, "):
+        settings(LIBRARY, {}, {}, format=form, pretty=True)
