@@ -70,4 +70,5 @@ def formatted(wrap: Wrap, pieces: Sequence[str], gaps: str, origin: Origin) -> t
 
 def _written(wrap: Wrap, pieces: Sequence[str], gaps: str, origin: Origin, filled: dict[str, str]) -> str:
     text = weave(tuple(pieces), [filled[gap] for gap in gaps])
-    return "".join(wrap(text, (filled["t"], filled["i"], origin, None)))
+    # The user of a label has no gap: another one for each set of marks prevents a template that would repeat the first.
+    return "".join(wrap(text, (filled["t"], filled["i"], origin, f"user {filled['t'][:4]}")))

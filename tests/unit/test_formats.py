@@ -76,6 +76,17 @@ def test_no_format_of_the_contract_is_gone() -> None:
     assert {"ecs", "ocsf", "splunk-hec", "elastic-bulk"} <= FORMATS.keys()
 
 
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_writes_utf_8_whatever_its_label_holds(form: str, kernel: bool) -> None:
+    """Path, host and user in a label are ordinary strings, unlike the text of an event: `json_text` makes them fit."""
+    lines = RETRY.replace("pnigam", "müller")
+    written = "\n".join(output(form, f"{lines}\n{lines}", "Über/ß.log", host="jürgen", kernel=kernel))  # UTF-8, or it fails
+
+    assert "Ã" not in written
+    assert "müller" in written
+
+
 # ecs
 
 

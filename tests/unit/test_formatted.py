@@ -37,6 +37,8 @@ def test_another_document() -> None:
         lambda text, label: (f"{len(text)} ", text, ""),
         lambda text, label: ("", text.upper(), ""),
         lambda text, label: (label[1][::-1], text, ""),
+        lambda text, label: (f"{label[3]} ", text, ""),  # the user in the label may be another than in the text
+        lambda text, label: (label[3] or "-", text, ""),
         lambda text, label: (sha256(text.encode()).hexdigest(), text, ""),
     ],
 )
