@@ -16,28 +16,21 @@ import click
 from shipper import __version__
 from shipper.commands.ending import exit_status
 from shipper.commands.options import (
-    ACROSS,
     CODES,
     CONFIG,
-    EXCHANGE_TIMEOUT,
-    HOST,
-    LOCAL_ZONE,
+    DETECTION,
     MAX_LINE,
     NAMESPACE,
     OUTPUT,
-    PATTERNS,
     PROGRESS,
     PSEUDONYMS,
-    RETRIES,
-    SINCE,
-    SYSLOG_YEAR,
-    SYSLOG_ZONE,
+    SPAN,
+    TABLES,
     TO_A_SERVER,
     TOP,
-    UNTIL,
     WHERE,
-    WINDOW,
     WORKERS,
+    ZONES,
     Converted,
     Named,
     goes_only_with,
@@ -68,11 +61,7 @@ def command() -> None:
 @OUTPUT
 @TO_A_SERVER
 @click.option("--no-original", is_flag=True, help="Leave out event.original where the line was understood.")
-@WINDOW
-@EXCHANGE_TIMEOUT
-@RETRIES
-@HOST
-@ACROSS
+@DETECTION
 @click.option("--deterministic", is_flag=True, help="Leave out what depends on this machine: host and agent.")
 @WORKERS
 @click.option("--only", type=click.Choice(["findings", *DETECTORS]), help="Only findings: all of them, or those of a detector.")
@@ -80,8 +69,7 @@ def command() -> None:
     "--detect", type=Converted("names", detectors), metavar="NAME[,NAME]", help="The detectors to run. By default all of them."
 )
 @WHERE
-@SINCE
-@UNTIL
+@SPAN
 @PSEUDONYMS
 @click.option("--pretty", is_flag=True, help="Indented, for reading.")
 @click.option(
@@ -89,16 +77,13 @@ def command() -> None:
     type=click.Choice(["line", "exchange"]),
     help="One event per line, or one per complete exchange. By default line, with --to exchange.",
 )
-@SYSLOG_YEAR
-@SYSLOG_ZONE
-@LOCAL_ZONE
+@ZONES
 @NAMESPACE
 @MAX_LINE
 @PROGRESS
 @click.option("--quiet", "-q", is_flag=True, help="No summary on standard error.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print which files make which log, and read no further.")
-@PATTERNS
-@CODES
+@TABLES
 def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     """Turn log FILEs (plain or compressed, archives, globs, folders, - for standard input) into events on standard output."""
     from shipper.commands.parse import PLANNED, ParseOptions, import_logs, plan
@@ -126,11 +111,8 @@ def parse(*, plan_only: bool, **options: Any) -> Counts | None:
     metavar="FILE",
     help="Tell what happened to a user, or in the exchange of an id, in FILEs.",
 )
-@SYSLOG_YEAR
-@SYSLOG_ZONE
-@LOCAL_ZONE
-@PATTERNS
-@CODES
+@ZONES
+@TABLES
 def explain(words: tuple[str, ...], files: tuple[str, ...], **read_with: Any) -> None:
     """Explain a log line or record, a status code, a constant, a name from the NPS extension or words of a description; with
     --in the story of a user, or of an exchange or event by its id.
@@ -187,22 +169,14 @@ def codes(form: str | None, output: str | None, status_codes: Path | None) -> No
 @OUTPUT
 @click.option("--open", "open_it", is_flag=True, help="Show the page FILE.html in the browser.")
 @TOP
-@WINDOW
-@EXCHANGE_TIMEOUT
-@RETRIES
-@HOST
-@ACROSS
+@DETECTION
 @WORKERS
-@SINCE
-@UNTIL
+@SPAN
 @PSEUDONYMS
-@SYSLOG_YEAR
-@SYSLOG_ZONE
-@LOCAL_ZONE
+@ZONES
 @MAX_LINE
 @PROGRESS
-@PATTERNS
-@CODES
+@TABLES
 def report(form: str | None, output: str | None, **options: Any) -> None:
     """Say who is asked twice in log FILEs, why, and what to change: a screen, a page, or JSON."""
     from shipper.commands.forms import form_of
@@ -251,8 +225,7 @@ def detect(config_file: str) -> int:
     "--config", "config_file", type=Named(), metavar="FILE", help="Check this configuration, with its patterns and codes."
 )
 @click.option("--connect", "reach", is_flag=True, help="Also reach the output of the configuration.")
-@PATTERNS
-@CODES
+@TABLES
 def check(pattern_dirs: tuple[Path, ...], status_codes: Path | None, config_file: str | None, reach: bool) -> None:
     """Validate patterns and the code table, your own and the built-in ones; with --config show what run or detect would do."""
     from shipper.commands.check import check_tables, connect, plan

@@ -11,6 +11,8 @@ from click.core import ParameterSource
 from shipper.config.units import duration, moment, most_listed, name, namespace, size
 from shipper.errors import UsageError
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 
 class Converted(click.ParamType[Any]):
     """The type of an option whose text a function converts; the message of the function's ValueError is shown."""
@@ -55,6 +57,17 @@ def near_options(error: click.NoSuchOption) -> list[str]:
     """The options spelled much like the unknown one; the leading dashes are not compared."""
     name = error.option_name.lstrip("-")
     return [option for option in error.possibilities or () if get_close_matches(name, [option.lstrip("-")])]
+
+
+def together(*options: Decorator) -> Decorator:
+    """Options that several commands have one after the other, as one."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 PATTERNS = click.option(
@@ -130,8 +143,13 @@ WHERE = click.option(
     help="Only events with this field; * and ? stand for any characters and for one. Repeatable: all must hold.",
 )
 
+TABLES = together(PATTERNS, CODES)
+ZONES = together(SYSLOG_YEAR, SYSLOG_ZONE, LOCAL_ZONE)
+DETECTION = together(WINDOW, EXCHANGE_TIMEOUT, RETRIES, HOST, ACROSS)
+SPAN = together(SINCE, UNTIL)
+
 _KEPT = Named(dir_okay=False, path_type=Path)
-_OF_A_SERVER = (
+TO_A_SERVER = together(  # `--to`, and the options that go with it
     click.option("--to", metavar="URL", help="Send the events to Elasticsearch, OpenSearch or Splunk's HTTP Event Collector."),
     click.option("--to-key", type=_KEPT, metavar="FILE", help="Its first line is an API key, NAME:PASSWORD, or a token."),
     click.option(
@@ -140,13 +158,6 @@ _OF_A_SERVER = (
     click.option("--to-index", type=NAME, help="The index in Splunk. By default the token's own."),
     click.option("--refused", type=_KEPT, metavar="FILE", help="Keep what the server refuses, with its reasons."),
 )
-
-
-def TO_A_SERVER(function: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802
-    """`--to`, and the options that go with it."""
-    for option in reversed(_OF_A_SERVER):
-        function = option(function)
-    return function
 
 
 def refuse_without_to(options: Mapping[str, Any]) -> None:
