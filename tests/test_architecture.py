@@ -45,27 +45,12 @@ FLOORS = [
     "__main__",
 ]
 PURE = ["decode", "detect", "emit", "report", "page", "deliver", "stream"]  # values in, values out
-EDGE = [
-    "decode.compiled",
-    "decode.library",
-    "emit.output",
-    "deliver.stdout",
-    "deliver.file",
-    "deliver.rotated_files",
-    "deliver.dead_letters",
-    "deliver.kafka",
-    "deliver.http",
-    "stream.assemble",
-    "stream.fitness",
-    "stream.service",
-    "stream.ticks",
-    "stream.topics",
-    "stream.topology",
-    "stream.vitals",
-]  # of those, what does I/O
+COVERED = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]["run"]
+# Of those, what does I/O: it is omitted from the coverage gate, but for a few.
+EDGE = [path.removeprefix("shipper/").removesuffix("/*").removesuffix(".py").replace("/", ".") for path in COVERED["omit"]]
+EDGE += ["decode.compiled", "decode.library", "emit.output", "deliver.rotated_files"]
 WORLD = "asyncio click glob logging multiprocessing os pathlib random select shutil signal socket subprocess sys tempfile threading time"
 LONGEST = 340
-COVERED = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]["run"]
 NO_JOB = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base"}
 
 MODULES = {
@@ -118,6 +103,10 @@ def test_every_folder_has_a_floor() -> None:
     assert {module.partition(".")[0] for module in MODULES} - {"shipper"} == set(FLOORS)
 
 
+def test_what_does_input_and_output_is_there() -> None:
+    assert [edge for edge in EDGE if edge not in MODULES] == []
+
+
 @every_module
 def test_imports_point_one_way(module: str) -> None:
     assert {name for name in neighbours(module) if module != "shipper" and floor(name) > floor(module)} == set()
@@ -129,8 +118,9 @@ def test_no_cycles() -> None:
 
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_touches_nothing(module: str) -> None:
-    assert {name.partition(".")[0] for name in imported(module)} & set(WORLD.split()) == set()
-    assert "durable" not in neighbours(module)
+    doing = "put a module that does I/O into omit of [tool.coverage.run] in pyproject.toml"
+    assert {name.partition(".")[0] for name in imported(module)} & set(WORLD.split()) == set(), doing
+    assert "durable" not in neighbours(module), doing
     names = {node.id for node in ast.walk(tree(module)) if isinstance(node, ast.Name)}
     assert names & {"open", "print", "input", "exec", "eval", "__import__"} == set()
 

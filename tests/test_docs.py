@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from click import Group
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
@@ -28,6 +29,7 @@ from shipper.config.schema import schema
 from shipper.config.yaml_file import dotted, read_settings
 from shipper.detect import DETECTORS
 from shipper.sidecar.metrics import VitalsCollector
+from shipper.sidecar.sinks import SINKS
 from shipper.sidecar.vitals import Vitals
 from shipper.stream.vitals import DETECT, METRICS
 from tests.support.http_server import Collector
@@ -347,11 +349,8 @@ def leaves(value: Any, known: set[str], path: tuple[str | int, ...] = ()) -> Ite
 
 
 def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -> None:
-    (tmp_path / "least.yaml").write_text(
-        "state_dir: s\ninputs: [{path: p}]\ndetect: {}\n"
-        "output: {type: stdout, file: {path: p}, kafka: {bootstrap_servers: [b:1], topic: mfa-events},\n"
-        "  elasticsearch: {urls: ['https://e']}, splunk_hec: {url: 'https://s', token: t}}\n"
-    )
+    least = {"state_dir": "s", "inputs": [{"path": "p"}], "detect": {}, "output": {"type": "stdout", **needed_by_sinks()}}
+    (tmp_path / "least.yaml").write_text(json.dumps(least), encoding="utf-8")
     (tmp_path / "annotated.yaml").write_text(ANNOTATED.read_text(encoding="utf-8"), encoding="utf-8")
     known = set(keys(schema()))
     default, shown = (
@@ -359,13 +358,30 @@ def test_the_annotated_file_has_every_setting_with_its_default(tmp_path: Path) -
     )
     lines = ANNOTATED.read_text(encoding="utf-8").splitlines()
     where = read_settings(str(ANNOTATED), {})
-    needed = {"state_dir", "inputs[0].path", "output.type", "output.file.path", "output.kafka.bootstrap_servers"}
-    needed |= {"output.elasticsearch.urls", "output.splunk_hec.url"}
+    needed = {"state_dir", "inputs[0].path", "output.type"}
 
     assert {dotted(path) for path, _ in leaves(where.values, known)} == known
     by_default = dict(leaves(default, known))
     differ = {dotted(path): lines[where.lines[path] - 1] for path, value in leaves(shown, known) if value != by_default.get(path)}
     assert {key for key, line in differ.items() if "Default: " not in line} == needed
+
+
+def needed_by_sinks() -> dict[str, Any]:
+    """The section of each sink with only the keys that it needs, as the annotated file has them."""
+    definitions, shown = schema()["$defs"], yaml.safe_load(ANNOTATED.read_text(encoding="utf-8"))["output"]
+    sections = {
+        key: part["$ref"].rpartition("/")[2]
+        for key, inner in definitions["OutputSection"]["properties"].items()
+        for part in inner.get("anyOf", ())
+        if key in SINKS and "$ref" in part
+    }
+    assert sections.keys() <= shown.keys(), f"a section in {ANNOTATED}"
+    return {key: {name: shown[key][name] for name in definitions[section]["required"]} for key, section in sections.items()}
+
+
+def test_the_annotated_file_names_every_sink_where_one_is_chosen() -> None:
+    [line] = re.findall(r"^  type: file .*# (.*)$", ANNOTATED.read_text(encoding="utf-8"), re.M)
+    assert sorted(re.findall(r"\w+", line.replace(" or ", " "))) == sorted(SINKS)
 
 
 def test_the_annotated_file_names_every_detector() -> None:
