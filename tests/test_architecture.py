@@ -1,6 +1,7 @@
 """The house rules that no linter knows: imports point one way, the core touches nothing, modules stay small."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -101,6 +102,13 @@ def floor(module: str) -> int:
 
 def test_every_folder_has_a_floor() -> None:
     assert {module.partition(".")[0] for module in MODULES} - {"shipper"} == set(FLOORS)
+
+
+def test_contributing_shows_every_folder_on_its_floor() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("| folder |")[1].split("\n\n")[0]
+    shown = [row.split("|")[1] for row in table.splitlines()[2:]]
+    assert re.findall(r"`(?:shipper/)?(\w+)(?:/|\.py)`", "".join(shown)) == FLOORS
 
 
 def test_what_does_input_and_output_is_there() -> None:

@@ -389,6 +389,11 @@ def test_the_annotated_file_names_every_detector() -> None:
     assert read_settings(str(ANNOTATED), {}).values["pipeline"]["detectors"] == list(DETECTORS)
 
 
+def test_every_detector_has_a_page() -> None:
+    names = [page.stem.replace("-", "_") for page in PAGES]
+    assert [detector for detector in DETECTORS if not any(name.startswith(detector) for name in names)] == []
+
+
 @every_page
 def test_settings_that_are_named_exist(page: Path) -> None:
     known = set(keys(schema()))

@@ -4,6 +4,7 @@
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ def test_a_format_is_a_function_and_a_line_in_the_register(monkeypatch: pytest.M
 
     assert (time, event_id, dataset) == ("2017-02-14T02:57:24.600871Z", "0123456789abcdef-0", "azure_mfa.radius")
     assert json.loads(event)["event"]["reason"] == "Mobile App Authenticated"
+    plain = Settings(load(), format="tab-separated")
+    for how in (replace(plain, pretty=True), replace(plain, fast=False), replace(plain, kernel=False)):
+        assert parsed(how).decode() == f"{time}\t{event_id}\t{dataset}\t{event}"
 
 
 def test_a_pattern_is_a_line_in_a_grok_file(tmp_path: Path) -> None:
