@@ -7,6 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from shipper.deliver.kafka.client import KafkaOptions
+from shipper.detect import DETECTORS
 from shipper.stream.settings import DetectSettings
 from shipper.stream.stages import (
     ALERTS,
@@ -50,7 +51,8 @@ class JsonState:
 
 def settings(**more: Any) -> DetectSettings:
     kafka = more.pop("kafka", KafkaOptions(("broker:9092",), EVENTS))
-    return DetectSettings(kafka, "group", "/nowhere", **{"partitions": 3, **more})
+    rules = {name: DETECTORS[name].rule() for name in ("double_prompt", "mfa_fatigue")}  # whose findings tests count
+    return DetectSettings(kafka, "group", "/nowhere", **{"partitions": 3, "rules": rules, **more})
 
 
 class Stream:

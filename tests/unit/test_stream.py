@@ -165,7 +165,7 @@ def facts(finding: dict[str, Any]) -> dict[str, Any]:
 def test_findings_are_those_of_parse_across(seed: int, servers: int, per_exchange: bool, lateness: int) -> None:
     rnd = random.Random(seed)
     logs, events = lanes(seed, servers, per_exchange)
-    stream = Stream(settings(lateness=lateness), partitions=rnd.randint(1, 4))
+    stream = Stream(settings(lateness=lateness, rules=default_rules()), partitions=rnd.randint(1, 4))
     jitter = 0.999 * lateness / SECOND
     again: list[bytes] = []
     for _, text in sorted(((time + rnd.random() * jitter, text) for time, text in events), key=lambda pair: pair[0]):
@@ -327,8 +327,8 @@ def test_the_time_is_told_now_and_then() -> None:
 
 
 def test_users_are_forgotten_after_the_horizon() -> None:
+    stream = Stream(settings(lateness=0, rules=default_rules()), partitions=2)
     horizon = max(rule.horizon for rule in default_rules().values()) / SECOND
-    stream = Stream(settings(lateness=0), partitions=2)
     for number in range(200):
         stream.take(event(2 * number, f"user{number % 100}", 10 * number, 10 * number + 5))
     assert len(stream.users) == 100
