@@ -15,7 +15,7 @@ LOGS = {  # what must be switched on for a rule to see anything
     "server": "`MultiFactorAuthSvc.log` of the MFA servers.",
     "nps": "The event log of the NPS servers (channels below `Microsoft-AzureMfa-AuthZ`).",
     "changes": "`MultiFactorAuthSvc.log`, with *Log user changes* ticked in MFA Server, Logging.",
-    "findings": "The detectors of mfa-shipper: `pipeline.detectors` has both unless it says otherwise, or `mfa-shipper detect`.",
+    "findings": "The detectors of mfa-shipper, which all run unless `pipeline.detectors` says otherwise, or `mfa-shipper detect`.",
 }
 SETUP = """\
 ## Setup
