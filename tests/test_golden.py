@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from shipper.detect import DETECTORS, rules_for
+from shipper.emit.formats import FORMATS
 from shipper.model import Chunk, Counts, LogFile
 from shipper.pipeline import Pipeline, Settings, read_input, run_source
 from shipper.read.files import LINE_LIMIT, READ_SIZE
@@ -121,6 +122,11 @@ def taken(pipeline: Pipeline, file: LogFile, steps: list[tuple[LogFile, Chunk]])
             file = one
         output += pipeline(chunk).data
     return output, file
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_has_a_case(form: str) -> None:
+    assert form == "ecs" or Case(f"format-{form}").expected.exists()
 
 
 @pytest.mark.parametrize("case", OF_ECS)
