@@ -1,6 +1,6 @@
 """Reads the configuration of `run` and `detect`; each mistake becomes one sentence with its file, line and key path.
 
-`sections.py` defines the keys and their types. msgspec checks them; this module parses msgspec's messages,
+`sections.py` and `outputs.py` define the keys and their types. msgspec checks them; this module parses msgspec's messages,
 so pyproject.toml pins its version.
 """
 

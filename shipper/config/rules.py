@@ -6,19 +6,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shipper.config.sections import (
-    FORMAT_OF,
-    Config,
-    DetectSection,
-    ElasticsearchSection,
-    HttpSecurity,
-    Input,
-    KafkaSection,
-    MetricsSection,
-    OutputSection,
-    Security,
-    options_of,
-)
+from shipper.config.outputs import FORMAT_OF, ElasticsearchSection, HttpSecurity, KafkaSection, OutputSection, Security
+from shipper.config.sections import Config, DetectSection, Input, MetricsSection, options_of
 from shipper.config.units import HOUR
 from shipper.config.values import Duration
 from shipper.config.yaml_file import Path

@@ -26,7 +26,7 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mfa-shipper configuration",
-        "description": "Generated from shipper/config/sections.py by `make deploy-files`.",
+        "description": "Generated from shipper/config/sections.py and outputs.py by `make deploy-files`.",
         **described,
         "anyOf": [{"required": ["inputs"]}, {"required": ["detect"]}],
     }

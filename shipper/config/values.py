@@ -1,15 +1,26 @@
-"""The types of values in the configuration file: how each is written, and how it is converted. Pure."""
+"""The types of values in the configuration file: how each is written, and how it is converted; and what all sections
+have in common. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from shipper.config import units
 
 Positive = Annotated[int, Meta(ge=1)]
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A section; an unknown key in it is an error."""
+
+
+def hidden_default(value: int) -> Any:
+    """A default that the schema leaves out, because it has another unit there."""
+    return msgspec.field(default_factory=lambda: value)
 
 
 class Secret:

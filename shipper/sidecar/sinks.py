@@ -5,7 +5,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from secrets import token_hex
 
-from shipper.config.sections import Config, ElasticsearchSection, ElasticsearchSecurity, SplunkHecSection
+from shipper.config.outputs import ElasticsearchSection, ElasticsearchSecurity, SplunkHecSection
+from shipper.config.sections import Config
 from shipper.deliver.http.options import HttpOptions
 from shipper.deliver.kafka.client import Client, KafkaOptions
 from shipper.deliver.kafka.sink import KafkaSink
