@@ -21,6 +21,7 @@ MOST_PARTITIONS = 1000
 
 Fault = tuple[Path, str]  # a key path, and what is wrong there
 DAY = 24 * HOUR
+KEPT = "is kept in memory"
 _Range = tuple[Path, int, int, int, str]  # a key path, its value, the minimum, the maximum, and the range in words
 
 
@@ -83,30 +84,40 @@ def _metrics_faults(metrics: MetricsSection) -> list[Fault]:
 
 def _out_of_range(config: Config) -> list[Fault]:
     """Durations and sizes that would stop the flow, fill the memory, or make no sense."""
-    batch, tail, file, options = config.output.batch, config.tail, config.output.file, options_of(config.pipeline)
-    kept = "is kept in memory"
+    tail, options = config.tail, options_of(config.pipeline)
     ranges: list[_Range] = [
         (("tail", "poll_interval"), tail.poll_interval, SECOND // 100, HOUR, "10ms, since less would take all of a core, to 1h"),
         (("tail", "rotate_wait"), tail.rotate_wait, 0, HOUR, "0s to 1h"),
-        (("tail", "max_line"), tail.max_line, 1 << 10, 64 << 20, f"1KiB to 64MiB: a line {kept}"),
+        (("tail", "max_line"), tail.max_line, 1 << 10, 64 << 20, f"1KiB to 64MiB: a line {KEPT}"),
         (("tail", "read_size"), tail.read_size, 1 << 10, tail.max_line, "1KiB to max_line"),
-        (("output", "batch", "max_age"), batch.max_age, 0, HOUR, "0s to 1h"),
-        (("output", "batch", "max_events"), batch.max_events, 1, 100_000, f"1 to 100000: a batch {kept}"),
-        (("output", "batch", "max_bytes"), batch.max_bytes, 1, 64 << 20, f"1 to 64MiB: a batch {kept}"),
         (("shutdown_timeout",), config.shutdown_timeout, 0, HOUR, "0s to 1h"),
         (("pipeline", "memory"), config.pipeline.memory, 1 << 20, 1 << 30, "1MiB, which 512 open requests fill, to 1GiB"),
     ]
     if config.detect is not None:
         ranges += _of_detect(config.detect)
-    if file is not None and file.rotate_size is not None:
-        ranges.append((("output", "file", "rotate_size"), file.rotate_size, 1 << 10, 1 << 30, "1KiB to 1GiB"))
-    if file is not None and file.rotate_every is not None:
-        ranges.append((("output", "file", "rotate_every"), file.rotate_every, SECOND, 3660 * DAY, "1s to 3660d"))
+    ranges += _of_output(config.output)
     for name, values in options.items():
         fields = msgspec.structs.fields(getattr(config.pipeline, name))
         durations = [field.name for field in fields if field.type == Duration]
         ranges += [(("pipeline", name, key), values[key], 0, DAY, "0s to 24h") for key in durations]
     return [(path, f"it must be from {words}") for path, value, least, most, words in ranges if not least <= value <= most]
+
+
+def _of_output(output: OutputSection) -> list[_Range]:
+    batch, file = output.batch, output.file
+    ranges: list[_Range] = [
+        (("output", "batch", "max_age"), batch.max_age, 0, HOUR, "0s to 1h"),
+        (("output", "batch", "max_events"), batch.max_events, 1, 100_000, f"1 to 100000: a batch {KEPT}"),
+        (("output", "batch", "max_bytes"), batch.max_bytes, 1, 64 << 20, f"1 to 64MiB: a batch {KEPT}"),
+    ]
+    if file is not None and file.rotate_size is not None:
+        ranges.append((("output", "file", "rotate_size"), file.rotate_size, 1 << 10, 1 << 30, "1KiB to 1GiB"))
+    if file is not None and file.rotate_every is not None:
+        ranges.append((("output", "file", "rotate_every"), file.rotate_every, SECOND, 3660 * DAY, "1s to 3660d"))
+    for name, section in (("elasticsearch", output.elasticsearch), ("splunk_hec", output.splunk_hec)):
+        if section is not None:
+            ranges.append((("output", name, "timeout"), section.timeout, SECOND, HOUR, "1s to 1h: an answer takes some time"))
+    return ranges
 
 
 def _of_detect(detect: DetectSection) -> list[_Range]:
