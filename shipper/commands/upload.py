@@ -16,7 +16,7 @@ from typing import NamedTuple
 from shipper.commands.forms import refuse_input
 from shipper.commands.parse import ParseOptions, read_into, settings_of
 from shipper.commands.screen import tell
-from shipper.config.units import url as url_of
+from shipper.config.addresses import url as url_of
 from shipper.deliver.batch import Batcher, Limits, OpenBatch
 from shipper.deliver.dead_letters import DeadLetterFile
 from shipper.deliver.delivery import Delivery

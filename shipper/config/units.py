@@ -1,11 +1,10 @@
-"""Parse values as people write them, in the configuration and on the command line: `60s`, `1MiB`, a host, a path.
+"""Parse values as people write them, in the configuration and on the command line: `60s`, `1MiB`, a name, a path.
 
-All rules for such values are here; a ValueError says what was expected.
+All rules for such values are here, or in `addresses.py`; a ValueError says what was expected.
 """
 
 import os
 import re
-from ipaddress import ip_address
 
 from shipper.decode.library import zone_of
 from shipper.detect import DETECTORS
@@ -23,14 +22,6 @@ SIZE = "^[0-9]{1,12} ?([kKmMgG][iI]?)?[bB]?$"
 
 NAMESPACE = '^[^A-Z\\\\/*?"<>| ,#:\\-]{1,100}$'
 """A regular expression of namespaces, for schemas; it accepts capitals that are not ASCII."""
-
-ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
-"""A regular expression of host and port, for schemas."""
-
-URL = "^https?://(?P<host>\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~%/-]*)?$"
-"""A regular expression of the URLs of servers, for schemas."""
-
-_OF_THE_INTERFACE = ("/services/collector/event", "/services/collector/raw", "/services/collector", "/_bulk")
 
 TOPIC = "^[A-Za-z0-9._-]{1,249}$"
 """A regular expression of the names of topics, for schemas."""
@@ -147,60 +138,6 @@ def xpath(text: str) -> str:
     if not text.lstrip().startswith("*"):
         raise ValueError(f"{text!r} is no query for records; write it as in *[System[EventID=1]]")
     return text.strip()
-
-
-def address(text: str, *, any_port: bool = False) -> str:
-    """A host with its port; `any_port` allows port 0, which lets the system choose.
-
-    Raises:
-        ValueError: not `HOST:PORT`.
-    """
-    host, _, port = text.rpartition(":")
-    if "://" in text:
-        raise ValueError(f"{text!r} has a scheme; write {text.partition('://')[2].rstrip('/') or 'kafka1:9092'} without it")
-    if "," in text:
-        raise ValueError(f"{text!r} is more than one host; write each as an entry of its own")
-    if not re.fullmatch(ADDRESS, text, re.ASCII):
-        raise ValueError(f"{text!r} is not HOST:PORT; write kafka1:9092, 10.0.0.5:9092 or [2001:db8::5]:9092")
-    if not _is_host(host):
-        raise ValueError(f"{text!r}: {host} is no name of a host and no address")
-    if not (0 if any_port else 1) <= int(port) <= 65535:
-        raise ValueError(f"{text!r}: ports go from 1 to 65535")
-    return f"{host}:{port}"
-
-
-def url(text: str) -> str:
-    """The address of a server: `https://es1:9200`, perhaps with a path.
-
-    Raises:
-        ValueError: not such a URL, or one with a password or with the path of an endpoint.
-    """
-    found = re.fullmatch(URL, text, re.ASCII)
-    if "@" in text:  # also after a slash, which a password may contain; the message does not quote it
-        raise ValueError("a name or password may not stand in the URL; give it under security")
-    if not found:
-        raise ValueError(f"{text!r} is not the URL of a server; write https://es1:9200")
-    host, port = found.group("host"), found.group("port")
-    if not _is_host(host):
-        raise ValueError(f"{text!r}: {host} is no name of a host and no address")
-    if port and not 1 <= int(port) <= 65535:
-        raise ValueError(f"{text!r}: ports go from 1 to 65535")
-    address = text.rstrip("/")
-    for path in _OF_THE_INTERFACE:
-        if address.endswith(path):
-            raise ValueError(f"{text!r}: leave {path} out, which is added where it is needed; write {address.removesuffix(path)}")
-    return address
-
-
-def _is_host(host: str) -> bool:
-    """True for a host that may resolve: an address, or a name whose parts have 1 to 63 characters."""
-    if host.startswith("[") or re.fullmatch("[0-9.]+", host):
-        try:
-            ip_address(host.strip("[]"))
-        except ValueError:
-            return False
-        return True
-    return all(1 <= len(part) <= 63 for part in host.removesuffix(".").split("."))
 
 
 def topic(text: str) -> str:

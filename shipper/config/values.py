@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shipper.config import units
+from shipper.config import addresses, units
 
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -87,16 +87,16 @@ ExistingFolder = Annotated[
 Glob = Annotated[
     str, Written(units.glob_path), _about("A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home.")
 ]
-Address = Annotated[str, Written(units.address), _about("`HOST:PORT`", pattern=units.ADDRESS)]
+Address = Annotated[str, Written(addresses.address), _about("`HOST:PORT`", pattern=addresses.ADDRESS)]
 ListenAddress = Annotated[
     str,
-    Written(partial(units.address, any_port=True)),
-    _about("`HOST:PORT`; port 0 lets the system choose.", pattern=units.ADDRESS),
+    Written(partial(addresses.address, any_port=True)),
+    _about("`HOST:PORT`; port 0 lets the system choose.", pattern=addresses.ADDRESS),
 ]
 Url = Annotated[
     str,
-    Written(units.url),
-    _about("`https://HOST:PORT`, perhaps with a path.", pattern=units.URL.replace("?P<host>", "").replace("?P<port>", "")),
+    Written(addresses.url),
+    _about("`https://HOST:PORT`, perhaps with a path.", pattern=addresses.URL.replace("?P<host>", "").replace("?P<port>", "")),
 ]
 Topic = Annotated[
     str, Written(units.topic), _about("The name of a topic: letters of ASCII, digits, `.`, `_` and `-`.", pattern=units.TOPIC)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from shipper.config import units
+from shipper.config import addresses
 from shipper.config.load import load_config
 from shipper.config.rules import warnings
 from shipper.config.schema import schema
@@ -356,8 +356,8 @@ def test_the_path_of_a_request_is_no_part_of_a_url(below: str, path: str) -> Non
     given = f"https://splunk:8088{below}"
     said = f"'{given}{path}': leave {path.rstrip('/')} out, which is added where it is needed; write {given}"
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
-        units.url(given + path)
-    assert units.url(f"{given}/") == given
+        addresses.url(given + path)
+    assert addresses.url(f"{given}/") == given
 
 
 def test_every_format_and_sink_can_be_chosen() -> None:
