@@ -28,6 +28,8 @@ GOOD: dict[str, Any] = {
         "syslog": {"year": "2019"},
         "pseudonyms": {"key": "0123456789abcdef"},
         "data_stream": {"namespace": "default"},
+        "host": {"name": "mfa01", "ip": ["10.0.0.5"]},
+        "observer": {"name": "collector01"},
     },
     "output": {
         "type": "kafka",
@@ -45,6 +47,9 @@ GOOD: dict[str, Any] = {
 
 NO_JSON = [float("inf"), 1 << 64, -(1 << 63) - 1]
 NO_TEXT: list[Any] = [7, True, ["a"], {"a": "b"}, *NO_JSON]
+NO_NAME: list[Any] = [*NO_TEXT, None, "", " ", "a\nb", "a\0b", "a\x7f"]
+NO_IP: list[Any] = [7, True, {"a": "b"}, *NO_JSON, None, "", "zzz", "999.1.1.1", "10.0.0.5/24", "fe80::1%eth0", " 10.0.0.5"]
+NO_LABELS = [{name: 1} for name in ("", " ", "a..b", ".a", "a.", "a\nb")] + [{"a": "b\n"}, {"a": "\x1b[2J"}]
 NO_PATH = [*NO_TEXT, "", " ", "a\0b", "~nobody-has-this-name/x", "x" * 256, "ä" * 128, "x/" * 2001]
 NO_DURATION = ["1x", "-1s", "soon", "", "1_0s", "٣s", "1 s", "1e3s", "9" * 30 + "d", True, ["1s"], {"s": 1}, -1, *NO_JSON]
 NO_SIZE = ["1PiB", "-1", "big", "", "0", "1.5MiB", "٣MiB", True, [1], {"b": 1}, -1, *NO_JSON]
@@ -97,9 +102,17 @@ WRONG: dict[str, list[Any]] = {
     "pipeline.pseudonyms": [*NO_SECTION, {"fields": ["user"]}],
     "pipeline.pseudonyms.key": [*NO_TEXT, "short", ""],
     "pipeline.pseudonyms.fields": [*NO_LIST, [], ["user.name"]],
-    "pipeline.host": ["a", 7, ["a"], {"a": float("nan")}, {"a": 1 << 64}, {"a": {"b": float("inf")}}],
-    "pipeline.labels": ["a", 7, ["a"], {"a": ["b"]}, {"a": {"b": 1}}, {"a": None}, {"a": 1 << 64}],
-    "pipeline.tags": [*NO_LIST[1:], [""], ["a\tb"]],
+    "pipeline.host": [*NO_SECTION, {"a": float("nan")}, {"a": 1 << 64}, {"a": {"b": float("inf")}}, {"@timestamp": "x"}],
+    "pipeline.host.name": NO_NAME,
+    "pipeline.host.hostname": NO_NAME,
+    "pipeline.host.ip": [*NO_IP, ["10.0.0.5", "10.0.0.256"], [[]], [None]],
+    "pipeline.observer": [*NO_SECTION, {"ip": "zzz"}],
+    "pipeline.observer.name": NO_NAME,
+    "pipeline.observer.type": NO_NAME,
+    "pipeline.observer.vendor": NO_NAME,
+    "pipeline.observer.product": NO_NAME,
+    "pipeline.labels": ["a", 7, ["a"], {"a": ["b"]}, {"a": {"b": 1}}, {"a": None}, {"a": 1 << 64}, *NO_LABELS],
+    "pipeline.tags": [*NO_LIST[1:], [""], [" "], ["a\tb"], [None]],
     "pipeline.data_stream.namespace": [*NO_TEXT, "", "A", "a b", "a-b", "x" * 101],
     "output": [*NO_SECTION, {}, {"type": "file"}],
     "output.type": NO_CHOICE,

@@ -6,6 +6,9 @@ A ValueError says what was expected.
 import re
 from ipaddress import ip_address
 
+IP = "^[0-9A-Fa-f:.]+$"
+"""A regular expression that addresses of IPv4 and IPv6 match, for schemas."""
+
 ADDRESS = "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 """A regular expression of host and port, for schemas."""
 
@@ -35,6 +38,17 @@ def address(text: str, *, any_port: bool = False) -> str:
     return f"{host}:{port}"
 
 
+def ip(text: str) -> str:
+    """An address of IPv4 or IPv6, without a zone (`%eth0`), which no index takes.
+
+    Raises:
+        ValueError: not such an address.
+    """
+    if "%" not in text and _is_ip(text):
+        return text
+    raise ValueError(f"{text!r} is no address; write 10.0.0.5 or 2001:db8::5")
+
+
 def url(text: str) -> str:
     """The address of a server: `https://es1:9200`, perhaps with a path.
 
@@ -61,9 +75,13 @@ def url(text: str) -> str:
 def _is_host(host: str) -> bool:
     """True for a host that may resolve: an address, or a name whose parts have 1 to 63 characters."""
     if host.startswith("[") or re.fullmatch("[0-9.]+", host):
-        try:
-            ip_address(host.strip("[]"))
-        except ValueError:
-            return False
-        return True
+        return _is_ip(host.strip("[]"))
     return all(1 <= len(part) <= 63 for part in host.removesuffix(".").split("."))
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,6 +1,6 @@
 """Find settings that contradict each other, cannot work, or are probably not intended. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -8,7 +8,7 @@ import msgspec
 
 from shipper.config.outputs import FORMAT_OF, ElasticsearchSection, HttpSecurity, KafkaSection, OutputSection, Security
 from shipper.config.sections import Config, DetectSection, Input, MetricsSection, options_of
-from shipper.config.units import HOUR
+from shipper.config.units import HOUR, has_control
 from shipper.config.values import Duration
 from shipper.config.yaml_file import Path
 from shipper.emit.pseudonyms import SHORTEST_KEY
@@ -47,7 +47,7 @@ def contradictions(config: Config, needed: str = "") -> list[Fault]:
     pseudonyms = config.pipeline.pseudonyms
     if pseudonyms is not None and pseudonyms.key is not None and len(pseudonyms.key.value.encode()) < SHORTEST_KEY:
         faults.append((("pipeline", "pseudonyms", "key"), f"it must have {SHORTEST_KEY} bytes or more, such as 64 hex digits"))
-    return faults + _metrics_faults(config.metrics) + _out_of_range(config)
+    return faults + _label_faults(config.pipeline.labels) + _metrics_faults(config.metrics) + _out_of_range(config)
 
 
 def _input_faults(inputs: Sequence[Input]) -> list[Fault]:
@@ -68,6 +68,19 @@ def _input_faults(inputs: Sequence[Input]) -> list[Fault]:
             if name in first:
                 faults.append(((*path, "channel"), f"inputs[{first[name]}] follows {channel} already"))
             first.setdefault(name, number)
+    return faults
+
+
+def _label_faults(labels: Mapping[str, str | float | bool]) -> list[Fault]:
+    faults: list[Fault] = []
+    for name, value in labels.items():
+        path: Path = ("pipeline", "labels", name)
+        if not all(part.strip() for part in name.split(".")):
+            faults.append((path, "the name of a label may not be empty, nor a part of it between dots: no index takes it"))
+        elif has_control(name):
+            faults.append((path, "the name of a label may not hold control characters"))
+        elif isinstance(value, str) and has_control(value):
+            faults.append((path, f"{value!r} holds control characters"))
     return faults
 
 

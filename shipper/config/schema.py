@@ -51,7 +51,8 @@ def _or_from_outside(part: dict[str, Any]) -> dict[str, Any]:
         return part
     if "anyOf" in part:
         kinds = [_or_from_outside(kind) if "items" in kind else kind for kind in kinds]
-        return part | {"anyOf": [*(inner for kind in kinds for inner in kind.get("anyOf", [kind])), _REFERENCE]}
+        every = [inner for kind in kinds for inner in kind.get("anyOf", [kind])]
+        return part | {"anyOf": [*(kind for kind in every if kind != _REFERENCE), _REFERENCE]}
     told = {name: part[name] for name in _ANNOTATIONS if name in part}
     rest = {name: value for name, value in part.items() if name not in told}
     return told | {"anyOf": [rest, _REFERENCE]}

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from shipper.config.outputs import OutputSection
 from shipper.config.values import (
@@ -18,6 +18,7 @@ from shipper.config.values import (
     ExistingFolder,
     FilePath,
     Glob,
+    IpAddress,
     ListenAddress,
     Name,
     Namespace,
@@ -101,6 +102,36 @@ class PseudonymsSection(Section, frozen=True):
     )
 
 
+class HostSection(Section, frozen=True):
+    """The server, where neither `inputs[].host` nor the line names it."""
+
+    name: Name | UnsetType = UNSET
+    hostname: Name | UnsetType = UNSET
+    ip: IpAddress | list[IpAddress] | UnsetType = UNSET
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As it stands in an event, where `ip` is always a list."""
+        given: dict[str, Any] = msgspec.to_builtins(self)
+        ips = [self.ip] if isinstance(self.ip, str) else self.ip or []
+        return {name: value for name, value in (given | {"ip": ips}).items() if value}
+
+
+class ObserverSection(Section, frozen=True):
+    """The machine or program that collects the logs."""
+
+    name: Name | UnsetType = UNSET
+    type: Name | UnsetType = UNSET
+    vendor: Name | UnsetType = UNSET
+    product: Name | UnsetType = UNSET
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As it stands in an event."""
+        given: dict[str, Any] = msgspec.to_builtins(self)
+        return given
+
+
 class PipelineSection(Section, frozen=True):
     """How lines become events. `host`, `labels`, `tags` and `observer` are constant fields of every event. `memory`: bytes that
     open exchanges and recent prompts of a log may take; past it the oldest are given up, and counted."""
@@ -113,10 +144,10 @@ class PipelineSection(Section, frozen=True):
     syslog: SyslogSection = msgspec.field(default_factory=SyslogSection)
     local_zone: Zone | None = None
     pseudonyms: PseudonymsSection | None = None
-    host: dict[str, Any] = msgspec.field(default_factory=dict)
+    host: HostSection = msgspec.field(default_factory=HostSection)
     labels: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
     tags: list[Name] = msgspec.field(default_factory=list)
-    observer: dict[str, Any] = msgspec.field(default_factory=dict)
+    observer: ObserverSection = msgspec.field(default_factory=ObserverSection)
     data_stream: DataStream = msgspec.field(default_factory=DataStream)
 
 

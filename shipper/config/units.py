@@ -102,11 +102,16 @@ def name(text: str) -> str:
     """
     if not text.strip():
         raise ValueError("it may not be empty")
-    if any(sign < " " or sign == "\x7f" for sign in text):
+    if has_control(text):
         raise ValueError(f"{text!r} holds control characters")
     if not _is_text(text):
         raise ValueError(f"{text!r} is not UTF-8")
     return text
+
+
+def has_control(text: str) -> bool:
+    """True if a text holds control characters, such as the end of a line."""
+    return any(sign < " " or sign == "\x7f" for sign in text)
 
 
 def _is_text(text: str) -> bool:

@@ -87,6 +87,7 @@ ExistingFolder = Annotated[
 Glob = Annotated[
     str, Written(units.glob_path), _about("A path, or a glob with `*`, `?`, `[a-z]`, and `**` for folders; `~` is your home.")
 ]
+IpAddress = Annotated[str, Written(addresses.ip), _about("An address of IPv4 or IPv6.", pattern=addresses.IP)]
 Address = Annotated[str, Written(addresses.address), _about("`HOST:PORT`", pattern=addresses.ADDRESS)]
 ListenAddress = Annotated[
     str,

@@ -65,10 +65,14 @@ class SettingsFile:
 
 
 def dotted(path: Path) -> str:
-    """A key path as text, such as `inputs[0].path`."""
+    """A key path as text, such as `inputs[0].path`; a key that could not be seen in it, or would break the line, stands in quotes."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        name = part if part.strip() and part.isprintable() else repr(part)
+        text += f".{name}" if text else name
     return text
 
 

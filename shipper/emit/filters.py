@@ -12,7 +12,7 @@ from shipper.model import VARIES, Label, Origin
 
 Keep = Callable[[str, Label], bool]
 
-OPEN_ENDED = ("host.", "labels.", "observer.")  # the configuration may set any field below these
+OPEN_ENDED = "labels."  # the configuration may set any field below it
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)|(?=.*[*?])[-0-9*?]+", re.ASCII)  # as JSON writes one, or a glob of it
 _REMEMBERED = 8192
 _AFTER_ALL = ":"  # the character after 9: sorts after every time stamp

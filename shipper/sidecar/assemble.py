@@ -56,7 +56,12 @@ def settings_of(config: Config) -> Settings:
             local_zone=None if section.local_zone is None else zone_of(section.local_zone, "pipeline.local_zone"),
         ),
         rules_for(section.detectors, timeout, options),
-        {"host": section.host, "labels": section.labels, "observer": section.observer, "tags": list(section.tags)},
+        {
+            "host": section.host.fields,
+            "labels": section.labels,
+            "observer": section.observer.fields,
+            "tags": list(section.tags),
+        },
         exchange_timeout=timeout,
         keep_original=section.keep_original,
         memory=section.memory,

@@ -21,6 +21,7 @@ from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
 from shipper.errors import UsageError
 from shipper.read.channel import ChannelInput
+from shipper.sidecar.assemble import settings_of
 from shipper.sidecar.following import channels_of
 from shipper.sidecar.sinks import SINKS
 from shipper.stream.assemble import detect_settings
@@ -358,6 +359,51 @@ def test_the_path_of_a_request_is_no_part_of_a_url(below: str, path: str) -> Non
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         addresses.url(given + path)
     assert addresses.url(f"{given}/") == given
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("host: {nmae: x}", "host.nmae: there is no such key; did you mean name?"),
+        ('host: {"@timestamp": x}', "host.@timestamp: there is no such key; there are name, hostname, ip"),
+        ("host: {os: {name: x}}", "host.os: there is no such key; there are name, hostname, ip"),
+        ("host: {name: 5}", "host.name: expected a text; put it in quotes"),
+        ("host: {name: [a]}", "host.name: expected a text, got a list"),
+        ("host: {name: null}", "host.name: expected a text, got null"),
+        ('host: {name: ""}', "host.name: it may not be empty"),
+        ('host: {name: "a\\nb"}', "host.name: 'a\\nb' holds control characters"),
+        ("host: {ip: 999.1.1.1}", "host.ip: '999.1.1.1' is no address; write 10.0.0.5 or 2001:db8::5"),
+        ("host: {ip: [10.0.0.5, x]}", "host.ip[1]: 'x' is no address; write 10.0.0.5 or 2001:db8::5"),
+        ("observer: {naem: x}", "observer.naem: there is no such key; did you mean name?"),
+        ("observer: {ip: zzz}", "observer.ip: there is no such key; there are name, type, vendor, product"),
+        ('labels: {"": x}', "labels.'': the name of a label may not be empty, nor a part of it between dots: no index takes it"),
+        ('labels: {"a\\nb": x}', "labels.'a\\nb': the name of a label may not hold control characters"),
+        ('labels: {site: "a\\nb"}', "labels.site: 'a\\nb' holds control characters"),
+        ('tags: ["a\\nb"]', "tags[0]: 'a\\nb' holds control characters"),
+    ],
+)
+def test_mistakes_in_the_fields_that_every_event_gets(given: str, said: str, tmp_path: Path) -> None:
+    assert errors(f"{GOOD}pipeline: {{{given}}}\n", tmp_path) == [f"4: pipeline.{said}"]
+
+
+def test_the_fields_that_every_event_gets(tmp_path: Path) -> None:
+    fields = "host: {ip: '${IP}', name: mfa01}, observer: {vendor: Contoso}, labels: {site.floor: 4, known: true}"
+    (tmp_path / "c.yaml").write_text(f"{GOOD}pipeline: {{{fields}}}\n")
+    for given, ips in (("10.0.0.5", ["10.0.0.5"]), ("10.0.0.5, 2001:db8::5", ["10.0.0.5", "2001:db8::5"])):
+        constants = settings_of(load_config(str(tmp_path / "c.yaml"), {"IP": given})[0]).options.constants
+        assert constants["host"] == {"name": "mfa01", "ip": ips}
+        assert constants["observer"] == {"vendor": "Contoso"}
+        assert constants["labels"] == {"site.floor": 4, "known": True}
+        assert "tags" not in constants
+    (tmp_path / "c.yaml").write_text(f"{GOOD}pipeline: {{host: {{ip: []}}, observer: {{}}}}\n")
+    assert settings_of(load_config(str(tmp_path / "c.yaml"), {})[0]).options.constants.keys() == {"agent"}
+
+
+def test_every_event_gets_only_fields_that_are_known() -> None:
+    """What a configuration may put into `host` and `observer` has a place in the schema of events, and so in every index."""
+    event = json.loads((ROOT / "schemas" / "event.schema.json").read_text(encoding="utf-8"))["properties"]
+    for name in ("host", "observer"):
+        assert set(schema()["$defs"][f"{name.capitalize()}Section"]["properties"]) == set(event[name]["properties"])
 
 
 def test_every_format_and_sink_can_be_chosen() -> None:
