@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from typing import get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from shipper.config.outputs import FORMAT_OF, ElasticsearchSection, HttpSecurity, KafkaSection, OutputSection, Security
 from shipper.config.sections import Config, DetectSection, Input, MetricsSection, options_of
 from shipper.config.units import HOUR, has_control
-from shipper.config.values import Duration
+from shipper.config.values import Duration, Section
 from shipper.config.yaml_file import Path
 from shipper.emit.pseudonyms import SHORTEST_KEY
 from shipper.times import SECOND
@@ -174,15 +175,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _output_faults(output: OutputSection) -> list[Fault]:
-    faults: list[Fault] = []
-    if output.type == "kafka" and output.kafka is None:
-        faults.append((("output", "kafka"), "output.type is kafka, so this section is needed, with bootstrap_servers and topic"))
-    if output.type == "file" and output.file is None:
-        faults.append((("output", "file"), "output.type is file, so this section is needed, with a path"))
-    if output.type == "elasticsearch" and output.elasticsearch is None:
-        faults.append((("output", "elasticsearch"), "output.type is elasticsearch, so this section is needed, with urls"))
-    if output.type == "splunk_hec" and output.splunk_hec is None:
-        faults.append((("output", "splunk_hec"), "output.type is splunk_hec, so this section is needed, with url and token"))
+    faults = _missing_section(output)
     fixed = FORMAT_OF.get(output.type)
     if fixed and output.format not in (None, fixed):
         faults.append((("output", "format"), f"{output.type} takes {fixed} and nothing else; leave the key out"))
@@ -196,6 +189,17 @@ def _output_faults(output: OutputSection) -> list[Fault]:
     if output.type == "kafka" and output.format == "elastic-bulk":
         faults.append((("output", "format"), "elastic-bulk has two lines an event and cannot go to Kafka; use ecs"))
     return faults
+
+
+def _missing_section(output: OutputSection) -> list[Fault]:
+    """The fault of a type whose section, the key with its name, may be left out only with other types."""
+    kind = next((field.type for field in msgspec.structs.fields(type(output)) if field.name == output.type), None)
+    if kind is None or getattr(output, output.type) is not None:
+        return []
+    sections = [inner for inner in get_args(kind) if isinstance(inner, type) and issubclass(inner, Section)]
+    needed = [field.name for section in sections for field in msgspec.structs.fields(section) if field.required]
+    how = f", with {' and '.join(needed)}" if needed else "; {} takes its defaults"
+    return [(("output", output.type), f"output.type is {output.type}, so this section is needed{how}")]
 
 
 def _elasticsearch_faults(section: ElasticsearchSection) -> list[Fault]:

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -12,9 +12,11 @@ from jsonschema import Draft202012Validator
 
 from shipper.config import addresses
 from shipper.config.load import load_config
-from shipper.config.rules import warnings
+from shipper.config.outputs import OutputSection
+from shipper.config.rules import contradictions, warnings
 from shipper.config.schema import schema
-from shipper.config.sections import options_of
+from shipper.config.sections import Input, config_type, options_of
+from shipper.config.values import Section
 from shipper.config.yaml_file import read_settings
 from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule
@@ -66,7 +68,19 @@ def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         (GOOD + "metrcs: {}\n", "4: metrcs: there is no such key; did you mean metrics?"),
         (GOOD.replace("path:", "pfad:"), "2: inputs[0]"),
         (GOOD.replace("stdout", "kafak"), "3: output.type: 'kafak' is none of stdout, file, kafka"),
-        (GOOD.replace("stdout", "kafka"), "output.kafka: output.type is kafka, so this section is needed"),
+        (
+            GOOD.replace("stdout", "kafka"),
+            "3: output.kafka: output.type is kafka, so this section is needed, with bootstrap_servers and topic",
+        ),
+        (GOOD.replace("stdout", "file"), "3: output.file: output.type is file, so this section is needed, with path"),
+        (
+            GOOD.replace("stdout", "elasticsearch"),
+            "3: output.elasticsearch: output.type is elasticsearch, so this section is needed, with urls",
+        ),
+        (
+            GOOD.replace("stdout", "splunk_hec"),
+            "3: output.splunk_hec: output.type is splunk_hec, so this section is needed, with url and token",
+        ),
         (GOOD + "pipeline: {pseudonyms: {key: geheim}}\n", "4: pipeline.pseudonyms.key: it must have 16 bytes or more"),
         (GOOD + "pipeline: {pseudonyms: {fields: [user]}}\n", "4: pipeline.pseudonyms: the key key is missing"),
         (GOOD + "pipeline: {pseudonyms: {key: null, fields: [name]}}\n", "4: pipeline.pseudonyms.fields[0]: 'name' is none of"),
@@ -404,6 +418,41 @@ def test_every_event_gets_only_fields_that_are_known() -> None:
     event = json.loads((ROOT / "schemas" / "event.schema.json").read_text(encoding="utf-8"))["properties"]
     for name in ("host", "observer"):
         assert set(schema()["$defs"][f"{name.capitalize()}Section"]["properties"]) == set(event[name]["properties"])
+
+
+class Mail(Section, frozen=True):
+    """A section of which all keys have defaults."""
+
+    to: str = "postmaster"
+
+
+class Pager(Section, frozen=True):
+    """A section that has to say something."""
+
+    number: str
+    volume: int = 11
+
+
+class MoreOutputs(OutputSection, frozen=True):
+    """The outputs, with two that a contributor has added."""
+
+    type: Literal["mail", "pager"]  # type: ignore[assignment]
+    mail: Mail | None = None
+    pager: Pager | None = None
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (MoreOutputs(type="mail"), "output.type is mail, so this section is needed; {} takes its defaults"),
+        (MoreOutputs(type="pager", mail=Mail()), "output.type is pager, so this section is needed, with number"),
+        (MoreOutputs(type="mail", mail=Mail()), None),
+    ],
+)
+def test_a_new_output_needs_its_section(output: MoreOutputs, said: str | None) -> None:
+    """A sink relies on its section; who adds one writes no check."""
+    config = config_type()(state_dir="s", inputs=[Input(path="p")], output=output)
+    assert contradictions(config) == ([(("output", output.type), said)] if said else [])
 
 
 def test_every_format_and_sink_can_be_chosen() -> None:
