@@ -1,6 +1,6 @@
 """The sections of the outputs in the configuration file: their keys, types and defaults. Pure."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -126,6 +126,14 @@ class OutputSection(Section, frozen=True):
     file: FileSection | None = None
     elasticsearch: ElasticsearchSection | None = None
     splunk_hec: SplunkHecSection | None = None
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """The files that the sink writes: keys of its section, those of the type `RotatedPath`, each with its path."""
+        section = getattr(self, self.type, None)
+        keys = [] if section is None else msgspec.structs.fields(section)
+        paths = [(key.name, getattr(section, key.name)) for key in keys if RotatedPath in (key.type, *get_args(key.type))]
+        return [(key, path) for key, path in paths if path is not None]
 
     @property
     def form(self) -> str:

@@ -75,7 +75,7 @@ Namespace = Annotated[
     _about('The namespace of a data stream: lower case, without -, spaces or any of \\/*?"<>|,#:', pattern=units.NAMESPACE),
 ]
 FilePath = Annotated[str, Written(units.file_path), _about("A path; `~` is your home.")]
-RotatedPath = Annotated[  # the names of rotated files and of the lock are longer by up to 25 bytes
+RotatedPath = Annotated[  # of a file that a sink writes; the names of rotated files and of the lock are longer by up to 25 bytes
     str, Written(partial(units.file_path, longest=230)), _about("A path; `~` is your home.")
 ]
 ExistingFile = Annotated[

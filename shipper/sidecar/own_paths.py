@@ -49,9 +49,12 @@ def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None =
         for number, given in _reading(path, inputs):
             first.setdefault((key, number), _sentence(key, path, number_of(config, number), given))
     faults = list(first.values())
-    output = None if config.output.file is None else _real(config.output.file.path)
-    if config.output.type == "file" and output in [_real(os.path.join(config.state_dir, name)) for name in STATE]:
-        faults.append(f"output.file.path: {output} is a file of state_dir that the shipper needs itself; give another path")
+    state = [_real(os.path.join(config.state_dir, name)) for name in STATE]
+    faults += [
+        f"{key}: {path} is a file of state_dir that the shipper needs itself; give another path"
+        for key, path in _outputs(config)
+        if path in state
+    ]
     if not faults:
         faults += _same_files(config, inputs, stdout)
     if faults:
@@ -60,12 +63,15 @@ def refuse_own(config: Config, inputs: Sequence[TailInput], stdout: int | None =
 
 def _own(config: Config) -> Iterator[tuple[str, str]]:
     """Yield keys of the configuration, each with a resolved path that is written because of it."""
-    file = config.output.file
-    if config.output.type == "file" and file is not None:
-        path = _real(file.path)
-        yield from (("output.file.path", own) for own in (path, path + ROTATED, lock_beside(path)))
+    for key, path in _outputs(config):
+        yield from ((key, own) for own in (path, path + ROTATED, lock_beside(path)))
     for name in (*STATE, SERVICE_LOG) if sys.platform == "win32" else STATE:
         yield "state_dir", _real(os.path.join(config.state_dir, name))
+
+
+def _outputs(config: Config) -> list[tuple[str, str]]:
+    """Keys of the output, each with the resolved path of a file that the sink writes."""
+    return [(f"output.{config.output.type}.{key}", _real(path)) for key, path in config.output.files]
 
 
 def _reading(path: str, inputs: Sequence[TailInput]) -> Iterator[tuple[int, TailInput]]:

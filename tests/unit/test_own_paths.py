@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from shipper.config.load import load_config
+from shipper.config.outputs import OutputSection
+from shipper.config.sections import Input, config_type
+from shipper.config.values import FilePath, RotatedPath, Section
 from shipper.errors import UsageError
 from shipper.sidecar.following import inputs_of
 from shipper.sidecar.own_paths import refuse_own
@@ -89,6 +92,37 @@ def test_state_that_an_input_matches(reads: str, wanted: list[str], refused: Cal
 def test_an_output_in_place_of_state(name: str, refused: Callable[..., list[str]]) -> None:
     assert refused("logs/*.log", f"state/{name}") == FILE
     assert refused("logs/*.log", f"state/{name}.mine") == []
+
+
+class Archive(Section, frozen=True):
+    """A section with two files that are written, and one that is read."""
+
+    events: RotatedPath
+    findings: RotatedPath | None = None
+    key_file: FilePath | None = None
+
+
+class MoreOutputs(OutputSection, frozen=True):
+    """The outputs, with one that a contributor has added."""
+
+    type: Literal["archive"]  # type: ignore[assignment]
+    archive: Archive | None = None
+
+
+def test_the_files_of_a_new_output(tmp_path: Path) -> None:
+    def refused(**paths: str) -> list[str]:
+        output = MoreOutputs(type="archive", archive=Archive(**{key: f"{tmp_path}/{path}" for key, path in paths.items()}))
+        config = config_type()(state_dir=f"{tmp_path}/state", inputs=[Input(path=f"{tmp_path}/logs/*.log*")], output=output)
+        try:
+            refuse_own(config, inputs_of(config))
+        except UsageError as error:
+            return [line.partition(":")[0] for line in str(error).splitlines()]
+        return []
+
+    assert refused(events="out/events.log", key_file="logs/key.log") == []
+    assert refused(events="logs/events.log") == ["output.archive.events"]
+    assert refused(events="out/events.log", findings="logs/findings.log") == ["output.archive.findings"]
+    assert refused(events="state/lock") == ["output.archive.events"]
 
 
 @pytest.mark.posix("Wine makes no symbolic links")
