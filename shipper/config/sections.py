@@ -102,12 +102,26 @@ class PseudonymsSection(Section, frozen=True):
     )
 
 
-class HostSection(Section, frozen=True):
-    """The server, where neither `inputs[].host` nor the line names it."""
+class OsSection(Section, frozen=True):
+    """An operating system, in fields of ECS."""
+
+    family: Name | UnsetType = UNSET
+    full: Name | UnsetType = UNSET
+    kernel: Name | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    platform: Name | UnsetType = UNSET
+    type: Name | UnsetType = UNSET
+    version: Name | UnsetType = UNSET
+
+
+class _Machine(Section, frozen=True):
+    """Fields of ECS that `host` and `observer` share."""
 
     name: Name | UnsetType = UNSET
     hostname: Name | UnsetType = UNSET
     ip: IpAddress | list[IpAddress] | UnsetType = UNSET
+    type: Name | UnsetType = UNSET
+    os: OsSection | UnsetType = UNSET
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -117,19 +131,20 @@ class HostSection(Section, frozen=True):
         return {name: value for name, value in (given | {"ip": ips}).items() if value}
 
 
-class ObserverSection(Section, frozen=True):
+class HostSection(_Machine, frozen=True):
+    """The server, where neither `inputs[].host` nor the line names it."""
+
+    id: Name | UnsetType = UNSET
+    architecture: Name | UnsetType = UNSET
+
+
+class ObserverSection(_Machine, frozen=True):
     """The machine or program that collects the logs."""
 
-    name: Name | UnsetType = UNSET
-    type: Name | UnsetType = UNSET
     vendor: Name | UnsetType = UNSET
     product: Name | UnsetType = UNSET
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """As it stands in an event."""
-        given: dict[str, Any] = msgspec.to_builtins(self)
-        return given
+    version: Name | UnsetType = UNSET
+    serial_number: Name | UnsetType = UNSET
 
 
 class PipelineSection(Section, frozen=True):

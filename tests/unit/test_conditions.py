@@ -139,7 +139,9 @@ def test_an_unknown_field_is_refused_with_the_nearest_name(condition: str, said:
     assert f"--where {condition}: there is no field {said}" in str(raised.value)
 
 
-@pytest.mark.parametrize("field", ["@timestamp", "user.target.email", "labels.site", "host.ip", "log.syslog.hostname"])
+@pytest.mark.parametrize(
+    "field", ["@timestamp", "user.target.email", "labels.site", "host.ip", "host.os.name", "log.syslog.hostname"]
+)
 def test_known_fields(field: str) -> None:
     assert checked(f"{field}=x*", fields()) == f"{field}=x*"
 

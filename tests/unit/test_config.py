@@ -379,8 +379,12 @@ def test_the_path_of_a_request_is_no_part_of_a_url(below: str, path: str) -> Non
     ("given", "said"),
     [
         ("host: {nmae: x}", "host.nmae: there is no such key; did you mean name?"),
-        ('host: {"@timestamp": x}', "host.@timestamp: there is no such key; there are name, hostname, ip"),
-        ("host: {os: {name: x}}", "host.os: there is no such key; there are name, hostname, ip"),
+        (
+            'host: {"@timestamp": x}',
+            "host.@timestamp: there is no such key; there are name, hostname, ip, type, os, id, architecture",
+        ),
+        ("host: {os: {nmae: x}}", "host.os.nmae: there is no such key; did you mean name?"),
+        ("host: {os: Debian}", "host.os: expected keys with values, got a text"),
         ("host: {name: 5}", "host.name: expected a text; put it in quotes"),
         ("host: {name: [a]}", "host.name: expected a text, got a list"),
         ("host: {name: null}", "host.name: expected a text, got null"),
@@ -389,7 +393,7 @@ def test_the_path_of_a_request_is_no_part_of_a_url(below: str, path: str) -> Non
         ("host: {ip: 999.1.1.1}", "host.ip: '999.1.1.1' is no address; write 10.0.0.5 or 2001:db8::5"),
         ("host: {ip: [10.0.0.5, x]}", "host.ip[1]: 'x' is no address; write 10.0.0.5 or 2001:db8::5"),
         ("observer: {naem: x}", "observer.naem: there is no such key; did you mean name?"),
-        ("observer: {ip: zzz}", "observer.ip: there is no such key; there are name, type, vendor, product"),
+        ("observer: {ip: zzz}", "observer.ip: 'zzz' is no address; write 10.0.0.5 or 2001:db8::5"),
         ('labels: {"": x}', "labels.'': the name of a label may not be empty, nor a part of it between dots: no index takes it"),
         ('labels: {"a\\nb": x}', "labels.'a\\nb': the name of a label may not hold control characters"),
         ('labels: {site: "a\\nb"}', "labels.site: 'a\\nb' holds control characters"),
@@ -401,11 +405,13 @@ def test_mistakes_in_the_fields_that_every_event_gets(given: str, said: str, tmp
 
 
 def test_the_fields_that_every_event_gets(tmp_path: Path) -> None:
-    fields = "host: {ip: '${IP}', name: mfa01}, observer: {vendor: Contoso}, labels: {site.floor: 4, known: true}"
+    fields = (
+        "host: {ip: '${IP}', name: mfa01, os: {type: windows}}, observer: {vendor: Contoso}, labels: {site.floor: 4, known: true}"
+    )
     (tmp_path / "c.yaml").write_text(f"{GOOD}pipeline: {{{fields}}}\n")
     for given, ips in (("10.0.0.5", ["10.0.0.5"]), ("10.0.0.5, 2001:db8::5", ["10.0.0.5", "2001:db8::5"])):
         constants = settings_of(load_config(str(tmp_path / "c.yaml"), {"IP": given})[0]).options.constants
-        assert constants["host"] == {"name": "mfa01", "ip": ips}
+        assert constants["host"] == {"name": "mfa01", "ip": ips, "os": {"type": "windows"}}
         assert constants["observer"] == {"vendor": "Contoso"}
         assert constants["labels"] == {"site.floor": 4, "known": True}
         assert "tags" not in constants
