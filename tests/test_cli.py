@@ -157,6 +157,8 @@ def test_version_and_no_command() -> None:
         (["parse", "--window=-1s", "LOG"], "is not a duration"),
         (["parse", "--exchange-timeout", "1e400s", "LOG"], "is not a duration"),
         (["parse", "--max-line", "big", "LOG"], "'big' is not a size"),
+        (["parse", "--max-line", "15", "LOG"], "'15' is not from 16 bytes to 1GiB"),
+        (["parse", "--max-line", "2GiB", "LOG"], "'2GiB' is not from 16 bytes to 1GiB"),
         (["parse", "--where", "user.name", "LOG"], "--where user.name: expected FIELD=VALUE"),
         (["parse", "--where", "=bob", "LOG"], "expected FIELD=VALUE"),
         (["parse", "--only", "mfa-status", "LOG"], "double_prompt"),

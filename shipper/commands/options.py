@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from shipper.config.units import duration, moment, most_listed, name, namespace, size
+from shipper.config.units import duration, line_limit, moment, most_listed, name, namespace
 from shipper.errors import UsageError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -107,7 +107,7 @@ SYSLOG_ZONE = click.option(
     help="Zone of syslog times that name none: Europe/Berlin or +01:00.",
 )
 MAX_LINE = click.option(
-    "--max-line", type=Converted("size", size), default="1MiB", show_default=True, help="A longer line is cut there."
+    "--max-line", type=Converted("size", line_limit), default="1MiB", show_default=True, help="A longer line is cut there."
 )
 PROGRESS = click.option(
     "--progress/--no-progress", "show_progress", default=None, help="A bar on standard error; by default when it is a terminal."

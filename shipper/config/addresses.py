@@ -18,23 +18,36 @@ URL = "^https?://(?P<host>\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{
 _OF_THE_INTERFACE = ("/services/collector/event", "/services/collector/raw", "/services/collector", "/_bulk")
 
 
-def address(text: str, *, any_port: bool = False) -> str:
-    """A host with its port; `any_port` allows port 0, which lets the system choose.
+def address(text: str) -> str:
+    """A host with its port.
 
     Raises:
         ValueError: not `HOST:PORT`.
     """
-    host, _, port = text.rpartition(":")
-    if "://" in text:
-        raise ValueError(f"{text!r} has a scheme; write {text.partition('://')[2].rstrip('/') or 'kafka1:9092'} without it")
     if "," in text:
         raise ValueError(f"{text!r} is more than one host; write each as an entry of its own")
+    return _host_and_port(text, 1, ("kafka1:9092", "10.0.0.5:9092", "[2001:db8::5]:9092"))
+
+
+def listen_address(text: str) -> str:
+    """An address of this machine with a port to listen on; port 0 lets the system choose.
+
+    Raises:
+        ValueError: not `HOST:PORT`.
+    """
+    return _host_and_port(text, 0, ("127.0.0.1:9108", "0.0.0.0:9108", "[::1]:9108"))
+
+
+def _host_and_port(text: str, lowest: int, examples: tuple[str, str, str]) -> str:
+    host, _, port = text.rpartition(":")
+    if "://" in text:
+        raise ValueError(f"{text!r} has a scheme; write {text.partition('://')[2].rstrip('/') or examples[0]} without it")
     if not re.fullmatch(ADDRESS, text, re.ASCII):
-        raise ValueError(f"{text!r} is not HOST:PORT; write kafka1:9092, 10.0.0.5:9092 or [2001:db8::5]:9092")
+        raise ValueError(f"{text!r} is not HOST:PORT; write {', '.join(examples[:-1])} or {examples[-1]}")
     if not _is_host(host):
         raise ValueError(f"{text!r}: {host} is no name of a host and no address")
-    if not (0 if any_port else 1) <= int(port) <= 65535:
-        raise ValueError(f"{text!r}: ports go from 1 to 65535")
+    if not lowest <= int(port) <= 65535:
+        raise ValueError(f"{text!r}: ports go from {lowest} to 65535")
     return f"{host}:{port}"
 
 

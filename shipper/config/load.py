@@ -105,8 +105,7 @@ def _read(value: Any, kind: Any) -> Any:
     Raises:
         ValueError: the value does not fit; says what was expected.
     """
-    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    written = next((note for member in members for note in get_args(member) if isinstance(note, Written)), None)
+    written = _written(kind)
     if written is None or value is None:
         return value
     if isinstance(value, str):
@@ -116,6 +115,12 @@ def _read(value: Any, kind: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected {written.example}")
     return written.read(str(value))
+
+
+def _written(kind: Any) -> Written | None:
+    """How values of a type are written, if the type says so."""
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return next((note for member in members for note in get_args(member) if isinstance(note, Written)), None)
 
 
 def _all_faults(values: Mapping[str, Any], first: msgspec.ValidationError) -> list[Fault]:
@@ -151,19 +156,21 @@ def _explain(text: str, base: Path) -> Fault:
     if choices:
         return path, f"{choices[1]} is none of {', '.join(_choices(path))}"
     if message.startswith("Expected "):
-        return path, "e" + re.sub(r"`(\w+(?: \| \w+)*)`", lambda kinds: _in_words(kinds[1]), message[1:])
+        written = _written(_type_at(path))
+        number = (written and written.example) or "a whole number"
+        return path, "e" + re.sub(r"`(\w+(?: \| \w+)*)`", lambda kinds: _in_words(kinds[1], number), message[1:])
     return path, message[:1].lower() + message[1:]
 
 
 WORDS = {
-    "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "null": "null",
+    "str": "a text", "float": "a number", "bool": "true or false", "null": "null",
     "array": "a list", "object": "keys with values",
 }  # fmt: skip
 
 
-def _in_words(kinds: str) -> str:
-    """msgspec's `int | null` as `a whole number or null`."""
-    return " or ".join(WORDS.get(kind, kind) for kind in kinds.split(" | "))
+def _in_words(kinds: str, number: str) -> str:
+    """msgspec's `int | null` as `a whole number or null`; `number`: what an `int` is here, such as a duration."""
+    return " or ".join((WORDS | {"int": number}).get(kind, kind) for kind in kinds.split(" | "))
 
 
 def _unknown(key: str, known: list[str]) -> str:

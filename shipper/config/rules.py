@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shipper.config.outputs import FORMAT_OF, ElasticsearchSection, HttpSecurity, KafkaSection, OutputSection, Security
-from shipper.config.sections import Config, DetectSection, Input, MetricsSection, options_of
+from shipper.config.sections import Config, DetectSection, Input, MetricsSection, TailSection, options_of
 from shipper.config.units import HOUR, has_control
 from shipper.config.values import Duration, Section
 from shipper.config.yaml_file import Path
@@ -99,11 +99,12 @@ def _metrics_faults(metrics: MetricsSection) -> list[Fault]:
 def _out_of_range(config: Config) -> list[Fault]:
     """Durations and sizes that would stop the flow, fill the memory, or make no sense."""
     tail, options = config.tail, options_of(config.pipeline)
+    most_read = max(tail.max_line, TailSection().read_size)  # the default is cut to max_line where that is less
     ranges: list[_Range] = [
         (("tail", "poll_interval"), tail.poll_interval, SECOND // 100, HOUR, "10ms, since less would take all of a core, to 1h"),
         (("tail", "rotate_wait"), tail.rotate_wait, 0, HOUR, "0s to 1h"),
         (("tail", "max_line"), tail.max_line, 1 << 10, 64 << 20, f"1KiB to 64MiB: a line {KEPT}"),
-        (("tail", "read_size"), tail.read_size, 1 << 10, tail.max_line, "1KiB to max_line"),
+        (("tail", "read_size"), tail.read_size, 1 << 10, most_read, "1KiB to max_line"),
         (("shutdown_timeout",), config.shutdown_timeout, 0, HOUR, "0s to 1h"),
         (("pipeline", "memory"), config.pipeline.memory, 1 << 20, 1 << 30, "1MiB, which 512 open requests fill, to 1GiB"),
     ]

@@ -45,23 +45,30 @@ def duration(text: str) -> int:
     return value
 
 
-def size(text: str, least: int = 16, most: int = 1 << 30) -> int:
+def size(text: str) -> int:
     """Bytes of `1MiB`, `64KiB`; a bare number is bytes.
 
     Raises:
-        ValueError: not a size from `least` to `most`.
+        ValueError: not a size.
     """
     number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = _SIZES.get(text[len(number) :].strip().lower())
     number = number.strip()
-    if (
-        not (number.isascii() and number.isdecimal())
-        or len(number) > 12
-        or unit is None
-        or not least <= int(number) * unit <= most
-    ):
-        raise ValueError(f"{text!r} is not a size from {least} to {_size_text(most)}; write 1MiB or 65536")
+    if not (number.isascii() and number.isdecimal()) or len(number) > 12 or unit is None:
+        raise ValueError(f"{text!r} is not a size; write 1MiB or 65536")
     return int(number) * unit
+
+
+def line_limit(text: str) -> int:
+    """The size at which a line is cut.
+
+    Raises:
+        ValueError: not a size from 16 bytes to 1 GiB.
+    """
+    value = size(text)
+    if not 16 <= value <= 1 << 30:
+        raise ValueError(f"{text!r} is not from 16 bytes to 1GiB; write 1MiB or 65536")
+    return value
 
 
 _MOMENT = re.compile(
@@ -88,10 +95,6 @@ def moment(text: str) -> str:
         )
     whole, _, digits = stamp[:-1].partition(".")
     return f"{whole}.{digits}".rstrip("0").rstrip(".") if digits else whole
-
-
-def _size_text(value: int) -> str:
-    return f"{value >> 30}GiB" if value % (1 << 30) == 0 else str(value)
 
 
 def name(text: str) -> str:

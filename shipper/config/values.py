@@ -59,12 +59,12 @@ def _about(text: str, **schema: object) -> Meta:
 
 Duration = Annotated[  # in nanoseconds
     int,
-    Written(units.duration, "60s or 500ms"),
+    Written(units.duration, "a duration such as 60s or 500ms"),
     _about("`60s`, `500ms`, or a number of seconds.", written=["string", "number"], pattern=units.DURATION, minimum=0),
 ]
 Size = Annotated[  # in bytes
     int,
-    Written(units.size, "1MiB or 65536"),
+    Written(units.size, "a size such as 1MiB or 65536"),
     _about("`1MiB`, or a number of bytes.", written=["string", "integer"], pattern=units.SIZE, minimum=1),
 ]
 Name = Annotated[str, Written(units.name), Meta(min_length=1)]
@@ -91,7 +91,7 @@ IpAddress = Annotated[str, Written(addresses.ip), _about("An address of IPv4 or 
 Address = Annotated[str, Written(addresses.address), _about("`HOST:PORT`", pattern=addresses.ADDRESS)]
 ListenAddress = Annotated[
     str,
-    Written(partial(addresses.address, any_port=True)),
+    Written(addresses.listen_address),
     _about("`HOST:PORT`; port 0 lets the system choose.", pattern=addresses.ADDRESS),
 ]
 Url = Annotated[

@@ -1,9 +1,11 @@
 """The configuration file: strict, every mistake in one sentence with its place, secrets printed nowhere."""
 
+import copy
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import pytest
@@ -16,8 +18,8 @@ from shipper.config.outputs import OutputSection
 from shipper.config.rules import contradictions, warnings
 from shipper.config.schema import schema
 from shipper.config.sections import Input, config_type, options_of
-from shipper.config.values import Section
-from shipper.config.yaml_file import read_settings
+from shipper.config.values import Duration, Section, Size
+from shipper.config.yaml_file import dotted, read_settings
 from shipper.detect import DETECTORS
 from shipper.detect.double_prompt import Rule
 from shipper.emit.formats import FORMATS
@@ -459,6 +461,74 @@ def test_a_new_output_needs_its_section(output: MoreOutputs, said: str | None) -
     """A sink relies on its section; who adds one writes no check."""
     config = config_type()(state_dir="s", inputs=[Input(path="p")], output=output)
     assert contradictions(config) == ([(("output", output.type), said)] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tail: {max_line: 16}", "tail.max_line: it must be from 1KiB to 64MiB: a line is kept in memory"),
+        ("tail: {max_line: 5}", "tail.max_line: it must be from 1KiB to 64MiB: a line is kept in memory"),
+        ("tail: {max_line: 2GiB}", "tail.max_line: it must be from 1KiB to 64MiB: a line is kept in memory"),
+        ("tail: {max_line: 1MiB, read_size: 2MiB}", "tail.read_size: it must be from 1KiB to max_line"),
+        ("tail: {max_line: [1MiB]}", "tail.max_line: expected a size such as 1MiB or 65536, got a list"),
+        ("tail: {max_line: true}", "tail.max_line: expected a size such as 1MiB or 65536"),
+        (
+            "metrics: {listen: '9108'}",
+            "metrics.listen: '9108' is not HOST:PORT; write 127.0.0.1:9108, 0.0.0.0:9108 or [::1]:9108",
+        ),
+        ("metrics: {listen: 'http://'}", "metrics.listen: 'http://' has a scheme; write 127.0.0.1:9108 without it"),
+        ("metrics: {listen: 'a:99999'}", "metrics.listen: 'a:99999': ports go from 0 to 65535"),
+        ("shutdown_timeout: [1]", "shutdown_timeout: expected a duration such as 60s or 500ms, got a list"),
+        (
+            "pipeline: {double_prompt: {window: [1]}}",
+            "pipeline.double_prompt.window: expected a duration such as 60s or 500ms, got a list",
+        ),
+        ("pipeline: {mfa_fatigue: {count: [1]}}", "pipeline.mfa_fatigue.count: expected a whole number, got a list"),
+    ],
+)
+def test_what_is_expected_is_what_the_key_takes(text: str, said: str, tmp_path: Path) -> None:
+    assert errors(f"{GOOD}{text}\n", tmp_path) == [f"4: {said}"]
+
+
+@pytest.mark.parametrize("size", ["0", "16", "2GiB"])
+def test_the_size_at_which_a_file_is_renamed(size: str, tmp_path: Path) -> None:
+    text = GOOD.replace("type: stdout", f"type: file, file: {{path: /tmp/y, rotate_size: {size}}}")
+    assert errors(text, tmp_path) == ["3: output.file.rotate_size: it must be from 1KiB to 1GiB"]
+
+
+def test_a_null_is_allowed_where_the_key_takes_one(tmp_path: Path) -> None:
+    text = GOOD.replace("type: stdout", "type: file, file: {path: /tmp/y, rotate_every: [1d]}")
+    said = "3: output.file.rotate_every: expected a duration such as 60s or 500ms or null, got a list"
+    assert errors(text, tmp_path) == [said]
+
+
+def test_short_lines_need_no_smaller_reads(tmp_path: Path) -> None:
+    """A read is never longer than a line may be, so `read_size` need not be set as well."""
+    (tmp_path / "c.yaml").write_text(GOOD + "tail: {max_line: 1KiB}\n")
+    assert load_config(str(tmp_path / "c.yaml"), {})[0].tail.max_line == 1 << 10
+
+
+def keys_of(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The key paths below a section, each with its type."""
+    for inner in (kind, *get_args(kind)):
+        if isinstance(inner, type) and issubclass(inner, Section):
+            for field in msgspec.structs.fields(inner):
+                yield (*path, field.name), field.type
+                yield from keys_of(field.type, (*path, field.name))
+
+
+def test_every_duration_and_size_has_a_range(tmp_path: Path) -> None:
+    annotated = read_settings(str(ROOT / "deploy" / "docs" / "mfa-shipper.yaml"), {}).values
+    far = {Duration: "50000d", Size: "999999999999GiB"}
+    wanted = {path: far[part] for path, kind in keys_of(config_type()) for part in (kind, *get_args(kind)) if part in far}
+    assert len(wanted) >= 17
+    for path, value in wanted.items():
+        values = copy.deepcopy(annotated)
+        section = values
+        for key in path[:-1]:
+            section = section[key]
+        section[path[-1]] = value
+        assert any(f" {dotted(path)}: it must be from " in said for said in errors(yaml.safe_dump(values), tmp_path)), path
 
 
 def test_every_format_and_sink_can_be_chosen() -> None:
