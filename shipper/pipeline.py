@@ -1,5 +1,5 @@
-"""The flow, from bytes in to bytes out. Read this file first, and in it `run_source`, where the flow of a log begins: `read_input` gives the
-chunks of each file, and a `Pipeline` makes blocks of them (`__call__`: `decode`, then `_emit`).
+"""The flow, from bytes in to bytes out. Read this file first, and in it `run_source`, where the flow of a log begins:
+`read_input` gives the chunks of each file, and a `Pipeline` makes blocks of them (`__call__`: `decode`, then `_emit`).
 
     read/     chunks of whole lines, as bytes
       -> decode/   one ECS event per line (or per exchange), and the authentications that the chunk completes
@@ -81,9 +81,9 @@ class Settings:
     def warm_up(self) -> int:
         """How far back, in nanoseconds, a log must be read to restore its state.
 
-        Take a line such that all earlier lines of its component are older than this, by the component's newest event time. To read
-        from that line on is enough: with the component's clock of then, with what `Pipeline.lasting` returned, and with any state
-        of earlier lines or none, it leads to the same state as to read the whole log."""
+        Take a line such that all earlier lines of its component are older than this, by the component's newest event
+        time. To read from that line on is enough: with the component's clock of then, with what `Pipeline.lasting` returned,
+        and with any state of earlier lines or none, it leads to the same state as to read the whole log."""
         open_exchanges = Exchanges(self.options.exchange_timeout).patience
         return max([open_exchanges, *(rule.warm_up for rule in self.of_a_log.values())])
 

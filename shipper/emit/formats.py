@@ -5,9 +5,9 @@ written one after the other: the text before the event, the event, and the text 
 non-empty part ends with a line end. It returns parts because events are long and copying them would cost
 more than anything else here.
 
-The three parts have one character for each byte: UTF-8, read as latin-1, as the text of an event comes in. Time stamp, id and data set
-of a label are ASCII and can be used as they are. Path, host and user (`label[2].path`, `label[2].host`, `label[3]`) are ordinary
-strings: pass them through `json_text`, or `.encode().decode("latin-1")`, or they come out damaged.
+The three parts have one character for each byte: UTF-8, read as latin-1, as the text of an event comes in. Time stamp, id
+and data set of a label are ASCII and can be used as they are. Path, host and user (`label[2].path`, `label[2].host`,
+`label[3]`) are ordinary strings: pass them through `json_text`, or `.encode().decode("latin-1")`, or they come out damaged.
 
 The kernel itself writes a format that only places the values of an event unchanged, and times as text, seconds or milliseconds
 (`decode/formatted.py`). A format that transforms other values works too, but more slowly.
