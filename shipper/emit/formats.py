@@ -10,7 +10,7 @@ and data set of a label are ASCII and can be used as they are. Path, host and us
 `label[3]`) are ordinary strings: pass them through `json_text`, or `.encode().decode("latin-1")`, or they come out damaged.
 
 The kernel itself writes a format that only places the values of an event unchanged, and times as text, seconds or milliseconds
-(`decode/formatted.py`). A format that transforms other values works too, but more slowly.
+(`decode/formatted.py`). A format that transforms other values, or uses the user of the label, works too, but more slowly.
 
 Sources: Splunk, "Format events for HTTP Event Collector"; Elastic, "Bulk API" and "Data streams".
 """
