@@ -20,7 +20,7 @@ from shipper.deliver.kafka.sink import KafkaSink
 from shipper.deliver.sink import Batch, Receipt, Sink, joined
 from shipper.deliver.stdout import StdoutSink
 from shipper.shared_files import open_shared
-from shipper.sidecar.sinks import client_class
+from shipper.sidecar.sinks import SINKS, client_class
 from shipper.testing import MemorySink
 from tests.support.http_server import HttpServer, Reply, Request
 from tests.support.kafka import Broker, create_topic, read_topic
@@ -107,6 +107,10 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     with servers:
         yield one
         one.sink.close(5.0)
+
+
+def test_every_sink_is_held_to_its_promises() -> None:
+    assert [name for name in SINKS if not any(name in kind for kind in KINDS)] == [], "a kind for each sink"
 
 
 def test_delivers_in_order(case: Case) -> None:
