@@ -15,7 +15,7 @@ def everything() -> dict[str, Any]:
             return {name: value(f"{path}{name}.", below) for name, below in schema.get("properties", {}).items()}
         if "items" in schema:
             return [value(path, schema["items"])]
-        if path.rstrip(".") in ("source.ip", "host.ip", "related.ip"):
+        if path.rstrip(".").rpartition(".")[2] == "ip":
             return "2001:db8::7"
         if "const" in schema or "enum" in schema:
             return schema.get("const", schema.get("enum", [None])[-1])
