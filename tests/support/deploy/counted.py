@@ -192,7 +192,8 @@ def findings(events: list[Event]) -> Rows:
         "event.action", "user.domain", "user.name", "host.name", "event.severity", "azure_mfa.double_prompt.pattern",
         "azure_mfa.double_prompt.gap_ms", "message",
     )  # fmt: skip
-    found = sorted(twice(events) + tired(events), key=lambda event: event["@timestamp"], reverse=True)
+    alerts = [event for event in events if event["event"]["kind"] == "alert"]  # of every detector
+    found = sorted(alerts, key=lambda event: event["@timestamp"], reverse=True)
     values = [[get(event, column) for column in columns] for event in found]
     return [(tuple("" if value is None else str(value) for value in row), (1.0,)) for row in values]
 
