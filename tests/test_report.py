@@ -275,7 +275,7 @@ def test_a_file_appears_when_it_is_complete(week: Path, tmp_path: Path) -> None:
         (["*.log", "--top", "0"], "'0' is not a number from 1 to 100,000"),
         (["*.log", "--format", "pdf"], "'pdf' is not one of 'text', 'json', 'html'"),
         (["*.log", "--format", "text", "--output", "NpsExtension.log"], "is one of the logs to read"),
-        (["*.log", "--pseudonyms", "NpsExtension.log"], "make a key with"),
+        (["*.log", "--pseudonyms", "NpsExtension.log"], "make a new file with"),
         ([], "Missing argument"),
     ],
 )
