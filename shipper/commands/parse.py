@@ -212,7 +212,8 @@ def read_into(
             if failure is not None:
                 if into.output is not None and into.output.is_temporary:
                     notes.append(f"{options.output} is not written, since it would not be complete")
-                tell_sums(told)
+                if counts.lines:
+                    tell_sums(told)
                 raise failure
     except ClosedPipe:
         return counts
