@@ -35,7 +35,7 @@ from shipper.detect.finding import Found, event_of, woven
 from shipper.detect.protocol import Rule
 from shipper.emit.blocks import block, compiled_block
 from shipper.emit.filters import selection
-from shipper.emit.formats import refuse_pretty, wrapping
+from shipper.emit.formats import wrapping
 from shipper.emit.pseudonyms import Pseudonymizer, Pseudonyms
 from shipper.errors import InputError
 from shipper.memo import Texts
@@ -324,12 +324,7 @@ def settings(
         agent: name the version that made the event, and its host, in every event.
         keep_original: keep `event.original`.
         choices: the other fields of `Settings`.
-
-    Raises:
-        UsageError: the format cannot be indented.
     """
-    if choices.get("pretty"):
-        refuse_pretty(choices["format"])
     constants = {name: value for name, value in fields.items() if value}
     host = str(fields.get("host", {}).get("name") or "") or None
     if agent:

@@ -20,6 +20,7 @@ from shipper.decode.library import event_fields
 from shipper.decode.line_patterns import Stamps
 from shipper.detect import DETECTORS, rules_for
 from shipper.emit.filters import checked
+from shipper.emit.formats import refuse_pretty
 from shipper.emit.output import ClosedPipe, Output, open_output
 from shipper.emit.pseudonyms import SHORTEST_KEY, Pseudonyms
 from shipper.errors import InputError, RunError, UsageError
@@ -80,8 +81,10 @@ def settings_of(options: ParseOptions) -> Settings:
     """The settings of the pipelines.
 
     Raises:
-        UsageError: patterns, code table, time zone or filters are wrong.
+        UsageError: patterns, code table, time zone or filters are wrong, or options contradict each other.
     """
+    if options.pretty:
+        refuse_pretty(options.format or "ecs")
     if options.namespace is not None and options.format != "elastic-bulk":
         raise UsageError("--namespace is for --format elastic-bulk, and for --to Elasticsearch or OpenSearch")
     o = options

@@ -13,10 +13,10 @@ from shipper.decode import compiled
 from shipper.decode.library import load
 from shipper.decode.parser import Options
 from shipper.deliver.dead_letters import label_of
-from shipper.emit.formats import FORMATS, ONE_LINE, pretty
+from shipper.emit.formats import FORMATS, ONE_LINE, pretty, refuse_pretty
 from shipper.errors import UsageError
 from shipper.model import Block, Chunk, Counts, LogFile, Origin
-from shipper.pipeline import Pipeline, Settings, settings
+from shipper.pipeline import Pipeline, Settings
 
 LIBRARY = load()
 PAGE = Path(__file__).parents[2] / "deploy" / "docs" / "formats.md"
@@ -246,7 +246,7 @@ def test_pretty_leaves_a_line_as_it_is_that_is_not_json() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_pretty_is_refused_where_a_reader_takes_a_document_only_on_one_line(form: str) -> None:
     if form not in ONE_LINE:
-        assert settings(LIBRARY, {}, {}, format=form, pretty=True).pretty
+        refuse_pretty(form)
         return
     with pytest.raises(UsageError, match=f"--pretty does not go with --format {form}, "):
-        settings(LIBRARY, {}, {}, format=form, pretty=True)
+        refuse_pretty(form)
